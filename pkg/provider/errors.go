@@ -1,0 +1,87 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// FailureKind classifies a provider's failure; see the constants.
+type FailureKind = fleet.FailureKind
+
+// The kinds of failure a provider can report.
+const (
+	KindTransient = fleet.FailureTransient
+	KindNotFound  = fleet.FailureNotFound
+	KindCapacity  = fleet.FailureCapacity
+	KindQuota     = fleet.FailureQuota
+	KindThrottled = fleet.FailureThrottled
+	KindConfig    = fleet.FailureConfig
+	KindUnhealthy = fleet.FailureUnhealthy
+)
+
+// Errors of the fleeting model that plugins return as they are.
+var (
+	ErrInstanceUnhealthy         = errors.New("instance is unhealthy")
+	ErrSuspendResumeNotSupported = errors.New("suspend and resume are not supported by this provider")
+)
+
+// Error is a failure with its kind.
+type Error struct {
+	Kind       FailureKind
+	RetryAfter time.Duration // with KindThrottled: when to come back; 0: not said
+	Err        error
+}
+
+// Errorf builds an *Error of the given kind; the rest is as for fmt.Errorf.
+func Errorf(kind FailureKind, format string, args ...any) *Error {
+	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
+}
+
+// Error is the text of the wrapped error, with the kind before it.
+func (e *Error) Error() string { return e.Kind.String() + ": " + e.Err.Error() }
+
+// Unwrap returns the wrapped error.
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf is the kind of err: FailureNone for nil, the kind of the first *Error in its chain, KindUnhealthy for ErrInstanceUnhealthy,
+// else KindTransient.
+func KindOf(err error) FailureKind {
+	var e *Error
+	switch {
+	case err == nil:
+		return fleet.FailureNone
+	case errors.As(err, &e):
+		return e.Kind
+	case errors.Is(err, ErrInstanceUnhealthy):
+		return KindUnhealthy
+	}
+	return KindTransient
+}
+
+// FailureOf turns err into the form that the pure rooms read.
+func FailureOf(err error) fleet.Failure {
+	if err == nil {
+		return fleet.Failure{}
+	}
+	f := fleet.Failure{Kind: KindOf(err), Message: err.Error()}
+	var e *Error
+	if errors.As(err, &e) {
+		f.RetryAfter = e.RetryAfter
+	}
+	if errors.Is(err, context.Canceled) {
+		f.Message = "cancelled: " + f.Message
+	}
+	return f
+}
+
+// IgnoreNotFound returns nil when err says that the instance is already gone, else err.
+func IgnoreNotFound(err error) error {
+	if KindOf(err) == KindNotFound {
+		return nil
+	}
+	return err
+}
