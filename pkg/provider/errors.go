@@ -29,6 +29,10 @@ var (
 	ErrSuspendResumeNotSupported = errors.New("suspend and resume are not supported by this provider")
 )
 
+// ErrAway is in the chain of an error that is only the absence of the plugin (it died, hangs or is being relaunched): the call may or may
+// not have reached the provider, and nothing was learned about any instance.
+var ErrAway = errors.New("the provider plugin is away")
+
 // Error is a failure with its kind.
 type Error struct {
 	Kind       FailureKind
