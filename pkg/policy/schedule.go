@@ -1,0 +1,137 @@
+package policy
+
+import (
+	"errors"
+	"time"
+	_ "time/tzdata" // zones must load on machines without a time zone database
+)
+
+// Schedule is compiled policies. It is immutable, so any number of goroutines may use it. The nil Schedule has no policy.
+type Schedule struct{ rules []rule }
+
+// rule is one policy: where it holds, and what it then asks for.
+type rule struct {
+	cal      *calendar
+	loc      *time.Location
+	settings Settings
+}
+
+// Active is what holds at an instant.
+type Active struct {
+	Index    int      // the policy's position counted from 0; -1 when none matches
+	Settings Settings // what it asks for, else [DefaultSettings]
+}
+
+// Compile reads all periods and loads all zones. An error joins a [*PeriodError] or [*ZoneError] for every fault there is. local is the
+// zone of policies that name none ("Local" names it too); nil means UTC.
+func Compile(policies []Policy, local *time.Location) (*Schedule, error) {
+	if local == nil {
+		local = time.UTC
+	}
+	s := &Schedule{rules: make([]rule, 0, len(policies))}
+	var faults []error
+	for i := range policies {
+		p := &policies[i]
+		loc, err := zone(i, p.Timezone, local)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		periods, errs := parsePeriods(i, p.Periods)
+		faults = append(faults, errs...)
+		if len(faults) == 0 {
+			s.rules = append(s.rules, rule{cal: newCalendar(periods), loc: loc, settings: p.Settings.clone()})
+		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return s, nil
+}
+
+func parsePeriods(policy int, texts []string) (periods []Period, faults []error) {
+	if len(texts) == 0 {
+		texts = []string{"* * * * *"}
+	}
+	for i, text := range texts {
+		p, _, bad := parse(text)
+		if bad != nil {
+			faults = append(faults, &PeriodError{Policy: policy, Period: i, Text: text, Reason: bad.reason, Remedy: bad.remedy})
+			continue
+		}
+		periods = append(periods, p)
+	}
+	return periods, faults
+}
+
+func zone(policy int, name string, local *time.Location) (*time.Location, error) {
+	if name == "" || name == "Local" {
+		return local, nil
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, &ZoneError{Policy: policy, Text: name, Reason: "the time zone database has no such zone",
+			Remedy: `write an IANA name with its capitals, such as "Europe/Berlin", "Asia/Seoul" or "UTC"`, Err: err}
+	}
+	return loc, nil
+}
+
+// Len is the number of policies.
+func (s *Schedule) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.rules)
+}
+
+// At is what holds at t: the last policy whose period holds the local minute of t in the policy's zone.
+func (s *Schedule) At(t time.Time) Active {
+	if i := s.winner(t); i >= 0 {
+		return Active{Index: i, Settings: s.rules[i].settings}
+	}
+	return Active{Index: -1, Settings: DefaultSettings()}
+}
+
+func (s *Schedule) winner(t time.Time) int {
+	if s == nil {
+		return -1
+	}
+	var loc *time.Location
+	var local time.Time
+	for i := len(s.rules) - 1; i >= 0; i-- {
+		r := &s.rules[i]
+		if r.loc != loc { // neighbours mostly share their zone
+			loc = r.loc
+			_, offset := t.In(loc).Zone()
+			local = time.Unix(t.Unix()+int64(offset), 0).UTC()
+		}
+		if r.cal.holds(local) {
+			return i
+		}
+	}
+	return -1
+}
+
+// NextChange is the earliest instant after t at which the Index of [Schedule.At] changes, in t's location. ok is false when that never
+// comes: see [horizon] for how never is meant.
+func (s *Schedule) NextChange(t time.Time) (next time.Time, ok bool) {
+	if s == nil {
+		return time.Time{}, false
+	}
+	from := t.Unix()
+	if from < -maxUnix || from > maxUnix {
+		return time.Time{}, false
+	}
+	best := from + horizon
+	now := s.winner(t)
+	// Nobody above the winner matches now, so the first of them that does takes over; nobody below it matters until it ends.
+	for i := len(s.rules) - 1; i > now; i-- {
+		best = s.rules[i].next(from, best, true)
+	}
+	if now >= 0 {
+		best = s.rules[now].next(from, best, false)
+	}
+	if best == from+horizon {
+		return time.Time{}, false
+	}
+	return time.Unix(best, 0).In(t.Location()), true
+}
