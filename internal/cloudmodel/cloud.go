@@ -1,0 +1,228 @@
+package cloudmodel
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// State is where an instance is in its life, as the cloud tells it.
+type State uint8
+
+// The states.
+const (
+	Creating State = iota + 1 // not running yet
+	Running                   // up
+	Failed                    // the provider gave up on it; it still has to be deleted
+	Deleting                  // on its way out, asked for or not
+)
+
+// none is a machine that is not there: not yet, or no more.
+const none State = 0
+
+var stateNames = [...]string{"none", "creating", "running", "failed", "deleting"}
+
+// String is the state's name.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return "invalid"
+}
+
+// Cloud is a group of machines in the model. It is not safe for concurrent use. The time that its methods are given never goes back:
+// an earlier time counts as the latest one.
+type Cloud struct {
+	cfg       Config
+	seed      uint64
+	boot      Sampler
+	failAfter Sampler
+	del       Sampler
+	slow      Sampler
+
+	now     time.Duration
+	count   Counters
+	alive   int              // machines that exist
+	machine []machine        // slab; free slots are chained by next
+	free    int32            // first free slot, or nowhere
+	first   int32            // list of machines by ascending number, the remembered dead included
+	last    int32            //
+	index   map[uint64]int32 // number → slot
+	heap    []timer          // the next spontaneous change of each machine
+	dead    deadQueue        // machines that are gone and still in lagging lists
+	pending []Event          // happened, and not yet taken by Advance
+}
+
+// Counters are where the model's counter-keyed draws stand, and the last instance number given: all that a restart needs beside the
+// instances.
+type Counters struct {
+	Instances uint64 `json:"instances"` // the last number given; the first instance is number 1
+	Creates   uint64 `json:"creates"`   // calls so far
+	Deletes   uint64 `json:"deletes"`
+	Lists     uint64 `json:"lists"`
+}
+
+// New returns an empty cloud at time 0. Its errors are those of Config.Validate.
+func New(cfg Config, seed uint64) (*Cloud, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Cloud{cfg: cfg, seed: seed, index: make(map[uint64]int32), free: nowhere, first: nowhere, last: nowhere}
+	for _, s := range [...]struct {
+		to   *Sampler
+		from Distribution
+	}{{&c.boot, cfg.Boot}, {&c.failAfter, cfg.BootFailure.After}, {&c.del, cfg.Delete}, {&c.slow, cfg.SlowCall.Delay}} {
+		sampler, err := s.from.Sampler()
+		if err != nil {
+			return nil, err
+		}
+		*s.to = sampler
+	}
+	return c, nil
+}
+
+// Len is the number of instances that exist, those that boot or are being deleted included.
+func (c *Cloud) Len() int { return c.alive }
+
+// Counters returns the counters.
+func (c *Cloud) Counters() Counters { return c.count }
+
+// SetCounters continues an earlier cloud's counters.
+func (c *Cloud) SetCounters(n Counters) { c.count = n }
+
+func (c *Cloud) draw(s Stream, n uint64) float64 { return Uniform(c.seed, s, n) }
+
+// happens draws an event of probability p, and no number when p is 0.
+func (c *Cloud) happens(p float64, s Stream, n uint64) bool { return p > 0 && c.draw(s, n) < p }
+
+// delay is how slow a call is. Slow times of the three kinds of call come from one stream, interleaved.
+func (c *Cloud) delay(s Stream, n uint64) time.Duration {
+	if !c.happens(c.cfg.SlowCall.Probability, s, n) {
+		return 0
+	}
+	return c.slow.Sample(c.draw(StreamSlowTime, 4*n+uint64(s-StreamSlowCreate)))
+}
+
+// Created is the answer to a create. The instances made are numbered First … First+Made-1.
+type Created struct {
+	First   uint64
+	Made    int           // instances that now exist
+	Told    int           // instances that the answer admits to: Made, or 0 when the answer is an error although they were made
+	Failure fleet.Failure // why the rest was not made, or what the answer claims
+	Delay   time.Duration // how long the answer takes
+}
+
+// Create asks for n > 0 more instances. They exist from now on, also when the answer is slow.
+func (c *Cloud) Create(now time.Duration, n int) Created {
+	c.settle(now)
+	k := c.count.Creates
+	c.count.Creates++
+	r := Created{First: c.count.Instances + 1, Delay: c.delay(StreamSlowCreate, k)}
+	refused, lost := c.createError(k)
+	if refused.Failed() && !lost {
+		r.Failure = refused
+		return r
+	}
+	r.Made, r.Failure = c.grant(k, n)
+	for range r.Made {
+		c.count.Instances++
+		c.add(c.count.Instances, c.now)
+	}
+	r.Told = r.Made
+	if lost {
+		r.Told, r.Failure = 0, refused
+	}
+	return r
+}
+
+// createError draws the k-th create's refusal; lost says that it is carried out all the same.
+func (c *Cloud) createError(k uint64) (f fleet.Failure, lost bool) {
+	if len(c.cfg.CreateErrors) == 0 {
+		return f, false
+	}
+	u, until := c.draw(StreamCreate, k), 0.0
+	for i := range c.cfg.CreateErrors {
+		e := &c.cfg.CreateErrors[i]
+		if !e.Contains(c.now) {
+			continue
+		}
+		if until += e.Probability; u < until {
+			return e.failure("the create was refused"), e.Created
+		}
+	}
+	return f, false
+}
+
+// grant is how many of n instances the k-th create makes, and why not all.
+func (c *Cloud) grant(k uint64, n int) (made int, why fleet.Failure) {
+	for i := range c.cfg.StockOut.Windows {
+		if c.cfg.StockOut.Windows[i].Contains(c.now) {
+			return 0, fleet.Failure{Kind: fleet.FailureCapacity, Message: "no machines of this kind are in stock"}
+		}
+	}
+	made = n
+	if limit, limited := c.quota(); limited && made > limit-c.alive {
+		made, why = limit-c.alive, fleet.Failure{Kind: fleet.FailureQuota, Message: "the account's quota is used up"}
+	}
+	if limit := c.cfg.MaxSize; limit > 0 && made > limit-c.alive {
+		made, why = limit-c.alive, fleet.Failure{Kind: fleet.FailureQuota, Message: "the group's max_size is reached"}
+	}
+	made = max(made, 0)
+	if made > 1 && c.happens(c.cfg.Partial.Probability, StreamPartial, k) {
+		made = int(c.draw(StreamPartialCount, k) * float64(made))
+		why = failureOf(c.cfg.Partial.Kind, fleet.FailureCapacity, "only a part of the instances could be made")
+	}
+	return made, why
+}
+
+// quota is the limit now, and whether there is one.
+func (c *Cloud) quota() (limit int, limited bool) {
+	limit = c.cfg.Quota.Limit
+	limited = limit > 0
+	for i := range c.cfg.Quota.Windows {
+		if w := &c.cfg.Quota.Windows[i]; w.Contains(c.now) {
+			limit, limited = w.Limit, true
+		}
+	}
+	return limit, limited
+}
+
+// Deleted is the answer to a delete.
+type Deleted struct {
+	Known   bool          // the instance existed; one that does not is deleted already
+	Failure fleet.Failure // the delete was refused and has to be asked again
+	Delay   time.Duration // how long the answer takes
+}
+
+// Delete asks for the removal of instance number n. A repeated request changes nothing.
+func (c *Cloud) Delete(now time.Duration, n uint64) Deleted {
+	c.settle(now)
+	k := c.count.Deletes
+	c.count.Deletes++
+	r := Deleted{Delay: c.delay(StreamSlowDelete, k)}
+	if c.happens(c.cfg.DeleteFailure.Probability, StreamDeleteFailure, k) {
+		r.Failure = c.cfg.DeleteFailure.failure("the delete was refused")
+		return r
+	}
+	slot, known := c.find(n)
+	if known {
+		r.Known = true
+		c.askDelete(slot, c.now)
+	}
+	return r
+}
+
+// failure is what a drawn refusal answers.
+func (f CallFailure) failure(message string) fleet.Failure {
+	out := failureOf(f.Kind, fleet.FailureTransient, message)
+	out.RetryAfter = time.Duration(f.RetryAfter)
+	return out
+}
+
+func failureOf(kind string, absent fleet.FailureKind, message string) fleet.Failure {
+	k := absent
+	if kind != "" {
+		k = fleet.ParseFailureKind(kind)
+	}
+	return fleet.Failure{Kind: k, Message: message}
+}

@@ -1,0 +1,204 @@
+package cloudmodel
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// Config describes a cloud. The zero Config is a perfect one: machines at once, for ever, without limit, for nothing.
+type Config struct {
+	MaxSize       int           `json:"max_size,omitempty" toml:"max_size,omitempty"` // the most instances the group holds; 0: no limit
+	Boot          Distribution  `json:"boot,omitzero" toml:"boot,omitempty"`          // from the create to running
+	BootFailure   BootFailure   `json:"boot_failure,omitzero" toml:"boot_failure,omitempty"`
+	Delete        Distribution  `json:"delete,omitzero" toml:"delete,omitempty"` // from the request to gone
+	DeleteFailure CallFailure   `json:"delete_failure,omitzero" toml:"delete_failure,omitempty"`
+	CreateErrors  []CreateError `json:"create_errors,omitempty" toml:"create_errors,omitempty"`
+	StockOut      StockOut      `json:"stockout,omitzero" toml:"stockout,omitempty"`
+	Quota         Quota         `json:"quota,omitzero" toml:"quota,omitempty"`
+	Partial       Partial       `json:"partial,omitzero" toml:"partial,omitempty"`
+	SlowCall      SlowCall      `json:"slow_call,omitzero" toml:"slow_call,omitempty"`
+	List          List          `json:"list,omitzero" toml:"list,omitempty"`
+	Spot          Spot          `json:"spot,omitzero" toml:"spot,omitempty"`
+	Price         Price         `json:"price,omitzero" toml:"price,omitempty"`
+}
+
+// The ways in which a boot fails.
+const (
+	FailHang    = "hang"    // it stays in creating until it is deleted
+	FailTimeout = "timeout" // the provider gives up on it and says so; it still has to be deleted
+	FailVanish  = "vanish"  // it goes away before it ran
+	FailDie     = "die"     // it runs, and goes away soon after
+)
+
+// BootFailure says how many boots come to nothing, and how.
+type BootFailure struct {
+	Probability float64      `json:"probability,omitempty" toml:"probability,omitempty"`
+	Mode        string       `json:"mode,omitempty" toml:"mode,omitempty"`  // "hang" (default), "timeout", "vanish" or "die"
+	After       Distribution `json:"after,omitzero" toml:"after,omitempty"` // die: from running to the end; else from the create, and the boot time when not set
+}
+
+// CallFailure says how many calls are refused, and as what.
+type CallFailure struct {
+	Probability float64  `json:"probability,omitempty" toml:"probability,omitempty"`
+	Kind        string   `json:"kind,omitempty" toml:"kind,omitempty"`               // a name of fleet.FailureKind; default "transient"
+	RetryAfter  Duration `json:"retry_after,omitempty" toml:"retry_after,omitempty"` // with "throttled": when to come back
+}
+
+// CreateError is one kind of refusal of a create. Of several the first that is drawn counts.
+type CreateError struct {
+	CallFailure
+	Window
+	Created bool `json:"created,omitempty" toml:"created,omitempty"` // the instances are made all the same: only the answer is an error
+}
+
+// Window is a stretch of the model's time, from its start. The zero Window is always.
+type Window struct {
+	From  Duration `json:"from,omitempty" toml:"from,omitempty"`
+	Until Duration `json:"until,omitempty" toml:"until,omitempty"` // 0: for ever
+	Every Duration `json:"every,omitempty" toml:"every,omitempty"` // not 0: From and Until repeat with this period
+}
+
+// Contains reports whether the window is open at now: From inclusive, Until exclusive.
+func (w Window) Contains(now time.Duration) bool {
+	if w.Every > 0 {
+		now %= time.Duration(w.Every)
+	}
+	return now >= time.Duration(w.From) && (w.Until == 0 || now < time.Duration(w.Until))
+}
+
+// StockOut is when the cloud has no machine to give.
+type StockOut struct {
+	Windows []Window `json:"windows,omitempty" toml:"windows,omitempty"`
+}
+
+// Quota is how many instances the account may have. When it shrinks, nothing is taken away: creates are refused.
+type Quota struct {
+	Limit   int           `json:"limit,omitempty" toml:"limit,omitempty"` // 0: no limit
+	Windows []QuotaWindow `json:"windows,omitempty" toml:"windows,omitempty"`
+}
+
+// QuotaWindow is another limit for a while. Of several open ones the last counts.
+type QuotaWindow struct {
+	Window
+	Limit int `json:"limit" toml:"limit"` // 0: nothing may be created
+}
+
+// Partial says how many creates of more than one instance make only some of them.
+type Partial struct {
+	Probability float64 `json:"probability,omitempty" toml:"probability,omitempty"`
+	Kind        string  `json:"kind,omitempty" toml:"kind,omitempty"` // why the rest failed; default "capacity"
+}
+
+// SlowCall says how many calls (creates, deletes, lists) are slow. Whoever drives the model has to wait for the delay.
+type SlowCall struct {
+	Probability float64      `json:"probability,omitempty" toml:"probability,omitempty"`
+	Delay       Distribution `json:"delay,omitzero" toml:"delay,omitempty"`
+}
+
+// List says how lists differ from the truth.
+type List struct {
+	Lag     Duration    `json:"lag,omitempty" toml:"lag,omitempty"` // a list shows the world as it was this long ago
+	Failure CallFailure `json:"failure,omitzero" toml:"failure,omitempty"`
+	Keep    float64     `json:"keep,omitempty" toml:"keep,omitempty"` // the share of the list that a failing one still shows, from its start
+	Omit    float64     `json:"omit,omitempty" toml:"omit,omitempty"` // the probability that a list that claims to be complete leaves an instance out
+}
+
+// Spot is the reclaiming of running instances.
+type Spot struct {
+	ReclaimPerHour float64  `json:"reclaim_per_hour,omitempty" toml:"reclaim_per_hour,omitempty"` // hazard rate; lives are exponential
+	Notice         Duration `json:"notice,omitempty" toml:"notice,omitempty"`                     // from the announcement (deleting) to the end
+}
+
+type faultFunc = func(key, format string, args ...any)
+
+// Validate returns every fault, each with its key and what to do.
+func (c *Config) Validate() error {
+	var faults []error
+	under := func(prefix string) faultFunc {
+		return func(key, format string, args ...any) {
+			faults = append(faults, fmt.Errorf("%s%s: %s", prefix, key, fmt.Sprintf(format, args...)))
+		}
+	}
+	dist := func(key string, d Distribution) {
+		d.check(under(key + "."))
+	}
+	top := under("")
+	checkCount(top, "max_size", c.MaxSize)
+	dist("boot", c.Boot)
+	checkProbability(under("boot_failure."), "probability", c.BootFailure.Probability)
+	if m := c.BootFailure.Mode; !slices.Contains([]string{"", FailHang, FailTimeout, FailVanish, FailDie}, m) {
+		top("boot_failure.mode", "%q is unknown: use hang, timeout, vanish or die", m)
+	}
+	dist("boot_failure.after", c.BootFailure.After)
+	dist("delete", c.Delete)
+	c.DeleteFailure.check(under("delete_failure."))
+	for i, e := range c.CreateErrors {
+		e.CallFailure.check(under(fmt.Sprintf("create_errors[%d].", i)))
+		e.Window.check(under(fmt.Sprintf("create_errors[%d].", i)))
+	}
+	for i, w := range c.StockOut.Windows {
+		w.check(under(fmt.Sprintf("stockout.windows[%d].", i)))
+	}
+	checkCount(top, "quota.limit", c.Quota.Limit)
+	for i, w := range c.Quota.Windows {
+		w.Window.check(under(fmt.Sprintf("quota.windows[%d].", i)))
+		checkCount(under(fmt.Sprintf("quota.windows[%d].", i)), "limit", w.Limit)
+	}
+	checkProbability(top, "partial.probability", c.Partial.Probability)
+	checkKind(top, "partial.kind", c.Partial.Kind)
+	checkProbability(top, "slow_call.probability", c.SlowCall.Probability)
+	dist("slow_call.delay", c.SlowCall.Delay)
+	checkRange(top, "list.lag", c.List.Lag)
+	c.List.Failure.check(under("list.failure."))
+	checkProbability(top, "list.keep", c.List.Keep)
+	checkProbability(top, "list.omit", c.List.Omit)
+	if r := c.Spot.ReclaimPerHour; !(r >= 0) || math.IsInf(r, 0) {
+		top("spot.reclaim_per_hour", "must be a number that is not negative, is %v", r)
+	}
+	checkRange(top, "spot.notice", c.Spot.Notice)
+	c.Price.check(under("price."))
+	return errors.Join(faults...)
+}
+
+func (f CallFailure) check(fault faultFunc) {
+	checkProbability(fault, "probability", f.Probability)
+	checkKind(fault, "kind", f.Kind)
+	checkRange(fault, "retry_after", f.RetryAfter)
+}
+
+func (w Window) check(fault faultFunc) {
+	checkRange(fault, "from", w.From)
+	checkRange(fault, "until", w.Until)
+	checkRange(fault, "every", w.Every)
+	if w.Until != 0 && w.Until <= w.From {
+		fault("until", "must be later than from (%s), is %s", w.From, w.Until)
+	}
+	if w.Every != 0 && (w.From >= w.Every || w.Until > w.Every) {
+		fault("every", "from and until must lie within one period of %s", w.Every)
+	}
+}
+
+func checkCount(fault faultFunc, key string, n int) {
+	if n < 0 {
+		fault(key, "must not be negative, is %d", n)
+	}
+}
+
+func checkProbability(fault faultFunc, key string, p float64) {
+	if !(p >= 0 && p <= 1) {
+		fault(key, "must lie between 0 and 1, is %v", p)
+	}
+}
+
+// checkKind accepts the kinds that a call can fail with. None is no failure, and unhealthy is a word about a machine.
+func checkKind(fault faultFunc, key, kind string) {
+	k := fleet.ParseFailureKind(kind)
+	if kind != "" && (k.String() != kind || k == fleet.FailureNone || k == fleet.FailureUnhealthy) {
+		fault(key, "%q is unknown: use transient, capacity, quota, throttled, config or not_found", kind)
+	}
+}

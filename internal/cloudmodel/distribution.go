@@ -1,0 +1,189 @@
+package cloudmodel
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// The kinds of distribution.
+const (
+	KindConstant    = "constant"    // always value
+	KindExponential = "exponential" // mean
+	KindLogNormal   = "lognormal"   // p50 and p95
+	KindEmpirical   = "empirical"   // samples, each equally likely
+)
+
+// Distribution describes a random time as it stands in a configuration. The zero Distribution is the constant 0 s.
+type Distribution struct {
+	Kind    string     `json:"distribution,omitempty" toml:"distribution,omitempty"`
+	Value   Duration   `json:"value,omitempty" toml:"value,omitempty"`     // constant
+	Mean    Duration   `json:"mean,omitempty" toml:"mean,omitempty"`       // exponential
+	P50     Duration   `json:"p50,omitempty" toml:"p50,omitempty"`         // lognormal: the median
+	P95     Duration   `json:"p95,omitempty" toml:"p95,omitempty"`         // lognormal: the 95th percentile
+	Samples []Duration `json:"samples,omitempty" toml:"samples,omitempty"` // empirical: measured times, in any order
+}
+
+// Constant is the distribution of a fixed time.
+func Constant(d time.Duration) Distribution {
+	return Distribution{Kind: KindConstant, Value: Duration(d)}
+}
+
+// Exponential is the exponential distribution with the given mean.
+func Exponential(mean time.Duration) Distribution {
+	return Distribution{Kind: KindExponential, Mean: Duration(mean)}
+}
+
+// LogNormal is the log-normal distribution with the given median and 95th percentile.
+func LogNormal(p50, p95 time.Duration) Distribution {
+	return Distribution{Kind: KindLogNormal, P50: Duration(p50), P95: Duration(p95)}
+}
+
+// Empirical is the distribution that draws one of the samples.
+func Empirical(samples ...time.Duration) Distribution {
+	d := Distribution{Kind: KindEmpirical}
+	for _, s := range samples {
+		d.Samples = append(d.Samples, Duration(s))
+	}
+	return d
+}
+
+// IsZero reports whether nothing was set.
+func (d Distribution) IsZero() bool {
+	return d.Kind == "" && d.Value == 0 && d.Mean == 0 && d.P50 == 0 && d.P95 == 0 && len(d.Samples) == 0
+}
+
+// Validate returns every fault, each with its key and what to do.
+func (d Distribution) Validate() error {
+	var faults []error
+	d.check(func(key, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	})
+	return errors.Join(faults...)
+}
+
+func (d Distribution) check(fault faultFunc) {
+	d.checkKeys(fault)
+	switch d.Kind {
+	case "":
+		if !d.IsZero() {
+			fault("distribution", "is missing: name one of constant, exponential, lognormal, empirical")
+		}
+	case KindConstant, KindExponential:
+	case KindLogNormal:
+		if d.P50 <= 0 {
+			fault("p50", "must be greater than 0s, is %s", d.P50)
+		}
+		if d.P95 < d.P50 {
+			fault("p95", "must not be less than p50 (%s), is %s", d.P50, d.P95)
+		}
+	case KindEmpirical:
+		if len(d.Samples) == 0 {
+			fault("samples", "must hold at least one duration")
+		}
+	default:
+		fault("distribution", "%q is unknown: use constant, exponential, lognormal or empirical", d.Kind)
+	}
+}
+
+// checkKeys finds times out of range and keys that mean nothing to this kind.
+func (d Distribution) checkKeys(fault faultFunc) {
+	for _, k := range [...]struct {
+		key, kind string
+		value     Duration
+	}{{"value", KindConstant, d.Value}, {"mean", KindExponential, d.Mean}, {"p50", KindLogNormal, d.P50}, {"p95", KindLogNormal, d.P95}} {
+		if k.value != 0 && d.Kind != "" && d.Kind != k.kind {
+			fault(k.key, "means nothing to a distribution that is %q: remove it, or set distribution = %q", d.Kind, k.kind)
+		}
+		checkRange(fault, k.key, k.value)
+	}
+	if len(d.Samples) > 0 && d.Kind != "" && d.Kind != KindEmpirical {
+		fault("samples", "mean nothing to a distribution that is %q: remove them, or set distribution = %q", d.Kind, KindEmpirical)
+	}
+	for i, s := range d.Samples {
+		checkRange(fault, fmt.Sprintf("samples[%d]", i), s)
+	}
+}
+
+func checkRange(fault faultFunc, key string, v Duration) {
+	if v < 0 {
+		fault(key, "must not be negative, is %s", v)
+	}
+	if v > Duration(longest) {
+		fault(key, "must not be more than a hundred years, is %s", v)
+	}
+}
+
+// z95 is the 95th percentile of the standard normal distribution.
+const z95 = 1.6448536269514722
+
+// Sampler draws from a distribution. The zero Sampler draws 0 s.
+type Sampler struct {
+	kind    string
+	scale   float64 // ns: the constant, the mean, the median
+	sigma   float64 // lognormal: standard deviation of the logarithm
+	samples []time.Duration
+}
+
+// Sampler compiles d, or returns what Validate does.
+func (d Distribution) Sampler() (Sampler, error) {
+	if err := d.Validate(); err != nil {
+		return Sampler{}, err
+	}
+	s := Sampler{kind: d.Kind}
+	switch d.Kind {
+	case KindExponential:
+		s.scale = float64(d.Mean)
+	case KindLogNormal:
+		s.scale = float64(d.P50)
+		s.sigma = math.Log(float64(d.P95)/float64(d.P50)) / z95
+	case KindEmpirical:
+		s.samples = make([]time.Duration, len(d.Samples))
+		for i, v := range d.Samples {
+			s.samples[i] = time.Duration(v)
+		}
+		slices.Sort(s.samples)
+	default:
+		s.kind = KindConstant
+		s.scale = float64(d.Value)
+	}
+	return s, nil
+}
+
+// Sample is the u-quantile, 0 < u < 1: fed with uniform numbers it draws from the distribution. One number makes one draw and more of u
+// is never less of the result, so that with common numbers a slower distribution is slower for each instance alone.
+func (s *Sampler) Sample(u float64) time.Duration {
+	switch s.kind {
+	case KindExponential:
+		return bounded(-s.scale * math.Log1p(-u))
+	case KindLogNormal:
+		return bounded(s.scale * math.Exp(s.sigma*math.Sqrt2*math.Erfinv(2*u-1)))
+	case KindEmpirical:
+		return s.samples[min(int(u*float64(len(s.samples))), len(s.samples)-1)]
+	}
+	return time.Duration(s.scale)
+}
+
+// Mean is the expected value.
+func (s *Sampler) Mean() time.Duration {
+	switch s.kind {
+	case KindLogNormal:
+		return bounded(s.scale * math.Exp(s.sigma*s.sigma/2))
+	case KindEmpirical:
+		var sum float64
+		for _, v := range s.samples {
+			sum += float64(v)
+		}
+		return bounded(sum / float64(len(s.samples)))
+	}
+	return time.Duration(s.scale)
+}
+
+func bounded(ns float64) time.Duration {
+	if !(ns < float64(longest)) {
+		return longest
+	}
+	return time.Duration(ns)
+}

@@ -1,0 +1,56 @@
+package cloudmodel
+
+import "time"
+
+// Fate is what chance has in store for one instance. It depends on the seed and the instance's number alone.
+type Fate struct {
+	Boot    time.Duration // from the create to running; Never when the boot fails
+	Timeout time.Duration // from the create until the provider gives up on it; else Never
+	Vanish  time.Duration // from the create until it goes away without having run; else Never
+	Life    time.Duration // from running until it dies young or its reclaim begins; else Never
+	Notice  time.Duration // from the start of its reclaim to the end; 0 when it dies young
+	Reclaim bool          // Life ends in a reclaim
+	Delete  time.Duration // from a delete request to gone
+}
+
+// Fate returns the fate of instance number n.
+func (c *Cloud) Fate(n uint64) Fate {
+	f := Fate{Boot: c.boot.Sample(c.draw(StreamBoot, n)), Timeout: Never, Vanish: Never, Life: Never}
+	f.Delete = c.del.Sample(c.draw(StreamDelete, n))
+	if rate := c.cfg.Spot.ReclaimPerHour; rate > 0 {
+		life := Sampler{kind: KindExponential, scale: float64(time.Hour) / rate}
+		f.Life, f.Reclaim, f.Notice = life.Sample(c.draw(StreamSpot, n)), true, time.Duration(c.cfg.Spot.Notice)
+	}
+	if p := c.cfg.BootFailure.Probability; p > 0 && c.draw(StreamBootFailure, n) < p {
+		c.failBoot(&f, n)
+	}
+	return f
+}
+
+func (c *Cloud) failBoot(f *Fate, n uint64) {
+	if c.cfg.BootFailure.Mode == FailDie {
+		if young := c.failAfter.Sample(c.draw(StreamBootFailureAge, n)); young < f.Life {
+			f.Life, f.Reclaim, f.Notice = young, false, 0
+		}
+		return
+	}
+	after := f.Boot
+	if !c.cfg.BootFailure.After.IsZero() {
+		after = c.failAfter.Sample(c.draw(StreamBootFailureAge, n))
+	}
+	f.Boot, f.Life, f.Reclaim, f.Notice = Never, Never, false, 0
+	switch c.cfg.BootFailure.Mode {
+	case FailTimeout:
+		f.Timeout = after
+	case FailVanish:
+		f.Vanish = after
+	}
+}
+
+// sum adds a span to a time; Never and anything later than the clock can show is Never.
+func sum(at, span time.Duration) time.Duration {
+	if span >= Never-at {
+		return Never
+	}
+	return at + span
+}

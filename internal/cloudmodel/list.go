@@ -1,0 +1,53 @@
+package cloudmodel
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// Instance is a machine as a list shows it.
+type Instance struct {
+	Number  uint64
+	State   State
+	Created time.Duration
+}
+
+// Listed is the answer to a list.
+type Listed struct {
+	Failure fleet.Failure // the list is not complete, or empty
+	Delay   time.Duration // how long the answer takes
+}
+
+// List appends what the cloud shows of its instances, by ascending number: the world as it was one lag ago, less what chance leaves
+// out.
+func (c *Cloud) List(now time.Duration, list []Instance) ([]Instance, Listed) {
+	c.settle(now)
+	k := c.count.Lists
+	c.count.Lists++
+	answer := Listed{Delay: c.delay(StreamSlowList, k)}
+	start := len(list)
+	at := c.now - time.Duration(c.cfg.List.Lag)
+	for slot := c.first; slot != nowhere; slot = c.machine[slot].next {
+		m := &c.machine[slot]
+		state := m.at(at)
+		if state == none || c.cfg.List.Omit > 0 && Uniform(c.seed^mix(k), StreamOmit, m.number) < c.cfg.List.Omit {
+			continue
+		}
+		list = append(list, Instance{Number: m.number, State: state, Created: m.created})
+	}
+	if c.happens(c.cfg.List.Failure.Probability, StreamList, k) {
+		answer.Failure = c.cfg.List.Failure.failure("the list could not be read to its end")
+		list = list[:start+int(c.cfg.List.Keep*float64(len(list)-start))]
+	}
+	return list, answer
+}
+
+// State is the true state of instance number n at the latest time given, and whether it exists.
+func (c *Cloud) State(n uint64) (State, bool) {
+	slot, known := c.find(n)
+	if !known {
+		return none, false
+	}
+	return c.machine[slot].seen, true
+}

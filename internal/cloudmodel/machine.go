@@ -1,0 +1,156 @@
+package cloudmodel
+
+import "time"
+
+const nowhere int32 = -1
+
+// machine is one instance. Its state at any time is a function of its stamps, so that a lagging list needs no history.
+type machine struct {
+	number   uint64
+	created  time.Duration
+	running  time.Duration // Never: its boot fails
+	failed   time.Duration // the provider gives up on it
+	deleting time.Duration // asked to go, or its reclaim begins
+	gone     time.Duration
+	delete   time.Duration // how long a deletion takes
+	seen     State         // as far as events were made
+	asked    bool          // deleting was asked for
+	reclaim  bool          // its spontaneous end is a reclaim
+	heapAt   int32         // place in the heap, or nowhere
+	prev     int32         // neighbours in the list by number
+	next     int32
+}
+
+// at is the state at time t.
+func (m *machine) at(t time.Duration) State {
+	switch {
+	case t < m.created || t >= m.gone:
+		return none
+	case t >= m.deleting:
+		return Deleting
+	case t >= m.failed:
+		return Failed
+	case t >= m.running:
+		return Running
+	}
+	return Creating
+}
+
+// change is when the state differs from seen for the first time; Never when it does not.
+func (m *machine) change() time.Duration {
+	switch m.seen {
+	case Creating:
+		return min(m.running, m.failed, m.deleting, m.gone)
+	case Running, Failed:
+		return min(m.deleting, m.gone)
+	}
+	return m.gone
+}
+
+// add puts a new machine, created at the given time, into the model.
+func (c *Cloud) add(n uint64, created time.Duration) int32 {
+	f := c.Fate(n)
+	slot := c.free
+	if slot != nowhere {
+		c.free = c.machine[slot].next
+	} else {
+		slot = int32(len(c.machine))
+		c.machine = append(c.machine, machine{})
+	}
+	m := &c.machine[slot]
+	*m = machine{number: n, created: created, failed: sum(created, f.Timeout), running: sum(created, f.Boot),
+		deleting: Never, gone: sum(created, f.Vanish), delete: f.Delete, seen: Creating, heapAt: nowhere, reclaim: f.Reclaim}
+	if f.Life != Never {
+		m.deleting = sum(m.running, f.Life)
+		m.gone = sum(m.deleting, f.Notice)
+	}
+	c.index[n] = slot
+	c.link(slot)
+	c.alive++
+	c.schedule(slot)
+	return slot
+}
+
+// link inserts slot into the list by number. New machines have the highest number: only restored ones walk.
+func (c *Cloud) link(slot int32) {
+	m := &c.machine[slot]
+	after := c.last
+	for after != nowhere && c.machine[after].number > m.number {
+		after = c.machine[after].prev
+	}
+	m.prev, m.next = after, c.first
+	if after != nowhere {
+		m.next = c.machine[after].next
+		c.machine[after].next = slot
+	} else {
+		c.first = slot
+	}
+	if m.next != nowhere {
+		c.machine[m.next].prev = slot
+	} else {
+		c.last = slot
+	}
+}
+
+// drop forgets a machine for good.
+func (c *Cloud) drop(slot int32) {
+	m := &c.machine[slot]
+	if m.prev != nowhere {
+		c.machine[m.prev].next = m.next
+	} else {
+		c.first = m.next
+	}
+	if m.next != nowhere {
+		c.machine[m.next].prev = m.prev
+	} else {
+		c.last = m.prev
+	}
+	delete(c.index, m.number)
+	*m = machine{next: c.free}
+	c.free = slot
+}
+
+// find returns the slot of a machine that exists.
+func (c *Cloud) find(n uint64) (int32, bool) {
+	slot, ok := c.index[n]
+	return slot, ok && c.machine[slot].seen != none
+}
+
+func (c *Cloud) askDelete(slot int32, at time.Duration) {
+	m := &c.machine[slot]
+	if m.asked {
+		return
+	}
+	m.asked = true
+	m.deleting = min(m.deleting, at)
+	m.gone = min(m.gone, sum(at, m.delete))
+	m.seen = Deleting
+	c.schedule(slot)
+}
+
+// Restore puts an instance back that an earlier cloud of the same seed made: created at the given time and, unless deleteAsked is Never,
+// asked to go at that time. What should have happened to it by now happens at the next Advance.
+func (c *Cloud) Restore(n uint64, created, deleteAsked time.Duration) {
+	if _, known := c.index[n]; known {
+		return
+	}
+	slot := c.add(n, created)
+	c.count.Instances = max(c.count.Instances, n)
+	if deleteAsked != Never {
+		c.askDelete(slot, deleteAsked)
+	}
+}
+
+// Kill makes instance number n go away now by a cause outside the model. It makes an event, and reports whether the instance existed.
+func (c *Cloud) Kill(now time.Duration, n uint64) bool {
+	c.settle(now)
+	slot, known := c.find(n)
+	if !known {
+		return false
+	}
+	m := &c.machine[slot]
+	m.gone, m.reclaim = c.now, false
+	c.schedule(slot)
+	c.settle(c.now)
+	return true
+}

@@ -1,0 +1,45 @@
+package cloudmodel
+
+import (
+	"math"
+	"time"
+)
+
+// Price is what an instance costs. The currency is the user's own.
+type Price struct {
+	PerHour float64  `json:"per_hour,omitempty" toml:"per_hour,omitempty"`
+	Billing string   `json:"billing,omitempty" toml:"billing,omitempty"` // "second" (default), "minute", "hour" or "day": lives are rounded up to it
+	Minimum Duration `json:"minimum,omitempty" toml:"minimum,omitempty"` // the least that is billed for a life
+}
+
+var billingUnits = map[string]time.Duration{"": time.Second, "second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
+
+func (p Price) check(fault faultFunc) {
+	if !(p.PerHour >= 0) || math.IsInf(p.PerHour, 0) {
+		fault("per_hour", "must be a number that is not negative, is %v", p.PerHour)
+	}
+	if _, known := billingUnits[p.Billing]; !known {
+		fault("billing", "%q is unknown: use second, minute, hour or day", p.Billing)
+	}
+	checkRange(fault, "minimum", p.Minimum)
+}
+
+// Billed is the time that is paid for an instance that existed for life: at least the minimum, rounded up to the billing unit. A life
+// of 0 was never a machine and is free.
+func (p Price) Billed(life time.Duration) time.Duration {
+	if life <= 0 {
+		return 0
+	}
+	unit := billingUnits[p.Billing]
+	if unit == 0 {
+		unit = time.Second
+	}
+	life = max(life, time.Duration(p.Minimum))
+	if over := life % unit; over > 0 {
+		life += unit - over
+	}
+	return life
+}
+
+// Cost is the price of an instance that existed for life.
+func (p Price) Cost(life time.Duration) float64 { return p.PerHour * p.Billed(life).Hours() }
