@@ -1,0 +1,185 @@
+package statestore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash/crc32"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// recordVersion is the version of the records that this release writes, and the newest that it reads.
+const recordVersion = 1
+
+// kind says what a record is. The numbers are stored: append only.
+type kind byte
+
+const (
+	kindFormat kind = iota + 1
+	kindGuard
+	kindGroup
+	kindInstance
+	kindIntent
+	kindSecret
+)
+
+// A record is version, kind, checksum (little endian), payload.
+const headerSize = 6
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// encoder appends records to one buffer, which a commit reuses: bbolt wants values to stay where they are until the transaction ends.
+type encoder struct {
+	buf  []byte
+	keys []byte
+	head [10]byte
+}
+
+func (e *encoder) reset() { e.buf, e.keys = e.buf[:0], e.keys[:0] }
+
+// sums are two checksums of one record: the first is stored in it, both together are its hash in the guard.
+func (e *encoder) sums(version byte, k kind, key, payload []byte) (crc uint32, hash uint64) {
+	e.head[0], e.head[1] = version, byte(k)
+	binary.LittleEndian.PutUint64(e.head[2:], uint64(len(key)))
+	crc, other := uint32(0), uint32(0)
+	for _, part := range [...][]byte{e.head[:], key, payload} {
+		crc = crc32.Update(crc, castagnoli, part)
+		other = crc32.Update(other, crc32.IEEETable, part)
+	}
+	return crc, mix(uint64(crc)<<32 | uint64(other))
+}
+
+// mix spreads a hash over 64 bits, so that sums of hashes of similar records do not cancel out (the finaliser of SplitMix64).
+func mix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// begin starts a record of one kind and returns where it starts.
+func (e *encoder) begin(k kind) int {
+	e.buf = append(e.buf, recordVersion, byte(k), 0, 0, 0, 0)
+	return len(e.buf) - headerSize
+}
+
+// seal ends the record that starts at start: it fills in the checksum and returns record and hash.
+func (e *encoder) seal(start int, key []byte) (record []byte, hash uint64) {
+	record = e.buf[start:len(e.buf):len(e.buf)]
+	crc, hash := e.sums(record[0], kind(record[1]), key, record[headerSize:])
+	binary.LittleEndian.PutUint32(record[2:], crc)
+	return record, hash
+}
+
+// open checks a record and returns its payload and hash. The payload is part of the record.
+func (e *encoder) open(k kind, key, record []byte) (payload []byte, hash uint64, err error) {
+	if len(record) < headerSize {
+		return nil, 0, damagef("the record of %s is cut off", describe(k, key))
+	}
+	payload = record[headerSize:]
+	crc, hash := e.sums(record[0], kind(record[1]), key, payload)
+	switch {
+	case crc != binary.LittleEndian.Uint32(record[2:]):
+		return nil, 0, damagef("the checksum of %s is wrong", describe(k, key))
+	case record[0] > recordVersion:
+		return nil, 0, &VersionError{What: "the record format of " + describe(k, key), Found: uint64(record[0]), Supported: recordVersion}
+	case record[0] == 0 || kind(record[1]) != k:
+		return nil, 0, damagef("the record of %s is of another kind", describe(k, key))
+	}
+	return payload, hash, nil
+}
+
+// maxPlainKey bounds the IDs that are keys themselves: bbolt refuses keys over 32 KiB, and long keys make for bad pages.
+const maxPlainKey = 1024
+
+// instanceKey is the key of an instance. The first byte tells an ID from the hash of a long one, which then stands in the record.
+// The result is valid until the next reset.
+func (e *encoder) instanceKey(id fleet.ID) []byte {
+	start := len(e.keys)
+	if len(id) <= maxPlainKey {
+		e.keys = append(append(e.keys, 0), id...)
+	} else {
+		sum := sha256.Sum256([]byte(id))
+		e.keys = append(append(e.keys, 1), sum[:]...)
+	}
+	return e.keys[start:len(e.keys):len(e.keys)]
+}
+
+// idOf is the ID that a key stands for; long is the ID in the record, where the key is only its hash.
+func idOf(key []byte, long string) (fleet.ID, error) {
+	switch {
+	case len(key) > 0 && key[0] == 0 && long == "":
+		return fleet.ID(key[1:]), nil
+	case len(key) > 0 && key[0] == 1 && len(long) > maxPlainKey:
+		if sum := sha256.Sum256([]byte(long)); bytes.Equal(key[1:], sum[:]) {
+			return fleet.ID(long), nil
+		}
+	}
+	return "", damagef("key %x does not belong to its record", key)
+}
+
+func (e *encoder) intentKey(op uint64) []byte {
+	start := len(e.keys)
+	e.keys = binary.BigEndian.AppendUint64(e.keys, op)
+	return e.keys[start:len(e.keys):len(e.keys)]
+}
+
+func describe(k kind, key []byte) string {
+	name := string(key)
+	switch k {
+	case kindInstance, kindSecret:
+		if id, err := idOf(key, ""); err == nil {
+			name = string(id)
+		}
+		if k == kindSecret {
+			return "the secret of instance " + quote(name)
+		}
+		return "instance " + quote(name)
+	case kindIntent:
+		if len(key) == 8 {
+			name = strconv.FormatUint(binary.BigEndian.Uint64(key), 10)
+		}
+		return "intent " + quote(name)
+	}
+	return "record " + quote(name)
+}
+
+// The fields of the payloads. A zero value is left out. Numbers are never given a new meaning.
+
+func appendInt(b []byte, num protowire.Number, v int64) []byte {
+	if v == 0 {
+		return b
+	}
+	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), uint64(v))
+}
+
+func appendStamp(b []byte, num protowire.Number, v int64) []byte {
+	if v == 0 {
+		return b
+	}
+	return appendFixed(b, num, uint64(v))
+}
+
+// appendFixed writes zeros too: records that must not change their size with their values use it directly.
+func appendFixed(b []byte, num protowire.Number, v uint64) []byte {
+	return protowire.AppendFixed64(protowire.AppendTag(b, num, protowire.Fixed64Type), v)
+}
+
+func appendString[S ~string](b []byte, num protowire.Number, v S) []byte {
+	if v == "" {
+		return b
+	}
+	b = protowire.AppendVarint(protowire.AppendTag(b, num, protowire.BytesType), uint64(len(v)))
+	return append(b, v...)
+}
+
+func boolInt(v bool) int64 {
+	if v {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,79 @@
+package statestore
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ErrClosed is the error of everything that is asked of a store after Close.
+var ErrClosed = errors.New("statestore: the store is closed")
+
+// Owner says who holds a store's lock.
+type Owner struct {
+	PID    int       `json:"pid"`
+	Host   string    `json:"host"`
+	Start  time.Time `json:"start"`
+	Socket string    `json:"socket,omitempty"` // the control socket, where there is one
+}
+
+// LockedError means that another manager has the store open.
+type LockedError struct {
+	Dir   string
+	Owner Owner // the zero Owner: it has the lock, but has not said yet who it is
+}
+
+// Error says who has the lock and what can be done.
+func (e *LockedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "state directory %s is in use by another manager", e.Dir)
+	if e.Owner.PID != 0 {
+		fmt.Fprintf(&b, ": process %d on %s, running since %s", e.Owner.PID, e.Owner.Host, e.Owner.Start.Format(time.RFC3339))
+	}
+	if e.Owner.Socket != "" {
+		fmt.Fprintf(&b, ", control socket %s", e.Owner.Socket)
+	}
+	b.WriteString("; stop that one first, or give this one a state directory of its own")
+	return b.String()
+}
+
+// VersionError means that the state was written by a newer release. The file is untouched.
+type VersionError struct {
+	Path      string
+	What      string // what is newer
+	Found     uint64
+	Supported uint64 // the newest that this release reads
+}
+
+// Error names both versions and what can be done.
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("state file %s was written by a newer release: %s is %d, this release reads up to %d; "+
+		"run that release or a later one (the file is untouched)", e.Path, e.What, e.Found, e.Supported)
+}
+
+// CorruptError means that the state is damaged. The file was left as it is.
+type CorruptError struct {
+	Path string
+	Copy string // where the file was copied to; empty: that failed, and What says why
+	What string // what is wrong
+}
+
+// Error says what is wrong and what can be done.
+func (e *CorruptError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "state file %s is damaged: %s; it was left as it is", e.Path, e.What)
+	if e.Copy != "" {
+		fmt.Fprintf(&b, " and copied to %s", e.Copy)
+	}
+	b.WriteString("; put a backup in its place, or move it away to start with an empty state " +
+		"(instances that exist are then held as unclaimed, not deleted)")
+	return b.String()
+}
+
+// damage is what the readers in this package find; Bolt makes a CorruptError of it.
+type damage string
+
+func (d damage) Error() string { return string(d) }
+
+func damagef(format string, args ...any) error { return damage(fmt.Sprintf(format, args...)) }

@@ -1,0 +1,3 @@
+package statestore_test
+
+func killChild() {}

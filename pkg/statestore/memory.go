@@ -1,0 +1,152 @@
+package statestore
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// Memory is a store that lives as long as its process: for tests, for private managers and for those who choose to forget.
+type Memory struct {
+	mu     sync.Mutex
+	closed bool
+	data   *memoryData
+}
+
+type memoryData struct {
+	meta      fleet.MetaRecord
+	instances map[fleet.ID]*fleet.InstanceRecord
+	intents   map[uint64]fleet.IntentRecord
+	secrets   map[fleet.ID][]byte
+}
+
+var _ Store = (*Memory)(nil)
+
+// NewMemory makes an empty store.
+func NewMemory() *Memory {
+	return &Memory{data: &memoryData{
+		instances: make(map[fleet.ID]*fleet.InstanceRecord),
+		intents:   make(map[uint64]fleet.IntentRecord),
+		secrets:   make(map[fleet.ID][]byte),
+	}}
+}
+
+// Reopen makes a store of the same state, as a restart does, and closes m if it is open: its owner is taken to have crashed.
+func (m *Memory) Reopen() *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	return &Memory{data: m.data}
+}
+
+// Open reports whether neither Close nor Reopen was called.
+func (m *Memory) Open() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.closed
+}
+
+// Load implements Store.
+func (m *Memory) Load(ctx context.Context) (Snapshot, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return Snapshot{}, err
+	}
+	d := m.data
+	s := Snapshot{State: fleet.SavedState{Meta: d.meta}, Secrets: make(map[fleet.ID][]byte, len(d.secrets))}
+	for _, id := range slices.Sorted(maps.Keys(d.instances)) {
+		rec := *d.instances[id]
+		rec.Leases = append([]fleet.LeaseRecord(nil), rec.Leases...)
+		s.State.Instances = append(s.State.Instances, rec)
+	}
+	s.State.Intents = slices.SortedFunc(maps.Values(d.intents), func(a, b fleet.IntentRecord) int { return cmp.Compare(a.Op, b.Op) })
+	for id, value := range d.secrets {
+		s.Secrets[id] = bytes.Clone(value)
+	}
+	return s, nil
+}
+
+// Commit implements Store.
+func (m *Memory) Commit(ctx context.Context, c Commit) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.usable(ctx); err != nil {
+		return err
+	}
+	if c.Changes != nil {
+		for i := range c.Changes.Put {
+			if err := checkInstance(&c.Changes.Put[i]); err != nil {
+				return err
+			}
+		}
+		m.data.apply(c.Changes)
+	}
+	for i := range c.Secrets {
+		m.data.keep(&c.Secrets[i])
+	}
+	return nil
+}
+
+// Close implements Store.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	return nil
+}
+
+func (m *Memory) usable(ctx context.Context) error {
+	if m.closed {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+func (d *memoryData) apply(c *fleet.Changes) {
+	for i := range c.Put {
+		d.put(&c.Put[i])
+	}
+	for _, id := range c.Drop {
+		delete(d.instances, id)
+		delete(d.secrets, id)
+	}
+	for _, in := range c.PutIntents {
+		d.intents[in.Op] = in
+	}
+	for _, op := range c.DropIntents {
+		delete(d.intents, op)
+	}
+	if c.Meta != nil {
+		d.meta = *c.Meta
+	}
+}
+
+// put copies in place: the record's memory, its leases' included, is used again.
+func (d *memoryData) put(r *fleet.InstanceRecord) {
+	rec := d.instances[r.ID]
+	if rec == nil {
+		rec = new(fleet.InstanceRecord)
+		d.instances[r.ID] = rec
+	}
+	leases := append(rec.Leases[:0], r.Leases...)
+	*rec = *r
+	rec.Leases = leases
+	if !keepsSecret(r.State) {
+		delete(d.secrets, r.ID)
+	}
+}
+
+func (d *memoryData) keep(s *Secret) {
+	rec := d.instances[s.ID]
+	if rec == nil || !keepsSecret(rec.State) || len(s.Value) == 0 {
+		delete(d.secrets, s.ID)
+		return
+	}
+	d.secrets[s.ID] = bytes.Clone(s.Value)
+}

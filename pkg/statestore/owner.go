@@ -1,0 +1,40 @@
+package statestore
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const ownerName = "owner.json"
+
+// writeOwner says who has the lock, for the next one that wants it. It must only be called with the lock.
+func writeOwner(dir, socket string, start time.Time) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	text, err := json.Marshal(Owner{PID: os.Getpid(), Host: host, Start: start, Socket: socket})
+	if err != nil {
+		return fmt.Errorf("statestore: encode owner: %w", err)
+	}
+	tmp := filepath.Join(dir, ownerName+".new")
+	if err := os.WriteFile(tmp, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("state directory %s cannot be written (is it writable, and is there room?): %w", dir, err)
+	}
+	if err := os.Rename(tmp, filepath.Join(dir, ownerName)); err != nil {
+		return fmt.Errorf("statestore: name the owner: %w", err)
+	}
+	return nil
+}
+
+// readOwner is the zero Owner when nobody has said anything legible.
+func readOwner(dir string) (o Owner) {
+	text, err := os.ReadFile(filepath.Join(dir, ownerName))
+	if err != nil || json.Unmarshal(text, &o) != nil {
+		return Owner{}
+	}
+	return o
+}

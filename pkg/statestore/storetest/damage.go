@@ -1,0 +1,5 @@
+package storetest
+
+import "testing"
+
+func testDamage(t *testing.T, factory Factory) {}

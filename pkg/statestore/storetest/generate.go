@@ -1,0 +1,215 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
+)
+
+func diff(what string, want, have any) string {
+	return fmt.Sprintf("%s:\nwant %+v\nhave %+v", what, want, have)
+}
+
+func sameInstance(a, b fleet.InstanceRecord) bool {
+	if !slices.Equal(a.Leases, b.Leases) { // nil is as good as empty
+		return false
+	}
+	a.Leases, b.Leases = nil, nil
+	return reflect.DeepEqual(a, b)
+}
+
+// testApply commits generated changes and compares with the reference, across reopens.
+func testApply(t *testing.T, factory Factory) {
+	rapid.Check(t, func(r *rapid.T) {
+		var m Model
+		s := factory(t)
+		store, err := s.Open()
+		if err != nil {
+			r.Fatal(err)
+		}
+		defer func() { _ = store.Close() }()
+		for range rapid.IntRange(1, 12).Draw(r, "commits") {
+			c := drawCommit(r)
+			if err := store.Commit(context.Background(), c); err != nil {
+				r.Fatalf("Commit: %v", err)
+			}
+			m.Apply(c)
+			if rapid.IntRange(0, 3).Draw(r, "reopen") == 0 {
+				_ = store.Close()
+				if store, err = s.Open(); err != nil {
+					r.Fatalf("reopen: %v", err)
+				}
+			}
+			loaded, err := store.Load(context.Background())
+			if err != nil {
+				r.Fatalf("Load: %v", err)
+			}
+			if d := m.Differs(loaded); d != "" {
+				r.Fatal(d)
+			}
+		}
+	})
+}
+
+// drawCommit draws from few IDs, so that records meet.
+func drawCommit(r *rapid.T) statestore.Commit {
+	id := rapid.Custom(func(r *rapid.T) fleet.ID { return fleet.ID(fmt.Sprintf("i-%d", rapid.IntRange(0, 9).Draw(r, "id"))) })
+	op := rapid.Uint64Range(1, 6)
+	c := statestore.Commit{Changes: &fleet.Changes{
+		Put:         rapid.SliceOfNDistinct(rapid.Custom(func(r *rapid.T) fleet.InstanceRecord { return drawInstance(r, id) }), 0, 5, instanceID).Draw(r, "put"),
+		Drop:        rapid.SliceOfN(id, 0, 3).Draw(r, "drop"),
+		PutIntents:  rapid.SliceOfNDistinct(rapid.Custom(drawIntent), 0, 3, func(i fleet.IntentRecord) uint64 { return i.Op }).Draw(r, "put intents"),
+		DropIntents: rapid.SliceOfN(op, 0, 2).Draw(r, "drop intents"),
+	}}
+	if rapid.Bool().Draw(r, "meta") {
+		c.Changes.Meta = drawGroup(r)
+	}
+	for range rapid.IntRange(0, 3).Draw(r, "secrets") {
+		c.Secrets = append(c.Secrets, statestore.Secret{ID: id.Draw(r, "secret of"), Value: rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(r, "secret")})
+	}
+	return c
+}
+
+func instanceID(r fleet.InstanceRecord) fleet.ID { return r.ID }
+
+func drawInstance(r *rapid.T, id *rapid.Generator[fleet.ID]) fleet.InstanceRecord {
+	stamp := rapid.OneOf(rapid.Just(int64(0)), rapid.Int64())
+	rec := fleet.InstanceRecord{
+		ID: id.Draw(r, "id"), Serial: rapid.Uint64().Draw(r, "serial"),
+		State:  fleet.State(rapid.IntRange(int(fleet.Creating), int(fleet.Unclaimed)).Draw(r, "state")),
+		Origin: fleet.Origin(rapid.Uint8Range(0, 3).Draw(r, "origin")), Uses: rapid.Int().Draw(r, "uses"),
+		CreatedAt: stamp.Draw(r, "created"), StateAt: stamp.Draw(r, "since"), ReadyAt: stamp.Draw(r, "ready"), IdleAt: stamp.Draw(r, "idle"),
+		Cause: fleet.Cause(rapid.Uint8().Draw(r, "cause")), DeleteAsked: rapid.Bool().Draw(r, "asked"),
+	}
+	for range rapid.IntRange(0, 3).Draw(r, "leases") {
+		key := fleet.Key(rapid.String().Draw(r, "key"))
+		rec.Leases = append(rec.Leases, fleet.LeaseRecord{Key: key, Slot: rapid.Int().Draw(r, "slot"), At: stamp.Draw(r, "at")})
+	}
+	return rec
+}
+
+func drawIntent(r *rapid.T) fleet.IntentRecord {
+	n := rapid.Int()
+	return fleet.IntentRecord{
+		Op: rapid.Uint64Range(1, 6).Draw(r, "op"), Asked: n.Draw(r, "asked"), Open: n.Draw(r, "open"), Doubt: n.Draw(r, "doubt"),
+		Faded: n.Draw(r, "faded"), At: rapid.Int64().Draw(r, "at"), Answered: rapid.Bool().Draw(r, "answered"),
+	}
+}
+
+func drawGroup(r *rapid.T) *fleet.MetaRecord {
+	return &fleet.MetaRecord{
+		Group: rapid.String().Draw(r, "group"), LastSerial: rapid.Uint64().Draw(r, "serial"), LastOp: rapid.Uint64().Draw(r, "op"),
+		ThrottleTokens: rapid.Float64().Draw(r, "tokens"), ThrottleAt: rapid.Int64().Draw(r, "at"), Fruitless: rapid.Int().Draw(r, "fruitless"),
+		Refusals: rapid.Int().Draw(r, "refusals"), BackoffUntil: rapid.Int64().Draw(r, "until"), BackoffCause: fleet.Cause(rapid.Uint8().Draw(r, "cause")),
+	}
+}
+
+// sample is a plausible history of n commits: instances come, are leased, and go.
+func sample(n int, seed uint64) []statestore.Commit {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	commits := make([]statestore.Commit, 0, n)
+	at, serial := int64(1_800_000_000_000_000_000), uint64(0)
+	for i := range n {
+		at += rng.Int64N(5e9)
+		c := statestore.Commit{Changes: &fleet.Changes{Meta: &fleet.MetaRecord{
+			Group: "fake/sample", LastSerial: serial, LastOp: uint64(i), ThrottleTokens: float64(rng.IntN(100)) / 7, ThrottleAt: at,
+		}}}
+		for _, k := range rng.Perm(40)[:1+rng.IntN(12)] {
+			serial++
+			rec := fleet.InstanceRecord{
+				ID: fleet.ID(fmt.Sprintf("i-%04d", k)), Serial: serial, State: fleet.State(1 + rng.IntN(int(fleet.Unclaimed))), Origin: fleet.Created,
+				Uses: rng.IntN(9), CreatedAt: at - 1e9, StateAt: at, ReadyAt: at, Cause: fleet.Cause(rng.IntN(5)), DeleteAsked: rng.IntN(9) == 0,
+			}
+			for slot := range rng.IntN(3) {
+				rec.Leases = append(rec.Leases, fleet.LeaseRecord{Key: fleet.Key(fmt.Sprintf("job-%d-%d", i, k)), Slot: slot, At: at})
+			}
+			c.Changes.Put = append(c.Changes.Put, rec)
+			if rng.IntN(2) == 0 {
+				c.Secrets = append(c.Secrets, statestore.Secret{ID: rec.ID, Value: bytes.Repeat([]byte{byte(k), byte(i)}, 20+rng.IntN(200))})
+			}
+		}
+		if rng.IntN(3) == 0 {
+			c.Changes.Drop = append(c.Changes.Drop, fleet.ID(fmt.Sprintf("i-%04d", rng.IntN(40))))
+		}
+		c.Changes.PutIntents = append(c.Changes.PutIntents, fleet.IntentRecord{Op: uint64(i), Asked: rng.IntN(9), Open: rng.IntN(9), At: at})
+		c.Changes.DropIntents = append(c.Changes.DropIntents, uint64(max(i-3, 0)))
+		commits = append(commits, c)
+	}
+	return commits
+}
+
+func testSecrets(t *testing.T, s Subject) {
+	var m Model
+	store := open(t, s)
+	put := func(id fleet.ID, state fleet.State) *fleet.Changes {
+		return &fleet.Changes{Put: []fleet.InstanceRecord{{ID: id, State: state}}}
+	}
+	secret := func(id fleet.ID, value string) []statestore.Secret {
+		return []statestore.Secret{{ID: id, Value: []byte(value)}}
+	}
+	steps := []struct {
+		name   string
+		commit statestore.Commit
+		want   string // of instance a
+	}{
+		{"no record, no secret", statestore.Commit{Secrets: secret("a", "early")}, ""},
+		{"record and secret together", statestore.Commit{Changes: put("a", fleet.Preparing), Secrets: secret("a", "one")}, "one"},
+		{"a secret of its own", statestore.Commit{Secrets: secret("a", "two")}, "two"},
+		{"a state that keeps it", statestore.Commit{Changes: put("a", fleet.Deleting)}, "two"},
+		{"lost instances may come back", statestore.Commit{Changes: put("a", fleet.Lost)}, "two"},
+		{"another's end", statestore.Commit{Changes: &fleet.Changes{Drop: []fleet.ID{"b"}}}, "two"},
+		{"gone", statestore.Commit{Changes: put("a", fleet.Gone)}, ""},
+		{"gone takes none", statestore.Commit{Secrets: secret("a", "late")}, ""},
+		{"back", statestore.Commit{Changes: put("a", fleet.Ready), Secrets: secret("a", "three")}, "three"},
+		{"dropped", statestore.Commit{Changes: &fleet.Changes{Drop: []fleet.ID{"a"}}}, ""},
+		{"dropped takes none", statestore.Commit{Secrets: secret("a", "late")}, ""},
+		{"put and dropped at once", statestore.Commit{Changes: &fleet.Changes{Put: put("a", fleet.Ready).Put, Drop: []fleet.ID{"a"}}, Secrets: secret("a", "x")}, ""},
+		{"again", statestore.Commit{Changes: put("a", fleet.Ready), Secrets: secret("a", "four")}, "four"},
+		{"forgotten", statestore.Commit{Secrets: secret("a", "")}, ""},
+	}
+	for _, step := range steps {
+		m.commit(t, store, step.commit)
+		store = reopen(t, s, store)
+		m.check(t, store)
+		loaded, err := store.Load(context.Background())
+		if have := string(loaded.Secrets["a"]); err != nil || have != step.want {
+			t.Fatalf("%s: the secret is %q instead of %q (%v)", step.name, have, step.want, err)
+		}
+	}
+}
+
+func testOdd(t *testing.T, s Subject) {
+	var m Model
+	store := open(t, s)
+	ids := []fleet.ID{"", " ", "\x00", "\x00\x00", "projects/x/zones/ü-1/Größe/名前", "\xff\xfe", fleet.ID(strings.Repeat("k", 1024)),
+		fleet.ID(strings.Repeat("k", 1025)), fleet.ID(strings.Repeat("k", 40_000)), fleet.ID(strings.Repeat("z", 100_000)), "z"}
+	for i, id := range ids {
+		rec := fleet.InstanceRecord{ID: id, Serial: math.MaxUint64, State: fleet.Ready, Uses: math.MaxInt, CreatedAt: math.MinInt64, IdleAt: math.MaxInt64,
+			Cause: math.MaxUint8, Origin: math.MaxUint8, Leases: []fleet.LeaseRecord{{}, {Key: fleet.Key(strings.Repeat("ключ", i*1000)), Slot: -1, At: -1}}}
+		m.commit(t, store, statestore.Commit{Changes: &fleet.Changes{Put: []fleet.InstanceRecord{rec}},
+			Secrets: []statestore.Secret{{ID: id, Value: bytes.Repeat([]byte{0}, 1+i*9000)}}})
+	}
+	m.commit(t, store, statestore.Commit{Changes: &fleet.Changes{
+		Put:        []fleet.InstanceRecord{{ID: "empty", State: fleet.Unclaimed, Leases: []fleet.LeaseRecord{}}},
+		PutIntents: []fleet.IntentRecord{{Op: 0}, {Op: math.MaxUint64, Asked: math.MaxInt, Open: math.MinInt, Answered: true}},
+		Meta:       &fleet.MetaRecord{Group: strings.Repeat("g", 70_000), ThrottleTokens: math.Inf(-1), LastOp: math.MaxUint64},
+	}})
+	store = reopen(t, s, store)
+	m.check(t, store)
+	m.commit(t, store, statestore.Commit{Changes: &fleet.Changes{Drop: ids[:8], DropIntents: []uint64{0, 7}}})
+	store = reopen(t, s, store)
+	m.check(t, store)
+	m.commit(t, store, statestore.Commit{Changes: &fleet.Changes{Drop: ids, Meta: new(fleet.MetaRecord)}})
+	m.check(t, store)
+}
