@@ -1,0 +1,99 @@
+package connector
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// protocolOf resolves an empty protocol: ssh, or winrm where the operating system is windows.
+func protocolOf(c provider.ConnectorConfig) provider.Protocol {
+	switch {
+	case c.Protocol != "":
+		return c.Protocol
+	case isWindows(c.OS):
+		return provider.ProtocolWinRM
+	}
+	return provider.ProtocolSSH
+}
+
+func isWindows(os string) bool { return strings.EqualFold(os, "windows") }
+
+// endpoint picks the address to dial, as host:port.
+func endpoint(info provider.ConnectInfo, external bool) (string, error) {
+	addr, other := info.InternalAddr, info.ExternalAddr
+	if external {
+		addr, other = other, addr
+	}
+	if strings.TrimSpace(addr) == "" {
+		addr = other
+	}
+	if strings.TrimSpace(addr) == "" {
+		return "", ErrNoAddress
+	}
+	port := info.ProtocolPort
+	if port == 0 {
+		port = provider.DefaultProtocolPort(protocolOf(info.ConnectorConfig))
+	}
+	return joinPort(addr, port)
+}
+
+// joinPort completes addr, which is a host, an IP address (an IPv6 one with or without brackets and zone), or one of these with a port,
+// which then wins over port.
+func joinPort(addr string, port int) (string, error) {
+	addr = strings.TrimSpace(addr)
+	host, own, err := splitPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("address %q: %w", addr, err)
+	}
+	if own != 0 {
+		port = own
+	}
+	if port < 1 || port > 65535 {
+		return "", fmt.Errorf("address %q: port %d is not between 1 and 65535: check protocol_port", addr, port)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port)), nil
+}
+
+// splitPort returns the port as 0 where addr has none.
+func splitPort(addr string) (host string, port int, err error) {
+	if ip, err := netip.ParseAddr(addr); err == nil {
+		return ip.String(), 0, nil
+	}
+	host = addr
+	switch {
+	case strings.HasPrefix(addr, "[") && strings.HasSuffix(addr, "]"):
+		host = addr[1 : len(addr)-1]
+	case strings.Contains(addr, ":"):
+		var text string
+		if host, text, err = net.SplitHostPort(addr); err != nil {
+			return "", 0, fmt.Errorf("expected host, host:port, IPv6 or [IPv6]:port: %w", err)
+		}
+		if port, err = strconv.Atoi(text); err != nil || port < 1 || port > 65535 || text[0] == '+' {
+			return "", 0, fmt.Errorf("port %q is not a number between 1 and 65535", text)
+		}
+	}
+	return host, port, checkHost(host)
+}
+
+// checkHost refuses what can be neither a name nor an address, before a resolver gets to see it.
+func checkHost(host string) error {
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsValid() {
+		return nil
+	}
+	if host == "" {
+		return fmt.Errorf("the host is empty")
+	}
+	for _, r := range host {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_', r >= 0x80 && r != 0xFFFD:
+		default:
+			return fmt.Errorf("the host contains %q", r)
+		}
+	}
+	return nil
+}

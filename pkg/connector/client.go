@@ -1,0 +1,124 @@
+package connector
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// sshClient is a Client over one SSH connection.
+type sshClient struct {
+	dialer *sshDialer
+	conn   *ssh.Client
+	gone   chan struct{} // closed when the connection is
+	wg     sync.WaitGroup
+
+	mu   sync.Mutex
+	lost error // why the connection went; the first reason wins
+}
+
+var _ Client = (*sshClient)(nil)
+
+func newSSHClient(d *sshDialer, conn *ssh.Client) *sshClient {
+	c := &sshClient{dialer: d, conn: conn, gone: make(chan struct{})}
+	c.wg.Go(func() {
+		c.lose(conn.Wait())
+		close(c.gone)
+	})
+	if d.keepalive > 0 {
+		c.wg.Go(func() { c.keepAlive(d.keepalive) })
+	}
+	return c
+}
+
+// lose closes the connection and remembers why, unless a reason is known already.
+func (c *sshClient) lose(why error) {
+	if why == nil {
+		why = errors.New("the connection ended")
+	}
+	c.mu.Lock()
+	first := c.lost == nil
+	if first {
+		c.lost = why
+	}
+	c.mu.Unlock()
+	if first {
+		c.dialer.log.Debug("connection ended", "reason", why)
+	}
+	_ = c.conn.Close()
+}
+
+// why is the reason for the loss, or nil while the connection stands.
+func (c *sshClient) why() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
+}
+
+// keepAlive asks the server for a sign of life. The timer is its own: a request to a frozen server never returns, and the kernel
+// acknowledges what a stopped process does not read.
+func (c *sshClient) keepAlive(every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	answers := make(chan error, 1)
+	waiting, missed := false, 0
+	for {
+		select {
+		case <-c.gone:
+			return
+		case err := <-answers: // a refusal is an answer
+			waiting, missed = false, 0
+			if err != nil {
+				c.lose(err)
+				return
+			}
+		case <-ticker.C:
+			if waiting {
+				if missed++; missed >= c.dialer.limits.missed {
+					c.lose(fmt.Errorf("%w for %s", ErrKeepalive, time.Duration(missed)*every))
+					return
+				}
+				continue
+			}
+			waiting = true
+			c.wg.Go(func() {
+				_, _, err := c.conn.SendRequest("keepalive@openssh.com", true, nil)
+				answers <- err
+			})
+		}
+	}
+}
+
+// Dial implements Client.
+func (c *sshClient) Dial(network, addr string) (net.Conn, error) {
+	conn, err := c.conn.Dial(network, addr)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s %s from %s: %w", network, addr, c.dialer.address, c.explain(err))
+	}
+	return newStreamConn(conn, conn, closeWriter(conn), conn.Close, conn.LocalAddr(), conn.RemoteAddr()), nil
+}
+
+// explain prefers the reason of a loss over what it looks like from inside the connection.
+func (c *sshClient) explain(err error) error {
+	if why := c.why(); why != nil {
+		return why
+	}
+	return err
+}
+
+// Close implements Client.
+func (c *sshClient) Close() error {
+	c.lose(ErrClosed)
+	c.wg.Wait()
+	return nil
+}
+
+// windows tells servers whose shell is none of POSIX.
+func (c *sshClient) windows() bool {
+	return c.dialer.windows || strings.Contains(strings.ToLower(string(c.conn.ServerVersion())), "windows")
+}

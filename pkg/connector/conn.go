@@ -1,0 +1,180 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// streamConn makes a net.Conn with deadlines out of a channel of an SSH connection, which has none. Two net.Pipes stand between: they
+// bring the deadlines, two goroutines bring the bytes.
+type streamConn struct {
+	in, out       net.Conn // our ends: read from in, write to out
+	inFar, outFar net.Conn
+	finish        func() error // the error that Read reports at the end of the input; nil: io.EOF
+	closeAll      func() error
+	local, remote net.Addr
+
+	wg   sync.WaitGroup
+	once sync.Once
+	err  error // of closeAll
+
+	mu      sync.Mutex
+	readErr error // instead of io.EOF
+}
+
+var _ net.Conn = (*streamConn)(nil)
+
+// streamAddr is an address of something that has none in the network's sense.
+type streamAddr string
+
+func (streamAddr) Network() string  { return "ssh" }
+func (a streamAddr) String() string { return string(a) }
+
+func closeWriter(c io.Writer) func() error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite
+	}
+	return func() error { return nil }
+}
+
+func newStreamConn(from io.Reader, to io.Writer, closeWrite, closeAll func() error, local, remote net.Addr) *streamConn {
+	return newFinishingConn(from, to, closeWrite, closeAll, nil, local, remote)
+}
+
+func newFinishingConn(from io.Reader, to io.Writer, closeWrite, closeAll, finish func() error, local, remote net.Addr) *streamConn {
+	s := &streamConn{closeAll: closeAll, finish: finish, local: local, remote: remote}
+	s.in, s.inFar = net.Pipe()
+	s.out, s.outFar = net.Pipe()
+	s.wg.Go(func() {
+		_, err := io.Copy(s.inFar, from)
+		if err == nil && s.finish != nil {
+			err = s.finish()
+		}
+		s.mu.Lock()
+		s.readErr = err
+		s.mu.Unlock()
+		_ = s.inFar.Close()
+	})
+	s.wg.Go(func() {
+		_, _ = io.Copy(to, s.outFar)
+		_ = closeWrite()
+		_ = s.outFar.Close() // a Write after the far side has gone fails
+	})
+	return s
+}
+
+// Read implements net.Conn.
+func (s *streamConn) Read(p []byte) (int, error) {
+	n, err := s.in.Read(p)
+	if errors.Is(err, io.EOF) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.readErr != nil {
+			return n, s.readErr
+		}
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (s *streamConn) Write(p []byte) (int, error) { return s.out.Write(p) }
+
+// CloseWrite ends the far side's input; reading goes on.
+func (s *streamConn) CloseWrite() error { return s.out.Close() }
+
+// Close implements net.Conn.
+func (s *streamConn) Close() error {
+	s.once.Do(func() {
+		_ = s.out.Close()
+		_ = s.in.Close()
+		_ = s.inFar.Close()
+		_ = s.outFar.Close()
+		if err := s.closeAll(); !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // EOF: closed already by the far side
+			s.err = err
+		}
+	})
+	return s.err
+}
+
+// LocalAddr implements net.Conn.
+func (s *streamConn) LocalAddr() net.Addr { return s.local }
+
+// RemoteAddr implements net.Conn.
+func (s *streamConn) RemoteAddr() net.Addr { return s.remote }
+
+// SetDeadline implements net.Conn.
+func (s *streamConn) SetDeadline(t time.Time) error {
+	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
+}
+
+// SetReadDeadline implements net.Conn.
+func (s *streamConn) SetReadDeadline(t time.Time) error { return s.in.SetReadDeadline(t) }
+
+// SetWriteDeadline implements net.Conn.
+func (s *streamConn) SetWriteDeadline(t time.Time) error { return s.out.SetWriteDeadline(t) }
+
+// DialRun implements Client.
+func (c *sshClient) DialRun(ctx context.Context, command string) (net.Conn, error) {
+	type outcome struct {
+		conn net.Conn
+		err  error
+	}
+	result := make(chan outcome, 1)
+	go func() {
+		conn, err := c.startConn(command)
+		result <- outcome{conn, err}
+	}()
+	select {
+	case o := <-result:
+		return o.conn, o.err
+	case <-ctx.Done():
+		go func() { // the server may still answer
+			if o := <-result; o.conn != nil {
+				_ = o.conn.Close()
+			}
+		}()
+		return nil, fmt.Errorf("start command on %s: %w", c.dialer.address, context.Cause(ctx))
+	}
+}
+
+func (c *sshClient) startConn(command string) (net.Conn, error) {
+	r := &run{client: c}
+	session, err := c.conn.NewSession()
+	if err != nil {
+		return nil, r.startError(err)
+	}
+	stdin, err := session.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := session.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	said := &tail{}
+	session.Stderr = said
+	if err := session.Start(command); err != nil {
+		_ = session.Close()
+		return nil, r.startError(err)
+	}
+	closeAll := func() error {
+		_ = session.Signal(ssh.SIGTERM)
+		return session.Close()
+	}
+	finish := func() error {
+		err := r.exitError(session.Wait())
+		var exit *ExitError
+		if errors.As(err, &exit) {
+			exit.stderr = said.String()
+		}
+		return err
+	}
+	return newFinishingConn(stdout, stdin, stdin.Close, closeAll, finish, streamAddr("local"), streamAddr(c.dialer.address)), nil
+}

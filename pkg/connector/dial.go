@@ -1,0 +1,192 @@
+package connector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// sshDialer knows all that is needed to connect to one machine, again and again.
+type sshDialer struct {
+	address   string
+	user      string
+	auth      []ssh.AuthMethod
+	authNames []string
+	keys      *hostKeys
+	dial      DialFunc
+	log       *slog.Logger
+	limits    *limits
+	windows   bool
+	keepalive time.Duration // <= 0: none
+}
+
+func newSSHDialer(info provider.ConnectInfo, opts DialOptions) (*sshDialer, error) {
+	address, err := endpoint(info, opts.UseExternalAddr)
+	if err != nil {
+		return nil, fmt.Errorf("instance %q: %w", info.ID, err)
+	}
+	if info.Username == "" {
+		return nil, fmt.Errorf("instance %q: %w", info.ID, ErrNoUsername)
+	}
+	d := &sshDialer{address: address, user: info.Username, dial: opts.Dial, log: opts.Logger, limits: opts.limits,
+		windows: isWindows(info.OS), keepalive: info.Keepalive}
+	if d.auth, d.authNames, err = authMethods(info.ConnectorConfig); err != nil {
+		return nil, fmt.Errorf("instance %q: %w", info.ID, err)
+	}
+	if d.keys, err = newHostKeys(address, info.HostKeys, opts); err != nil {
+		return nil, fmt.Errorf("instance %q at %s: %w", info.ID, address, err)
+	}
+	if d.dial == nil {
+		d.dial = new(net.Dialer).DialContext
+	}
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	if d.limits == nil {
+		d.limits = defaultLimits()
+	}
+	if d.keepalive == 0 {
+		d.keepalive = d.limits.keepalive
+	}
+	d.log = d.log.With("instance", info.ID, "address", address)
+	return d, nil
+}
+
+// dialSSH retries until it works, cannot work, or its time is over.
+func dialSSH(ctx context.Context, info provider.ConnectInfo, opts DialOptions) (Client, error) {
+	d, err := newSSHDialer(info, opts)
+	if err != nil {
+		return nil, err
+	}
+	timeout := info.Timeout
+	if timeout <= 0 {
+		timeout = d.limits.timeout
+	}
+	outer := ctx
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &timeoutError{timeout})
+	defer cancel()
+
+	failure := &ConnectError{Address: d.address}
+	start := time.Now()
+	policy := backoff.NewExponentialBackOff()
+	policy.InitialInterval, policy.MaxInterval = d.limits.firstBackoff, d.limits.maxBackoff
+
+	client, err := backoff.Retry(ctx, func() (*ssh.Client, error) {
+		if ctx.Err() != nil {
+			return nil, backoff.Permanent(context.Cause(ctx))
+		}
+		failure.Attempts++
+		client, err := d.attempt(ctx)
+		switch {
+		case err == nil:
+			return client, nil
+		case ctx.Err() == nil || failure.Last == nil:
+			failure.Last = err // an attempt that was cut short says less than the one before
+		}
+		if final(err) {
+			return nil, backoff.Permanent(err)
+		}
+		return nil, err
+	}, backoff.WithBackOff(policy), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
+		d.log.Debug("connecting failed, will be retried", "attempt", failure.Attempts, "error", err, "wait", next)
+		if opts.OnRetry != nil {
+			opts.OnRetry(err)
+		}
+	}))
+	if err == nil {
+		d.log.Debug("connected", "attempts", failure.Attempts, "server", string(client.ServerVersion()))
+		return newSSHClient(d, client), nil
+	}
+	failure.Elapsed = time.Since(start)
+	if !final(failure.Last) {
+		failure.Cause = context.Cause(ctx)
+	}
+	if outer.Err() != nil {
+		failure.Cause = context.Cause(outer)
+	}
+	return nil, failure
+}
+
+// final tells the failures that waiting does not cure.
+func final(err error) bool {
+	var hostKey *HostKeyError
+	var pin *pinError
+	return errors.As(err, &hostKey) || errors.As(err, &pin)
+}
+
+// attempt connects once, within its own time: a server that accepts and says nothing must not take the whole timeout.
+func (d *sshDialer) attempt(ctx context.Context) (*ssh.Client, error) {
+	limit := d.limits.attempt
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no SSH handshake within %s", limit))
+	defer cancel()
+	conn, err := d.dial(ctx, "tcp", d.address)
+	if err != nil {
+		return nil, causeOf(ctx, err)
+	}
+	// Closing is what ends a handshake; deadlines are not, because a connection of DialOptions.Dial may have none.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	client, err := d.handshake(conn)
+	if !stop() { // it was, or is being, closed under us
+		if err == nil {
+			_ = client.Close()
+		}
+		return nil, causeOf(ctx, err)
+	}
+	return client, err
+}
+
+// causeOf prefers why ctx ended over the failure that its end made.
+func causeOf(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	if err == nil || errors.Is(err, ctx.Err()) {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+}
+
+// handshake takes conn over.
+func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
+	var trusted atomic.Bool // key exchange done, the machine is the right one
+	config := &ssh.ClientConfig{
+		User: d.user, Auth: d.auth, HostKeyAlgorithms: d.keys.algorithms(), ClientVersion: "SSH-2.0-taskscaler",
+		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
+			err := d.keys.check(host, remote, key)
+			trusted.Store(err == nil)
+			return err
+		},
+	}
+	config.SetDefaults()
+	// Some hardened images offer nothing else.
+	config.KeyExchanges = append(config.KeyExchanges, ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDHGEXSHA256)
+	c, channels, requests, err := ssh.NewClientConn(conn, d.address, config)
+	if err == nil {
+		return ssh.NewClient(c, channels, requests), nil
+	}
+	_ = conn.Close()
+	if mismatch := d.keys.negotiation(err); mismatch != nil {
+		return nil, mismatch
+	}
+	if trusted.Load() && !isNetwork(err) {
+		return nil, &AuthError{Username: d.user, Methods: d.authNames, Err: err}
+	}
+	return nil, err
+}
+
+// isNetwork tells a connection that broke from a server that said no.
+func isNetwork(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, io.ErrClosedPipe)
+}

@@ -1,0 +1,174 @@
+package connector
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// gate stands before a writer of the caller: it reports a failing Write, and lets none begin once it is shut.
+type gate struct {
+	to     io.Writer
+	failed func(error)
+
+	busy chan struct{} // holds a token while nobody writes
+	mu   sync.Mutex
+	shut bool
+}
+
+func newGate(to io.Writer, failed func(error)) *gate {
+	if to == nil {
+		to = io.Discard
+	}
+	g := &gate{to: to, failed: failed, busy: make(chan struct{}, 1)}
+	g.busy <- struct{}{}
+	return g
+}
+
+// Write drops p when the gate is shut, so that the remote side is not held up by what nobody wants any more.
+func (g *gate) Write(p []byte) (int, error) {
+	<-g.busy
+	defer func() { g.busy <- struct{}{} }()
+	g.mu.Lock()
+	shut := g.shut
+	g.mu.Unlock()
+	if shut || len(p) == 0 {
+		return len(p), nil
+	}
+	n, err := g.to.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		g.close()
+		g.failed(err)
+		return len(p), nil // go on draining
+	}
+	return n, nil
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	g.shut = true
+	g.mu.Unlock()
+}
+
+// closeWait shuts the gate and waits, at most for patience, until no Write is in progress.
+func (g *gate) closeWait(patience time.Duration) {
+	g.close()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-g.busy:
+		g.busy <- struct{}{}
+	case <-timer.C:
+	}
+}
+
+// pidFilter takes the line "MARK PID\n" out of a stream, wherever it begins, and reports PID. All else passes, held back no longer than
+// it could still become that line.
+type pidFilter struct {
+	to    io.Writer
+	mark  []byte
+	found func(pid int)
+	held  []byte
+	done  bool
+}
+
+const maxPIDLine = 24 // of " PID\n"
+
+func (f *pidFilter) Write(p []byte) (int, error) {
+	if f.done {
+		return f.to.Write(p)
+	}
+	f.held = append(f.held, p...)
+	return len(p), f.sift()
+}
+
+func (f *pidFilter) sift() error {
+	at := bytes.Index(f.held, f.mark)
+	if at < 0 {
+		return f.pass(len(f.held) - overlap(f.held, f.mark))
+	}
+	rest := f.held[at+len(f.mark):]
+	end := bytes.IndexByte(rest, '\n')
+	if end < 0 && len(rest) < maxPIDLine {
+		return f.pass(at)
+	}
+	f.done = true
+	if end >= 0 {
+		if pid, err := strconv.Atoi(string(bytes.TrimSpace(rest[:end]))); err == nil && pid > 1 {
+			f.found(pid)
+			f.held = append(f.held[:at:at], rest[end+1:]...)
+		}
+	}
+	return f.flush()
+}
+
+// pass writes the first n held bytes.
+func (f *pidFilter) pass(n int) error {
+	if n == 0 {
+		return nil
+	}
+	_, err := f.to.Write(f.held[:n])
+	f.held = append(f.held[:0], f.held[n:]...)
+	return err
+}
+
+// flush ends the search.
+func (f *pidFilter) flush() error {
+	f.done = true
+	err := f.pass(len(f.held))
+	f.held = nil
+	return err
+}
+
+// overlap is the length of the longest end of s that is a beginning of mark.
+func overlap(s, mark []byte) int {
+	for n := min(len(s), len(mark)-1); n > 0; n-- {
+		if bytes.HasPrefix(mark, s[len(s)-n:]) {
+			return n
+		}
+	}
+	return 0
+}
+
+// inputReader keeps a failure of the caller's Stdin apart from one of the connection.
+type inputReader struct {
+	from io.Reader
+	err  error
+}
+
+func (r *inputReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	return n, err
+}
+
+// tail keeps the last of what is written to it, for an error message.
+type tail struct {
+	mu   sync.Mutex
+	kept []byte
+}
+
+const maxTail = 1 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept = append(t.kept, p...)
+	if over := len(t.kept) - maxTail; over > 0 {
+		t.kept = append(t.kept[:0], t.kept[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.kept))
+}
