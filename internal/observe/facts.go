@@ -1,0 +1,135 @@
+package observe
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// Sentence says f for people, in one line.
+func Sentence(f *scaler.Fact) string {
+	switch f.Kind {
+	case scaler.FactCreate:
+		return fmt.Sprintf("asked for %s: %s", count(f.Count, "instance"), f.Decision)
+	case scaler.FactWait:
+		return waiting(f.Count, f.Booting, f.Cause)
+	case scaler.FactPolicy:
+		if f.Count < 0 {
+			return "no policy matches now: nothing is kept idle"
+		}
+		return fmt.Sprintf("policy %d holds now", f.Count+1)
+	case scaler.FactDeny:
+		return fmt.Sprintf("refused %q: %s", f.Key, Denial(f.Cause))
+	case scaler.FactRevoke:
+		return fmt.Sprintf("revoked the lease of %q on instance %s: %s", f.Key, f.ID, Revoke(f.Cause))
+	case scaler.FactRefused:
+		return fmt.Sprintf("a create failed (%s): %s; the next one in %s", f.Failure.Kind, f.Failure.Message, span(f.Took))
+	case scaler.FactListFailed:
+		return fmt.Sprintf("the provider's list failed (%s, %d in a row): %s", f.Failure.Kind, f.Count, f.Failure.Message)
+	case scaler.FactForeign:
+		if f.On {
+			return "instances come or go that nobody asked for: another manager seems to work on this group; creates and deletes are paused"
+		}
+		return "no more instances come or go unasked: creates and deletes go on"
+	case scaler.FactReload:
+		return "a new configuration holds"
+	case scaler.FactIntent:
+		return fmt.Sprintf("a create of %s came to less than that: %s", count(f.Count, "instance"), Retire(f.Cause))
+	}
+	return instanceSentence(f)
+}
+
+// instanceSentence is Sentence for the facts about one instance.
+func instanceSentence(f *scaler.Fact) string {
+	switch f.Kind {
+	case scaler.FactAppeared:
+		if f.Cause != fleet.CauseNone {
+			return fmt.Sprintf("instance %s appeared and is not used: %s", f.ID, Retire(f.Cause))
+		}
+		return fmt.Sprintf("instance %s appeared", f.ID)
+	case scaler.FactReady:
+		return fmt.Sprintf("instance %s is ready, %s after it was first seen", f.ID, span(f.Took))
+	case scaler.FactRetire:
+		if f.Cause == fleet.CauseIdle {
+			return fmt.Sprintf("instance %s is retired: %s (%s)", f.ID, Retire(f.Cause), f.Decision)
+		}
+		return fmt.Sprintf("instance %s is retired: %s", f.ID, Retire(f.Cause))
+	case scaler.FactDelete:
+		if f.Count > 1 {
+			return fmt.Sprintf("asked to delete instance %s, for the %s time", f.ID, ordinal(f.Count))
+		}
+		return fmt.Sprintf("asked to delete instance %s", f.ID)
+	case scaler.FactGone:
+		return fmt.Sprintf("instance %s is deleted, after a life of %s", f.ID, span(f.Took))
+	case scaler.FactLost:
+		return fmt.Sprintf("instance %s is lost: %s", f.ID, Retire(f.Cause))
+	case scaler.FactReturned:
+		return fmt.Sprintf("instance %s is listed again", f.ID)
+	case scaler.FactFruitless:
+		return fmt.Sprintf("the boot of instance %s came to nothing (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), span(f.Took))
+	case scaler.FactUnclaimed:
+		return fmt.Sprintf("instance %s is nobody's that we know: it is counted, and neither used nor deleted; adopt_preexisting decides", f.ID)
+	case scaler.FactAlarm:
+		return fmt.Sprintf("instance %s could not be deleted for %s: look after it in the provider's console; it is asked again", f.ID, span(f.Took))
+	case scaler.FactAdopt:
+		return fmt.Sprintf("instance %s is taken in", f.ID)
+	case scaler.FactPrepare:
+		return fmt.Sprintf("preparing instance %s failed and is tried again: %s", f.ID, f.Failure.Message)
+	}
+	return f.Kind.String()
+}
+
+func waiting(n, booting int, cause fleet.Cause) string {
+	switch rest := n - booting; {
+	case n == 0:
+		return "nobody waits any more"
+	case rest <= 0:
+		return fmt.Sprintf("%s for machines that boot", waits(n))
+	case booting == 0:
+		return fmt.Sprintf("%s %s", waits(n), Wait(cause))
+	default:
+		return fmt.Sprintf("%s: %d for machines that boot, %d %s", waits(n), booting, rest, Wait(cause))
+	}
+}
+
+func waits(n int) string {
+	if n == 1 {
+		return "1 job is waiting"
+	}
+	return fmt.Sprintf("%d jobs are waiting", n)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func ordinal(n int) string {
+	suffix := "th"
+	if n%100 < 11 || n%100 > 13 {
+		switch n % 10 {
+		case 1:
+			suffix = "st"
+		case 2:
+			suffix = "nd"
+		case 3:
+			suffix = "rd"
+		}
+	}
+	return fmt.Sprintf("%d%s", n, suffix)
+}
+
+// span is d as people read it: three digits are enough.
+func span(d time.Duration) string {
+	switch {
+	case d >= time.Minute:
+		return d.Round(time.Second).String()
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(time.Millisecond).String()
+}

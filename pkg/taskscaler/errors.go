@@ -1,0 +1,134 @@
+package taskscaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// Errors of calls; test for them with errors.Is.
+var (
+	// ErrNoCapacity says that a Reserve found no place; the error is a *NoCapacityError.
+	ErrNoCapacity = errors.New("no capacity")
+	// ErrShutdown says that the manager is shutting down, or has.
+	ErrShutdown = errors.New("taskscaler is shutting down")
+	// ErrDraining says that the manager takes no new work.
+	ErrDraining = errors.New("taskscaler is draining and takes no new work")
+	// ErrUnknownKey says that there is no lease under this key.
+	ErrUnknownKey = errors.New("no lease is held under this key")
+	// ErrDuplicateKey says that the key already has a lease, a wait or a reservation.
+	ErrDuplicateKey = errors.New("the key already has a lease, a wait or a reservation")
+)
+
+// NoCapacityError says why a Reserve was refused, with the counts of that moment. It is ErrNoCapacity.
+type NoCapacityError struct {
+	Key         string
+	Idle        int // free slots of instances that are ready
+	Acquired    int // leases
+	Unavailable int // instances on their way out
+	Unhealthy   int // instances that are lost, or held as unclaimed
+	Unready     int // instances on their way in
+}
+
+// Error has the counts in it, in the form that fleeting's users know.
+func (e *NoCapacityError) Error() string {
+	return fmt.Sprintf("no capacity: no immediately available capacity (idle:%d,acquired:%d,unavailable:%d,unhealthy:%d,unready:%d)",
+		e.Idle, e.Acquired, e.Unavailable, e.Unhealthy, e.Unready)
+}
+
+// Is makes the error ErrNoCapacity.
+func (e *NoCapacityError) Is(target error) bool { return target == ErrNoCapacity }
+
+// WaitError says that an Acquire, a Replace or a Reattach was refused or given up, and why. It is context.DeadlineExceeded where the wait
+// took too long, and ErrShutdown, ErrDraining, ErrUnknownKey or ErrDuplicateKey where that is the cause.
+type WaitError struct {
+	Key    string
+	Cause  fleet.Cause   // why it ended
+	Why    fleet.Cause   // with CauseDeadline: what it was waiting for until then; CauseNone if it did not wait
+	Waited time.Duration // how long it waited
+}
+
+// Error tells the cause as a sentence, and what it waited for.
+func (e *WaitError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no lease for %q: %s", e.Key, observe.Denial(e.Cause))
+	if e.Waited > 0 {
+		fmt.Fprintf(&b, " after %s", e.Waited.Round(time.Millisecond))
+	}
+	if e.Why != fleet.CauseNone {
+		fmt.Fprintf(&b, "; it was waiting %s", observe.Wait(e.Why))
+	}
+	return b.String()
+}
+
+// Is relates the cause to the sentinel errors.
+func (e *WaitError) Is(target error) bool {
+	switch e.Cause {
+	case fleet.CauseDeadline:
+		return target == context.DeadlineExceeded
+	case fleet.CauseCancelled:
+		return target == context.Canceled
+	case fleet.CauseShutdown:
+		return target == ErrShutdown
+	case fleet.CauseDraining:
+		return target == ErrDraining
+	case fleet.CauseUnknownKey:
+		return target == ErrUnknownKey
+	case fleet.CauseDuplicate:
+		return target == ErrDuplicateKey
+	case fleet.CauseNoCapacity:
+		return target == ErrNoCapacity
+	}
+	return false
+}
+
+// RevokedError is the cause with which a lease's context ends when the lease was taken away: its instance was lost, or must not be used.
+type RevokedError struct {
+	Key      string
+	Instance string
+	Cause    fleet.Cause
+}
+
+// Error says what became of the instance.
+func (e *RevokedError) Error() string {
+	return fmt.Sprintf("the lease of %q on instance %s was revoked: %s", e.Key, e.Instance, observe.Revoke(e.Cause))
+}
+
+// GroupMismatchError says that the store holds the state of another group.
+type GroupMismatchError struct {
+	Stored, Provider string // ProviderInfo.ID then and now
+}
+
+// Error says what can be done.
+func (e *GroupMismatchError) Error() string {
+	return fmt.Sprintf("the stored state belongs to group %q, but the provider now manages %q: give this group a state directory of its own, "+
+		"or correct plugin_config", e.Stored, e.Provider)
+}
+
+// LeftoverError lists the instances that a shutdown was to delete and could not.
+type LeftoverError struct {
+	Instances []string // ascending
+}
+
+// Error names them.
+func (e *LeftoverError) Error() string {
+	return fmt.Sprintf("%d instances could not be deleted before the end of the shutdown and may still cost money: %s",
+		len(e.Instances), strings.Join(e.Instances, ", "))
+}
+
+// StopError says why the manager stopped by itself. The store has everything that was ever answered.
+type StopError struct {
+	Reason string
+	Err    error
+}
+
+// Error tells reason and cause.
+func (e *StopError) Error() string { return "taskscaler stopped: " + e.Reason + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StopError) Unwrap() error { return e.Err }

@@ -1,0 +1,140 @@
+package taskscaler
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// Status is what a manager knows at one moment, in a stable order.
+type Status struct {
+	Name         string    `json:"name"`
+	At           time.Time `json:"at"`
+	Ready        bool      `json:"ready"`
+	NotReady     string    `json:"not_ready,omitempty"` // why not
+	Started      bool      `json:"started"`             // the provider's first list was taken in
+	Draining     bool      `json:"draining,omitempty"`
+	ShuttingDown bool      `json:"shutting_down,omitempty"`
+	Paused       bool      `json:"paused,omitempty"` // another manager seems to work on the group
+	// Stale: the last commit failed, so Counts are of the time before it and Instances are left out.
+	Stale bool `json:"stale,omitempty"`
+
+	Group     GroupStatus      `json:"group"`
+	Policy    PolicyStatus     `json:"policy"`
+	Sizing    SizingStatus     `json:"sizing"`
+	Counts    Counts           `json:"counts"`
+	Waiting   WaitingStatus    `json:"waiting"`
+	Backoff   *BackoffStatus   `json:"backoff,omitempty"`
+	Plugin    PluginStatus     `json:"plugin"`
+	Commit    CommitStatus     `json:"commit"`
+	Instances []InstanceStatus `json:"instances"` // ascending by ID
+	Waiters   []WaitStatus     `json:"waiters"`   // in the order in which they will be served
+}
+
+// GroupStatus is the provider's group.
+type GroupStatus struct {
+	ID           string   `json:"id"`                 // ProviderInfo.ID
+	MaxSize      int      `json:"max_size,omitempty"` // the provider's limit on instances, 0: unknown
+	Version      string   `json:"version,omitempty"`  // the plugin's
+	BuildInfo    string   `json:"build_info,omitempty"`
+	Capabilities []string `json:"capabilities,omitempty"`
+	MaxInstances int      `json:"max_instances,omitempty"` // ours, 0: none
+	Capacity     int      `json:"capacity_per_instance"`
+	MaxUses      int      `json:"max_use_count,omitempty"`
+}
+
+// PolicyStatus is the policy that holds.
+type PolicyStatus struct {
+	Index            int           `json:"index"` // position in the configuration counted from 0; -1: none matches
+	IdleCount        int           `json:"idle_count"`
+	IdleTime         time.Duration `json:"idle_time_ns"`
+	ScaleFactor      float64       `json:"scale_factor,omitempty"`
+	ScaleFactorLimit int           `json:"scale_factor_limit,omitempty"`
+	ScaleFactorMode  string        `json:"scale_factor_mode,omitempty"`
+	Preemptive       bool          `json:"preemptive_mode,omitempty"`
+}
+
+// SizingStatus is the last sizing: what is wanted, and every number that led there.
+type SizingStatus struct {
+	Sentence string          `json:"sentence"`
+	Decision policy.Decision `json:"decision"`
+}
+
+// Counts are how many there are of each.
+type Counts struct {
+	Creating     int `json:"creating"`
+	Preparing    int `json:"preparing"`
+	ReadyCount   int `json:"ready"`
+	Draining     int `json:"draining"`
+	Deleting     int `json:"deleting"`
+	Gone         int `json:"gone"` // deleted, and remembered for a while
+	Lost         int `json:"lost"`
+	Unclaimed    int `json:"unclaimed"`
+	Requested    int `json:"requested"` // instances asked for that have not appeared
+	Leases       int `json:"leases"`
+	Waiters      int `json:"waiters"`
+	Reservations int `json:"reservations"`
+	Free         int `json:"free"` // slots that could be leased at once
+}
+
+// Existing is the number of instances that the provider has, as far as we know.
+func (c Counts) Existing() int {
+	return c.Creating + c.Preparing + c.ReadyCount + c.Draining + c.Deleting + c.Unclaimed
+}
+
+// WaitingStatus says why those who wait are waiting.
+type WaitingStatus struct {
+	Cause    string `json:"cause,omitempty"` // empty: nobody waits
+	Sentence string `json:"sentence,omitempty"`
+}
+
+// BackoffStatus says that no instance is created for a while.
+type BackoffStatus struct {
+	Until time.Time `json:"until"`
+	Cause string    `json:"cause"`
+}
+
+// PluginStatus is what became of the last call to the group.
+type PluginStatus struct {
+	Away  bool   `json:"away"`
+	Error string `json:"error,omitempty"` // why, if it is away
+}
+
+// CommitStatus is the state of the store.
+type CommitStatus struct {
+	Failing  bool       `json:"failing"`
+	Since    *time.Time `json:"since,omitempty"`
+	Failures int        `json:"failures,omitempty"` // in a row
+	Error    string     `json:"error,omitempty"`
+}
+
+// InstanceStatus is one instance.
+type InstanceStatus struct {
+	ID      string        `json:"id"`
+	State   string        `json:"state"`  // see fleet.State
+	Listed  string        `json:"listed"` // the provider's word
+	Origin  string        `json:"origin"`
+	Uses    int           `json:"uses"`
+	Cause   string        `json:"cause,omitempty"` // why it is on its way out
+	Created *time.Time    `json:"created,omitempty"`
+	Ready   *time.Time    `json:"ready,omitempty"`
+	Idle    *time.Time    `json:"idle,omitempty"` // since when it has had no lease
+	Leases  []LeaseStatus `json:"leases"`         // ascending by slot
+}
+
+// LeaseStatus is one lease.
+type LeaseStatus struct {
+	Key      string    `json:"key"`
+	Slot     int       `json:"slot"`
+	Since    time.Time `json:"since"`
+	Detached bool      `json:"detached,omitempty"` // its caller's connection was lost, or the manager restarted
+}
+
+// WaitStatus is one waiter.
+type WaitStatus struct {
+	Key      string        `json:"key"`
+	Position int           `json:"position"`  // from 1
+	Waited   time.Duration `json:"waited_ns"` // so far
+	Cause    string        `json:"cause"`     // see fleet.Cause
+	Sentence string        `json:"sentence"`  // "waiting for a machine to boot"
+}
