@@ -29,10 +29,11 @@ func Compile(policies []Policy, local *time.Location) (*Schedule, error) {
 		local = time.UTC
 	}
 	s := &Schedule{rules: make([]rule, 0, len(policies))}
+	zones := map[string]*time.Location{"": local, "Local": local}
 	var faults []error
 	for i := range policies {
 		p := &policies[i]
-		loc, err := zone(i, p.Timezone, local)
+		loc, err := loadZone(zones, i, p.Timezone)
 		if err != nil {
 			faults = append(faults, err)
 		}
@@ -63,15 +64,17 @@ func parsePeriods(policy int, texts []string) (periods []Period, faults []error)
 	return periods, faults
 }
 
-func zone(policy int, name string, local *time.Location) (*time.Location, error) {
-	if name == "" || name == "Local" {
-		return local, nil
+// loadZone loads a zone once, so that policies of one zone share it.
+func loadZone(known map[string]*time.Location, policy int, name string) (*time.Location, error) {
+	if loc, ok := known[name]; ok {
+		return loc, nil
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil {
 		return nil, &ZoneError{Policy: policy, Text: name, Reason: "the time zone database has no such zone",
 			Remedy: `write an IANA name with its capitals, such as "Europe/Berlin", "Asia/Seoul" or "UTC"`, Err: err}
 	}
+	known[name] = loc
 	return loc, nil
 }
 

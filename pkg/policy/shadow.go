@@ -1,0 +1,60 @@
+package policy
+
+// NeverHolds are the positions, counted from 0, of policies that can never hold: no date matches them, or at every minute of theirs a
+// later policy wins. Policies of different zones are compared only where the later one always matches; so what is listed is certain,
+// and what is not may still never hold.
+func (s *Schedule) NeverHolds() []int {
+	var never []int
+	for i := range s.Len() {
+		if s.covered(i) {
+			never = append(never, i)
+		}
+	}
+	return never
+}
+
+// covered reports whether later policies hold every minute of policy i.
+func (s *Schedule) covered(i int) bool {
+	r := &s.rules[i]
+	var later []*calendar
+	for j := i + 1; j < len(s.rules); j++ {
+		if s.rules[j].cal.always() {
+			return true
+		}
+		if s.rules[j].loc == r.loc {
+			later = append(later, s.rules[j].cal)
+		}
+	}
+	for month := range daysIn {
+		for day := range daysIn[month] {
+			for weekday := range 7 {
+				if !within(r.cal.at(month, day, weekday), later, month, day, weekday) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// within reports whether the calendars together hold all minutes of shape on that date.
+func within(shape *dayShape, cals []*calendar, month, day, weekday int) bool {
+	for hour := range shape {
+		left := shape[hour]
+		for _, c := range cals {
+			left &^= c.at(month, day, weekday)[hour]
+		}
+		if left != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// always reports whether no minute is outside.
+func (c *calendar) always() bool { return c.days[0] == [14]yearDays{} }
+
+// at is the shape of a date; month, day and weekday count from 0.
+func (c *calendar) at(month, day, weekday int) *dayShape {
+	return &c.shapes[c.class[month][day][weekday]]
+}
