@@ -215,7 +215,7 @@ func (c *Cloud) Delete(now time.Duration, n uint64) Deleted {
 // failure is what a drawn refusal answers.
 func (f CallFailure) failure(message string) fleet.Failure {
 	out := failureOf(f.Kind, fleet.FailureTransient, message)
-	out.RetryAfter = time.Duration(f.RetryAfter)
+	out.RetryAfter = f.RetryAfter.Value()
 	return out
 }
 

@@ -110,7 +110,7 @@ func TestShareOfFailedBoots(t *testing.T) {
 }
 
 func TestSpotHazard(t *testing.T) {
-	c := newCloud(t, Config{Boot: Constant(time.Minute), Spot: Spot{ReclaimPerHour: 0.5, Notice: Duration(2 * time.Minute)}})
+	c := newCloud(t, Config{Boot: Constant(time.Minute), Spot: Spot{ReclaimPerHour: 0.5, Notice: D(2 * time.Minute)}})
 	const n = 20000
 	lives := make([]time.Duration, n)
 	for i := range lives {
@@ -128,9 +128,9 @@ func TestSpotHazard(t *testing.T) {
 }
 
 func TestCreateRefusals(t *testing.T) {
-	window := Window{From: Duration(time.Minute), Until: Duration(2 * time.Minute)}
+	window := Window{From: D(time.Minute), Until: D(2 * time.Minute)}
 	always := func(kind string) CreateError {
-		return CreateError{CallFailure: CallFailure{Probability: 1, Kind: kind, RetryAfter: Duration(time.Second)}}
+		return CreateError{CallFailure: CallFailure{Probability: 1, Kind: kind, RetryAfter: D(time.Second)}}
 	}
 	lost := always("")
 	lost.Created = true
@@ -171,7 +171,7 @@ func TestCreateRefusals(t *testing.T) {
 }
 
 func TestQuotaThatShrinksTakesNothingAway(t *testing.T) {
-	c := newCloud(t, Config{Quota: Quota{Limit: 10, Windows: []QuotaWindow{{Window: Window{From: Duration(time.Minute)}, Limit: 2}}}})
+	c := newCloud(t, Config{Quota: Quota{Limit: 10, Windows: []QuotaWindow{{Window: Window{From: D(time.Minute)}, Limit: 2}}}})
 	if r := c.Create(0, 5); r.Made != 5 {
 		t.Fatalf("made %d, want 5", r.Made)
 	}
@@ -244,7 +244,7 @@ func TestDeleteRefusals(t *testing.T) {
 }
 
 func TestListsThatLagFailAndLeaveOut(t *testing.T) {
-	c := newCloud(t, Config{List: List{Lag: Duration(10 * time.Second)}})
+	c := newCloud(t, Config{List: List{Lag: D(10 * time.Second)}})
 	c.Create(5*time.Second, 1)
 	c.Delete(20*time.Second, 1)
 	for at, want := range map[time.Duration]int{5 * time.Second: 0, 14 * time.Second: 0, 15 * time.Second: 1, 29 * time.Second: 1, 30 * time.Second: 0} {
@@ -306,7 +306,7 @@ func TestTimeNeverGoesBack(t *testing.T) {
 }
 
 func TestWindows(t *testing.T) {
-	night := Window{From: Duration(22 * time.Hour), Until: Duration(24 * time.Hour), Every: Duration(24 * time.Hour)}
+	night := Window{From: D(22 * time.Hour), Until: D(24 * time.Hour), Every: D(24 * time.Hour)}
 	for at, want := range map[time.Duration]bool{0: false, 22 * time.Hour: true, 24 * time.Hour: false, 47 * time.Hour: true, 48 * time.Hour: false} {
 		if got := night.Contains(at); got != want {
 			t.Errorf("Contains(%v) = %v, want %v", at, got, want)
@@ -324,7 +324,7 @@ func TestPrices(t *testing.T) {
 		want float64
 	}{
 		{Price{PerHour: 3.6}, 1500 * time.Millisecond, 0.002},
-		{Price{PerHour: 3.6, Minimum: Duration(time.Minute)}, time.Second, 0.06},
+		{Price{PerHour: 3.6, Minimum: D(time.Minute)}, time.Second, 0.06},
 		{Price{PerHour: 6, Billing: "minute"}, 61 * time.Second, 0.2},
 		{Price{PerHour: 2, Billing: "hour"}, time.Hour, 2},
 		{Price{PerHour: 2, Billing: "hour"}, time.Hour + 1, 4},
@@ -341,10 +341,10 @@ func TestConfigFaultsNameTheirKey(t *testing.T) {
 	bad := Config{
 		MaxSize: -1, Boot: Distribution{Kind: "gauss"}, BootFailure: BootFailure{Probability: 2, Mode: "explode"},
 		Delete: LogNormal(2, 1), DeleteFailure: CallFailure{Probability: math.NaN()}, CreateErrors: []CreateError{{}, {CallFailure: CallFailure{Kind: "none"}}},
-		StockOut: StockOut{Windows: []Window{{From: 2, Until: 1}}}, Quota: Quota{Limit: -1, Windows: []QuotaWindow{{Limit: -1}}},
+		StockOut: StockOut{Windows: []Window{{From: D(2), Until: D(1)}}}, Quota: Quota{Limit: -1, Windows: []QuotaWindow{{Limit: -1}}},
 		Partial: Partial{Probability: -1, Kind: "unhealthy"}, SlowCall: SlowCall{Probability: 1.5},
-		List: List{Lag: -1, Keep: 2, Omit: 2, Failure: CallFailure{RetryAfter: -1}},
-		Spot: Spot{ReclaimPerHour: math.Inf(1), Notice: -1}, Price: Price{PerHour: -1, Billing: "week", Minimum: -1},
+		List: List{Lag: D(-1), Keep: 2, Omit: 2, Failure: CallFailure{RetryAfter: D(-1)}},
+		Spot: Spot{ReclaimPerHour: math.Inf(1), Notice: D(-1)}, Price: Price{PerHour: -1, Billing: "week", Minimum: D(-1)},
 	}
 	err := bad.Validate()
 	if err == nil {
@@ -361,7 +361,7 @@ func TestConfigFaultsNameTheirKey(t *testing.T) {
 	if _, newErr := New(bad, 1); newErr == nil || newErr.Error() != err.Error() {
 		t.Errorf("New returns %v", newErr)
 	}
-	every := Config{StockOut: StockOut{Windows: []Window{{From: 5, Every: 3}}}}
+	every := Config{StockOut: StockOut{Windows: []Window{{From: D(5), Every: D(3)}}}}
 	if err := every.Validate(); err == nil || !strings.Contains(err.Error(), "windows[0].every: ") {
 		t.Errorf("a window beyond its period: %v", err)
 	}

@@ -45,8 +45,8 @@ type BootFailure struct {
 // CallFailure says how many calls are refused, and as what.
 type CallFailure struct {
 	Probability float64  `json:"probability,omitempty" toml:"probability,omitempty"`
-	Kind        string   `json:"kind,omitempty" toml:"kind,omitempty"`               // a name of fleet.FailureKind; default "transient"
-	RetryAfter  Duration `json:"retry_after,omitempty" toml:"retry_after,omitempty"` // with "throttled": when to come back
+	Kind        string   `json:"kind,omitempty" toml:"kind,omitempty"`              // a name of fleet.FailureKind; default "transient"
+	RetryAfter  Duration `json:"retry_after,omitzero" toml:"retry_after,omitempty"` // with "throttled": when to come back
 }
 
 // CreateError is one kind of refusal of a create. Of several the first that is drawn counts.
@@ -58,17 +58,17 @@ type CreateError struct {
 
 // Window is a stretch of the model's time, from its start. The zero Window is always.
 type Window struct {
-	From  Duration `json:"from,omitempty" toml:"from,omitempty"`
-	Until Duration `json:"until,omitempty" toml:"until,omitempty"` // 0: for ever
-	Every Duration `json:"every,omitempty" toml:"every,omitempty"` // not 0: From and Until repeat with this period
+	From  Duration `json:"from,omitzero" toml:"from,omitempty"`
+	Until Duration `json:"until,omitzero" toml:"until,omitempty"` // 0: for ever
+	Every Duration `json:"every,omitzero" toml:"every,omitempty"` // not 0: From and Until repeat with this period
 }
 
 // Contains reports whether the window is open at now: From inclusive, Until exclusive.
 func (w Window) Contains(now time.Duration) bool {
-	if w.Every > 0 {
-		now %= time.Duration(w.Every)
+	if w.Every.value > 0 {
+		now %= w.Every.Value()
 	}
-	return now >= time.Duration(w.From) && (w.Until == 0 || now < time.Duration(w.Until))
+	return now >= w.From.Value() && (w.Until.IsZero() || now < w.Until.Value())
 }
 
 // StockOut is when the cloud has no machine to give.
@@ -102,7 +102,7 @@ type SlowCall struct {
 
 // List says how lists differ from the truth.
 type List struct {
-	Lag     Duration    `json:"lag,omitempty" toml:"lag,omitempty"` // a list shows the world as it was this long ago
+	Lag     Duration    `json:"lag,omitzero" toml:"lag,omitempty"` // a list shows the world as it was this long ago
 	Failure CallFailure `json:"failure,omitzero" toml:"failure,omitempty"`
 	Keep    float64     `json:"keep,omitempty" toml:"keep,omitempty"` // the share of the list that a failing one still shows, from its start
 	Omit    float64     `json:"omit,omitempty" toml:"omit,omitempty"` // the probability that a list that claims to be complete leaves an instance out
@@ -111,15 +111,13 @@ type List struct {
 // Spot is the reclaiming of running instances.
 type Spot struct {
 	ReclaimPerHour float64  `json:"reclaim_per_hour,omitempty" toml:"reclaim_per_hour,omitempty"` // hazard rate; lives are exponential
-	Notice         Duration `json:"notice,omitempty" toml:"notice,omitempty"`                     // from the announcement (deleting) to the end
+	Notice         Duration `json:"notice,omitzero" toml:"notice,omitempty"`                      // from the announcement (deleting) to the end
 }
-
-type faultFunc = func(key, format string, args ...any)
 
 // Validate returns every fault, each with its key and what to do.
 func (c *Config) Validate() error {
 	var faults []error
-	under := func(prefix string) faultFunc {
+	under := func(prefix string) Fault {
 		return func(key, format string, args ...any) {
 			faults = append(faults, fmt.Errorf("%s%s: %s", prefix, key, fmt.Sprintf(format, args...)))
 		}
@@ -153,50 +151,50 @@ func (c *Config) Validate() error {
 	checkKind(top, "partial.kind", c.Partial.Kind)
 	checkProbability(top, "slow_call.probability", c.SlowCall.Probability)
 	dist("slow_call.delay", c.SlowCall.Delay)
-	checkRange(top, "list.lag", c.List.Lag)
+	c.List.Lag.Check(top, "list.lag")
 	c.List.Failure.check(under("list.failure."))
 	checkProbability(top, "list.keep", c.List.Keep)
 	checkProbability(top, "list.omit", c.List.Omit)
 	if r := c.Spot.ReclaimPerHour; !(r >= 0) || math.IsInf(r, 0) {
 		top("spot.reclaim_per_hour", "must be a number that is not negative, is %v", r)
 	}
-	checkRange(top, "spot.notice", c.Spot.Notice)
+	c.Spot.Notice.Check(top, "spot.notice")
 	c.Price.check(under("price."))
 	return errors.Join(faults...)
 }
 
-func (f CallFailure) check(fault faultFunc) {
+func (f CallFailure) check(fault Fault) {
 	checkProbability(fault, "probability", f.Probability)
 	checkKind(fault, "kind", f.Kind)
-	checkRange(fault, "retry_after", f.RetryAfter)
+	f.RetryAfter.Check(fault, "retry_after")
 }
 
-func (w Window) check(fault faultFunc) {
-	checkRange(fault, "from", w.From)
-	checkRange(fault, "until", w.Until)
-	checkRange(fault, "every", w.Every)
-	if w.Until != 0 && w.Until <= w.From {
+func (w Window) check(fault Fault) {
+	w.From.Check(fault, "from")
+	w.Until.Check(fault, "until")
+	w.Every.Check(fault, "every")
+	if !w.Until.IsZero() && w.Until.value <= w.From.value {
 		fault("until", "must be later than from (%s), is %s", w.From, w.Until)
 	}
-	if w.Every != 0 && (w.From >= w.Every || w.Until > w.Every) {
+	if !w.Every.IsZero() && (w.From.value >= w.Every.value || w.Until.value > w.Every.value) {
 		fault("every", "from and until must lie within one period of %s", w.Every)
 	}
 }
 
-func checkCount(fault faultFunc, key string, n int) {
+func checkCount(fault Fault, key string, n int) {
 	if n < 0 {
 		fault(key, "must not be negative, is %d", n)
 	}
 }
 
-func checkProbability(fault faultFunc, key string, p float64) {
+func checkProbability(fault Fault, key string, p float64) {
 	if !(p >= 0 && p <= 1) {
 		fault(key, "must lie between 0 and 1, is %v", p)
 	}
 }
 
 // checkKind accepts the kinds that a call can fail with. None is no failure, and unhealthy is a word about a machine.
-func checkKind(fault faultFunc, key, kind string) {
+func checkKind(fault Fault, key, kind string) {
 	k := fleet.ParseFailureKind(kind)
 	if kind != "" && (k.String() != kind || k == fleet.FailureNone || k == fleet.FailureUnhealthy) {
 		fault(key, "%q is unknown: use transient, capacity, quota, throttled, config or not_found", kind)

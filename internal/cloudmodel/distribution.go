@@ -19,40 +19,40 @@ const (
 // Distribution describes a random time as it stands in a configuration. The zero Distribution is the constant 0 s.
 type Distribution struct {
 	Kind    string     `json:"distribution,omitempty" toml:"distribution,omitempty"`
-	Value   Duration   `json:"value,omitempty" toml:"value,omitempty"`     // constant
-	Mean    Duration   `json:"mean,omitempty" toml:"mean,omitempty"`       // exponential
-	P50     Duration   `json:"p50,omitempty" toml:"p50,omitempty"`         // lognormal: the median
-	P95     Duration   `json:"p95,omitempty" toml:"p95,omitempty"`         // lognormal: the 95th percentile
+	Value   Duration   `json:"value,omitzero" toml:"value,omitempty"`      // constant
+	Mean    Duration   `json:"mean,omitzero" toml:"mean,omitempty"`        // exponential
+	P50     Duration   `json:"p50,omitzero" toml:"p50,omitempty"`          // lognormal: the median
+	P95     Duration   `json:"p95,omitzero" toml:"p95,omitempty"`          // lognormal: the 95th percentile
 	Samples []Duration `json:"samples,omitempty" toml:"samples,omitempty"` // empirical: measured times, in any order
 }
 
 // Constant is the distribution of a fixed time.
 func Constant(d time.Duration) Distribution {
-	return Distribution{Kind: KindConstant, Value: Duration(d)}
+	return Distribution{Kind: KindConstant, Value: D(d)}
 }
 
 // Exponential is the exponential distribution with the given mean.
 func Exponential(mean time.Duration) Distribution {
-	return Distribution{Kind: KindExponential, Mean: Duration(mean)}
+	return Distribution{Kind: KindExponential, Mean: D(mean)}
 }
 
 // LogNormal is the log-normal distribution with the given median and 95th percentile.
 func LogNormal(p50, p95 time.Duration) Distribution {
-	return Distribution{Kind: KindLogNormal, P50: Duration(p50), P95: Duration(p95)}
+	return Distribution{Kind: KindLogNormal, P50: D(p50), P95: D(p95)}
 }
 
 // Empirical is the distribution that draws one of the samples.
 func Empirical(samples ...time.Duration) Distribution {
 	d := Distribution{Kind: KindEmpirical}
 	for _, s := range samples {
-		d.Samples = append(d.Samples, Duration(s))
+		d.Samples = append(d.Samples, D(s))
 	}
 	return d
 }
 
 // IsZero reports whether nothing was set.
 func (d Distribution) IsZero() bool {
-	return d.Kind == "" && d.Value == 0 && d.Mean == 0 && d.P50 == 0 && d.P95 == 0 && len(d.Samples) == 0
+	return d.Kind == "" && d.Value.IsZero() && d.Mean.IsZero() && d.P50.IsZero() && d.P95.IsZero() && len(d.Samples) == 0
 }
 
 // Validate returns every fault, each with its key and what to do.
@@ -64,7 +64,7 @@ func (d Distribution) Validate() error {
 	return errors.Join(faults...)
 }
 
-func (d Distribution) check(fault faultFunc) {
+func (d Distribution) check(fault Fault) {
 	d.checkKeys(fault)
 	switch d.Kind {
 	case "":
@@ -73,10 +73,10 @@ func (d Distribution) check(fault faultFunc) {
 		}
 	case KindConstant, KindExponential:
 	case KindLogNormal:
-		if d.P50 <= 0 {
+		if d.P50.bad == "" && d.P50.value <= 0 {
 			fault("p50", "must be greater than 0s, is %s", d.P50)
 		}
-		if d.P95 < d.P50 {
+		if d.P95.bad == "" && d.P95.value < d.P50.value {
 			fault("p95", "must not be less than p50 (%s), is %s", d.P50, d.P95)
 		}
 	case KindEmpirical:
@@ -89,30 +89,21 @@ func (d Distribution) check(fault faultFunc) {
 }
 
 // checkKeys finds times out of range and keys that mean nothing to this kind.
-func (d Distribution) checkKeys(fault faultFunc) {
+func (d Distribution) checkKeys(fault Fault) {
 	for _, k := range [...]struct {
 		key, kind string
 		value     Duration
 	}{{"value", KindConstant, d.Value}, {"mean", KindExponential, d.Mean}, {"p50", KindLogNormal, d.P50}, {"p95", KindLogNormal, d.P95}} {
-		if k.value != 0 && d.Kind != "" && d.Kind != k.kind {
+		if !k.value.IsZero() && d.Kind != "" && d.Kind != k.kind {
 			fault(k.key, "means nothing to a distribution that is %q: remove it, or set distribution = %q", d.Kind, k.kind)
 		}
-		checkRange(fault, k.key, k.value)
+		k.value.Check(fault, k.key)
 	}
 	if len(d.Samples) > 0 && d.Kind != "" && d.Kind != KindEmpirical {
 		fault("samples", "mean nothing to a distribution that is %q: remove them, or set distribution = %q", d.Kind, KindEmpirical)
 	}
 	for i, s := range d.Samples {
-		checkRange(fault, fmt.Sprintf("samples[%d]", i), s)
-	}
-}
-
-func checkRange(fault faultFunc, key string, v Duration) {
-	if v < 0 {
-		fault(key, "must not be negative, is %s", v)
-	}
-	if v > Duration(longest) {
-		fault(key, "must not be more than a hundred years, is %s", v)
+		s.Check(fault, fmt.Sprintf("samples[%d]", i))
 	}
 }
 
@@ -135,19 +126,19 @@ func (d Distribution) Sampler() (Sampler, error) {
 	s := Sampler{kind: d.Kind}
 	switch d.Kind {
 	case KindExponential:
-		s.scale = float64(d.Mean)
+		s.scale = float64(d.Mean.value)
 	case KindLogNormal:
-		s.scale = float64(d.P50)
-		s.sigma = math.Log(float64(d.P95)/float64(d.P50)) / z95
+		s.scale = float64(d.P50.value)
+		s.sigma = math.Log(float64(d.P95.value)/float64(d.P50.value)) / z95
 	case KindEmpirical:
 		s.samples = make([]time.Duration, len(d.Samples))
 		for i, v := range d.Samples {
-			s.samples[i] = time.Duration(v)
+			s.samples[i] = v.Value()
 		}
 		slices.Sort(s.samples)
 	default:
 		s.kind = KindConstant
-		s.scale = float64(d.Value)
+		s.scale = float64(d.Value.value)
 	}
 	return s, nil
 }

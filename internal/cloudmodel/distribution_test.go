@@ -124,7 +124,7 @@ func anyDistribution(t *rapid.T) Distribution {
 	}
 	d := Distribution{Kind: KindEmpirical}
 	for _, s := range rapid.SliceOfN(span, 1, 5).Draw(t, "samples") {
-		d.Samples = append(d.Samples, Duration(s))
+		d.Samples = append(d.Samples, D(time.Duration(s)))
 	}
 	return d
 }
@@ -165,11 +165,11 @@ func TestDistributionFaultsNameTheirKey(t *testing.T) {
 		want []string
 	}{
 		{Distribution{Kind: "gauss"}, []string{`distribution: "gauss" is unknown: use constant`}},
-		{Distribution{Value: Duration(time.Second)}, []string{"distribution: is missing"}},
-		{Distribution{Kind: KindConstant, Value: -1}, []string{"value: must not be negative"}},
-		{Distribution{Kind: KindConstant, Value: Duration(2 * longest)}, []string{"value: must not be more than a hundred years"}},
-		{Distribution{Kind: KindConstant, Mean: 1}, []string{`mean: means nothing to a distribution that is "constant"`}},
-		{Distribution{Kind: KindConstant, Samples: []Duration{1}}, []string{"samples: mean nothing"}},
+		{Distribution{Value: D(time.Second)}, []string{"distribution: is missing"}},
+		{Distribution{Kind: KindConstant, Value: D(-1)}, []string{"value: must not be negative"}},
+		{Distribution{Kind: KindConstant, Value: D(2 * longest)}, []string{"value: must not be more than a hundred years"}},
+		{Distribution{Kind: KindConstant, Mean: D(1)}, []string{`mean: means nothing to a distribution that is "constant"`}},
+		{Distribution{Kind: KindConstant, Samples: []Duration{D(1)}}, []string{"samples: mean nothing"}},
 		{Distribution{Kind: KindLogNormal}, []string{"p50: must be greater than 0s"}},
 		{LogNormal(time.Minute, time.Second), []string{"p95: must not be less than p50 (1m0s), is 1s"}},
 		{Distribution{Kind: KindEmpirical}, []string{"samples: must hold at least one"}},
@@ -218,11 +218,21 @@ func TestDurationText(t *testing.T) {
 	if err != nil || string(out) != `{"distribution":"constant","value":"1m30s"}` {
 		t.Errorf("Marshal = %s, %v", out, err)
 	}
-	for _, bad := range []string{`{"boot":{"value":"5 parsecs"}}`, `{"boot":{"value":5}}`, `{"boot":{"value":""}}`} {
-		err := json.Unmarshal([]byte(bad), &in)
-		if err == nil || !strings.Contains(err.Error(), "boot.value") && !strings.Contains(err.Error(), "Boot.value") ||
-			!strings.Contains(err.Error(), `write a duration such as "1.5s"`) {
-			t.Errorf("%s: error %v, want one that names the key and the remedy", bad, err)
+	for bad, want := range map[string]string{
+		`{"boot":{"distribution":"constant","value":"5 parsecs"}}`: `boot.value: "5 parsecs" is not a duration: write one such as "1.5s"`,
+		`{"boot":{"distribution":"constant","value":5}}`:           `boot.value: 5 is not a duration: write one such as "1.5s"`,
+		`{"boot":{"distribution":"constant","value":""}}`:          `boot.value: "" is not a duration: write one such as "1.5s"`,
+		`{"boot":{"distribution":"lognormal","p50":"soon"}}`:       `boot.p50: "soon" is not a duration: write one such as "1.5s"`,
+		`{"boot":{"distribution":"empirical","samples":["1s",2]}}`: `boot.samples[1]: 2 is not a duration: write one such as "1.5s"`,
+		`{"boot":{"distribution":"constant","value":null}}`:        "",
+	} {
+		var cfg Config
+		if err := json.Unmarshal([]byte(bad), &cfg); err != nil {
+			t.Errorf("%s: %v", bad, err)
+		}
+		err := cfg.Validate()
+		if want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s: fault %v, want %q", bad, err, want)
 		}
 	}
 }
@@ -233,7 +243,15 @@ func FuzzDurationText(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var d Duration
-		if d.UnmarshalText([]byte(text)) != nil {
+		if err := d.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		wrong := false
+		d.Check(func(string, string, ...any) { wrong = true }, "key")
+		if v, err := time.ParseDuration(text); wrong != (err != nil || v < 0 || v > longest) {
+			t.Fatalf("Check of %q finds a fault: %v, ParseDuration says %v, %v", text, wrong, v, err)
+		}
+		if wrong {
 			return
 		}
 		out, err := d.MarshalText()

@@ -108,7 +108,7 @@ type deadQueue struct {
 
 // bury forgets a machine that is gone, at once or when the last list that shows it has passed.
 func (c *Cloud) bury(slot int32) {
-	if c.cfg.List.Lag == 0 {
+	if c.cfg.List.Lag.IsZero() {
 		c.drop(slot)
 		return
 	}
@@ -117,7 +117,7 @@ func (c *Cloud) bury(slot int32) {
 
 func (c *Cloud) forget() {
 	q := &c.dead
-	for q.head < len(q.slots) && c.machine[q.slots[q.head]].gone <= c.now-time.Duration(c.cfg.List.Lag) {
+	for q.head < len(q.slots) && c.machine[q.slots[q.head]].gone <= c.now-c.cfg.List.Lag.Value() {
 		c.drop(q.slots[q.head])
 		q.head++
 	}

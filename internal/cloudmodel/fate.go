@@ -19,7 +19,7 @@ func (c *Cloud) Fate(n uint64) Fate {
 	f.Delete = c.del.Sample(c.draw(StreamDelete, n))
 	if rate := c.cfg.Spot.ReclaimPerHour; rate > 0 {
 		life := Sampler{kind: KindExponential, scale: float64(time.Hour) / rate}
-		f.Life, f.Reclaim, f.Notice = life.Sample(c.draw(StreamSpot, n)), true, time.Duration(c.cfg.Spot.Notice)
+		f.Life, f.Reclaim, f.Notice = life.Sample(c.draw(StreamSpot, n)), true, c.cfg.Spot.Notice.Value()
 	}
 	if p := c.cfg.BootFailure.Probability; p > 0 && c.draw(StreamBootFailure, n) < p {
 		c.failBoot(&f, n)

@@ -27,7 +27,7 @@ func (c *Cloud) List(now time.Duration, list []Instance) ([]Instance, Listed) {
 	c.count.Lists++
 	answer := Listed{Delay: c.delay(StreamSlowList, k)}
 	start := len(list)
-	at := c.now - time.Duration(c.cfg.List.Lag)
+	at := c.now - c.cfg.List.Lag.Value()
 	for slot := c.first; slot != nowhere; slot = c.machine[slot].next {
 		m := &c.machine[slot]
 		state := m.at(at)

@@ -114,8 +114,8 @@ func anyConfig(t *rapid.T) Config {
 		Delete:      anyDistribution(t),
 		Partial:     Partial{Probability: probability.Draw(t, "partial")},
 		Spot: Spot{ReclaimPerHour: rapid.SampledFrom([]float64{0, 1, 100}).Draw(t, "reclaim"),
-			Notice: Duration(rapid.SampledFrom([]time.Duration{0, 2 * time.Minute}).Draw(t, "notice"))},
-		List: List{Lag: Duration(rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(t, "lag"))},
+			Notice: D(rapid.SampledFrom([]time.Duration{0, 2 * time.Minute}).Draw(t, "notice"))},
+		List: List{Lag: D(rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(t, "lag"))},
 	}
 }
 
@@ -170,7 +170,7 @@ func (o *naive) act(t *rapid.T, now time.Duration) {
 
 func agree(t *rapid.T, o *naive, now time.Duration) {
 	list, _ := o.cloud.List(now, nil)
-	if want := o.list(now - time.Duration(o.cloud.cfg.List.Lag)); !slices.Equal(list, want) {
+	if want := o.list(now - o.cloud.cfg.List.Lag.Value()); !slices.Equal(list, want) {
 		t.Fatalf("at %v: list %v, want %v", now, list, want)
 	}
 	// What happens at this very moment counts already.

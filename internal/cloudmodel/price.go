@@ -9,19 +9,19 @@ import (
 type Price struct {
 	PerHour float64  `json:"per_hour,omitempty" toml:"per_hour,omitempty"`
 	Billing string   `json:"billing,omitempty" toml:"billing,omitempty"` // "second" (default), "minute", "hour" or "day": lives are rounded up to it
-	Minimum Duration `json:"minimum,omitempty" toml:"minimum,omitempty"` // the least that is billed for a life
+	Minimum Duration `json:"minimum,omitzero" toml:"minimum,omitempty"`  // the least that is billed for a life
 }
 
 var billingUnits = map[string]time.Duration{"": time.Second, "second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
 
-func (p Price) check(fault faultFunc) {
+func (p Price) check(fault Fault) {
 	if !(p.PerHour >= 0) || math.IsInf(p.PerHour, 0) {
 		fault("per_hour", "must be a number that is not negative, is %v", p.PerHour)
 	}
 	if _, known := billingUnits[p.Billing]; !known {
 		fault("billing", "%q is unknown: use second, minute, hour or day", p.Billing)
 	}
-	checkRange(fault, "minimum", p.Minimum)
+	p.Minimum.Check(fault, "minimum")
 }
 
 // Billed is the time that is paid for an instance that existed for life: at least the minimum, rounded up to the billing unit. A life
@@ -34,7 +34,7 @@ func (p Price) Billed(life time.Duration) time.Duration {
 	if unit == 0 {
 		unit = time.Second
 	}
-	life = max(life, time.Duration(p.Minimum))
+	life = max(life, p.Minimum.Value())
 	if over := life % unit; over > 0 {
 		life += unit - over
 	}
