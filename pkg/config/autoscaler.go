@@ -1,0 +1,172 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// autoscaler reads [runners.autoscaler]; its unknown keys were reported by section.table.
+func (r *reader) autoscaler(s section) *Autoscaler {
+	if s.n == nil {
+		return nil
+	}
+	a := &Autoscaler{
+		Line:                        s.n.line,
+		CapacityPerInstance:         s.positive("capacity_per_instance", 1),
+		MaxUseCount:                 s.count("max_use_count"),
+		MaxInstances:                s.count("max_instances"),
+		Plugin:                      r.plugin(s),
+		PluginConfig:                r.pluginConfig(s),
+		PluginSHA256:                r.checksum(s),
+		Connector:                   r.connector(s.table("connector_config")),
+		InstanceReadyCommand:        s.str("instance_ready_command", ""),
+		InstanceAcquireTimeout:      s.duration("instance_acquire_timeout", 15*time.Minute),
+		UpdateInterval:              s.duration("update_interval", time.Minute),
+		UpdateIntervalWhenExpecting: s.duration("update_interval_when_expecting", 2*time.Second),
+		DeletionRetryInterval:       s.duration("deletion_retry_interval", time.Minute),
+		ShutdownDeletionInterval:    s.duration("shutdown_deletion_interval", 10*time.Second),
+		ShutdownDeletionRetries:     s.positive("shutdown_deletion_retries", 3),
+		FailureThreshold:            s.positive("failure_threshold", 3),
+		ReservationThrottling:       s.flag("reservation_throttling", true),
+		LogInternalIP:               s.flag("log_internal_ip", false),
+		LogExternalIP:               s.flag("log_external_ip", false),
+		DeleteInstancesOnShutdown:   s.flag("delete_instances_on_shutdown", false),
+		StateStorage:                r.stateStorage(s.table("state_storage")),
+		VMIsolation:                 r.vmIsolation(s.table("vm_isolation")),
+		Buckets:                     r.bucketsOf(s),
+		AdoptPreexisting: Adoption(s.choice("adopt_preexisting", string(AdoptHold), same("hold", "adopt", "remove"),
+			[]string{"hold", "adopt", "remove"})),
+		ReservationDeadline:     s.duration("reservation_deadline", 2*time.Minute),
+		ReattachAfterRestart:    s.duration("reattach_after_restart", 5*time.Minute),
+		ReattachAfterDisconnect: s.duration("reattach_after_disconnect", 30*time.Second),
+	}
+	a.Throttle = r.throttle(s.table("scale_throttle"), a.MaxInstances)
+	a.InstanceDeadlines = r.deadlines(s.table("instance_deadlines"), a.Connector.Timeout)
+	r.policies(s, a)
+	return a
+}
+
+// plugin checks the form of the name only: whether there is such a plugin is known when it is started.
+func (r *reader) plugin(s section) string {
+	n := s.get("plugin")
+	if n == nil || n.value == "" {
+		if !r.fragment {
+			at := n
+			if at == nil {
+				at = s.n
+			}
+			s.fault(CodeMissing, at, "plugin", "a fleet needs a provider plugin", `write plugin = "aws", for example`)
+		}
+		return ""
+	}
+	text := s.str("plugin", "")
+	if text == "" {
+		return ""
+	}
+	if _, err := ParsePlugin(text); err != nil {
+		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q is no plugin name: %v", text, err),
+			`write name, repository/name or registry/repository/name, each with an optional :version such as ":1.5"`)
+	}
+	return text
+}
+
+func (r *reader) pluginConfig(s section) RawConfig {
+	n := s.get("plugin_config")
+	switch {
+	case n == nil:
+		return NewRawConfig([]byte("{}"))
+	case n.kind != kindTable:
+		s.mistyped(n, "plugin_config", "a table", "write it as [runners.autoscaler.plugin_config]")
+		return NewRawConfig([]byte("{}"))
+	}
+	return NewRawConfig(s.json(n, "plugin_config"))
+}
+
+var hex64 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+
+func (r *reader) checksum(s section) string {
+	text := s.str("plugin_sha256", "")
+	if text != "" && !hex64.MatchString(text) {
+		s.fault(CodeValue, s.get("plugin_sha256"), "plugin_sha256", "is not a SHA-256 in hex: that has 64 digits", "take it from: sha256sum <the plugin's binary>")
+		return ""
+	}
+	return strings.ToLower(text)
+}
+
+func (r *reader) stateStorage(s section) StateStorage {
+	out := StateStorage{
+		Enabled: s.flag("enabled", true), EnabledSet: s.has("enabled"),
+		KeepInstanceWithAcquisitions: s.flag("keep_instance_with_acquisitions", false),
+	}
+	dir := s.str("dir", "")
+	if dir == "" {
+		dir = defaultStateDir
+	}
+	out.Dir = r.resolve(dir)
+	if !out.Enabled {
+		s.warn(CodeStateDisabled, s.get("enabled"), "enabled",
+			"without stored state a restart removes every instance that it finds, with the jobs on them", "remove the line, or write enabled = true")
+	}
+	return out
+}
+
+func (r *reader) vmIsolation(s section) VMIsolation {
+	v := VMIsolation{
+		Enabled: s.flag("enabled", false), NestingHost: s.str("nesting_host", ""), Image: s.str("image", ""),
+		NestingConfig: r.nestingConfig(s), Connector: r.connector(s.table("connector_config")),
+	}
+	if v.Enabled {
+		s.warn(CodeIsolation, s.get("enabled"), "enabled", "nested machines are not supported yet: run and exec refuse this runner", "")
+	}
+	return v
+}
+
+func (r *reader) bucketsOf(s section) Buckets {
+	return Buckets{
+		OperationTime: s.buckets("instance_operation_time_buckets"),
+		CreationTime:  s.buckets("instance_creation_time_buckets"),
+		IsRunningTime: s.buckets("instance_is_running_time_buckets"),
+		DeletionTime:  s.buckets("instance_deletion_time_buckets"),
+		ReadinessTime: s.buckets("instance_readiness_time_buckets"),
+		LifeDuration:  s.buckets("instance_life_duration_buckets"),
+	}
+}
+
+func (r *reader) deadlines(s section, connect time.Duration) InstanceDeadlines {
+	return InstanceDeadlines{
+		Requested:     s.duration("requested", 10*time.Minute),
+		Creating:      s.duration("creating", 15*time.Minute),
+		Preparing:     s.duration("preparing", connect+readyCommandTime),
+		DeletingAlarm: s.duration("deleting_alarm", time.Hour),
+	}
+}
+
+// throttle reads a scale_throttle and resolves its defaults: limit 100 a second; burst max_instances, else limit.
+func (r *reader) throttle(s section, maxInstances int) policy.Throttle {
+	limit, burst := s.number("limit"), s.count("burst")
+	switch {
+	case limit == -1:
+		if s.has("burst") {
+			s.warn(CodeBurstIgnored, s.get("burst"), "burst", "is ignored: limit = -1 means that nothing is throttled", "remove one of the two")
+		}
+		return policy.Throttle{Limit: -1}
+	case limit < 0:
+		s.fault(CodeNegative, s.get("limit"), "limit", fmt.Sprintf("is %v, a limit cannot be negative", limit), "write -1 for no limit")
+		limit = 0
+	}
+	if limit == 0 {
+		limit = defaultThrottleLimit
+	}
+	if burst == 0 {
+		burst = maxInstances
+	}
+	if burst == 0 {
+		burst = int(min(max(math.Ceil(limit), 1), math.MaxInt32))
+	}
+	return policy.Throttle{Limit: limit, Burst: burst}
+}

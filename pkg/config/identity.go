@@ -1,0 +1,122 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Identity names the runner's state directory, lock and metric label: it is made from url and id, without an id from url and name, and
+// so outlives a new token and another place in the file. It holds only a–z, 0–9, "-" and ".", and begins with a letter or digit.
+// Where Shared is set it is not enough: see GroupIdentity.
+func (r Runner) Identity() string {
+	if r.ID != "" {
+		return identity(r.URL, "id", r.ID)
+	}
+	return identity(r.URL, "name", r.Name)
+}
+
+// FormerIdentity is what Identity was before the file had the runner's id, so that its state can be taken over when there is none under
+// Identity; empty when the runner has no id or no name. The state itself names its provider group, which must still be the same.
+func (r Runner) FormerIdentity() string {
+	if r.ID == "" || r.Name == "" {
+		return ""
+	}
+	return identity(r.URL, "name", r.Name)
+}
+
+// GroupIdentity is the identity of a runner whose Identity another runner of the file has too; group is provider.ProviderInfo.ID.
+func (r Runner) GroupIdentity(group string) string {
+	base := r.Identity()
+	return base + "-" + digest("group", group)
+}
+
+// Label names the runner for people: its name, else its number or its place in the file, and its GitLab instance.
+func (r Runner) Label() string {
+	what := fmt.Sprintf("runner %d", r.Index)
+	switch {
+	case r.Name != "":
+		what = fmt.Sprintf("%q", r.Name)
+	case r.ID != "":
+		what = "runner id " + r.ID
+	}
+	if host := host(r.URL); host != "" {
+		what += " at " + host
+	}
+	return what
+}
+
+func identity(address, by, value string) string {
+	canonical, readable := canonicalURL(address), slug(host(address), 32)
+	what := slug(value, 24)
+	if readable == "" {
+		readable = "runner"
+	}
+	if what == "" {
+		what = by
+	}
+	return readable + "-" + what + "-" + digest(canonical, by, value)
+}
+
+// digest is short, and keeps apart what slugs make equal.
+func digest(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s,", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:6])
+}
+
+// slug keeps lower-case letters, digits and dots; runs of anything else become one "-".
+func slug(text string, most int) string {
+	var b strings.Builder
+	for _, c := range strings.ToLower(text) {
+		switch {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.':
+			b.WriteRune(c)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+		if b.Len() >= most {
+			break
+		}
+	}
+	return strings.Trim(b.String(), "-.")
+}
+
+// host is the host name of an address, without user, port or path; empty when there is none.
+func host(address string) string {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// canonicalURL drops what can be written in several ways without meaning another server: case of scheme and host, default port,
+// trailing slashes. It also drops credentials, query and fragment.
+func canonicalURL(address string) string {
+	trimmed := strings.TrimRight(strings.TrimSpace(address), "/")
+	u, err := url.Parse(trimmed)
+	if err != nil || u.Host == "" {
+		return trimmed
+	}
+	scheme, name, port := strings.ToLower(u.Scheme), strings.ToLower(u.Hostname()), u.Port()
+	if port != "" && !(scheme == "https" && port == "443") && !(scheme == "http" && port == "80") {
+		name += ":" + port
+	}
+	return scheme + "://" + name + strings.TrimRight(u.Path, "/")
+}
+
+// markShared sets Shared on runners that have the same identity.
+func markShared(runners []Runner) {
+	count := map[string]int{}
+	for _, r := range runners {
+		count[r.Identity()]++
+	}
+	for i := range runners {
+		runners[i].Shared = count[runners[i].Identity()] > 1
+	}
+}

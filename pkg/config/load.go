@@ -1,0 +1,295 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// maxFileSize is far beyond any config that people write, and keeps a wrong path from filling the memory.
+const maxFileSize = 16 << 20
+
+// Load reads and checks the file at path. The error is only for a file that cannot be read; what is wrong in it is in the Report. The
+// File is complete only when the Report has no fault; it is nil when the file is no TOML.
+func Load(path string) (*File, *Report, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if len(data) > maxFileSize {
+		return nil, nil, fmt.Errorf("read configuration: %s is larger than %d MiB: is it a config.toml?", path, maxFileSize>>20)
+	}
+	file, report := Parse(path, data)
+	return file, report, nil
+}
+
+// Parse checks data as Load does. path is for messages and as the place that relative paths start from; nothing is read from it.
+func Parse(path string, data []byte) (*File, *Report) {
+	r := newReader(path, false)
+	return r.parse(data), &r.report
+}
+
+// ValidateFragment checks a snippet that begins at [runners.…] or below, as documentation and support threads have them, without
+// asking for what only a whole file needs.
+func ValidateFragment(path string, data []byte) *Report {
+	r := newReader(path, true)
+	r.parse(data)
+	return &r.report
+}
+
+func newReader(path string, fragment bool) *reader {
+	absolute, err := filepath.Abs(path)
+	if err != nil { // the working directory is gone: then only absolute paths can be right
+		absolute = path
+	}
+	return &reader{path: path, absolute: absolute, dir: filepath.Dir(absolute), fragment: fragment, asked: map[string]bool{}}
+}
+
+func (r *reader) parse(data []byte) *File {
+	root, bad := parseDocument(r.path, data)
+	if bad != nil {
+		r.report.Problems = append(r.report.Problems, *bad)
+		return nil
+	}
+	file := r.file(r.section(root, ""))
+	r.report.sort()
+	return file
+}
+
+// file reads the head and the runners.
+func (r *reader) file(head section) *File {
+	r.misspelt(head, gitlabHead)
+	f := &File{
+		Path:            r.absolute,
+		Concurrent:      head.count("concurrent"),
+		CheckInterval:   head.seconds("check_interval", 3*time.Second),
+		ShutdownTimeout: head.seconds("shutdown_timeout", 0),
+		LogLevel: head.choice("log_level", "info", map[string]string{"trace": "debug", "debug": "debug", "info": "info", "warn": "warn",
+			"warning": "warn", "error": "error", "fatal": "error", "panic": "error"}, []string{"debug", "info", "warn", "error"}),
+		LogFormat:     head.choice("log_format", "text", map[string]string{"text": "text", "runner": "text", "json": "json"}, []string{"text", "json", "runner"}),
+		ListenAddress: head.str("listen_address", ""),
+	}
+	tables := r.runnerTables(head)
+	scaled := false
+	for i, n := range tables {
+		s := r.section(n, "runners")
+		f.Runners = append(f.Runners, r.runner(s, i+1))
+		runner := &f.Runners[i]
+		if runner.Autoscaler != nil {
+			r.warnJobs(head, s, f, runner)
+		}
+		scaled = scaled || runner.Autoscaler != nil || needsSection(runner.Executor)
+	}
+	markShared(f.Runners)
+	if !scaled && !r.fragment {
+		r.add(Warning, CodeNoFleet, nil, "", "no runner has [runners.autoscaler], so there is nothing here for taskscaler to do", "")
+	}
+	return f
+}
+
+// gitlabHead are GitLab Runner's other keys: neither ours nor misspelt.
+var gitlabHead = []string{"sentry_dsn", "connection_max_age", "session_server", "experimental", "metrics_server", "labels", "machine", "user"}
+
+// misspelt complains about keys beside ours that look like one of ours, and leaves all others alone.
+func (r *reader) misspelt(s section, foreign []string) {
+	for _, name := range s.n.order {
+		ours := schema[s.path]
+		if contains(ours, name) || contains(foreign, name) {
+			continue
+		}
+		if n := nearest(name, ours); n != "" {
+			s.fault(CodeUnknownKey, s.n.children[name], name, fmt.Sprintf("unknown key %q", name), `did you mean "`+n+`"?`)
+		}
+	}
+}
+
+// runnerTables returns the tables of [[runners]], taking a lone [runners] as one.
+func (r *reader) runnerTables(head section) []*node {
+	n := head.get("runners")
+	switch {
+	case n == nil:
+		return nil
+	case n.kind == kindTable:
+		if !r.fragment {
+			head.warn(CodeLoneRunners, n, "runners", "a lone [runners] table is taken as one runner", "write it as [[runners]]")
+		}
+		return []*node{n}
+	case n.kind == kindArray:
+		var out []*node
+		for _, e := range n.elems {
+			if e.kind != kindTable {
+				head.mistyped(e, "runners", "a table", "write each runner as [[runners]]")
+				continue
+			}
+			out = append(out, e)
+		}
+		return out
+	}
+	head.mistyped(n, "runners", "an array of tables", "write each runner as [[runners]]")
+	return nil
+}
+
+// gitlabRunner are keys of [[runners]] that are GitLab Runner's own although they look like ours.
+var gitlabRunner = []string{"environment", "labels", "shell", "machine", "docker", "kubernetes", "ssh", "parallels", "virtualbox", "custom", "cache",
+	"custom_build_dir", "feature_flags", "referees", "monitoring", "store", "unhealthy_interval"}
+
+func (r *reader) runner(s section, index int) Runner {
+	r.misspeltRunner(s)
+	out := Runner{
+		Index: index, Line: s.n.line,
+		Name: s.str("name", ""), URL: s.str("url", ""), ID: s.id(), Token: NewSecret(s.str("token", "")),
+		Executor: s.str("executor", ""), Limit: s.count("limit"), Instance: r.instance(s),
+	}
+	if n := s.get("autoscaler"); n != nil {
+		out.Autoscaler = r.autoscaler(s.table("autoscaler"))
+	}
+	r.executor(s, out)
+	return out
+}
+
+// misspeltRunner finds [runners.autoscalar] and the like. Anything else in a runner is GitLab Runner's and passes; a plain key that is
+// one letter off is worth a warning, because the runner would silently ignore it too.
+func (r *reader) misspeltRunner(s section) {
+	for _, name := range s.n.order {
+		if contains(schema[s.path], name) || contains(gitlabRunner, name) {
+			continue
+		}
+		n := s.n.children[name]
+		near := nearest(name, schema[s.path])
+		switch {
+		case n.kind == kindTable || n.kind == kindArray:
+			if near == "autoscaler" || near == "instance" {
+				s.fault(CodeUnknownKey, n, name, fmt.Sprintf("unknown section %q", name), `did you mean "`+near+`"?`)
+			} else if at := homes(name); len(at) > 0 && !contains(schema[s.path], name) {
+				s.fault(CodeUnknownKey, n, name, fmt.Sprintf("unknown section %q", name), "it belongs in "+header(at[0]))
+			}
+		case near != "" && len(near) > 3:
+			s.warn(CodeUnknownKey, n, name, fmt.Sprintf("unknown key %q", name), `did you mean "`+near+`"?`)
+		}
+	}
+}
+
+// id reads the runner's number.
+func (s section) id() string {
+	n := s.get("id")
+	if n == nil {
+		return ""
+	}
+	v, ok := n.value.(int64)
+	if !ok {
+		s.mistyped(n, "id", "an integer", integerRemedy("id", n))
+		return ""
+	}
+	if v < 0 {
+		s.fault(CodeNegative, n, "id", fmt.Sprintf("is %d, a runner's number cannot be negative", v), "")
+		return ""
+	}
+	if v == 0 { // what a runner that was never registered has
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// seconds reads one of the head's durations, which GitLab Runner has as plain integers.
+func (s section) seconds(name string, absent time.Duration) time.Duration {
+	n := s.get(name)
+	if n == nil {
+		return absent
+	}
+	if text, ok := n.value.(string); ok {
+		remedy := "write a number of seconds"
+		if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+			remedy = fmt.Sprintf("write %s = %d", name, int64((d+time.Second-1)/time.Second))
+		}
+		s.mistyped(n, name, "an integer: this key is in seconds", remedy)
+		return absent
+	}
+	if v := s.count(name); v != 0 {
+		return time.Duration(v) * time.Second
+	}
+	return absent
+}
+
+// instance reads [runners.instance]; its other keys are GitLab Runner's.
+func (r *reader) instance(s section) Instance {
+	n := s.get("instance")
+	if n != nil && n.kind != kindTable {
+		s.mistyped(n, "instance", "a table", "write it as [runners.instance]")
+	}
+	t := r.section(n, "runners.instance")
+	out := Instance{UseCommonBuildDir: t.flag("use_common_build_dir", false)}
+	images := t.get("allowed_images")
+	if images != nil && images.kind == kindString {
+		for _, image := range strings.Split(images.value.(string), ",") {
+			if image = strings.TrimSpace(image); image != "" {
+				out.AllowedImages = append(out.AllowedImages, image)
+			}
+		}
+		t.warn(CodeImagesString, images, "allowed_images", "a comma-separated string is taken as a list", "write allowed_images = "+
+			quoteList(out.AllowedImages))
+		return out
+	}
+	for _, e := range t.texts("allowed_images") {
+		out.AllowedImages = append(out.AllowedImages, e.value.(string))
+	}
+	return out
+}
+
+func quoteList(items []string) string {
+	quoted := make([]string, len(items))
+	for i, item := range items {
+		quoted[i] = fmt.Sprintf("%q", item)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// The executors of GitLab Runner; the first two are the ones that it scales by [runners.autoscaler].
+var executors = []string{"docker-autoscaler", "instance", "docker", "docker-windows", "docker+machine", "kubernetes", "shell", "ssh",
+	"parallels", "virtualbox", "custom"}
+
+func needsSection(executor string) bool { return executor == executors[0] || executor == executors[1] }
+
+// executor checks that the executor and [runners.autoscaler] go together.
+func (r *reader) executor(s section, runner Runner) {
+	n := s.get("executor")
+	if r.fragment {
+		return
+	}
+	switch {
+	case runner.Autoscaler == nil && needsSection(runner.Executor):
+		if s.get("autoscaler") == nil {
+			s.fault(CodeNoSection, n, "executor", fmt.Sprintf("executor %q needs a [runners.autoscaler] section", runner.Executor),
+				"add one with at least plugin, max_instances and a policy, or choose another executor")
+		}
+	case runner.Autoscaler == nil:
+		if near := nearest(runner.Executor, executors); near != runner.Executor && needsSection(near) {
+			s.fault(CodeValue, n, "executor", fmt.Sprintf("unknown executor %q", runner.Executor), `did you mean "`+near+`"?`)
+		}
+	case runner.Executor == "":
+		if n == nil || n.kind == kindString {
+			at := n
+			if at == nil {
+				at = s.n
+			}
+			s.fault(CodeMissing, at, "executor", "[runners.autoscaler] needs an executor", `write executor = "docker-autoscaler" or "instance"`)
+		}
+	case !needsSection(runner.Executor):
+		s.warn(CodeExecutor, n, "executor", fmt.Sprintf("GitLab Runner ignores [runners.autoscaler] with executor %q", runner.Executor),
+			meantExecutor(runner.Executor))
+	}
+}
+
+func meantExecutor(executor string) string {
+	if near := nearest(executor, executors); needsSection(near) {
+		return `did you mean "` + near + `"?`
+	}
+	return "it scales docker-autoscaler and instance only; taskscaler manages the fleet all the same"
+}

@@ -1,0 +1,153 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// policyTable is one policy with what the warnings need beside it.
+type policyTable struct {
+	section
+	periods []policy.Period // those that could be read
+	sound   bool            // all periods and the zone could be read
+	zone    string
+}
+
+// policies reads [[runners.autoscaler.policy]] and compiles the schedule when all of it is sound.
+func (r *reader) policies(s section, a *Autoscaler) {
+	sound := true
+	var tables []policyTable
+	for _, n := range r.policyTables(s) {
+		t := policyTable{section: r.section(n, s.key("policy"))}
+		t.known()
+		p := r.policy(&t, a)
+		a.Policies = append(a.Policies, p)
+		tables = append(tables, t)
+		sound = sound && t.sound
+		t.warnPolicy(p, a)
+	}
+	if !sound {
+		return
+	}
+	schedule, err := policy.Compile(a.Policies, time.Local)
+	if err != nil { // every cause that we know of was reported above, with its line
+		s.fault(CodeSchedule, s.get("policy"), "policy", err.Error(), "")
+		return
+	}
+	a.Schedule = schedule
+	warnShadowed(tables)
+}
+
+func (r *reader) policyTables(s section) []*node {
+	n := s.get("policy")
+	switch {
+	case n == nil:
+		return nil
+	case n.kind == kindTable:
+		s.warn(CodeLonePolicy, n, "policy", "a lone [runners.autoscaler.policy] table is taken as one policy", "write it as [[runners.autoscaler.policy]]")
+		return []*node{n}
+	case n.kind == kindArray:
+		var out []*node
+		for _, e := range n.elems {
+			if e.kind != kindTable {
+				s.mistyped(e, "policy", "a table", "write each policy as [[runners.autoscaler.policy]]")
+				continue
+			}
+			out = append(out, e)
+		}
+		return out
+	}
+	s.mistyped(n, "policy", "an array of tables", "write each policy as [[runners.autoscaler.policy]]")
+	return nil
+}
+
+func (r *reader) policy(t *policyTable, a *Autoscaler) policy.Policy {
+	idleTime, set := t.rawDuration("idle_time")
+	if !set {
+		idleTime = defaultIdleTime
+	}
+	p := policy.Policy{Settings: policy.Settings{
+		IdleCount: t.count("idle_count"), IdleTime: idleTime,
+		ScaleFactor: t.factor(), ScaleFactorLimit: t.count("scale_factor_limit"), ScaleFactorMode: t.mode(),
+	}}
+	p.Preemptive = t.flag("preemptive_mode", p.IdleCount > 0)
+	throttle := t.table("scale_throttle")
+	if resolved := r.throttle(throttle, a.MaxInstances); throttle.n != nil {
+		p.Throttle = &resolved
+	}
+	t.sound = true
+	p.Periods = t.readPeriods()
+	p.Timezone = t.readZone()
+	t.zone = p.Timezone
+	return p
+}
+
+func (t *policyTable) factor() float64 {
+	f := t.number("scale_factor")
+	if f < 0 {
+		t.fault(CodeNegative, t.get("scale_factor"), "scale_factor", fmt.Sprintf("is %v, a factor cannot be negative", f), "")
+		return 0
+	}
+	return f
+}
+
+func (t *policyTable) mode() policy.FactorMode {
+	if t.choice("scale_factor_mode", "max", same("max", "add"), []string{"max", "add"}) == "add" {
+		return policy.FactorAdd
+	}
+	return policy.FactorMax
+}
+
+func (t *policyTable) readPeriods() []string {
+	const always = "* * * * *"
+	var out []string
+	if n := t.get("periods"); n != nil && n.kind != kindArray {
+		t.sound = false
+	}
+	for _, e := range t.elements("periods", "an array of strings") {
+		if e.kind != kindString {
+			t.mistyped(e, "periods", "a string", "")
+			t.sound = false
+			continue
+		}
+		text := e.value.(string)
+		out = append(out, text)
+		p, notices, err := policy.ParsePeriod(text)
+		if err != nil {
+			t.sound = false
+			message, remedy := err.Error(), ""
+			var bad *policy.PeriodError
+			if errors.As(err, &bad) {
+				message, remedy = fmt.Sprintf("%q: %s", bad.Text, bad.Reason), bad.Remedy
+			}
+			t.fault(CodePeriod, e, "periods", message, remedy)
+			continue
+		}
+		t.periods = append(t.periods, p)
+		for _, n := range notices {
+			t.warn(n.Code, e, "periods", n.Message, "")
+		}
+	}
+	if len(out) == 0 && t.sound {
+		p, _, _ := policy.ParsePeriod(always)
+		t.periods = append(t.periods, p)
+		out = []string{always}
+	}
+	return out
+}
+
+func (t *policyTable) readZone() string {
+	text := t.str("timezone", "")
+	if text == "" {
+		return ""
+	}
+	if _, err := time.LoadLocation(text); err != nil {
+		t.sound = false
+		t.fault(CodeTimezone, t.get("timezone"), "timezone", fmt.Sprintf("unknown time zone %q", text), zoneRemedy(text))
+		return ""
+	}
+	return text
+}

@@ -1,0 +1,368 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// reader collects what is found while one document is read.
+type reader struct {
+	path     string // of the file, as given
+	absolute string
+	dir      string // its absolute folder
+	fragment bool
+	report   Report
+	asked    map[string]bool // every key that was looked up; the tests compare it with Keys
+}
+
+func (r *reader) add(severity Severity, code string, at *node, key, message, remedy string) {
+	p := Problem{Severity: severity, Code: code, Path: r.path, Key: key, Message: message, Remedy: remedy}
+	if at != nil {
+		p.Line, p.Column = at.line, at.col
+	}
+	r.report.Problems = append(r.report.Problems, p)
+}
+
+// section is one table of the document; its node is nil where the file does not have it, and then every key is absent.
+type section struct {
+	*reader
+	n    *node
+	path string
+}
+
+// section wraps n without complaint about its keys.
+func (r *reader) section(n *node, path string) section {
+	if n != nil && n.kind != kindTable {
+		n = nil
+	}
+	return section{reader: r, n: n, path: path}
+}
+
+// get returns the node under key, or nil. A key that is missing from the schema is a mistake of this package.
+func (s section) get(key string) *node {
+	if !slices.Contains(schema[s.path], key) {
+		panic("config: no such key in the schema: " + s.key(key))
+	}
+	s.asked[s.key(key)] = true
+	return s.n.child(key)
+}
+
+func (s section) key(name string) string {
+	switch {
+	case s.path == "":
+		return name
+	case name == "":
+		return s.path
+	}
+	return s.path + "." + name
+}
+
+func (s section) fault(code string, at *node, name, message, remedy string) {
+	s.add(Fault, code, at, s.key(name), message, remedy)
+}
+
+func (s section) warn(code string, at *node, name, message, remedy string) {
+	s.add(Warning, code, at, s.key(name), message, remedy)
+}
+
+// has reports whether the file sets the key.
+func (s section) has(key string) bool { return s.get(key) != nil }
+
+// known makes every key of the table that is not in the schema a fault.
+func (s section) known() {
+	if s.n == nil {
+		return
+	}
+	for _, name := range s.n.order {
+		if slices.Contains(schema[s.path], name) {
+			continue
+		}
+		s.fault(CodeUnknownKey, s.n.children[name], name, fmt.Sprintf("unknown key %q", name), s.place(name))
+	}
+}
+
+// place is the remedy for an unknown key: the nearest one here, or the section that has this very name.
+func (s section) place(name string) string {
+	here := nearest(name, schema[s.path])
+	if at := homes(name); len(at) > 0 {
+		return "it belongs in " + header(at[0])
+	}
+	if here != "" {
+		return `did you mean "` + here + `"?`
+	}
+	return meant(name, schema[s.path])
+}
+
+// header writes a section's path as it stands in a file.
+func header(path string) string {
+	if path == "runners" || strings.HasSuffix(path, ".policy") {
+		return "[[" + path + "]]"
+	}
+	return "[" + path + "]"
+}
+
+// mistyped is the fault for a value of the wrong type.
+func (s section) mistyped(n *node, name, want, remedy string) {
+	s.fault(CodeType, n, name, "is "+n.kind.noun()+", must be "+want, remedy)
+}
+
+func (s section) str(name, absent string) string {
+	n := s.get(name)
+	if n == nil {
+		return absent
+	}
+	if n.kind != kindString {
+		s.mistyped(n, name, "a string", "")
+		return absent
+	}
+	return n.value.(string)
+}
+
+func (s section) flag(name string, absent bool) bool {
+	n := s.get(name)
+	if n == nil {
+		return absent
+	}
+	if n.kind != kindBool {
+		remedy := ""
+		if text, ok := n.value.(string); ok {
+			if v, err := strconv.ParseBool(text); err == nil {
+				remedy = fmt.Sprintf("write %s = %t", name, v)
+			}
+		}
+		s.mistyped(n, name, "true or false", remedy)
+		return absent
+	}
+	return n.value.(bool)
+}
+
+// count reads an integer that may not be negative.
+func (s section) count(name string) int {
+	n := s.get(name)
+	if n == nil {
+		return 0
+	}
+	if n.kind != kindInteger {
+		s.mistyped(n, name, "an integer", integerRemedy(name, n))
+		return 0
+	}
+	v := n.value.(int64)
+	switch {
+	case v < 0:
+		s.fault(CodeNegative, n, name, fmt.Sprintf("is %d, a count cannot be negative", v), "")
+		return 0
+	case v > math.MaxInt32: // far beyond any fleet, and safe on every platform
+		s.fault(CodeRange, n, name, fmt.Sprintf("is %d, at most %d is possible", v, math.MaxInt32), "")
+		return 0
+	}
+	return int(v)
+}
+
+// positive is count with a default for 0.
+func (s section) positive(name string, absent int) int {
+	if v := s.count(name); v != 0 {
+		return v
+	}
+	return absent
+}
+
+func integerRemedy(name string, n *node) string {
+	switch v := n.value.(type) {
+	case string:
+		if i, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64); err == nil {
+			return fmt.Sprintf("write %s = %d", name, i)
+		}
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return fmt.Sprintf("write %s = %d", name, int64(v))
+		}
+	}
+	return ""
+}
+
+// number reads an integer or a finite float.
+func (s section) number(name string) float64 {
+	n := s.get(name)
+	if n == nil {
+		return 0
+	}
+	v, ok := s.finite(n, name)
+	if !ok {
+		return 0
+	}
+	return v
+}
+
+func (s section) finite(n *node, name string) (float64, bool) {
+	switch v := n.value.(type) {
+	case int64:
+		return float64(v), true
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			s.fault(CodeRange, n, name, "is not a finite number", "")
+			return 0, false
+		}
+		return v, true
+	}
+	s.mistyped(n, name, "a number", "")
+	return 0, false
+}
+
+// elements returns the elements of an array, or nothing.
+func (s section) elements(name, want string) []*node {
+	n := s.get(name)
+	if n == nil {
+		return nil
+	}
+	if n.kind != kindArray {
+		remedy := ""
+		if text, ok := n.value.(string); ok && want == "an array of strings" {
+			remedy = fmt.Sprintf("write %s = [%q]", name, text)
+		}
+		s.mistyped(n, name, want, remedy)
+		return nil
+	}
+	return n.elems
+}
+
+// texts reads an array of strings and returns the nodes of those that are.
+func (s section) texts(name string) []*node {
+	var out []*node
+	for i, e := range s.elements(name, "an array of strings") {
+		if e.kind != kindString {
+			s.mistyped(e, fmt.Sprintf("%s[%d]", name, i), "a string", "")
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// buckets reads the rising bounds of a histogram; nil when there are none.
+func (s section) buckets(name string) []float64 {
+	var out []float64
+	for i, e := range s.elements(name, "an array of numbers") {
+		at := fmt.Sprintf("%s[%d]", name, i)
+		v, ok := s.finite(e, at)
+		if !ok {
+			continue
+		}
+		if len(out) > 0 && v <= out[len(out)-1] {
+			s.fault(CodeRange, e, at, "bounds must rise", "")
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// table returns the section under name and complains about its unknown keys.
+func (s section) table(name string) section {
+	n := s.get(name)
+	if n != nil && n.kind != kindTable {
+		s.mistyped(n, name, "a table", "write it as "+header(s.key(name)))
+	}
+	t := s.section(n, s.key(name))
+	t.known()
+	return t
+}
+
+// choice reads one of known, in any case where they are lower; accepted maps what may be written to what it means.
+func (s section) choice(name, absent string, accepted map[string]string, known []string) string {
+	text := s.str(name, "")
+	if text == "" {
+		return absent
+	}
+	if v, ok := accepted[strings.ToLower(text)]; ok {
+		return v
+	}
+	s.fault(CodeValue, s.get(name), name, fmt.Sprintf("unknown value %q", text), meant(text, known))
+	return absent
+}
+
+// same maps each word to itself.
+func same(words ...string) map[string]string {
+	m := make(map[string]string, len(words))
+	for _, w := range words {
+		m[w] = w
+	}
+	return m
+}
+
+// duration reads a Go duration, with a default for an absent one and for zero.
+func (s section) duration(name string, absent time.Duration) time.Duration {
+	if d, set := s.rawDuration(name); set && d != 0 {
+		return d
+	}
+	return absent
+}
+
+// rawDuration reads a Go duration that may be zero; set is false where there is none or where it is a fault.
+func (s section) rawDuration(name string) (d time.Duration, set bool) {
+	n := s.get(name)
+	if n == nil {
+		return 0, false
+	}
+	switch v := n.value.(type) {
+	case int64:
+		remedy := "a duration has a unit"
+		if v >= 0 {
+			remedy = fmt.Sprintf("write %s = %q", name, proposeDuration(v))
+		}
+		s.mistyped(n, name, "a duration as a string", remedy)
+		return 0, false
+	case string:
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			remedy := `a duration is written like "90s", "20m" or "1h30m"`
+			if p := repairDuration(v); p != "" {
+				remedy = fmt.Sprintf("write %s = %q", name, p)
+			}
+			s.fault(CodeDuration, n, name, fmt.Sprintf("%q is not a duration", v), remedy)
+			return 0, false
+		}
+		if d < 0 {
+			s.fault(CodeNegative, n, name, fmt.Sprintf("is %s, a duration cannot be negative", v), "")
+			return 0, false
+		}
+		return d, true
+	}
+	s.mistyped(n, name, "a duration as a string", `a duration is written like "90s", "20m" or "1h30m"`)
+	return 0, false
+}
+
+// proposeDuration turns an integer into the text that was meant: seconds, or, where it is large enough to be a Go duration written
+// out, nanoseconds.
+func proposeDuration(v int64) string {
+	if v >= int64(time.Millisecond) {
+		return time.Duration(v).String()
+	}
+	return strconv.FormatInt(v, 10) + "s"
+}
+
+var looseDuration = regexp.MustCompile(`^\s*(\d{1,9})\s*([a-zA-Z]*)\s*$`)
+
+// repairDuration returns the Go form of "10", "5 min" or "2 days", or "".
+func repairDuration(text string) string {
+	m := looseDuration.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	switch strings.ToLower(m[2]) {
+	case "", "s", "sec", "secs", "second", "seconds":
+		return m[1] + "s"
+	case "m", "min", "mins", "minute", "minutes":
+		return m[1] + "m"
+	case "h", "hr", "hrs", "hour", "hours":
+		return m[1] + "h"
+	case "d", "day", "days":
+		n, _ := strconv.Atoi(m[1]) // nine digits at most
+		return strconv.Itoa(24*n) + "h"
+	}
+	return ""
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// Secret is a text that is never printed: every way of formatting, logging or encoding it gives a placeholder. Only Reveal returns it.
+// The text is behind a pointer so that even printing a structure by reflection shows an address and not the text.
+type Secret struct{ text *string }
+
+// NewSecret wraps text; the empty text is the zero Secret.
+func NewSecret(text string) Secret {
+	if text == "" {
+		return Secret{}
+	}
+	return Secret{text: &text}
+}
+
+// Reveal returns the text itself.
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
+
+// Empty reports whether there is no secret.
+func (s Secret) Empty() bool { return s.text == nil }
+
+// Equal reports whether both hold the same text.
+func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
+
+// String returns a placeholder, or nothing for the empty Secret.
+func (s Secret) String() string {
+	if s.text == nil {
+		return ""
+	}
+	return redacted
+}
+
+// Format writes the placeholder whatever the verb and its flags.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// MarshalText returns the placeholder; with it JSON and TOML encoders are covered.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue returns the placeholder.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// RawConfig is a JSON document that is passed on and may hold credentials, so it prints as a [Secret] does. Only Raw returns it.
+type RawConfig struct{ secret Secret }
+
+// NewRawConfig wraps a JSON document; nil is the zero RawConfig.
+func NewRawConfig(raw json.RawMessage) RawConfig { return RawConfig{secret: NewSecret(string(raw))} }
+
+// Raw returns a copy of the document, nil when there is none.
+func (c RawConfig) Raw() json.RawMessage {
+	if c.secret.Empty() {
+		return nil
+	}
+	return json.RawMessage(c.secret.Reveal())
+}
+
+// Empty reports whether there is no document.
+func (c RawConfig) Empty() bool { return c.secret.Empty() }
+
+// Equal reports whether both hold the same bytes. Documents made from equal TOML tables are equal: their keys are sorted.
+func (c RawConfig) Equal(other RawConfig) bool { return c.secret.Equal(other.secret) }
+
+// String returns a placeholder, or nothing for the empty RawConfig.
+func (c RawConfig) String() string { return c.secret.String() }
+
+// Format writes the placeholder whatever the verb and its flags.
+func (c RawConfig) Format(f fmt.State, verb rune) { c.secret.Format(f, verb) }
+
+// MarshalText returns the placeholder.
+func (c RawConfig) MarshalText() ([]byte, error) { return c.secret.MarshalText() }
+
+// LogValue returns the placeholder.
+func (c RawConfig) LogValue() slog.Value { return c.secret.LogValue() }

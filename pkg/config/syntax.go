@@ -1,0 +1,75 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// parseDocument decodes the whole file; a file that is no TOML gives one fault.
+func parseDocument(path string, data []byte) (*node, *Problem) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	var values map[string]any
+	if err := toml.Unmarshal(data, &values); err != nil {
+		return nil, syntaxFault(path, data, err)
+	}
+	root, err := buildTree(data)
+	if err != nil {
+		return nil, syntaxFault(path, data, err)
+	}
+	root.attach(values)
+	return root, nil
+}
+
+func syntaxFault(path string, data []byte, err error) *Problem {
+	p := &Problem{Severity: Fault, Code: CodeSyntax, Path: path, Message: "not valid TOML: " + strings.TrimPrefix(err.Error(), "toml: ")}
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		p.Line, p.Column = decode.Position()
+		p.Message += fmt.Sprintf(" at column %d", p.Column)
+		if line := offendingLine(data, p.Line); line != "" {
+			p.Message += ": " + line
+		}
+	}
+	if !utf8.Valid(data) {
+		p.Remedy = "the file must be UTF-8"
+	}
+	return p
+}
+
+var (
+	secretWord = regexp.MustCompile(`(?i)token|passw|secret|cred|private|key\b|_key|key_`)
+	keyLine    = regexp.MustCompile(`^\s*(\[|["'\w][^=]*=)`)
+)
+
+// offendingLine returns the line as it stands in the file, unless it may hold a secret: then only what comes before the "=". A line
+// inside a value that spans several lines is judged by the key that the value belongs to.
+func offendingLine(data []byte, line int) string {
+	lines := strings.Split(string(data), "\n")
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	text := lines[line-1]
+	owner := line - 1
+	for owner > 0 && !keyLine.MatchString(lines[owner]) {
+		owner--
+	}
+	if secretWord.MatchString(lines[owner]) || secretWord.MatchString(text) {
+		head, _, found := strings.Cut(text, "=")
+		if !found || owner != line-1 {
+			return "(line not shown: it may hold a secret)"
+		}
+		return strings.TrimSpace(head) + " = …"
+	}
+	text = strings.ToValidUTF8(strings.TrimSpace(text), "�")
+	const most = 120
+	if utf8.RuneCountInString(text) > most {
+		text = string([]rune(text)[:most]) + "…"
+	}
+	return text
+}
