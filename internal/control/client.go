@@ -1,0 +1,171 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+)
+
+// Client speaks to a manager.
+type Client struct {
+	where string
+	http  *http.Client
+}
+
+// Dialer opens a connection to the manager.
+type Dialer func(ctx context.Context) (net.Conn, error)
+
+// NewClient speaks to the manager that serves the Unix socket at path. Nothing is dialled yet.
+func NewClient(path string) *Client {
+	return NewClientWithDialer(path, func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	})
+}
+
+// NewClientWithDialer speaks to the manager that dial reaches; where names it in messages.
+func NewClientWithDialer(where string, dial Dialer) *Client {
+	transport := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+		// A connection of its own for every request: after a restart none of an old manager is left over.
+		DisableKeepAlives: true,
+	}
+	return &Client{where: where, http: &http.Client{Transport: transport}}
+}
+
+// AwayError says that no manager answered.
+type AwayError struct {
+	Where string
+	Err   error
+}
+
+// Error says what to do.
+func (e *AwayError) Error() string {
+	if errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, syscall.ECONNREFUSED) {
+		return fmt.Sprintf("no manager is running at %s: start one with `taskscaler run --config FILE`, or say where it listens with --socket", e.Where)
+	}
+	return fmt.Sprintf("the manager at %s does not answer: %v", e.Where, e.Err)
+}
+
+// Unwrap returns the transport's error.
+func (e *AwayError) Unwrap() error { return e.Err }
+
+// Info asks who serves.
+func (c *Client) Info(ctx context.Context) (ManagerInfo, error) {
+	var info ManagerInfo
+	return info, c.call(ctx, http.MethodGet, "/v1/manager", "", nil, &info)
+}
+
+// Status asks for the status of the selected runner, or of all.
+func (c *Client) Status(ctx context.Context, runner string) (Status, error) {
+	var status Status
+	return status, c.call(ctx, http.MethodGet, "/v1/status", runner, nil, &status)
+}
+
+// Drain asks the selected runner, or all, to take no new work, and returns when the last lease is gone.
+func (c *Client) Drain(ctx context.Context, runner string) error {
+	return c.call(ctx, http.MethodPost, "/v1/drain", runner, nil, nil)
+}
+
+// Release gives a lease back.
+func (c *Client) Release(ctx context.Context, req ReleaseRequest) error {
+	return c.call(ctx, http.MethodPost, "/v1/leases/release", "", req, nil)
+}
+
+func (c *Client) call(ctx context.Context, method, path, runner string, body, into any) error {
+	res, err := c.do(ctx, method, path, runner, body)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if into == nil {
+		_, err = io.Copy(io.Discard, res.Body)
+	} else {
+		err = json.NewDecoder(res.Body).Decode(into)
+	}
+	if err != nil {
+		return &AwayError{Where: c.where, Err: err}
+	}
+	return nil
+}
+
+// do sends a request and turns an answered error into an *APIError, the lack of an answer into an *AwayError.
+func (c *Client) do(ctx context.Context, method, path, runner string, body any) (*http.Response, error) {
+	var payload io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the request: %w", err)
+		}
+		payload = bytes.NewReader(raw)
+	}
+	target := "http://taskscaler" + path
+	if runner != "" {
+		target += "?runner=" + url.QueryEscape(runner)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, payload)
+	if err != nil {
+		return nil, fmt.Errorf("making the request: %w", err)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, &AwayError{Where: c.where, Err: err}
+	}
+	if res.StatusCode == http.StatusOK {
+		return res, nil
+	}
+	defer func() { _ = res.Body.Close() }()
+	var ev Event
+	if err := json.NewDecoder(res.Body).Decode(&ev); err != nil || ev.Error == nil {
+		return nil, fmt.Errorf("the manager at %s answered %s: is that another program's socket?", c.where, res.Status)
+	}
+	return nil, ev.Error
+}
+
+// Stream is an open lease stream.
+type Stream struct {
+	where string
+	ctx   context.Context
+	body  io.ReadCloser
+	lines *bufio.Reader
+}
+
+// Lease opens a lease stream. It lives until it is closed, ctx ends, or the manager goes.
+func (c *Client) Lease(ctx context.Context, req LeaseRequest) (*Stream, error) {
+	res, err := c.do(ctx, http.MethodPost, "/v1/leases", "", req)
+	if err != nil {
+		return nil, err
+	}
+	return &Stream{where: c.where, ctx: ctx, body: res.Body, lines: bufio.NewReader(res.Body)}, nil
+}
+
+// Next waits for the next event. An *AwayError says that the connection was lost.
+func (s *Stream) Next() (Event, error) {
+	line, err := s.lines.ReadBytes('\n')
+	if err != nil {
+		if s.ctx.Err() != nil {
+			return Event{}, context.Cause(s.ctx)
+		}
+		return Event{}, &AwayError{Where: s.where, Err: err}
+	}
+	var ev Event
+	if err := json.Unmarshal(line, &ev); err != nil {
+		return Event{}, fmt.Errorf("reading the manager's answer: %w", err)
+	}
+	return ev, nil
+}
+
+// Close ends the stream. A lease that was not released is detached.
+func (s *Stream) Close() error { return s.body.Close() }

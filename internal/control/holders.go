@@ -1,0 +1,86 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// errTakenOver is the cause with which a stream ends when its own caller opened a newer one: the lease is not detached then.
+var errTakenOver = errors.New("the caller opened another stream")
+
+// holders knows which stream holds which key, so that a key has one stream at a time and a late end of an old stream never detaches
+// the lease of a new one.
+type holders struct {
+	mu    *sync.Mutex
+	group *sync.WaitGroup
+	byKey map[holderKey]*holder
+}
+
+type holderKey struct {
+	runner Runner
+	key    string
+}
+
+// holder is one stream's hold on a key.
+type holder struct {
+	all    holders
+	key    holderKey
+	nonce  string
+	ctx    context.Context // ends with the request, or with errTakenOver
+	cancel context.CancelCauseFunc
+	gone   chan struct{} // closed when the stream has done its last
+}
+
+func newHolders() holders {
+	return holders{mu: new(sync.Mutex), group: new(sync.WaitGroup), byKey: map[holderKey]*holder{}}
+}
+
+// take makes the request's stream the holder of its key. A live stream of the same caller is ended first and waited for; one of
+// another caller is a refusal.
+func (h holders) take(ctx context.Context, runner Runner, req LeaseRequest) (*holder, error) {
+	key := holderKey{runner, req.Key}
+	for {
+		h.mu.Lock()
+		old := h.byKey[key]
+		if old == nil {
+			mine := h.put(ctx, key, req.Holder)
+			h.mu.Unlock()
+			return mine, nil
+		}
+		h.mu.Unlock()
+		if req.Holder == "" || old.nonce != req.Holder {
+			if old.ctx.Err() == nil {
+				return nil, Errorf(CodeDuplicateKey, "the key %q is in use by another caller", req.Key)
+			}
+		} else {
+			old.cancel(errTakenOver)
+		}
+		select {
+		case <-old.gone:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (h holders) put(ctx context.Context, key holderKey, nonce string) *holder {
+	ctx, cancel := context.WithCancelCause(ctx)
+	mine := &holder{all: h, key: key, nonce: nonce, ctx: ctx, cancel: cancel, gone: make(chan struct{})}
+	h.byKey[key] = mine
+	h.group.Add(1)
+	return mine
+}
+
+// drop ends the hold.
+func (o *holder) drop() {
+	o.all.mu.Lock()
+	delete(o.all.byKey, o.key)
+	o.all.mu.Unlock()
+	o.cancel(nil)
+	close(o.gone)
+	o.all.group.Done()
+}
+
+// wait returns when no stream is left.
+func (h holders) wait() { h.group.Wait() }

@@ -1,0 +1,140 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// How often a waiting caller's cause is looked at. The first look comes early: a grant that comes at once needs no line.
+const (
+	firstLook = 100 * time.Millisecond
+	everyLook = 500 * time.Millisecond
+)
+
+// lease serves one lease stream.
+func (s *Server) lease(w http.ResponseWriter, r *http.Request) {
+	var req LeaseRequest
+	if err := decode(w, r, &req); err != nil {
+		s.fail(w, err)
+		return
+	}
+	if err := req.check(); err != nil {
+		s.fail(w, err)
+		return
+	}
+	runner, err := s.manager.Runner(req.Runner)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	holder, err := s.holders.take(r.Context(), runner, req)
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	defer holder.drop()
+	stream := &eventWriter{w: w, flush: http.NewResponseController(w)}
+	stream.begin()
+	s.serveLease(holder.ctx, stream, runner, req)
+}
+
+func (req LeaseRequest) check() error {
+	switch {
+	case req.Key == "":
+		return Errorf(CodeBadRequest, "the key is empty")
+	case len(req.Key) > 512:
+		return Errorf(CodeBadRequest, "the key has %d bytes; at most 512", len(req.Key))
+	case req.Mode != ModeAcquire && req.Mode != ModeReattach && req.Mode != ModeResume:
+		return Errorf(CodeBadRequest, "mode %q is unknown: use acquire, reattach or resume", req.Mode)
+	}
+	return nil
+}
+
+// serveLease runs one stream from the request to the lease's end. It detaches the lease when the caller's connection goes first.
+func (s *Server) serveLease(ctx context.Context, out *eventWriter, runner Runner, req LeaseRequest) {
+	held, err := s.obtain(ctx, out, runner, req)
+	if err != nil {
+		out.send(Event{Error: asAPIError(err)})
+		return
+	}
+	lease := held.Lease()
+	if req.Mode != ModeReattach {
+		info, err := held.Connect(ctx)
+		if err != nil && ctx.Err() == nil {
+			err = errors.Join(err, runner.Release(req.Key, ""))
+			out.send(Event{Error: Errorf(CodeInternal, "instance %s: connect info: %v", lease.Instance, err)})
+			return
+		}
+		lease.Connect = &info
+	}
+	if ctx.Err() == nil {
+		out.send(Event{Lease: &lease})
+	}
+	select {
+	case <-held.Ended():
+		if revoked := held.Revoked(); revoked != nil {
+			out.send(Event{Revoked: revoked})
+			return
+		}
+		out.send(Event{Released: true})
+	case <-ctx.Done():
+		if !errors.Is(context.Cause(ctx), errTakenOver) {
+			runner.Detach(req.Key)
+		}
+	}
+}
+
+// obtain gets the lease that req asks for; while it waits, the caller is told why.
+func (s *Server) obtain(ctx context.Context, out *eventWriter, runner Runner, req LeaseRequest) (Held, error) {
+	if req.Mode != ModeAcquire {
+		held, err := runner.Reattach(ctx, req.Key)
+		if err == nil || req.Mode == ModeReattach || !errors.Is(err, &APIError{Code: CodeUnknownKey}) {
+			return held, err
+		}
+	}
+	type result struct {
+		held Held
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		held, err := runner.Acquire(ctx, req.Key)
+		got <- result{held, err}
+	}()
+	look := time.NewTimer(firstLook)
+	defer look.Stop()
+	var told Wait
+	for {
+		select {
+		case r := <-got:
+			return r.held, r.err
+		case <-look.C:
+			if wait, ok := runner.Waiting(ctx, req.Key); ok && wait != told {
+				told = wait
+				out.send(Event{Wait: &wait})
+			}
+			look.Reset(everyLook)
+		}
+	}
+}
+
+// eventWriter writes the lines of a stream. A client that went is noticed by the request's context, so write errors are not kept.
+type eventWriter struct {
+	w     http.ResponseWriter
+	flush *http.ResponseController
+}
+
+func (e *eventWriter) begin() {
+	e.w.Header().Set("Content-Type", "application/x-ndjson")
+	e.w.WriteHeader(http.StatusOK)
+	_ = e.flush.Flush()
+}
+
+func (e *eventWriter) send(ev Event) {
+	if json.NewEncoder(e.w).Encode(ev) == nil {
+		_ = e.flush.Flush()
+	}
+}

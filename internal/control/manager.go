@@ -1,0 +1,48 @@
+package control
+
+import (
+	"context"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// Manager is what the server needs of the process that it serves.
+type Manager interface {
+	// Runner returns the running runner that selector (a name, an id or a position; empty: the only one) means, or an *APIError of
+	// CodeUnknownRunner or CodeRefused.
+	Runner(selector string) (Runner, error)
+	// Status returns the status of the selected runner, or of all.
+	Status(ctx context.Context, selector string) (Status, error)
+	// Drain makes the selected runner, or all, take no new work and returns when the last lease is gone.
+	Drain(ctx context.Context, selector string) error
+	// Ready returns nil, or why a runner is not ready.
+	Ready() error
+	// Info says who this is.
+	Info() ManagerInfo
+}
+
+// Runner is what the server needs of one runner. Its errors are *APIError where their kind matters to a client.
+type Runner interface {
+	// Acquire waits for a slot until ctx ends.
+	Acquire(ctx context.Context, key string) (Held, error)
+	// Reattach takes up the lease that key holds.
+	Reattach(ctx context.Context, key string) (Held, error)
+	// Release gives the lease back.
+	Release(key string, unhealthy Unhealthy) error
+	// Detach says that the caller's connection was lost.
+	Detach(key string)
+	// Waiting says why key has no slot yet; false: it does not wait.
+	Waiting(ctx context.Context, key string) (Wait, bool)
+}
+
+// Held is a lease as the server needs it.
+type Held interface {
+	// Lease describes it; Connect is nil.
+	Lease() Lease
+	// Connect says how to reach the instance.
+	Connect(ctx context.Context) (provider.ConnectInfo, error)
+	// Ended is closed when the lease ends.
+	Ended() <-chan struct{}
+	// Revoked says why it ended; nil when its caller gave it back, or when it has not ended.
+	Revoked() *Revoked
+}

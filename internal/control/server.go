@@ -1,0 +1,154 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Server serves the control API of one Manager.
+type Server struct {
+	manager Manager
+	log     *slog.Logger
+	http    *http.Server
+	holders holders
+}
+
+// NewServer makes a server; nothing runs until Serve.
+func NewServer(m Manager, log *slog.Logger) *Server {
+	s := &Server{manager: m, log: log, holders: newHolders()}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.HandleFunc("GET /v1/manager", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.manager.Info()) })
+	mux.HandleFunc("GET /v1/status", s.status)
+	mux.HandleFunc("POST /v1/leases", s.lease)
+	mux.HandleFunc("POST /v1/leases/release", s.release)
+	mux.HandleFunc("POST /v1/drain", s.drain)
+	s.http = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Serve answers on l until Close; it then returns nil.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the control socket: %w", err)
+	}
+	return nil
+}
+
+// Close ends every connection at once, lease streams included: their leases count as detached.
+func (s *Server) Close() error {
+	err := s.http.Close()
+	s.holders.wait()
+	return err
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	if err := s.manager.Ready(); err != nil {
+		s.fail(w, Errorf(CodeNotReady, "%s", err.Error()))
+		return
+	}
+	_, _ = fmt.Fprintln(w, "ready")
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	status, err := s.manager.Status(r.Context(), r.URL.Query().Get("runner"))
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.answer(w, status)
+}
+
+func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
+	if err := s.manager.Drain(r.Context(), r.URL.Query().Get("runner")); err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.answer(w, struct{}{})
+}
+
+func (s *Server) release(w http.ResponseWriter, r *http.Request) {
+	var req ReleaseRequest
+	if err := decode(w, r, &req); err != nil {
+		s.fail(w, err)
+		return
+	}
+	runner, err := s.manager.Runner(req.Runner)
+	if err == nil {
+		err = runner.Release(req.Key, req.Unhealthy)
+	}
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.answer(w, struct{}{})
+}
+
+// maxRequest bounds a request's body: none carries more than a few names.
+const maxRequest = 64 << 10
+
+func decode(w http.ResponseWriter, r *http.Request, into any) error {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return Errorf(CodeBadRequest, "reading the request: %v", err)
+	}
+	return nil
+}
+
+func (s *Server) answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		s.log.Debug("a client went before its answer", "error", err)
+	}
+}
+
+// fail answers an error in the body's form that the client reads. The status is for people with curl.
+func (s *Server) fail(w http.ResponseWriter, err error) {
+	api := asAPIError(err)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(httpStatus(api.Code))
+	s.encodeError(w, api)
+}
+
+func (s *Server) encodeError(w http.ResponseWriter, api *APIError) {
+	if err := json.NewEncoder(w).Encode(Event{Error: api}); err != nil {
+		s.log.Debug("a client went before its answer", "error", err)
+	}
+}
+
+func asAPIError(err error) *APIError {
+	var api *APIError
+	switch {
+	case errors.As(err, &api):
+		return api
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return Errorf(CodeShutdown, "%v", err)
+	}
+	return Errorf(CodeInternal, "%v", err)
+}
+
+func httpStatus(c Code) int {
+	switch c {
+	case CodeBadRequest:
+		return http.StatusBadRequest
+	case CodeUnknownRunner, CodeUnknownKey:
+		return http.StatusNotFound
+	case CodeDuplicateKey, CodeRefused:
+		return http.StatusConflict
+	case CodeDraining, CodeShutdown, CodeNotReady:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
