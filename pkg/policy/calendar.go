@@ -43,6 +43,7 @@ type calendar struct {
 	class  [12][31][7]uint16 // index into shapes by month-1, day-1, weekday
 	// days[0] has by kind of year the days with a minute outside, days[1] those with a minute inside.
 	days [2][14]yearDays
+	some [2]bool // whether there is any such day at all
 }
 
 func newCalendar(periods []Period) *calendar {
@@ -99,6 +100,7 @@ func (c *calendar) index() {
 				id := c.class[month][day][weekday]
 				for state := range c.days {
 					if inside[state][id] {
+						c.some[state] = true
 						c.days[state][kind][yearDay/64] |= 1 << (yearDay % 64)
 					}
 				}
@@ -141,10 +143,14 @@ func (c *calendar) holds(u time.Time) bool {
 // next is the first minute at or after local that is inside (or outside). Both are local seconds: what the clock on the wall shows,
 // counted as if it showed UTC. ok is false when there is none in all the calendar.
 func (c *calendar) next(local int64, inside bool) (_ int64, ok bool) {
-	set := &c.days[0]
+	state := 0
 	if inside {
-		set = &c.days[1]
+		state = 1
 	}
+	if !c.some[state] {
+		return 0, false
+	}
+	set := &c.days[state]
 	day := floorDiv(local, secondsADay)
 	u := time.Unix(day*secondsADay, 0).UTC()
 	if m, ok := c.shape(u).next(int(local-day*secondsADay)/60, inside); ok {

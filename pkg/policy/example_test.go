@@ -33,12 +33,12 @@ func ExampleCompile() {
 
 func ExampleCompile_faults() {
 	_, err := policy.Compile([]policy.Policy{
-		{Periods: []string{"* 8-24 * * *"}, Timezone: "Seoul"},
+		{Periods: []string{"* 8-24 * * *", "* * L * *"}},
 	}, time.UTC)
 	fmt.Println(err)
 	// Output:
-	// policy 1, timezone "Seoul": the time zone database has no such zone; write an IANA name with its capitals, such as "Europe/Berlin", "Asia/Seoul" or "UTC"
 	// policy 1, period 1 "* 8-24 * * *": hour 24 is out of range; write a value from 0 to 23
+	// policy 1, period 2 "* * L * *": L (last) and W (nearest working day) are not supported; list the days, such as 28-31
 }
 
 func ExampleParsePeriod() {
@@ -59,9 +59,9 @@ func ExampleSize() {
 		policy.Settings{IdleCount: 4},
 		policy.Limits{Capacity: 1, MaxInstances: 20},
 		policy.Demand{Leases: 9, Waiters: 4, Free: 0, Existing: 14},
-		policy.Allowance{Throttle: 3},
+		policy.Allowance{Throttle: -1},
 	)
 	fmt.Println(decision)
 	// Output:
-	// needed 17 = leased 9 + waiting 4 + idle target 4; supply 9; missing 8 = 8 instances of 1; max_instances leaves 6; throttle allowed 3; grow 3, bound by throttle
+	// needed 17 = leased 9 + waiting 4 + idle target 4; supply 9; missing 8 = 8 instances of 1; max_instances leaves 6; grow 6, bound by max_instances
 }

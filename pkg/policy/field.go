@@ -209,11 +209,9 @@ func (f *field) unreadable(text string) *fault {
 	case text == "*":
 		return faultf("write * alone, or both ends as values", "the %s field has a range with *", f.name)
 	case strings.Contains(text, "#"):
-		return faultf("list the days in the day of month field, such as 1-7 for the first week",
-			"%q in the %s field: the n-th weekday of a month (#) is not supported", text, f.name)
+		return faultf("list the days of the month, such as 1-7 for its first week", "the n-th weekday of a month (#) is not supported")
 	case rest != "" && strings.Trim(rest, "lw") == "":
-		return faultf("list the days in the day of month field, such as 28-31",
-			"%q in the %s field: L (last) and W (nearest working day) are not supported", text, f.name)
+		return faultf("list the days, such as 28-31", "L (last) and W (nearest working day) are not supported")
 	case text == "":
 		return faultf("write both ends, such as 1-5", "the %s field has a range without an end, or a step without a start", f.name)
 	}

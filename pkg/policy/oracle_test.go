@@ -75,7 +75,7 @@ func oracleSet(text string, lowest, highest int, names string) map[int]bool {
 			last = first
 		}
 		v, end := number(first), number(last)
-		wholeWeek := v == end && last == "7" && first != "7"
+		wholeWeek := highest == 6 && v == end && last == "7" && first != "7"
 		for i := 0; ; i++ {
 			if i%step == 0 {
 				set[v] = true

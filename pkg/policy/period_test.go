@@ -113,7 +113,7 @@ func TestPeriodRefused(t *testing.T) {
 		{"* * L-3 * *", "L (last)", "28-31"},
 		{"* * * * 5L", "L (last)", "28-31"},
 		{"* * * * friL", "L (last)", "28-31"},
-		{"* * * * fri#2", "(#) is not supported", "1-7 for the first week"},
+		{"* * * * fri#2", "(#) is not supported", "1-7 for its first week"},
 		{"60 * * * *", "minute 60 is out of range", "0 to 59"},
 		{"* 24 * * *", "hour 24 is out of range", "0 to 23"},
 		{"* * 0 * *", "day of month 0 is out of range", "1 to 31"},

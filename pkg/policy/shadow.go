@@ -52,7 +52,7 @@ func within(shape *dayShape, cals []*calendar, month, day, weekday int) bool {
 }
 
 // always reports whether no minute is outside.
-func (c *calendar) always() bool { return c.days[0] == [14]yearDays{} }
+func (c *calendar) always() bool { return !c.some[0] }
 
 // at is the shape of a date; month, day and weekday count from 0.
 func (c *calendar) at(month, day, weekday int) *dayShape {

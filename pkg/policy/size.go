@@ -34,28 +34,18 @@ type Allowance struct {
 //	grow         ⌈(N − S) / C'⌉ if positive, at most what MaxInstances, ProviderMax and the allowance leave
 //
 // Sums and products saturate at the largest int. A factor that is negative, zero or no number asks for nothing.
-func Size(s Settings, l Limits, d Demand, a Allowance) Decision {
-	leases, waiters, free, existing := max(d.Leases, 0), max(d.Waiters, 0), max(d.Free, 0), max(d.Existing, 0)
-	part := factorPart(s, leases, waiters)
-	idle := idleTarget(s, part)
-	out := Decision{
-		IdleTarget:  idle,
-		Factor:      part,
-		Leases:      leases,
-		Waiters:     waiters,
-		Free:        free,
-		Existing:    existing,
-		Needed:      add(add(leases, waiters), idle),
-		Supply:      add(leases, free),
-		Missing:     max(add(waiters, idle)-free, 0), // N − S without the leases in both, which could saturate
-		PerInstance: perInstance(l),
-		Room:        -1,
-		Allowed:     max(a.Throttle, -1),
-		Blocked:     a.Blocked,
-	}
+func Size(s Settings, l Limits, d Demand, a Allowance) (out Decision) {
+	out.Leases, out.Waiters, out.Free, out.Existing = max(d.Leases, 0), max(d.Waiters, 0), max(d.Free, 0), max(d.Existing, 0)
+	out.Factor = factorPart(&s, add(out.Leases, out.Waiters))
+	out.IdleTarget = idleTarget(&s, out.Factor)
+	out.Needed = add(add(out.Leases, out.Waiters), out.IdleTarget)
+	out.Supply = add(out.Leases, out.Free)
+	out.Missing = max(add(out.Waiters, out.IdleTarget)-out.Free, 0) // N − S without the leases in both, which could saturate
+	out.PerInstance = perInstance(l)
 	if out.Missing > 0 {
 		out.Wanted = (out.Missing-1)/out.PerInstance + 1
 	}
+	out.Room, out.Allowed, out.Blocked = -1, max(a.Throttle, -1), a.Blocked
 	out.bound(l)
 	return out
 }
@@ -84,10 +74,10 @@ func (d *Decision) bound(l Limits) {
 
 // IdleTarget is the slots to keep free at this demand: I of the sizing rule at [Size].
 func IdleTarget(s Settings, leases, waiters int) int {
-	return idleTarget(s, factorPart(s, max(leases, 0), max(waiters, 0)))
+	return idleTarget(&s, factorPart(&s, add(max(leases, 0), max(waiters, 0))))
 }
 
-func idleTarget(s Settings, part int) int {
+func idleTarget(s *Settings, part int) int {
 	if s.ScaleFactorMode == FactorAdd {
 		return add(max(s.IdleCount, 0), part)
 	}
@@ -96,26 +86,23 @@ func idleTarget(s Settings, part int) int {
 
 // factorPart is min(⌈factor × (L+W)⌉, limit). A factor is a decimal that somebody wrote and that binary fractions only come near to:
 // 1.1 × 50 gives a little more than 55. A product within the rounding error of a whole number is that number.
-func factorPart(s Settings, leases, waiters int) int {
-	if !(s.ScaleFactor > 0) { // no number is not above 0 either
+func factorPart(s *Settings, demand int) int {
+	if demand == 0 || !(s.ScaleFactor > 0) { // what is no number is not above 0 either
 		return 0
-	}
-	product := float64(s.ScaleFactor * float64(add(leases, waiters))) // the conversion forbids fusing: one result on every machine
-	part := math.Ceil(product)
-	if below := math.Floor(product); product-below <= below*0x1p-51 {
-		part = below
 	}
 	limit := math.MaxInt
 	if s.ScaleFactorLimit > 0 {
 		limit = s.ScaleFactorLimit
 	}
-	if !(part < float64(limit)) { // also when infinity met zero
-		if add(leases, waiters) == 0 {
-			return 0
-		}
+	product := s.ScaleFactor * float64(demand) // assigned, hence rounded: no machine fuses it with what follows
+	if product >= float64(limit) {
 		return limit
 	}
-	return int(part)
+	part := int(product)
+	if below := float64(part); product-below > below*0x1p-51 {
+		part++
+	}
+	return min(part, limit)
 }
 
 // perInstance is C': the slots that a new instance brings, which its uses may cut.

@@ -277,3 +277,56 @@ func TestBoundNames(t *testing.T) {
 		}
 	}
 }
+
+// TestSizeIsMonotonic: more demand never asks for less, more supply or tighter bounds never ask for more.
+func TestSizeIsMonotonic(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := Settings{IdleCount: genCount(t, "idle"), ScaleFactor: rapid.Float64Range(0, 3).Draw(t, "factor"),
+			ScaleFactorLimit: genCount(t, "limit"), ScaleFactorMode: rapid.SampledFrom([]FactorMode{FactorMax, FactorAdd}).Draw(t, "mode")}
+		l := Limits{Capacity: genCount(t, "capacity"), MaxInstances: 1 + max(genCount(t, "max instances"), 0)/2, MaxUses: genCount(t, "uses")}
+		d := Demand{genCount(t, "leases"), genCount(t, "waiters"), genCount(t, "free"), genCount(t, "existing")}
+		a := Allowance{Throttle: max(genCount(t, "throttle"), 0)}
+		base := Size(s, l, d, a)
+		more := func(n int) int {
+			if n > maxInt-3 {
+				return maxInt
+			}
+			return max(n, 0) + 3
+		}
+		check := func(what string, atLeast bool, s Settings, l Limits, d Demand, a Allowance) {
+			if got := Size(s, l, d, a); atLeast && got.Grow < base.Grow || !atLeast && got.Grow > base.Grow {
+				t.Fatalf("%s: %v\nbefore: %v", what, got, base)
+			}
+		}
+		with := d
+		with.Waiters = more(d.Waiters)
+		check("more waiters", true, s, l, with, a)
+		with = d
+		with.Leases = more(d.Leases)
+		check("more leases", true, s, l, with, a)
+		with = d
+		with.Free = more(d.Free)
+		check("more free slots", false, s, l, with, a)
+		with = d
+		with.Existing = more(d.Existing)
+		check("more instances", false, s, l, with, a)
+		wider, looser, eager := l, a, s
+		wider.MaxInstances = more(l.MaxInstances)
+		check("a higher max_instances", true, s, wider, d, a)
+		looser.Throttle = more(a.Throttle)
+		check("a fuller throttle", true, s, l, d, looser)
+		eager.IdleCount = more(s.IdleCount)
+		check("a higher idle_count", true, eager, l, d, a)
+		wider = l
+		wider.Capacity = more(l.Capacity)
+		check("a higher capacity", false, s, wider, d, a)
+		looser = a
+		looser.Blocked = true
+		if got := Size(s, l, d, looser); got.Grow != 0 || got.Wanted != base.Wanted {
+			t.Fatalf("blocked: %v\nbefore: %v", got, base)
+		}
+		if base.Grow > base.Wanted || base.Grow < 0 || (base.Grow < base.Wanted) != (base.BoundBy != BoundNone) {
+			t.Fatalf("grow %d of %d wanted, bound by %s", base.Grow, base.Wanted, base.BoundBy)
+		}
+	})
+}
