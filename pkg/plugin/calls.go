@@ -1,0 +1,173 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// current returns the process for one call, or why there is none. The caller says calls.Done when it is through.
+func (p *Process) current() (*child, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cur == nil {
+		return nil, p.away
+	}
+	if p.state == nil {
+		return nil, provider.Errorf(provider.KindTransient, "plugin %s is not initialised", p.name)
+	}
+	p.cur.calls.Add(1)
+	return p.cur, nil
+}
+
+// call makes one call to the process and words a transport error. What the group itself says is in the answer.
+func call[R any](ctx context.Context, p *Process, name string, f func(*child) (R, error)) (R, error) {
+	var none R
+	c, err := p.current()
+	if err != nil {
+		return none, err
+	}
+	defer c.calls.Done()
+	answer, err := f(c)
+	if err != nil {
+		return none, p.transportError(ctx, c, name, err)
+	}
+	return answer, nil
+}
+
+func (p *Process) transportError(ctx context.Context, c *child, name string, err error) error {
+	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
+		p.suspect(c) // it was slow, or it hangs
+		cause := context.Cause(ctx)
+		if cause == nil {
+			cause = context.DeadlineExceeded
+		}
+		return provider.Errorf(provider.KindTransient, "plugin %s: %s did not return in time: %w", p.name, name, cause)
+	}
+	if c.exitsSoon(ctx) {
+		return provider.Errorf(provider.KindTransient, "plugin %s went away during %s: %s", p.name, name, c.obituary())
+	}
+	p.suspect(c)
+	return provider.Errorf(provider.KindTransient, "plugin %s: %s: %w", p.name, name, err)
+}
+
+// exitsSoon gives the news of an exit a moment to arrive.
+func (c *child) exitsSoon(ctx context.Context) bool {
+	select {
+	case <-c.run.exited:
+		return true
+	case <-ctx.Done():
+		return c.run.hasExited()
+	case <-time.After(exitGrace):
+		return false
+	}
+}
+
+// Update implements provider.InstanceGroup.
+func (p *Process) Update(ctx context.Context, update func(id string, state provider.State)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // releases the stream whatever way this ends
+	end, err := call(ctx, p, "Update", func(c *child) (*pb.End, error) {
+		stream, err := c.rpc.Update(ctx, &pb.UpdateRequest{})
+		if err != nil {
+			return nil, err
+		}
+		for {
+			msg, err := stream.Recv()
+			if errors.Is(err, io.EOF) {
+				return nil, errors.New("the list broke off without an end")
+			}
+			if err != nil {
+				return nil, err
+			}
+			for _, in := range msg.GetInstances() {
+				update(in.GetId(), provider.State(in.GetState()))
+			}
+			if msg.GetEnd() != nil {
+				return msg.GetEnd(), nil
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return failureFromWire(end.GetFailure(), p.redact.text)
+}
+
+// Increase implements provider.InstanceGroup.
+func (p *Process) Increase(ctx context.Context, delta int) (int, error) {
+	r, err := call(ctx, p, "Increase", func(c *child) (*pb.IncreaseResponse, error) {
+		return c.rpc.Increase(ctx, &pb.IncreaseRequest{Delta: int64(delta)})
+	})
+	if err != nil {
+		return 0, err
+	}
+	n := int(r.GetSucceeded())
+	if n < 0 || n > delta {
+		return max(0, min(n, delta)), provider.Errorf(provider.KindTransient, "plugin %s says that %d of %d instances were accepted", p.name, n, delta)
+	}
+	return n, failureFromWire(r.GetFailure(), p.redact.text)
+}
+
+// Decrease implements provider.InstanceGroup.
+func (p *Process) Decrease(ctx context.Context, ids []string) ([]string, error) {
+	return p.forIDs(ctx, "Decrease", ids, func(c *child, r *pb.InstancesRequest) (*pb.InstancesResponse, error) { return c.rpc.Decrease(ctx, r) })
+}
+
+// Suspend implements provider.Suspender; a plugin that cannot answers provider.ErrSuspendResumeNotSupported.
+func (p *Process) Suspend(ctx context.Context, ids []string) ([]string, error) {
+	return p.forIDs(ctx, "Suspend", ids, func(c *child, r *pb.InstancesRequest) (*pb.InstancesResponse, error) { return c.rpc.Suspend(ctx, r) })
+}
+
+// Resume implements provider.Suspender; a plugin that cannot answers provider.ErrSuspendResumeNotSupported.
+func (p *Process) Resume(ctx context.Context, ids []string) ([]string, error) {
+	return p.forIDs(ctx, "Resume", ids, func(c *child, r *pb.InstancesRequest) (*pb.InstancesResponse, error) { return c.rpc.Resume(ctx, r) })
+}
+
+func (p *Process) forIDs(ctx context.Context, name string, ids []string,
+	f func(*child, *pb.InstancesRequest) (*pb.InstancesResponse, error),
+) ([]string, error) {
+	r, err := call(ctx, p, name, func(c *child) (*pb.InstancesResponse, error) { return f(c, &pb.InstancesRequest{Ids: ids}) })
+	if err != nil {
+		return nil, err
+	}
+	return r.GetSucceeded(), failureFromWire(r.GetFailure(), p.redact.text)
+}
+
+// ConnectInfo implements provider.InstanceGroup.
+func (p *Process) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
+	r, err := call(ctx, p, "ConnectInfo", func(c *child) (*pb.ConnectInfoResponse, error) {
+		return c.rpc.ConnectInfo(ctx, &pb.InstanceRequest{Id: id})
+	})
+	if err != nil {
+		return provider.ConnectInfo{}, err
+	}
+	if err := failureFromWire(r.GetFailure(), p.redact.text); err != nil {
+		return provider.ConnectInfo{}, err
+	}
+	info := connectInfoFromWire(r)
+	p.redact.addMade(info.ConnectorConfig)
+	return info, nil
+}
+
+// Heartbeat implements provider.Heartbeater. A plugin without heartbeats answers an error that is not KindUnhealthy.
+func (p *Process) Heartbeat(ctx context.Context, id string) error {
+	r, err := call(ctx, p, "Heartbeat", func(c *child) (*pb.HeartbeatResponse, error) {
+		return c.rpc.Heartbeat(ctx, &pb.InstanceRequest{Id: id})
+	})
+	if err != nil {
+		return err
+	}
+	return failureFromWire(r.GetFailure(), p.redact.text)
+}
+
+// String names the process for logs.
+func (p *Process) String() string { return fmt.Sprintf("plugin %s", p.name) }

@@ -1,0 +1,198 @@
+package plugin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/agext/levenshtein"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// Configure fills impl, a pointer to a struct, from plugin_config as JSON, by its json tags. Empty and null leave it as it is. Unknown
+// keys, however deep, and values of the wrong type are an error of KindConfig that names all such keys and the nearest known ones.
+// [Serve] calls it before Init; whoever runs an InstanceGroup in its own process calls it likewise.
+func Configure(impl any, config json.RawMessage) error {
+	if len(bytes.TrimSpace(config)) == 0 || bytes.Equal(bytes.TrimSpace(config), []byte("null")) {
+		return nil
+	}
+	t := reflect.TypeOf(impl)
+	if t == nil || t.Kind() != reflect.Pointer {
+		return provider.Errorf(provider.KindConfig, "plugin_config cannot be filled into a %T: it takes a pointer", impl)
+	}
+	var faults []string
+	findUnknown(config, t, "", &faults)
+	if len(faults) > 0 {
+		return provider.Errorf(provider.KindConfig, "plugin_config: %s", strings.Join(faults, "; "))
+	}
+	if err := json.Unmarshal(config, impl); err != nil {
+		return &provider.Error{Kind: provider.KindConfig, Err: describeJSON(err)}
+	}
+	return nil
+}
+
+// describeJSON words err for the person who wrote the configuration; it shows no value, since that may be a secret.
+func describeJSON(err error) error {
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &mistyped) && mistyped.Field != "":
+		return fmt.Errorf("plugin_config: %s must be %s, not %s", mistyped.Field, typeName(mistyped.Type), jsonKind(mistyped.Value))
+	case errors.As(err, &mistyped):
+		return fmt.Errorf("plugin_config must be a table, not %s", jsonKind(mistyped.Value))
+	}
+	return fmt.Errorf("plugin_config: %w", err)
+}
+
+// jsonKind drops the literal that encoding/json adds to a number's kind.
+func jsonKind(value string) string {
+	kind, _, _ := strings.Cut(value, " ")
+	return "a " + kind
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16,
+		reflect.Uint32, reflect.Uint64:
+		return "a whole number"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "a table"
+	}
+	return "a " + t.Kind().String()
+}
+
+// findUnknown walks raw and the type side by side and notes each key that the type does not know. What does not parse, and what
+// decodes itself, is left to the decoder.
+func findUnknown(raw json.RawMessage, t reflect.Type, path string, faults *[]string) {
+	for t.Kind() == reflect.Pointer {
+		if decodesItself(t) {
+			return
+		}
+		t = t.Elem()
+	}
+	if decodesItself(reflect.PointerTo(t)) {
+		return
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		known := jsonFields(t)
+		for _, key := range keysOf(raw) {
+			if field, ok := lookup(known, key.name); ok {
+				findUnknown(key.value, field, join(path, key.name), faults)
+			} else {
+				*faults = append(*faults, unknownKey(join(path, key.name), key.name, known))
+			}
+		}
+	case reflect.Map:
+		for _, key := range keysOf(raw) {
+			findUnknown(key.value, t.Elem(), join(path, key.name), faults)
+		}
+	case reflect.Slice, reflect.Array:
+		var elems []json.RawMessage
+		if json.Unmarshal(raw, &elems) == nil {
+			for i, e := range elems {
+				findUnknown(e, t.Elem(), path+"["+strconv.Itoa(i)+"]", faults)
+			}
+		}
+	}
+}
+
+func decodesItself(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[json.Unmarshaler]())
+}
+
+type rawKey struct {
+	name  string
+	value json.RawMessage
+}
+
+// keysOf returns an object's keys in alphabetical order, nothing for any other value.
+func keysOf(raw json.RawMessage) []rawKey {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(raw, &object) != nil {
+		return nil
+	}
+	keys := make([]rawKey, 0, len(object))
+	for name, value := range object {
+		keys = append(keys, rawKey{name, value})
+	}
+	slices.SortFunc(keys, func(a, b rawKey) int { return strings.Compare(a.name, b.name) })
+	return keys
+}
+
+// jsonFields maps the keys that encoding/json knows for a struct to their types, those of embedded structs included.
+func jsonFields(t reflect.Type) map[string]reflect.Type {
+	fields := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Tag.Get("json") == "-" || !f.IsExported():
+			continue
+		case f.Anonymous && name == "" && isStruct(f.Type):
+			continue // its fields are visible by themselves
+		case name == "":
+			name = f.Name
+		}
+		fields[name] = f.Type
+	}
+	return fields
+}
+
+func isStruct(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Struct
+}
+
+// lookup finds a key as encoding/json does: exactly, else whatever the case.
+func lookup(known map[string]reflect.Type, name string) (reflect.Type, bool) {
+	if t, ok := known[name]; ok {
+		return t, true
+	}
+	for k, t := range known {
+		if strings.EqualFold(k, name) {
+			return t, true
+		}
+	}
+	return nil, false
+}
+
+func unknownKey(path, name string, known map[string]reflect.Type) string {
+	names := make([]string, 0, len(known))
+	for k := range known {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	best, distance := "", len(name)/2+2
+	for _, k := range names {
+		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(k), nil); d < distance {
+			best, distance = k, d
+		}
+	}
+	switch {
+	case best != "":
+		return fmt.Sprintf("unknown key %q (did you mean %q?)", path, best)
+	case len(names) == 0:
+		return fmt.Sprintf("unknown key %q (this plugin has no keys)", path)
+	}
+	return fmt.Sprintf("unknown key %q (known: %s)", path, strings.Join(names, ", "))
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}

@@ -1,0 +1,176 @@
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+const binaryPrefix = "fleeting-plugin-"
+
+// Guide is where writing and installing plugins is described.
+const Guide = "docs/plugins.md"
+
+// FindOptions says where plugins are looked for, in this order. Empty places are passed over.
+type FindOptions struct {
+	Beside string   // folder of the taskscaler binary
+	Dirs   []string // plugin folders
+	Path   string   // a list as in $PATH; relative folders in it are passed over
+}
+
+// DefaultFindOptions are the places of an installation: beside the running binary; the folders of $TASKSCALER_PLUGIN_PATH and
+// $FLEETING_PLUGIN_PATH, and taskscaler/plugins in the user's configuration folder; $PATH. getenv is os.Getenv, usually.
+func DefaultFindOptions(getenv func(string) string) FindOptions {
+	o := FindOptions{Path: getenv("PATH")}
+	if exe, err := os.Executable(); err == nil {
+		if real, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = real
+		}
+		o.Beside = filepath.Dir(exe)
+	}
+	for _, key := range []string{"TASKSCALER_PLUGIN_PATH", "FLEETING_PLUGIN_PATH"} {
+		o.Dirs = append(o.Dirs, filepath.SplitList(getenv(key))...)
+	}
+	switch config, home := getenv("XDG_CONFIG_HOME"), getenv("HOME"); {
+	case config != "":
+		o.Dirs = append(o.Dirs, filepath.Join(config, "taskscaler", "plugins"))
+	case home != "":
+		o.Dirs = append(o.Dirs, filepath.Join(home, ".config", "taskscaler", "plugins"))
+	}
+	return o
+}
+
+// FindError says that a plugin is not installed, where it was looked for and which ones are.
+type FindError struct {
+	Name      string
+	Registry  bool     // Name has a registry or repository: such plugins speak another protocol
+	Searched  []string // folders
+	Installed []string // names that Find would find, sorted
+}
+
+// Error is a sentence that says what to do.
+func (e *FindError) Error() string {
+	var b strings.Builder
+	if e.Registry {
+		fmt.Fprintf(&b, "plugin %q names a registry, whose plugins do not speak taskscaler's protocol: use the bare name of one of "+
+			"taskscaler's own plugins, e.g. %q", e.Name, bareName(e.Name[strings.LastIndex(e.Name, "/")+1:]))
+	} else {
+		fmt.Fprintf(&b, "plugin %q is not installed: no %s in %s", e.Name, strings.Join(binaries(e.Name), " or "),
+			strings.Join(e.Searched, ", "))
+	}
+	if len(e.Installed) > 0 {
+		fmt.Fprintf(&b, "; installed: %s", strings.Join(e.Installed, ", "))
+	} else {
+		b.WriteString("; no plugin is installed")
+	}
+	fmt.Fprintf(&b, "; how to install or write one: %s", Guide)
+	return b.String()
+}
+
+// Find turns the name in a configuration into the path of our plugin. "aws", "googlecloud" (or "gcp"), "static", "fake" and any other
+// NAME mean the binary fleeting-plugin-NAME, and may be given as that; a version after a colon is accepted and not looked at. An
+// absolute path, or one that starts with ./ or ../, is taken as it is. Names with a registry or repository, and plugins that are not
+// there, are a *[FindError].
+func Find(name string, o FindOptions) (string, error) {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return "", errors.New("no plugin is named; set `plugin` in [runners.autoscaler], e.g. plugin = \"fake\"")
+	case isPath(name):
+		return findPath(name)
+	case strings.ContainsAny(name, `/\`):
+		return "", &FindError{Name: name, Registry: true, Searched: o.folders(), Installed: o.installed()}
+	}
+	for _, dir := range o.folders() {
+		for _, binary := range binaries(name) {
+			if path := filepath.Join(dir, binary); isExecutable(path) {
+				return path, nil
+			}
+		}
+	}
+	return "", &FindError{Name: name, Searched: o.folders(), Installed: o.installed()}
+}
+
+func isPath(name string) bool {
+	return filepath.IsAbs(name) || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
+}
+
+func findPath(name string) (string, error) {
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return "", fmt.Errorf("resolving plugin %q: %w", name, err)
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("plugin %q: there is no file %s", name, path)
+	}
+	return path, nil
+}
+
+// bareName drops the version constraint and the binary's prefix.
+func bareName(name string) string {
+	name, _, _ = strings.Cut(name, ":")
+	return strings.TrimPrefix(strings.TrimSuffix(name, ".exe"), binaryPrefix)
+}
+
+// binaries are the file names that a plugin's name may mean.
+func binaries(name string) []string {
+	names := []string{bareName(name)}
+	switch names[0] {
+	case "gcp":
+		names = append(names, "googlecloud")
+	case "googlecloud":
+		names = append(names, "gcp")
+	}
+	suffix := ""
+	if runtime.GOOS == "windows" {
+		suffix = ".exe"
+	}
+	for i := range names {
+		names[i] = binaryPrefix + names[i] + suffix
+	}
+	return names
+}
+
+// folders lists the places in order, each once.
+func (o FindOptions) folders() []string {
+	all := append([]string{o.Beside}, o.Dirs...)
+	for _, dir := range filepath.SplitList(o.Path) {
+		if filepath.IsAbs(dir) {
+			all = append(all, dir)
+		}
+	}
+	var out []string
+	for _, dir := range all {
+		if dir != "" && !slices.Contains(out, filepath.Clean(dir)) {
+			out = append(out, filepath.Clean(dir))
+		}
+	}
+	return out
+}
+
+// installed lists the names of all plugins in these places.
+func (o FindOptions) installed() []string {
+	var names []string
+	for _, dir := range o.folders() {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if name, ok := strings.CutPrefix(e.Name(), binaryPrefix); ok && isExecutable(filepath.Join(dir, e.Name())) {
+				names = append(names, strings.TrimSuffix(name, ".exe"))
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func isExecutable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && (runtime.GOOS == "windows" || info.Mode().Perm()&0o111 != 0)
+}

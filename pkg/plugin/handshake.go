@@ -1,0 +1,62 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
+)
+
+// ProtocolVersion is the number of the wire protocol. It changes only when hosts and plugins of different versions could
+// misunderstand each other.
+const ProtocolVersion = 1
+
+const (
+	cookieKey   = "TASKSCALER_PLUGIN_COOKIE"
+	cookieValue = "3c1f6f0a-taskscaler-instance-group-5b9d27e4"
+	pluginName  = "instancegroup"
+
+	envHostPID  = "TASKSCALER_PLUGIN_HOST_PID"
+	envLifeline = "TASKSCALER_PLUGIN_LIFELINE_FD"
+	envLogLevel = "TASKSCALER_PLUGIN_LOG_LEVEL"
+)
+
+// privateEnv lists what host and plugin tell each other through the environment: neither a plugin's children nor another plugin
+// may inherit it.
+func privateEnv() []string {
+	return []string{
+		cookieKey, envHostPID, envLifeline, envLogLevel, "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT", "PLUGIN_PROTOCOL_VERSIONS",
+		"PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC", goplugin.EnvUnixSocketDir, goplugin.EnvUnixSocketGroup,
+	}
+}
+
+func handshake() goplugin.HandshakeConfig {
+	return goplugin.HandshakeConfig{ProtocolVersion: ProtocolVersion, MagicCookieKey: cookieKey, MagicCookieValue: cookieValue}
+}
+
+// wire is the go-plugin adapter for both sides; server is nil on the host.
+type wire struct {
+	goplugin.NetRPCUnsupportedPlugin
+	server     pb.InstanceGroupServer
+	registered func() // called when go-plugin has read everything it wants from the environment
+}
+
+var _ goplugin.GRPCPlugin = (*wire)(nil)
+
+func (w *wire) GRPCServer(_ *goplugin.GRPCBroker, s *grpc.Server) error {
+	if w.server == nil {
+		return errors.New("plugin: nothing to serve")
+	}
+	pb.RegisterInstanceGroupServer(s, w.server)
+	if w.registered != nil {
+		w.registered()
+	}
+	return nil
+}
+
+func (w *wire) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return conn, nil
+}

@@ -1,0 +1,180 @@
+package plugin
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+const (
+	maxLogLine = 64 << 10 // bytes; the rest of a longer line is dropped
+	tailLines  = 20       // how many last lines are kept for an error message
+	tailWidth  = 300      // bytes of each
+)
+
+func quote(s string) string { return strconv.Quote(s) }
+
+// logPump turns what a plugin writes to standard error into log records of the host, and remembers the last lines. It trusts
+// nothing about the lines: a plugin may print anything.
+type logPump struct {
+	log    *slog.Logger
+	redact *redactor
+	mu     sync.Mutex
+	tail   []string
+	panic  bool // a Go panic is being printed
+}
+
+// read logs r line by line until it ends.
+func (l *logPump) read(r io.Reader) {
+	in := bufio.NewReaderSize(r, maxLogLine)
+	for {
+		line, more, err := in.ReadLine()
+		if err != nil {
+			return
+		}
+		text := string(line)
+		for more && err == nil {
+			_, more, err = in.ReadLine()
+		}
+		l.line(text)
+	}
+}
+
+func (l *logPump) line(text string) {
+	text = strings.TrimRight(text, "\r\n")
+	if text == "" {
+		return
+	}
+	level, msg, attrs, ok := parseHCLog(text, l.redact)
+	if !ok {
+		level, msg = l.plain(text)
+	}
+	l.remember(msg)
+	l.log.LogAttrs(context.Background(), level, msg, attrs...)
+}
+
+// plain reads a line that is no record of a logger.
+func (l *logPump) plain(text string) (slog.Level, string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ") {
+		l.panic = true
+	}
+	if l.panic {
+		return slog.LevelError, l.redact.text(text)
+	}
+	return slog.LevelInfo, l.redact.text(text)
+}
+
+func (l *logPump) remember(msg string) {
+	if len(msg) > tailWidth {
+		msg = strings.ToValidUTF8(msg[:tailWidth], "") + "…"
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.tail) == tailLines {
+		l.tail = slices.Delete(l.tail, 0, 1)
+	}
+	l.tail = append(l.tail, msg)
+}
+
+// last returns up to n last lines.
+func (l *logPump) last(n int) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.tail[max(0, len(l.tail)-n):])
+}
+
+// parseHCLog reads a record of hclog's JSON form; ok is false for anything else.
+func parseHCLog(line string, redact *redactor) (level slog.Level, msg string, attrs []slog.Attr, ok bool) {
+	var record map[string]any
+	if line[0] != '{' || json.Unmarshal([]byte(line), &record) != nil {
+		return 0, "", nil, false
+	}
+	text, ok := record["@message"].(string)
+	if !ok {
+		return 0, "", nil, false
+	}
+	name, _ := record["@level"].(string)
+	keys := make([]string, 0, len(record))
+	for k := range record {
+		if k != "@message" && k != "@level" && k != "@timestamp" {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		attrs = append(attrs, slog.Any(redact.text(strings.TrimPrefix(k, "@")), redactValue(record[k], redact)))
+	}
+	return levelOf(name), redact.text(text), attrs, true
+}
+
+// redactValue keeps numbers and truth values; anything else becomes a text without secrets.
+func redactValue(v any, redact *redactor) any {
+	switch v := v.(type) {
+	case bool, float64, nil:
+		return v
+	case string:
+		return redact.text(v)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprintf("%T", v)
+	}
+	return redact.text(string(text))
+}
+
+func levelOf(name string) slog.Level {
+	switch name {
+	case "trace":
+		return slog.LevelDebug - 4
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
+
+// pluginLevel is the lowest hclog level that log wants.
+func pluginLevel(log *slog.Logger) string {
+	for _, name := range []string{"trace", "debug", "info", "warn"} {
+		if log.Enabled(context.Background(), levelOf(name)) {
+			return name
+		}
+	}
+	return "error"
+}
+
+// lineWriter hands complete lines to a pump: for what a plugin prints after the handshake.
+type lineWriter struct {
+	pump *logPump
+	mu   sync.Mutex
+	rest []byte
+}
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rest = append(w.rest, b...)
+	for {
+		i := slices.Index(w.rest, '\n')
+		if i < 0 && len(w.rest) < maxLogLine {
+			return len(b), nil
+		}
+		if i < 0 {
+			i = len(w.rest) - 1
+		}
+		w.pump.line(string(w.rest[:i+1]))
+		w.rest = w.rest[i+1:]
+	}
+}

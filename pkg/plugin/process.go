@@ -1,0 +1,297 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// Process is a plugin process as an InstanceGroup. It starts the process again, with a growing pause, when it died or hangs, and
+// initialises it as before; meanwhile every call returns at once an error of KindTransient. All methods may be called from several
+// goroutines.
+type Process struct {
+	opts   LaunchOptions
+	name   string
+	log    *slog.Logger
+	redact *redactor
+	life   context.Context // ends with Close
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+	turn   chan struct{} // held while the process is started, initialised, replaced or ended
+	events sync.Mutex    // serialises OnEvent
+	ended  chan struct{} // closed when Close is through
+
+	mu          sync.Mutex
+	cur         *child // nil: away
+	away        error  // what calls return when cur is nil
+	state       *initState
+	relaunching bool
+	restarts    int // successful ones, ever
+	attempts    int // failed ones, in a row
+	pause       *backoff.ExponentialBackOff
+	closed      bool
+}
+
+// initState is what the process was initialised with, and its answer.
+type initState struct {
+	config   json.RawMessage
+	settings provider.Settings
+	info     provider.ProviderInfo
+}
+
+var (
+	_ provider.InstanceGroup = (*Process)(nil)
+	_ provider.Heartbeater   = (*Process)(nil)
+	_ provider.Suspender     = (*Process)(nil)
+)
+
+func newProcess(o LaunchOptions) *Process {
+	p := &Process{opts: o, name: filepath.Base(o.Path), redact: newRedactor(), turn: make(chan struct{}, 1), ended: make(chan struct{})}
+	p.pause = newPause(&p.opts)
+	p.log = o.Logger.With(slog.String("plugin", p.name))
+	p.life, p.stop = context.WithCancel(context.Background())
+	p.away = provider.Errorf(provider.KindTransient, "plugin %s is not started", p.name)
+	return p
+}
+
+// Init hands the configuration and settings to the plugin and returns what it says about its group. It may be called again after
+// an error, with a fresh process. The plugin logs to LaunchOptions.Logger; the hclog.Logger is not used and may be nil.
+func (p *Process) Init(ctx context.Context, _ hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
+	if err := p.takeTurn(ctx); err != nil {
+		return provider.ProviderInfo{}, err
+	}
+	defer p.giveTurn()
+	p.mu.Lock()
+	c, state, config := p.cur, p.state, p.opts.Config
+	p.mu.Unlock()
+	if state != nil {
+		return provider.ProviderInfo{}, provider.Errorf(provider.KindConfig, "plugin %s is initialised already", p.name)
+	}
+	if c == nil {
+		var err error
+		if c, err = p.start(ctx); err != nil {
+			return provider.ProviderInfo{}, provider.Errorf(provider.KindTransient, "starting the plugin: %w", err)
+		}
+		p.adopt(c)
+	}
+	state = &initState{config: config, settings: settings}
+	if err := p.initialise(ctx, c, state); err != nil {
+		p.dismiss(c, err)
+		return provider.ProviderInfo{}, err
+	}
+	p.mu.Lock()
+	p.state = state
+	died := p.cur != c
+	p.mu.Unlock()
+	if died { // between its answer and now
+		p.relaunch()
+	}
+	return state.info, nil
+}
+
+// Info is Init's answer; the zero value before Init.
+func (p *Process) Info() provider.ProviderInfo {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state == nil {
+		return provider.ProviderInfo{}
+	}
+	return p.state.info
+}
+
+// Capabilities says what the plugin can do, from Init's answer; nothing before Init. See provider.CapabilitiesOf.
+func (p *Process) Capabilities() []provider.Capability { return slices.Clone(p.Info().Capabilities) }
+
+// Status is how the process is now.
+func (p *Process) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Status{Restarts: p.restarts}
+	if p.cur != nil {
+		s.Up, s.PID = true, p.cur.pid
+	} else {
+		s.Reason = p.away.Error()
+	}
+	return s
+}
+
+// Reconfigure replaces the process by one with this configuration and these settings; calls are KindTransient meanwhile. When the
+// new one does not start, is not pleased with the configuration (KindConfig) or reports another group (KindConfig), the old
+// configuration is taken up again and the error returned. Before Init it only replaces LaunchOptions.Config.
+func (p *Process) Reconfigure(ctx context.Context, config json.RawMessage, settings provider.Settings) error {
+	if err := p.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer p.giveTurn()
+	p.redact.addConfig(config)
+	p.mu.Lock()
+	old, state := p.cur, p.state
+	if state == nil {
+		p.opts.Config = config
+		p.mu.Unlock()
+		return nil
+	}
+	p.cur, p.away = nil, provider.Errorf(provider.KindTransient, "plugin %s is being started with a new configuration", p.name)
+	p.mu.Unlock()
+	if old != nil {
+		p.retire(ctx, old)
+	}
+	next := &initState{config: config, settings: settings, info: state.info}
+	c, err := p.startInitialised(ctx, next)
+	if err != nil {
+		err = fmt.Errorf("reconfiguring plugin %s: %w", p.name, err)
+		p.setAway(err)
+		p.relaunch()
+		return err
+	}
+	p.mu.Lock()
+	p.state = next
+	p.mu.Unlock()
+	p.adopt(c, Event{Kind: EventReconfigured, PID: c.pid, Info: next.info})
+	return nil
+}
+
+// retire ends a process that is replaced, after the calls that are under way had a moment to finish.
+func (p *Process) retire(ctx context.Context, old *child) {
+	idle := make(chan struct{})
+	go func() { old.calls.Wait(); close(idle) }()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	case <-time.After(killPatience):
+	}
+	if err := old.shutdown(ctx, &p.opts, p.redact); err != nil {
+		p.log.Warn("the replaced plugin process did not shut down cleanly", slog.Any("error", err))
+	}
+	<-idle // the process is gone, so its calls end
+}
+
+// Shutdown lets the group release what it has and ends the process: the same as Close.
+func (p *Process) Shutdown(ctx context.Context) error { return p.Close(ctx) }
+
+// Close calls the plugin's Shutdown and ends the process; it removes no instance. A plugin that hangs is killed. The error is that
+// of Shutdown: when Close returns the process is gone in any case. Later calls return nil.
+func (p *Process) Close(ctx context.Context) error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		<-p.ended
+		return nil
+	}
+	p.closed = true
+	p.mu.Unlock()
+	defer close(p.ended)
+	p.stop()
+	p.turn <- struct{}{} // whoever has it is told by life to hurry
+	defer p.giveTurn()
+	p.mu.Lock()
+	c, initialised := p.cur, p.state != nil
+	p.cur, p.away = nil, provider.Errorf(provider.KindTransient, "plugin %s is closed", p.name)
+	p.mu.Unlock()
+	var err error
+	switch {
+	case c == nil:
+	case initialised:
+		err = c.shutdown(ctx, &p.opts, p.redact)
+	default:
+		c.end()
+	}
+	p.wg.Wait()
+	if err != nil {
+		return fmt.Errorf("closing plugin %s: %w", p.name, err)
+	}
+	return nil
+}
+
+func (p *Process) takeTurn(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return provider.Errorf(provider.KindTransient, "plugin %s is busy starting: %w", p.name, context.Cause(ctx))
+	case <-p.life.Done():
+		return provider.Errorf(provider.KindTransient, "plugin %s is closed", p.name)
+	}
+	if p.life.Err() != nil {
+		p.giveTurn()
+		return provider.Errorf(provider.KindTransient, "plugin %s is closed", p.name)
+	}
+	return nil
+}
+
+func (p *Process) giveTurn() { <-p.turn }
+
+// untilClosed ends with ctx and with Close.
+func (p *Process) untilClosed(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(p.life, func() { cancel(errors.New("the plugin is being closed")) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+func (p *Process) start(ctx context.Context) (*child, error) {
+	ctx, done := p.untilClosed(ctx)
+	defer done()
+	return startChild(ctx, &p.opts, p.log, p.redact)
+}
+
+// initialise calls Init. state.info, when it has an ID, is the group that the process must report.
+func (p *Process) initialise(ctx context.Context, c *child, state *initState) error {
+	ctx, done := p.untilClosed(ctx)
+	defer done()
+	p.redact.addGiven(state.settings.ConnectorConfig)
+	resp, err := c.rpc.Init(ctx, &pb.InitRequest{PluginConfig: state.config, Connector: connectorToWire(state.settings.ConnectorConfig)})
+	if err != nil {
+		return p.initBroken(ctx, c, err)
+	}
+	if err := failureFromWire(resp.GetFailure(), p.redact.text); err != nil {
+		return err
+	}
+	info := infoFromWire(resp)
+	switch {
+	case info.ID == "":
+		return provider.Errorf(provider.KindConfig, "plugin %s does not say which group it manages (ProviderInfo.ID is empty)", p.name)
+	case state.info.ID != "" && info.ID != state.info.ID:
+		return provider.Errorf(provider.KindConfig, "plugin %s now manages group %q, and not %q to which the state is bound; "+
+			"restore its configuration, or restart taskscaler for another group", p.name, info.ID, state.info.ID)
+	}
+	state.info = info
+	return nil
+}
+
+// initBroken words a transport error of Init: mostly that the process died of its configuration.
+func (p *Process) initBroken(ctx context.Context, c *child, err error) error {
+	if ctx.Err() != nil {
+		return provider.Errorf(provider.KindTransient, "plugin %s: Init: %w", p.name, context.Cause(ctx))
+	}
+	if !c.exitsSoon(ctx) {
+		return provider.Errorf(provider.KindTransient, "plugin %s: Init: %w", p.name, err)
+	}
+	<-c.run.pumped
+	return &provider.Error{Kind: provider.KindTransient, Err: &LaunchError{
+		Path: p.opts.Path, Reason: ReasonExitedEarly, Detail: "it ended during Init", Err: c.run.waitErr, Stderr: c.run.pump.last(lastWords),
+	}}
+}
+
+func (p *Process) startInitialised(ctx context.Context, state *initState) (*child, error) {
+	c, err := p.start(ctx)
+	if err != nil {
+		return nil, provider.Errorf(provider.KindTransient, "%w", err)
+	}
+	if err := p.initialise(ctx, c, state); err != nil {
+		c.kill()
+		c.end()
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,209 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+const updateBatch = 512 // instances in one message of a list
+
+// server answers the host's calls from an InstanceGroup.
+type server struct {
+	pb.UnimplementedInstanceGroupServer
+	impl    provider.InstanceGroup
+	version VersionInfo
+	log     hclog.Logger
+	started atomic.Bool // Init was called
+	ready   atomic.Bool // Init has succeeded
+	life    context.Context
+	end     context.CancelCauseFunc
+}
+
+var _ pb.InstanceGroupServer = (*server)(nil)
+
+func newServer(impl provider.InstanceGroup, v VersionInfo, log hclog.Logger) *server {
+	s := &server{impl: impl, version: v, log: log}
+	s.life, s.end = context.WithCancelCause(context.Background())
+	return s
+}
+
+// bound derives a call's context: it ends with the process's life, and a little before the host's deadline, so that what was
+// achieved by then still reaches the host.
+func (s *server) bound(ctx context.Context) (context.Context, func()) {
+	cancelDeadline := func() {}
+	if deadline, ok := ctx.Deadline(); ok {
+		margin := min(time.Until(deadline)/10, 500*time.Millisecond)
+		ctx, cancelDeadline = context.WithDeadline(ctx, deadline.Add(-margin))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
+	return ctx, func() { stop(); cancel(nil); cancelDeadline() }
+}
+
+// begin is bound for every call but Init; the failure is set when Init has not succeeded.
+func (s *server) begin(ctx context.Context) (context.Context, func(), *pb.Failure) {
+	if !s.ready.Load() {
+		return ctx, func() {}, failureToWire(errors.New("the plugin is not initialised"))
+	}
+	ctx, done := s.bound(ctx)
+	return ctx, done, nil
+}
+
+func (s *server) Init(ctx context.Context, req *pb.InitRequest) (*pb.InitResponse, error) {
+	if s.started.Swap(true) {
+		return &pb.InitResponse{Failure: failureToWire(errors.New("the plugin was initialised before"))}, nil
+	}
+	ctx, done := s.bound(ctx)
+	defer done()
+	if err := Configure(s.impl, req.GetPluginConfig()); err != nil {
+		return &pb.InitResponse{Failure: failureToWire(err)}, nil
+	}
+	settings := provider.Settings{ConnectorConfig: connectorFromWire(req.GetConnector())}
+	info, err := s.impl.Init(ctx, s.log, settings)
+	if err != nil {
+		return &pb.InitResponse{Failure: failureToWire(err)}, nil
+	}
+	info.Version = orElse(info.Version, s.version.String())
+	info.BuildInfo = orElse(info.BuildInfo, s.version.BuildInfo())
+	s.ready.Store(true)
+	return infoToWire(info, provider.CapabilitiesOf(s.impl)), nil
+}
+
+func (s *server) Update(_ *pb.UpdateRequest, stream grpc.ServerStreamingServer[pb.UpdateResponse]) error {
+	ctx, done, failure := s.begin(stream.Context())
+	defer done()
+	if failure != nil {
+		return stream.Send(&pb.UpdateResponse{End: &pb.End{Failure: failure}})
+	}
+	out := lister{stream: stream}
+	err := s.impl.Update(ctx, out.add)
+	if err == nil {
+		err = ctx.Err() // a list that was cut short is no list, whatever the group says
+	}
+	return out.finish(err)
+}
+
+// lister sends a list in batches. It tolerates a group that reports from several goroutines, or after its Update returned.
+type lister struct {
+	mu     sync.Mutex
+	stream grpc.ServerStreamingServer[pb.UpdateResponse]
+	batch  []*pb.Instance
+	failed error
+	closed bool
+}
+
+func (l *lister) add(id string, state provider.State) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.failed != nil {
+		return
+	}
+	l.batch = append(l.batch, &pb.Instance{Id: id, State: string(state)})
+	if len(l.batch) == updateBatch {
+		l.failed = l.stream.Send(&pb.UpdateResponse{Instances: l.batch})
+		l.batch = nil
+	}
+}
+
+func (l *lister) finish(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.failed != nil {
+		return l.failed
+	}
+	return l.stream.Send(&pb.UpdateResponse{Instances: l.batch, End: &pb.End{Failure: failureToWire(err)}})
+}
+
+func (s *server) Increase(ctx context.Context, req *pb.IncreaseRequest) (*pb.IncreaseResponse, error) {
+	ctx, done, failure := s.begin(ctx)
+	defer done()
+	if failure != nil {
+		return &pb.IncreaseResponse{Failure: failure}, nil
+	}
+	n, err := s.impl.Increase(ctx, int(req.GetDelta()))
+	return &pb.IncreaseResponse{Succeeded: int64(n), Failure: failureToWire(err)}, nil
+}
+
+func (s *server) Decrease(ctx context.Context, req *pb.InstancesRequest) (*pb.InstancesResponse, error) {
+	return s.forIDs(ctx, req, s.impl.Decrease)
+}
+
+func (s *server) Suspend(ctx context.Context, req *pb.InstancesRequest) (*pb.InstancesResponse, error) {
+	if sus, ok := s.impl.(provider.Suspender); ok {
+		return s.forIDs(ctx, req, sus.Suspend)
+	}
+	return s.forIDs(ctx, req, suspendNotSupported)
+}
+
+func (s *server) Resume(ctx context.Context, req *pb.InstancesRequest) (*pb.InstancesResponse, error) {
+	if sus, ok := s.impl.(provider.Suspender); ok {
+		return s.forIDs(ctx, req, sus.Resume)
+	}
+	return s.forIDs(ctx, req, suspendNotSupported)
+}
+
+func suspendNotSupported(context.Context, []string) ([]string, error) {
+	return nil, &provider.Error{Kind: provider.KindConfig, Err: provider.ErrSuspendResumeNotSupported}
+}
+
+type idsFunc func(ctx context.Context, ids []string) ([]string, error)
+
+func (s *server) forIDs(ctx context.Context, req *pb.InstancesRequest, f idsFunc) (*pb.InstancesResponse, error) {
+	ctx, done, failure := s.begin(ctx)
+	defer done()
+	if failure != nil {
+		return &pb.InstancesResponse{Failure: failure}, nil
+	}
+	ids, err := f(ctx, req.GetIds())
+	return &pb.InstancesResponse{Succeeded: ids, Failure: failureToWire(err)}, nil
+}
+
+func (s *server) ConnectInfo(ctx context.Context, req *pb.InstanceRequest) (*pb.ConnectInfoResponse, error) {
+	ctx, done, failure := s.begin(ctx)
+	defer done()
+	if failure != nil {
+		return &pb.ConnectInfoResponse{Failure: failure}, nil
+	}
+	info, err := s.impl.ConnectInfo(ctx, req.GetId())
+	if err != nil {
+		return &pb.ConnectInfoResponse{Failure: failureToWire(err)}, nil
+	}
+	return connectInfoToWire(info), nil
+}
+
+func (s *server) Heartbeat(ctx context.Context, req *pb.InstanceRequest) (*pb.HeartbeatResponse, error) {
+	ctx, done, failure := s.begin(ctx)
+	defer done()
+	if failure != nil {
+		return &pb.HeartbeatResponse{Failure: failure}, nil
+	}
+	h, ok := s.impl.(provider.Heartbeater)
+	if !ok {
+		return &pb.HeartbeatResponse{Failure: failureToWire(errNoHeartbeat())}, nil
+	}
+	return &pb.HeartbeatResponse{Failure: failureToWire(h.Heartbeat(ctx, req.GetId()))}, nil
+}
+
+// errNoHeartbeat says nothing about the instance: a plugin without heartbeats must never make one unhealthy.
+func errNoHeartbeat() error {
+	return provider.Errorf(provider.KindConfig, "this plugin has no heartbeat; ask provider.CapabilitiesOf first")
+}
+
+func (s *server) Shutdown(ctx context.Context, _ *pb.ShutdownRequest) (*pb.ShutdownResponse, error) {
+	if !s.ready.Swap(false) {
+		return &pb.ShutdownResponse{}, nil
+	}
+	ctx, done := s.bound(ctx)
+	defer done()
+	return &pb.ShutdownResponse{Failure: failureToWire(s.impl.Shutdown(ctx))}, nil
+}

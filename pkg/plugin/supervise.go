@@ -1,0 +1,210 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+const (
+	steadyAfter   = time.Minute            // a process that lived so long starts the back-off anew
+	reinitTimeout = 2 * time.Minute        // for Init of a process that is started again
+	exitGrace     = 250 * time.Millisecond // between a broken connection and the news of the exit
+)
+
+// adopt makes c the process that calls go to, and watches over it. The event goes out before the watch begins, so that news of its
+// end cannot overtake it.
+func (p *Process) adopt(c *child, news ...Event) {
+	p.mu.Lock()
+	p.cur, p.away, p.relaunching = c, nil, false
+	p.mu.Unlock()
+	for _, e := range news {
+		p.emit(e)
+	}
+	p.wg.Go(func() { p.watch(c) })
+}
+
+// watch looks after one process until it has ended, whoever ended it.
+func (p *Process) watch(c *child) {
+	tick := time.NewTicker(p.opts.PingInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.run.exited:
+			c.end()
+			p.gone(c)
+			return
+		case <-tick.C:
+			p.probe(c)
+		}
+	}
+}
+
+// probe kills c when it does not answer.
+func (p *Process) probe(c *child) {
+	if !c.probing.CompareAndSwap(false, true) {
+		return
+	}
+	defer c.probing.Store(false)
+	if !c.alive(p.life, p.opts.PingTimeout) {
+		p.log.Warn("the plugin does not answer and is killed", slog.Int("pid", c.pid))
+		c.hung.Store(true)
+		c.kill()
+	}
+}
+
+// suspect probes c without making the caller wait.
+func (p *Process) suspect(c *child) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.wg.Go(func() { p.probe(c) })
+	}
+}
+
+// gone is called when c has ended; it is news only when calls went to c.
+func (p *Process) gone(c *child) {
+	p.mu.Lock()
+	if p.cur != c {
+		p.mu.Unlock()
+		return
+	}
+	why := fmt.Errorf("plugin %s is away: %s", p.name, c.obituary())
+	p.cur, p.away = nil, &provider.Error{Kind: provider.KindTransient, Err: why}
+	initialised := p.state != nil
+	if time.Since(c.born) >= steadyAfter {
+		p.pause.Reset()
+	}
+	p.mu.Unlock()
+	p.log.Error("the plugin process is gone", slog.Int("pid", c.pid), slog.String("reason", c.obituary()))
+	p.emit(Event{Kind: EventAway, Reason: c.obituary(), Err: why})
+	if initialised {
+		p.relaunch()
+	}
+}
+
+// dismiss ends a process that has failed its Init.
+func (p *Process) dismiss(c *child, why error) {
+	p.mu.Lock()
+	if p.cur == c {
+		p.cur, p.away = nil, provider.Errorf(provider.KindTransient, "plugin %s is not initialised: %w", p.name, why)
+	}
+	p.mu.Unlock()
+	c.kill()
+	c.end()
+}
+
+// setAway records why calls cannot be served; the kind stays when it is one that only a person can change.
+func (p *Process) setAway(why error) {
+	kind := provider.KindTransient
+	if provider.KindOf(why) == provider.KindConfig {
+		kind = provider.KindConfig
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cur == nil && !p.closed {
+		p.away = &provider.Error{Kind: kind, Err: fmt.Errorf("plugin %s is away: %w", p.name, bare(why))}
+	}
+}
+
+// bare takes the outermost *provider.Error off, whose kind would otherwise be in the text twice.
+func bare(err error) error {
+	var e *provider.Error
+	if errors.As(err, &e) && error(e) == err {
+		return e.Err
+	}
+	return err
+}
+
+// relaunch starts the process again until it runs or Close is called; at most one goroutine does.
+func (p *Process) relaunch() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || p.relaunching {
+		return
+	}
+	p.relaunching = true
+	p.wg.Go(p.relaunchLoop)
+}
+
+func (p *Process) relaunchLoop() {
+	for {
+		wait := p.nextPause()
+		select {
+		case <-p.life.Done():
+			return
+		case <-time.After(wait):
+		}
+		err := p.tryRelaunch()
+		if err == nil || p.life.Err() != nil {
+			return
+		}
+		p.mu.Lock()
+		p.attempts++
+		attempt := p.attempts
+		p.mu.Unlock()
+		p.setAway(err)
+		p.log.Warn("the plugin could not be started again", slog.Int("attempt", attempt), slog.Any("error", err))
+		p.emit(Event{Kind: EventAway, Reason: err.Error(), Err: err, Attempt: attempt})
+	}
+}
+
+// tryRelaunch starts and initialises the process once. Somebody else may have done it meanwhile.
+func (p *Process) tryRelaunch() error {
+	if err := p.takeTurn(p.life); err != nil {
+		return err
+	}
+	defer p.giveTurn()
+	p.mu.Lock()
+	if p.cur != nil {
+		p.relaunching = false
+		p.mu.Unlock()
+		return nil
+	}
+	next := *p.state
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(p.life, reinitTimeout)
+	defer cancel()
+	c, err := p.startInitialised(ctx, &next)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.state = &next
+	p.restarts++
+	p.attempts = 0
+	p.mu.Unlock()
+	p.log.Info("the plugin is back", slog.Int("pid", c.pid))
+	p.adopt(c, Event{Kind: EventBack, PID: c.pid, Info: next.info})
+	return nil
+}
+
+// nextPause grows from start to start, until a process has lived for a while.
+func (p *Process) nextPause() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pause.NextBackOff()
+}
+
+func newPause(o *LaunchOptions) *backoff.ExponentialBackOff {
+	b := &backoff.ExponentialBackOff{
+		InitialInterval: o.RelaunchMin, RandomizationFactor: 0.2, Multiplier: 2, MaxInterval: o.RelaunchMax,
+	}
+	b.Reset()
+	return b
+}
+
+func (p *Process) emit(e Event) {
+	if p.opts.OnEvent == nil {
+		return
+	}
+	p.events.Lock()
+	defer p.events.Unlock()
+	p.opts.OnEvent(e)
+}
