@@ -126,7 +126,7 @@ func (c *Cloud) Create(now time.Duration, n int) Created {
 	r.Made, r.Failure = c.grant(k, n)
 	for range r.Made {
 		c.count.Instances++
-		c.add(c.count.Instances, c.now)
+		c.add(c.count.Instances, c.now, c.Fate(c.count.Instances))
 	}
 	r.Told = r.Made
 	if lost {

@@ -280,10 +280,10 @@ func TestRestoreContinues(t *testing.T) {
 	again := newCloud(t, cfg)
 	again.SetCounters(whole.Counters())
 	for _, n := range []uint64{4, 1, 3, 5} { // in any order
-		again.Restore(n, 0, Never)
+		again.Restore(n, 0, Never, whole.Fate(n))
 	}
-	again.Restore(2, 0, 40*time.Second)
-	again.Restore(2, 0, Never) // known already
+	again.Restore(2, 0, 40*time.Second, whole.Fate(2))
+	again.Restore(2, 0, Never, whole.Fate(2)) // known already
 	again.Advance(40*time.Second, nil)
 	whole.Advance(40*time.Second, nil)
 	want := whole.Advance(time.Hour, nil)

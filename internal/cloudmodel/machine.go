@@ -47,9 +47,8 @@ func (m *machine) change() time.Duration {
 	return m.gone
 }
 
-// add puts a new machine, created at the given time, into the model.
-func (c *Cloud) add(n uint64, created time.Duration) int32 {
-	f := c.Fate(n)
+// add puts a machine, created at the given time and with this fate, into the model.
+func (c *Cloud) add(n uint64, created time.Duration, f Fate) int32 {
 	slot := c.free
 	if slot != nowhere {
 		c.free = c.machine[slot].next
@@ -128,14 +127,18 @@ func (c *Cloud) askDelete(slot int32, at time.Duration) {
 	c.schedule(slot)
 }
 
-// Restore puts an instance back that an earlier cloud of the same seed made: created at the given time and, unless deleteAsked is Never,
-// asked to go at that time. What should have happened to it by now happens at the next Advance.
-func (c *Cloud) Restore(n uint64, created, deleteAsked time.Duration) {
-	if _, known := c.index[n]; known {
-		return
+// Restore puts an instance back that an earlier cloud made: created at the given time, with the fate that it had there and, unless
+// deleteAsked is Never, asked to go at that time. What should have happened to it by now happens at the next Advance. For an instance
+// that exists only the request is taken over.
+func (c *Cloud) Restore(n uint64, created, deleteAsked time.Duration, f Fate) {
+	slot, known := c.find(n)
+	if !known {
+		if _, dead := c.index[n]; dead {
+			return
+		}
+		slot = c.add(n, created, f)
+		c.count.Instances = max(c.count.Instances, n)
 	}
-	slot := c.add(n, created)
-	c.count.Instances = max(c.count.Instances, n)
 	if deleteAsked != Never {
 		c.askDelete(slot, deleteAsked)
 	}

@@ -66,7 +66,7 @@ func (r *reader) parse(data []byte) *File {
 
 // file reads the head and the runners.
 func (r *reader) file(head section) *File {
-	r.misspelt(head, gitlabHead)
+	r.strangers(head, gitlabHead)
 	f := &File{
 		Path:            r.absolute,
 		Concurrent:      head.count("concurrent"),
@@ -89,26 +89,56 @@ func (r *reader) file(head section) *File {
 		scaled = scaled || runner.Autoscaler != nil || needsSection(runner.Executor)
 	}
 	markShared(f.Runners)
-	if !scaled && !r.fragment {
+	if !scaled && !r.fragment && len(r.report.Faults()) == 0 {
 		r.add(Warning, CodeNoFleet, nil, "", "no runner has [runners.autoscaler], so there is nothing here for taskscaler to do", "")
 	}
 	return f
 }
 
-// gitlabHead are GitLab Runner's other keys: neither ours nor misspelt.
-var gitlabHead = []string{"sentry_dsn", "connection_max_age", "session_server", "experimental", "metrics_server", "labels", "machine", "user"}
+// GitLab Runner's other keys that could be taken for ours misspelt or misplaced.
+var (
+	gitlabHead   = []string{"sentry_dsn", "connection_max_age", "session_server", "experimental", "labels", "machine", "user"}
+	gitlabRunner = []string{"environment", "labels", "shell", "machine", "docker", "kubernetes", "ssh", "parallels", "virtualbox", "custom", "cache",
+		"custom_build_dir", "feature_flags", "referees", "monitoring", "store"}
+)
 
-// misspelt complains about keys beside ours that look like one of ours, and leaves all others alone.
-func (r *reader) misspelt(s section, foreign []string) {
+// strangers looks, where GitLab Runner's own keys stand beside ours, for those that were probably meant to be ours: misspelt, or of
+// another section. All others pass. A lost section is a fault, and so is a misspelt key of the head; a plain key of a runner is only
+// a warning, because a later GitLab Runner may know it.
+func (r *reader) strangers(s section, foreign []string) {
 	for _, name := range s.n.order {
-		ours := schema[s.path]
-		if contains(ours, name) || contains(foreign, name) {
+		if contains(schema[s.path], name) || contains(foreign, name) {
 			continue
 		}
-		if n := nearest(name, ours); n != "" {
-			s.fault(CodeUnknownKey, s.n.children[name], name, fmt.Sprintf("unknown key %q", name), `did you mean "`+n+`"?`)
+		n := s.n.children[name]
+		table := n.kind == kindTable || n.kind == kindArray
+		severity, what := Warning, "key"
+		if table {
+			severity, what = Fault, "section"
+		}
+		remedy := ""
+		if at := homes(name); len(at) > 0 {
+			remedy = "it belongs in " + header(at[0])
+		} else if near := nearest(name, schema[s.path]); near != "" && len(near) > 3 && (s.path == "" || table == isSection(s.key(near))) {
+			remedy = `did you mean "` + near + `"?`
+			if s.path == "" {
+				severity = Fault
+			}
+		}
+		if remedy != "" {
+			s.add(severity, CodeUnknownKey, n, s.key(name), fmt.Sprintf("unknown %s %q", what, name), remedy)
 		}
 	}
+}
+
+// isSection reports whether the key is a table or an array of tables.
+func isSection(path string) bool {
+	for _, k := range Keys() {
+		if k.Path == path {
+			return k.Type == TypeTable || k.Type == TypeTables || k.Type == TypeAny
+		}
+	}
+	return false
 }
 
 // runnerTables returns the tables of [[runners]], taking a lone [runners] as one.
@@ -137,12 +167,8 @@ func (r *reader) runnerTables(head section) []*node {
 	return nil
 }
 
-// gitlabRunner are keys of [[runners]] that are GitLab Runner's own although they look like ours.
-var gitlabRunner = []string{"environment", "labels", "shell", "machine", "docker", "kubernetes", "ssh", "parallels", "virtualbox", "custom", "cache",
-	"custom_build_dir", "feature_flags", "referees", "monitoring", "store", "unhealthy_interval"}
-
 func (r *reader) runner(s section, index int) Runner {
-	r.misspeltRunner(s)
+	r.strangers(s, gitlabRunner)
 	out := Runner{
 		Index: index, Line: s.n.line,
 		Name: s.str("name", ""), URL: s.str("url", ""), ID: s.id(), Token: NewSecret(s.str("token", "")),
@@ -153,28 +179,6 @@ func (r *reader) runner(s section, index int) Runner {
 	}
 	r.executor(s, out)
 	return out
-}
-
-// misspeltRunner finds [runners.autoscalar] and the like. Anything else in a runner is GitLab Runner's and passes; a plain key that is
-// one letter off is worth a warning, because the runner would silently ignore it too.
-func (r *reader) misspeltRunner(s section) {
-	for _, name := range s.n.order {
-		if contains(schema[s.path], name) || contains(gitlabRunner, name) {
-			continue
-		}
-		n := s.n.children[name]
-		near := nearest(name, schema[s.path])
-		switch {
-		case n.kind == kindTable || n.kind == kindArray:
-			if near == "autoscaler" || near == "instance" {
-				s.fault(CodeUnknownKey, n, name, fmt.Sprintf("unknown section %q", name), `did you mean "`+near+`"?`)
-			} else if at := homes(name); len(at) > 0 && !contains(schema[s.path], name) {
-				s.fault(CodeUnknownKey, n, name, fmt.Sprintf("unknown section %q", name), "it belongs in "+header(at[0]))
-			}
-		case near != "" && len(near) > 3:
-			s.warn(CodeUnknownKey, n, name, fmt.Sprintf("unknown key %q", name), `did you mean "`+near+`"?`)
-		}
-	}
 }
 
 // id reads the runner's number.

@@ -8,31 +8,72 @@ import (
 )
 
 // fold drops what people vary without meaning anything by it: case and separators. IdleCount, idle-count and idle_count are one.
-var fold = strings.NewReplacer("_", "", "-", "", " ", "")
+func fold(word string) string { return separators.Replace(strings.ToLower(word)) }
 
-// nearest returns the one of known that word was probably meant to be, or "" when none is near: at most a third of the letters may
-// differ. The first of equally near ones wins.
-func nearest(word string, known []string) string {
-	const most = 64 // a longer word is no misspelling of anything
-	w := fold.Replace(strings.ToLower(word))
-	if w == "" || len(w) > most {
-		return ""
+var separators = strings.NewReplacer("_", "", "-", "", " ", "")
+
+// longestWord is more than any key or value has; a longer text is no misspelling of anything.
+const longestWord = 64
+
+// closest returns the one of known with the least edits from word, and their number. The first of equally close ones wins.
+func closest(word string, known []string) (best string, edits int) {
+	w := fold(word)
+	if w == "" || len(w) > longestWord {
+		return "", 0
 	}
-	best, bestDistance := "", len(w)
 	for _, k := range known {
-		f := fold.Replace(strings.ToLower(k))
-		d := levenshtein.Distance(w, f, nil)
-		if d <= min(len(w), len(f))/3 && (best == "" || d < bestDistance) {
-			best, bestDistance = k, d
+		if d := levenshtein.Distance(w, fold(k), nil); best == "" || d < edits {
+			best, edits = k, d
 		}
+	}
+	return best, edits
+}
+
+// nearest returns the one of known that word was probably meant to be, or "": about a third of the letters may differ.
+func nearest(word string, known []string) string {
+	best, edits := closest(word, known)
+	if best == "" || edits > (min(len(fold(word)), len(fold(best)))+2)/3 {
+		return ""
 	}
 	return best
 }
 
+// begins returns the only one of known that begins nearly as word does, or "": policies for policy, capacity for capacity_per_instance.
+func begins(word string, known []string) string {
+	w, found := fold(word), ""
+	for _, k := range known {
+		f := fold(k)
+		short := min(len(w), len(f))
+		if common := commonPrefix(w, f); common < 4 || common < short*3/4 {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = k
+	}
+	return found
+}
+
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
 // meant is the remedy for a word that is not one of known.
 func meant(word string, known []string) string {
+	const few = 12
 	if n := nearest(word, known); n != "" {
 		return `did you mean "` + n + `"?`
+	}
+	if n := begins(word, known); n != "" {
+		return `did you mean "` + n + `"?`
+	}
+	if n, _ := closest(word, known); n != "" && len(known) > few {
+		return `the nearest known one is "` + n + `"`
 	}
 	return "known: " + strings.Join(known, ", ")
 }

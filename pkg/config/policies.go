@@ -13,7 +13,7 @@ type policyTable struct {
 	section
 	periods []policy.Period // those that could be read
 	sound   bool            // all periods and the zone could be read
-	zone    string
+	dates   bool            // at least one period has a date that can come
 }
 
 // policies reads [[runners.autoscaler.policy]] and compiles the schedule when all of it is sound.
@@ -38,7 +38,12 @@ func (r *reader) policies(s section, a *Autoscaler) {
 		return
 	}
 	a.Schedule = schedule
-	warnShadowed(tables)
+	for _, i := range schedule.NeverHolds() {
+		if t := &tables[i]; t.dates { // without a date, each period has its own notice
+			t.warn(CodeShadowed, t.n, "", "never holds: at each of its minutes a later policy does, and the last one wins",
+				"put the more special policy last")
+		}
+	}
 }
 
 func (r *reader) policyTables(s section) []*node {
@@ -81,7 +86,6 @@ func (r *reader) policy(t *policyTable, a *Autoscaler) policy.Policy {
 	t.sound = true
 	p.Periods = t.readPeriods()
 	p.Timezone = t.readZone()
-	t.zone = p.Timezone
 	return p
 }
 
@@ -127,13 +131,16 @@ func (t *policyTable) readPeriods() []string {
 			continue
 		}
 		t.periods = append(t.periods, p)
+		dates := true
 		for _, n := range notices {
 			t.warn(n.Code, e, "periods", n.Message, "")
+			dates = dates && n.Code != policy.NoticeNever
 		}
+		t.dates = t.dates || dates
 	}
 	if len(out) == 0 && t.sound {
 		p, _, _ := policy.ParsePeriod(always)
-		t.periods = append(t.periods, p)
+		t.periods, t.dates = append(t.periods, p), true
 		out = []string{always}
 	}
 	return out

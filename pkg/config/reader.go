@@ -86,14 +86,10 @@ func (s section) known() {
 	}
 }
 
-// place is the remedy for an unknown key: the nearest one here, or the section that has this very name.
+// place is the remedy for an unknown key: the section that has this very name, or the nearest one here.
 func (s section) place(name string) string {
-	here := nearest(name, schema[s.path])
 	if at := homes(name); len(at) > 0 {
 		return "it belongs in " + header(at[0])
-	}
-	if here != "" {
-		return `did you mean "` + here + `"?`
 	}
 	return meant(name, schema[s.path])
 }

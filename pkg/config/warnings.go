@@ -28,7 +28,7 @@ func (t *policyTable) warnPolicy(p policy.Policy, a *Autoscaler) {
 		t.warn(CodePreemptive, n, "preemptive_mode", "with idle_count 0 there is never a free slot to ask a job for, so nothing is ever created",
 			"set idle_count, or preemptive_mode = false")
 	}
-	if t.get("timezone") == nil || p.Timezone == "" && t.sound {
+	if p.Timezone == "" && t.sound {
 		if hours := t.hours(); hours != "" {
 			t.warn(CodeNoTimezone, t.n, "", fmt.Sprintf("the hours of %q are in the zone of the machine that taskscaler runs on", hours),
 				`set timezone = "Area/City"`)

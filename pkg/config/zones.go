@@ -11,14 +11,17 @@ import (
 //go:embed zones.txt
 var zoneNames string
 
-// zoneRemedy proposes the zone that was probably meant, also where only its city was written.
+// zoneRemedy proposes the zone that was probably meant, also where only its city was written. Abbreviations are never guessed: that
+// KST is one letter away from EST means nothing.
 func zoneRemedy(text string) string {
-	zones := strings.Fields(zoneNames)
-	folded := fold.Replace(strings.ToLower(text))
-	for _, zone := range zones {
-		_, city, _ := strings.Cut(zone, "/")
-		if city != "" && fold.Replace(strings.ToLower(city)) == folded {
+	zones := []string{"UTC"}
+	for _, zone := range strings.Fields(zoneNames) {
+		area, city, _ := strings.Cut(zone, "/")
+		if city != "" && fold(city) == fold(text) {
 			return `did you mean "` + zone + `"?`
+		}
+		if city != "" && area != "Etc" {
+			zones = append(zones, zone)
 		}
 	}
 	if n := nearest(text, zones); n != "" {

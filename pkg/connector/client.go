@@ -100,7 +100,15 @@ func (c *sshClient) Dial(network, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial %s %s from %s: %w", network, addr, c.dialer.address, c.explain(err))
 	}
-	return newStreamConn(conn, conn, closeWriter(conn), conn.Close, conn.LocalAddr(), conn.RemoteAddr()), nil
+	return newStreamConn(conn, conn, closeWriter(conn), c.alive, conn.Close, conn.LocalAddr(), conn.RemoteAddr()), nil
+}
+
+// alive asks whether the connection still stands: an end of input that comes from its loss looks like any other.
+func (c *sshClient) alive() error {
+	if _, _, err := c.conn.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+		return fmt.Errorf("connection to %s lost: %w", c.dialer.address, c.explain(err))
+	}
+	return nil
 }
 
 // explain prefers the reason of a loss over what it looks like from inside the connection.

@@ -17,11 +17,10 @@ import (
 type streamConn struct {
 	in, out       net.Conn // our ends: read from in, write to out
 	inFar, outFar net.Conn
-	finish        func() error // the error that Read reports at the end of the input; nil: io.EOF
 	closeAll      func() error
+	written       chan struct{} // closed when all output is on its way
 	local, remote net.Addr
 
-	wg   sync.WaitGroup
 	once sync.Once
 	err  error // of closeAll
 
@@ -44,29 +43,27 @@ func closeWriter(c io.Writer) func() error {
 	return func() error { return nil }
 }
 
-func newStreamConn(from io.Reader, to io.Writer, closeWrite, closeAll func() error, local, remote net.Addr) *streamConn {
-	return newFinishingConn(from, to, closeWrite, closeAll, nil, local, remote)
-}
-
-func newFinishingConn(from io.Reader, to io.Writer, closeWrite, closeAll, finish func() error, local, remote net.Addr) *streamConn {
-	s := &streamConn{closeAll: closeAll, finish: finish, local: local, remote: remote}
+// newStreamConn starts the goroutines. finish is called once after the end of the input, which nobody may have read; closeAll once by Close.
+func newStreamConn(from io.Reader, to io.Writer, closeWrite, finish, closeAll func() error, local, remote net.Addr) *streamConn {
+	s := &streamConn{closeAll: closeAll, written: make(chan struct{}), local: local, remote: remote}
 	s.in, s.inFar = net.Pipe()
 	s.out, s.outFar = net.Pipe()
-	s.wg.Go(func() {
-		_, err := io.Copy(s.inFar, from)
-		if err == nil && s.finish != nil {
-			err = s.finish()
+	go func() {
+		if _, err := io.Copy(s.inFar, from); err != nil { // closed on our side: the far one must not get stuck
+			_, _ = io.Copy(io.Discard, from)
 		}
+		err := finish()
 		s.mu.Lock()
 		s.readErr = err
 		s.mu.Unlock()
 		_ = s.inFar.Close()
-	})
-	s.wg.Go(func() {
+	}()
+	go func() {
+		defer close(s.written)
 		_, _ = io.Copy(to, s.outFar)
 		_ = closeWrite()
 		_ = s.outFar.Close() // a Write after the far side has gone fails
-	})
+	}()
 	return s
 }
 
@@ -89,13 +86,20 @@ func (s *streamConn) Write(p []byte) (int, error) { return s.out.Write(p) }
 // CloseWrite ends the far side's input; reading goes on.
 func (s *streamConn) CloseWrite() error { return s.out.Close() }
 
-// Close implements net.Conn.
+// maxFlush is how long Close waits for written bytes to leave.
+const maxFlush = time.Second
+
+// Close implements net.Conn. What was written before is sent, if the far side takes it within a second.
 func (s *streamConn) Close() error {
 	s.once.Do(func() {
 		_ = s.out.Close()
 		_ = s.in.Close()
-		_ = s.inFar.Close()
-		_ = s.outFar.Close()
+		timer := time.NewTimer(maxFlush)
+		defer timer.Stop()
+		select {
+		case <-s.written:
+		case <-timer.C:
+		}
 		if err := s.closeAll(); !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // EOF: closed already by the far side
 			s.err = err
 		}
@@ -164,11 +168,9 @@ func (c *sshClient) startConn(command string) (net.Conn, error) {
 		_ = session.Close()
 		return nil, r.startError(err)
 	}
-	closeAll := func() error {
-		_ = session.Signal(ssh.SIGTERM)
-		return session.Close()
-	}
+	over := make(chan struct{})
 	finish := func() error {
+		defer close(over)
 		err := r.exitError(session.Wait())
 		var exit *ExitError
 		if errors.As(err, &exit) {
@@ -176,5 +178,20 @@ func (c *sshClient) startConn(command string) (net.Conn, error) {
 		}
 		return err
 	}
-	return newFinishingConn(stdout, stdin, stdin.Close, closeAll, finish, streamAddr("local"), streamAddr(c.dialer.address)), nil
+	return newStreamConn(stdout, stdin, stdin.Close, finish, func() error {
+		go endUnlessOver(session, over, c.dialer.limits.grace)
+		return nil
+	}, streamAddr("local"), streamAddr(c.dialer.address)), nil
+}
+
+// endUnlessOver gives a command whose stdin was closed a while to end by itself.
+func endUnlessOver(session *ssh.Session, over <-chan struct{}, grace time.Duration) {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-over:
+	case <-timer.C:
+		_ = session.Signal(ssh.SIGTERM)
+	}
+	_ = session.Close()
 }

@@ -43,6 +43,7 @@ type Client interface {
 
 	// DialRun starts a command and makes its stdin and stdout a connection with deadlines; it has CloseWrite too. ctx bounds the start
 	// only. If the command fails, Read reports its status and the end of its stderr instead of io.EOF. The command is sent as it is.
+	// Close closes its stdin, which should end it; after 2 s it is sent TERM.
 	DialRun(ctx context.Context, command string) (net.Conn, error)
 
 	// Dial connects from the machine to addr; network is tcp, tcp4, tcp6 or unix.

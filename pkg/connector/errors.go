@@ -67,8 +67,10 @@ func (e *ConnectError) Unwrap() []error { return []error{e.Last, e.Cause} }
 // timeoutError is the cause of a ConnectError that used up its time. It is a deadline error for errors.Is.
 type timeoutError struct{ after time.Duration }
 
-func (e *timeoutError) Error() string { return fmt.Sprintf("no connection within the timeout of %s", e.after) }
-func (e *timeoutError) Timeout() bool { return true }
+func (e *timeoutError) Error() string {
+	return fmt.Sprintf("no connection within the timeout of %s", e.after)
+}
+func (e *timeoutError) Timeout() bool        { return true }
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // AuthError says that the machine's identity was right but it did not let us in. A machine that boots may do so until its keys are

@@ -266,7 +266,7 @@ func (b *Bolt) release() (err error) {
 	case b.db != nil && b.dead == nil:
 		err = b.db.Close()
 	case b.file != nil:
-		err = b.file.Close()
+		err = errors.Join(unlock(b.file), b.file.Close())
 	}
 	b.db, b.file = nil, nil
 	return err

@@ -17,3 +17,6 @@ func lock(f *os.File) (held bool, err error) {
 	}
 	return err == nil, err
 }
+
+// unlock gives the lock up although the file may still be mapped, which keeps it open.
+func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

@@ -115,8 +115,8 @@ func drawGroup(r *rapid.T) *fleet.MetaRecord {
 	}
 }
 
-// sample is a plausible history of n commits: instances come, are leased, and go.
-func sample(n int, seed uint64) []statestore.Commit {
+// Sample is a plausible history of n commits: instances come, are leased, and go.
+func Sample(n int, seed uint64) []statestore.Commit {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	commits := make([]statestore.Commit, 0, n)
 	at, serial := int64(1_800_000_000_000_000_000), uint64(0)
@@ -147,6 +147,21 @@ func sample(n int, seed uint64) []statestore.Commit {
 		commits = append(commits, c)
 	}
 	return commits
+}
+
+// Bulk is one commit of n instances, each with a lease and a secret; the IDs have equal lengths up to n = 100,000.
+func Bulk(n int) statestore.Commit {
+	c := statestore.Commit{Changes: &fleet.Changes{}}
+	for i := range n {
+		id := fleet.ID(fmt.Sprintf("bulk-%06d", i))
+		c.Changes.Put = append(c.Changes.Put, fleet.InstanceRecord{
+			ID: id, Serial: uint64(i), State: fleet.Ready, Origin: fleet.Created, CreatedAt: 1, StateAt: 2, ReadyAt: 3,
+			Leases: []fleet.LeaseRecord{{Key: fleet.Key("job of " + id), At: 4}},
+		})
+		c.Secrets = append(c.Secrets, statestore.Secret{ID: id, Value: []byte("key of " + id)})
+	}
+	c.Secrets[0].Value = bytes.Repeat([]byte("long "), 3000) // more than a page
+	return c
 }
 
 func testSecrets(t *testing.T, s Subject) {

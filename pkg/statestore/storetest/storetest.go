@@ -157,7 +157,7 @@ func testEmpty(t *testing.T, s Subject) {
 func testReopen(t *testing.T, s Subject) {
 	var m Model
 	store := open(t, s)
-	for _, c := range sample(20, 7) {
+	for _, c := range Sample(20, 7) {
 		m.commit(t, store, c)
 		store = reopen(t, s, store)
 		m.check(t, store)
@@ -168,7 +168,7 @@ func testReopen(t *testing.T, s Subject) {
 func testTwice(t *testing.T, s Subject) {
 	var m Model
 	store := open(t, s)
-	for _, c := range sample(20, 8) {
+	for _, c := range Sample(20, 8) {
 		m.commit(t, store, c)
 		for range 2 {
 			if err := store.Commit(context.Background(), c); err != nil {
@@ -184,7 +184,7 @@ func testTwice(t *testing.T, s Subject) {
 func testAtomic(t *testing.T, s Subject) {
 	var m Model
 	store := open(t, s)
-	m.commit(t, store, sample(1, 9)[0])
+	m.commit(t, store, Sample(1, 9)[0])
 	bad := statestore.Commit{
 		Changes: &fleet.Changes{
 			Put:  []fleet.InstanceRecord{{ID: "good", State: fleet.Ready}, {ID: "bad"}}, // no state
@@ -231,7 +231,7 @@ func testClosed(t *testing.T, s Subject) {
 	if _, err := store.Load(context.Background()); !errors.Is(err, statestore.ErrClosed) {
 		t.Errorf("Load after Close: %v", err)
 	}
-	if err := store.Commit(context.Background(), sample(1, 1)[0]); !errors.Is(err, statestore.ErrClosed) {
+	if err := store.Commit(context.Background(), Sample(1, 1)[0]); !errors.Is(err, statestore.ErrClosed) {
 		t.Errorf("Commit after Close: %v", err)
 	}
 }
@@ -240,7 +240,7 @@ func testContext(t *testing.T, s Subject) {
 	store := open(t, s)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := store.Commit(ctx, sample(1, 1)[0]); !errors.Is(err, context.Canceled) {
+	if err := store.Commit(ctx, Sample(1, 1)[0]); !errors.Is(err, context.Canceled) {
 		t.Errorf("Commit under an ended context: %v", err)
 	}
 	if _, err := store.Load(ctx); !errors.Is(err, context.Canceled) {
@@ -259,7 +259,7 @@ func testLock(t *testing.T, s Subject) {
 		t.Errorf("the owner is said to be %+v", locked.Owner)
 	}
 	var m Model
-	for _, c := range sample(3, 3) { // the first one is not disturbed
+	for _, c := range Sample(3, 3) { // the first one is not disturbed
 		m.commit(t, store, c)
 	}
 	store = reopen(t, s, store)

@@ -1,0 +1,193 @@
+package jobexec
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// Manager is what a job needs of the control API; *control.Client is one.
+type Manager interface {
+	Lease(ctx context.Context, req control.LeaseRequest) (*control.Stream, error)
+	Release(ctx context.Context, req control.ReleaseRequest) error
+}
+
+// DialFunc connects to an instance; connector.Dial is one.
+type DialFunc func(ctx context.Context, info provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error)
+
+// Job is one command.
+type Job struct {
+	Runner string   // which runner of the manager; may be empty where there is only one
+	Key    string   // the lease's key; empty: a random one
+	Argv   []string // the command; its arguments reach it exactly as they are
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer // of the command, and of Run's own notes
+	Dial   DialFunc  // nil: connector.Dial
+}
+
+const (
+	maxInstances   = 3                // how many instances that do not answer are tried before the job fails
+	releasePatient = 10 * time.Second // how long a manager that is away is waited for when the lease is given back
+	revokePatient  = 5 * time.Second  // how long a lost connection waits for the manager's explanation
+)
+
+// NewKey returns a key that nobody else uses.
+func NewKey() string { return "exec-" + rand.Text() }
+
+// run is one Job on its way.
+type run struct {
+	job     Job
+	manager Manager
+	holder  string // proves to the manager that a second stream is the same caller's
+	notes   sync.Mutex
+	said    string
+}
+
+// Run takes a lease, runs the command and gives the lease back. It returns the command's exit code; when there is none, the error is an
+// *Error with the exit code that says so. Whatever happens, the lease was given back when Run returns, or the manager was away and will
+// revoke it.
+func Run(ctx context.Context, manager Manager, job Job) (int, error) {
+	if job.Key == "" {
+		job.Key = NewKey()
+	}
+	if job.Dial == nil {
+		job.Dial = connector.Dial
+	}
+	r := &run{job: job, manager: manager, holder: rand.Text()}
+	for attempt := 1; ; attempt++ {
+		code, err := r.once(ctx)
+		var unreachable *unreachableError
+		if err == nil || !errors.As(err, &unreachable) || attempt == maxInstances || ctx.Err() != nil {
+			return code, err
+		}
+		r.note("instance %s cannot be reached, asking for another: %v", unreachable.instance, unreachable.err)
+	}
+}
+
+// unreachableError says that no connection to the leased instance came about, so that nothing ran.
+type unreachableError struct {
+	instance string
+	err      error
+}
+
+func (e *unreachableError) Error() string { return fmt.Sprintf("instance %s: %v", e.instance, e.err) }
+func (e *unreachableError) Unwrap() error { return e.err }
+
+// once is one lease from its request to its release.
+func (r *run) once(ctx context.Context) (code int, err error) {
+	lease, stream, err := r.acquire(ctx)
+	if err != nil {
+		return failure(err)
+	}
+	leased, end := context.WithCancelCause(ctx)
+	var following sync.WaitGroup
+	following.Go(func() { r.follow(leased, stream, end) })
+	code, unhealthy, err := r.command(leased, lease)
+	r.release(unhealthy)
+	end(nil)
+	_ = stream.Close()
+	following.Wait()
+	if err != nil {
+		return failure(err)
+	}
+	return code, nil
+}
+
+func failure(err error) (int, error) {
+	var own *Error
+	if errors.As(err, &own) {
+		return own.Code, err
+	}
+	return ExitFailed, &Error{Code: ExitFailed, Err: err}
+}
+
+// command connects and runs. It says what it found wrong with the instance, if anything.
+func (r *run) command(ctx context.Context, lease control.Lease) (code int, found control.Unhealthy, err error) {
+	if lease.Connect == nil {
+		return 0, "", errors.New("the manager did not say how to reach the instance")
+	}
+	client, err := r.job.Dial(ctx, *lease.Connect, connector.DialOptions{UseExternalAddr: lease.UseExternalAddr})
+	if err != nil {
+		if ctx.Err() != nil {
+			return 0, "", ended(ctx, "connecting to instance "+lease.Instance)
+		}
+		var changed *connector.HostKeyError
+		if errors.As(err, &changed) {
+			return 0, control.UnhealthyChangedHostKey, &unreachableError{lease.Instance, err}
+		}
+		return 0, control.UnhealthyUnreachable, &unreachableError{lease.Instance, err}
+	}
+	defer func() { _ = client.Close() }()
+	env := map[string]string{
+		"TASKSCALER_KEY": lease.Key, "TASKSCALER_INSTANCE": lease.Instance,
+		"TASKSCALER_SLOT": strconv.Itoa(lease.Slot), "TASKSCALER_USE": strconv.Itoa(lease.Use),
+	}
+	err = client.Run(ctx, connector.RunOptions{
+		Command: withEnv(env, Quote(r.job.Argv)), Env: env, Stdin: r.job.Stdin, Stdout: r.job.Stdout, Stderr: r.job.Stderr,
+	})
+	return r.result(ctx, lease, err)
+}
+
+// result turns the end of a Run into an exit code. An instance on which the command may still run must get no other job.
+func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, control.Unhealthy, error) {
+	var exit *connector.ExitError
+	var cancelled *connector.CancelError
+	var lost *connector.LostError
+	switch {
+	case err == nil:
+		return 0, "", nil
+	case errors.As(err, &exit):
+		return exit.ExitCode(), "", nil
+	case errors.As(err, &cancelled):
+		found := control.Unhealthy("")
+		if !cancelled.Ended {
+			r.note("the command may still run on instance %s, which gets no other job", lease.Instance)
+			found = control.UnhealthyUnreachable
+		}
+		if ctx.Err() == nil && errors.Is(err, syscall.EPIPE) {
+			return exitBySignal + int(syscall.SIGPIPE), found, nil
+		}
+		if ctx.Err() == nil {
+			return 0, found, err
+		}
+		return 0, found, ended(ctx, "the command was ended")
+	case errors.As(err, &lost):
+		return 0, control.UnhealthyUnreachable, r.explain(ctx, lease, err)
+	}
+	return 0, "", fmt.Errorf("instance %s: %w", lease.Instance, err)
+}
+
+// explain waits a moment for the manager to say why the connection to its instance was lost.
+func (r *run) explain(ctx context.Context, lease control.Lease, err error) error {
+	timer := time.NewTimer(revokePatient)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ended(ctx, err.Error())
+	case <-timer.C:
+		return &Error{Code: ExitLost, Err: fmt.Errorf("instance %s: %w", lease.Instance, err)}
+	}
+}
+
+// note prints one line for people; the same line is not printed twice in a row.
+func (r *run) note(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	r.notes.Lock()
+	defer r.notes.Unlock()
+	if line == r.said || r.job.Stderr == nil {
+		return
+	}
+	r.said = line
+	_, _ = io.WriteString(r.job.Stderr, "taskscaler: "+line+"\n")
+}

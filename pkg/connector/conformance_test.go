@@ -1,0 +1,40 @@
+package connector_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/connector/connectortest"
+)
+
+// quick shortens what the suite would wait for.
+func quick(opts connector.DialOptions) connector.DialOptions {
+	return connector.Quick(opts, 10*time.Second, 5*time.Second, time.Second)
+}
+
+func TestConformanceSSHD(t *testing.T) {
+	foreign, _ := newKey(t)
+	connectortest.Run(t, connectortest.Target{
+		Info: startSSHD(t).info, Options: quick(connector.DialOptions{}), Tunnels: true, AcceptsEnv: "LC_TASKSCALER", ForeignKey: foreign,
+	})
+}
+
+func TestConformanceDropbear(t *testing.T) {
+	foreign, _ := newKey(t)
+	connectortest.Run(t, connectortest.Target{Info: startDropbear(t).info, Options: quick(connector.DialOptions{}), ForeignKey: foreign})
+}
+
+func TestConformanceTinysshd(t *testing.T) {
+	foreign, _ := newKey(t)
+	connectortest.Run(t, connectortest.Target{
+		Info: startTinysshd(t).info, Options: quick(connector.DialOptions{}), SingleSession: true, ForeignKey: foreign,
+	})
+}
+
+func TestConformanceInProcess(t *testing.T) {
+	foreign, _ := newKey(t)
+	connectortest.Run(t, connectortest.Target{
+		Info: startInProcess(t).info, Options: quick(connector.DialOptions{}), AcceptsEnv: "TASKSCALER_ANY", ForeignKey: foreign,
+	})
+}

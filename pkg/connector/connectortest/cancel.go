@@ -1,0 +1,148 @@
+package connectortest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/connector"
+)
+
+var errEnough = errors.New("enough of it")
+
+func (s *suite) cancelBeforeStart(t *testing.T) {
+	c := s.dial(t)
+	ctx, cancel := context.WithCancelCause(s.context(t))
+	cancel(errEnough)
+	if err := c.Run(ctx, connector.RunOptions{Command: "true"}); !errors.Is(err, errEnough) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// cancelled starts command, waits for its first line, cancels it, and returns the line and Run's error.
+func (s *suite) cancelled(t *testing.T, c connector.Client, command string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(s.context(t))
+	defer cancel(nil)
+	out, in := io.Pipe()
+	result := make(chan error, 1)
+	go func() {
+		err := c.Run(ctx, connector.RunOptions{Command: command, Stdout: in})
+		_ = in.Close()
+		result <- err
+	}()
+	lines := bufio.NewReader(out)
+	line, err := lines.ReadString('\n')
+	if err != nil {
+		t.Fatalf("the command told nothing: %v, %v", err, <-result)
+	}
+	go func() { _, _ = io.Copy(io.Discard, lines) }()
+	cancel(errEnough)
+	select {
+	case err := <-result:
+		return strings.TrimSpace(line), err
+	case <-time.After(patience):
+		t.Fatal("Run did not return after its cancellation")
+		return "", nil
+	}
+}
+
+// wantCancelled checks what Run returned.
+func wantCancelled(t *testing.T, err error) {
+	t.Helper()
+	var cancelled *connector.CancelError
+	if !errors.Is(err, errEnough) || !errors.As(err, &cancelled) || !cancelled.Ended {
+		t.Errorf("got %#v: %v", err, err)
+	}
+}
+
+// wantGone checks on the machine that no process of these ids is left. Run has seen their end, so there is nothing to wait for but their
+// new parent to bury them.
+func (s *suite) wantGone(t *testing.T, pids string) {
+	t.Helper()
+	command := fmt.Sprintf(`n=0; for p in %s; do while kill -0 $p 2>/dev/null; do
+		n=$((n+1)); [ $n -lt 100 ] || exit 1; sleep 0.05; done; done`, pids)
+	if err := s.run(t, connector.RunOptions{Command: command}); err != nil {
+		t.Errorf("processes %s are left: %v", pids, err)
+	}
+}
+
+func (s *suite) cancelEndsTree(t *testing.T) {
+	pids, err := s.cancelled(t, s.dial(t), `sh -c 'sleep 1000 & echo $! $$; sleep 1000; wait'`)
+	wantCancelled(t, err)
+	s.wantGone(t, pids)
+}
+
+// cancelEndsTheStubborn: TERM ends the first process of the group only, the others ignore it and outlive their parents.
+func (s *suite) cancelEndsTheStubborn(t *testing.T) {
+	pids, err := s.cancelled(t, s.dial(t), `sh -c 'trap "" TERM; sleep 1000 & a=$!; sh -c "sleep 1000 & echo $a \$! \$\$; wait"; wait'; exit 0`)
+	wantCancelled(t, err)
+	s.wantGone(t, pids)
+}
+
+func (s *suite) cancelSparesOthers(t *testing.T) {
+	if s.target.SingleSession {
+		t.Skip("the server serves one command a connection")
+	}
+	c := s.dial(t)
+	hold, release := io.Pipe()
+	other := make(chan error, 1)
+	told, tell := io.Pipe()
+	go func() {
+		other <- c.Run(s.context(t), connector.RunOptions{Command: "echo there; read x; exit 5", Stdin: hold, Stdout: tell})
+	}()
+	if _, err := bufio.NewReader(told).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.cancelled(t, c, "echo there; sleep 1000; true")
+	wantCancelled(t, err)
+	_, _ = release.Write([]byte("go\n"))
+	_ = release.Close()
+	var exit *connector.ExitError
+	if err := <-other; !errors.As(err, &exit) || exit.ExitCode() != 5 {
+		t.Errorf("the other command on the connection: %v", err)
+	}
+}
+
+// cancelIsGentle: a command that handles TERM gets it once, and the time to do so.
+func (s *suite) cancelIsGentle(t *testing.T) {
+	file := "/tmp/connectortest." + fmt.Sprint(time.Now().UnixNano())
+	t.Cleanup(func() { _ = s.run(t, connector.RunOptions{Command: "rm -f " + file}) })
+	_, err := s.cancelled(t, s.dial(t), fmt.Sprintf(
+		`sh -c 'trap "echo caught >>%s; n=1" TERM; n=0; echo ready; while [ $n = 0 ]; do sleep 0.05; done; sleep 0.3; echo cleaned >>%s'`, file, file))
+	wantCancelled(t, err)
+	var out strings.Builder
+	if err := s.run(t, connector.RunOptions{Command: "cat " + file, Stdout: &out}); err != nil || out.String() != "caught\ncleaned\n" {
+		t.Errorf("it left %q, %v", out.String(), err)
+	}
+}
+
+func (s *suite) closeWhileRunning(t *testing.T) {
+	c, err := connector.Dial(s.context(t), s.target.Info, s.target.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, in := io.Pipe()
+	result := make(chan error, 1)
+	go func() {
+		result <- c.Run(s.context(t), connector.RunOptions{Command: "echo $$; exec sleep 20", Stdout: in})
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	var lost *connector.LostError
+	if err := <-result; !errors.As(err, &lost) || !lost.Started || !errors.Is(err, connector.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+	_ = s.run(t, connector.RunOptions{Command: "kill " + line})
+	if err := c.Run(s.context(t), connector.RunOptions{Command: "true"}); !errors.As(err, &lost) || lost.Started {
+		t.Errorf("after Close: %v", err)
+	}
+}

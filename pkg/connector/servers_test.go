@@ -1,0 +1,334 @@
+package connector_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	gliderssh "github.com/gliderlabs/ssh"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// server is a real server of the test and how to reach it.
+type server struct {
+	info provider.ConnectInfo
+	cmd  *exec.Cmd // nil for the one in process
+	dir  string
+	log  string // file
+}
+
+// newKey returns a fresh ed25519 key as PEM and its public half.
+func newKey(t testing.TB) ([]byte, ssh.PublicKey) {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return marshalKey(t, private)
+}
+
+func marshalKey(t testing.TB, private crypto.Signer) ([]byte, ssh.PublicKey) {
+	t.Helper()
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := ssh.NewPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(block), public
+}
+
+func authorized(key ssh.PublicKey) string { return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(key))) }
+
+// program finds a server's binary or skips the test.
+func program(t testing.TB, name, pkg string) string {
+	t.Helper()
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin", "/usr/local/sbin") {
+		if p, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return p
+		}
+	}
+	t.Skipf("%s is not installed; to run this test: apt-get install %s", name, pkg)
+	return ""
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func currentUser(t testing.TB) string {
+	t.Helper()
+	u, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Username
+}
+
+func newInfo(t testing.TB, port int, key []byte, hostKeys ...ssh.PublicKey) provider.ConnectInfo {
+	info := provider.ConnectInfo{ID: "i-1", InternalAddr: "127.0.0.1"}
+	info.ProtocolPort, info.Username, info.Key, info.Timeout = port, currentUser(t), key, 30*time.Second
+	for _, k := range hostKeys {
+		info.HostKeys = append(info.HostKeys, authorized(k))
+	}
+	return info
+}
+
+func write(t testing.TB, path string, content []byte) string {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// start runs a server in the foreground until the test ends and shows its log if the test failed.
+func (s *server) start(t testing.TB, name string, args ...string) {
+	t.Helper()
+	log, err := os.Create(s.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd = exec.Command(name, args...)
+	s.cmd.Stderr, s.cmd.Stdout = log, log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		_ = log.Close()
+		if b, err := os.ReadFile(s.log); t.Failed() && err == nil {
+			t.Logf("log of %s:\n%s", filepath.Base(name), b)
+		}
+	})
+}
+
+func newServer(t testing.TB) *server {
+	dir := t.TempDir()
+	return &server{dir: dir, log: filepath.Join(dir, "log")}
+}
+
+// startSSHD starts OpenSSH's sshd with an ed25519, an ecdsa and an rsa host key; only the first is known to info.
+func startSSHD(t testing.TB, options ...string) *server {
+	t.Helper()
+	bin := program(t, "sshd", "openssh-server")
+	if os.Geteuid() == 0 {
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			t.Skipf("sshd run by root needs the folder /run/sshd: %v", err)
+		}
+	}
+	s := newServer(t)
+	key, public := newKey(t)
+	hostKey, hostPublic := newKey(t)
+	port := freePort(t)
+	config := []string{
+		"ListenAddress 127.0.0.1", fmt.Sprint("Port ", port), "PidFile none", "StrictModes no", "UsePAM no", "AcceptEnv LC_TASKSCALER",
+		"PermitRootLogin yes", "LogLevel VERBOSE", "MaxStartups 100",
+		"AuthorizedKeysFile " + write(t, filepath.Join(s.dir, "authorized_keys"), []byte(authorized(public)+"\n")),
+		"HostKey " + write(t, filepath.Join(s.dir, "ed25519"), hostKey),
+	}
+	for _, k := range []crypto.Signer{ecdsaKey(t), rsaKey(t)} {
+		private, public := marshalKey(t, k)
+		config = append(config, "HostKey "+write(t, filepath.Join(s.dir, public.Type()), private))
+	}
+	config = append(config, options...)
+	file := write(t, filepath.Join(s.dir, "sshd_config"), []byte(strings.Join(config, "\n")+"\n"))
+	s.start(t, bin, "-D", "-e", "-f", file)
+	s.info = newInfo(t, port, key, hostPublic)
+	return s
+}
+
+// homeless is a shell line that gives the current user the home dir for whatever runs after it. dropbear and tinysshd look for
+// authorized keys nowhere but there.
+func homeless(t testing.TB, s *server) []string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("this server reads ~/.ssh only: the test needs root, to show it another home in a mount namespace of its own")
+	}
+	unshare := program(t, "unshare", "util-linux")
+	passwd, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		t.Skip(err)
+	}
+	lines := strings.Split(string(passwd), "\n")
+	for i, l := range lines {
+		if f := strings.Split(l, ":"); f[0] == currentUser(t) && len(f) == 7 {
+			f[5] = s.dir
+			lines[i] = strings.Join(f, ":")
+		}
+	}
+	file := write(t, filepath.Join(s.dir, "passwd"), []byte(strings.Join(lines, "\n")))
+	if err := errors.Join(os.Chmod(file, 0o644), os.Chmod(s.dir, 0o700), os.Chmod(filepath.Dir(s.dir), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	prefix := []string{unshare, "-m", "sh", "-c", `mount --bind "$0" /etc/passwd && exec "$@"`, file}
+	if out, err := exec.Command(prefix[0], append(prefix[1:], "true")...).CombinedOutput(); err != nil {
+		t.Skipf("no mount namespace can be had here: %v: %s", err, out)
+	}
+	return prefix
+}
+
+func (s *server) authorize(t testing.TB) []byte {
+	t.Helper()
+	key, public := newKey(t)
+	if err := os.Mkdir(filepath.Join(s.dir, ".ssh"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(s.dir, ".ssh", "authorized_keys"), []byte(authorized(public)+"\n"))
+	return key
+}
+
+func startDropbear(t testing.TB) *server {
+	t.Helper()
+	bin, keygen := program(t, "dropbear", "dropbear-bin"), program(t, "dropbearkey", "dropbear-bin")
+	s := newServer(t)
+	key := s.authorize(t)
+	prefix := homeless(t, s)
+	hostKey := filepath.Join(s.dir, "hostkey")
+	out, err := exec.Command(keygen, "-t", "ed25519", "-f", hostKey).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(out), "ssh-ed25519 ")
+	line, _, _ = strings.Cut(line, "\n")
+	port := freePort(t)
+	args := append(prefix[1:], bin, "-F", "-E", "-r", hostKey, "-p", fmt.Sprint("127.0.0.1:", port), "-P", filepath.Join(s.dir, "pid"))
+	s.start(t, prefix[0], args...)
+	s.info = newInfo(t, port, key)
+	s.info.HostKeys = []string{"ssh-ed25519 " + line}
+	return s
+}
+
+// startTinysshd starts one for each connection, as socat or systemd would do.
+func startTinysshd(t testing.TB) *server {
+	t.Helper()
+	bin, keygen, socat := program(t, "tinysshd", "tinysshd"), program(t, "tinysshd-makekey", "tinysshd"), program(t, "socat", "socat")
+	s := newServer(t)
+	key := s.authorize(t)
+	prefix := homeless(t, s)
+	keys := filepath.Join(s.dir, "keys")
+	if out, err := exec.Command(keygen, keys).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	raw, err := os.ReadFile(filepath.Join(keys, "ed25519.pk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, err := ssh.NewPublicKey(ed25519.PublicKey(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := freePort(t)
+	args := append(prefix[1:], socat, fmt.Sprintf("TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork", port), fmt.Sprintf("EXEC:%s -v %s", bin, keys))
+	s.start(t, prefix[0], args...)
+	s.info = newInfo(t, port, key, host)
+	return s
+}
+
+// inProcess is a small server for what needs no process of its own.
+type inProcess struct {
+	gliderssh.Server
+	listener net.Listener
+	hostKey  ssh.PublicKey
+	info     provider.ConnectInfo
+	logins   sync.Map // kinds of login that were tried
+}
+
+const testPassword = "s3cret-w0rd"
+
+// startInProcess starts one that takes a key and testPassword.
+func startInProcess(t testing.TB) *inProcess {
+	t.Helper()
+	key, public := newKey(t)
+	host, hostPublic := newKey(t)
+	signer, err := ssh.ParsePrivateKey(host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &inProcess{hostKey: hostPublic}
+	if s.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	forward := &gliderssh.ForwardedTCPHandler{}
+	s.Server = gliderssh.Server{
+		HostSigners: []gliderssh.Signer{signer}, Handler: runLocally,
+		PublicKeyHandler: func(_ gliderssh.Context, k gliderssh.PublicKey) bool {
+			s.logins.Store("publickey", k.Type())
+			return gliderssh.KeysEqual(k, public)
+		},
+		PasswordHandler: func(_ gliderssh.Context, p string) bool { s.logins.Store("password", true); return p == testPassword },
+		RequestHandlers: map[string]gliderssh.RequestHandler{"tcpip-forward": forward.HandleSSHRequest},
+	}
+	go func() { _ = s.Serve(s.listener) }()
+	t.Cleanup(func() { _ = s.Close() })
+	s.info = newInfo(t, s.listener.Addr().(*net.TCPAddr).Port, key, hostPublic)
+	return s
+}
+
+// runLocally is what many small servers do: no process group, no signals, no end of the command when its session closes.
+func runLocally(s gliderssh.Session) {
+	cmd := exec.CommandContext(context.Background(), "sh", "-c", s.RawCommand())
+	cmd.Env = append(os.Environ(), s.Environ()...)
+	cmd.Stdout, cmd.Stderr = s, s.Stderr()
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(s.Stderr(), err)
+		_ = s.Exit(126)
+		return
+	}
+	go func() {
+		_, _ = io.Copy(in, s)
+		_ = in.Close()
+	}()
+	_ = cmd.Wait()
+	code := cmd.ProcessState.ExitCode()
+	if code < 0 {
+		code = 137
+	}
+	_ = s.Exit(code)
+}
+
+// shellPID asks the server for the process that serves this connection.
+func servingPID(t *testing.T, c connector.Client) int {
+	t.Helper()
+	var out bytes.Buffer
+	if err := c.Run(t.Context(), connector.RunOptions{Command: "echo $PPID", Stdout: &out}); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(out.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}

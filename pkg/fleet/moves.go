@@ -1,0 +1,168 @@
+package fleet
+
+// legal says which states a state may become. Everything else is refused.
+var legal = [...]uint16{
+	Creating:  1<<Preparing | 1<<Draining | 1<<Lost,
+	Preparing: 1<<Ready | 1<<Creating | 1<<Draining | 1<<Lost,
+	Ready:     1<<Draining | 1<<Lost,
+	Draining:  1<<Deleting | 1<<Lost,
+	Deleting:  1 << Gone,
+	Gone:      1<<Deleting | 1<<Creating,
+	Lost:      1<<Creating | 1<<Deleting,
+	Unclaimed: 1<<Creating | 1<<Draining,
+}
+
+// Add enters an instance that was seen for the first time, as Creating or Unclaimed, under the next serial. A gone or lost record of the
+// same id gives way to it: it is another machine.
+func (r *Register) Add(id ID, s State, o Origin, at Stamp) (*Instance, error) {
+	old := r.byID[id]
+	if s != Creating && s != Unclaimed || old != nil && old.State != Gone && old.State != Lost {
+		return nil, &IllegalMove{ID: id, From: s, Move: "add"}
+	}
+	r.Meta.LastSerial++
+	r.TouchMeta()
+	if old != nil {
+		r.counts[old.State]--
+		*old = Instance{Owner: old.Owner, dirty: old.dirty}
+	} else {
+		old = &Instance{}
+		r.byID[id] = old
+	}
+	old.ID, old.Serial, old.State, old.Origin, old.Created, old.Since, old.bucket = id, r.Meta.LastSerial, s, o, at, at, -1
+	r.counts[s]++
+	r.touch(old)
+	r.refreshPending(old)
+	return old, nil
+}
+
+// move changes the state, keeps the sums and stamps it.
+func (r *Register) move(i *Instance, to State, name string, at Stamp) error {
+	if legal[i.State]&(1<<to) == 0 {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: name}
+	}
+	was := i.supplyPending()
+	r.counts[i.State]--
+	r.counts[to]++
+	i.State, i.Since = to, at
+	r.touch(i)
+	r.refresh(i)
+	r.pending += i.supplyPending() - was
+	return nil
+}
+
+func (i *Instance) supplyPending() int {
+	if i.State == Creating || i.State == Preparing {
+		return i.supply
+	}
+	return 0
+}
+
+// refreshPending is refresh for changes that may alter a booting instance's supply.
+func (r *Register) refreshPending(i *Instance) {
+	was := i.supplyPending()
+	r.refresh(i)
+	r.pending += i.supplyPending() - was
+}
+
+// SetListed notes the provider's latest word of i. It is not stored: a restart asks again.
+func (r *Register) SetListed(i *Instance, l Listed) {
+	i.Listed = l
+	if l != ListedAbsent {
+		i.Suspect = false
+	}
+	r.refreshPending(i)
+}
+
+// SetSuspect makes an absent instance count as no supply.
+func (r *Register) SetSuspect(i *Instance) {
+	i.Suspect = true
+	r.refreshPending(i)
+}
+
+// Prepare: the machine runs; Creating → Preparing.
+func (r *Register) Prepare(i *Instance, at Stamp) error { return r.move(i, Preparing, "prepare", at) }
+
+// Unprepare: the provider took back that it runs; Preparing → Creating.
+func (r *Register) Unprepare(i *Instance, at Stamp) error {
+	return r.move(i, Creating, "unprepare", at)
+}
+
+// Ready: it may be leased; Preparing → Ready.
+func (r *Register) Ready(i *Instance, at Stamp) error {
+	if i.State == Preparing {
+		i.ReadyAt, i.IdleAt = at, at
+	}
+	return r.move(i, Ready, "ready", at)
+}
+
+// Drain: no new lease; Creating, Preparing, Ready, Unclaimed → Draining. Claims are dropped first (UnclaimAll).
+func (r *Register) Drain(i *Instance, why Cause, at Stamp) error {
+	if i.claims > 0 {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: "drain with a claim"}
+	}
+	if err := r.move(i, Draining, "drain", at); err != nil {
+		return err
+	}
+	i.Cause = why
+	return nil
+}
+
+// Delete: the provider is about to be asked; Draining, or again Gone and Lost (it came back) → Deleting. It is refused while a lease lives.
+// CauseNone keeps the cause that it was retired for.
+func (r *Register) Delete(i *Instance, why Cause, at Stamp) error {
+	if i.leased > 0 {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: "delete with a lease"}
+	}
+	if err := r.move(i, Deleting, "delete", at); err != nil {
+		return err
+	}
+	i.DeleteAsked = true
+	if why != CauseNone {
+		i.Cause = why
+	}
+	return nil
+}
+
+// Finish: deleted, and the provider no longer lists it; Deleting → Gone.
+func (r *Register) Finish(i *Instance, at Stamp) error { return r.move(i, Gone, "finish", at) }
+
+// Lose: gone without our asking; Creating, Preparing, Ready, Draining → Lost. Leases are revoked first.
+func (r *Register) Lose(i *Instance, why Cause, at Stamp) error {
+	if i.leased > 0 {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: "lose with a lease"}
+	}
+	if err := r.move(i, Lost, "lose", at); err != nil {
+		return err
+	}
+	i.Cause = why
+	return nil
+}
+
+// Return: it came back and no delete was ever asked; Lost → Creating. Its uses stay counted.
+func (r *Register) Return(i *Instance, at Stamp) error {
+	if i.State != Lost || i.DeleteAsked {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: "return"}
+	}
+	i.Cause = CauseNone
+	return r.move(i, Creating, "return", at)
+}
+
+// Adopt: an unclaimed instance is ours from now on; Unclaimed → Creating.
+func (r *Register) Adopt(i *Instance, at Stamp) error {
+	if i.State != Unclaimed {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: "adopt"}
+	}
+	i.Origin = Adopted
+	return r.move(i, Creating, "adopt", at)
+}
+
+// Forget drops a gone or lost instance, or an unclaimed one that is no longer listed, from the books.
+func (r *Register) Forget(i *Instance) error {
+	if i.State != Gone && i.State != Lost && i.State != Unclaimed {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: "forget"}
+	}
+	r.counts[i.State]--
+	delete(r.byID, i.ID)
+	r.dropped = append(r.dropped, i.ID)
+	return nil
+}

@@ -1,0 +1,246 @@
+package fleet
+
+import (
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// Register is the books of one group. It is not safe for concurrent use.
+type Register struct {
+	Meta MetaRecord // written by whoever decides, who then calls TouchMeta
+
+	capacity, maxUses int
+	byID              map[ID]*Instance
+	leases            map[Key]lease
+	reservations      map[Key]*Reservation
+	intents           []*Intent // ascending by Op
+
+	idle     list   // usable instances without a lease, longest idle first
+	open     []list // usable instances with an open slot, by slots taken
+	openBits []uint64
+
+	counts                          [Unclaimed + 1]int
+	leased, supply, pending, claims int
+	openSlots, idleCount            int
+	intentOpen, intentDoubt         int
+
+	dirty       []*Instance
+	dropped     []ID
+	arena       []LeaseRecord
+	dirtyIntent []*Intent
+	lostIntents []uint64
+	metaDirty   bool
+	metaOut     MetaRecord
+}
+
+type lease struct {
+	on   *Instance
+	slot int
+}
+
+// NewRegister returns empty books for instances of the given capacity (slots, at least 1) and maximum uses (0: no limit).
+func NewRegister(capacity, maxUses int) *Register {
+	r := &Register{byID: map[ID]*Instance{}, leases: map[Key]lease{}, reservations: map[Key]*Reservation{}, idle: list{of: idleLink}}
+	r.setLimits(capacity, maxUses)
+	return r
+}
+
+func (r *Register) setLimits(capacity, maxUses int) {
+	r.capacity, r.maxUses = max(capacity, 1), max(maxUses, 0)
+	for len(r.open) < r.capacity {
+		r.open = append(r.open, list{of: openLink})
+	}
+	for len(r.openBits)*64 < len(r.open) {
+		r.openBits = append(r.openBits, 0)
+	}
+}
+
+// SetLimits changes capacity and maximum uses. Leases stand, also those beyond the new limits. It touches every instance.
+func (r *Register) SetLimits(capacity, maxUses int) {
+	r.setLimits(capacity, maxUses)
+	for _, i := range r.sorted() {
+		i.trim(r.capacity)
+		r.refresh(i)
+	}
+}
+
+// Get returns the instance of this id, gone and lost ones that are still remembered included, or nil.
+func (r *Register) Get(id ID) *Instance { return r.byID[id] }
+
+// Len is the number of instances in the books, remembered ones included.
+func (r *Register) Len() int { return len(r.byID) }
+
+// Count is the number of instances in a state.
+func (r *Register) Count(s State) int { return r.counts[s] }
+
+// Exists is the number of machines that the provider has, as far as we know, whosever they are.
+func (r *Register) Exists() int {
+	n := r.counts[Unclaimed]
+	for s := Creating; s <= Deleting; s++ {
+		n += r.counts[s]
+	}
+	return n
+}
+
+// Existing is Exists plus every machine that may yet appear: what counts against max_instances.
+func (r *Register) Existing() int { return r.Exists() + r.intentOpen + r.intentDoubt }
+
+// Leased is the number of live leases, on instances in any state.
+func (r *Register) Leased() int { return r.leased }
+
+// Supply is Σ free over ready and booting instances (intents apart), Pending the booting ones' part of it.
+func (r *Register) Supply() int { return r.supply }
+
+// Pending is the part of Supply that is still booting.
+func (r *Register) Pending() int { return r.pending }
+
+// OpenSlots is the number of slots that can be leased at this moment to anyone.
+func (r *Register) OpenSlots() int { return r.openSlots }
+
+// ClaimedSlots is the number of slots held by reservations.
+func (r *Register) ClaimedSlots() int { return r.claims }
+
+// IdleCount is the number of usable instances without a lease.
+func (r *Register) IdleCount() int { return r.idleCount }
+
+// PerInstance is C', the slots that a new instance will give in its life at once.
+func (r *Register) PerInstance() int {
+	if r.maxUses > 0 {
+		return min(r.capacity, r.maxUses)
+	}
+	return r.capacity
+}
+
+// Capacity is the slots an instance has.
+func (r *Register) Capacity() int { return r.capacity }
+
+// Each calls f for every instance in the books, ascending by ID, until f returns false.
+func (r *Register) Each(f func(*Instance) bool) {
+	for _, i := range r.sorted() {
+		if !f(i) {
+			return
+		}
+	}
+}
+
+func (r *Register) sorted() []*Instance {
+	all := make([]*Instance, 0, len(r.byID))
+	for _, i := range r.byID { //archtest:unordered sorted below
+		all = append(all, i)
+	}
+	slices.SortFunc(all, func(a, b *Instance) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return all
+}
+
+// LongestIdle returns the usable instance that has had no lease for longest, or nil; NextIdle the one behind it.
+func (r *Register) LongestIdle() *Instance { return r.idle.head }
+
+// NextIdle returns the instance that became idle next after i, or nil.
+func (r *Register) NextIdle(i *Instance) *Instance { return i.idle.next }
+
+// Fullest returns the usable instance with an open slot that has the most slots taken, so that others fall idle; among equals the one
+// that got there last. An instance whose ID is not is passed over. nil: none.
+func (r *Register) Fullest(not ID) *Instance {
+	for w := len(r.openBits) - 1; w >= 0; w-- {
+		for word := r.openBits[w]; word != 0; {
+			b := 63 - bits.LeadingZeros64(word)
+			for i := r.open[w*64+b].head; i != nil; i = i.inOpen.next {
+				if i.ID != not || not == "" {
+					return i
+				}
+			}
+			word &^= 1 << b
+		}
+	}
+	return nil
+}
+
+// free is what an instance can still be leased for at once, by its capacity and its uses.
+func (r *Register) free(i *Instance) int {
+	n := r.capacity - i.leased
+	if r.maxUses > 0 {
+		n = min(n, r.maxUses-i.Uses)
+	}
+	return max(n, 0)
+}
+
+// UsedUp reports whether max_use_count forbids another grant on i, ever.
+func (r *Register) UsedUp(i *Instance) bool { return r.maxUses > 0 && i.Uses >= r.maxUses }
+
+// worth is i's part of the supply: by the sizing rule, draining, deleting, lost, unclaimed and suspect ones give nothing, and so does a
+// ready one that the provider says is not running (absent is not a word yet: one short list must not double the fleet).
+func (r *Register) worth(i *Instance) int {
+	switch {
+	case i.Suspect:
+		return 0
+	case i.State == Creating || i.State == Preparing:
+		return r.free(i)
+	case i.State == Ready && (i.Listed == ListedRunning || i.Listed == ListedAbsent):
+		return r.free(i)
+	}
+	return 0
+}
+
+// refresh brings every index and sum up to date with i. It is called after each mutation.
+func (r *Register) refresh(i *Instance) {
+	supply := r.worth(i)
+	r.supply += supply - i.supply
+	i.supply = supply
+	usable := i.Usable()
+	if idle := usable && i.leased == 0; idle != i.idle.on {
+		if idle {
+			r.insertIdle(i)
+			r.idleCount++
+		} else {
+			r.idle.remove(i)
+			r.idleCount--
+		}
+	}
+	open := 0
+	if usable {
+		open = max(r.free(i)-i.claims, 0)
+	}
+	r.openSlots += open - i.open
+	i.open = open
+	bucket := -1
+	if open > 0 {
+		bucket = i.leased + i.claims
+	}
+	if bucket != i.bucket {
+		r.rebucket(i, bucket)
+	}
+}
+
+func (r *Register) rebucket(i *Instance, bucket int) {
+	if b := i.bucket; b >= 0 {
+		r.open[b].remove(i)
+		if r.open[b].head == nil {
+			r.openBits[b/64] &^= 1 << (b % 64)
+		}
+	}
+	if i.bucket = bucket; bucket >= 0 {
+		r.open[bucket].insertAfter(nil, i)
+		r.openBits[bucket/64] |= 1 << (bucket % 64)
+	}
+}
+
+// insertIdle keeps the list ordered by IdleAt. One that falls idle now goes to the end at once; only one that was out of the list for another
+// reason (a list that missed it) walks.
+func (r *Register) insertIdle(i *Instance) {
+	at := r.idle.tail
+	for at != nil && at.IdleAt.Mono > i.IdleAt.Mono {
+		at = at.idle.prev
+	}
+	r.idle.insertAfter(at, i)
+}
+
+func (r *Register) touch(i *Instance) {
+	if !i.dirty {
+		i.dirty = true
+		r.dirty = append(r.dirty, i)
+	}
+}
+
+// TouchMeta marks Meta as changed.
+func (r *Register) TouchMeta() { r.metaDirty = true }

@@ -1,0 +1,152 @@
+// Command testplugin is the reference group as a plugin process that misbehaves on demand. Tests build and launch it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/provider/providertest"
+)
+
+// group adds faults to the reference group.
+type group struct {
+	providertest.Memory
+
+	DieAtInit    string `json:"die_at_init"`    // "exit", "panic", "config" or "hang"
+	DieOnceAt    string `json:"die_once_at"`    // a file: when it exists, Init removes it and exits
+	Leak         bool   `json:"leak"`           // writes all it knows to its log, to standard error and to standard output
+	Slow         bool   `json:"slow"`           // Increase accepts one machine a call and answers when its context ends
+	Endless      bool   `json:"endless"`        // Update never ends, whatever its context says
+	ListSize     int    `json:"list_size"`      // Update reports so many made-up instances
+	GroupFrom    string `json:"group_from"`     // a file with the group's name
+	SpawnSleeper string `json:"spawn_sleeper"`  // a file that gets the process id of a child that Init starts
+	ShutdownMark string `json:"shutdown_mark"`  // a file that Shutdown creates
+	CleanEnvFile string `json:"clean_env_file"` // a file that gets the environment that children would inherit
+
+	secret provider.Settings
+	log    hclog.Logger
+}
+
+func (g *group) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
+	g.log, g.secret = log, settings
+	switch g.DieAtInit {
+	case "exit":
+		fmt.Fprintln(os.Stderr, "cannot go on: the moon is down")
+		os.Exit(3)
+	case "panic":
+		panic("a fault in Init")
+	case "config":
+		return provider.ProviderInfo{}, provider.Errorf(provider.KindConfig, "group %q does not exist", g.Group)
+	case "hang":
+		select {}
+	}
+	if g.DieOnceAt != "" && os.Remove(g.DieOnceAt) == nil {
+		os.Exit(4)
+	}
+	if g.GroupFrom != "" {
+		name, err := os.ReadFile(g.GroupFrom)
+		if err != nil {
+			return provider.ProviderInfo{}, err
+		}
+		g.Group = string(name)
+	}
+	if g.CleanEnvFile != "" {
+		env, err := exec.Command("env").Output()
+		if err != nil {
+			return provider.ProviderInfo{}, err
+		}
+		if err := os.WriteFile(g.CleanEnvFile, env, 0o600); err != nil {
+			return provider.ProviderInfo{}, err
+		}
+	}
+	if g.SpawnSleeper != "" {
+		if err := spawnSleeper(g.SpawnSleeper); err != nil {
+			return provider.ProviderInfo{}, err
+		}
+	}
+	if g.Leak {
+		g.leak()
+	}
+	return g.Memory.Init(ctx, log, settings)
+}
+
+// spawnSleeper starts a child that keeps the plugin's standard error open.
+func spawnSleeper(file string) error {
+	cmd := exec.Command("sleep", "600")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.NewFile(2, "stderr")
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return os.WriteFile(file, fmt.Append(nil, cmd.Process.Pid), 0o600)
+}
+
+func (g *group) leak() {
+	s := g.secret
+	g.log.Info("the password is "+s.Password, "settings", s, "nested", map[string]any{"p": s.Password, "k": s.Key}, "own", g.Password)
+	g.log.Debug("the key is " + string(s.Key))
+	fmt.Fprintf(os.NewFile(2, "stderr"), "raw %q\n%s\n{\"@message\": 1}\n{\"@level\": \"info\"\nplain %s\n", s.Password, s.Key, g.Password)
+	fmt.Println("printed " + s.Password)
+	fmt.Fprintln(os.Stderr, "complained "+s.Password)
+}
+
+func (g *group) Update(ctx context.Context, update func(id string, state provider.State)) error {
+	if g.Endless {
+		update("m-endless", provider.StateRunning)
+		select {}
+	}
+	for i := range g.ListSize {
+		update(fmt.Sprintf("i-%017d", i), provider.StateRunning)
+	}
+	if g.ListSize > 0 {
+		return nil
+	}
+	return g.Memory.Update(ctx, update)
+}
+
+func (g *group) Increase(ctx context.Context, delta int) (int, error) {
+	if g.Slow {
+		n, err := g.Memory.Increase(ctx, 1)
+		if err != nil {
+			return n, err
+		}
+		<-ctx.Done()
+		return n, ctx.Err()
+	}
+	return g.Memory.Increase(ctx, delta)
+}
+
+func (g *group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
+	switch id {
+	case "throttled":
+		return provider.ConnectInfo{}, &provider.Error{
+			Kind: provider.KindThrottled, RetryAfter: 7 * time.Second, Err: fmt.Errorf("slow down, %s", g.secret.Password),
+		}
+	case "exit":
+		os.Exit(5)
+	}
+	return g.Memory.ConnectInfo(ctx, id)
+}
+
+func (g *group) Shutdown(ctx context.Context) error {
+	if g.ShutdownMark != "" {
+		if err := os.WriteFile(g.ShutdownMark, nil, 0o600); err != nil {
+			return err
+		}
+	}
+	return g.Memory.Shutdown(ctx)
+}
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == "own-subcommand" {
+		fmt.Println("a sub-command of the plugin's own")
+		return
+	}
+	plugin.Main(&group{}, plugin.VersionInfo{Name: "testplugin", Version: "0.0.1", Revision: "abc", Reference: "main"})
+}

@@ -1,0 +1,72 @@
+package scaler
+
+import "time"
+
+// window keeps the largest value that a step function took within the last span: N̂ of the sizing rule. It is a monotonic deque: each
+// change of the value costs O(1) amortised, whatever the span.
+type window struct {
+	current int
+	since   time.Duration // when current began
+	past    []held        // strictly descending values, ascending ends
+	head    int           // past[:head] has expired
+}
+
+// held is a value and the moment it stopped holding.
+type held struct {
+	value int
+	end   time.Duration
+}
+
+// set makes v the current value. A value that held for no time at all is not remembered: nobody could have acted on it.
+func (w *window) set(v int, now time.Duration) {
+	if v == w.current {
+		return
+	}
+	if now > w.since {
+		for len(w.past) > w.head && w.past[len(w.past)-1].value <= w.current {
+			w.past = w.past[:len(w.past)-1]
+		}
+		w.past = append(w.past, held{value: w.current, end: now})
+	}
+	w.current, w.since = v, now
+}
+
+// expire forgets what stopped holding at least span ago, so that an instance that has been idle for exactly span may go.
+func (w *window) expire(now, span time.Duration) {
+	for w.head < len(w.past) && w.past[w.head].end <= now-span {
+		w.head++
+	}
+	switch {
+	case w.head == len(w.past):
+		w.past, w.head = w.past[:0], 0
+	case w.head > 64 && w.head*2 > len(w.past):
+		n := copy(w.past, w.past[w.head:])
+		w.past, w.head = w.past[:n], 0
+	}
+}
+
+// max is the largest value of the window.
+func (w *window) max() int {
+	if w.head < len(w.past) {
+		return max(w.current, w.past[w.head].value)
+	}
+	return w.current
+}
+
+// fallsTo is when max will be at most v if the current value stays, given span; ok is false when it never will.
+func (w *window) fallsTo(v int, span time.Duration) (at time.Duration, ok bool) {
+	if w.current > v {
+		return 0, false
+	}
+	for n := len(w.past) - 1; n >= w.head; n-- {
+		if w.past[n].value > v {
+			return w.past[n].end + span, true
+		}
+	}
+	return 0, true
+}
+
+// reset forgets the past: a policy edge or a reload is a new beginning.
+func (w *window) reset(now time.Duration) {
+	w.past, w.head, w.since = w.past[:0], 0, now
+}

@@ -1,0 +1,190 @@
+package statestore_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"reflect"
+	"testing"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
+	"github.com/taskscaler/taskscaler/pkg/statestore/storetest"
+)
+
+var writeFirst = flag.Bool("write-first-release", false, "write testdata/state-v1.db anew: only before the first release is out")
+
+const firstFile = "testdata/state-v1.db"
+
+// firstRelease is what the file of the first release holds, in three commits.
+func firstRelease() []statestore.Commit {
+	at := int64(1_795_435_200_000_000_000) // 2026-11-23 12:00 UTC
+	return []statestore.Commit{
+		{Changes: &fleet.Changes{
+			Put:        []fleet.InstanceRecord{{ID: "i-gone", Serial: 1, State: fleet.Ready, Origin: fleet.Created}, {ID: "i-dropped", Serial: 2, State: fleet.Lost}},
+			PutIntents: []fleet.IntentRecord{{Op: 1, Asked: 5, Open: 5, At: at}},
+		}, Secrets: []statestore.Secret{{ID: "i-gone", Value: []byte("gone")}, {ID: "i-dropped", Value: []byte("dropped")}}},
+		{Changes: &fleet.Changes{
+			Put: []fleet.InstanceRecord{
+				{ID: "i-0abc", Serial: 3, State: fleet.Ready, Origin: fleet.Created, Uses: 7, CreatedAt: at, StateAt: at + 1, ReadyAt: at + 2, IdleAt: at + 3,
+					Leases: []fleet.LeaseRecord{{Key: "job-1", Slot: 2, At: at + 4}, {Key: "задание-2", Slot: 5, At: at + 5}}},
+				{ID: "i-deleting", Serial: 4, State: fleet.Deleting, Origin: fleet.Adopted, Cause: fleet.CauseUsedUp, DeleteAsked: true},
+				{ID: "projects/p/zones/z/instances/m", Serial: 5, State: fleet.Unclaimed, Origin: fleet.Preexisting, StateAt: at},
+				{ID: fleet.ID(bytes.Repeat([]byte("long"), 400)), Serial: 6, State: fleet.Preparing, Origin: fleet.Created},
+			},
+			PutIntents: []fleet.IntentRecord{{Op: 9, Asked: 8, Open: 1, Doubt: 2, Faded: 3, At: at, Answered: true}, {Op: math.MaxUint64, Asked: 1}},
+			Meta: &fleet.MetaRecord{Group: "fake/first", LastSerial: 6, LastOp: 9, ThrottleTokens: 12.75, ThrottleAt: at, Fruitless: 3, Refusals: 4,
+				BackoffUntil: at + 6, BackoffCause: fleet.CauseStockOut},
+		}, Secrets: []statestore.Secret{{ID: "i-0abc", Value: []byte(`{"password":"x"}`)}, {ID: "i-deleting", Value: bytes.Repeat([]byte{0, 255}, 1500)}}},
+		{Changes: &fleet.Changes{
+			Put: []fleet.InstanceRecord{{ID: "i-gone", Serial: 1, State: fleet.Gone, Cause: fleet.CauseIdle}}, Drop: []fleet.ID{"i-dropped"}, DropIntents: []uint64{1},
+		}},
+	}
+}
+
+// TestFirstRelease loads the file that the first release wrote, and goes on with it. No later release may forget how.
+func TestFirstRelease(t *testing.T) {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		t.Skip("bbolt's files have the machine's byte order, and this one's is little endian")
+	}
+	var m storetest.Model
+	for _, c := range firstRelease() {
+		m.Apply(c)
+	}
+	everyField(t, &m)
+	if *writeFirst {
+		writeFirstRelease(t)
+	}
+	image, err := os.ReadFile(firstFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir() + "/group"
+	makeDir(t, dir, 0o700)
+	if err := os.WriteFile(dir+"/state.db", image, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range storetest.Sample(3, 11) {
+		b := openBolt(t, dir)
+		loaded, err := b.Load(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := m.Differs(loaded); d != "" {
+			t.Fatal(d)
+		}
+		commit(t, b, c)
+		m.Apply(c)
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func writeFirstRelease(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir() + "/group"
+	b := openBolt(t, dir)
+	for _, c := range firstRelease() {
+		commit(t, b, c)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	image, err := os.ReadFile(dir + "/state.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := os.Getpagesize() // what follows the last page is room to grow
+	end := (len(bytes.TrimRight(image, "\x00"))/page + 2) * page
+	if err := os.WriteFile(firstFile, image[:end], 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// everyField sees to it that no field of a record is zero in all of them: it would not be compared then.
+func everyField(t *testing.T, m *storetest.Model) {
+	t.Helper()
+	var instances, leases, intents []any
+	for _, r := range m.State.Instances {
+		instances = append(instances, r)
+		for _, l := range r.Leases {
+			leases = append(leases, l)
+		}
+	}
+	for _, r := range m.State.Intents {
+		intents = append(intents, r)
+	}
+	for _, records := range [][]any{instances, leases, intents, {m.State.Meta}} {
+		typ := reflect.TypeOf(records[0])
+		for i := range typ.NumField() {
+			set := false
+			for _, r := range records {
+				set = set || !reflect.ValueOf(r).Field(i).IsZero()
+			}
+			if !set {
+				t.Errorf("%s.%s is zero in every record of the first release's file", typ, typ.Field(i).Name)
+			}
+		}
+	}
+}
+
+// FuzzFile writes anything anywhere into a file.
+func FuzzFile(f *testing.F) {
+	image, err := os.ReadFile(firstFile)
+	if err != nil {
+		f.Fatal(err)
+	}
+	var m storetest.Model
+	for _, c := range firstRelease() {
+		m.Apply(c)
+	}
+	f.Add(uint32(0), []byte{}, uint32(0))
+	f.Add(uint32(16), []byte{1, 2, 3}, uint32(0))
+	f.Add(uint32(12_300), []byte{0xff, 0xff, 0xff, 0xff}, uint32(1))
+	f.Add(uint32(20_488), []byte{1, 0, 1, 0}, uint32(100))
+	f.Fuzz(func(t *testing.T, at uint32, patch []byte, cut uint32) {
+		damaged := bytes.Clone(image[:len(image)-min(int(cut), len(image))])
+		if len(damaged) > 0 {
+			copy(damaged[int(at)%len(damaged):], patch)
+		}
+		dir := t.TempDir() + "/group"
+		makeDir(t, dir, 0o700)
+		if err := os.WriteFile(dir+"/state.db", damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var loaded statestore.Snapshot
+		b, err := statestore.OpenBolt(dir, statestore.BoltOptions{})
+		if err == nil {
+			defer b.Close()
+			loaded, err = b.Load(context.Background())
+		}
+		var corrupt *statestore.CorruptError
+		var version *statestore.VersionError
+		switch {
+		case errors.As(err, &corrupt), errors.As(err, &version):
+		case err != nil:
+			t.Errorf("neither damaged nor newer: %v", err)
+		case m.Differs(loaded) != "":
+			t.Error(m.Differs(loaded))
+		}
+	})
+}
+
+// FuzzVerify checks anything at all.
+func FuzzVerify(f *testing.F) {
+	image, err := os.ReadFile(firstFile)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(image)
+	f.Add(image[:5000])
+	f.Add([]byte{})
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		_ = statestore.Verify(bytes.NewReader(data), int64(len(data)))
+	})
+}

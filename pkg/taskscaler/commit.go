@@ -1,0 +1,152 @@
+package taskscaler
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
+)
+
+// A commit that fails is tried again after commitRetryMin, then twice as long each time up to commitRetryMax, for commitPatience.
+const (
+	commitRetryMin = 100 * time.Millisecond
+	commitRetryMax = 10 * time.Second
+	commitPatience = 5 * time.Minute
+	commitSlow     = 5 * time.Second // a commit that takes longer makes the manager unready
+)
+
+// trouble is a commit that fails.
+type trouble struct {
+	err      error
+	since    time.Time
+	failures int
+}
+
+// commit makes the batch durable, and then the shell's own copy of the connect info. While it fails nothing is dispatched and nothing
+// stepped; only queries are served.
+func (l *loop) commit(b *scaler.Batch) error {
+	c := statestore.Commit{Changes: &b.Changes, Secrets: l.secretsOf(&b.Changes)}
+	if c.Empty() {
+		return nil
+	}
+	began, wait := l.last, commitRetryMin
+	l.t.health.commitSince.Store(int64(began) + 1)
+	defer l.t.health.commitSince.Store(0)
+	for {
+		err := l.t.store.Commit(l.t.commitCtx, c)
+		if err == nil {
+			l.recovered()
+			l.keep(&b.Changes)
+			return nil
+		}
+		l.failed(err)
+		if l.t.clock.Mono()-began >= commitPatience {
+			return &StopError{Reason: fmt.Sprintf("its state could not be committed for %s; check the disk of the state directory", commitPatience), Err: err}
+		}
+		if err := l.pause(wait); err != nil {
+			return err
+		}
+		wait = min(wait*2, commitRetryMax)
+	}
+}
+
+func (l *loop) failed(err error) {
+	if l.trouble == nil {
+		_, wall := l.t.clock.Now()
+		l.trouble = &trouble{since: wall}
+	}
+	next := *l.trouble
+	next.err, next.failures = err, next.failures+1
+	l.trouble = &next
+	l.t.health.trouble.Store(l.trouble)
+	if l.obs.Commit != nil {
+		l.obs.Commit(err, l.trouble.failures)
+	}
+}
+
+func (l *loop) recovered() {
+	if l.trouble == nil {
+		return
+	}
+	if l.obs.Commit != nil {
+		l.obs.Commit(nil, l.trouble.failures)
+	}
+	l.trouble = nil
+	l.t.health.trouble.Store(nil)
+}
+
+// pause waits for d and serves queries meanwhile. The error is the end of the manager.
+func (l *loop) pause(d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	defer l.t.inbox.rouse()
+	for {
+		if queries := l.t.inbox.takeQueries(); len(queries) > 0 {
+			for _, q := range queries {
+				q(l)
+			}
+			continue
+		}
+		select {
+		case <-timer.C:
+			return nil
+		case <-l.t.inbox.wake:
+		case <-l.t.commitCtx.Done():
+			return &StopError{Reason: "it was shut down while its state could not be committed", Err: context.Cause(l.t.commitCtx)}
+		}
+	}
+}
+
+// secretsOf are the secrets of this mail that belong to instances as they are: the result of a prepare that came too late does not.
+func (l *loop) secretsOf(c *fleet.Changes) []statestore.Secret {
+	if len(l.mail.secrets) == 0 {
+		return nil
+	}
+	var out []statestore.Secret
+	kept := l.mail.secrets[:0]
+	for _, s := range l.mail.secrets {
+		if l.current(&s, c) {
+			out = append(out, statestore.Secret{ID: s.id, Value: s.stored})
+			kept = append(kept, s)
+		}
+	}
+	l.mail.secrets = kept
+	return out
+}
+
+func (l *loop) current(s *secret, c *fleet.Changes) bool {
+	for i := range c.Put {
+		if c.Put[i].ID == s.id {
+			return c.Put[i].Serial == s.serial && c.Put[i].State != fleet.Gone
+		}
+	}
+	known, ok := l.t.vault.get(s.id)
+	return ok && known.serial == s.serial
+}
+
+// keep does to the vault what the commit did to the store.
+func (l *loop) keep(c *fleet.Changes) {
+	for i := range c.Put {
+		if c.Put[i].State == fleet.Gone {
+			l.t.vault.drop(c.Put[i].ID)
+		}
+	}
+	for _, id := range c.Drop {
+		l.t.vault.drop(id)
+	}
+	for _, s := range l.mail.secrets {
+		l.t.vault.set(s)
+	}
+}
+
+// health is what Ready reads without asking the loop.
+type health struct {
+	started     atomic.Bool
+	trouble     atomic.Pointer[trouble]
+	commitSince atomic.Int64 // Mono + 1 at which the running commit began; 0: none
+	away        atomic.Pointer[error]
+}

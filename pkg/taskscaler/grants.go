@@ -1,0 +1,101 @@
+package taskscaler
+
+import (
+	"context"
+	"errors"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// errTakenOver ends the handle of a lease whose key was reattached by somebody else.
+var errTakenOver = errors.New("the lease was taken over by a Reattach under the same key")
+
+// answer tells one caller what a committed batch granted. Nothing of it can be lost any more.
+func (l *loop) answer(g *scaler.Grant) {
+	if g.Kind == scaler.GrantRevoked {
+		l.endLease(g.Key, &RevokedError{Key: string(g.Key), Instance: string(g.ID), Cause: g.Cause})
+		return
+	}
+	a := answer{kind: g.Kind, cause: g.Cause, waited: g.Waited}
+	switch g.Kind {
+	case scaler.GrantLease, scaler.GrantReattached:
+		a.lease = newLease(l.t, g)
+		if old := l.leases[g.Key]; old != nil {
+			old.end(errTakenOver)
+		}
+		l.leases[g.Key] = a.lease
+	case scaler.GrantReleased:
+		l.endLease(g.Key, context.Canceled)
+	}
+	w := l.waiters.take(g.Ticket)
+	if w == nil {
+		return
+	}
+	if g.Kind == scaler.GrantDenied {
+		l.explain(w, g, &a)
+	}
+	if !w.tell(a) {
+		l.giveBack(g)
+	}
+}
+
+// explain adds to a denial what its caller will want to know.
+func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
+	if w.kind == scaler.EvReserve {
+		c := countsOf(l.core.Summary())
+		a.counts = &NoCapacityError{Key: string(g.Key), Cause: g.Cause, Idle: c.Free, Acquired: c.Leases, Unavailable: c.Draining + c.Deleting,
+			Unhealthy: c.Lost + c.Unclaimed, Unready: c.Creating + c.Preparing + c.Requested}
+	}
+	if g.Cause == fleet.CauseDeadline || g.Cause == fleet.CauseCancelled {
+		a.why = l.core.Summary().Waiting
+		if a.waited == 0 {
+			a.waited = l.last - w.since
+		}
+	}
+}
+
+// giveBack returns what an abandoned caller was granted.
+func (l *loop) giveBack(g *scaler.Grant) {
+	switch g.Kind {
+	case scaler.GrantLease, scaler.GrantReattached:
+		l.t.inbox.put(&scaler.Event{Kind: scaler.EvRelease, Key: g.Key}, newWaiter(scaler.EvRelease, g.Key))
+	case scaler.GrantReserved:
+		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnreserve, Key: g.Key}, nil)
+	}
+}
+
+func (l *loop) endLease(key fleet.Key, cause error) {
+	if lease := l.leases[key]; lease != nil {
+		delete(l.leases, key)
+		lease.end(cause)
+	}
+}
+
+// settleMoved ends the handle of a lease that a Replace gave back; one that was refused at once still holds it.
+func (l *loop) settleMoved(lease *Lease, b *scaler.Batch) {
+	for i := range b.Grants {
+		g := &b.Grants[i]
+		if g.Key == lease.key && g.Kind == scaler.GrantDenied && l.holds(lease) {
+			return
+		}
+	}
+	if l.leases[lease.key] == lease {
+		l.endLease(lease.key, context.Canceled)
+	}
+}
+
+// holds asks the books themselves. It is slow and rarely needed.
+func (l *loop) holds(lease *Lease) bool {
+	held := false
+	l.core.Instances(func(v scaler.InstanceView) bool {
+		if v.ID != lease.id || v.Serial != lease.serial {
+			return true
+		}
+		for i := range v.Leases {
+			held = held || v.Leases[i].Key == lease.key
+		}
+		return false
+	})
+	return held
+}

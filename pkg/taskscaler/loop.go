@@ -1,0 +1,267 @@
+package taskscaler
+
+import (
+	"errors"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// recheck bounds the time between two steps: the core reads the wall clock at each, so that a jump of that clock is noticed.
+const recheck = 30 * time.Second
+
+// decider is what the loop needs of a core; *scaler.Core is the only one.
+type decider interface {
+	Step(now scaler.Time, ev scaler.Event)
+	Take() *scaler.Batch
+}
+
+var _ decider = (*scaler.Core)(nil)
+
+// loop is the goroutine that owns the core. Its fields are its own.
+type loop struct {
+	t       *Taskscaler
+	core    *scaler.Core
+	obs     observe.Observer
+	mail    mail
+	waiters waiters
+	leases  map[fleet.Key]*Lease
+	moved   []*Lease // leases that an EvReplace of this batch gives back
+
+	last      time.Duration // Mono of the last step
+	wake      time.Duration // the core's wish; 0: none
+	timer     *time.Timer
+	armed     time.Duration // when timer fires
+	started   bool
+	done      bool
+	before    scaler.Summary // of the time before the batch that is being committed
+	trouble   *trouble       // why the last commit failed; nil: it did not
+	draining  bool           // what Drain asked for
+	drainers  []*drainer
+	commandsN int
+}
+
+// run steps what waits until the inbox is closed and empty, or something stops it; then it answers everybody who is left.
+func (l *loop) run() {
+	l.timer = time.NewTimer(0)
+	l.armed = l.t.clock.Mono()
+	err := l.serve()
+	l.timer.Stop()
+	l.t.stop(err)
+	l.t.inbox.close()
+	l.leave(l.t.stopped())
+	close(l.t.loopDone)
+}
+
+func (l *loop) serve() error {
+	for {
+		l.mail.reset()
+		some, open := l.t.inbox.take(&l.mail)
+		if some {
+			if err := l.round(); err != nil {
+				return err
+			}
+			continue
+		}
+		if !open {
+			return nil
+		}
+		select {
+		case <-l.t.inbox.wake:
+		case <-l.timer.C:
+			l.t.inbox.rouse()
+			l.armed = 0
+			if err := l.tick(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// tick is a round without mail: the core's wake or the recheck, if one of them is due.
+func (l *loop) tick() error {
+	mono, wall := l.t.clock.Now()
+	if due := l.due(); mono < due {
+		l.arm(mono)
+		return nil
+	}
+	l.mail.events = append(l.mail.events[:0], scaler.Event{Kind: scaler.EvWake})
+	l.mail.waiters = append(l.mail.waiters[:0], nil)
+	return l.step(scaler.Time{Mono: mono, Wall: wall})
+}
+
+// round takes one load of mail in.
+func (l *loop) round() error {
+	mono, wall := l.t.clock.Now()
+	l.ticket(mono)
+	if len(l.mail.events) > 0 || len(l.mail.secrets) > 0 {
+		if err := l.step(scaler.Time{Mono: mono, Wall: wall}); err != nil {
+			return err
+		}
+	}
+	for _, q := range l.mail.queries {
+		q(l)
+	}
+	return nil
+}
+
+// ticket names the callers, and drops cancellations of what was answered before.
+func (l *loop) ticket(mono time.Duration) {
+	m, n := &l.mail, 0
+	for i := range m.events {
+		ev, w := &m.events[i], m.waiters[i]
+		switch {
+		case w == nil:
+		case ev.Kind == scaler.EvCancel:
+			if ev.Ticket = w.ticket; ev.Ticket == 0 {
+				continue
+			}
+		default:
+			w.since = mono
+			ev.Ticket = l.waiters.add(w)
+		}
+		if ev.Kind == scaler.EvReplace {
+			if lease := l.leases[ev.Key]; lease != nil {
+				l.moved = append(l.moved, lease)
+			}
+		}
+		if n != i {
+			m.events[n], m.waiters[n] = *ev, w
+		}
+		n++
+	}
+	m.events, m.waiters = m.events[:n], m.waiters[:n]
+}
+
+// step steps the events of the mail at one moment, and does with the batch what the batch's comment says, in that order.
+func (l *loop) step(now scaler.Time) error {
+	if !l.mailWork() {
+		return nil
+	}
+	l.before = l.core.Summary()
+	if l.obs.Events != nil {
+		l.obs.Events(now, l.mail.events)
+	}
+	for i := range l.mail.events {
+		l.core.Step(now, l.mail.events[i])
+	}
+	l.last = now.Mono
+	batch := l.core.Take()
+	if batch.Bug != nil {
+		return &StopError{Reason: "it found a bug of its own and committed nothing of it; the state on disk is intact", Err: batch.Bug}
+	}
+	if err := l.commit(batch); err != nil {
+		return err
+	}
+	l.dispatch(batch)
+	l.wake = batch.Wake
+	l.arm(now.Mono)
+	return nil
+}
+
+func (l *loop) mailWork() bool { return len(l.mail.events) > 0 || len(l.mail.secrets) > 0 }
+
+// due is when the loop must step again without mail.
+func (l *loop) due() time.Duration {
+	due := l.last + recheck
+	if l.wake > 0 {
+		due = min(due, l.wake)
+	}
+	return due
+}
+
+// arm sets the timer to what is due, unless it fires earlier anyway: it is then set again.
+func (l *loop) arm(mono time.Duration) {
+	due := l.due()
+	if l.armed != 0 && l.armed <= due {
+		return
+	}
+	l.armed = due
+	l.timer.Reset(max(due-mono, 0))
+}
+
+// dispatch lets a committed batch take effect: commands, then answers, then facts.
+func (l *loop) dispatch(b *scaler.Batch) {
+	for i := range b.Commands {
+		l.t.work.do(&b.Commands[i])
+	}
+	l.commandsN += len(b.Commands)
+	for _, lease := range l.moved {
+		l.settleMoved(lease, b)
+	}
+	clear(l.moved)
+	l.moved = l.moved[:0]
+	for i := range b.Grants {
+		l.answer(&b.Grants[i])
+	}
+	l.acknowledge()
+	if l.obs.Batch != nil {
+		l.obs.Batch(b)
+	}
+	if l.obs.Fact != nil {
+		for i := range b.Facts {
+			l.obs.Fact(&b.Facts[i])
+		}
+	}
+	l.t.observer.expect(b.Expecting)
+	if !l.started && l.core.Summary().Started {
+		l.started = true
+		l.t.health.started.Store(true)
+	}
+	if b.Done && !l.done {
+		l.done = true
+		close(l.t.finished)
+	}
+	l.checkDrained()
+}
+
+// acknowledge answers those whose events have no grant: that they were committed is the answer.
+func (l *loop) acknowledge() {
+	for i, w := range l.mail.waiters {
+		if w == nil {
+			continue
+		}
+		switch l.mail.events[i].Kind {
+		case scaler.EvReload, scaler.EvDrain, scaler.EvShutdown, scaler.EvRevokeAll:
+			if w := l.waiters.take(l.mail.events[i].Ticket); w != nil {
+				w.tell(answer{})
+			}
+		}
+	}
+}
+
+// leave answers everybody who is left, at the end. err is never nil.
+func (l *loop) leave(err error) {
+	for {
+		l.mail.reset()
+		some, _ := l.t.inbox.take(&l.mail)
+		if !some {
+			break
+		}
+		l.ticket(l.last)
+		for _, q := range l.mail.queries {
+			q(l)
+		}
+	}
+	l.waiters.each(func(w *waiter) { w.tell(answer{err: err}) })
+	l.waiters = waiters{}
+	for _, d := range l.drainers {
+		d.done <- err
+	}
+	l.drainers = nil
+	for _, lease := range l.leases {
+		lease.end(errors.Join(ErrShutdown, onlyStop(err)))
+	}
+	clear(l.leases)
+}
+
+// onlyStop is err if the manager stopped by itself, else nil.
+func onlyStop(err error) error {
+	var stop *StopError
+	if errors.As(err, &stop) {
+		return err
+	}
+	return nil
+}

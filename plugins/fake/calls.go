@@ -1,0 +1,154 @@
+package fake
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// Update lists the instances as the model shows them: late, cut short or with holes when it says so.
+func (g *InstanceGroup) Update(ctx context.Context, update func(id string, state provider.State)) error {
+	var answer cloudmodel.Listed
+	var ids []string
+	var states []provider.State
+	err := g.locked(ctx, func(now time.Time) error {
+		if g.cloud == nil {
+			return nil
+		}
+		var list []cloudmodel.Instance
+		list, answer = g.cloud.List(g.elapsed(now), nil)
+		for _, i := range list {
+			id := g.state.id(i.Number)
+			ids, states = append(ids, id), append(states, g.shown(id, i.State))
+		}
+		return nil
+	})
+	if err == nil {
+		err = sleep(ctx, answer.Delay)
+	}
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		update(id, states[i])
+	}
+	return errorOf(answer.Failure)
+}
+
+// shown is the provider's word for a state. A machine that should run but whose process has not come that far is still creating.
+func (g *InstanceGroup) shown(id string, s cloudmodel.State) provider.State {
+	switch s {
+	case cloudmodel.Running:
+		if f := g.machines[id]; f != nil && f.ready == nil {
+			return provider.StateCreating
+		}
+		return provider.StateRunning
+	case cloudmodel.Failed:
+		return provider.StateTimeout
+	case cloudmodel.Deleting:
+		return provider.StateDeleting
+	}
+	return provider.StateCreating
+}
+
+// Increase starts processes for the instances that the model grants.
+func (g *InstanceGroup) Increase(ctx context.Context, delta int) (int, error) {
+	if delta <= 0 {
+		return 0, nil
+	}
+	var r cloudmodel.Created
+	err := g.locked(ctx, func(now time.Time) error {
+		if err := g.establish(ctx, now); err != nil {
+			return err
+		}
+		r = g.cloud.Create(g.elapsed(now), delta)
+		// Before the first folder: a number that was given is never given again.
+		if err := g.save(); err != nil {
+			return g.abandon(&r, 0, now, err)
+		}
+		for i := range r.Made {
+			if err := g.start(r.First+uint64(i), now); err != nil {
+				return g.abandon(&r, i, now, err)
+			}
+		}
+		return nil
+	})
+	if slow := sleep(ctx, r.Delay); slow != nil {
+		return 0, slow // they exist, but nobody waits for the answer
+	}
+	if err != nil {
+		return r.Told, err
+	}
+	return r.Told, errorOf(r.Failure)
+}
+
+// abandon takes back what the model granted beyond the first made instances, because this machine could not carry it out.
+func (g *InstanceGroup) abandon(r *cloudmodel.Created, made int, now time.Time, err error) error {
+	for i := made; i < r.Made; i++ {
+		g.cloud.Kill(g.elapsed(now), r.First+uint64(i))
+	}
+	r.Made, r.Told = made, min(r.Told, made)
+	return provider.Errorf(provider.KindTransient, "start an instance: %w", err)
+}
+
+// Decrease tells instances to go. They stop serving at once, and are gone after the modelled time.
+func (g *InstanceGroup) Decrease(ctx context.Context, ids []string) ([]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var done []string
+	var faults []error
+	var delay time.Duration
+	err := g.locked(ctx, func(now time.Time) error {
+		for _, id := range ids {
+			slow, err := g.remove(id, now)
+			delay = max(delay, slow)
+			if err != nil {
+				faults = append(faults, err)
+				continue
+			}
+			done = append(done, id)
+		}
+		return g.save()
+	})
+	if slow := sleep(ctx, delay); slow != nil {
+		return nil, slow
+	}
+	if err != nil {
+		return done, err
+	}
+	return done, errors.Join(faults...)
+}
+
+// remove asks for the removal of one instance. One that is not there is removed.
+func (g *InstanceGroup) remove(id string, now time.Time) (delay time.Duration, err error) {
+	f := g.machines[id]
+	if f == nil {
+		return 0, nil
+	}
+	r := g.cloud.Delete(g.elapsed(now), f.spec.Number)
+	if r.Failure.Failed() {
+		return r.Delay, errorOf(r.Failure)
+	}
+	if f.deleting != nil {
+		return r.Delay, nil
+	}
+	order := deletion{Asked: now, Until: later(now, f.spec.Fate.Delete)}
+	if err := writeJSON(f.path(deletingFile), order); err != nil {
+		return r.Delay, provider.Errorf(provider.KindTransient, "delete %s: %w", id, err)
+	}
+	f.deleting = &order
+	return r.Delay, nil
+}
+
+// errorOf is the provider's form of a modelled failure; nil when there is none.
+func errorOf(f fleet.Failure) error {
+	if !f.Failed() {
+		return nil
+	}
+	return &provider.Error{Kind: f.Kind, RetryAfter: f.RetryAfter, Err: errors.New(f.Message)}
+}

@@ -1,0 +1,153 @@
+package fake
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/plugins/fake/record"
+)
+
+// Names of files; see the package's comment.
+const (
+	groupFile    = "group.json"
+	lockFile     = "lock"
+	specFile     = "spec.json"
+	secretFile   = "secret.json"
+	readyFile    = "ready.json"
+	deletingFile = "deleting.json"
+	recordFile   = "record.jsonl"
+	logFile      = "log"
+	workFolder   = "work"
+	halfMade     = ".new-"  // prefix of a folder that is being filled
+	halfGone     = ".gone-" // prefix of a folder that is being removed
+
+	defaultParent = ".taskscaler-fake"
+)
+
+// spec is what an instance's process is told. It never changes.
+type spec struct {
+	ID        string          `json:"id"`
+	Number    uint64          `json:"number"`
+	Created   time.Time       `json:"created"`
+	Fate      cloudmodel.Fate `json:"fate"`
+	LifeLimit time.Duration   `json:"life_limit"`
+	Record    string          `json:"record"` // path of its record; below its own folder unless record_dir was set
+	Access    access          `json:"access"`
+}
+
+// access is who may log in. It holds no secret.
+type access struct {
+	Username  string         `json:"username"`
+	Passwords []passwordHash `json:"passwords,omitempty"`
+	Keys      []string       `json:"keys,omitempty"` // public, in authorized_keys format
+}
+
+// passwordHash is a salted password.
+type passwordHash struct {
+	Salt []byte `json:"salt"`
+	Hash []byte `json:"hash"`
+}
+
+func hashPassword(password string) passwordHash {
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // never fails
+	return passwordHash{Salt: salt, Hash: saltedHash(salt, password)}
+}
+
+func saltedHash(salt []byte, password string) []byte {
+	h := hmac.New(sha256.New, salt)
+	h.Write([]byte(password))
+	return h.Sum(nil)
+}
+
+func (p passwordHash) matches(password string) bool {
+	return subtle.ConstantTimeCompare(p.Hash, saltedHash(p.Salt, password)) == 1
+}
+
+// secret is what an instance made up for its owner.
+type secret struct {
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+// readiness is how to reach an instance.
+type readiness struct {
+	Address string `json:"address"`
+	HostKey string `json:"host_key"` // authorized_keys format
+}
+
+// deletion is the order to go.
+type deletion struct {
+	Asked time.Time `json:"asked"`
+	Until time.Time `json:"until"` // when it is gone
+}
+
+// runsAt is when the instance serves SSH; ok is false when its boot fails.
+func (s *spec) runsAt() (at time.Time, ok bool) {
+	return later(s.Created, s.Fate.Boot), s.Fate.Boot != cloudmodel.Never
+}
+
+// end is when the instance is gone, and as what, if nobody asks for anything.
+func (s *spec) end() (at time.Time, as record.Event) {
+	at, as = later(s.Created, s.LifeLimit), record.Expired
+	if t := later(s.Created, s.Fate.Vanish); t.Before(at) {
+		at, as = t, record.Vanished
+	}
+	runs, ok := s.runsAt()
+	if !ok || s.Fate.Life == cloudmodel.Never {
+		return at, as
+	}
+	if t := later(later(runs, s.Fate.Life), s.Fate.Notice); t.Before(at) {
+		at, as = t, record.Vanished
+		if s.Fate.Reclaim {
+			as = record.Reclaimed
+		}
+	}
+	return at, as
+}
+
+// later adds a span to a time. Never is a thousand years later.
+func later(t time.Time, d time.Duration) time.Time {
+	if d == cloudmodel.Never {
+		return t.AddDate(1000, 0, 0)
+	}
+	return t.Add(d)
+}
+
+// writeJSON puts v into a file as a whole: readers see the old file or the new one.
+func writeJSON(path string, v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", filepath.Base(path), err)
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, append(raw, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// readJSON reads a file into v; found is false when there is none.
+func readJSON(path string, v any) (found bool, err error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return false, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	return true, nil
+}

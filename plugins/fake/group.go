@@ -1,0 +1,328 @@
+package fake
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/plugins/fake/record"
+)
+
+// groupState is what is common to all instances.
+type groupState struct {
+	Version    int                 `json:"version"`
+	Name       string              `json:"name"`
+	Generation string              `json:"generation"` // part of the ids: a group that was gone and comes back repeats none
+	Started    time.Time           `json:"started"`    // the model's time 0
+	Counters   cloudmodel.Counters `json:"counters"`
+	Made       []string            `json:"made,omitempty"` // folders above the group's that were made for it, outermost first
+}
+
+const stateVersion = 1
+
+func (s *groupState) id(n uint64) string {
+	return s.Name + "-" + s.Generation + "-" + strconv.FormatUint(n, 10)
+}
+
+func (g *InstanceGroup) elapsed(now time.Time) time.Duration { return max(now.Sub(g.state.Started), 0) }
+
+// locked calls do with the group to itself and with everything in memory brought up to what the folders say.
+func (g *InstanceGroup) locked(ctx context.Context, do func(now time.Time) error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.acquire(ctx); err != nil {
+		return err
+	}
+	defer g.release()
+	g.reap()
+	if err := g.load(); err != nil {
+		return err
+	}
+	now := time.Now()
+	if err := g.reconcile(now); err != nil {
+		return provider.Errorf(provider.KindTransient, "read %s: %w", g.Dir, err)
+	}
+	return do(now)
+}
+
+// acquire takes the group's lock; without a folder there is nothing to lock, and g.lock stays nil.
+func (g *InstanceGroup) acquire(ctx context.Context) error {
+	lock, err := lockGroup(ctx, g.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return provider.Errorf(provider.KindTransient, "lock the group: %w", err)
+	}
+	g.lock = lock
+	return nil
+}
+
+func (g *InstanceGroup) release() {
+	if g.lock != nil {
+		_ = g.lock.Close()
+		g.lock = nil
+	}
+}
+
+// lockGroup waits for the lock of a group's folder. The file may be removed with the folder meanwhile: then it is no lock any more.
+func lockGroup(ctx context.Context, dir string) (*os.File, error) {
+	path := filepath.Join(dir, lockFile)
+	for {
+		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if tryLock(file) {
+			mine, err := file.Stat()
+			current, err2 := os.Stat(path)
+			if err == nil && err2 == nil && os.SameFile(mine, current) {
+				return file, nil
+			}
+		}
+		_ = file.Close()
+		if err := sleep(ctx, 5*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// load reads the group's state. Where there is none the one in memory goes on, so that a group that was empty for a while does not
+// repeat its luck.
+func (g *InstanceGroup) load() error {
+	if g.lock == nil {
+		return nil
+	}
+	var s groupState
+	path := filepath.Join(g.Dir, groupFile)
+	found, err := readJSON(path, &s)
+	if err == nil && found && s.Version != stateVersion {
+		err = fmt.Errorf("%s is of version %d, and this plugin knows version %d", path, s.Version, stateVersion)
+	}
+	if err != nil {
+		return provider.Errorf(provider.KindConfig, "%w; end its instances (remove the folder), or name another dir", err)
+	}
+	if !found {
+		return nil
+	}
+	if s.Generation != g.state.Generation {
+		g.state = s
+		return g.newCloud()
+	}
+	g.state = s
+	g.cloud.SetCounters(s.Counters)
+	return nil
+}
+
+func (g *InstanceGroup) newCloud() error {
+	c, err := cloudmodel.New(g.Config, g.Seed)
+	if err != nil {
+		return &provider.Error{Kind: provider.KindConfig, Err: err}
+	}
+	c.SetCounters(g.state.Counters)
+	g.cloud = c
+	clear(g.machines)
+	return nil
+}
+
+// save writes the group's state, when there is a group.
+func (g *InstanceGroup) save() error {
+	if g.lock == nil || g.cloud == nil {
+		return nil
+	}
+	g.state.Counters = g.cloud.Counters()
+	if err := writeJSON(filepath.Join(g.Dir, groupFile), &g.state); err != nil {
+		return provider.Errorf(provider.KindTransient, "write the group's state: %w", err)
+	}
+	return nil
+}
+
+// establish makes the group's folder and state when they are missing.
+func (g *InstanceGroup) establish(ctx context.Context, now time.Time) error {
+	if g.lock == nil {
+		made, err := makeFolders(g.Dir)
+		if err != nil {
+			return provider.Errorf(provider.KindConfig, "make the group's folder, or set dir to one that can be written: %w", err)
+		}
+		if err := g.acquire(ctx); err != nil {
+			return err
+		}
+		if g.lock == nil {
+			return provider.Errorf(provider.KindTransient, "the group's folder %s was removed in the same moment", g.Dir)
+		}
+		if len(made) > 0 {
+			g.state.Made = made
+		}
+	}
+	if g.state.Generation != "" {
+		return nil
+	}
+	raw := make([]byte, 3)
+	_, _ = rand.Read(raw) // never fails
+	g.state = groupState{Version: stateVersion, Name: g.Name, Generation: hex.EncodeToString(raw), Started: now, Made: g.state.Made}
+	return g.newCloud()
+}
+
+// makeFolders makes dir, 0700, and returns the folders above it that it had to make.
+func makeFolders(dir string) (made []string, err error) {
+	for at := filepath.Dir(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		made = append(made, at)
+	}
+	slices.Reverse(made)
+	return made, os.MkdirAll(dir, 0o700)
+}
+
+// removeIfEmpty removes the folder of a group without instances, and the folders above it that were made for it. The caller holds
+// the lock.
+func removeIfEmpty(dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.IsDir() }) {
+		return
+	}
+	var s groupState
+	_, _ = readJSON(filepath.Join(dir, groupFile), &s)
+	for _, name := range []string{groupFile, groupFile + ".tmp", lockFile} {
+		_ = os.Remove(filepath.Join(dir, name))
+	}
+	if os.Remove(dir) != nil {
+		return // something of somebody else is in it
+	}
+	if filepath.Base(filepath.Dir(dir)) == defaultParent {
+		_ = os.Remove(filepath.Dir(dir)) // fails while another group is in it
+	}
+	for _, parent := range slices.Backward(s.Made) {
+		_ = os.Remove(parent)
+	}
+}
+
+// reconcile brings the machines in memory and the model up to what the folders and processes say.
+func (g *InstanceGroup) reconcile(now time.Time) error {
+	seen, err := g.scan(now)
+	if err != nil {
+		return err
+	}
+	for _, id := range sortedIDs(g.machines) {
+		f := g.machines[id]
+		if seen[id] {
+			g.remember(f, now)
+			continue
+		}
+		delete(g.machines, id)
+		if g.cloud != nil {
+			g.cloud.Kill(g.elapsed(now), f.spec.Number)
+		}
+	}
+	if g.cloud != nil {
+		g.scratch = g.cloud.Advance(g.elapsed(now), g.scratch[:0])
+	}
+	return nil
+}
+
+// scan looks at every folder, and clears away what was left half made or half gone and machines whose process was killed.
+func (g *InstanceGroup) scan(now time.Time) (seen map[string]bool, err error) {
+	if g.lock == nil {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(g.Dir)
+	if err != nil {
+		return nil, err
+	}
+	seen = map[string]bool{}
+	for _, e := range entries {
+		path := filepath.Join(g.Dir, e.Name())
+		switch {
+		case !e.IsDir():
+		case strings.HasPrefix(e.Name(), halfMade): // its maker held the lock that is ours now, so it is dead
+			_ = os.RemoveAll(path)
+		case strings.HasPrefix(e.Name(), halfGone):
+			if held, _ := lockHolder(filepath.Join(path, lockFile)); !held {
+				_ = os.RemoveAll(path)
+			}
+		default:
+			seen[e.Name()] = g.inspect(path, now)
+		}
+	}
+	return seen, nil
+}
+
+// inspect looks at one instance's folder and reports whether the instance exists.
+func (g *InstanceGroup) inspect(dir string, now time.Time) bool {
+	id := filepath.Base(dir)
+	f := g.machines[id]
+	if f == nil {
+		var err error
+		if f, err = openFolder(dir); err != nil {
+			g.log.Warn("a folder in the group is not an instance's: it is left alone", "folder", dir, "error", err)
+			return false
+		}
+	} else if err := f.refresh(); err != nil {
+		g.log.Warn("an instance's folder cannot be read", "instance", id, "error", err)
+	}
+	alive, pid := f.alive()
+	end, as := f.end()
+	switch {
+	case alive && now.After(end.Add(patience)) && pid > 0:
+		g.log.Warn("an instance outlasted its end and is killed", "instance", id)
+		killProcess(pid)
+	case !alive && f.deleting != nil && now.Before(f.deleting.Until):
+		// Its process was killed while it was being deleted; the deletion takes its time all the same.
+	case !alive:
+		g.bury(f, now, end, as)
+		return false
+	}
+	g.machines[id] = f
+	return true
+}
+
+// bury clears away a machine whose process was killed, with what its commands left running.
+func (g *InstanceGroup) bury(f *folder, now, end time.Time, as record.Event) {
+	e := record.Entry{Event: record.Died, Reason: "its process was killed"}
+	if !now.Before(end) {
+		e = record.Entry{Event: as, Reason: "its process was killed before it could go by itself"}
+	}
+	killMarked(f.dir)
+	if err := errors.Join(f.write(e), f.clear()); err != nil {
+		g.log.Warn("a dead instance could not be cleared away", "instance", f.spec.ID, "error", err)
+	}
+}
+
+// remember makes sure that the model knows a machine that exists, as long as it should.
+func (g *InstanceGroup) remember(f *folder, now time.Time) {
+	if end, _ := f.end(); !now.Before(end) || g.cloud == nil {
+		return
+	}
+	asked := cloudmodel.Never
+	if f.deleting != nil {
+		asked = max(f.deleting.Asked.Sub(g.state.Started), 0)
+	}
+	g.cloud.Restore(f.spec.Number, g.elapsed(f.spec.Created), asked, f.spec.Fate)
+}
+
+func sortedIDs(m map[string]*folder) []string {
+	ids := make([]string, 0, len(m))
+	for id := range m {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// reap collects our own children that have ended, so that they do not stay as zombies.
+func (g *InstanceGroup) reap() {
+	for pid := range g.children {
+		if reaped(pid) {
+			delete(g.children, pid)
+		}
+	}
+}

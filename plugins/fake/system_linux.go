@@ -1,0 +1,58 @@
+package fake
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// commandAttributes give a command a session of its own, and end it with the thread that started it: that is the process's main loop,
+// so a command does not outlive an instance that was killed.
+func commandAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// awaitExit waits until the process has ended and leaves it to be collected: until then nobody else gets its number, so that its group
+// can be killed safely.
+func awaitExit(pid int) {
+	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+}
+
+// killMarked kills every process that carries the instance's mark in its environment, as all commands on it and their descendants do,
+// those that left their process group included. It returns when there is none, or after a second.
+func killMarked(dir string) {
+	mark := []byte(markVariable + "=" + dir)
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		pids := marked(mark)
+		if len(pids) == 0 {
+			return
+		}
+		for _, pid := range pids {
+			killProcess(pid)
+		}
+	}
+}
+
+func marked(mark []byte) (pids []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range files {
+		raw, err := os.ReadFile(path) // of other users: not permitted, and not ours
+		if err != nil {
+			continue
+		}
+		for v := range bytes.SplitSeq(raw, []byte{0}) {
+			if bytes.Equal(v, mark) {
+				pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+				pids = append(pids, pid)
+				break
+			}
+		}
+	}
+	return pids
+}

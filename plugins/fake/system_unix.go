@@ -1,0 +1,29 @@
+//go:build unix
+
+package fake
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// tryLock takes the lock that ends with the last process that has the file open.
+func tryLock(f *os.File) bool { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil }
+
+// detach gives the process a session of its own: nothing that happens to the plugin or its terminal reaches it.
+func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+
+// reaped reports whether our child pid has ended, and collects it.
+func reaped(pid int) bool {
+	var status unix.WaitStatus
+	got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
+	return got == pid || err == unix.ECHILD
+}
+
+func killProcess(pid int) { _ = unix.Kill(pid, unix.SIGKILL) }
+
+// signalGroup sends a signal to a command and everything that it started and that stayed in its process group.
+func signalGroup(pid int, sig syscall.Signal) { _ = unix.Kill(-pid, sig) }
