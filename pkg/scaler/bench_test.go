@@ -8,6 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
+// BenchmarkAcquireRelease is the lease path of the core alone: two steps and two takes a pair.
 func BenchmarkAcquireRelease(b *testing.B) {
 	now := Time{Mono: time.Second, Wall: time.Unix(1700000000, 0)}
 	s, err := policy.Compile([]policy.Policy{{Settings: policy.Settings{IdleCount: 10, IdleTime: time.Minute}}}, time.UTC)
@@ -26,7 +27,6 @@ func BenchmarkAcquireRelease(b *testing.B) {
 		return c.Take()
 	}
 	bt := step(Event{Kind: EvListed, Since: now.Mono})
-	b.Log(bt.Commands, bt.Facts)
 	op := bt.Commands[0].Op
 	step(Event{Kind: EvIncreased, Op: op, Count: 10})
 	for i := range 10 {
