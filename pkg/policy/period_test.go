@@ -70,6 +70,7 @@ func TestPeriodTable(t *testing.T) {
 		{"0 * 8-18 * * sat,sun *", "* 8-18 * * sat,sun", NoticeSevenFields},
 		{"* * 8-18 * * fri-sun *", "* 8-18 * * fri-sat,sun", NoticeWrap + " " + NoticeSevenFields},
 		{"* * * * * *", "* * * * *", NoticeSixFields},
+		{"* */1 * * * *", "* */1 * * *", NoticeSixFields}, // two readings, two texts, the same minutes
 		{"* * * * * mon-fri", "* * * * mon-fri", NoticeSixFields},
 		{"* 8-18 * * mon-fri *", "* 8-18 * * mon-fri", NoticeSixFields},
 		{"0 * 8-18 * * 1-5", "* 8-18 * * 1-5", NoticeSixFields},

@@ -115,7 +115,7 @@ func (s *Schedule) winner(t time.Time) int {
 }
 
 // NextChange is the earliest instant after t at which the Index of [Schedule.At] changes, in t's location. ok is false when that never
-// comes: see [horizon] for how never is meant.
+// comes, or not within 400 years, after which calendar and clock changes repeat.
 func (s *Schedule) NextChange(t time.Time) (next time.Time, ok bool) {
 	if s == nil {
 		return time.Time{}, false

@@ -102,7 +102,7 @@ func factorPart(s *Settings, demand int) int {
 	if below := float64(part); product-below > below*0x1p-51 {
 		part++
 	}
-	return min(part, limit)
+	return part
 }
 
 // perInstance is C': the slots that a new instance brings, which its uses may cut.
