@@ -1,0 +1,239 @@
+package providertest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// Options says how to make groups of the kind under test. Only New is required.
+type Options struct {
+	// New returns a fresh, configured group before its Init. Each call is a provider group of its own, empty or with the machines
+	// of a fixed list. The suite calls Shutdown; New cleans up what else there is.
+	New func(t *testing.T) provider.InstanceGroup
+
+	// Reopen returns another handle, before its Init, on the provider group of a handle of New that was shut down. Without it the
+	// suite cannot check that Shutdown leaves instances, and says so.
+	Reopen func(t *testing.T, old provider.InstanceGroup) provider.InstanceGroup
+
+	// Fixed says that the group's machines can neither be created nor removed (a static list).
+	Fixed bool
+
+	// Sicken makes a running instance unhealthy. Without it only healthy heartbeats are checked.
+	Sicken func(ctx context.Context, g provider.InstanceGroup, id string) error
+
+	// Settle is called between two looks at the group while the suite waits for something; a modelled cloud advances its clock
+	// here. Without it the suite waits 20 ms.
+	Settle func(ctx context.Context, g provider.InstanceGroup)
+
+	// Settings for Init, beside those that the suite needs itself.
+	Settings provider.Settings
+
+	// Timeout is how long a single wait (for a boot, a removal) may take; 0: 30 s.
+	Timeout time.Duration
+
+	// Give is how long a call whose context has ended may take to return; 0: 5 s.
+	Give time.Duration
+
+	// Machines is how many instances a test may have at once; 0: 3.
+	Machines int
+}
+
+// suite is the options and helpers for one run.
+type suite struct {
+	Options
+	shut *sync.Map // groups whose Shutdown was called: it is the last call, so it comes once
+}
+
+// Run checks everything that package provider promises about an InstanceGroup. It neither looks at nor compares texts.
+func Run(t *testing.T, opts Options) {
+	if opts.Timeout == 0 {
+		opts.Timeout = 30 * time.Second
+	}
+	if opts.Give == 0 {
+		opts.Give = 5 * time.Second
+	}
+	if opts.Machines == 0 {
+		opts.Machines = 3
+	}
+	s := suite{opts, new(sync.Map)}
+	for _, c := range []struct {
+		name    string
+		changes bool // it needs a group that can grow and shrink
+		check   func(*testing.T)
+	}{
+		{"Init says what the group is", false, s.initInfo},
+		{"Update lists every instance once", false, s.updateComplete},
+		{"ConnectInfo starts from the settings", false, s.connectInfo},
+		{"ConnectInfo keeps what the operator set", false, s.connectInfoPreset},
+		{"ConnectInfo of an unknown id is NotFound", false, s.connectInfoUnknown},
+		{"Heartbeat tells healthy from unhealthy", false, s.heartbeat},
+		{"capabilities match the methods", false, s.capabilities},
+		{"calls give up with their context", false, s.cancelled},
+		{"Increase appears in Update", true, s.increaseAppears},
+		{"Increase beyond the limit is partial", true, s.increaseBeyond},
+		{"Decrease removes exactly what it is asked to", true, s.decreaseExact},
+		{"Decrease may be repeated", true, s.decreaseRepeated},
+		{"Decrease of nothing is nothing", true, s.decreaseEmpty},
+		{"Decrease of an unknown id counts as removed", true, s.decreaseUnknown},
+		{"Suspend and Resume", true, s.suspendResume},
+		{"all calls at once", true, s.concurrent},
+		{"Shutdown leaves instances", true, s.shutdownLeaves},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.changes && s.Fixed {
+				t.Skip("the group's machines are fixed (Options.Fixed)")
+			}
+			c.check(t)
+		})
+	}
+}
+
+// open makes and initialises a group that is shut down at the test's end.
+func (s suite) open(t *testing.T, adjust ...func(*provider.Settings)) (provider.InstanceGroup, provider.ProviderInfo) {
+	t.Helper()
+	return s.initialise(t, s.New(t), adjust...)
+}
+
+func (s suite) initialise(t *testing.T, g provider.InstanceGroup, adjust ...func(*provider.Settings)) (provider.InstanceGroup, provider.ProviderInfo) {
+	t.Helper()
+	settings := s.Settings
+	for _, a := range adjust {
+		a(&settings)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), s.Timeout)
+	defer cancel()
+	info, err := g.Init(ctx, hclog.NewNullLogger(), settings)
+	if err != nil {
+		t.Fatalf("Init: %v", err)
+	}
+	t.Cleanup(func() { s.close(t, g) })
+	return g, info
+}
+
+func (s suite) close(t *testing.T, g provider.InstanceGroup) {
+	t.Helper()
+	if _, already := s.shut.LoadOrStore(g, true); already {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout) // the test's own has ended when this is a cleanup
+	defer cancel()
+	if err := g.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+// list is one complete Update; an id that is listed twice, or an empty one, fails the test.
+func (s suite) list(t *testing.T, g provider.InstanceGroup) map[string]provider.State {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), s.Timeout)
+	defer cancel()
+	states := map[string]provider.State{}
+	err := g.Update(ctx, func(id string, state provider.State) {
+		if _, twice := states[id]; twice {
+			t.Errorf("Update reported %q twice", id)
+		}
+		if id == "" || state == "" {
+			t.Errorf("Update reported id %q in state %q", id, state)
+		}
+		states[id] = state
+	})
+	if err != nil {
+		t.Fatalf("Update: %v", err)
+	}
+	return states
+}
+
+// present are the ids of a list that stand for a machine.
+func present(states map[string]provider.State) []string {
+	var ids []string
+	for id, state := range states {
+		if state != provider.StateDeleted {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func inState(states map[string]provider.State, want provider.State) []string {
+	var ids []string
+	for id, state := range states {
+		if state == want {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// await lists the group until ok is content.
+func (s suite) await(t *testing.T, g provider.InstanceGroup, what string, ok func(map[string]provider.State) bool) map[string]provider.State {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), s.Timeout)
+	defer cancel()
+	for {
+		states := s.list(t, g)
+		if ok(states) {
+			return states
+		}
+		if s.Settle != nil {
+			s.Settle(ctx, g)
+		}
+		wait := 20 * time.Millisecond
+		if s.Settle != nil {
+			wait = 0
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("waited %v for %s; the group is %v", s.Timeout, what, states)
+		case <-time.After(wait):
+		}
+	}
+}
+
+// grow makes n running machines and returns their ids.
+func (s suite) grow(t *testing.T, g provider.InstanceGroup, n int) []string {
+	t.Helper()
+	before := present(s.list(t, g))
+	ctx, cancel := context.WithTimeout(t.Context(), s.Timeout)
+	defer cancel()
+	for asked := 0; asked < n; {
+		got, err := g.Increase(ctx, n-asked)
+		if err != nil {
+			t.Fatalf("Increase(%d) = %d, %v", n-asked, got, err)
+		}
+		if got < 1 || got > n-asked {
+			t.Fatalf("Increase(%d) = %d without an error", n-asked, got)
+		}
+		asked += got
+	}
+	var fresh []string
+	s.await(t, g, fmt.Sprintf("%d new running machines", n), func(states map[string]provider.State) bool {
+		fresh = slices.DeleteFunc(inState(states, provider.StateRunning), func(id string) bool { return slices.Contains(before, id) })
+		return len(fresh) >= n
+	})
+	if len(fresh) != n {
+		t.Fatalf("Increase(%d) made %v", n, fresh)
+	}
+	return fresh
+}
+
+// running returns one running machine: a new one, or one of a fixed group.
+func (s suite) running(t *testing.T, g provider.InstanceGroup) string {
+	t.Helper()
+	if !s.Fixed {
+		return s.grow(t, g, 1)[0]
+	}
+	states := s.await(t, g, "a running machine", func(states map[string]provider.State) bool {
+		return len(inState(states, provider.StateRunning)) > 0
+	})
+	return inState(states, provider.StateRunning)[0]
+}
