@@ -17,12 +17,13 @@ func zoneRemedy(text string) string {
 	zones := []string{"UTC"}
 	for _, zone := range strings.Fields(zoneNames) {
 		area, city, _ := strings.Cut(zone, "/")
-		if city != "" && fold(city) == fold(text) {
+		if city == "" || area == "Etc" {
+			continue
+		}
+		if fold(city) == fold(text) {
 			return `did you mean "` + zone + `"?`
 		}
-		if city != "" && area != "Etc" {
-			zones = append(zones, zone)
-		}
+		zones = append(zones, zone)
 	}
 	if n := nearest(text, zones); n != "" {
 		return `did you mean "` + n + `"?`

@@ -1,0 +1,126 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestParsePlugin(t *testing.T) {
+	for text, want := range map[string]PluginRef{
+		"aws":                    {Name: "aws"},
+		"aws:latest":             {Name: "aws", Constraint: "latest"},
+		"fleeting-plugin-fake":   {Name: "fleeting-plugin-fake"},
+		"group/sub/openstack":    {Repository: "group/sub", Name: "openstack"},
+		"group/openstack:1":      {Repository: "group", Name: "openstack", Constraint: "1"},
+		"r.example.com/g/aws":    {Registry: "r.example.com", Repository: "g", Name: "aws"},
+		"localhost:5000/g/a:1.5": {Registry: "localhost:5000", Repository: "g", Name: "a", Constraint: "1.5"},
+		"localhost/g/aws:1.5.1":  {Registry: "localhost", Repository: "g", Name: "aws", Constraint: "1.5.1"},
+	} {
+		got, err := ParsePlugin(text)
+		if err != nil || got != want {
+			t.Errorf("%q: got %+v, %v; want %+v", text, got, err, want)
+		}
+		if got.Local() != !strings.Contains(text, "/") {
+			t.Errorf("%q: local is %v", text, got.Local())
+		}
+	}
+	for _, text := range []string{"", ":1", "aws:", "aws:1.2.3.4", "aws:v1", "aws:>1", "/bin/aws", "./aws", "../aws", `c:\aws`, `a\b`, "a//b", "a/", "a b", "a/../b",
+		"-rf", "registry.example.com/aws", "r.example.com:port/g/aws", "r.example.com//aws", "a/b/c:latest:1", "a\nb"} {
+		if got, err := ParsePlugin(text); err == nil {
+			t.Errorf("%q was taken for %+v", text, got)
+		}
+	}
+}
+
+func TestPluginBinary(t *testing.T) {
+	for text, want := range map[string]string{
+		"aws": "fleeting-plugin-aws", "gcp": "fleeting-plugin-googlecloud", "googlecloud:1": "fleeting-plugin-googlecloud",
+		"fleeting-plugin-gcp": "fleeting-plugin-googlecloud", "fleeting-plugin-fake": "fleeting-plugin-fake", "group/thing": "fleeting-plugin-thing",
+	} {
+		ref, err := ParsePlugin(text)
+		if err != nil || ref.Binary() != want {
+			t.Errorf("%q: got %s, %v; want %s", text, ref.Binary(), err, want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	keys := schema["runners.autoscaler"]
+	for word, want := range map[string]string{
+		"max_instance": "max_instances", "MaxInstances": "max_instances", "max-instances": "max_instances", "update_intervall": "update_interval",
+		"pluginconfig": "plugin_config", "plugins": "plugin", "polcy": "policy", "xyzzy": "", "": "", "_": "", strings.Repeat("policy", 20): "",
+	} {
+		if got := nearest(word, keys); got != want {
+			t.Errorf("%q: got %q, want %q", word, got, want)
+		}
+	}
+	for word, want := range map[string]string{"policies": "policy", "capacity": "capacity_per_instance", "instance": "", "cap": ""} {
+		if got := begins(word, keys); got != want {
+			t.Errorf("%q begins %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestZoneRemedy(t *testing.T) {
+	for text, want := range map[string]string{
+		"Asia/Soul": `"Asia/Seoul"`, "seoul": `"Asia/Seoul"`, "New York": `"America/New_York"`, "utc": `"UTC"`, "europe/berlin": `"Europe/Berlin"`,
+		"KST": "a name of the IANA database", "+09:00": "a name of the IANA database", "../../etc/passwd": "a name of the IANA database",
+	} {
+		if got := zoneRemedy(text); !strings.Contains(got, want) {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+// Every zone that is ever proposed can be loaded.
+func TestZoneNames(t *testing.T) {
+	names := strings.Fields(zoneNames)
+	if len(names) < 500 {
+		t.Fatalf("only %d zones", len(names))
+	}
+	for _, name := range names {
+		if _, err := time.LoadLocation(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestRepairedDurationsParse(t *testing.T) {
+	for text, want := range map[string]string{"10": "10s", " 5 min ": "5m", "2 Days": "48h", "1 hr": "1h", "30sec": "30s", "1w": "", "1.5": "", "": "", "-3": ""} {
+		if got := repairDuration(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.Int64Min(0).Draw(t, "n")
+		proposed := proposeDuration(n)
+		d, err := time.ParseDuration(proposed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d != time.Duration(n) && d != time.Duration(n)*time.Second {
+			t.Fatalf("%d became %s", n, proposed)
+		}
+	})
+}
+
+func TestOffendingLine(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"concurrent = = 1", "concurrent = = 1"},
+		{"[runners", "[runners"},
+		{"token = abc", "token = …"},
+		{"x = { password = abc", "x = …"},
+		{"\"token\" abc", "(line not shown: it may hold a secret)"},
+		{strings.Repeat("a", 200), strings.Repeat("a", 120) + "…"},
+	} {
+		if got := offendingLine([]byte(c.text), 1); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
+		}
+	}
+	if got := offendingLine([]byte("a"), 7); got != "" {
+		t.Errorf("a line that is not there: got %q", got)
+	}
+}
