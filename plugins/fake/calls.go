@@ -21,9 +21,17 @@ func (g *InstanceGroup) Update(ctx context.Context, update func(id string, state
 		}
 		var list []cloudmodel.Instance
 		list, answer = g.cloud.List(g.elapsed(now), nil)
+		listed := map[string]bool{}
 		for _, i := range list {
 			id := g.state.id(i.Number)
 			ids, states = append(ids, id), append(states, g.shown(id, i.State))
+			listed[id] = true
+		}
+		// What the model counts as gone is still on its way out as long as its process is there.
+		for _, id := range sortedIDs(g.machines) {
+			if _, exists := g.cloud.State(g.machines[id].spec.Number); !exists && !listed[id] {
+				ids, states = append(ids, id), append(states, provider.StateDeleting)
+			}
 		}
 		return nil
 	})

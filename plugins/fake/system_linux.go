@@ -18,9 +18,12 @@ func commandAttributes() *syscall.SysProcAttr {
 }
 
 // awaitExit waits until the process has ended and leaves it to be collected: until then nobody else gets its number, so that its group
-// can be killed safely.
-func awaitExit(pid int) {
-	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+// can be killed safely. It reports whether it could.
+func awaitExit(pid int) bool {
+	for {
+		if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != unix.EINTR {
+			return err == nil
+		}
 	}
 }
 

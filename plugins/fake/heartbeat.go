@@ -1,0 +1,52 @@
+package fake
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// heartbeatLimit is how long an instance may take to greet when the caller sets no earlier deadline.
+const heartbeatLimit = 5 * time.Second
+
+// Heartbeat asks an instance for its SSH greeting. One that is dead or on its way out is unhealthy; one that does not answer in time may
+// only be busy, which is a failure of no kind.
+func (g *InstanceGroup) Heartbeat(ctx context.Context, id string) error {
+	f, err := g.lookUp(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case f.deleting != nil:
+		return provider.Errorf(provider.KindUnhealthy, "instance %s is being deleted", id)
+	case f.ready == nil:
+		return provider.Errorf(provider.KindTransient, "instance %s does not serve SSH yet", id)
+	}
+	ctx, cancel := context.WithTimeout(ctx, heartbeatLimit)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", f.ready.Address)
+	if err != nil {
+		if ctx.Err() != nil {
+			return provider.Errorf(provider.KindTransient, "instance %s does not answer: %w", id, err)
+		}
+		return provider.Errorf(provider.KindUnhealthy, "instance %s serves SSH no more: %w", id, err)
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	greeting := make([]byte, len("SSH-2.0-"))
+	if n, err := conn.Read(greeting); err != nil || string(greeting[:n]) != "SSH-2.0-" {
+		return provider.Errorf(provider.KindTransient, "instance %s does not greet: %w", id, orNone(err))
+	}
+	return nil
+}
+
+func orNone(err error) error {
+	if err == nil {
+		return fmt.Errorf("what answers is not an SSH server")
+	}
+	return err
+}

@@ -1,0 +1,194 @@
+package fake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/taskscaler/taskscaler/plugins/fake/record"
+)
+
+// Subcommand is the first argument with which the plugin's binary is started again as an instance; the second is the folder.
+const Subcommand = "instance"
+
+const (
+	lockFD       = 3 // the instance's lock, inherited
+	pollInterval = 100 * time.Millisecond
+)
+
+// machine is an instance's own process. One goroutine, on one thread, runs its loop and starts its commands: they end with that
+// thread.
+type machine struct {
+	folder *folder
+	lock   *os.File
+	record *record.Writer
+	forks  chan func()
+	server *server // nil: it does not serve
+	gone   bool    // it serves no more
+}
+
+// InstanceMain is the main function of an instance's process; args are what follows Subcommand. It returns the exit code.
+func InstanceMain(args []string) int {
+	if len(args) != 1 {
+		fmt.Fprintln(os.Stderr, "this command is for the plugin itself: it takes the folder of an instance")
+		return 2
+	}
+	runtime.LockOSThread()
+	unix.CloseOnExec(lockFD)
+	m := &machine{lock: os.NewFile(lockFD, lockFile), forks: make(chan func())}
+	if err := m.open(args[0]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	m.run()
+	return 0
+}
+
+func (m *machine) open(dir string) error {
+	f, err := openFolder(dir)
+	if err != nil {
+		return fmt.Errorf("this command is for the plugin itself: %w", err)
+	}
+	m.folder = f
+	if _, err := fmt.Fprintf(m.lock, "%d\n", os.Getpid()); err != nil {
+		return fmt.Errorf("write the process id: %w", err)
+	}
+	m.record, err = record.Open(f.spec.Record, f.spec.ID, f.spec.Number)
+	return err
+}
+
+// run lives the instance's life. The process ends right after it: the locks that leave holds end with it.
+func (m *machine) run() {
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Ignore(syscall.SIGHUP)
+	boot, end := m.bootTimer(), m.endTimer()
+	for {
+		select {
+		case start := <-m.forks:
+			start()
+		case <-boot.C:
+			m.boot()
+		case <-end.C:
+			_, as := m.folder.end()
+			m.leave(record.Entry{Event: as})
+			return
+		case <-signals:
+			m.leave(record.Entry{Event: record.Died, Reason: "its process was told to end"})
+			return
+		case <-poll.C:
+			if m.folderGone() {
+				m.leave(record.Entry{Event: record.Deleted, Reason: "its folder was removed"})
+				return
+			}
+			if m.toldToGo() {
+				end.Stop()
+				end = m.endTimer()
+			}
+		}
+	}
+}
+
+// bootTimer fires when the boot comes to its end, good or bad.
+func (m *machine) bootTimer() *time.Timer {
+	s := &m.folder.spec
+	at, ok := s.runsAt()
+	if !ok {
+		at = later(s.Created, min(s.Fate.Timeout, s.Fate.Vanish))
+	}
+	return time.NewTimer(time.Until(at))
+}
+
+func (m *machine) endTimer() *time.Timer {
+	at, _ := m.folder.end()
+	return time.NewTimer(time.Until(at))
+}
+
+func (m *machine) boot() {
+	if m.gone {
+		return
+	}
+	if _, ok := m.folder.spec.runsAt(); !ok {
+		m.note(record.Entry{Event: record.BootFailed})
+		return
+	}
+	s, ready, err := m.listen()
+	if err == nil {
+		m.server = s
+		m.note(record.Entry{Event: record.Booted, PID: os.Getpid(), Address: ready.Address})
+		err = writeJSON(m.folder.path(readyFile), ready)
+	}
+	if err != nil {
+		m.note(record.Entry{Event: record.BootFailed, Reason: err.Error()})
+		fmt.Fprintln(os.Stderr, "boot:", err)
+	}
+}
+
+// note writes an entry; an instance goes on without its record, but says so in its log.
+func (m *machine) note(e record.Entry) {
+	if err := m.record.Write(e); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+func (m *machine) folderGone() bool {
+	_, err := os.Stat(m.folder.path(specFile))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// toldToGo looks for the order to go and ends all service when it comes.
+func (m *machine) toldToGo() bool {
+	if m.folder.deleting != nil {
+		return false
+	}
+	if err := m.folder.refresh(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if m.folder.deleting == nil {
+		return false
+	}
+	m.stop()
+	m.note(record.Entry{Event: record.Deleting})
+	return true
+}
+
+// stop ends the service and everything that commands left behind.
+func (m *machine) stop() {
+	m.gone = true
+	if m.server != nil {
+		m.server.close(m.forks)
+		m.server = nil
+	}
+	killMarked(m.folder.dir)
+}
+
+// leave ends the instance. The group's lock is held until the process is gone: nobody sees the folder missing and the process alive.
+func (m *machine) leave(e record.Entry) {
+	m.stop()
+	_ = os.RemoveAll(m.folder.path(workFolder)) // may be large: before the lock is taken
+	group := filepath.Dir(m.folder.dir)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	lock, err := lockGroup(ctx, group)
+	if err == nil {
+		defer runtime.KeepAlive(lock) // never closed on purpose
+	}
+	m.note(e)
+	if err := m.folder.clear(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	if lock != nil {
+		removeIfEmpty(group)
+	}
+}

@@ -1,0 +1,151 @@
+package fake
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// markVariable marks every process of an instance in its environment.
+const markVariable = "TASKSCALER_FAKE_INSTANCE"
+
+// maxVariables bounds what a client may set.
+const maxVariables = 1000
+
+// signalNames are the signals of RFC 4254 §6.9.
+var signalNames = map[string]syscall.Signal{
+	"ABRT": syscall.SIGABRT, "ALRM": syscall.SIGALRM, "FPE": syscall.SIGFPE, "HUP": syscall.SIGHUP, "ILL": syscall.SIGILL,
+	"INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "PIPE": syscall.SIGPIPE, "QUIT": syscall.SIGQUIT, "SEGV": syscall.SIGSEGV,
+	"TERM": syscall.SIGTERM, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2,
+}
+
+func signalName(sig syscall.Signal) string {
+	for name, s := range signalNames {
+		if s == sig {
+			return name
+		}
+	}
+	return fmt.Sprintf("SIG%d@taskscaler", int(sig))
+}
+
+// session serves one session channel: variables, then one command, signals to it, and its end. When the channel goes, whether closed by
+// the client or cut with its connection, the command's whole group goes.
+func (s *server) session(client *ssh.ServerConn, c ssh.NewChannel) {
+	channel, requests, err := c.Accept()
+	if err != nil {
+		return
+	}
+	defer channel.Close()
+	vars := newVariables(s.machine.folder, client)
+	var cmd *command
+	for r := range requests {
+		ok := false
+		switch r.Type {
+		case "env":
+			ok = cmd == nil && vars.request(r.Payload)
+		case "exec":
+			var p struct{ Command string }
+			if cmd == nil && ssh.Unmarshal(r.Payload, &p) == nil {
+				cmd, ok = s.startCommand(channel, p.Command, vars)
+			}
+		case "shell": // reads its commands from the client; there are no terminals
+			if cmd == nil {
+				cmd, ok = s.startCommand(channel, "", vars)
+			}
+		case "signal":
+			var p struct{ Name string }
+			sig, known := syscall.Signal(0), false
+			if ssh.Unmarshal(r.Payload, &p) == nil {
+				sig, known = signalNames[p.Name]
+			}
+			if ok = cmd != nil && known; ok {
+				cmd.signal(sig)
+			}
+		case keepalive:
+			ok = true
+		}
+		if r.WantReply {
+			_ = r.Reply(ok, nil)
+		}
+		if ok && (r.Type == "exec" || r.Type == "shell") {
+			close(cmd.answered)
+		}
+	}
+	if cmd != nil {
+		cmd.kill()
+		<-cmd.done
+	}
+}
+
+// variables are a command's environment.
+type variables struct {
+	base []string
+	set  map[string]string
+}
+
+func newVariables(f *folder, client *ssh.ServerConn) *variables {
+	name := client.User()
+	base := append(inherited("PATH", "LANG", "LC_ALL", "TZ"), "HOME="+f.path(workFolder), "USER="+name, "LOGNAME="+name, "SHELL=/bin/sh",
+		"SSH_CONNECTION="+connection(client.RemoteAddr(), client.LocalAddr()), markVariable+"="+f.dir)
+	return &variables{base: base, set: map[string]string{}}
+}
+
+// connection is the value of SSH_CONNECTION.
+func connection(remote, local net.Addr) string {
+	return strings.NewReplacer(":", " ").Replace(remote.String() + " " + local.String())
+}
+
+// request takes an env request. The mark cannot be changed: processes are found by it.
+func (v *variables) request(payload []byte) bool {
+	var p struct{ Name, Value string }
+	if ssh.Unmarshal(payload, &p) != nil || p.Name == "" || p.Name == markVariable || len(v.set) >= maxVariables ||
+		strings.ContainsAny(p.Name, "=\x00") || strings.Contains(p.Value, "\x00") {
+		return false
+	}
+	v.set[p.Name] = p.Value
+	return true
+}
+
+func (v *variables) environ() []string {
+	env := slices.Clone(v.base)
+	for name, value := range v.set {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// pipes are the three streams of a command: ours, and the command's own ends.
+type pipes struct {
+	stdin           *os.File
+	stdout, stderr  *os.File
+	theirs          [3]*os.File
+	closeTheirs     func()
+	closeEverything func()
+}
+
+func newPipes() (*pipes, error) {
+	var all []*os.File
+	closeAll := func(files []*os.File) func() {
+		return func() {
+			for _, f := range files {
+				_ = f.Close()
+			}
+		}
+	}
+	for range 3 {
+		r, w, err := os.Pipe()
+		if err != nil {
+			closeAll(all)()
+			return nil, err
+		}
+		all = append(all, r, w)
+	}
+	p := &pipes{stdin: all[1], stdout: all[2], stderr: all[4], theirs: [3]*os.File{all[0], all[3], all[5]}}
+	p.closeTheirs, p.closeEverything = closeAll(p.theirs[:]), closeAll(all)
+	return p, nil
+}
