@@ -1,11 +1,11 @@
 package control
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
 // ManagerInfo says who serves a socket.
@@ -16,7 +16,7 @@ type ManagerInfo struct {
 	Config  string    `json:"config"` // the configuration file, absolute
 }
 
-// Status is what GET /v1/status answers. A runner's own status is passed on as the embedding API encodes it.
+// Status is what GET /v1/status answers.
 type Status struct {
 	Manager ManagerInfo    `json:"manager"`
 	Runners []RunnerStatus `json:"runners"`
@@ -24,12 +24,12 @@ type Status struct {
 
 // RunnerStatus is one runner of the file.
 type RunnerStatus struct {
-	Name     string          `json:"name"`
-	ID       string          `json:"id,omitempty"`        // the runner's id in the file, empty when it has none
-	Identity string          `json:"identity"`            // names its state directory
-	Refused  string          `json:"refused,omitempty"`   // why this runner is not run; then Fleet is absent
-	NotReady string          `json:"not_ready,omitempty"` // why it is not ready; empty when it is
-	Fleet    json.RawMessage `json:"fleet,omitempty"`     // a taskscaler.Status
+	Name     string             `json:"name"`
+	ID       string             `json:"id,omitempty"`      // the runner's id in the file, empty when it has none
+	Position int                `json:"position"`          // in the file, from 1
+	Identity string             `json:"identity"`          // names its state directory
+	Refused  string             `json:"refused,omitempty"` // why this runner is not run; then Fleet is absent
+	Fleet    *taskscaler.Status `json:"fleet,omitempty"`
 }
 
 // Mode says what a LeaseRequest asks for.
@@ -65,7 +65,7 @@ type Event struct {
 type Wait struct {
 	Position int    `json:"position"` // from 1
 	Cause    string `json:"cause"`    // a name of fleet.Cause
-	Sentence string `json:"sentence"` // the same for people
+	Sentence string `json:"sentence"` // the same for people: "waiting for a machine to boot"
 }
 
 // Lease is a slot of an instance, held under a key.
@@ -113,6 +113,7 @@ const (
 	CodeRefused       Code = "refused"        // this runner is not run; the message says why
 	CodeUnknownKey    Code = "unknown_key"    // the key holds no lease
 	CodeDuplicateKey  Code = "duplicate_key"  // the key is in use
+	CodeTimeout       Code = "timeout"        // no slot within instance_acquire_timeout
 	CodeDraining      Code = "draining"       // no new work is taken
 	CodeShutdown      Code = "shutdown"       // the manager is going
 	CodeNotReady      Code = "not_ready"

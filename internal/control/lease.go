@@ -75,11 +75,7 @@ func (s *Server) serveLease(ctx context.Context, out *eventWriter, runner Runner
 	}
 	select {
 	case <-held.Ended():
-		if revoked := held.Revoked(); revoked != nil {
-			out.send(Event{Revoked: revoked})
-			return
-		}
-		out.send(Event{Released: true})
+		out.send(held.Last())
 	case <-ctx.Done():
 		if !errors.Is(context.Cause(ctx), errTakenOver) {
 			runner.Detach(req.Key)

@@ -43,6 +43,6 @@ type Held interface {
 	Connect(ctx context.Context) (provider.ConnectInfo, error)
 	// Ended is closed when the lease ends.
 	Ended() <-chan struct{}
-	// Revoked says why it ended; nil when its caller gave it back, or when it has not ended.
-	Revoked() *Revoked
+	// Last is the last event of the lease's stream, once it has ended: Revoked, Released, or an Error when the manager stops serving it.
+	Last() Event
 }

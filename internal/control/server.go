@@ -147,6 +147,8 @@ func httpStatus(c Code) int {
 		return http.StatusNotFound
 	case CodeDuplicateKey, CodeRefused:
 		return http.StatusConflict
+	case CodeTimeout:
+		return http.StatusGatewayTimeout
 	case CodeDraining, CodeShutdown, CodeNotReady:
 		return http.StatusServiceUnavailable
 	}

@@ -38,6 +38,8 @@ func (r *run) acquire(ctx context.Context) (control.Lease, *control.Stream, erro
 		case ctx.Err() != nil:
 			r.release("") // a grant may have crossed the end of ctx
 			return lease, nil, ended(ctx, "no slot was leased")
+		case errors.Is(err, &control.APIError{Code: control.CodeTimeout}):
+			return lease, nil, &Error{Code: ExitTimeout, Err: err}
 		case !queued || !passing(err):
 			return lease, nil, err
 		}
@@ -62,7 +64,7 @@ func (r *run) ask(ctx context.Context, req control.LeaseRequest, queued *bool) (
 			*queued = true // it was accepted, and then the manager went
 		case ev.Wait != nil:
 			*queued = true
-			r.note("waiting %s", ev.Wait.Sentence)
+			r.note("%s", ev.Wait.Sentence)
 			continue
 		case ev.Lease != nil:
 			return *ev.Lease, stream, nil

@@ -1,0 +1,198 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
+)
+
+var _ control.Manager = (*Daemon)(nil)
+
+// selected returns the running runners that selector means, all for "".
+func (d *Daemon) selected(selector string) ([]*runner, error) {
+	found, err := d.opts.File.Select(selector)
+	if err != nil {
+		return nil, control.Errorf(control.CodeUnknownRunner, "%v", err)
+	}
+	var out []*runner
+	for _, want := range found {
+		for _, r := range d.runners {
+			if r.file.Index == want.Index {
+				out = append(out, r)
+			}
+		}
+	}
+	if len(out) > 0 {
+		return out, nil
+	}
+	for _, r := range d.refused {
+		if selector != "" && r.Position == found[0].Index {
+			return nil, control.Errorf(control.CodeRefused, "runner %q: %s", selector, r.Refused)
+		}
+	}
+	return nil, control.Errorf(control.CodeUnknownRunner, "runner %q is not run by this manager; it runs %s", selector, d.names())
+}
+
+// Runner is part of control.Manager.
+func (d *Daemon) Runner(selector string) (control.Runner, error) {
+	if selector == "" {
+		if len(d.runners) > 1 {
+			return nil, control.Errorf(control.CodeUnknownRunner, "the manager runs %d runners: choose one with --runner: %s", len(d.runners), d.names())
+		}
+		return served{d.runners[0].scaler, d.runners[0].settings.UseExternalAddr}, nil
+	}
+	found, err := d.selected(selector)
+	if err != nil {
+		return nil, err
+	}
+	return served{found[0].scaler, found[0].settings.UseExternalAddr}, nil
+}
+
+// Status is part of control.Manager.
+func (d *Daemon) Status(ctx context.Context, selector string) (control.Status, error) {
+	found := d.runners
+	status := control.Status{Manager: d.Info(), Runners: []control.RunnerStatus{}}
+	if selector != "" {
+		var err error
+		if found, err = d.selected(selector); err != nil {
+			return status, err
+		}
+	}
+	for _, r := range found {
+		fleet, err := r.scaler.Status(ctx)
+		if err != nil {
+			return status, r.wrap(apiError(err))
+		}
+		status.Runners = append(status.Runners, control.RunnerStatus{
+			Name: r.file.Name, ID: r.file.ID, Position: r.file.Index, Identity: r.identity, Fleet: &fleet,
+		})
+	}
+	if selector == "" {
+		status.Runners = append(status.Runners, d.refused...)
+	}
+	return status, nil
+}
+
+// Drain is part of control.Manager.
+func (d *Daemon) Drain(ctx context.Context, selector string) error {
+	found := d.runners
+	if selector != "" {
+		var err error
+		if found, err = d.selected(selector); err != nil {
+			return err
+		}
+	}
+	errs := make([]error, len(found))
+	var all sync.WaitGroup
+	for i, r := range found {
+		all.Go(func() { errs[i] = r.wrap(apiError(r.scaler.Drain(ctx))) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// Ready is part of control.Manager.
+func (d *Daemon) Ready() error {
+	var errs []error
+	for _, r := range d.runners {
+		errs = append(errs, r.wrap(r.scaler.Ready()))
+	}
+	return errors.Join(errs...)
+}
+
+// served makes a Taskscaler what the control API serves.
+type served struct {
+	scaler   *taskscaler.Taskscaler
+	external bool
+}
+
+// Acquire implements control.Runner.
+func (s served) Acquire(ctx context.Context, key string) (control.Held, error) {
+	lease, err := s.scaler.Acquire(ctx, key)
+	if err != nil {
+		return nil, apiError(err)
+	}
+	return held{lease, s.external}, nil
+}
+
+// Reattach implements control.Runner.
+func (s served) Reattach(ctx context.Context, key string) (control.Held, error) {
+	lease, err := s.scaler.Reattach(ctx, key)
+	if err != nil {
+		return nil, apiError(err)
+	}
+	return held{lease, s.external}, nil
+}
+
+// Release implements control.Runner.
+func (s served) Release(key string, _ control.Unhealthy) error {
+	return apiError(s.scaler.Release(key))
+}
+
+// Detach implements control.Runner.
+func (s served) Detach(key string) { s.scaler.Detach(key) }
+
+// Waiting implements control.Runner.
+func (s served) Waiting(ctx context.Context, key string) (control.Wait, bool) {
+	w, ok, err := s.scaler.Wait(ctx, key)
+	if err != nil || !ok {
+		return control.Wait{}, false
+	}
+	return control.Wait{Position: w.Position, Cause: w.Cause, Sentence: w.Sentence}, true
+}
+
+// held makes a Lease what the control API serves.
+type held struct {
+	lease    *taskscaler.Lease
+	external bool
+}
+
+// Lease implements control.Held.
+func (h held) Lease() control.Lease {
+	return control.Lease{Key: h.lease.Key(), Instance: h.lease.InstanceID(), Slot: h.lease.Slot(), Use: h.lease.Use(), UseExternalAddr: h.external}
+}
+
+// Connect implements control.Held.
+func (h held) Connect(ctx context.Context) (provider.ConnectInfo, error) { return h.lease.ConnectInfo(ctx) }
+
+// Ended implements control.Held.
+func (h held) Ended() <-chan struct{} { return h.lease.Context().Done() }
+
+// Last implements control.Held.
+func (h held) Last() control.Event {
+	cause := context.Cause(h.lease.Context())
+	var revoked *taskscaler.RevokedError
+	switch {
+	case errors.As(cause, &revoked):
+		return control.Event{Revoked: &control.Revoked{Instance: revoked.Instance, Cause: revoked.Cause.String(), Sentence: observe.Revoke(revoked.Cause)}}
+	case errors.Is(cause, context.Canceled):
+		return control.Event{Released: true}
+	}
+	return control.Event{Error: apiError(cause).(*control.APIError)}
+}
+
+// apiError gives an error of package taskscaler the code that clients decide by; nil stays nil.
+func apiError(err error) error {
+	code := control.CodeInternal
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, taskscaler.ErrShutdown):
+		code = control.CodeShutdown
+	case errors.Is(err, taskscaler.ErrDraining):
+		code = control.CodeDraining
+	case errors.Is(err, taskscaler.ErrUnknownKey):
+		code = control.CodeUnknownKey
+	case errors.Is(err, taskscaler.ErrDuplicateKey):
+		code = control.CodeDuplicateKey
+	case errors.Is(err, context.DeadlineExceeded):
+		code = control.CodeTimeout
+	}
+	return &control.APIError{Code: code, Message: fmt.Sprint(err)}
+}

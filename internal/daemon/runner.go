@@ -1,0 +1,124 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
+)
+
+// runner is one autoscaling runner of the file, with all that belongs to it. Its parts are made in the order of the fields.
+type runner struct {
+	file     config.Runner
+	log      *slog.Logger
+	identity string // empty until it is known: a Shared one needs the provider's group for it
+	settings taskscaler.Config
+	state    *state
+	group    *group
+	scaler   *taskscaler.Taskscaler
+}
+
+// group is a plugin process whose Init was called before its manager is made: so all groups of the file are known before anything is
+// done to one of them.
+type group struct {
+	*plugin.Process
+	info provider.ProviderInfo
+}
+
+// Init is the answer to the Init that was called.
+func (g *group) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
+	return g.info, nil
+}
+
+var _ provider.InstanceGroup = (*group)(nil)
+
+// prepare takes the runner's lock, starts its plugin and learns its group. Nothing is changed in the group.
+func (r *runner) prepare(ctx context.Context, o *Options) (err error) {
+	defer func() { err = r.wrap(err) }()
+	if r.settings, err = settings(r.file); err != nil {
+		return err
+	}
+	if o.Private {
+		r.settings = private(r.settings)
+	}
+	path, err := plugin.Find(r.file.Autoscaler.Plugin, o.Plugins)
+	if err != nil {
+		return err
+	}
+	if !r.file.Shared {
+		if err := r.open(r.file.Identity(), o); err != nil {
+			return err
+		}
+	}
+	process, err := plugin.Launch(ctx, plugin.LaunchOptions{
+		Path: path, Dir: filepath.Dir(o.File.Path), Config: r.file.Autoscaler.PluginConfig.Raw(), SHA256: r.file.Autoscaler.PluginSHA256,
+		Logger: r.log,
+	})
+	if err != nil {
+		return err
+	}
+	r.group = &group{Process: process}
+	r.group.info, err = process.Init(ctx, nil, r.settings.Settings)
+	if err != nil {
+		return fmt.Errorf("the plugin %s could not be initialised: %w; correct plugin_config, or the plugin's surroundings", r.file.Autoscaler.Plugin, err)
+	}
+	if r.file.Shared {
+		return r.open(r.file.GroupIdentity(r.group.info.ID), o)
+	}
+	return nil
+}
+
+func (r *runner) open(identity string, o *Options) (err error) {
+	r.identity = identity
+	r.state, err = openState(r.file, identity, o.Socket, o.Private)
+	return err
+}
+
+// start makes the manager; from then on the group is worked on.
+func (r *runner) start(ctx context.Context) (err error) {
+	r.scaler, err = taskscaler.New(ctx, r.group, r.settings, taskscaler.WithStore(r.state), taskscaler.WithLogger(r.log))
+	return r.wrap(err)
+}
+
+func (r *runner) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("runner %s: %w", r.file.Label(), err)
+}
+
+// shutdown ends the manager in an orderly way, and gives up what it held.
+func (r *runner) shutdown(ctx context.Context) error {
+	err := r.scaler.Shutdown(ctx)
+	return r.wrap(errors.Join(err, r.close(err == nil && r.state.ours)))
+}
+
+// endPatience bounds the end of a plugin that has nothing left to do.
+const endPatience = 3 * time.Second
+
+func (g *group) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), endPatience)
+	defer cancel()
+	return g.Close(ctx)
+}
+
+// close gives up what the runner holds, whatever stage it has reached; with remove, its state goes too.
+func (r *runner) close(remove bool) error {
+	var errs []error
+	if r.group != nil {
+		errs = append(errs, r.group.end())
+	}
+	if r.state != nil {
+		errs = append(errs, r.state.finish(remove))
+	}
+	return errors.Join(errs...)
+}
