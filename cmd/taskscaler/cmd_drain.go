@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newDrain(env environment) *cobra.Command {
+	var flags socketFlags
+	cmd := &cobra.Command{
+		Use:   "drain",
+		Short: "Let the running manager take no new work, and wait until the last lease is gone",
+		Long: "drain makes the running manager (or one runner of it) refuse new leases and retire its idle instances, and returns when the last lease is\n" +
+			"gone. The manager goes on running: stop it with SIGTERM.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			soon, _, stop := signals(cmd.Context())
+			defer stop()
+			if err := flags.client(env).Drain(soon, flags.runner); err != nil {
+				return failed(err)
+			}
+			_, err := fmt.Fprintln(env.stdout, "drained")
+			return failed(err)
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/daemon"
+	"github.com/taskscaler/taskscaler/internal/jobexec"
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+)
+
+const execFailed = jobexec.ExitFailed
+
+// execFlags are the flags of exec.
+type execFlags struct {
+	socketFlags
+	config, key string
+	timeout     time.Duration
+}
+
+func newExec(env environment) *cobra.Command {
+	var flags execFlags
+	cmd := &cobra.Command{
+		Use:   "exec [flags] -- COMMAND [ARG…]",
+		Short: "Run one command on a leased instance",
+		Long: "exec leases a slot from the running manager, runs the command on its instance over SSH, and gives the slot back. With --config it brings a\n" +
+			"manager of its own, whose instances and state are gone when it returns.\n\n" +
+			"Standard input, output and error are the command's; its arguments reach it exactly as they are. In its environment are\n" +
+			"TASKSCALER_KEY, TASKSCALER_INSTANCE, TASKSCALER_SLOT and TASKSCALER_USE. While exec waits, a line on standard error says why.\n\n" +
+			"Exit codes: the command's own (128+N if signal N ended it), or\n" +
+			"  123  the lease or the connection was lost while the command ran\n" +
+			"  124  --timeout, or instance_acquire_timeout, passed\n" +
+			"  125  the command was not run: no manager, no instance that answers, a wrong flag or configuration\n" +
+			"  130  interrupted (128+N for other signals); the remote processes were ended",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return execCommand(cmd.Context(), env, flags, args) },
+	}
+	flags.add(cmd)
+	cmd.Flags().SetInterspersed(false)
+	cmd.Flags().StringVar(&flags.config, "config", "", "run a private manager on this config.toml")
+	cmd.Flags().StringVar(&flags.key, "key", "", "the lease's key, as status shows it (default: a random one)")
+	cmd.Flags().DurationVar(&flags.timeout, "timeout", 0, "give up after this time, waiting and running together (default: never)")
+	cmd.MarkFlagsMutuallyExclusive("config", "socket")
+	_ = cmd.MarkFlagFilename("config", "toml")
+	return cmd
+}
+
+// execCommand runs the command, and leaves at once when a second signal comes.
+func execCommand(ctx context.Context, env environment, flags execFlags, argv []string) error {
+	soon, now, stop := signals(ctx)
+	defer stop()
+	if flags.timeout > 0 {
+		var cancel context.CancelFunc
+		soon, cancel = context.WithTimeoutCause(soon, flags.timeout, jobexec.ErrTimeout)
+		defer cancel()
+	}
+	ended := make(chan error, 1)
+	go func() {
+		if flags.config != "" {
+			ended <- execPrivate(soon, env, flags, argv)
+			return
+		}
+		ended <- execJob(soon, env, flags, flags.client(env), argv)
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-now.Done():
+		return &exitError{code: signalCode(now), err: errors.New("stopped at once; the lease ends when its time to reattach is over")}
+	}
+}
+
+func execJob(ctx context.Context, env environment, flags execFlags, manager *control.Client, argv []string) error {
+	code, err := jobexec.Run(ctx, manager, jobexec.Job{
+		Runner: flags.runner, Key: flags.key, Argv: argv, Stdin: env.stdin, Stdout: env.stdout, Stderr: env.stderr,
+	})
+	if code == 0 && err == nil {
+		return nil
+	}
+	return &exitError{code: code, err: err}
+}
+
+// execPrivate brings a manager for the one command. Its instances and state go even when the command was interrupted.
+func execPrivate(ctx context.Context, env environment, flags execFlags, argv []string) error {
+	fail := func(err error) error { return &exitError{code: execFailed, err: err} }
+	file, err := load(flags.config, env.stderr)
+	if err != nil {
+		return fail(err)
+	}
+	manager, err := daemon.StartPrivate(ctx, daemon.Options{
+		File: file, Select: flags.runner, Logger: daemon.NewLogger(file, env.stderr, slog.LevelWarn),
+		Plugins: plugin.DefaultFindOptions(env.getenv), Version: version(),
+	})
+	if err != nil {
+		return fail(err)
+	}
+	flags.runner = ""
+	result := execJob(ctx, env, flags, manager.Client(), argv)
+	if err := manager.Close(context.Background()); err != nil {
+		var exit *exitError
+		if errors.As(result, &exit) {
+			return &exitError{code: exit.code, err: errors.Join(exit.err, fmt.Errorf("cleaning up: %w", err))}
+		}
+		return fail(fmt.Errorf("the command was successful, cleaning up was not: %w", err))
+	}
+	return result
+}
+
+// signalCode is the exit code for the signal that ended ctx.
+func signalCode(ctx context.Context) int {
+	var signal *jobexec.SignalError
+	if errors.As(context.Cause(ctx), &signal) {
+		return signal.ExitCode()
+	}
+	return exitFailed
+}

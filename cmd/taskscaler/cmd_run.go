@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/daemon"
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+)
+
+func newRun(env environment) *cobra.Command {
+	var flags socketFlags
+	var path string
+	cmd := &cobra.Command{
+		Use:   "run --config FILE",
+		Short: "Manage the fleets of a configuration's autoscaling runners",
+		Long: "run manages a fleet for each autoscaling runner of the file, or for the one that --runner names, until SIGTERM or SIGINT. It then gives\n" +
+			"no new leases, waits for the live ones (at most shutdown_timeout), deletes the instances where delete_instances_on_shutdown is set,\n" +
+			"and ends with exit code 0. A second signal stops it at once: instances, leases and state stay for the next start.\n\n" +
+			"The control API is JSON over HTTP on a Unix socket that only its owner can use: GET /healthz, /readyz, /v1/status.\n\n" +
+			"Exit codes: 0 drained, 1 failed, 2 wrong usage, 128+N stopped at once by signal N.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runManager(cmd, env, path, flags) },
+	}
+	flags.add(cmd)
+	cmd.Flags().StringVar(&path, "config", "", "the runner's config.toml")
+	_ = cmd.MarkFlagRequired("config")
+	_ = cmd.MarkFlagFilename("config", "toml")
+	return cmd
+}
+
+func runManager(cmd *cobra.Command, env environment, path string, flags socketFlags) error {
+	file, err := load(path, env.stderr)
+	if err != nil {
+		return failed(err)
+	}
+	listener, err := control.Listen(flags.path(env), flags.socket == "")
+	if err != nil {
+		return failed(err)
+	}
+	soon, now, stop := signals(cmd.Context())
+	defer stop()
+	err = daemon.Serve(now, soon, daemon.Options{
+		File: file, Select: flags.runner, Logger: daemon.NewLogger(file, env.stderr, slog.LevelDebug),
+		Plugins: plugin.DefaultFindOptions(env.getenv), Version: version(),
+	}, listener)
+	if errors.Is(err, daemon.ErrStopped) {
+		return &exitError{code: signalCode(now), err: err}
+	}
+	return failed(err)
+}

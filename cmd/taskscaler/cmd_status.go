@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+)
+
+// watchEvery is how often status --watch asks.
+const watchEvery = time.Second
+
+func newStatus(env environment) *cobra.Command {
+	var flags socketFlags
+	var asJSON, watch bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the running manager's fleets, leases and waits",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			soon, _, stop := signals(cmd.Context())
+			defer stop()
+			show := showText
+			if asJSON {
+				show = showJSON
+			}
+			if watch {
+				return failed(watchStatus(soon, env, flags, show))
+			}
+			status, err := flags.client(env).Status(soon, flags.runner)
+			if err != nil {
+				return failed(err)
+			}
+			return failed(show(env.stdout, status))
+		},
+	}
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --watch one document a line")
+	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every second, until interrupted")
+	return cmd
+}
+
+// watchStatus shows the status until ctx ends. On a terminal each replaces the one before.
+func watchStatus(ctx context.Context, env environment, flags socketFlags, show func(io.Writer, control.Status) error) error {
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		status, err := flags.client(env).Status(ctx, flags.runner)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var page strings.Builder
+		if err := show(&page, status); err != nil {
+			return err
+		}
+		if isTerminal(env.stdout) {
+			_, err = fmt.Fprint(env.stdout, "\x1b[H\x1b[2J", page.String())
+		} else {
+			_, err = fmt.Fprint(env.stdout, page.String())
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+func showJSON(w io.Writer, status control.Status) error { return json.NewEncoder(w).Encode(status) }

@@ -1,0 +1,23 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/taskscaler/taskscaler/pkg/config"
+)
+
+// load reads the configuration; its warnings go to w, its faults are the error.
+func load(path string, w io.Writer) (*config.File, error) {
+	file, report, err := config.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := report.Err(); err != nil {
+		return nil, fmt.Errorf("the configuration cannot be used:\n%w", err)
+	}
+	for _, p := range report.Warnings() {
+		_, _ = fmt.Fprintf(w, "taskscaler: warning: %s\n", p.Error())
+	}
+	return file, nil
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+)
+
+// environment is everything that a command has of the process it runs in.
+type environment struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+}
+
+// Exit codes. exec has those of its command, and its own: see package jobexec.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// exitError is an error with an exit code of its own. A nil err prints nothing.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// run is the whole program behind main. It returns the exit code.
+func run(ctx context.Context, args []string, env environment) int {
+	root := newRoot(env)
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return 0
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) { // cobra's own: a flag or an argument that does not exist
+		exit = &exitError{code: exitUsage, err: fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+		if cmd.Name() == "exec" {
+			exit.code = execFailed
+		}
+	}
+	if exit.err != nil {
+		_, _ = fmt.Fprintf(env.stderr, "taskscaler: %v\n", exit.err)
+	}
+	return exit.code
+}
+
+func newRoot(env environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "taskscaler",
+		Short: "Keep a fleet of machines at the right size for a queue of jobs",
+		Long: "taskscaler reads GitLab Runner's config.toml, keeps the fleets of its autoscaling runners at the size that their policies ask for,\n" +
+			"and leases their slots to jobs.\n\nExit codes: 0 done, 1 failed, 2 wrong usage; `taskscaler exec --help` has those of exec.",
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(env.stdin)
+	root.SetOut(env.stdout)
+	root.SetErr(env.stderr)
+	root.AddCommand(newRun(env), newExec(env), newStatus(env), newDrain(env), newValidate(env), newVersion(env))
+	return root
+}
+
+// failed gives err the exit code of a failure.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{code: exitFailed, err: err}
+}
+
+// socketFlags are the flags of the commands that speak to a running manager.
+type socketFlags struct {
+	socket, runner string
+}
+
+func (f *socketFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.socket, "socket", "", "control socket (default $XDG_RUNTIME_DIR/taskscaler/control.sock, else /tmp/taskscaler-UID/control.sock)")
+	cmd.Flags().StringVar(&f.runner, "runner", "", "name or id of a runner, or its position in the file")
+}
+
+func (f *socketFlags) path(env environment) string {
+	if f.socket != "" {
+		return f.socket
+	}
+	return control.DefaultSocket(env.getenv)
+}
+
+func (f *socketFlags) client(env environment) *control.Client { return control.NewClient(f.path(env)) }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/taskscaler/taskscaler/internal/jobexec"
+)
+
+// signals returns two contexts: soon ends with the first signal (finish what must be finished), now with the second (stop). The cause of
+// both is a *jobexec.SignalError. A broken pipe is an error of the write from then on, and no signal.
+func signals(parent context.Context) (soon, now context.Context, stop func()) {
+	soon, first := context.WithCancelCause(parent)
+	now, second := context.WithCancelCause(parent)
+	got := make(chan os.Signal, 2)
+	signal.Notify(got, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	pipe := make(chan os.Signal, 1)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	done := make(chan struct{})
+	go func() {
+		for _, end := range []context.CancelCauseFunc{first, second} {
+			select {
+			case s := <-got:
+				end(&jobexec.SignalError{Signal: s})
+			case <-done:
+				return
+			}
+		}
+	}()
+	return soon, now, func() {
+		signal.Stop(got)
+		signal.Stop(pipe)
+		close(done)
+		first(nil)
+		second(nil)
+	}
+}
