@@ -136,7 +136,7 @@ func calendarOf(t *rapid.T, texts []string) (*calendar, []oraclePeriod) {
 	return newCalendar(periods), oracles
 }
 
-func (p oraclePeriod) holds(u time.Time) bool {
+func (p *oraclePeriod) holds(u time.Time) bool {
 	return p.matches(int(u.Month()), u.Day(), int(u.Weekday()), u.Hour(), u.Minute())
 }
 

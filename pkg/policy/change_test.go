@@ -247,3 +247,56 @@ func TestSkipLosesNothing(t *testing.T) {
 		t.Errorf("got %v, %v", next, ok)
 	}
 }
+
+func TestNextChangeIgnoresLocationOfInstant(t *testing.T) {
+	s := mustCompile(t, []Policy{on("Europe/London", "* 9 * * *"), on("Asia/Kathmandu", "* 9 * * mon")}, nil)
+	at := time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC)
+	for range 20 {
+		want, ok := s.NextChange(at)
+		if !ok {
+			t.Fatalf("no change after %v", at)
+		}
+		for _, name := range someZones {
+			there := at.In(mustZone(t, name))
+			if got, ok := s.NextChange(there); !ok || !got.Equal(want) || s.At(there) != s.At(at) {
+				t.Fatalf("%v seen from %s: got %v, %v, want %v", at, name, got, ok, want)
+			}
+		}
+		at = want
+	}
+}
+
+// FuzzSchedule: whatever compiles answers, goes forward and agrees with itself.
+func FuzzSchedule(f *testing.F) {
+	f.Add("* 8-17 * * mon-fri", "* 22-6 * * *", "Asia/Seoul", "America/New_York", int64(1_772_000_000))
+	f.Add("*/7 * * * *", "* * 29 2 */7", "Pacific/Apia", "", int64(1_325_000_000))
+	f.Add("0 * * * * * *", "* * 30 2 *", "Australia/Lord_Howe", "UTC", int64(-4_000_000_000))
+	f.Fuzz(func(t *testing.T, a, b, zoneA, zoneB string, unix int64) {
+		s, err := Compile([]Policy{on(zoneA, a), on(zoneB, b)}, time.UTC)
+		if err != nil {
+			if s != nil || err.Error() == "" {
+				t.Fatalf("%v with %v", s, err)
+			}
+			return
+		}
+		never := s.NeverHolds()
+		for at := time.Unix(unix, 0); ; {
+			index := s.At(at).Index
+			for _, n := range never {
+				if index == n {
+					t.Fatalf("policy %d holds at %v, but never should", index, at)
+				}
+			}
+			next, ok := s.NextChange(at)
+			if !ok {
+				return
+			}
+			if !next.After(at) || s.At(next).Index == index || s.At(next.Add(-time.Second)).Index != index {
+				t.Fatalf("after %v (policy %d) the change is %v (policy %d)", at, index, next, s.At(next).Index)
+			}
+			if at = next; at.Unix()-unix > 30*secondsADay || unix > maxUnix {
+				return
+			}
+		}
+	})
+}

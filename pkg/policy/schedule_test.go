@@ -180,3 +180,37 @@ func TestFactorMode(t *testing.T) {
 		t.Errorf("an unknown mode: %v", err)
 	}
 }
+
+// TestUsualConfigurations are policies as people write them, older forms included, and what holds at some hours of a week in their zone.
+func TestUsualConfigurations(t *testing.T) {
+	const seoul = "Asia/Seoul"
+	for _, c := range []struct {
+		name     string
+		policies []Policy
+		want     map[string]int // local time in March 2026, where the 2nd is a Monday
+	}{
+		{"week and weekend in seven fields", []Policy{on(seoul, "* * * * * mon-fri *"), on(seoul, "* * * * * sat,sun *")},
+			map[string]int{"02 00:00": 0, "06 23:59": 0, "07 00:00": 1, "08 23:59": 1, "09 00:00": 0}},
+		{"nothing, but for the edges of the day", []Policy{on(seoul, "* * * * *"), on(seoul, "* 0-8,18-23 * * mon-fri")},
+			map[string]int{"02 08:59": 1, "02 09:00": 0, "02 17:59": 0, "02 18:00": 1, "07 08:00": 0, "08 20:00": 0}},
+		{"an order that hides the first", []Policy{on(seoul, "* 9-17 * * *"), on(seoul)},
+			map[string]int{"02 08:59": 1, "02 09:00": 1, "02 12:00": 1}},
+		{"the first hour of a night of two days", []Policy{on(seoul, "* 22-6 * * fri-sun")},
+			map[string]int{"06 21:59": -1, "06 22:00": 0, "07 06:59": 0, "07 07:00": -1, "09 00:00": -1, "06 00:00": 0}},
+		{"a day of month or a weekday", []Policy{on(seoul, "* * 15 * mon")},
+			map[string]int{"02 12:00": 0, "03 12:00": -1, "15 12:00": 0, "16 12:00": 0}},
+		{"an odd day that is a Monday", []Policy{on(seoul, "* * */2 * mon")},
+			map[string]int{"02 12:00": -1, "09 12:00": 0, "15 12:00": -1, "23 12:00": 0, "03 12:00": -1}},
+	} {
+		s := mustCompile(t, c.policies, time.UTC)
+		for at, want := range c.want {
+			local, err := time.ParseInLocation("2006-01-02 15:04", "2026-03-"+at, mustZone(t, seoul))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.At(local).Index; got != want {
+				t.Errorf("%s, %s: policy %d, want %d", c.name, at, got, want)
+			}
+		}
+	}
+}
