@@ -25,7 +25,7 @@ func (s section) plain(n *node, name string) any {
 	case kindTable:
 		out := make(map[string]any, len(n.order))
 		for _, key := range n.order {
-			out[key] = s.plain(n.children[key], name+"."+key)
+			out[key] = s.plain(n.children[key], name+"."+bare(key))
 		}
 		return out
 	case kindArray:

@@ -96,27 +96,19 @@ func isolationConnectorKeys() []Key {
 	return keys
 }
 
-// index holds the keys of each section in order, for the reader and for the nearest known key.
-type index map[string][]string
+// schema, sections and homes are compiled from Keys once: the keys of each section, which keys are sections themselves, and the
+// sections that have a key of some name. In homes nested machines are left out, because what is misplaced was not meant for them.
+var schema, sections, homes = compile(Keys())
 
-func newIndex(keys []Key) index {
-	x := index{}
+func compile(keys []Key) (schema map[string][]string, sections map[string]bool, homes map[string][]string) {
+	schema, sections, homes = map[string][]string{}, map[string]bool{}, map[string][]string{}
 	for _, k := range keys {
-		x[k.Section()] = append(x[k.Section()], k.Name())
-	}
-	return x
-}
-
-// schema is compiled from Keys once.
-var schema = newIndex(Keys())
-
-// homes returns the sections that have a key of this name, in the order of the reference.
-func homes(name string) []string {
-	var out []string
-	for _, k := range Keys() {
-		if k.Name() == name && strings.HasPrefix(k.Path, "runners.autoscaler") && !strings.Contains(k.Path, "vm_isolation.") {
-			out = append(out, k.Section())
+		name, section := k.Name(), k.Section()
+		schema[section] = append(schema[section], name)
+		sections[k.Path] = k.Type == TypeTable || k.Type == TypeTables || k.Type == TypeAny
+		if strings.HasPrefix(k.Path, "runners.autoscaler") && !strings.Contains(k.Path, "vm_isolation.") {
+			homes[name] = append(homes[name], section)
 		}
 	}
-	return out
+	return schema, sections, homes
 }

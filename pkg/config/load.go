@@ -10,7 +10,7 @@ import (
 )
 
 // maxFileSize is far beyond any config that people write, and keeps a wrong path from filling the memory.
-const maxFileSize = 16 << 20
+const maxFileSize = 4 << 20
 
 // Load reads and checks the file at path. The error is only for a file that cannot be read; what is wrong in it is in the Report. The
 // File is complete only when the Report has no fault; it is nil when the file is no TOML.
@@ -117,28 +117,18 @@ func (r *reader) strangers(s section, foreign []string) {
 			severity, what = Fault, "section"
 		}
 		remedy := ""
-		if at := homes(name); len(at) > 0 {
+		if at := homes[name]; len(at) > 0 {
 			remedy = "it belongs in " + header(at[0])
-		} else if near := nearest(name, schema[s.path]); near != "" && len(near) > 3 && (s.path == "" || table == isSection(s.key(near))) {
+		} else if near := nearest(name, schema[s.path]); near != "" && len(near) > 3 && (s.path == "" || table == sections[s.key(near)]) {
 			remedy = `did you mean "` + near + `"?`
 			if s.path == "" {
 				severity = Fault
 			}
 		}
 		if remedy != "" {
-			s.add(severity, CodeUnknownKey, n, s.key(name), fmt.Sprintf("unknown %s %q", what, name), remedy)
+			s.add(severity, CodeUnknownKey, n, s.key(bare(name)), fmt.Sprintf("unknown %s %q", what, name), remedy)
 		}
 	}
-}
-
-// isSection reports whether the key is a table or an array of tables.
-func isSection(path string) bool {
-	for _, k := range Keys() {
-		if k.Path == path {
-			return k.Type == TypeTable || k.Type == TypeTables || k.Type == TypeAny
-		}
-	}
-	return false
 }
 
 // runnerTables returns the tables of [[runners]], taking a lone [runners] as one.

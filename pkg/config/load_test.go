@@ -302,3 +302,24 @@ scale_factor_mode = "add"
 		"policy 5: idle_count 0 = 0 jobs = 0 instances of capacity 4; idle target = 0 and 1 × jobs, this part at most 9",
 	})
 }
+
+// However long a file is, it is read in reasonable time: what grows by the square of something is bounded.
+func TestManyPolicies(t *testing.T) {
+	table := "[[runners.autoscaler.policy]]\nperiods = [\"* 8 * * *\"]\ntimezone = \"UTC\"\n"
+	f, report := Parse("c.toml", []byte(fleet(strings.Repeat(table, maxPolicies))))
+	if report.Err() != nil || f.Runners[0].Autoscaler.Schedule.Len() != maxPolicies {
+		t.Error(report.Err())
+	}
+	_, report = Parse("c.toml", []byte(fleet(strings.Repeat(table, maxPolicies+1))))
+	if faults := report.Faults(); len(faults) != 1 || faults[0].Code != CodeRange || faults[0].Line != 4+3*maxPolicies+1 {
+		t.Errorf("got %v", faults)
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	data := readFile(b, "testdata/good/everything.toml")
+	b.ReportAllocs()
+	for b.Loop() {
+		Parse("config.toml", data)
+	}
+}

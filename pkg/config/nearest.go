@@ -31,12 +31,22 @@ func closest(word string, known []string) (best string, edits int) {
 
 // nearest returns the one of known that word was probably meant to be, or "": about a third of the letters may differ.
 func nearest(word string, known []string) string {
-	best, edits := closest(word, known)
-	if best == "" || edits > (min(len(fold(word)), len(fold(best)))+2)/3 {
+	w := len(fold(word))
+	var candidates []string
+	for _, k := range known { // each edit changes the length by at most one
+		if f := len(fold(k)); max(w, f)-min(w, f) <= allowed(w, f) {
+			candidates = append(candidates, k)
+		}
+	}
+	best, edits := closest(word, candidates)
+	if best == "" || edits > allowed(w, len(fold(best))) {
 		return ""
 	}
 	return best
 }
+
+// allowed is how many edits may lie between words of these lengths.
+func allowed(a, b int) int { return (min(a, b) + 2) / 3 }
 
 // begins returns the only one of known that begins nearly as word does, or "": policies for policy, capacity for capacity_per_instance.
 func begins(word string, known []string) string {
@@ -72,8 +82,11 @@ func meant(word string, known []string) string {
 	if n := begins(word, known); n != "" {
 		return `did you mean "` + n + `"?`
 	}
-	if n, _ := closest(word, known); n != "" && len(known) > few {
-		return `the nearest known one is "` + n + `"`
+	if len(known) > few {
+		if n, _ := closest(word, known); n != "" {
+			return `the nearest known one is "` + n + `"`
+		}
+		return "the known ones are in docs/configuration.md"
 	}
 	return "known: " + strings.Join(known, ", ")
 }

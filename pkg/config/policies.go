@@ -16,11 +16,21 @@ type policyTable struct {
 	dates   bool            // at least one period has a date that can come
 }
 
+const (
+	maxPolicies = 1000 // far beyond what anybody can follow; each one compiled takes some time and memory
+	maxCompared = 100  // comparing each policy with all later ones takes time by the square
+)
+
 // policies reads [[runners.autoscaler.policy]] and compiles the schedule when all of it is sound.
 func (r *reader) policies(s section, a *Autoscaler) {
 	sound := true
 	var tables []policyTable
-	for _, n := range r.policyTables(s) {
+	nodes := r.policyTables(s)
+	if len(nodes) > maxPolicies {
+		s.fault(CodeRange, nodes[maxPolicies], "policy", fmt.Sprintf("there are %d policies, at most %d are possible", len(nodes), maxPolicies), "")
+		nodes, sound = nodes[:maxPolicies], false
+	}
+	for _, n := range nodes {
 		t := policyTable{section: r.section(n, s.key("policy"))}
 		t.known()
 		p := r.policy(&t, a)
@@ -38,6 +48,9 @@ func (r *reader) policies(s section, a *Autoscaler) {
 		return
 	}
 	a.Schedule = schedule
+	if len(tables) > maxCompared {
+		return
+	}
 	for _, i := range schedule.NeverHolds() {
 		if t := &tables[i]; t.dates { // without a date, each period has its own notice
 			t.warn(CodeShadowed, t.n, "", "never holds: at each of its minutes a later policy does, and the last one wins",

@@ -52,6 +52,7 @@ func (s section) get(key string) *node {
 	return s.n.child(key)
 }
 
+// key is the dotted path of name; a name that is not ours goes through bare first.
 func (s section) key(name string) string {
 	switch {
 	case s.path == "":
@@ -60,6 +61,16 @@ func (s section) key(name string) string {
 		return s.path
 	}
 	return s.path + "." + name
+}
+
+var bareKey = regexp.MustCompile(`^[\w-]+$`)
+
+// bare quotes a key of the file that TOML would want quoted: it might confuse a reader, or a terminal.
+func bare(name string) string {
+	if bareKey.MatchString(name) {
+		return name
+	}
+	return strconv.Quote(name)
 }
 
 func (s section) fault(code string, at *node, name, message, remedy string) {
@@ -82,13 +93,13 @@ func (s section) known() {
 		if slices.Contains(schema[s.path], name) {
 			continue
 		}
-		s.fault(CodeUnknownKey, s.n.children[name], name, fmt.Sprintf("unknown key %q", name), s.place(name))
+		s.fault(CodeUnknownKey, s.n.children[name], bare(name), fmt.Sprintf("unknown key %q", name), s.place(name))
 	}
 }
 
 // place is the remedy for an unknown key: the section that has this very name, or the nearest one here.
 func (s section) place(name string) string {
-	if at := homes(name); len(at) > 0 {
+	if at := homes[name]; len(at) > 0 {
 		return "it belongs in " + header(at[0])
 	}
 	return meant(name, schema[s.path])

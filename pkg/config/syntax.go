@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
@@ -36,6 +37,12 @@ func syntaxFault(path string, data []byte, err error) *Problem {
 			p.Message += ": " + line
 		}
 	}
+	p.Message = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) { // the message quotes the file, and is printed on terminals
+			return utf8.RuneError
+		}
+		return c
+	}, p.Message)
 	if !utf8.Valid(data) {
 		p.Remedy = "the file must be UTF-8"
 	}
