@@ -67,6 +67,7 @@ func newRoot(env environment) *cobra.Command {
 		Long: "taskscaler reads GitLab Runner's config.toml, keeps the fleets of its autoscaling runners at the size that their policies ask for,\n" +
 			"and leases their slots to jobs.\n\nExit codes: 0 done, 1 failed, 2 wrong usage; `taskscaler exec --help` has those of exec.",
 		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
