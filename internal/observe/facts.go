@@ -14,7 +14,7 @@ func Sentence(f *scaler.Fact) string {
 	case scaler.FactCreate:
 		return fmt.Sprintf("asked for %s: %s", count(f.Count, "instance"), f.Decision)
 	case scaler.FactWait:
-		return waiting(f.Count, f.Booting, f.Cause)
+		return Waiting(f.Count, f.Booting, f.Cause)
 	case scaler.FactPolicy:
 		if f.Count < 0 {
 			return "no policy matches now: nothing is kept idle"
@@ -81,7 +81,8 @@ func instanceSentence(f *scaler.Fact) string {
 	return f.Kind.String()
 }
 
-func waiting(n, booting int, cause fleet.Cause) string {
+// Waiting says why n are waiting, of whom booting wait for machines on their way and the rest for cause.
+func Waiting(n, booting int, cause fleet.Cause) string {
 	switch rest := n - booting; {
 	case n == 0:
 		return "nobody waits any more"

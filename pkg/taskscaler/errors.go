@@ -28,11 +28,12 @@ var (
 // NoCapacityError says why a Reserve was refused, with the counts of that moment. It is ErrNoCapacity.
 type NoCapacityError struct {
 	Key         string
-	Idle        int // free slots of instances that are ready
-	Acquired    int // leases
-	Unavailable int // instances on their way out
-	Unhealthy   int // instances that are lost, or held as unclaimed
-	Unready     int // instances on their way in
+	Cause       fleet.Cause // CausePolicy: preemptive mode with nothing kept idle: it will never be otherwise
+	Idle        int         // free slots of instances that are ready
+	Acquired    int         // leases
+	Unavailable int         // instances on their way out
+	Unhealthy   int         // instances that are held as unclaimed
+	Unready     int         // instances on their way in
 }
 
 // Error has the counts in it, in the form that fleeting's users know.

@@ -43,12 +43,12 @@ func (l *loop) answer(g *scaler.Grant) {
 // explain adds to a denial what its caller will want to know.
 func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 	if w.kind == scaler.EvReserve {
-		c := countsOf(l.core.Summary())
-		a.counts = &NoCapacityError{Key: string(g.Key), Cause: g.Cause, Idle: c.Free, Acquired: c.Leases, Unavailable: c.Draining + c.Deleting,
-			Unhealthy: c.Lost + c.Unclaimed, Unready: c.Creating + c.Preparing + c.Requested}
+		c := l.core.Summary()
+		a.counts = &NoCapacityError{Key: string(g.Key), Cause: g.Cause, Idle: c.OpenSlots, Acquired: c.Leases, Unavailable: c.Draining + c.Deleting,
+			Unhealthy: c.Unclaimed, Unready: c.Creating + c.Preparing + c.Requested}
 	}
 	if g.Cause == fleet.CauseDeadline || g.Cause == fleet.CauseCancelled {
-		a.why = l.core.Summary().Waiting
+		a.why = l.core.Summary().WaitCause
 		if a.waited == 0 {
 			a.waited = l.last - w.since
 		}
@@ -85,17 +85,8 @@ func (l *loop) settleMoved(lease *Lease, b *scaler.Batch) {
 	}
 }
 
-// holds asks the books themselves. It is slow and rarely needed.
+// holds asks the books themselves.
 func (l *loop) holds(lease *Lease) bool {
-	held := false
-	l.core.Instances(func(v scaler.InstanceView) bool {
-		if v.ID != lease.id || v.Serial != lease.serial {
-			return true
-		}
-		for i := range v.Leases {
-			held = held || v.Leases[i].Key == lease.key
-		}
-		return false
-	})
-	return held
+	id, slot, ok := l.core.Lease(lease.key)
+	return ok && id == lease.id && slot == lease.slot
 }

@@ -30,23 +30,23 @@ type loop struct {
 	leases  map[fleet.Key]*Lease
 	moved   []*Lease // leases that an EvReplace of this batch gives back
 
-	last      time.Duration // Mono of the last step
-	wake      time.Duration // the core's wish; 0: none
-	timer     *time.Timer
-	armed     time.Duration // when timer fires
-	started   bool
-	done      bool
-	before    scaler.Summary // of the time before the batch that is being committed
-	trouble   *trouble       // why the last commit failed; nil: it did not
-	draining  bool           // what Drain asked for
-	drainers  []*drainer
-	commandsN int
+	last     time.Duration // Mono of the last step
+	wake     time.Duration // the core's wish; 0: none
+	timer    *time.Timer
+	armed    time.Duration // when timer fires
+	started  bool
+	done     bool
+	before   scaler.Summary // of the time before the batch that is being committed
+	trouble  *trouble       // why the last commit failed; nil: it did not
+	draining bool           // what Drain asked for
+	drainers []*drainer
 }
 
 // run steps what waits until the inbox is closed and empty, or something stops it; then it answers everybody who is left.
 func (l *loop) run() {
 	l.timer = time.NewTimer(0)
-	l.armed = l.t.clock.Mono()
+	l.wake = 1 // at once: only a step says when the core wants the next
+	l.armed = l.wake
 	err := l.serve()
 	l.timer.Stop()
 	l.t.stop(err)
@@ -184,10 +184,7 @@ func (l *loop) arm(mono time.Duration) {
 
 // dispatch lets a committed batch take effect: commands, then answers, then facts.
 func (l *loop) dispatch(b *scaler.Batch) {
-	for i := range b.Commands {
-		l.t.work.do(&b.Commands[i])
-	}
-	l.commandsN += len(b.Commands)
+	l.t.work.do(b.Commands)
 	for _, lease := range l.moved {
 		l.settleMoved(lease, b)
 	}

@@ -27,7 +27,8 @@ type Status struct {
 	Backoff   *BackoffStatus   `json:"backoff,omitempty"`
 	Plugin    PluginStatus     `json:"plugin"`
 	Commit    CommitStatus     `json:"commit"`
-	Instances []InstanceStatus `json:"instances"` // ascending by ID
+	Intents   []IntentStatus   `json:"intents"`   // unfinished creates, oldest first
+	Instances []InstanceStatus `json:"instances"` // ascending by ID, those remembered included
 	Waiters   []WaitStatus     `json:"waiters"`   // in the order in which they will be served
 }
 
@@ -62,15 +63,15 @@ type SizingStatus struct {
 
 // Counts are how many there are of each.
 type Counts struct {
-	Creating     int `json:"creating"`
+	Creating     int `json:"creating"` // instances by state: see fleet.State
 	Preparing    int `json:"preparing"`
 	ReadyCount   int `json:"ready"`
 	Draining     int `json:"draining"`
 	Deleting     int `json:"deleting"`
-	Gone         int `json:"gone"` // deleted, and remembered for a while
-	Lost         int `json:"lost"`
 	Unclaimed    int `json:"unclaimed"`
+	Idle         int `json:"idle"`      // ready instances without a lease
 	Requested    int `json:"requested"` // instances asked for that have not appeared
+	Doubt        int `json:"doubt"`     // instances that may appear although nobody expects them
 	Leases       int `json:"leases"`
 	Waiters      int `json:"waiters"`
 	Reservations int `json:"reservations"`
@@ -84,7 +85,8 @@ func (c Counts) Existing() int {
 
 // WaitingStatus says why those who wait are waiting.
 type WaitingStatus struct {
-	Cause    string `json:"cause,omitempty"` // empty: nobody waits
+	Cause    string `json:"cause,omitempty"`   // empty: nobody waits
+	Booting  int    `json:"booting,omitempty"` // waiters for whom a machine is on its way
 	Sentence string `json:"sentence,omitempty"`
 }
 
@@ -115,9 +117,11 @@ type InstanceStatus struct {
 	Listed  string        `json:"listed"` // the provider's word
 	Origin  string        `json:"origin"`
 	Uses    int           `json:"uses"`
-	Cause   string        `json:"cause,omitempty"` // why it is on its way out
+	Claims  int           `json:"claims,omitempty"` // slots held by reservations
+	Cause   string        `json:"cause,omitempty"`  // why it is on its way out
 	Created *time.Time    `json:"created,omitempty"`
-	Ready   *time.Time    `json:"ready,omitempty"`
+	Since   *time.Time    `json:"since,omitempty"` // in this state
+	Ready   *time.Time    `json:"ready_at,omitempty"`
 	Idle    *time.Time    `json:"idle,omitempty"` // since when it has had no lease
 	Leases  []LeaseStatus `json:"leases"`         // ascending by slot
 }
@@ -137,4 +141,13 @@ type WaitStatus struct {
 	Waited   time.Duration `json:"waited_ns"` // so far
 	Cause    string        `json:"cause"`     // see fleet.Cause
 	Sentence string        `json:"sentence"`  // "waiting for a machine to boot"
+}
+
+// IntentStatus is a create that is not finished.
+type IntentStatus struct {
+	Asked    int       `json:"asked"` // instances asked for
+	Open     int       `json:"open"`  // still expected
+	Doubt    int       `json:"doubt,omitempty"`
+	Since    time.Time `json:"since"`
+	Answered bool      `json:"answered"` // the provider has answered
 }

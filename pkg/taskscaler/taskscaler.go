@@ -2,81 +2,286 @@ package taskscaler
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/taskscaler/taskscaler/internal/clock"
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
 // Taskscaler manages one group. Its methods may be called by any goroutine.
-type Taskscaler struct{}
+type Taskscaler struct {
+	group    provider.InstanceGroup
+	info     provider.ProviderInfo
+	caps     []provider.Capability
+	store    statestore.Store
+	log      *slog.Logger
+	ready    ReadyFunc
+	dialer   Dialer
+	clock    clock.Clock
+	restored map[fleet.ID]restored // what the store knew at start
+
+	cfg      atomic.Pointer[Config]
+	inbox    *inbox
+	vault    *vault
+	work     *workers
+	observer *observer
+	health   health
+
+	reload   sync.Mutex // one Reload at a time
+	endWork  context.CancelCauseFunc
+	endWatch context.CancelFunc
+
+	commitCtx  context.Context // ends when a commit is no longer worth waiting for
+	giveUpHope context.CancelCauseFunc
+
+	stopOnce sync.Once
+	stopErr  error
+	dead     chan struct{} // the loop decides nothing any more; stopErr says why
+	loopDone chan struct{} // it has answered everybody
+	finished chan struct{} // a shutdown has nothing left to do
+	shutOnce sync.Once
+	shutErr  error
+	done     chan struct{}
+	doneOnce sync.Once
+}
+
+// restored is an instance that was known before this start.
+type restored struct {
+	serial uint64
+	keys   []string
+}
 
 // New calls the group's Init, loads the state, and starts the manager. It does not wait for the provider's first list: see
-// [Taskscaler.Ready]. ctx bounds New alone. After an error of New the group was shut down if its Init had been called, and the store closed.
+// [Taskscaler.Ready]. ctx bounds New alone. Group and store belong to the manager from here on: after an error of New they are shut down and
+// closed.
 //
 // Errors: those of Config.Validate, of Init (provider.KindOf tells the kind) and of the store's Load; *GroupMismatchError.
 func New(ctx context.Context, group provider.InstanceGroup, cfg Config, opts ...Option) (*Taskscaler, error) {
-	panic("under construction")
+	o := options{dial: connector.Dial, log: slog.New(slog.DiscardHandler)}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if o.store == nil {
+		o.store = statestore.NewMemory()
+	}
+	t, err := prepareManager(ctx, group, cfg, &o)
+	if err != nil {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupShutdown)
+		defer cancel()
+		return nil, errors.Join(err, guard(o.log, func() error { return group.Shutdown(end) }), o.store.Close())
+	}
+	return t, nil
 }
 
-// Reserve asks for the promise of a slot before a job is accepted. It does not wait for capacity. The promise is taken up by an Acquire
-// under the same key, given up by Unreserve, and void after Core.ReservationDeadline. Errors: *NoCapacityError (ErrNoCapacity), ErrDraining,
-// ErrShutdown, ErrDuplicateKey, or the end of ctx.
-func (t *Taskscaler) Reserve(ctx context.Context, key string) error { panic("under construction") }
-
-// Unreserve gives a reservation up. One that does not exist is ignored.
-func (t *Taskscaler) Unreserve(key string) { panic("under construction") }
-
-// Acquire waits for a slot and leases it to key; the lease is durable when Acquire returns. When ctx ends first, the error is a *WaitError
-// that is context.DeadlineExceeded or context.Canceled and says what the wait was for; then no lease is held.
-func (t *Taskscaler) Acquire(ctx context.Context, key string) (*Lease, error) {
-	panic("under construction")
+// prepareManager does everything that can fail, then starts.
+func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Config, o *options) (*Taskscaler, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("taskscaler: the configuration: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	snap, err := o.store.Load(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("taskscaler: load the state: %w", err)
+	}
+	t := &Taskscaler{
+		group: group, store: o.store, log: o.log, ready: o.ready, dialer: o.dial, clock: clock.New(), restored: restoredOf(&snap.State),
+		inbox: newInbox(), dead: make(chan struct{}), loopDone: make(chan struct{}), finished: make(chan struct{}), done: make(chan struct{}),
+	}
+	t.cfg.Store(&cfg)
+	if t.vault, err = openVault(&snap, &cfg.Settings.ConnectorConfig); err != nil {
+		return nil, fmt.Errorf("taskscaler: %w", err)
+	}
+	err = guard(o.log, func() (err error) {
+		t.info, err = group.Init(ctx, hclogTo(o.log), cfg.Settings)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("taskscaler: the provider's Init: %w", err)
+	}
+	t.caps = provider.CapabilitiesOf(group)
+	core, err := t.startCore(ctx, &snap.State)
+	if err != nil {
+		return nil, fmt.Errorf("taskscaler: %w", err)
+	}
+	t.start(core, observe.Tee(append([]Observer{observe.Log(o.log)}, o.observers...)...))
+	return t, nil
 }
 
-// Release ends the lease of key; it is durable when Release returns nil. The error is ErrUnknownKey when there is none.
-func (t *Taskscaler) Release(key string) error { panic("under construction") }
-
-// Replace gives the lease of key back and waits for one on another instance. When it fails, no lease is held.
-func (t *Taskscaler) Replace(ctx context.Context, key string) (*Lease, error) {
-	panic("under construction")
+func restoredOf(s *fleet.SavedState) map[fleet.ID]restored {
+	all := make(map[fleet.ID]restored, len(s.Instances))
+	for i := range s.Instances {
+		r := restored{serial: s.Instances[i].Serial}
+		for _, l := range s.Instances[i].Leases {
+			r.keys = append(r.keys, string(l.Key))
+		}
+		all[s.Instances[i].ID] = r
+	}
+	return all
 }
 
-// Reattach takes the lease of key up again, after a restart of the manager or of its caller. The error is ErrUnknownKey when there is none.
-func (t *Taskscaler) Reattach(ctx context.Context, key string) (*Lease, error) {
-	panic("under construction")
+// startCore binds the state to the provider's group, durably, and makes the core that goes on from it.
+func (t *Taskscaler) startCore(ctx context.Context, saved *fleet.SavedState) (*scaler.Core, error) {
+	bound := saved.Meta.Group
+	if bound != "" && bound != t.info.ID {
+		return nil, &GroupMismatchError{Stored: bound, Provider: t.info.ID}
+	}
+	known := bound != "" && !saved.Empty()
+	if bound != t.info.ID {
+		saved.Meta.Group = t.info.ID
+		meta := saved.Meta
+		if err := t.store.Commit(ctx, statestore.Commit{Changes: &fleet.Changes{Meta: &meta}}); err != nil {
+			return nil, fmt.Errorf("bind the state to group %q: %w", t.info.ID, err)
+		}
+	}
+	mono, wall := t.clock.Now()
+	core, err := scaler.New(t.coreConfig(t.config()), *saved, known, scaler.Time{Mono: mono, Wall: wall})
+	if err != nil {
+		return nil, fmt.Errorf("the stored state cannot be used: %w", err)
+	}
+	return core, nil
 }
 
-// Detach says that the caller that holds the lease of key was lost: if it does not Reattach within Core.ReattachAfterDisconnect, the lease
-// is revoked.
-func (t *Taskscaler) Detach(key string) { panic("under construction") }
+// coreConfig fills in what the provider says.
+func (t *Taskscaler) coreConfig(cfg *Config) scaler.Config {
+	core := cfg.Core
+	core.ProviderMax = t.info.MaxSize
+	core.Heartbeat = t.can(provider.CapabilityHeartbeat)
+	return core
+}
 
-// Reload makes cfg the configuration, without touching leases. Name and Settings cannot change: the group got them at its Init.
-func (t *Taskscaler) Reload(ctx context.Context, cfg Config) error { panic("under construction") }
+func (t *Taskscaler) can(c provider.Capability) bool {
+	for _, have := range t.caps {
+		if have == c {
+			return true
+		}
+	}
+	return false
+}
 
-// Drain takes no new work from now on and returns when the last lease is gone and nothing waits, or ctx has ended. Idle instances are
-// retired meanwhile.
-func (t *Taskscaler) Drain(ctx context.Context) error { panic("under construction") }
+func (t *Taskscaler) start(core *scaler.Core, obs Observer) {
+	workCtx, endWork := context.WithCancelCause(context.Background())
+	watchCtx, endWatch := context.WithCancel(workCtx)
+	t.commitCtx, t.giveUpHope = context.WithCancelCause(context.Background())
+	t.endWork, t.endWatch = endWork, endWatch
+	t.work = newWorkers(t, workCtx)
+	t.observer = newObserver(t)
+	l := &loop{t: t, core: core, obs: obs, leases: map[fleet.Key]*Lease{}}
+	go l.run()
+	go t.observer.run(watchCtx)
+	go t.watchdog(watchCtx)
+}
 
-// Undrain takes new work again.
-func (t *Taskscaler) Undrain() { panic("under construction") }
+// watchdog stops the manager when a commit neither succeeds nor fails: the loop, which is stuck in it, cannot.
+func (t *Taskscaler) watchdog(ctx context.Context) {
+	ticker := time.NewTicker(30 * time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.dead:
+			return
+		case <-ticker.C:
+		}
+		since := t.health.commitSince.Load()
+		if hung := t.clock.Mono() - time.Duration(since); since > 0 && hung > commitPatience+time.Minute {
+			t.stop(&StopError{Reason: "a commit hangs", Err: fmt.Errorf("no answer from the state store for %s; check its disk", hung.Round(time.Second))})
+			return
+		}
+	}
+}
 
-// Status is what the manager knows at this moment. It works while a commit fails (see Status.Stale); after the manager has stopped it is
-// an error.
-func (t *Taskscaler) Status(ctx context.Context) (Status, error) { panic("under construction") }
+func (t *Taskscaler) config() *Config { return t.cfg.Load() }
 
-// Wait says why the Acquire or Replace of key is still waiting; ok is false when there is none.
-func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok bool, err error) {
-	panic("under construction")
+// stop ends the manager's deciding. The first cause stays; nil is an orderly end.
+func (t *Taskscaler) stop(err error) {
+	t.stopOnce.Do(func() {
+		t.stopErr = err
+		close(t.dead)
+		if err != nil {
+			t.log.Error("the manager stopped", "error", err)
+			t.endWork(err)
+			t.finish()
+		}
+	})
+}
+
+func (t *Taskscaler) finish() { t.doneOnce.Do(func() { close(t.done) }) }
+
+// stopped is what callers are told once the loop takes nothing more.
+func (t *Taskscaler) stopped() error {
+	select {
+	case <-t.dead:
+		if t.stopErr != nil {
+			return t.stopErr
+		}
+	default:
+	}
+	return ErrShutdown
+}
+
+// Done is closed when the manager has stopped: after Shutdown, or by itself (see Err). Shutdown is to be called in both cases.
+func (t *Taskscaler) Done() <-chan struct{} { return t.done }
+
+// Err says why the manager stopped by itself: a *StopError. It is nil while it runs, and ErrShutdown after a Shutdown.
+func (t *Taskscaler) Err() error {
+	select {
+	case <-t.done:
+		return t.stopped()
+	default:
+		return nil
+	}
 }
 
 // Ready is nil when the manager can do its work, else it says what is missing: the provider's first list, the plugin, or the store.
-func (t *Taskscaler) Ready() error { panic("under construction") }
+func (t *Taskscaler) Ready() error {
+	if err := t.Err(); err != nil {
+		return err
+	}
+	if tr := t.health.trouble.Load(); tr != nil {
+		return fmt.Errorf("the state cannot be committed since %s (%d failures): %w", tr.since.Format(time.RFC3339), tr.failures, tr.err)
+	}
+	if since := t.health.commitSince.Load(); since > 0 {
+		if d := t.clock.Mono() - time.Duration(since); d > commitSlow {
+			return fmt.Errorf("a commit of the state has been running for %s", d.Round(time.Second))
+		}
+	}
+	if away := t.health.away.Load(); away != nil {
+		return *away
+	}
+	if !t.health.started.Load() {
+		return errors.New("the provider's first list has not come yet")
+	}
+	return nil
+}
 
-// Done is closed when the manager has stopped: after Shutdown, or by itself (see Err).
-func (t *Taskscaler) Done() <-chan struct{} { panic("under construction") }
-
-// Err says why the manager stopped by itself: a *StopError. It is nil while it runs, and ErrShutdown after a Shutdown.
-func (t *Taskscaler) Err() error { panic("under construction") }
-
-// Shutdown ends the manager: no new grants, and the waiters are told so. It waits for leases to be released until ctx ends. What is left then is
-// revoked and deleted with Config.DeleteOnShutdown (within Core.ShutdownDeletionRetries × Core.ShutdownDeletionRetry and a little more), and
-// otherwise stays in the store for Reattach after the next start. Then it closes group and store. The error is nil, or has a *LeftoverError.
-func (t *Taskscaler) Shutdown(ctx context.Context) error { panic("under construction") }
+// Reload makes cfg the configuration, without touching leases. Name and Settings cannot change: the group got them at its Init.
+func (t *Taskscaler) Reload(ctx context.Context, cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("reload: the configuration: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	t.reload.Lock()
+	defer t.reload.Unlock()
+	if old := t.config(); old.Name != cfg.Name || !reflect.DeepEqual(old.Settings, cfg.Settings) {
+		return errors.New("reload: name and connector_config of a running manager cannot change: restart it")
+	}
+	core := t.coreConfig(&cfg)
+	if _, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReload, Config: &core}); err != nil {
+		return fmt.Errorf("reload: %w", err)
+	}
+	t.cfg.Store(&cfg)
+	t.observer.hurry()
+	return nil
+}

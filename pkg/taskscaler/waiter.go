@@ -2,6 +2,7 @@ package taskscaler
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +109,9 @@ func (t *waiters) each(f func(*waiter)) {
 	}
 }
 
+// errAbandoned is a call whose answer nobody waits for any more.
+var errAbandoned = errors.New("the state cannot be committed at this moment; the call was given up")
+
 // cancelGrace is how long a caller whose context has ended waits for the definite answer. It comes at once, except while commits fail.
 const cancelGrace = 2 * time.Second
 
@@ -146,7 +150,7 @@ func (t *Taskscaler) giveUp(ctx context.Context, w *waiter) (answer, error) {
 	case <-grace.C:
 	}
 	if w.state.CompareAndSwap(waiterOpen, waiterAbandoned) {
-		return answer{}, context.Cause(ctx) // the loop gives back what it would have brought
+		return answer{}, errAbandoned // the loop gives back what it would have brought
 	}
 	<-w.ready
 	return w.answer, w.answer.err

@@ -1,0 +1,120 @@
+package taskscaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// Reserve asks for the promise of a slot before a job is accepted. It does not wait for capacity. The promise is taken up by an Acquire
+// under the same key, given up by Unreserve, and void after Core.ReservationDeadline. Errors: *NoCapacityError (ErrNoCapacity), ErrDraining,
+// ErrShutdown, ErrDuplicateKey, or the end of ctx.
+func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
+	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReserve, Key: fleet.Key(key)})
+	if err != nil {
+		return fmt.Errorf("reserve %q: %w", key, err)
+	}
+	if a.kind == scaler.GrantReserved {
+		if ctx.Err() != nil { // the caller has gone meanwhile
+			t.Unreserve(key)
+			return fmt.Errorf("reserve %q: %w", key, context.Cause(ctx))
+		}
+		return nil
+	}
+	switch a.cause {
+	case fleet.CauseShutdown, fleet.CauseDraining, fleet.CauseDuplicate:
+		return &WaitError{Key: key, Cause: a.cause}
+	}
+	return a.counts
+}
+
+// Unreserve gives a reservation up. One that does not exist is ignored.
+func (t *Taskscaler) Unreserve(key string) {
+	t.inbox.put(&scaler.Event{Kind: scaler.EvUnreserve, Key: fleet.Key(key)}, nil)
+}
+
+// Acquire waits for a slot and leases it to key; the lease is durable when Acquire returns. When ctx ends first, the error is a *WaitError
+// that is context.DeadlineExceeded or context.Canceled and says what the wait was for; then no lease is held. A ctx without a deadline
+// gets Config.AcquireTimeout.
+func (t *Taskscaler) Acquire(ctx context.Context, key string) (*Lease, error) {
+	return t.lease(ctx, &scaler.Event{Kind: scaler.EvAcquire, Key: fleet.Key(key), Deadline: t.deadline(ctx)})
+}
+
+// Replace gives the lease of key back and waits for one on another instance. The old lease ends at once. When Replace fails no lease is held,
+// except that it is refused while the manager drains or shuts down: then the old one stands.
+func (t *Taskscaler) Replace(ctx context.Context, key string) (*Lease, error) {
+	return t.lease(ctx, &scaler.Event{Kind: scaler.EvReplace, Key: fleet.Key(key), Deadline: t.deadline(ctx)})
+}
+
+// Reattach takes the lease of key up again, after a restart of the manager or of its caller. The error is ErrUnknownKey when there is none.
+// A handle that another caller had of this lease ends.
+func (t *Taskscaler) Reattach(ctx context.Context, key string) (*Lease, error) {
+	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReattach, Key: fleet.Key(key)})
+	if err != nil {
+		return nil, fmt.Errorf("reattach %q: %w", key, err)
+	}
+	if a.kind != scaler.GrantReattached {
+		return nil, &WaitError{Key: key, Cause: a.cause}
+	}
+	return a.lease, nil
+}
+
+// Detach says that the caller that holds the lease of key was lost: if it does not Reattach within Core.ReattachAfterDisconnect, the lease
+// is revoked.
+func (t *Taskscaler) Detach(key string) {
+	t.inbox.put(&scaler.Event{Kind: scaler.EvDetach, Key: fleet.Key(key)}, nil)
+}
+
+// Release ends the lease of key; it is durable when Release returns nil. The error is ErrUnknownKey when there is none.
+func (t *Taskscaler) Release(key string) error { return t.release(fleet.Key(key), fleet.CauseNone) }
+
+func (t *Taskscaler) release(key fleet.Key, cause fleet.Cause) error {
+	//nolint:staticcheck // no context: a release must be heard, and it waits for nobody but the store
+	a, err := t.call(nil, &scaler.Event{Kind: scaler.EvRelease, Key: key, Cause: cause})
+	switch {
+	case err != nil:
+		return fmt.Errorf("release %q: %w", key, err)
+	case a.kind != scaler.GrantReleased:
+		return &WaitError{Key: string(key), Cause: a.cause}
+	}
+	return nil
+}
+
+// deadline is when the core ends a wait by itself, on Mono.
+func (t *Taskscaler) deadline(ctx context.Context) time.Duration {
+	if at, ok := ctx.Deadline(); ok {
+		return t.clock.At(at)
+	}
+	return t.clock.Mono() + t.config().AcquireTimeout
+}
+
+// lease asks for a lease and makes an error of everything else. A lease that comes after ctx has ended is given back.
+func (t *Taskscaler) lease(ctx context.Context, ev *scaler.Event) (*Lease, error) {
+	a, err := t.call(ctx, ev)
+	switch {
+	case errors.Is(err, errAbandoned):
+		return nil, &WaitError{Key: string(ev.Key), Cause: endOf(ctx), Why: fleet.CauseNone}
+	case err != nil:
+		return nil, fmt.Errorf("no lease for %q: %w", ev.Key, err)
+	case a.kind != scaler.GrantLease:
+		return nil, &WaitError{Key: string(ev.Key), Cause: a.cause, Why: a.why, Waited: a.waited}
+	case ctx.Err() != nil:
+		if err := a.lease.Release(); err != nil {
+			t.log.Warn("a lease that came too late could not be given back", "key", string(ev.Key), "error", err)
+		}
+		return nil, &WaitError{Key: string(ev.Key), Cause: endOf(ctx), Waited: a.waited}
+	}
+	return a.lease, nil
+}
+
+// endOf is why ctx ended, as a cause.
+func endOf(ctx context.Context) fleet.Cause {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fleet.CauseDeadline
+	}
+	return fleet.CauseCancelled
+}

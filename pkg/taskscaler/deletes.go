@@ -1,0 +1,76 @@
+package taskscaler
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// deleter asks for deletes, one call after the other: what comes while a call runs goes out together in the next.
+type deleter struct {
+	w       *workers
+	mu      sync.Mutex
+	queue   []scaler.Command
+	running bool
+}
+
+func (d *deleter) put(cmds []scaler.Command) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.queue = append(d.queue, cmds...)
+	if !d.running {
+		d.running = true
+		d.w.running.start(d.work)
+	}
+}
+
+func (d *deleter) work() {
+	for {
+		d.mu.Lock()
+		cmds := d.queue
+		d.queue = nil
+		d.running = len(cmds) > 0
+		d.mu.Unlock()
+		if len(cmds) == 0 {
+			return
+		}
+		d.ask(cmds)
+	}
+}
+
+// ask is one call for all of cmds.
+func (d *deleter) ask(cmds []scaler.Command) {
+	var ids []string
+	timeout := time.Duration(0)
+	for i := range cmds {
+		timeout = max(timeout, cmds[i].Timeout)
+		ids = append(ids, string(cmds[i].ID))
+	}
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	var accepted []string
+	err := d.w.call(timeout, deleteTimeout, func(ctx context.Context) (err error) {
+		accepted, err = d.w.t.group.Decrease(ctx, ids)
+		return err
+	})
+	ok := make(map[fleet.ID]bool, len(accepted))
+	for _, id := range accepted {
+		ok[fleet.ID(id)] = true
+	}
+	for i := range cmds {
+		ev := scaler.Event{Kind: scaler.EvDeleted, Op: cmds[i].Op, ID: cmds[i].ID, Serial: cmds[i].Serial}
+		switch {
+		case ok[cmds[i].ID]:
+			d.w.report(&ev, nil)
+		case err == nil:
+			d.w.report(&ev, provider.Errorf(provider.KindTransient, "the provider did not accept the delete and did not say why"))
+		default:
+			d.w.report(&ev, err)
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package taskscaler
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// Where the core gives a prepare no timeout, it may take as long as connecting may, and this much more for the ready command.
+const (
+	dialTimeout  = 10 * time.Minute
+	readyTimeout = 10 * time.Minute
+)
+
+// prepare makes a running instance fit for its first job: connect info, a connection (which pins the host key), the ready command, the
+// embedder's own test. Its connect info goes to the loop beside the result, and is committed with it.
+func (w *workers) prepare(cmd scaler.Command) {
+	ev := scaler.Event{Kind: scaler.EvPrepared, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
+	timeout := cmd.Timeout
+	if timeout <= 0 {
+		timeout = cmpOr(w.t.config().Settings.Timeout, dialTimeout) + readyTimeout
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, timeout)
+	defer cancel()
+	var info provider.ConnectInfo
+	err := guard(w.t.log, func() (err error) {
+		info, err = w.makeReady(ctx, &cmd)
+		return err
+	})
+	if err != nil && ctx.Err() != nil && w.ctx.Err() == nil {
+		err = provider.Errorf(provider.KindTransient, "not ready within %s: %w", timeout, err)
+	}
+	if err != nil {
+		ev.Failure, ev.Away = provider.FailureOf(err), errors.Is(err, provider.ErrAway)
+		ev.Failure.Message = redact(ev.Failure.Message, &info.ConnectorConfig)
+		w.t.inbox.put(&ev, nil)
+		return
+	}
+	w.t.logReady(&info)
+	stored, err := encodeInfo(cmd.Serial, info, &w.t.config().Settings.ConnectorConfig)
+	if err != nil {
+		ev.Failure = provider.FailureOf(provider.Errorf(provider.KindConfig, "the connect info cannot be stored: %w", err))
+		w.t.inbox.put(&ev, nil)
+		return
+	}
+	w.t.inbox.putSecret(secret{id: cmd.ID, serial: cmd.Serial, info: info, stored: stored}, &ev)
+}
+
+func cmpOr(d, def time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return def
+}
+
+func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (info provider.ConnectInfo, err error) {
+	err = w.call(cmd.Timeout, lookupTimeout, func(own context.Context) (err error) {
+		info, err = w.t.group.ConnectInfo(own, string(cmd.ID))
+		return err
+	})
+	if err != nil {
+		return info, err
+	}
+	if known, ok := w.t.vault.get(cmd.ID); ok && known.serial == cmd.Serial && len(info.HostKeys) == 0 {
+		info.HostKeys = known.info.HostKeys // prepared before: its key stays pinned
+	}
+	client, info, err := w.t.dial(ctx, info)
+	if err != nil {
+		return info, dialFailure(err)
+	}
+	defer func() { _ = client.Close() }()
+	if command := w.t.config().ReadyCommand; command != "" {
+		if err := runReady(ctx, client, command); err != nil {
+			return info, err
+		}
+	}
+	if w.t.ready == nil {
+		return info, nil
+	}
+	inst := ReadyInstance{ID: string(cmd.ID), Info: info, Client: client}
+	if r, ok := w.t.restored[cmd.ID]; ok && r.serial == cmd.Serial {
+		inst.Restored, inst.Leases = true, r.keys
+	}
+	if err := w.t.ready(ctx, inst); err != nil {
+		return info, readyFailure(err)
+	}
+	return info, nil
+}
+
+// dial connects, and returns info with the host key that was pinned at first contact.
+func (t *Taskscaler) dial(ctx context.Context, info provider.ConnectInfo) (connector.Client, provider.ConnectInfo, error) {
+	cfg := t.config()
+	opts := connector.DialOptions{UseExternalAddr: cfg.UseExternalAddr, Insecure: cfg.Insecure, Logger: t.log.With(slog.String("instance", info.ID))}
+	var mu sync.Mutex
+	var pinned string
+	if len(info.HostKeys) == 0 && !cfg.Insecure {
+		opts.PinHostKey = func(key string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			pinned = key
+			return nil
+		}
+	}
+	client, err := t.dialer(ctx, info, opts)
+	mu.Lock()
+	defer mu.Unlock()
+	if err == nil && pinned != "" {
+		info.HostKeys = []string{pinned}
+	}
+	return client, info, err
+}
+
+// dialFailure gives a failed connection its kind: what waiting can help is transient.
+func dialFailure(err error) error {
+	var hostKey *connector.HostKeyError
+	var protocol *connector.UnsupportedProtocolError
+	var key *connector.KeyError
+	switch {
+	case errors.As(err, &hostKey):
+		return &provider.Error{Kind: provider.KindUnhealthy, Err: err}
+	case errors.As(err, &protocol), errors.As(err, &key), errors.Is(err, connector.ErrNoUsername):
+		return &provider.Error{Kind: provider.KindConfig, Err: err}
+	}
+	return &provider.Error{Kind: provider.KindTransient, Err: err}
+}
+
+// readyFailure gives an embedder's error its kind: unless it says otherwise, the instance is not fit.
+func readyFailure(err error) error {
+	var kind *provider.Error
+	if errors.As(err, &kind) {
+		return err
+	}
+	return &provider.Error{Kind: provider.KindUnhealthy, Err: fmt.Errorf("ready function: %w", err)}
+}
+
+// runReady runs the ready command. One that says no makes the instance unfit; one that was interrupted says nothing.
+func runReady(ctx context.Context, client connector.Client, command string) error {
+	var stderr tail
+	err := client.Run(ctx, connector.RunOptions{Command: command, Stderr: &stderr})
+	var exit *connector.ExitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &exit):
+		return provider.Errorf(provider.KindUnhealthy, "the ready command failed: %w%s", err, stderr.String())
+	}
+	return provider.Errorf(provider.KindTransient, "the ready command did not finish: %w%s", err, stderr.String())
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+const tailSize = 1024
+
+// Write implements io.Writer.
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, p...)
+	if over := len(t.buf) - tailSize; over > 0 {
+		t.buf = append(t.buf[:0], t.buf[over:]...)
+	}
+	return len(p), nil
+}
+
+// String is the last three lines, as the end of a message.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := strings.TrimSpace(strings.ToValidUTF8(string(t.buf), "?"))
+	if text == "" {
+		return ""
+	}
+	lines := strings.Split(text, "\n")
+	return "; its last words: " + strings.Join(lines[max(len(lines)-3, 0):], " | ")
+}
+
+// redact takes the machine's secrets out of a text that the machine wrote.
+func redact(text string, c *provider.ConnectorConfig) string {
+	if len(c.Password) >= 4 {
+		text = strings.ReplaceAll(text, c.Password, "[password]")
+	}
+	for line := range bytes.Lines(c.Key) {
+		if line = bytes.TrimSpace(line); len(line) >= 16 && !bytes.HasPrefix(line, []byte("-----")) {
+			text = strings.ReplaceAll(text, string(line), "[key]")
+		}
+	}
+	return text
+}
+
+// logReady logs the addresses that the operator wants to see.
+func (t *Taskscaler) logReady(info *provider.ConnectInfo) {
+	cfg := t.config()
+	var attrs []any
+	if cfg.LogInternalIP && info.InternalAddr != "" {
+		attrs = append(attrs, slog.String("internal_addr", info.InternalAddr))
+	}
+	if cfg.LogExternalIP && info.ExternalAddr != "" {
+		attrs = append(attrs, slog.String("external_addr", info.ExternalAddr))
+	}
+	if len(attrs) > 0 {
+		t.log.Info("instance "+info.ID+" was prepared", attrs...)
+	}
+}
+
+// remember stores connect info that changed after the prepare.
+func (t *Taskscaler) remember(id fleet.ID, serial uint64, info provider.ConnectInfo) {
+	stored, err := encodeInfo(serial, info, &t.config().Settings.ConnectorConfig)
+	if err != nil {
+		t.log.Error("the connect info cannot be stored", "instance", string(id), "error", err)
+		return
+	}
+	t.inbox.putSecret(secret{id: id, serial: serial, info: info, stored: stored}, nil)
+}

@@ -1,0 +1,176 @@
+package taskscaler
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// Status is what the manager knows at this moment. It works while a commit fails (see Status.Stale); after the manager has stopped it is
+// an error.
+func (t *Taskscaler) Status(ctx context.Context) (Status, error) {
+	s, err := query(ctx, t, func(l *loop) Status { return l.status() })
+	if err != nil {
+		return Status{}, fmt.Errorf("status: %w", err)
+	}
+	ready := t.Ready()
+	s.Ready = ready == nil
+	if ready != nil {
+		s.NotReady = ready.Error()
+	}
+	return s, nil
+}
+
+// Wait says why the Acquire or Replace of key is still waiting; ok is false when there is none.
+func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok bool, err error) {
+	found, err := query(ctx, t, func(l *loop) *WaitStatus {
+		if v, ok := l.core.Wait(fleet.Key(key)); ok && l.trouble == nil {
+			w := waitStatus(&v)
+			return &w
+		}
+		return nil
+	})
+	if err != nil {
+		return WaitStatus{}, false, fmt.Errorf("why %q waits: %w", key, err)
+	}
+	if found == nil {
+		return WaitStatus{}, false, nil
+	}
+	return *found, true, nil
+}
+
+// query runs f on the loop and waits for what it returns.
+func query[R any](ctx context.Context, t *Taskscaler, f func(*loop) R) (R, error) {
+	var none R
+	result := make(chan R, 1)
+	if !t.inbox.ask(func(l *loop) { result <- f(l) }) {
+		return none, t.stopped()
+	}
+	select {
+	case r := <-result:
+		return r, nil
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	case <-t.dead:
+		return none, t.stopped()
+	}
+}
+
+// status is the loop's part of Status. While a commit is being retried the core is ahead of the store, and so is not shown.
+func (l *loop) status() Status {
+	t := l.t
+	cfg := t.config()
+	_, wall := t.clock.Now()
+	sum := l.core.Summary()
+	if l.trouble != nil {
+		sum = l.before
+	}
+	s := Status{
+		Name: cfg.Name, At: wall, Started: sum.Started, Draining: sum.Closed, ShuttingDown: sum.Shutdown, Paused: sum.Paused, Stale: l.trouble != nil,
+		Group: t.groupStatus(cfg), Policy: policyStatus(&sum), Counts: countsOf(&sum), Waiting: waitingStatus(&sum), Plugin: t.pluginStatus(),
+		Commit: commitStatus(l.trouble), Sizing: SizingStatus{Sentence: sum.Decision.String(), Decision: sum.Decision},
+		Instances: []InstanceStatus{}, Waiters: []WaitStatus{}, Intents: []IntentStatus{},
+	}
+	if sum.BackoffFor > 0 {
+		s.Backoff = &BackoffStatus{Until: wall.Add(sum.BackoffFor - (t.clock.Mono() - l.last)), Cause: sum.BackoffCause.String()}
+	}
+	if l.trouble != nil {
+		return s
+	}
+	l.core.Instances(func(v scaler.InstanceView) bool {
+		s.Instances = append(s.Instances, instanceStatus(&v))
+		return true
+	})
+	l.core.Waiters(func(v scaler.WaitView) bool {
+		s.Waiters = append(s.Waiters, waitStatus(&v))
+		return true
+	})
+	l.core.Intents(func(r fleet.IntentRecord) bool {
+		s.Intents = append(s.Intents, IntentStatus{Asked: r.Asked, Open: r.Open, Doubt: r.Doubt, Since: time.Unix(0, r.At), Answered: r.Answered})
+		return true
+	})
+	return s
+}
+
+func (t *Taskscaler) groupStatus(cfg *Config) GroupStatus {
+	g := GroupStatus{
+		ID: t.info.ID, Version: t.info.Version, BuildInfo: t.info.BuildInfo, Capacity: cfg.Core.Capacity, MaxInstances: max(cfg.Core.MaxInstances, 0),
+		MaxUses: max(cfg.Core.MaxUses, 0),
+	}
+	if t.info.MaxSize != math.MaxInt {
+		g.MaxSize = t.info.MaxSize
+	}
+	for _, c := range t.caps {
+		g.Capabilities = append(g.Capabilities, string(c))
+	}
+	return g
+}
+
+func policyStatus(s *scaler.Summary) PolicyStatus {
+	p := &s.Active.Settings
+	return PolicyStatus{
+		Index: s.Active.Index, IdleCount: p.IdleCount, IdleTime: p.IdleTime, ScaleFactor: p.ScaleFactor, ScaleFactorLimit: p.ScaleFactorLimit,
+		ScaleFactorMode: p.ScaleFactorMode.String(), Preemptive: p.Preemptive,
+	}
+}
+
+func countsOf(s *scaler.Summary) Counts {
+	return Counts{
+		Creating: s.Creating, Preparing: s.Preparing, ReadyCount: s.Ready, Draining: s.Draining, Deleting: s.Deleting, Unclaimed: s.Unclaimed,
+		Idle: s.Idle, Requested: s.Requested, Doubt: s.Doubt, Leases: s.Leases, Waiters: s.Waiters, Reservations: s.Reservations, Free: s.OpenSlots,
+	}
+}
+
+func waitingStatus(s *scaler.Summary) WaitingStatus {
+	if s.Waiters == 0 {
+		return WaitingStatus{}
+	}
+	return WaitingStatus{Cause: s.WaitCause.String(), Booting: s.Booting, Sentence: observe.Waiting(s.Waiters, s.Booting, s.WaitCause)}
+}
+
+func (t *Taskscaler) pluginStatus() PluginStatus {
+	if away := t.health.away.Load(); away != nil {
+		return PluginStatus{Away: true, Error: (*away).Error()}
+	}
+	return PluginStatus{}
+}
+
+func commitStatus(tr *trouble) CommitStatus {
+	if tr == nil {
+		return CommitStatus{}
+	}
+	return CommitStatus{Failing: true, Since: &tr.since, Failures: tr.failures, Error: tr.err.Error()}
+}
+
+func instanceStatus(v *scaler.InstanceView) InstanceStatus {
+	s := InstanceStatus{
+		ID: string(v.ID), State: v.State.String(), Listed: v.Listed.String(), Origin: v.Origin.String(), Uses: v.Uses, Claims: v.Claims,
+		Created: stamp(v.CreatedAt), Since: stamp(v.SinceAt), Ready: stamp(v.ReadyAt), Idle: stamp(v.IdleAt), Leases: make([]LeaseStatus, 0, len(v.Leases)),
+	}
+	if v.Cause != fleet.CauseNone {
+		s.Cause = v.Cause.String()
+	}
+	for _, l := range v.Leases {
+		s.Leases = append(s.Leases, LeaseStatus{Key: string(l.Key), Slot: l.Slot, Since: time.Unix(0, l.At), Detached: l.Detached})
+	}
+	return s
+}
+
+func stamp(ns int64) *time.Time {
+	if ns == 0 {
+		return nil
+	}
+	t := time.Unix(0, ns)
+	return &t
+}
+
+func waitStatus(v *scaler.WaitView) WaitStatus {
+	return WaitStatus{
+		Key: string(v.Key), Position: v.Position, Waited: v.For, Cause: v.Cause.String(), Sentence: "waiting " + observe.Wait(v.Cause),
+	}
+}

@@ -1,0 +1,110 @@
+package taskscaler
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
+)
+
+// secret is how to reach one machine. It is kept beside the core, never in it.
+type secret struct {
+	id     fleet.ID
+	serial uint64
+	info   provider.ConnectInfo
+	stored []byte // as the store keeps it; nil where it is not stored
+}
+
+// Format keeps the secret out of every fmt verb.
+func (s secret) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "connect info of "+string(s.id))
+}
+
+func (s *secret) copyInfo() provider.ConnectInfo {
+	info := s.info
+	info.Key, info.HostKeys = bytes.Clone(info.Key), slices.Clone(info.HostKeys)
+	if info.Expires != nil {
+		at := *info.Expires
+		info.Expires = &at
+	}
+	return info
+}
+
+// vault has the connect info of every instance that was prepared. The loop writes what is committed; anybody reads.
+type vault struct {
+	mu  sync.RWMutex
+	all map[fleet.ID]secret
+}
+
+func (v *vault) get(id fleet.ID) (secret, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	s, ok := v.all[id]
+	return s, ok
+}
+
+func (v *vault) set(s secret) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s.stored = nil
+	v.all[s.id] = s
+}
+
+func (v *vault) drop(id fleet.ID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.all, id)
+}
+
+// storedInfo is connect info at rest. Credentials that are the operator's own are not written down a second time: they are filled in from
+// the settings again, so that a changed password holds for the instances that exist.
+type storedInfo struct {
+	Serial         uint64               `json:"serial"`
+	Info           provider.ConnectInfo `json:"info"`
+	StaticPassword bool                 `json:"static_password,omitempty"`
+	StaticKey      bool                 `json:"static_key,omitempty"`
+}
+
+func encodeInfo(serial uint64, info provider.ConnectInfo, own *provider.ConnectorConfig) ([]byte, error) {
+	s := storedInfo{Serial: serial, Info: info}
+	if info.Password != "" && info.Password == own.Password {
+		s.StaticPassword, s.Info.Password = true, ""
+	}
+	if len(info.Key) > 0 && bytes.Equal(info.Key, own.Key) {
+		s.StaticKey, s.Info.Key = true, nil
+	}
+	return json.Marshal(s)
+}
+
+// openVault reads what the store holds for the instances of saved.
+func openVault(snap *statestore.Snapshot, own *provider.ConnectorConfig) (*vault, error) {
+	v := &vault{all: make(map[fleet.ID]secret, len(snap.Secrets))}
+	for i := range snap.State.Instances {
+		rec := &snap.State.Instances[i]
+		value, ok := snap.Secrets[rec.ID]
+		if !ok {
+			continue
+		}
+		var s storedInfo
+		if err := json.Unmarshal(value, &s); err != nil {
+			return nil, fmt.Errorf("the stored connect info of instance %s cannot be read: %w", rec.ID, err)
+		}
+		if s.Serial != rec.Serial {
+			continue // of an earlier machine of the same name
+		}
+		if s.StaticPassword {
+			s.Info.Password = own.Password
+		}
+		if s.StaticKey {
+			s.Info.Key = bytes.Clone(own.Key)
+		}
+		v.all[rec.ID] = secret{id: rec.ID, serial: rec.Serial, info: s.Info}
+	}
+	return v, nil
+}

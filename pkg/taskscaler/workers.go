@@ -1,0 +1,237 @@
+package taskscaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// Bounds of the workers: how many calls of a kind run at once, and how long one may take that the core gave no timeout.
+const (
+	preparesAtOnce   = 64
+	heartbeatsAtOnce = 16
+	lookupsAtOnce    = 16
+
+	increaseTimeout  = 2 * time.Minute
+	deleteTimeout    = 2 * time.Minute
+	heartbeatTimeout = 30 * time.Second
+	lookupTimeout    = time.Minute
+)
+
+// workers carry commands out. Only they, and the observer, call the group, so that a slow call holds up nothing but its own kind. Each
+// command is answered by exactly one event.
+type workers struct {
+	t   *Taskscaler
+	ctx context.Context // ends when the manager no longer waits for calls
+
+	running crew
+
+	increases, prepares, beats pool[scaler.Command]
+	lookups                    chan struct{}
+	deletes                    deleter
+	gathered                   []scaler.Command // the loop's
+}
+
+func newWorkers(t *Taskscaler, ctx context.Context) *workers {
+	w := &workers{t: t, ctx: ctx, lookups: make(chan struct{}, lookupsAtOnce)}
+	w.increases = pool[scaler.Command]{crew: &w.running, limit: 1, run: w.increase}
+	w.prepares = pool[scaler.Command]{crew: &w.running, limit: preparesAtOnce, run: w.prepare}
+	w.beats = pool[scaler.Command]{crew: &w.running, limit: heartbeatsAtOnce, run: w.beat}
+	w.deletes.w = w
+	return w
+}
+
+// do takes the commands of one batch. It never blocks. The deletes of a batch are one call.
+func (w *workers) do(cmds []scaler.Command) {
+	for i := range cmds {
+		switch cmds[i].Kind {
+		case scaler.CmdIncrease:
+			w.increases.put(cmds[i])
+		case scaler.CmdDelete:
+			w.gathered = append(w.gathered, cmds[i])
+		case scaler.CmdPrepare:
+			w.prepares.put(cmds[i])
+		case scaler.CmdHeartbeat:
+			w.beats.put(cmds[i])
+		}
+	}
+	if len(w.gathered) > 0 {
+		w.deletes.put(w.gathered)
+		w.gathered = w.gathered[:0]
+	}
+}
+
+func (w *workers) increase(cmd scaler.Command) {
+	ev := scaler.Event{Kind: scaler.EvIncreased, Op: cmd.Op}
+	err := w.call(cmd.Timeout, increaseTimeout, func(ctx context.Context) (err error) {
+		ev.Count, err = w.t.group.Increase(ctx, cmd.Count)
+		return err
+	})
+	ev.Count = min(max(ev.Count, 0), cmd.Count)
+	if err == nil && ev.Count < cmd.Count {
+		err = provider.Errorf(provider.KindTransient, "the provider accepted %d of %d instances and did not say why", ev.Count, cmd.Count)
+	}
+	w.report(&ev, err)
+}
+
+func (w *workers) beat(cmd scaler.Command) {
+	ev := scaler.Event{Kind: scaler.EvBeat, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
+	var err error
+	if hb, ok := w.t.group.(provider.Heartbeater); ok {
+		err = w.call(cmd.Timeout, heartbeatTimeout, func(ctx context.Context) error { return hb.Heartbeat(ctx, string(cmd.ID)) })
+	}
+	w.report(&ev, err)
+}
+
+// connectInfo asks the provider for a caller.
+func (w *workers) connectInfo(ctx context.Context, id fleet.ID) (info provider.ConnectInfo, err error) {
+	select {
+	case w.lookups <- struct{}{}:
+		defer func() { <-w.lookups }()
+	case <-ctx.Done():
+		return info, context.Cause(ctx)
+	}
+	err = w.call(0, lookupTimeout, func(own context.Context) (err error) {
+		own, cancel := context.WithCancelCause(own)
+		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+		defer cancel(nil)
+		info, err = w.t.group.ConnectInfo(own, string(id))
+		return err
+	})
+	return info, err
+}
+
+// report sends the result of a command to the loop.
+func (w *workers) report(ev *scaler.Event, err error) {
+	ev.Failure, ev.Away = provider.FailureOf(err), errors.Is(err, provider.ErrAway)
+	w.t.inbox.put(ev, nil)
+}
+
+// call calls the group with a timeout (0: def). A panic of the group is a failure of this call.
+func (w *workers) call(timeout, def time.Duration, f func(ctx context.Context) error) (err error) {
+	if timeout <= 0 {
+		timeout = def
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, timeout)
+	defer cancel()
+	err = guard(w.t.log, func() error { return f(ctx) })
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer within %s: %w", timeout, err)
+	}
+	w.t.health.heard(err)
+	return err
+}
+
+// guard turns a panic into an error, and logs where it came from.
+func guard(log *slog.Logger, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("a call panicked: this is a bug of the provider or of the embedder", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = provider.Errorf(provider.KindTransient, "panic: %v", p)
+		}
+	}()
+	return f()
+}
+
+// heard notes what a call to the group told about the plugin.
+func (h *health) heard(err error) {
+	switch {
+	case errors.Is(err, provider.ErrAway):
+		h.away.Store(&err)
+	case h.away.Load() != nil && !errors.Is(err, context.Canceled):
+		h.away.Store(nil)
+	}
+}
+
+// pool runs jobs on at most limit goroutines, which end when there is nothing left.
+type pool[J any] struct {
+	crew  *crew
+	limit int
+	run   func(J)
+
+	mu      sync.Mutex
+	queue   []J
+	running int
+}
+
+func (p *pool[J]) put(j J) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, j)
+	if p.running < p.limit {
+		p.running++
+		p.crew.start(p.work)
+	}
+}
+
+func (p *pool[J]) work() {
+	for {
+		p.mu.Lock()
+		if len(p.queue) == 0 {
+			p.queue = nil
+			p.running--
+			p.mu.Unlock()
+			return
+		}
+		j := p.queue[0]
+		p.queue = p.queue[1:]
+		p.mu.Unlock()
+		p.run(j)
+	}
+}
+
+// crew counts goroutines, so that an end can be waited for with a limit: what calls a provider may hang for ever.
+type crew struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n falls to 0; nil: nobody waits
+}
+
+func (c *crew) start(f func()) {
+	c.mu.Lock()
+	c.n++
+	c.mu.Unlock()
+	go func() {
+		defer c.leave()
+		f()
+	}()
+}
+
+func (c *crew) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n--; c.n == 0 && c.idle != nil {
+		close(c.idle)
+		c.idle = nil
+	}
+}
+
+// wait waits until none is left, at most for d, and reports whether that came.
+func (c *crew) wait(d time.Duration) bool {
+	c.mu.Lock()
+	if c.n == 0 {
+		c.mu.Unlock()
+		return true
+	}
+	if c.idle == nil {
+		c.idle = make(chan struct{})
+	}
+	idle := c.idle
+	c.mu.Unlock()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-idle:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
