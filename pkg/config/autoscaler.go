@@ -92,7 +92,8 @@ var hex64 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 func (r *reader) checksum(s section) string {
 	text := s.str("plugin_sha256", "")
 	if text != "" && !hex64.MatchString(text) {
-		s.fault(CodeValue, s.get("plugin_sha256"), "plugin_sha256", "is not a SHA-256 in hex: that has 64 digits", "take it from: sha256sum <the plugin's binary>")
+		s.fault(CodeValue, s.get("plugin_sha256"), "plugin_sha256", "is not a SHA-256 in hex: that has 64 digits",
+			"take it from: sha256sum <the plugin's binary>")
 		return ""
 	}
 	return strings.ToLower(text)

@@ -76,8 +76,9 @@ func TestSharedIdentity(t *testing.T) {
 func TestIdentityIsSafe(t *testing.T) {
 	safe := regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*-[0-9a-f]{12}$`)
 	rapid.Check(t, func(t *rapid.T) {
-		r := Runner{Name: rapid.String().Draw(t, "name"), URL: rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"https://../..", "https://-x"})).Draw(t, "url"),
-			ID: rapid.StringMatching(`[0-9]{0,12}`).Draw(t, "id")}
+		r := Runner{Name: rapid.String().Draw(t, "name"),
+			URL: rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"https://../..", "https://-x"})).Draw(t, "url"),
+			ID:  rapid.StringMatching(`[0-9]{0,12}`).Draw(t, "id")}
 		for _, id := range []string{r.Identity(), r.GroupIdentity("g")} {
 			if !safe.MatchString(id) || len(id) > 100 {
 				t.Fatalf("%+v has the identity %q", r, id)
@@ -110,7 +111,8 @@ func TestSelect(t *testing.T) {
 		return r
 	}
 	f := &File{Runners: []Runner{
-		runner(1, "shell", "10", false), runner(2, "fleet", "20", true), runner(3, "twin", "", true), runner(4, "twin", "3", true), runner(5, "2", "", true),
+		runner(1, "shell", "10", false), runner(2, "fleet", "20", true),
+		runner(3, "twin", "", true), runner(4, "twin", "3", true), runner(5, "2", "", true),
 	}}
 	for _, c := range []struct {
 		asked string
@@ -138,7 +140,8 @@ func TestSelect(t *testing.T) {
 			indices = append(indices, r.Index)
 		}
 		var failure *SelectError
-		if fmt.Sprint(indices) != fmt.Sprint(c.want) || (err != nil) != (c.fails != "") || err != nil && (!errors.As(err, &failure) || !strings.Contains(err.Error(), c.fails)) {
+		wrongError := (err != nil) != (c.fails != "") || err != nil && (!errors.As(err, &failure) || !strings.Contains(err.Error(), c.fails))
+		if fmt.Sprint(indices) != fmt.Sprint(c.want) || wrongError {
 			t.Errorf("%q: got %v, %v; want %v, %q", c.asked, indices, err, c.want, c.fails)
 		}
 	}

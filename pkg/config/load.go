@@ -74,7 +74,8 @@ func (r *reader) file(head section) *File {
 		ShutdownTimeout: head.seconds("shutdown_timeout", 0),
 		LogLevel: head.choice("log_level", "info", map[string]string{"trace": "debug", "debug": "debug", "info": "info", "warn": "warn",
 			"warning": "warn", "error": "error", "fatal": "error", "panic": "error"}, []string{"debug", "info", "warn", "error"}),
-		LogFormat:     head.choice("log_format", "text", map[string]string{"text": "text", "runner": "text", "json": "json"}, []string{"text", "json", "runner"}),
+		LogFormat: head.choice("log_format", "text", map[string]string{"text": "text", "runner": "text", "json": "json"},
+			[]string{"text", "json", "runner"}),
 		ListenAddress: head.str("listen_address", ""),
 	}
 	tables := r.runnerTables(head)

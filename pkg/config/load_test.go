@@ -55,8 +55,10 @@ func TestDefaults(t *testing.T) {
 		DeletionRetryInterval: time.Minute, ShutdownDeletionInterval: 10 * time.Second, ShutdownDeletionRetries: 3, FailureThreshold: 3,
 		Throttle: policy.Throttle{Limit: 100, Burst: 100}, ReservationThrottling: true,
 		StateStorage: StateStorage{Enabled: true, Dir: "/etc/taskscaler/.taskscaler"}, VMIsolation: VMIsolation{Connector: connector},
-		InstanceDeadlines: InstanceDeadlines{Requested: 10 * time.Minute, Creating: 15 * time.Minute, Preparing: 20 * time.Minute, DeletingAlarm: time.Hour},
-		AdoptPreexisting:  AdoptHold, ReservationDeadline: 2 * time.Minute, ReattachAfterRestart: 5 * time.Minute, ReattachAfterDisconnect: 30 * time.Second,
+		InstanceDeadlines: InstanceDeadlines{Requested: 10 * time.Minute, Creating: 15 * time.Minute, Preparing: 20 * time.Minute,
+			DeletingAlarm: time.Hour},
+		AdoptPreexisting: AdoptHold, ReservationDeadline: 2 * time.Minute, ReattachAfterRestart: 5 * time.Minute,
+		ReattachAfterDisconnect: 30 * time.Second,
 	})
 }
 
@@ -113,9 +115,11 @@ func TestEverything(t *testing.T) {
 		StateStorage: StateStorage{Enabled: true, EnabledSet: true, Dir: beside("state/here"), KeepInstanceWithAcquisitions: true},
 		VMIsolation: VMIsolation{NestingHost: "tcp://localhost:1", Image: "guest",
 			Connector: Connector{OS: "linux", Password: NewSecret("hunter2"), Keepalive: 30 * time.Second, Timeout: 10 * time.Minute}},
-		Buckets:           Buckets{[]float64{1, 2.5, 10}, []float64{2}, []float64{3}, []float64{4}, []float64{5}, []float64{6.5}},
-		InstanceDeadlines: InstanceDeadlines{Requested: time.Minute, Creating: 2 * time.Minute, Preparing: 3 * time.Minute, DeletingAlarm: 4 * time.Minute},
-		AdoptPreexisting:  AdoptAdopt, ReservationDeadline: 3 * time.Minute, ReattachAfterRestart: 6 * time.Minute, ReattachAfterDisconnect: 40 * time.Second,
+		Buckets: Buckets{[]float64{1, 2.5, 10}, []float64{2}, []float64{3}, []float64{4}, []float64{5}, []float64{6.5}},
+		InstanceDeadlines: InstanceDeadlines{Requested: time.Minute, Creating: 2 * time.Minute, Preparing: 3 * time.Minute,
+			DeletingAlarm: 4 * time.Minute},
+		AdoptPreexisting: AdoptAdopt, ReservationDeadline: 3 * time.Minute, ReattachAfterRestart: 6 * time.Minute,
+		ReattachAfterDisconnect: 40 * time.Second,
 	})
 }
 
@@ -154,10 +158,12 @@ func TestZeroIsTheDefault(t *testing.T) {
 }
 
 func TestConnectorAliases(t *testing.T) {
-	for written, want := range map[string]string{"linux": "linux", "Linux": "linux", "WINDOWS": "windows", "macos": "darwin", "Darwin": "darwin", "": ""} {
+	for written, want := range map[string]string{"linux": "linux", "Linux": "linux",
+		"WINDOWS": "windows", "macos": "darwin", "Darwin": "darwin", "": ""} {
 		equal(t, written, parse(t, fleet("connector_config.os = \""+written+"\"")).Runners[0].Autoscaler.Connector.OS, want)
 	}
-	for written, want := range map[string]string{"amd64": "amd64", "X86_64": "amd64", "x64": "amd64", "arm64": "arm64", "aarch64": "arm64", "ARM": "arm64"} {
+	for written, want := range map[string]string{"amd64": "amd64", "X86_64": "amd64", "x64": "amd64",
+		"arm64": "arm64", "aarch64": "arm64", "ARM": "arm64"} {
 		equal(t, written, parse(t, fleet("connector_config.arch = \""+written+"\"")).Runners[0].Autoscaler.Connector.Arch, want)
 	}
 }
@@ -250,8 +256,8 @@ func TestForeignKeysPass(t *testing.T) {
 		"pre_build_script post_build_script pre_clone_script pre_get_sources_script post_get_sources_script debug_trace_disabled safe_directory_checkout " +
 		"clean_git_config shell unhealthy_requests_limit unhealthy_interval job_status_final_update_retry_limit proxy_exec labels token_obtained_at " +
 		"token_expires_at strict_check_interval log_output_limit trace_logs")
-	sections := strings.Fields("custom_build_dir docker machine kubernetes ssh parallels virtualbox custom cache feature_flags referees monitoring store docker.services " +
-		"cache.s3 slot_cgroups")
+	sections := strings.Fields("custom_build_dir docker machine kubernetes ssh parallels virtualbox custom cache " +
+		"feature_flags referees monitoring store docker.services cache.s3 slot_cgroups")
 	var text strings.Builder
 	for _, k := range head {
 		text.WriteString(k + " = \"x\"\n")

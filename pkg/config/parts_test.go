@@ -27,7 +27,8 @@ func TestParsePlugin(t *testing.T) {
 			t.Errorf("%q: local is %v", text, got.Local())
 		}
 	}
-	for _, text := range []string{"", ":1", "aws:", "aws:1.2.3.4", "aws:v1", "aws:>1", "/bin/aws", "./aws", "../aws", `c:\aws`, `a\b`, "a//b", "a/", "a b", "a/../b",
+	for _, text := range []string{"", ":1", "aws:", "aws:1.2.3.4",
+		"aws:v1", "aws:>1", "/bin/aws", "./aws", "../aws", `c:\aws`, `a\b`, "a//b", "a/", "a b", "a/../b",
 		"-rf", "registry.example.com/aws", "r.example.com:port/g/aws", "r.example.com//aws", "a/b/c:latest:1", "a\nb"} {
 		if got, err := ParsePlugin(text); err == nil {
 			t.Errorf("%q was taken for %+v", text, got)
@@ -89,7 +90,8 @@ func TestZoneNames(t *testing.T) {
 }
 
 func TestRepairedDurationsParse(t *testing.T) {
-	for text, want := range map[string]string{"10": "10s", " 5 min ": "5m", "2 Days": "48h", "1 hr": "1h", "30sec": "30s", "1w": "", "1.5": "", "": "", "-3": ""} {
+	for text, want := range map[string]string{"10": "10s", " 5 min ": "5m", "2 Days": "48h", "1 hr": "1h", "30sec": "30s",
+		"1w": "", "1.5": "", "": "", "-3": ""} {
 		if got := repairDuration(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}

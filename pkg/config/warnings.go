@@ -59,12 +59,12 @@ func (r *reader) warnJobs(head, s section, f *File, runner *Runner) {
 		value int
 	}{{head, "concurrent", f.Concurrent}, {s, "limit", runner.Limit}} {
 		n := bound.in.get(bound.key)
-		if n == nil || n.kind != kindInteger || bound.value == 0 && bound.key == "limit" { // limit 0 is none
+		if n == nil || n.value != int64(bound.value) || bound.value == 0 && bound.key == "limit" { // a fault, or a limit of 0: none
 			continue
 		}
 		a := runner.Autoscaler
 		if most := slots(a); most > bound.value {
-			bound.in.warn(CodeCapacity, n, bound.key, fmt.Sprintf("allows %s, but the fleet of runner %s can have %s (%d × %d): the rest can never be used",
+			bound.in.warn(CodeCapacity, n, bound.key, fmt.Sprintf("allows %s, but the fleet of %s can have %s (%d × %d): the rest can never be used",
 				plural(bound.value, "job"), runner.Label(), plural(most, "slot"), a.MaxInstances, a.CapacityPerInstance),
 				"raise it, or lower max_instances")
 		}

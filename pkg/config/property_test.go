@@ -1,0 +1,261 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+	"pgregory.net/rapid"
+)
+
+// draw returns a value that is right for the key, as it is written in a file, and what the reader must make of it.
+func draw(t *rapid.T, k Key) (written string, meant any) {
+	switch k.Name() {
+	case "os":
+		return `"Linux"`, "linux"
+	case "arch":
+		return `"x64"`, "amd64"
+	case "protocol":
+		return `"winrm"`, "winrm"
+	case "protocol_port":
+		v := rapid.IntRange(1, maxPort).Draw(t, k.Path)
+		return fmt.Sprint(v), v
+	case "adopt_preexisting":
+		return `"remove"`, "remove"
+	case "plugin":
+		return `"group/openstack:1.5"`, "group/openstack:1.5"
+	case "plugin_sha256":
+		return `"` + strings.Repeat("AB", 32) + `"`, strings.Repeat("ab", 32)
+	case "key_path":
+		return `"keys/../id"`, "/etc/taskscaler/id"
+	case "dir":
+		return `"/var/lib/x"`, "/var/lib/x"
+	}
+	switch k.Type {
+	case TypeString:
+		v := rapid.StringMatching(`[ -~é✓]{1,20}`).Draw(t, k.Path)
+		return tomlString(t, v), v
+	case TypeInteger:
+		v := rapid.IntRange(1, 1<<31-1).Draw(t, k.Path)
+		return fmt.Sprint(v), v
+	case TypeBoolean:
+		v := rapid.Bool().Draw(t, k.Path)
+		return fmt.Sprint(v), v
+	case TypeDuration:
+		v := time.Duration(rapid.Int64Range(1, 1<<55).Draw(t, k.Path))
+		return `"` + v.String() + `"`, v
+	case TypeNumbers:
+		v := []float64{rapid.Float64Range(0, 1).Draw(t, k.Path), 2, 1e9}
+		text, _ := json.Marshal(v) // of finite numbers
+		return string(text), v
+	}
+	return "", nil
+}
+
+// tomlString writes v in one of the ways of TOML.
+func tomlString(t *rapid.T, v string) string {
+	if !strings.Contains(v, "'") && rapid.Bool().Draw(t, "literal") {
+		return "'" + v + "'"
+	}
+	out, err := toml.Marshal(map[string]string{"x": v})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(strings.TrimPrefix(string(out), "x = "))
+}
+
+// fieldOf finds what the reader made of a key under [runners.autoscaler] by the name of the field, which is the key's in Go spelling.
+func fieldOf(a *Autoscaler, k Key) reflect.Value {
+	v := reflect.ValueOf(*a)
+	for _, part := range strings.Split(strings.TrimPrefix(k.Path, "runners.autoscaler."), ".") {
+		name := fold(part)
+		switch {
+		case strings.HasSuffix(name, "buckets"):
+			v = v.FieldByName("Buckets")
+			name = strings.TrimSuffix(strings.TrimPrefix(name, "instance"), "buckets")
+		case name == "connectorconfig":
+			name = "connector"
+		case name == "scalethrottle":
+			name = "throttle"
+		}
+		v = v.FieldByNameFunc(func(field string) bool { return strings.EqualFold(field, name) })
+		if !v.IsValid() {
+			return v
+		}
+	}
+	return v
+}
+
+// Whatever the values of the keys under [runners.autoscaler] and however they are spread over the file, each arrives where it belongs.
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		meant := map[string]any{}
+		bySection := map[string][]string{}
+		for _, k := range Keys() {
+			if !strings.HasPrefix(k.Path, "runners.autoscaler.") || strings.Contains(k.Path, ".policy") {
+				continue
+			}
+			if k.Name() != "plugin" && rapid.IntRange(0, 3).Draw(t, "absent") == 0 {
+				continue
+			}
+			written, value := draw(t, k)
+			if written == "" {
+				continue
+			}
+			meant[k.Path] = value
+			bySection[k.Section()] = append(bySection[k.Section()], k.Name()+" = "+written)
+		}
+		text := spread(t, bySection)
+		file, report := Parse("/etc/taskscaler/config.toml", []byte(text))
+		if err := report.Err(); err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		for _, k := range Keys() {
+			want, set := meant[k.Path]
+			if !set {
+				continue
+			}
+			got := fieldOf(file.Runners[0].Autoscaler, k)
+			if !got.IsValid() {
+				t.Fatalf("no field holds %s", k.Path)
+			}
+			if secret, ok := got.Interface().(Secret); ok {
+				got = reflect.ValueOf(secret.Reveal())
+			}
+			if fmt.Sprint(got.Interface()) != fmt.Sprint(want) {
+				t.Fatalf("%s: got %v, want %v", k.Path, got, want)
+			}
+		}
+	})
+}
+
+// spread writes the sections in some order, each as a table with a header, as dotted keys or as an inline table, among comments.
+func spread(t *rapid.T, bySection map[string][]string) string {
+	const root = "runners.autoscaler"
+	var paths []string
+	for p := range bySection {
+		if p != root {
+			paths = append(paths, p)
+		}
+	}
+	slices.Sort(paths)
+	paths = rapid.Permutation(paths).Draw(t, "order")
+	top, tables := "[["+"runners]]\nexecutor = \"instance\"\n\n[runners.autoscaler] # the fleet\n"+strings.Join(bySection[root], "\n# and\n")+"\n", ""
+	for _, p := range paths {
+		relative := strings.TrimPrefix(p, root+".")
+		nested := strings.HasPrefix(p, root+".vm_isolation") // its two tables must not be written in two styles
+		switch style := rapid.IntRange(0, 2).Draw(t, "style"); {
+		case nested || style == 0:
+			tables += "\n  [" + p + "]\n    " + strings.Join(bySection[p], "\n    ") + "\n"
+		case style == 1:
+			for _, line := range bySection[p] {
+				top += relative + " . " + line + "\n"
+			}
+		default:
+			top += relative + " = { " + strings.Join(bySection[p], ", ") + " }\n"
+		}
+	}
+	return top + tables
+}
+
+// Every key with one letter changed is found, at its line, and the right key is proposed.
+func TestEveryMisspellingIsFound(t *testing.T) {
+	var keys []Key
+	for _, k := range Keys() {
+		if strings.HasPrefix(k.Path, "runners.autoscaler.") && len(fold(k.Name())) > 4 {
+			keys = append(keys, k)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		k := rapid.SampledFrom(keys).Draw(t, "key")
+		name := k.Name()
+		at := rapid.IntRange(1, len(name)-1).Draw(t, "at")
+		wrong := rapid.SampledFrom([]string{name[:at] + name[at+1:], name[:at] + "x" + name[at:], name[:at] + "q" + name[at+1:]}).Draw(t, "wrong")
+		if len(homes[wrong]) > 0 || fold(wrong) == fold(name) {
+			t.Skip("still a key, or only its separators changed")
+		}
+		blank := rapid.IntRange(0, 9).Draw(t, "blank lines")
+		text := "[[runners]]\n" + strings.Repeat("# nothing\n", blank) + openSection(k.Section()) + "\n\n" + wrong + " = 1\n"
+		faults := ValidateFragment("f.toml", []byte(text)).Faults()
+		if len(faults) != 1 || faults[0].Code != CodeUnknownKey || faults[0].Line != blank+4 || !strings.Contains(faults[0].Remedy, `"`+name+`"`) {
+			t.Fatalf("%s as %s: got %v", k.Path, wrong, faults)
+		}
+	})
+}
+
+// openSection is the header of a section; that of a table below a policy does not open the policy itself.
+func openSection(section string) string {
+	if strings.HasSuffix(section, ".policy") {
+		return "[[" + section + "]]"
+	}
+	if before, ok := strings.CutSuffix(section, ".policy.scale_throttle"); ok {
+		return "[" + before + ".scale_throttle]"
+	}
+	return "[" + section + "]"
+}
+
+// A value is reported where it stands, however the document is laid out: the position is checked against a search in the text.
+func TestPositions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var b strings.Builder
+		filler := func() {
+			b.WriteString(rapid.SampledFrom([]string{"", "\n", "# [runners]\n", "\r\n", "  \t# x = 1\n"}).Draw(t, "filler"))
+		}
+		filler()
+		b.WriteString("[[runners]]\n")
+		filler()
+		b.WriteString("text = \"\"\"\n[runners.autoscaler]\nmax_instances = -1\n\"\"\"\n") // looks like ours, and is a text
+		filler()
+		b.WriteString(rapid.SampledFrom([]string{
+			"[runners.autoscaler]\n", "[ runners . \"autoscaler\" ]\n", "['runners'.autoscaler] # it\n"}).Draw(t, "header"))
+		filler()
+		indent := rapid.SampledFrom([]string{"", "  ", "\t"}).Draw(t, "indent")
+		start := b.Len()
+		b.WriteString(indent + "max_instances = -7\n")
+		text := b.String()
+		line := strings.Count(text[:start], "\n") + 1
+		faults := ValidateFragment("f.toml", []byte(text)).Faults()
+		if len(faults) != 1 || faults[0].Line != line || faults[0].Column != len(indent)+1 {
+			t.Fatalf("want line %d, column %d: got %+v in\n%s", line, len(indent)+1, faults, text)
+		}
+	})
+}
+
+// What JSON the plugin gets from a table is what the decoder alone makes of it, where there is nothing special in it.
+func TestPluginConfigIsTheTable(t *testing.T) {
+	value := rapid.Deferred(func() *rapid.Generator[any] {
+		return rapid.OneOf(
+			rapid.Just[any](true), rapid.Map(rapid.Int64(), func(v int64) any { return v }), rapid.Map(rapid.String(), func(v string) any { return v }),
+			rapid.Map(rapid.SliceOfN(rapid.Int64(), 0, 3), func(v []int64) any { return v }),
+			rapid.Map(rapid.MapOfN(rapid.StringMatching(`[a-z. "]{0,4}`), rapid.String(), 0, 3), func(v map[string]string) any { return v }),
+		)
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		table := rapid.MapOfN(rapid.StringMatching(`[a-z. é]{0,5}`), value, 0, 5).Draw(t, "table")
+		document := map[string]any{"runners": map[string]any{"autoscaler": map[string]any{"plugin_config": table}}}
+		text, err := toml.Marshal(document)
+		if err != nil {
+			t.Skip("the encoder refuses it")
+		}
+		var again map[string]any
+		if toml.Unmarshal(text, &again) != nil {
+			t.Skip("the encoder wrote what the decoder refuses")
+		}
+		want, err := json.Marshal(again["runners"].(map[string]any)["autoscaler"].(map[string]any)["plugin_config"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, report := Parse("c.toml", text)
+		if file == nil {
+			t.Fatal(report.Err())
+		}
+		if got := string(file.Runners[0].Autoscaler.PluginConfig.Raw()); got != string(want) && !(string(want) == "null" && got == "{}") {
+			t.Fatalf("got %s, want %s", got, want)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Each warning comes when its condition holds, and does not when the condition just fails.
+func TestWarnings(t *testing.T) {
+	for _, c := range []struct {
+		name, code string
+		head, body string // before [[runners]], and inside [runners.autoscaler]
+		line       int    // in body, from 1; 0: no such warning
+	}{
+		{"limit below idle_count", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1.5\n" +
+			"scale_factor_limit = 3", 4},
+		{"limit equal to idle_count", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1.5\nscale_factor_limit = 4", 4},
+		{"limit above idle_count", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1.5\nscale_factor_limit = 5", 0},
+		{"no limit", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1.5\nscale_factor_limit = 0", 0},
+		{"no factor", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor_limit = 3", 0},
+		{"added factor", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1\n" +
+			"scale_factor_limit = 3\nscale_factor_mode = \"add\"", 0},
+
+		{"fewer jobs than slots", CodeCapacity, "concurrent = 7", "max_instances = 4\ncapacity_per_instance = 2", -1},
+		{"as many jobs as slots", CodeCapacity, "concurrent = 8", "max_instances = 4\ncapacity_per_instance = 2", 0},
+		{"no jobs at all", CodeCapacity, "concurrent = 0", "max_instances = 1", -1},
+		{"concurrent is not set", CodeCapacity, "", "max_instances = 4", 0},
+		{"no limit on instances", CodeCapacity, "concurrent = 1", "capacity_per_instance = 2", 0},
+
+		{"idle above concurrent", CodeIdleJobs, "concurrent = 3", "[[runners.autoscaler.policy]]\nidle_count = 4", 2},
+		{"idle up to concurrent", CodeIdleJobs, "concurrent = 4", "[[runners.autoscaler.policy]]\nidle_count = 4", 0},
+		{"idle without concurrent", CodeIdleJobs, "", "[[runners.autoscaler.policy]]\nidle_count = 4", 0},
+		{"idle above, lone table", CodeIdleJobs, "concurrent = 3", "[runners.autoscaler.policy]\nidle_count = 4", 2},
+
+		{"idle above the fleet", CodeIdleCapacity, "", "max_instances = 2\ncapacity_per_instance = 2\n[[runners.autoscaler.policy]]\nidle_count = 5", 4},
+		{"idle is the fleet", CodeIdleCapacity, "", "max_instances = 2\ncapacity_per_instance = 2\n[[runners.autoscaler.policy]]\nidle_count = 4", 0},
+		{"idle in an unlimited fleet", CodeIdleCapacity, "", "[[runners.autoscaler.policy]]\nidle_count = 500", 0},
+
+		{"no idle time", CodeIdleTimeZero, "", "[[runners.autoscaler.policy]]\nidle_count = 1\nidle_time = \"0s\"", 3},
+		{"no idle time, nothing idle", CodeIdleTimeZero, "", "[[runners.autoscaler.policy]]\nidle_time = \"0s\"", 0},
+		{"idle time absent", CodeIdleTimeZero, "", "[[runners.autoscaler.policy]]\nidle_count = 1", 0},
+
+		{"preemptive, nothing idle", CodePreemptive, "", "[[runners.autoscaler.policy]]\npreemptive_mode = true", 2},
+		{"preemptive, something idle", CodePreemptive, "", "[[runners.autoscaler.policy]]\npreemptive_mode = true\nidle_count = 1", 0},
+		{"preemptive by default", CodePreemptive, "", "[[runners.autoscaler.policy]]", 0},
+
+		{"hours without zone", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* * * * *\", \"* 8 * * *\"]", 1},
+		{"hours with an empty zone", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* 8 * * *\"]\ntimezone = \"\"", 1},
+		{"hours with a zone", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* 8 * * *\"]\ntimezone = \"UTC\"", 0},
+		{"no hours", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* * * * mon-fri\"]", 0},
+
+		{"hidden by a later one", CodeShadowed, "", "[[runners.autoscaler.policy]]\nidle_count = 1\n[[runners.autoscaler.policy]]", 1},
+		{"hidden by two together", CodeShadowed, "", policies("* 8-9 * * *", "* 8 * * *", "* 9 * * *"), 1},
+		{"not quite hidden", CodeShadowed, "", policies("* 8-9 * * *", "* 8 * * *", "1-59 9 * * *"), 0},
+		{"the general one first", CodeShadowed, "", policies("* * * * *", "* 8 * * *"), 0},
+		{"no date, nothing hidden", CodeShadowed, "", policies("* * 30 2 *", "* * * * *"), 0},
+		{"no date", "never", "", policies("* * 30 2 *"), 2},
+
+		{"burst beside no throttle", CodeBurstIgnored, "", "[runners.autoscaler.scale_throttle]\nlimit = -1\nburst = 5", 3},
+		{"burst beside a throttle", CodeBurstIgnored, "", "[runners.autoscaler.scale_throttle]\nlimit = 1\nburst = 5", 0},
+		{"burst ignored in a policy", CodeBurstIgnored, "", "[[runners.autoscaler.policy]]\nscale_throttle = {limit = -1, burst = 5}", 2},
+
+		{"state off", CodeStateDisabled, "", "[runners.autoscaler.state_storage]\nenabled = false", 2},
+		{"state on", CodeStateDisabled, "", "[runners.autoscaler.state_storage]\nenabled = true", 0},
+		{"state not said", CodeStateDisabled, "", "", 0},
+
+		{"nested machines", CodeIsolation, "", "[runners.autoscaler.vm_isolation]\nenabled = true", 2},
+		{"lone policy", CodeLonePolicy, "", "[runners.autoscaler.policy]\nidle_count = 1", 1},
+		{"one minute an hour", "one_minute_hour", "", policies("0 8-17 * * *"), 2},
+		{"seven fields", "seven_fields", "", policies("* * * * * mon-fri *"), 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, report := Parse("c.toml", []byte(c.head+"\n"+fleet(c.body)))
+			if err := report.Err(); err != nil {
+				t.Fatal(err)
+			}
+			var lines []int
+			for _, p := range report.Warnings() {
+				if p.Code == c.code {
+					lines = append(lines, p.Line)
+				}
+			}
+			var want []int
+			switch {
+			case c.line > 0:
+				want = []int{1 + strings.Count(fleet(""), "\n") + c.line}
+			case c.line < 0: // in the head
+				want = []int{1}
+			}
+			if !slices.Equal(lines, want) {
+				t.Errorf("%s at lines %v, want %v; all:\n%s", c.code, lines, want, problems(report))
+			}
+		})
+	}
+}
+
+// policies is one table for each period, all in one zone.
+func policies(periods ...string) string {
+	var b strings.Builder
+	for _, p := range periods {
+		b.WriteString("[[runners.autoscaler.policy]]\nperiods = [\"" + p + "\"]\ntimezone = \"UTC\"\n")
+	}
+	return b.String()
+}
+
+// Two runners, one bound: each fleet that cannot be used up is named.
+func TestCapacityOfSeveralRunners(t *testing.T) {
+	runner := "[[runners]]\nname = \"%\"\nexecutor = \"instance\"\nlimit = 2\n[runners.autoscaler]\nplugin = \"aws\"\nmax_instances = "
+	_, report := Parse("c.toml", []byte("concurrent = 5\n"+strings.Replace(runner, "%", "big", 1)+"9\n"+
+		strings.Replace(runner, "%", "small", 1)+"2\n"))
+	var got []string
+	for _, p := range report.Warnings() {
+		got = append(got, p.Key+" "+p.Message[strings.Index(p.Message, "fleet of"):strings.Index(p.Message, " can")])
+	}
+	if want := []string{`concurrent fleet of "big"`, `runners.limit fleet of "big"`}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestBadSettingsGiveNoFollowingWarnings(t *testing.T) {
+	_, report := Parse("c.toml", []byte("concurrent = -1\n"+fleet("max_instances = 4\n[[runners.autoscaler.policy]]\nidle_count = \"9\"\nperiods = [\"x\"]\n"+
+		"timezone = \"nowhere\"\nscale_factor = \"1\"\nscale_factor_limit = 3\n")))
+	for _, p := range report.Warnings() {
+		t.Errorf("a warning that only follows from a fault: %v", p)
+	}
+	if n := len(report.Faults()); n != 5 {
+		t.Errorf("got %d faults: %v", n, report.Err())
+	}
+}
