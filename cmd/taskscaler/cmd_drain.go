@@ -17,10 +17,14 @@ func newDrain(env environment) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			soon, _, stop := signals(cmd.Context())
 			defer stop()
-			if err := flags.client(env).Drain(soon, flags.runner); err != nil {
+			manager, err := flags.client(env)
+			if err != nil {
 				return failed(err)
 			}
-			_, err := fmt.Fprintln(env.stdout, "drained")
+			if err := manager.Drain(soon, flags.runner); err != nil {
+				return failed(err)
+			}
+			_, err = fmt.Fprintln(env.stdout, "drained")
 			return failed(err)
 		},
 	}

@@ -66,7 +66,12 @@ func execCommand(ctx context.Context, env environment, flags execFlags, argv []s
 			ended <- execPrivate(soon, env, flags, argv)
 			return
 		}
-		ended <- execJob(soon, env, flags, flags.client(env), argv)
+		manager, err := flags.client(env)
+		if err != nil {
+			ended <- &exitError{code: execFailed, err: err}
+			return
+		}
+		ended <- execJob(soon, env, flags, manager, argv)
 	}()
 	select {
 	case err := <-ended:

@@ -32,10 +32,15 @@ func newStatus(env environment) *cobra.Command {
 			if asJSON {
 				show = showJSON
 			}
-			if watch {
-				return failed(watchStatus(soon, env, flags, show))
+			manager, err := flags.client(env)
+			if err != nil {
+				return failed(err)
 			}
-			status, err := flags.client(env).Status(soon, flags.runner)
+			ask := func() (control.Status, error) { return manager.Status(soon, flags.runner) }
+			if watch {
+				return failed(watchStatus(soon, env.stdout, ask, show))
+			}
+			status, err := ask()
 			if err != nil {
 				return failed(err)
 			}
@@ -49,11 +54,11 @@ func newStatus(env environment) *cobra.Command {
 }
 
 // watchStatus shows the status until ctx ends. On a terminal each replaces the one before.
-func watchStatus(ctx context.Context, env environment, flags socketFlags, show func(io.Writer, control.Status) error) error {
+func watchStatus(ctx context.Context, w io.Writer, ask func() (control.Status, error), show func(io.Writer, control.Status) error) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
-		status, err := flags.client(env).Status(ctx, flags.runner)
+		status, err := ask()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -64,10 +69,10 @@ func watchStatus(ctx context.Context, env environment, flags socketFlags, show f
 		if err := show(&page, status); err != nil {
 			return err
 		}
-		if isTerminal(env.stdout) {
-			_, err = fmt.Fprint(env.stdout, "\x1b[H\x1b[2J", page.String())
+		if isTerminal(w) {
+			_, err = fmt.Fprint(w, "\x1b[H\x1b[2J", page.String())
 		} else {
-			_, err = fmt.Fprint(env.stdout, page.String())
+			_, err = fmt.Fprint(w, page.String())
 		}
 		if err != nil {
 			return err

@@ -96,6 +96,7 @@ func (f *socketFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.runner, "runner", "", "name or id of a runner, or its position in the file")
 }
 
+// path is where a manager is to listen.
 func (f *socketFlags) path(env environment) string {
 	if f.socket != "" {
 		return f.socket
@@ -103,4 +104,14 @@ func (f *socketFlags) path(env environment) string {
 	return control.DefaultSocket(env.getenv)
 }
 
-func (f *socketFlags) client(env environment) *control.Client { return control.NewClient(f.path(env)) }
+// client speaks to the manager that is running.
+func (f *socketFlags) client(env environment) (*control.Client, error) {
+	if f.socket != "" {
+		return control.NewClient(f.socket), nil
+	}
+	path, err := control.FindSocket(env.getenv)
+	if err != nil {
+		return nil, err
+	}
+	return control.NewClient(path), nil
+}

@@ -46,6 +46,9 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
+// ServeHTTP serves one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.Handler.ServeHTTP(w, r) }
+
 // Close ends every connection at once, lease streams included: their leases count as detached.
 func (s *Server) Close() error {
 	err := s.http.Close()

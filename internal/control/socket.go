@@ -27,6 +27,15 @@ func DefaultSocket(getenv func(string) string) string {
 	return filepath.Join("/tmp", "taskscaler-"+strconv.Itoa(os.Getuid()), "control.sock")
 }
 
+// FindSocket is DefaultSocket for a client. It refuses a place where somebody else could have put a socket of their own.
+func FindSocket(getenv func(string) string) (string, error) {
+	path := DefaultSocket(getenv)
+	if err := checkPrivate(filepath.Dir(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return path, nil
+}
+
 // InUseError says that a live manager serves the socket.
 type InUseError struct {
 	Path string

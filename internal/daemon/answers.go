@@ -159,7 +159,9 @@ func (h held) Lease() control.Lease {
 }
 
 // Connect implements control.Held.
-func (h held) Connect(ctx context.Context) (provider.ConnectInfo, error) { return h.lease.ConnectInfo(ctx) }
+func (h held) Connect(ctx context.Context) (provider.ConnectInfo, error) {
+	return h.lease.ConnectInfo(ctx)
+}
 
 // Ended implements control.Held.
 func (h held) Ended() <-chan struct{} { return h.lease.Context().Done() }

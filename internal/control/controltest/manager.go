@@ -1,0 +1,275 @@
+// Package controltest has a manager in memory, for tests of what speaks the control API. It leases the slots of instances that it makes
+// up, and keeps an account of what it was asked.
+package controltest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// Manager is a control.Manager and the only control.Runner of it. Each slot is an instance of its own.
+type Manager struct {
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced at every change
+	slots    int
+	leases   map[string]*held
+	waiting  []string
+	calls    []string
+	denials  []error // the next Acquires get these, one each
+	draining bool
+	granted  int
+	notReady error
+}
+
+var (
+	_ control.Manager = (*Manager)(nil)
+	_ control.Runner  = (*Manager)(nil)
+)
+
+// New makes a manager with this many slots.
+func New(slots int) *Manager {
+	return &Manager{slots: slots, leases: map[string]*held{}, changed: make(chan struct{})}
+}
+
+type held struct {
+	m     *Manager
+	lease control.Lease
+	ended chan struct{}
+	last  control.Event
+}
+
+func (h *held) Lease() control.Lease      { return h.lease }
+func (h *held) Ended() <-chan struct{}    { return h.ended }
+func (h *held) Last() control.Event       { return h.last }
+func (h *held) finish(last control.Event) { h.last = last; close(h.ended) }
+func (h *held) Connect(context.Context) (provider.ConnectInfo, error) {
+	return provider.ConnectInfo{ID: h.lease.Instance, InternalAddr: "127.0.0.1:1"}, nil
+}
+
+func (m *Manager) note(format string, args ...any) {
+	m.calls = append(m.calls, fmt.Sprintf(format, args...))
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// Calls is what was asked so far, as "acquire KEY", "granted KEY", "reattach KEY", "release KEY [unreachable]", "detach KEY".
+func (m *Manager) Calls() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.calls)
+}
+
+// Await waits until call was asked n times.
+func (m *Manager) Await(ctx context.Context, call string, n int) error {
+	for {
+		m.mu.Lock()
+		got, changed := 0, m.changed
+		for _, c := range m.calls {
+			if c == call {
+				got++
+			}
+		}
+		calls := slices.Clone(m.calls)
+		m.mu.Unlock()
+		if got >= n {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("%q was asked %d times, not %d; asked was %q: %w", call, got, n, calls, ctx.Err())
+		}
+	}
+}
+
+// AddSlots makes more (or fewer) slots.
+func (m *Manager) AddSlots(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.slots += n
+	m.note("slots %+d", n)
+}
+
+// Deny makes the next Acquires fail with these errors, one each.
+func (m *Manager) Deny(errs ...error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.denials = append(m.denials, errs...)
+}
+
+// NotReady sets what Ready answers.
+func (m *Manager) NotReady(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.notReady = err
+}
+
+// Revoke ends the lease of key.
+func (m *Manager) Revoke(key, cause string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if h := m.leases[key]; h != nil {
+		delete(m.leases, key)
+		h.finish(control.Event{Revoked: &control.Revoked{Instance: h.lease.Instance, Cause: cause, Sentence: "it is " + cause}})
+		m.note("revoked %s", key)
+	}
+}
+
+// Successor is a manager that has m's leases, as after a restart: what m was asked afterwards changes nothing.
+func (m *Manager) Successor() *Manager {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := New(m.slots)
+	next.granted = m.granted
+	for key, h := range m.leases {
+		next.leases[key] = &held{m: next, lease: h.lease, ended: make(chan struct{})}
+	}
+	return next
+}
+
+// Acquire implements control.Runner.
+func (m *Manager) Acquire(ctx context.Context, key string) (control.Held, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note("acquire %s", key)
+	if len(m.denials) > 0 {
+		err := m.denials[0]
+		m.denials = m.denials[1:]
+		return nil, err
+	}
+	if m.draining {
+		return nil, control.Errorf(control.CodeDraining, "draining")
+	}
+	if m.leases[key] != nil || slices.Contains(m.waiting, key) {
+		return nil, control.Errorf(control.CodeDuplicateKey, "key %q is taken", key)
+	}
+	m.waiting = append(m.waiting, key)
+	defer func() { m.waiting = slices.DeleteFunc(m.waiting, func(k string) bool { return k == key }) }()
+	for len(m.leases) >= m.slots || m.waiting[0] != key {
+		changed := m.changed
+		m.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		m.mu.Lock()
+		if ctx.Err() != nil {
+			m.note("gave up %s", key)
+			return nil, context.Cause(ctx)
+		}
+	}
+	m.granted++
+	h := &held{m: m, ended: make(chan struct{}), lease: control.Lease{Key: key, Instance: fmt.Sprintf("i-%d", m.granted), Slot: 0, Use: 1}}
+	m.leases[key] = h
+	m.note("granted %s", key)
+	return h, nil
+}
+
+// Reattach implements control.Runner.
+func (m *Manager) Reattach(_ context.Context, key string) (control.Held, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note("reattach %s", key)
+	if h := m.leases[key]; h != nil {
+		return h, nil
+	}
+	return nil, control.Errorf(control.CodeUnknownKey, "no lease under %q", key)
+}
+
+// Release implements control.Runner.
+func (m *Manager) Release(key string, unhealthy control.Unhealthy) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	h := m.leases[key]
+	if h == nil {
+		m.note("release of nothing %s", key)
+		return control.Errorf(control.CodeUnknownKey, "no lease under %q", key)
+	}
+	delete(m.leases, key)
+	h.finish(control.Event{Released: true})
+	if unhealthy != "" {
+		m.note("release %s %s", key, unhealthy)
+	} else {
+		m.note("release %s", key)
+	}
+	return nil
+}
+
+// Detach implements control.Runner.
+func (m *Manager) Detach(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note("detach %s", key)
+}
+
+// Waiting implements control.Runner.
+func (m *Manager) Waiting(_ context.Context, key string) (control.Wait, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := slices.Index(m.waiting, key)
+	if at < 0 {
+		return control.Wait{}, false
+	}
+	return control.Wait{Position: at + 1, Cause: "boot", Sentence: "waiting for a machine to boot"}, true
+}
+
+// Runner implements control.Manager: its one runner is named "one".
+func (m *Manager) Runner(selector string) (control.Runner, error) {
+	if selector != "" && selector != "one" {
+		return nil, control.Errorf(control.CodeUnknownRunner, "no runner %q", selector)
+	}
+	return m, nil
+}
+
+// Status implements control.Manager.
+func (m *Manager) Status(_ context.Context, selector string) (control.Status, error) {
+	if _, err := m.Runner(selector); err != nil {
+		return control.Status{}, err
+	}
+	return control.Status{Manager: m.Info(), Runners: []control.RunnerStatus{{Name: "one", Position: 1, Identity: "one"}}}, nil
+}
+
+// Drain implements control.Manager.
+func (m *Manager) Drain(ctx context.Context, selector string) error {
+	if _, err := m.Runner(selector); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.draining = true
+	for len(m.leases) > 0 {
+		changed := m.changed
+		m.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		m.mu.Lock()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// Ready implements control.Manager.
+func (m *Manager) Ready() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.notReady
+}
+
+// Info implements control.Manager.
+func (m *Manager) Info() control.ManagerInfo {
+	return control.ManagerInfo{PID: 42, Version: "test", Started: time.Unix(1, 0).UTC(), Config: "/etc/config.toml"}
+}
+
+// ErrBroken is a failure of no particular kind.
+var ErrBroken = errors.New("it is broken")

@@ -1,0 +1,331 @@
+package control_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/control/controltest"
+)
+
+// serve serves m on a real socket and returns a client.
+func serve(t *testing.T, m control.Manager) (*control.Client, *control.Server, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s", "control.sock")
+	l, err := control.Listen(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := control.NewServer(m, slog.New(slog.DiscardHandler))
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	t.Cleanup(func() {
+		_ = s.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return control.NewClient(path), s, path
+}
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func open(t *testing.T, c *control.Client, req control.LeaseRequest) *control.Stream {
+	t.Helper()
+	s, err := c.Lease(within(t), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func next(t *testing.T, s *control.Stream) control.Event {
+	t.Helper()
+	ev, err := s.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
+
+func await(t *testing.T, m *controltest.Manager, call string, n int) {
+	t.Helper()
+	if err := m.Await(within(t), call, n); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func acquire(key, holder string) control.LeaseRequest {
+	return control.LeaseRequest{Key: key, Holder: holder, Mode: control.ModeAcquire}
+}
+
+func TestLeaseFromRequestToRelease(t *testing.T) {
+	m := controltest.New(1)
+	c, _, _ := serve(t, m)
+	s := open(t, c, acquire("job", "h"))
+	ev := next(t, s)
+	if ev.Lease == nil || ev.Lease.Key != "job" || ev.Lease.Instance != "i-1" || ev.Lease.Connect == nil || ev.Lease.Connect.ID != "i-1" {
+		t.Fatalf("first event %+v", ev)
+	}
+	if err := c.Release(within(t), control.ReleaseRequest{Key: "job", Unhealthy: control.UnhealthyUnreachable}); err != nil {
+		t.Fatal(err)
+	}
+	if ev := next(t, s); !ev.Released {
+		t.Errorf("last event %+v", ev)
+	}
+	if _, err := s.Next(); err == nil {
+		t.Error("the stream goes on after the release")
+	}
+	await(t, m, "release job unreachable", 1)
+	for _, call := range m.Calls() {
+		if call == "detach job" {
+			t.Error("a released lease was detached")
+		}
+	}
+	if err := c.Release(within(t), control.ReleaseRequest{Key: "job"}); !errors.Is(err, &control.APIError{Code: control.CodeUnknownKey}) {
+		t.Errorf("second release: %v", err)
+	}
+}
+
+func TestWaitIsTold(t *testing.T) {
+	m := controltest.New(0)
+	c, _, _ := serve(t, m)
+	s := open(t, c, acquire("job", "h"))
+	if ev := next(t, s); ev.Wait == nil || ev.Wait.Position != 1 || ev.Wait.Cause != "boot" {
+		t.Fatalf("first event %+v", ev)
+	}
+	m.AddSlots(1)
+	if ev := next(t, s); ev.Lease == nil {
+		t.Fatalf("second event %+v", ev)
+	}
+}
+
+func TestLostConnectionDetaches(t *testing.T) {
+	m := controltest.New(1)
+	c, _, _ := serve(t, m)
+	s := open(t, c, acquire("job", "h"))
+	next(t, s)
+	_ = s.Close()
+	await(t, m, "detach job", 1)
+
+	again := open(t, c, control.LeaseRequest{Key: "job", Holder: "h", Mode: control.ModeReattach})
+	if ev := next(t, again); ev.Lease == nil || ev.Lease.Connect != nil {
+		t.Errorf("after reattaching: %+v", ev)
+	}
+}
+
+func TestLostWaiterGivesUp(t *testing.T) {
+	m := controltest.New(0)
+	c, _, _ := serve(t, m)
+	s := open(t, c, acquire("job", "h"))
+	await(t, m, "acquire job", 1)
+	_ = s.Close()
+	await(t, m, "gave up job", 1)
+}
+
+func TestSameHolderTakesOver(t *testing.T) {
+	m := controltest.New(1)
+	c, _, _ := serve(t, m)
+	next(t, open(t, c, acquire("job", "h")))
+	second := open(t, c, control.LeaseRequest{Key: "job", Holder: "h", Mode: control.ModeReattach})
+	if ev := next(t, second); ev.Lease == nil {
+		t.Fatalf("taking over: %+v", ev)
+	}
+	m.Revoke("job", "missing")
+	if ev := next(t, second); ev.Revoked == nil || ev.Revoked.Cause != "missing" || ev.Revoked.Instance != "i-1" {
+		t.Errorf("after the revocation: %+v", ev)
+	}
+	for _, call := range m.Calls() {
+		if call == "detach job" {
+			t.Error("taking over detached the lease")
+		}
+	}
+}
+
+func TestOtherHolderIsRefused(t *testing.T) {
+	m := controltest.New(1)
+	c, _, _ := serve(t, m)
+	next(t, open(t, c, acquire("job", "h")))
+	for _, holder := range []string{"other", ""} {
+		_, err := c.Lease(within(t), control.LeaseRequest{Key: "job", Holder: holder, Mode: control.ModeReattach})
+		if !errors.Is(err, &control.APIError{Code: control.CodeDuplicateKey}) {
+			t.Errorf("holder %q: %v", holder, err)
+		}
+	}
+}
+
+func TestResume(t *testing.T) {
+	m := controltest.New(2)
+	c, _, _ := serve(t, m)
+	fresh := open(t, c, control.LeaseRequest{Key: "new", Holder: "h", Mode: control.ModeResume})
+	if ev := next(t, fresh); ev.Lease == nil || ev.Lease.Connect == nil {
+		t.Fatalf("without a lease: %+v", ev)
+	}
+	_ = fresh.Close()
+	await(t, m, "detach new", 1)
+	again := open(t, c, control.LeaseRequest{Key: "new", Holder: "h", Mode: control.ModeResume})
+	if ev := next(t, again); ev.Lease == nil || ev.Lease.Connect == nil {
+		t.Fatalf("with a lease: %+v", ev)
+	}
+	await(t, m, "acquire new", 1)
+}
+
+func TestServerCloseDetachesNothingTwice(t *testing.T) {
+	m := controltest.New(1)
+	c, s, _ := serve(t, m)
+	stream := open(t, c, acquire("job", "h"))
+	next(t, stream)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var away *control.AwayError
+	if _, err := stream.Next(); !errors.As(err, &away) {
+		t.Errorf("the client sees %v", err)
+	}
+	await(t, m, "detach job", 1)
+	if _, err := c.Status(within(t), ""); !errors.As(err, &away) || !strings.Contains(err.Error(), "taskscaler run") {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestErrorsKeepTheirCode(t *testing.T) {
+	m := controltest.New(1)
+	c, _, _ := serve(t, m)
+	m.Deny(control.Errorf(control.CodeShutdown, "going"), controltest.ErrBroken, context.DeadlineExceeded)
+	for _, want := range []control.Code{control.CodeShutdown, control.CodeInternal, control.CodeShutdown} {
+		s := open(t, c, acquire("job", "h"))
+		ev := next(t, s)
+		if ev.Error == nil || ev.Error.Code != want {
+			t.Errorf("want %s: %+v", want, ev.Error)
+		}
+		_ = s.Close()
+	}
+	for name, err := range map[string]error{
+		"lease": func() error {
+			_, err := c.Lease(within(t), control.LeaseRequest{Runner: "x", Key: "k", Mode: "acquire"})
+			return err
+		}(),
+		"status": func() error { _, err := c.Status(within(t), "x"); return err }(),
+		"drain":  c.Drain(within(t), "x"),
+	} {
+		if !errors.Is(err, &control.APIError{Code: control.CodeUnknownRunner}) {
+			t.Errorf("%s of an unknown runner: %v", name, err)
+		}
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	m := controltest.New(1)
+	handler := control.NewServer(m, slog.New(slog.DiscardHandler))
+	for _, body := range []string{
+		"", "{", "[]", `{"key":""}`, `{"key":"k"}`, `{"key":"k","mode":"steal"}`, `{"key":"k","mode":"acquire","colour":1}`,
+		`{"mode":"acquire","key":"` + strings.Repeat("k", 513) + `"}`, `{"key":"` + strings.Repeat("k", 70_000) + `"}`,
+	} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/leases", strings.NewReader(body)))
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), string(control.CodeBadRequest)) {
+			t.Errorf("%.40q: %d %s", body, w.Code, w.Body)
+		}
+	}
+	if calls := m.Calls(); len(calls) != 0 {
+		t.Errorf("a bad request reached the manager: %q", calls)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	m := controltest.New(1)
+	handler := control.NewServer(m, slog.New(slog.DiscardHandler))
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		return w
+	}
+	if w := get("/healthz"); w.Code != http.StatusOK {
+		t.Errorf("healthz: %d", w.Code)
+	}
+	if w := get("/readyz"); w.Code != http.StatusOK {
+		t.Errorf("readyz: %d", w.Code)
+	}
+	m.NotReady(controltest.ErrBroken)
+	if w := get("/readyz"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "it is broken") {
+		t.Errorf("readyz: %d %s", w.Code, w.Body)
+	}
+	if w := get("/v1/nothing"); w.Code != http.StatusNotFound {
+		t.Errorf("an unknown path: %d", w.Code)
+	}
+}
+
+func TestStatusInfoAndDrain(t *testing.T) {
+	m := controltest.New(1)
+	c, _, _ := serve(t, m)
+	info, err := c.Info(within(t))
+	if err != nil || info != m.Info() {
+		t.Errorf("info %+v, %v", info, err)
+	}
+	status, err := c.Status(within(t), "one")
+	if err != nil || status.Manager != info || len(status.Runners) != 1 || status.Runners[0].Name != "one" {
+		t.Errorf("status %+v, %v", status, err)
+	}
+	next(t, open(t, c, acquire("job", "h")))
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(within(t), "") }()
+	if err := c.Release(within(t), control.ReleaseRequest{Key: "job"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestForeignSocket: another program's answer is no answer of ours.
+func TestForeignSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = other.Serve(l) }()
+	t.Cleanup(func() { _ = other.Close(); <-done })
+	if _, err := control.NewClient(path).Status(within(t), ""); err == nil || !strings.Contains(err.Error(), "another program") {
+		t.Errorf("status: %v", err)
+	}
+}
+
+// FuzzRequests: whatever is posted, the server answers, and with an error it says which.
+func FuzzRequests(f *testing.F) {
+	f.Add("/v1/leases/release", []byte(`{"key":"k"}`))
+	f.Add("/v1/leases", []byte(`{"key":"k","mode":"reattach","holder":"h","runner":"one"}`))
+	f.Add("/v1/drain", []byte(nil))
+	handler := control.NewServer(controltest.New(0), slog.New(slog.DiscardHandler))
+	f.Fuzz(func(t *testing.T, path string, body []byte) {
+		if bytes.Contains(body, []byte("acquire")) || bytes.Contains(body, []byte("resume")) || bytes.Contains(body, []byte(`\`)) {
+			t.Skip("it might wait for a slot, rightly")
+		}
+		r := httptest.NewRequest(http.MethodPost, "/v1/leases", bytes.NewReader(body))
+		if path == "/v1/leases/release" {
+			r.URL.Path = path
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != http.StatusOK && !strings.Contains(w.Body.String(), `"error"`) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+}
