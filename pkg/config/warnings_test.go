@@ -15,7 +15,8 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"limit below idle_count", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1.5\n" +
 			"scale_factor_limit = 3", 4},
-		{"limit equal to idle_count", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1.5\nscale_factor_limit = 4", 4},
+		{"limit equal to idle_count", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1.5\n" +
+			"scale_factor_limit = 4", 4},
 		{"limit above idle_count", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1.5\nscale_factor_limit = 5", 0},
 		{"no limit", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor = 1.5\nscale_factor_limit = 0", 0},
 		{"no factor", CodeFactorNoEffect, "", "[[runners.autoscaler.policy]]\nidle_count = 4\nscale_factor_limit = 3", 0},
@@ -119,7 +120,8 @@ func TestCapacityOfSeveralRunners(t *testing.T) {
 }
 
 func TestBadSettingsGiveNoFollowingWarnings(t *testing.T) {
-	_, report := Parse("c.toml", []byte("concurrent = -1\n"+fleet("max_instances = 4\n[[runners.autoscaler.policy]]\nidle_count = \"9\"\nperiods = [\"x\"]\n"+
+	_, report := Parse("c.toml", []byte("concurrent = -1\n"+fleet("max_instances = 4\n[[runners.autoscaler.policy]]\nidle_count = \"9\"\n"+
+		"periods = [\"x\"]\n"+
 		"timezone = \"nowhere\"\nscale_factor = \"1\"\nscale_factor_limit = 3\n")))
 	for _, p := range report.Warnings() {
 		t.Errorf("a warning that only follows from a fault: %v", p)
