@@ -1,0 +1,425 @@
+package jobexec
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/control/controltest"
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// rig is a manager behind a real socket, which can be restarted, and instances that are this machine's shell.
+type rig struct {
+	t       *testing.T
+	path    string
+	manager *controltest.Manager
+	server  *control.Server
+	done    chan error
+
+	stdin          string
+	stdout, stderr safeBuffer
+	dialErrs       []error       // of the first connections
+	started        chan struct{} // gets one for each command that runs
+	lose           chan error    // ends the running command as a lost connection does
+}
+
+func newRig(t *testing.T, slots int) *rig {
+	t.Helper()
+	r := &rig{t: t, path: filepath.Join(t.TempDir(), "s", "control.sock"), started: make(chan struct{}, 8), lose: make(chan error, 1)}
+	r.manager = controltest.New(slots)
+	r.start()
+	t.Cleanup(func() {
+		if r.server != nil {
+			r.stop()
+		}
+	})
+	return r
+}
+
+func (r *rig) start() {
+	r.t.Helper()
+	l, err := control.Listen(r.path, true)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.server = control.NewServer(r.manager, slog.New(slog.DiscardHandler))
+	r.done = make(chan error, 1)
+	go func(s *control.Server) { r.done <- errors.Join(s.Serve(l), ignoreClosed(l.Close())) }(r.server)
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (r *rig) stop() {
+	r.t.Helper()
+	_ = r.server.Close()
+	r.server = nil
+	if err := <-r.done; err != nil {
+		r.t.Error(err)
+	}
+}
+
+// restart is the manager's end and its successor's start.
+func (r *rig) restart() {
+	r.t.Helper()
+	r.stop()
+	r.manager = r.manager.Successor()
+	r.start()
+}
+
+func (r *rig) await(call string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	if err := r.manager.Await(ctx, call, 1); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) job(argv ...string) Job {
+	return Job{Key: "k", Argv: argv, Stdin: strings.NewReader(r.stdin), Stdout: &r.stdout, Stderr: &r.stderr, Dial: r.dial}
+}
+
+func (r *rig) run(ctx context.Context, argv ...string) (int, error) {
+	return Run(ctx, control.NewClient(r.path), r.job(argv...))
+}
+
+type outcome struct {
+	code int
+	err  error
+}
+
+func (r *rig) begin(ctx context.Context, argv ...string) <-chan outcome {
+	done := make(chan outcome, 1)
+	go func() {
+		code, err := r.run(ctx, argv...)
+		done <- outcome{code, err}
+	}()
+	return done
+}
+
+// beginHeld begins a command that runs until goOn is called, and then exits with code.
+func (r *rig) beginHeld(code int) (done <-chan outcome, goOn func()) {
+	r.t.Helper()
+	held := filepath.Join(r.t.TempDir(), "held")
+	if err := os.WriteFile(held, nil, 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	done = r.begin(r.t.Context(), "sh", "-c", fmt.Sprintf("while [ -e '%s' ]; do sleep 0.02; done; exit %d", held, code))
+	<-r.started
+	return done, func() { _ = os.Remove(held) }
+}
+
+// dial makes an instance of this machine's shell.
+func (r *rig) dial(ctx context.Context, info provider.ConnectInfo, _ connector.DialOptions) (connector.Client, error) {
+	if info.ID == "" {
+		r.t.Error("no connect info")
+	}
+	if len(r.dialErrs) > 0 {
+		err := r.dialErrs[0]
+		r.dialErrs = r.dialErrs[1:]
+		return nil, err
+	}
+	return &shell{r}, nil
+}
+
+type shell struct{ r *rig }
+
+// Run implements connector.Client.
+func (s *shell) Run(ctx context.Context, opts connector.RunOptions) error {
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", opts.Command)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = opts.Stdin, opts.Stdout, opts.Stderr
+	cmd.WaitDelay = time.Second
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGKILL) }
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.r.started <- struct{}{}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-s.r.lose:
+		_ = cmd.Process.Kill()
+		<-ended
+		return err
+	case err := <-ended:
+		if ctx.Err() != nil {
+			return &connector.CancelError{Cause: context.Cause(ctx), Ended: true}
+		}
+		if errors.Is(err, errFull) {
+			return &connector.CancelError{Cause: err, Ended: true}
+		}
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return connector.NewExitError(exit.ExitCode(), "")
+		}
+		return err
+	}
+}
+
+func (*shell) DialRun(context.Context, string) (net.Conn, error) { return nil, errors.ErrUnsupported }
+func (*shell) Dial(string, string) (net.Conn, error)             { return nil, errors.ErrUnsupported }
+func (*shell) Close() error                                      { return nil }
+
+// safeBuffer is a buffer for several goroutines. A full one fails.
+type safeBuffer struct {
+	mu   sync.Mutex
+	buf  bytes.Buffer
+	full bool
+}
+
+var errFull = errors.New("full")
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.full {
+		return 0, errors.Join(errFull, syscall.EPIPE)
+	}
+	return b.buf.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func TestOutputAndExitCode(t *testing.T) {
+	r := newRig(t, 1)
+	r.stdin = "in"
+	code, err := r.run(t.Context(), "sh", "-c", `cat; echo " $TASKSCALER_KEY $TASKSCALER_INSTANCE $TASKSCALER_SLOT $TASKSCALER_USE"; echo err >&2; exit 7`)
+	if code != 7 || err != nil {
+		t.Errorf("%d, %v", code, err)
+	}
+	if got := r.stdout.String(); got != "in k i-1 0 1\n" {
+		t.Errorf("stdout %q", got)
+	}
+	if got := r.stderr.String(); got != "err\n" {
+		t.Errorf("stderr %q", got)
+	}
+	r.await("release k")
+}
+
+func TestRandomKeys(t *testing.T) {
+	if a, b := NewKey(), NewKey(); a == b || !strings.HasPrefix(a, "exec-") || len(a) < 20 {
+		t.Errorf("%q, %q", a, b)
+	}
+}
+
+func TestWaitIsSaidOnce(t *testing.T) {
+	r := newRig(t, 0)
+	done := r.begin(t.Context(), "true")
+	waitFor(t, func() bool { return r.stderr.String() != "" })
+	r.manager.AddSlots(1)
+	if o := <-done; o.code != 0 || o.err != nil {
+		t.Errorf("%+v", o)
+	}
+	if got := r.stderr.String(); got != "taskscaler: waiting for a machine to boot\n" {
+		t.Errorf("stderr %q", got)
+	}
+}
+
+func TestNoManager(t *testing.T) {
+	r := newRig(t, 1)
+	r.stop()
+	code, err := r.run(t.Context(), "true")
+	var away *control.AwayError
+	if code != ExitFailed || !errors.As(err, &away) {
+		t.Errorf("%d, %v", code, err)
+	}
+}
+
+func TestRefusedAtOnce(t *testing.T) {
+	for code, want := range map[control.Code]int{
+		control.CodeDraining: ExitFailed, control.CodeDuplicateKey: ExitFailed, control.CodeTimeout: ExitTimeout, control.CodeInternal: ExitFailed,
+	} {
+		r := newRig(t, 1)
+		r.manager.Deny(control.Errorf(code, "no"))
+		got, err := r.run(t.Context(), "true")
+		if got != want || !errors.Is(err, &control.APIError{Code: code}) {
+			t.Errorf("%s: %d, %v", code, got, err)
+		}
+	}
+}
+
+func TestTimeoutAndSignals(t *testing.T) {
+	for name, c := range map[string]struct {
+		cause error
+		code  int
+	}{
+		"timeout": {ErrTimeout, ExitTimeout}, "SIGINT": {&SignalError{syscall.SIGINT}, 130}, "SIGTERM": {&SignalError{syscall.SIGTERM}, 143},
+	} {
+		t.Run(name+" while it waits", func(t *testing.T) {
+			r := newRig(t, 0)
+			ctx, end := context.WithCancelCause(t.Context())
+			done := r.begin(ctx, "true")
+			r.await("acquire k")
+			end(c.cause)
+			if o := <-done; o.code != c.code || !errors.Is(o.err, c.cause) {
+				t.Errorf("%+v", o)
+			}
+			r.await("gave up k")
+		})
+		t.Run(name+" while it runs", func(t *testing.T) {
+			r := newRig(t, 1)
+			ctx, end := context.WithCancelCause(t.Context())
+			done := r.begin(ctx, "sleep", "60")
+			<-r.started
+			end(c.cause)
+			if o := <-done; o.code != c.code || !errors.Is(o.err, c.cause) {
+				t.Errorf("%+v", o)
+			}
+			r.await("release k")
+		})
+	}
+}
+
+func TestRevoked(t *testing.T) {
+	r := newRig(t, 1)
+	done := r.begin(t.Context(), "sleep", "60")
+	<-r.started
+	r.manager.Revoke("k", "missing")
+	o := <-done
+	var lost *LostLeaseError
+	if o.code != ExitLost || !errors.As(o.err, &lost) || lost.Cause != "missing" || lost.Instance != "i-1" || !strings.Contains(o.err.Error(), "it is missing") {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestConnectionLostIsExplained(t *testing.T) {
+	r := newRig(t, 1)
+	done := r.begin(t.Context(), "sleep", "60")
+	<-r.started
+	r.lose <- &connector.LostError{Started: true, Err: connector.ErrKeepalive}
+	r.manager.Revoke("k", "missing")
+	if o := <-done; o.code != ExitLost || !strings.Contains(o.err.Error(), "it is missing") {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestConnectionLostMakesTheInstanceUnusable(t *testing.T) {
+	r := newRig(t, 1)
+	ctx, end := context.WithCancelCause(t.Context())
+	done := r.begin(ctx, "sleep", "60")
+	<-r.started
+	r.lose <- &connector.LostError{Started: true, Err: connector.ErrKeepalive}
+	end(ErrTimeout) // instead of waiting for an explanation that does not come
+	if o := <-done; o.err == nil || o.code != ExitTimeout {
+		t.Errorf("%+v", o)
+	}
+	r.await("release k unreachable")
+}
+
+func TestManagerRestartsWhileItRuns(t *testing.T) {
+	r := newRig(t, 1)
+	done, goOn := r.beginHeld(9)
+	r.restart()
+	r.await("reattach k")
+	waitFor(t, func() bool { return strings.Contains(r.stderr.String(), "the lease stands") })
+	goOn()
+	if o := <-done; o.code != 9 || o.err != nil {
+		t.Errorf("%+v", o)
+	}
+	r.await("release k")
+}
+
+func TestManagerForgetsTheLease(t *testing.T) {
+	r := newRig(t, 1)
+	done := r.begin(t.Context(), "sleep", "60")
+	<-r.started
+	r.stop()
+	r.manager = controltest.New(1) // with an empty store
+	r.start()
+	if o := <-done; o.code != ExitLost || !strings.Contains(o.err.Error(), "does not know it any more") {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestManagerRestartsWhileItWaits(t *testing.T) {
+	r := newRig(t, 0)
+	done := r.begin(t.Context(), "true")
+	waitFor(t, func() bool { return strings.Contains(r.stderr.String(), "boot") })
+	r.restart()
+	r.await("acquire k")
+	r.manager.AddSlots(1)
+	if o := <-done; o.code != 0 || o.err != nil {
+		t.Errorf("%+v", o)
+	}
+	if !strings.Contains(r.stderr.String(), "waiting for a manager to come back") {
+		t.Errorf("stderr %q", r.stderr.String())
+	}
+}
+
+func TestManagerIsAwayAtTheEnd(t *testing.T) {
+	r := newRig(t, 1)
+	done, goOn := r.beginHeld(0)
+	r.stop()
+	r.manager = r.manager.Successor()
+	goOn()
+	waitFor(t, func() bool { return strings.Contains(r.stderr.String(), "the manager is away") })
+	r.start()
+	if o := <-done; o.code != 0 || o.err != nil {
+		t.Errorf("%+v", o)
+	}
+	r.await("release k")
+}
+
+func TestUnreachableInstances(t *testing.T) {
+	refused := errors.New("connection refused")
+	r := newRig(t, 1)
+	r.dialErrs = []error{refused, &connector.HostKeyError{Address: "a"}}
+	if code, err := r.run(t.Context(), "sh", "-c", "exit 3"); code != 3 || err != nil {
+		t.Errorf("%d, %v", code, err)
+	}
+	r.await("release k unreachable")
+	r.await("release k changed_host_key")
+	r.await("release k")
+
+	r = newRig(t, 1)
+	r.dialErrs = []error{refused, refused, refused, refused}
+	if code, err := r.run(t.Context(), "true"); code != ExitFailed || !errors.Is(err, refused) {
+		t.Errorf("%d, %v", code, err)
+	}
+	if len(r.dialErrs) != 1 {
+		t.Errorf("%d connections were tried, not %d", 4-len(r.dialErrs), maxInstances)
+	}
+}
+
+func TestBrokenPipe(t *testing.T) {
+	r := newRig(t, 1)
+	r.stdout.full = true
+	if code, err := r.run(t.Context(), "sh", "-c", "while echo y; do :; done"); code != 141 || err != nil {
+		t.Errorf("%d, %v", code, err)
+	}
+	r.await("release k")
+}
+
+func waitFor(t *testing.T, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatal("the condition did not come")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
