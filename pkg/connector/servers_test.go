@@ -7,7 +7,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -166,30 +165,21 @@ func startSSHD(t testing.TB, options ...string) *server {
 	return s
 }
 
-// homeless is a shell line that gives the current user the home dir for whatever runs after it. dropbear and tinysshd look for
-// authorized keys nowhere but there.
-func homeless(t testing.TB, s *server) []string {
+// otherHome is the beginning of a command line that shows whatever follows another home folder of the current user, s.dir. dropbear and
+// tinysshd look for authorized keys nowhere but there, and tinysshd wants no parent folder of it to be like /tmp.
+func otherHome(t testing.TB, s *server) []string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("this server reads ~/.ssh only: the test needs root, to show it another home in a mount namespace of its own")
 	}
-	unshare := program(t, "unshare", "util-linux")
-	passwd, err := os.ReadFile("/etc/passwd")
+	u, err := user.Current()
 	if err != nil {
-		t.Skip(err)
-	}
-	lines := strings.Split(string(passwd), "\n")
-	for i, l := range lines {
-		if f := strings.Split(l, ":"); f[0] == currentUser(t) && len(f) == 7 {
-			f[5] = s.dir
-			lines[i] = strings.Join(f, ":")
-		}
-	}
-	file := write(t, filepath.Join(s.dir, "passwd"), []byte(strings.Join(lines, "\n")))
-	if err := errors.Join(os.Chmod(file, 0o644), os.Chmod(s.dir, 0o700), os.Chmod(filepath.Dir(s.dir), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	prefix := []string{unshare, "-m", "sh", "-c", `mount --bind "$0" /etc/passwd && exec "$@"`, file}
+	if err := os.Chmod(s.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	prefix := []string{program(t, "unshare", "util-linux"), "-m", "sh", "-c", `mount --bind "$0" "$1" && shift && exec "$@"`, s.dir, u.HomeDir}
 	if out, err := exec.Command(prefix[0], append(prefix[1:], "true")...).CombinedOutput(); err != nil {
 		t.Skipf("no mount namespace can be had here: %v: %s", err, out)
 	}
@@ -211,7 +201,7 @@ func startDropbear(t testing.TB) *server {
 	bin, keygen := program(t, "dropbear", "dropbear-bin"), program(t, "dropbearkey", "dropbear-bin")
 	s := newServer(t)
 	key := s.authorize(t)
-	prefix := homeless(t, s)
+	prefix := otherHome(t, s)
 	hostKey := filepath.Join(s.dir, "hostkey")
 	out, err := exec.Command(keygen, "-t", "ed25519", "-f", hostKey).Output()
 	if err != nil {
@@ -233,7 +223,7 @@ func startTinysshd(t testing.TB) *server {
 	bin, keygen, socat := program(t, "tinysshd", "tinysshd"), program(t, "tinysshd-makekey", "tinysshd"), program(t, "socat", "socat")
 	s := newServer(t)
 	key := s.authorize(t)
-	prefix := homeless(t, s)
+	prefix := otherHome(t, s)
 	keys := filepath.Join(s.dir, "keys")
 	if out, err := exec.Command(keygen, keys).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

@@ -104,7 +104,7 @@ func (r *Register) load(rec *InstanceRecord, now Stamp) error {
 	r.byID[rec.ID] = i
 	r.counts[i.State]++
 	r.Meta.LastSerial = max(r.Meta.LastSerial, rec.Serial)
-	r.refreshPending(i)
+	r.refresh(i)
 	return nil
 }
 

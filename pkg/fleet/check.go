@@ -106,7 +106,9 @@ func (c *checker) instance(r *Register, i *Instance) {
 		c.fail("%q is in the wrong list", i.ID)
 	}
 	c.supply += i.supply
-	c.pending += i.supplyPending()
+	if i.State == Creating || i.State == Preparing {
+		c.pending += i.supply
+	}
 	c.open += i.open
 	c.claims += i.claims
 	if i.idle.on {

@@ -48,15 +48,16 @@ type Instance struct {
 
 	Owner any // bookkeeping of whoever decides; the register never reads it
 
-	slots  []slot
-	leased int
-	claims int
-	supply int
-	open   int
-	bucket int // index into Register.open, −1 outside
-	idle   link
-	inOpen link
-	dirty  bool
+	slots   []slot
+	leased  int
+	claims  int
+	supply  int
+	pending int // the part of supply that is still booting
+	open    int
+	bucket  int // index into Register.open, −1 outside
+	idle    link
+	inOpen  link
+	dirty   bool
 }
 
 // Leased is the number of its live leases.

@@ -31,7 +31,7 @@ func (r *Register) Add(id ID, s State, o Origin, at Stamp) (*Instance, error) {
 	old.ID, old.Serial, old.State, old.Origin, old.Created, old.Since, old.bucket = id, r.Meta.LastSerial, s, o, at, at, -1
 	r.counts[s]++
 	r.touch(old)
-	r.refreshPending(old)
+	r.refresh(old)
 	return old, nil
 }
 
@@ -40,28 +40,12 @@ func (r *Register) move(i *Instance, to State, name string, at Stamp) error {
 	if legal[i.State]&(1<<to) == 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: name}
 	}
-	was := i.supplyPending()
 	r.counts[i.State]--
 	r.counts[to]++
 	i.State, i.Since = to, at
 	r.touch(i)
 	r.refresh(i)
-	r.pending += i.supplyPending() - was
 	return nil
-}
-
-func (i *Instance) supplyPending() int {
-	if i.State == Creating || i.State == Preparing {
-		return i.supply
-	}
-	return 0
-}
-
-// refreshPending is refresh for changes that may alter a booting instance's supply.
-func (r *Register) refreshPending(i *Instance) {
-	was := i.supplyPending()
-	r.refresh(i)
-	r.pending += i.supplyPending() - was
 }
 
 // SetListed notes the provider's latest word of i. It is not stored: a restart asks again.
@@ -70,13 +54,13 @@ func (r *Register) SetListed(i *Instance, l Listed) {
 	if l != ListedAbsent {
 		i.Suspect = false
 	}
-	r.refreshPending(i)
+	r.refresh(i)
 }
 
 // SetSuspect makes an absent instance count as no supply.
 func (r *Register) SetSuspect(i *Instance) {
 	i.Suspect = true
-	r.refreshPending(i)
+	r.refresh(i)
 }
 
 // Prepare: the machine runs; Creating → Preparing.

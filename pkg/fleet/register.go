@@ -187,6 +187,12 @@ func (r *Register) refresh(i *Instance) {
 	supply := r.worth(i)
 	r.supply += supply - i.supply
 	i.supply = supply
+	pending := 0
+	if i.State == Creating || i.State == Preparing {
+		pending = supply
+	}
+	r.pending += pending - i.pending
+	i.pending = pending
 	usable := i.Usable()
 	if idle := usable && i.leased == 0; idle != i.idle.on {
 		if idle {

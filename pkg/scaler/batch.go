@@ -8,8 +8,9 @@ import (
 )
 
 // Batch is what the steps since the last Take decided. Its parts are used in this order, always: commit Changes in one transaction;
-// only then dispatch Commands, answer Grants and publish Facts; then arm one timer for Wake. If the commit fails, the same batch is
-// tried again with nothing dispatched and nothing stepped. All of it is valid until the next Step.
+// only then answer Grants (a caller hears of a revocation before its machine is deleted), dispatch Commands and publish Facts; then arm
+// one timer for Wake. If the commit fails, the same batch is tried again with nothing dispatched and nothing stepped. All of it is valid
+// until the next Step.
 type Batch struct {
 	Changes   fleet.Changes
 	Commands  []Command

@@ -24,7 +24,7 @@ const (
 	EvAcquire                        // Key, Ticket, Deadline (0: none)
 	EvCancel                         // Key, Ticket of the EvAcquire or EvReplace that the caller gave up; answered under that ticket if it still waits, else ignored
 	EvRelease                        // Key, Ticket, Cause (CauseNone; CauseUnhealthy or CauseChangedHostKey: the instance must not be used again)
-	EvReplace                        // Key, Ticket, Deadline: give the lease back and wait for one on another instance
+	EvReplace                        // Key, Ticket, Deadline: give the lease back and wait for one on another instance; refused while no new work is taken (the lease stands)
 	EvReattach                       // Key, Ticket: take the lease up again
 	EvDetach                         // Key (no answer): the caller's connection was lost; it has reattach_after_disconnect to come back
 

@@ -22,6 +22,7 @@ type mail struct {
 	waiters []*waiter
 	secrets []secret
 	queries []func(*loop)
+	ticked  bool // the loop's timer fired
 }
 
 func (m *mail) reset() {
@@ -29,10 +30,12 @@ func (m *mail) reset() {
 	clear(m.waiters)
 	clear(m.secrets)
 	clear(m.queries)
-	m.events, m.waiters, m.secrets, m.queries = m.events[:0], m.waiters[:0], m.secrets[:0], m.queries[:0]
+	m.events, m.waiters, m.secrets, m.queries, m.ticked = m.events[:0], m.waiters[:0], m.secrets[:0], m.queries[:0], false
 }
 
-func (m *mail) empty() bool { return len(m.events) == 0 && len(m.secrets) == 0 && len(m.queries) == 0 }
+func (m *mail) empty() bool {
+	return len(m.events) == 0 && len(m.secrets) == 0 && len(m.queries) == 0 && !m.ticked
+}
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 
@@ -90,6 +93,17 @@ func (b *inbox) ask(f func(*loop)) bool {
 	b.mail.queries = append(b.mail.queries, f)
 	b.done()
 	return true
+}
+
+// tick says that the loop's timer fired.
+func (b *inbox) tick() {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return
+	}
+	b.mail.ticked = true
+	b.done()
 }
 
 // done ends a put: it unlocks, and wakes the loop if that sleeps.

@@ -2,6 +2,7 @@ package taskscaler
 
 import (
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
@@ -44,9 +45,8 @@ type loop struct {
 
 // run steps what waits until the inbox is closed and empty, or something stops it; then it answers everybody who is left.
 func (l *loop) run() {
-	l.timer = time.NewTimer(0)
-	l.wake = 1 // at once: only a step says when the core wants the next
-	l.armed = l.wake
+	l.t.inbox.tick() // only a step says when the core wants the next
+	l.timer = time.AfterFunc(recheck, l.t.inbox.tick)
 	err := l.serve()
 	l.timer.Stop()
 	l.t.stop(err)
@@ -68,33 +68,24 @@ func (l *loop) serve() error {
 		if !open {
 			return nil
 		}
-		select {
-		case <-l.t.inbox.wake:
-		case <-l.timer.C:
-			l.t.inbox.rouse()
-			l.armed = 0
-			if err := l.tick(); err != nil {
-				return err
-			}
-		}
+		<-l.t.inbox.wake
+		// Whoever can run now may put something too. Without this the loop and one caller would take turns on one thread, batch by batch of
+		// one event, while the others wait for the scheduler.
+		runtime.Gosched()
 	}
-}
-
-// tick is a round without mail: the core's wake or the recheck, if one of them is due.
-func (l *loop) tick() error {
-	mono, wall := l.t.clock.Now()
-	if due := l.due(); mono < due {
-		l.arm(mono)
-		return nil
-	}
-	l.mail.events = append(l.mail.events[:0], scaler.Event{Kind: scaler.EvWake})
-	l.mail.waiters = append(l.mail.waiters[:0], nil)
-	return l.step(scaler.Time{Mono: mono, Wall: wall})
 }
 
 // round takes one load of mail in.
 func (l *loop) round() error {
 	mono, wall := l.t.clock.Now()
+	if l.mail.ticked {
+		l.armed = 0
+		if mono >= l.due() {
+			l.mail.events = append(l.mail.events, scaler.Event{Kind: scaler.EvWake})
+			l.mail.waiters = append(l.mail.waiters, nil)
+		}
+		l.arm(mono)
+	}
 	l.ticket(mono)
 	if len(l.mail.events) > 0 || len(l.mail.secrets) > 0 {
 		if err := l.step(scaler.Time{Mono: mono, Wall: wall}); err != nil {
@@ -137,9 +128,6 @@ func (l *loop) ticket(mono time.Duration) {
 
 // step steps the events of the mail at one moment, and does with the batch what the batch's comment says, in that order.
 func (l *loop) step(now scaler.Time) error {
-	if !l.mailWork() {
-		return nil
-	}
 	l.before = l.core.Summary()
 	if l.obs.Events != nil {
 		l.obs.Events(now, l.mail.events)
@@ -161,10 +149,11 @@ func (l *loop) step(now scaler.Time) error {
 	return nil
 }
 
-func (l *loop) mailWork() bool { return len(l.mail.events) > 0 || len(l.mail.secrets) > 0 }
-
 // due is when the loop must step again without mail.
 func (l *loop) due() time.Duration {
+	if l.last == 0 {
+		return 0 // nothing was stepped yet
+	}
 	due := l.last + recheck
 	if l.wake > 0 {
 		due = min(due, l.wake)

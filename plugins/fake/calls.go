@@ -150,6 +150,9 @@ func (g *InstanceGroup) remove(id string, now time.Time) (delay time.Duration, e
 		return r.Delay, provider.Errorf(provider.KindTransient, "delete %s: %w", id, err)
 	}
 	f.deleting = &order
+	if alive, pid := f.alive(); alive && pid > 0 {
+		signalProcess(pid, lookSignal)
+	}
 	return r.Delay, nil
 }
 

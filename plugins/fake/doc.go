@@ -15,6 +15,7 @@
 //	<dir>/<id>/lock         held by the instance's process as long as it lives; its process id
 //	<dir>/<id>/ready.json   written when it serves SSH
 //	<dir>/<id>/deleting.json  written when it has to go
+//	<dir>/<id>/unhealthy  whoever makes this file declares the machine broken: heartbeats fail
 //	<dir>/<id>/work         where commands run
 //	<dir>/<id>/record.jsonl what ran when (see package record), unless record_dir is set
 //	<dir>/<id>/log          what the process itself has to say

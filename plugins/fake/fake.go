@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -145,6 +147,7 @@ func (g *InstanceGroup) Shutdown(ctx context.Context) error {
 	}
 	return g.locked(ctx, func(time.Time) error {
 		removeIfEmpty(g.Dir)
+		g.forget()
 		return nil
 	})
 }
@@ -164,6 +167,10 @@ func (g *InstanceGroup) ConnectInfo(ctx context.Context, id string) (provider.Co
 	}
 	info := provider.ConnectInfo{ConnectorConfig: g.settings.ConnectorConfig, ID: id, ExternalAddr: f.ready.Address, InternalAddr: f.ready.Address}
 	info.Protocol = provider.ProtocolSSH
+	if info.ProtocolPort == 0 {
+		_, port, _ := net.SplitHostPort(f.ready.Address)
+		info.ProtocolPort, _ = strconv.Atoi(port)
+	}
 	fill(&info.OS, runtime.GOOS)
 	fill(&info.Arch, runtime.GOARCH)
 	fill(&info.Username, own.Username)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -232,9 +231,7 @@ func TestLifeOfAGroup(t *testing.T) {
 
 func TestKilledInstanceIsReportedGone(t *testing.T) {
 	records := t.TempDir()
-	g, id, c := func() (*InstanceGroup, string, *ssh.Client) {
-		return oneInstance(t, `{"record_dir":"`+records+`"}`)
-	}()
+	g, id, c := oneInstance(t, `{"record_dir":"`+records+`"}`)
 	s, err := c.NewSession()
 	if err != nil {
 		t.Fatal(err)
@@ -259,12 +256,4 @@ func TestKilledInstanceIsReportedGone(t *testing.T) {
 	if len(record.Alive(entries)) != 0 {
 		t.Errorf("alive by the records: %v", record.Alive(entries))
 	}
-}
-
-func TestOpenSSHClient(t *testing.T) {
-	client, err := exec.LookPath("ssh")
-	if err != nil {
-		t.Skip("there is no ssh client on this machine: the x/crypto client is used in the other tests")
-	}
-	t.Log(client)
 }

@@ -19,17 +19,18 @@ import (
 
 // Names of files; see the package's comment.
 const (
-	groupFile    = "group.json"
-	lockFile     = "lock"
-	specFile     = "spec.json"
-	secretFile   = "secret.json"
-	readyFile    = "ready.json"
-	deletingFile = "deleting.json"
-	recordFile   = "record.jsonl"
-	logFile      = "log"
-	workFolder   = "work"
-	halfMade     = ".new-"  // prefix of a folder that is being filled
-	halfGone     = ".gone-" // prefix of a folder that is being removed
+	groupFile     = "group.json"
+	lockFile      = "lock"
+	specFile      = "spec.json"
+	secretFile    = "secret.json"
+	readyFile     = "ready.json"
+	deletingFile  = "deleting.json"
+	unhealthyFile = "unhealthy"
+	recordFile    = "record.jsonl"
+	logFile       = "log"
+	workFolder    = "work"
+	halfMade      = ".new-"  // prefix of a folder that is being filled
+	halfGone      = ".gone-" // prefix of a folder that is being removed
 
 	defaultParent = ".taskscaler-fake"
 )

@@ -23,6 +23,7 @@ type folder struct {
 	spec     spec
 	ready    *readiness // nil: it does not serve yet
 	deleting *deletion  // nil: nobody asked it to go
+	lock     *os.File   // its lock, open to see who holds it, also when the folder is gone
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
@@ -36,6 +37,9 @@ func openFolder(dir string) (*folder, error) {
 	}
 	if !found || f.spec.ID != filepath.Base(dir) {
 		return nil, fmt.Errorf("%s is not the folder of an instance", dir)
+	}
+	if f.lock, err = os.Open(f.path(lockFile)); err != nil {
+		return nil, err
 	}
 	return f, f.refresh()
 }
@@ -79,21 +83,20 @@ func (f *folder) end() (at time.Time, as record.Event) {
 }
 
 // alive reports whether the instance's process exists: it, and nobody else, holds the lock. pid is 0 while it is being started.
-func (f *folder) alive() (alive bool, pid int) { return lockHolder(f.path(lockFile)) }
-
-func lockHolder(path string) (held bool, pid int) {
-	file, err := os.Open(path)
-	if err != nil {
-		return false, 0
-	}
-	defer file.Close()
-	if tryLock(file) {
+func (f *folder) alive() (alive bool, pid int) {
+	if isFree(f.lock) {
 		return false, 0
 	}
 	raw := make([]byte, 32)
-	n, _ := file.Read(raw)
+	n, _ := f.lock.ReadAt(raw, 0)
 	pid, _ = strconv.Atoi(strings.TrimSpace(string(raw[:n])))
 	return true, pid
+}
+
+func (f *folder) close() {
+	if f.lock != nil {
+		_ = f.lock.Close()
+	}
 }
 
 // write appends one entry to the instance's record.
@@ -116,12 +119,12 @@ func (f *folder) clear() error {
 
 // start makes the folder and the process of instance number n.
 func (g *InstanceGroup) start(n uint64, now time.Time) error {
-	f, err := g.newFolder(n, now)
-	if err != nil {
-		return err
-	}
+	f := g.newFolder(n, now)
 	half := &folder{dir: filepath.Join(g.Dir, halfMade+f.spec.ID), spec: f.spec}
 	lock, err := g.fill(half)
+	if err == nil {
+		f.lock, err = os.Open(half.path(lockFile))
+	}
 	if err == nil {
 		err = os.Rename(half.dir, f.dir)
 	}
@@ -135,6 +138,7 @@ func (g *InstanceGroup) start(n uint64, now time.Time) error {
 		_ = lock.Close()
 	}
 	if err != nil {
+		f.close()
 		_ = os.RemoveAll(half.dir)
 		_ = os.RemoveAll(f.dir)
 		return err
@@ -143,14 +147,14 @@ func (g *InstanceGroup) start(n uint64, now time.Time) error {
 	return nil
 }
 
-func (g *InstanceGroup) newFolder(n uint64, now time.Time) (*folder, error) {
+func (g *InstanceGroup) newFolder(n uint64, now time.Time) *folder {
 	f := &folder{dir: filepath.Join(g.Dir, g.state.id(n))}
 	f.spec = spec{ID: g.state.id(n), Number: n, Created: now, Fate: g.cloud.Fate(n), LifeLimit: g.LifeLimit.Value(), Access: g.access}
 	f.spec.Record = f.path(recordFile)
 	if g.RecordDir != "" {
 		f.spec.Record = filepath.Join(g.RecordDir, f.spec.ID+record.Suffix)
 	}
-	return f, nil
+	return f
 }
 
 // fill makes the folder under its working name, and returns its lock, held.

@@ -129,8 +129,16 @@ func (g *InstanceGroup) newCloud() error {
 	}
 	c.SetCounters(g.state.Counters)
 	g.cloud = c
-	clear(g.machines)
+	g.forget()
 	return nil
+}
+
+// forget drops what is known of the machines.
+func (g *InstanceGroup) forget() {
+	for id, f := range g.machines {
+		f.close()
+		delete(g.machines, id)
+	}
 }
 
 // save writes the group's state, when there is a group.
@@ -147,16 +155,13 @@ func (g *InstanceGroup) save() error {
 
 // establish makes the group's folder and state when they are missing.
 func (g *InstanceGroup) establish(ctx context.Context, now time.Time) error {
-	if g.lock == nil {
+	for tries := 0; g.lock == nil; tries++ { // the last instance of before may remove the folder in the same moment
 		made, err := makeFolders(g.Dir)
-		if err != nil {
+		if err != nil && tries > 10 {
 			return provider.Errorf(provider.KindConfig, "make the group's folder, or set dir to one that can be written: %w", err)
 		}
 		if err := g.acquire(ctx); err != nil {
 			return err
-		}
-		if g.lock == nil {
-			return provider.Errorf(provider.KindTransient, "the group's folder %s was removed in the same moment", g.Dir)
 		}
 		if len(made) > 0 {
 			g.state.Made = made
@@ -186,18 +191,19 @@ func makeFolders(dir string) (made []string, err error) {
 // removeIfEmpty removes the folder of a group without instances, and the folders above it that were made for it. The caller holds
 // the lock.
 func removeIfEmpty(dir string) {
+	ours := []string{groupFile, groupFile + ".tmp", lockFile}
 	entries, err := os.ReadDir(dir)
-	if err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.IsDir() }) {
+	if err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.IsDir() || !slices.Contains(ours, e.Name()) }) {
 		return
 	}
 	var s groupState
 	_, _ = readJSON(filepath.Join(dir, groupFile), &s)
-	for _, name := range []string{groupFile, groupFile + ".tmp", lockFile} {
-		_ = os.Remove(filepath.Join(dir, name))
+	// Renamed first: who waits for the lock must not find a folder to make a new lock in.
+	gone := filepath.Join(filepath.Dir(dir), fmt.Sprintf("%s%s-%d", halfGone, filepath.Base(dir), os.Getpid()))
+	if os.Rename(dir, gone) != nil {
+		return
 	}
-	if os.Remove(dir) != nil {
-		return // something of somebody else is in it
-	}
+	_ = os.RemoveAll(gone)
 	if filepath.Base(filepath.Dir(dir)) == defaultParent {
 		_ = os.Remove(filepath.Dir(dir)) // fails while another group is in it
 	}
@@ -218,6 +224,13 @@ func (g *InstanceGroup) reconcile(now time.Time) error {
 			g.remember(f, now)
 			continue
 		}
+		if alive, pid := f.alive(); alive { // its folder is gone, and it will be in a moment
+			if end, _ := f.end(); pid > 0 && now.After(end.Add(patience)) {
+				killProcess(pid)
+			}
+			continue
+		}
+		f.close()
 		delete(g.machines, id)
 		if g.cloud != nil {
 			g.cloud.Kill(g.elapsed(now), f.spec.Number)
@@ -246,8 +259,11 @@ func (g *InstanceGroup) scan(now time.Time) (seen map[string]bool, err error) {
 		case strings.HasPrefix(e.Name(), halfMade): // its maker held the lock that is ours now, so it is dead
 			_ = os.RemoveAll(path)
 		case strings.HasPrefix(e.Name(), halfGone):
-			if held, _ := lockHolder(filepath.Join(path, lockFile)); !held {
+			if f, err := os.Open(filepath.Join(path, lockFile)); err != nil || isFree(f) {
+				_ = f.Close()
 				_ = os.RemoveAll(path)
+			} else {
+				_ = f.Close()
 			}
 		default:
 			seen[e.Name()] = g.inspect(path, now)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -21,6 +22,8 @@ func (g *InstanceGroup) Heartbeat(ctx context.Context, id string) error {
 		return err
 	case f.deleting != nil:
 		return provider.Errorf(provider.KindUnhealthy, "instance %s is being deleted", id)
+	case exists(f.path(unhealthyFile)):
+		return provider.Errorf(provider.KindUnhealthy, "instance %s was declared unhealthy by the file %s in its folder", id, unhealthyFile)
 	case f.ready == nil:
 		return provider.Errorf(provider.KindTransient, "instance %s does not serve SSH yet", id)
 	}
@@ -42,6 +45,11 @@ func (g *InstanceGroup) Heartbeat(ctx context.Context, id string) error {
 		return provider.Errorf(provider.KindTransient, "instance %s does not greet: %w", id, orNone(err))
 	}
 	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func orNone(err error) error {

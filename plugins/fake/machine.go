@@ -23,6 +23,7 @@ const Subcommand = "instance"
 const (
 	lockFD       = 3 // the instance's lock, inherited
 	pollInterval = 100 * time.Millisecond
+	lookSignal   = syscall.SIGHUP // saves an instance the rest of its pollInterval
 )
 
 // machine is an instance's own process. One goroutine, on one thread, runs its loop and starts its commands: they end with that
@@ -32,6 +33,8 @@ type machine struct {
 	lock   *os.File
 	record *record.Writer
 	forks  chan func()
+	looks  chan os.Signal // the folder says something new: see lookSignal
+	ends   chan os.Signal
 	server *server // nil: it does not serve
 	gone   bool    // it serves no more
 }
@@ -44,7 +47,9 @@ func InstanceMain(args []string) int {
 	}
 	runtime.LockOSThread()
 	unix.CloseOnExec(lockFD)
-	m := &machine{lock: os.NewFile(lockFD, lockFile), forks: make(chan func())}
+	m := &machine{lock: os.NewFile(lockFD, lockFile), forks: make(chan func()), looks: make(chan os.Signal, 1), ends: make(chan os.Signal, 1)}
+	signal.Notify(m.looks, lookSignal) // before anybody can learn our process id
+	signal.Notify(m.ends, syscall.SIGTERM, syscall.SIGINT)
 	if err := m.open(args[0]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -70,10 +75,8 @@ func (m *machine) open(dir string) error {
 func (m *machine) run() {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	signal.Ignore(syscall.SIGHUP)
-	boot, end := m.bootTimer(), m.endTimer()
+	at, _ := m.folder.end()
+	boot, end := m.bootTimer(), time.NewTimer(time.Until(at))
 	for {
 		select {
 		case start := <-m.forks:
@@ -84,20 +87,32 @@ func (m *machine) run() {
 			_, as := m.folder.end()
 			m.leave(record.Entry{Event: as})
 			return
-		case <-signals:
+		case <-m.ends:
 			m.leave(record.Entry{Event: record.Died, Reason: "its process was told to end"})
 			return
 		case <-poll.C:
-			if m.folderGone() {
-				m.leave(record.Entry{Event: record.Deleted, Reason: "its folder was removed"})
+			if m.look(end) {
 				return
 			}
-			if m.toldToGo() {
-				end.Stop()
-				end = m.endTimer()
+		case <-m.looks:
+			if m.look(end) {
+				return
 			}
 		}
 	}
+}
+
+// look reads what the folder says, and reports whether the instance has left.
+func (m *machine) look(end *time.Timer) (left bool) {
+	if m.folderGone() {
+		m.leave(record.Entry{Event: record.Deleted, Reason: "its folder was removed"})
+		return true
+	}
+	if m.toldToGo() {
+		at, _ := m.folder.end()
+		end.Reset(time.Until(at))
+	}
+	return false
 }
 
 // bootTimer fires when the boot comes to its end, good or bad.
@@ -107,11 +122,6 @@ func (m *machine) bootTimer() *time.Timer {
 	if !ok {
 		at = later(s.Created, min(s.Fate.Timeout, s.Fate.Vanish))
 	}
-	return time.NewTimer(time.Until(at))
-}
-
-func (m *machine) endTimer() *time.Timer {
-	at, _ := m.folder.end()
 	return time.NewTimer(time.Until(at))
 }
 
@@ -173,7 +183,7 @@ func (m *machine) stop() {
 	killMarked(m.folder.dir)
 }
 
-// leave ends the instance. The group's lock is held until the process is gone: nobody sees the folder missing and the process alive.
+// leave ends the instance. The process ends right after it, and with it the locks that it holds.
 func (m *machine) leave(e record.Entry) {
 	m.stop()
 	_ = os.RemoveAll(m.folder.path(workFolder)) // may be large: before the lock is taken

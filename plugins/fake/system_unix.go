@@ -13,6 +13,14 @@ import (
 // tryLock takes the lock that ends with the last process that has the file open.
 func tryLock(f *os.File) bool { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil }
 
+// isFree reports whether nobody holds the lock that tryLock takes.
+func isFree(f *os.File) bool {
+	if unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
+		return false
+	}
+	return unix.Flock(int(f.Fd()), unix.LOCK_UN) == nil
+}
+
 // detach gives the process a session of its own: nothing that happens to the plugin or its terminal reaches it.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
@@ -23,7 +31,9 @@ func reaped(pid int) bool {
 	return got == pid || err == unix.ECHILD
 }
 
-func killProcess(pid int) { _ = unix.Kill(pid, unix.SIGKILL) }
+func killProcess(pid int) { signalProcess(pid, unix.SIGKILL) }
+
+func signalProcess(pid int, sig syscall.Signal) { _ = unix.Kill(pid, sig) }
 
 // signalGroup sends a signal to a command and everything that it started and that stayed in its process group.
 func signalGroup(pid int, sig syscall.Signal) { _ = unix.Kill(-pid, sig) }

@@ -214,7 +214,7 @@ func (d *damage) olderPages(t *testing.T, last []byte) {
 				continue
 			}
 			var older []Model
-			if p < 2 { // the pages that say which state is the last one
+			if p < 2 && i >= len(d.images)-3 { // a page that says which state is the last one, and its predecessor: the one before was once
 				older = d.models[len(d.models)-2:]
 			}
 			d.try(t, fmt.Sprintf("page %d as it was after commit %d", p, i), d.with(last, p, d.at(d.images[i], p)), older...)

@@ -1,0 +1,198 @@
+package plugin_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+const (
+	envHost  = "TASKSCALER_TEST_AS_HOST" // makes this test binary a host process: the path of a plugin
+	patience = 30 * time.Second          // how long a test waits for what must happen; never reached unless it does not
+)
+
+// testPlugin is the built test plugin; TestMain sets it.
+var testPlugin string
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(envHost); path != "" {
+		actAsHost(path)
+		return
+	}
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "plugin-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	// Socket folders are made here, so that tests can tell their own from those of other programs.
+	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o700); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	testPlugin = filepath.Join(dir, "fleeting-plugin-test")
+	if out, err := exec.Command("go", "build", "-o", testPlugin, "./internal/testplugin").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the test plugin: %v\n%s", err, out)
+		return 1
+	}
+	os.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
+	code := m.Run()
+	if left, err := os.ReadDir(filepath.Join(dir, "tmp")); code == 0 && (err != nil || len(left) > 0) {
+		fmt.Fprintln(os.Stderr, "left behind in the temporary folder:", left, err)
+		code = 1
+	}
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	return code
+}
+
+// actAsHost starts a plugin, says its process id and waits to be killed.
+func actAsHost(path string) {
+	p, err := plugin.Launch(context.Background(), plugin.LaunchOptions{Path: path, Config: json.RawMessage(os.Getenv("PLUGIN_CONFIG"))})
+	if err == nil {
+		_, err = p.Init(context.Background(), nil, provider.Settings{})
+	}
+	fmt.Println(p.Status().PID, err)
+	select {}
+}
+
+// events collects what OnEvent says.
+type events struct {
+	mu  sync.Mutex
+	all []plugin.Event
+}
+
+func (e *events) add(ev plugin.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, ev)
+}
+
+func (e *events) count(kind plugin.EventKind) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for _, ev := range e.all {
+		if ev.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// quick are options for tests: the test plugin, impatient.
+func quick(config string) plugin.LaunchOptions {
+	return plugin.LaunchOptions{
+		Path: testPlugin, Config: json.RawMessage(config), RelaunchMin: 10 * time.Millisecond, RelaunchMax: 200 * time.Millisecond,
+		PingInterval: time.Hour, PingTimeout: 500 * time.Millisecond,
+	}
+}
+
+// launch starts a plugin that is closed at the test's end.
+func launch(t testing.TB, opts plugin.LaunchOptions) *plugin.Process {
+	t.Helper()
+	p, err := plugin.Launch(t.Context(), opts)
+	if err != nil {
+		t.Fatalf("Launch: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(context.Background()); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return p
+}
+
+// start launches and initialises a plugin.
+func start(t testing.TB, opts plugin.LaunchOptions) *plugin.Process {
+	t.Helper()
+	p := launch(t, opts)
+	if _, err := p.Init(t.Context(), nil, provider.Settings{}); err != nil {
+		t.Fatalf("Init: %v", err)
+	}
+	return p
+}
+
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
+
+// exists reports whether a process that is no zombie has this id.
+func exists(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if os.IsNotExist(err) {
+		if _, noProc := os.Stat("/proc/self"); noProc == nil {
+			return false
+		}
+		return syscall.Kill(pid, 0) == nil // darwin
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(rest, "Z")
+}
+
+func signal(t testing.TB, pid int, sig syscall.Signal) {
+	t.Helper()
+	if pid <= 1 {
+		t.Fatalf("no process to send %v to", sig)
+	}
+	if err := syscall.Kill(pid, sig); err != nil {
+		t.Fatalf("sending %v to %d: %v", sig, pid, err)
+	}
+}
+
+func list(t testing.TB, g provider.InstanceGroup) []string {
+	t.Helper()
+	var ids []string
+	if err := g.Update(t.Context(), func(id string, _ provider.State) { ids = append(ids, id) }); err != nil {
+		t.Fatalf("Update: %v", err)
+	}
+	return ids
+}
+
+func jsonLogger(w *buffer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug - 4}))
+}

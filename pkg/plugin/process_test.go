@@ -1,0 +1,387 @@
+package plugin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/provider/providertest"
+)
+
+func TestConformanceThroughAProcess(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	configs := map[provider.InstanceGroup]string{}
+	open := func(t *testing.T, config string) provider.InstanceGroup {
+		p := launch(t, quick(config))
+		mu.Lock()
+		defer mu.Unlock()
+		configs[p] = config
+		return p
+	}
+	providertest.Run(t, providertest.Options{
+		New: func(t *testing.T) provider.InstanceGroup {
+			return open(t, fmt.Sprintf(`{"group": "g", "max_size": 3, "boot_ms": 20, "file": %q}`, filepath.Join(t.TempDir(), "table")))
+		},
+		Reopen: func(t *testing.T, old provider.InstanceGroup) provider.InstanceGroup {
+			mu.Lock()
+			config := configs[old]
+			mu.Unlock()
+			return open(t, config)
+		},
+		Sicken: func(ctx context.Context, g provider.InstanceGroup, id string) error {
+			mu.Lock()
+			config := configs[g]
+			mu.Unlock()
+			other := &providertest.Memory{}
+			if err := plugin.Configure(other, []byte(config)); err != nil {
+				return err
+			}
+			if _, err := other.Init(ctx, nil, provider.Settings{}); err != nil {
+				return err
+			}
+			return other.Sicken(ctx, id)
+		},
+	})
+}
+
+func TestInitTellsVersionAndCapabilities(t *testing.T) {
+	t.Parallel()
+	p := start(t, quick(`{"group": "g"}`))
+	if got := fmt.Sprint(provider.CapabilitiesOf(p)); got != "[heartbeat suspend_resume]" {
+		t.Errorf("capabilities %s", got)
+	}
+	if info := p.Info(); info.ID != "memory/g" || info.Version != "1" || info.MaxSize != 100 {
+		t.Errorf("info %+v", info)
+	}
+	if _, err := p.Init(t.Context(), nil, provider.Settings{}); provider.KindOf(err) != provider.KindConfig {
+		t.Errorf("a second Init: %v", err)
+	}
+}
+
+// The provider's errors arrive with their kind, the time to wait and the values that one compares with.
+func TestFailuresKeepTheirKind(t *testing.T) {
+	t.Parallel()
+	p := launch(t, quick(`{"max_size": 2}`))
+	if _, err := p.Init(t.Context(), nil, provider.Settings{ConnectorConfig: provider.ConnectorConfig{Password: "hunter2"}}); err != nil {
+		t.Fatal(err)
+	}
+	n, err := p.Increase(t.Context(), 5)
+	if n != 2 || provider.KindOf(err) != provider.KindQuota {
+		t.Errorf("Increase(5) with room for 2 = %d, %v", n, err)
+	}
+	if strings.Count(err.Error(), "quota") != 1 {
+		t.Errorf("the kind is in the text other than once: %v", err)
+	}
+	_, err = p.ConnectInfo(t.Context(), "throttled")
+	if f := provider.FailureOf(err); f.Kind != provider.KindThrottled || f.RetryAfter != 7*time.Second {
+		t.Errorf("throttled came as %+v", f)
+	}
+	if strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "slow down") {
+		t.Errorf("an error's text is %q", err)
+	}
+	if _, err = p.ConnectInfo(t.Context(), "nobody"); provider.KindOf(err) != provider.KindNotFound {
+		t.Errorf("unknown id: %v", err)
+	}
+}
+
+// What was achieved before the deadline reaches the host with the failure.
+func TestPartialSuccessAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	p := start(t, quick(`{"slow": true}`))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	n, err := p.Increase(ctx, 3)
+	if n != 1 || provider.KindOf(err) != provider.KindTransient {
+		t.Fatalf("Increase = %d, %v; want the one machine that was made", n, err)
+	}
+	if !p.Status().Up {
+		t.Error("a slow plugin was taken for a dead one")
+	}
+}
+
+func TestCallsWithoutAnAnswerEndWithTheirContext(t *testing.T) {
+	t.Parallel()
+	p := start(t, quick(`{"endless": true}`))
+	ctx, cancel := context.WithCancel(t.Context())
+	err := p.Update(ctx, func(string, provider.State) { cancel() })
+	cancel()
+	if !errors.Is(err, context.Canceled) && err == nil {
+		t.Fatalf("Update = %v", err)
+	}
+	if provider.KindOf(err) != provider.KindTransient {
+		t.Errorf("kind %v", provider.KindOf(err))
+	}
+}
+
+func TestKilledPluginComesBack(t *testing.T) {
+	t.Parallel()
+	var seen events
+	opts := quick(fmt.Sprintf(`{"group": "g", "file": %q}`, filepath.Join(t.TempDir(), "table")))
+	opts.OnEvent = seen.add
+	p := start(t, opts)
+	if n, err := p.Increase(t.Context(), 2); n != 2 || err != nil {
+		t.Fatalf("Increase = %d, %v", n, err)
+	}
+	for round := range 3 {
+		pid := p.Status().PID
+		signal(t, pid, syscall.SIGKILL)
+		until(t, "the plugin to be back", func() bool { return seen.count(plugin.EventBack) == round+1 })
+		if s := p.Status(); !s.Up || s.PID == pid || s.Restarts != round+1 {
+			t.Fatalf("status %+v", s)
+		}
+		if ids := list(t, p); len(ids) != 2 {
+			t.Fatalf("after the relaunch the plugin lists %v", ids)
+		}
+	}
+	if seen.count(plugin.EventAway) < 3 {
+		t.Errorf("events %+v", seen.all)
+	}
+}
+
+func TestKilledMidCall(t *testing.T) {
+	t.Parallel()
+	opts := quick(`{"endless": true}`)
+	opts.RelaunchMin = time.Hour
+	p := start(t, opts)
+	begun := make(chan struct{})
+	done := make(chan error, 1)
+	go func() { done <- p.Update(context.Background(), func(string, provider.State) {}) }()
+	go func() { _, _ = p.ConnectInfo(context.Background(), "x"); close(begun) }()
+	<-begun
+	signal(t, p.Status().PID, syscall.SIGKILL)
+	if err := <-done; provider.KindOf(err) != provider.KindTransient || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("the call ended with %v", err)
+	}
+	until(t, "the death to be noticed", func() bool { return !p.Status().Up })
+	// It stays away: every call says so at once.
+	if _, err := p.Increase(context.Background(), 1); provider.KindOf(err) != provider.KindTransient || !strings.Contains(err.Error(), "away") {
+		t.Errorf("a call to a plugin that is away: %v", err)
+	}
+	if err := p.Heartbeat(context.Background(), "x"); provider.KindOf(err) != provider.KindTransient {
+		t.Errorf("a heartbeat of a plugin that is away: %v", err)
+	}
+}
+
+func TestPluginThatExitsMidCall(t *testing.T) {
+	t.Parallel()
+	var seen events
+	opts := quick(`{}`)
+	opts.OnEvent = seen.add
+	p := start(t, opts)
+	if _, err := p.ConnectInfo(t.Context(), "exit"); provider.KindOf(err) != provider.KindTransient || !strings.Contains(err.Error(), "exit status 5") {
+		t.Errorf("ConnectInfo = %v", err)
+	}
+	until(t, "the plugin to be back", func() bool { return seen.count(plugin.EventBack) == 1 })
+}
+
+func TestFrozenMidCall(t *testing.T) {
+	t.Parallel()
+	var seen events
+	opts := quick(`{}`)
+	opts.OnEvent = seen.add
+	p := start(t, opts)
+	frozen := p.Status().PID
+	signal(t, frozen, syscall.SIGSTOP)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := p.Increase(ctx, 1); provider.KindOf(err) != provider.KindTransient || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a call to a frozen plugin: %v", err)
+	}
+	until(t, "the frozen plugin to be replaced", func() bool { return seen.count(plugin.EventBack) == 1 })
+	until(t, "the frozen process to be gone", func() bool { return !exists(frozen) })
+	if n, err := p.Increase(t.Context(), 1); n != 1 || err != nil {
+		t.Errorf("the new one: %d, %v", n, err)
+	}
+}
+
+// A call without a deadline is not lost either: the plugin is asked now and then whether it is alive.
+func TestFrozenWithoutADeadline(t *testing.T) {
+	t.Parallel()
+	opts := quick(`{"endless": true}`)
+	opts.PingInterval = 50 * time.Millisecond
+	p := start(t, opts)
+	frozen := p.Status().PID
+	done := make(chan error, 1)
+	begun := make(chan struct{}, 1)
+	go func() { done <- p.Update(context.Background(), func(string, provider.State) { begun <- struct{}{} }) }()
+	signal(t, frozen, syscall.SIGSTOP)
+	if err := <-done; provider.KindOf(err) != provider.KindTransient {
+		t.Errorf("the call ended with %v", err)
+	}
+	until(t, "the frozen process to be gone", func() bool { return !exists(frozen) })
+}
+
+func TestCloseOfAFrozenPlugin(t *testing.T) {
+	t.Parallel()
+	p, err := plugin.Launch(t.Context(), quick(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Init(t.Context(), nil, provider.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	pid := p.Status().PID
+	signal(t, pid, syscall.SIGSTOP)
+	if err := p.Close(t.Context()); err == nil {
+		t.Error("Close does not say that Shutdown was not heard")
+	}
+	if exists(pid) {
+		t.Error("the frozen process is still there")
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Errorf("a second Close: %v", err)
+	}
+	if _, err := p.Increase(t.Context(), 1); provider.KindOf(err) != provider.KindTransient {
+		t.Errorf("a call after Close: %v", err)
+	}
+}
+
+func TestCloseCallsShutdownAndEndsTheGroup(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	mark, sleeper := filepath.Join(dir, "mark"), filepath.Join(dir, "sleeper")
+	p, err := plugin.Launch(t.Context(), quick(fmt.Sprintf(`{"shutdown_mark": %q, "spawn_sleeper": %q}`, mark, sleeper)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Init(t.Context(), nil, provider.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	pid, child := p.Status().PID, readPID(t, sleeper)
+	if err := p.Shutdown(t.Context()); err != nil {
+		t.Fatalf("Shutdown: %v", err)
+	}
+	if _, err := os.Stat(mark); err != nil {
+		t.Errorf("the plugin's Shutdown was not called: %v", err)
+	}
+	until(t, "plugin and child to be gone", func() bool { return !exists(pid) && !exists(child) })
+}
+
+func readPID(t *testing.T, file string) int {
+	t.Helper()
+	var pid int
+	raw, err := os.ReadFile(file)
+	if err == nil {
+		_, err = fmt.Sscan(string(raw), &pid)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// A plugin whose death leaves a child that holds its standard error is noticed all the same.
+func TestDeathIsSeenThroughAHeldPipe(t *testing.T) {
+	t.Parallel()
+	var seen events
+	sleeper := filepath.Join(t.TempDir(), "sleeper")
+	opts := quick(fmt.Sprintf(`{"spawn_sleeper": %q}`, sleeper))
+	opts.OnEvent = seen.add
+	p := start(t, opts)
+	child := readPID(t, sleeper)
+	signal(t, p.Status().PID, syscall.SIGKILL)
+	until(t, "the plugin to be back", func() bool { return seen.count(plugin.EventBack) == 1 })
+	until(t, "the dead plugin's child to be gone", func() bool { return !exists(child) })
+}
+
+// A service manager signals all processes of a service: the plugin goes on until its host is through with it.
+func TestSIGTERMIsLeftToTheHost(t *testing.T) {
+	t.Parallel()
+	p := start(t, quick(`{}`))
+	signal(t, p.Status().PID, syscall.SIGTERM)
+	signal(t, p.Status().PID, syscall.SIGINT)
+	for range 20 {
+		list(t, p)
+	}
+	if s := p.Status(); !s.Up || s.Restarts != 0 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestAnotherGroupIsRefused(t *testing.T) {
+	t.Parallel()
+	var seen events
+	file := filepath.Join(t.TempDir(), "group")
+	write(t, file, "one")
+	opts := quick(fmt.Sprintf(`{"group_from": %q}`, file))
+	opts.OnEvent = seen.add
+	p := start(t, opts)
+	write(t, file, "two")
+	signal(t, p.Status().PID, syscall.SIGKILL)
+	until(t, "the refusal", func() bool {
+		_, err := p.Increase(t.Context(), 1)
+		return provider.KindOf(err) == provider.KindConfig && strings.Contains(err.Error(), "memory/two")
+	})
+	write(t, file, "one")
+	until(t, "the right group to be back", func() bool { return seen.count(plugin.EventBack) == 1 })
+	if p.Info().ID != "memory/one" {
+		t.Errorf("info %+v", p.Info())
+	}
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReconfigure(t *testing.T) {
+	t.Parallel()
+	var seen events
+	table := filepath.Join(t.TempDir(), "table")
+	config := func(max int) string { return fmt.Sprintf(`{"group": "g", "max_size": %d, "file": %q}`, max, table) }
+	opts := quick(config(2))
+	opts.OnEvent = seen.add
+	p := start(t, opts)
+	if n, err := p.Increase(t.Context(), 3); n != 2 || err == nil {
+		t.Fatalf("Increase = %d, %v", n, err)
+	}
+	if err := p.Reconfigure(t.Context(), []byte(config(3)), provider.Settings{}); err != nil {
+		t.Fatalf("Reconfigure: %v", err)
+	}
+	if n, err := p.Increase(t.Context(), 1); n != 1 || err != nil || p.Info().MaxSize != 3 {
+		t.Errorf("with the new configuration: %d, %v, %+v", n, err, p.Info())
+	}
+	for what, bad := range map[string]string{
+		"an unknown key": `{"grop": "g"}`, "another group": `{"group": "h"}`, "a plugin that dies": `{"die_at_init": "exit"}`,
+	} {
+		back := seen.count(plugin.EventBack)
+		err := p.Reconfigure(t.Context(), []byte(bad), provider.Settings{})
+		if err == nil {
+			t.Fatalf("%s was accepted", what)
+		}
+		until(t, "the old configuration to be back after "+what, func() bool { return seen.count(plugin.EventBack) == back+1 })
+		if ids := list(t, p); len(ids) != 3 || p.Info().MaxSize != 3 {
+			t.Errorf("after %s: %v, %+v", what, ids, p.Info())
+		}
+	}
+	if seen.count(plugin.EventReconfigured) != 1 {
+		t.Errorf("events %+v", seen.all)
+	}
+}
+
+func TestCloseWhileAway(t *testing.T) {
+	t.Parallel()
+	opts := quick(`{}`)
+	opts.RelaunchMin = time.Hour
+	p := start(t, opts)
+	signal(t, p.Status().PID, syscall.SIGKILL)
+	until(t, "the death to be noticed", func() bool { return !p.Status().Up })
+	if err := p.Close(t.Context()); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}

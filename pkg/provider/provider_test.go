@@ -1,0 +1,139 @@
+package provider_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+func TestKindOf(t *testing.T) {
+	quota := provider.Errorf(provider.KindQuota, "limit %d", 3)
+	for _, c := range []struct {
+		name string
+		err  error
+		want provider.FailureKind
+	}{
+		{"nil", nil, fleet.FailureNone},
+		{"plain", errors.New("x"), provider.KindTransient},
+		{"typed", quota, provider.KindQuota},
+		{"wrapped", fmt.Errorf("growing: %w", quota), provider.KindQuota},
+		{"joined", errors.Join(errors.New("x"), quota), provider.KindQuota},
+		{"the first of two", &provider.Error{Kind: provider.KindConfig, Err: quota}, provider.KindConfig},
+		{"unhealthy", provider.ErrInstanceUnhealthy, provider.KindUnhealthy},
+		{"unhealthy wrapped", fmt.Errorf("%w: disk", provider.ErrInstanceUnhealthy), provider.KindUnhealthy},
+		{"deadline", context.DeadlineExceeded, provider.KindTransient},
+	} {
+		if got := provider.KindOf(c.err); got != c.want {
+			t.Errorf("%s: KindOf(%v) = %v, want %v", c.name, c.err, got, c.want)
+		}
+	}
+}
+
+func TestFailureOf(t *testing.T) {
+	if got := provider.FailureOf(nil); got.Failed() || got != (fleet.Failure{}) {
+		t.Errorf("FailureOf(nil) = %+v", got)
+	}
+	throttled := &provider.Error{Kind: provider.KindThrottled, RetryAfter: 9 * time.Second, Err: errors.New("slow down")}
+	want := fleet.Failure{Kind: provider.KindThrottled, RetryAfter: 9 * time.Second, Message: "listing: throttled: slow down"}
+	if got := provider.FailureOf(fmt.Errorf("listing: %w", throttled)); got != want {
+		t.Errorf("FailureOf = %+v, want %+v", got, want)
+	}
+	if got := provider.FailureOf(fmt.Errorf("listing: %w", context.Canceled)); !strings.HasPrefix(got.Message, "cancelled: ") {
+		t.Errorf("a cancelled call reads %q", got.Message)
+	}
+}
+
+func TestIgnoreNotFound(t *testing.T) {
+	if err := provider.IgnoreNotFound(fmt.Errorf("x: %w", provider.Errorf(provider.KindNotFound, "gone"))); err != nil {
+		t.Errorf("IgnoreNotFound of a not_found: %v", err)
+	}
+	for _, err := range []error{nil, errors.New("x"), provider.Errorf(provider.KindUnhealthy, "x")} {
+		if got := provider.IgnoreNotFound(err); got != err {
+			t.Errorf("IgnoreNotFound(%v) = %v", err, got)
+		}
+	}
+}
+
+type bare struct{ provider.InstanceGroup }
+
+type able struct{ bare }
+
+func (able) Heartbeat(context.Context, string) error                  { return nil }
+func (able) Suspend(context.Context, []string) ([]string, error)      { return nil, nil }
+func (able) Resume(_ context.Context, ids []string) ([]string, error) { return ids, nil }
+
+type proxy struct{ able }
+
+func (proxy) Capabilities() []provider.Capability {
+	return []provider.Capability{provider.CapabilityHeartbeat}
+}
+
+func TestCapabilitiesOf(t *testing.T) {
+	for _, c := range []struct {
+		group provider.InstanceGroup
+		want  string
+	}{{bare{}, "[]"}, {able{}, "[heartbeat suspend_resume]"}, {proxy{}, "[heartbeat]"}} {
+		if got := fmt.Sprint(provider.CapabilitiesOf(c.group)); got != c.want {
+			t.Errorf("CapabilitiesOf(%T) = %v, want %v", c.group, got, c.want)
+		}
+	}
+}
+
+func TestDefaultProtocolPort(t *testing.T) {
+	for p, want := range map[provider.Protocol]int{
+		"": 22, provider.ProtocolSSH: 22, provider.ProtocolWinRM: 5985, provider.ProtocolWinRMHTTPS: 5986, "telnet": 0,
+	} {
+		if got := provider.DefaultProtocolPort(p); got != want {
+			t.Errorf("DefaultProtocolPort(%q) = %d, want %d", p, got, want)
+		}
+	}
+}
+
+// However a careless program prints them, passwords and keys stay out of texts and structured logs.
+func TestSecretsDoNotPrint(t *testing.T) {
+	config := provider.ConnectorConfig{Username: "u", Password: "hunter2", Key: []byte("PRIVATE")}
+	var out bytes.Buffer
+	for _, v := range []any{config, &config, provider.Settings{ConnectorConfig: config}, provider.ConnectInfo{ConnectorConfig: config, ID: "i"}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			fmt.Fprintf(&out, verb, v)
+		}
+		slog.New(slog.NewTextHandler(&out, nil)).Info("text", "v", v)
+		slog.New(slog.NewJSONHandler(&out, nil)).Info("json", "v", v)
+		hclog.New(&hclog.LoggerOptions{Output: &out}).Info("hclog", "v", v)
+	}
+	for _, secret := range []string{"hunter2", "PRIVATE", "[80 82 73", "UFJJVkFURQ"} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("%q was printed:\n%s", secret, out.String())
+		}
+	}
+	if !strings.Contains(out.String(), "username=u") {
+		t.Errorf("nothing of use was printed:\n%s", out.String())
+	}
+}
+
+// The JSON form does carry them: it is how a store keeps connect info.
+func TestConnectInfoSurvivesJSON(t *testing.T) {
+	want := provider.ConnectInfo{
+		ConnectorConfig: provider.ConnectorConfig{Password: "p", Key: []byte{0, 1}, Timeout: time.Minute}, ID: "i", HostKeys: []string{"k"},
+	}
+	raw, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got provider.ConnectInfo
+	if err := json.Unmarshal(raw, &got); err != nil || got.Password != "p" || string(got.Key) != "\x00\x01" || got.Timeout != time.Minute ||
+		got.ID != "i" || len(got.HostKeys) != 1 {
+		t.Fatalf("%s came back as %s (%v)", raw, got, err)
+	}
+}
