@@ -85,7 +85,7 @@ type world struct {
 	nextList time.Duration
 	wake     time.Duration
 	expect   bool
-	wallJump time.Duration
+	jumped   bool // the wall clock jumped since the last create
 }
 
 type creation struct {
@@ -142,6 +142,7 @@ func (w *world) turn(jobs bool) error {
 	w.now.Wall = w.now.Wall.Add(step)
 	if w.chance(0.01) {
 		w.now.Wall = w.now.Wall.Add(time.Duration(w.r.IntN(7200)-3600) * time.Second)
+		w.jumped = true
 	}
 	for n := 1 + w.r.IntN(3); n > 0; n-- {
 		if err := w.happen(jobs); err != nil {
@@ -400,6 +401,9 @@ func (w *world) use() error {
 
 // crash forgets everything but what was committed. Callers come back for the leases they were told of; the rest are gone.
 func (w *world) crash() {
+	if w.jumped {
+		w.creates = nil // how long we were away is read from the wall clock: a jump of it looks like time that passed
+	}
 	w.start(true)
 	for _, key := range slices.Sorted(maps.Keys(w.holding)) {
 		if _, _, live := w.core.Lease(key); !live {
@@ -416,6 +420,7 @@ func (w *world) limits(b *Batch) error {
 		if cmd.Kind != CmdIncrease {
 			continue
 		}
+		w.jumped = false
 		w.creates = append(w.creates, creation{at: w.now.Mono, n: cmd.Count})
 	}
 	if w.cfg.Throttle.Limit <= 0 {
@@ -540,7 +545,7 @@ func (w *world) settleDown() error {
 	if err := errors.Join(w.step(Event{Kind: EvDrain}), w.use()); err != nil {
 		return err
 	}
-	for n := 0; n < 6000; n++ {
+	for n := 0; n < 1500; n++ {
 		if key := pick(w.r, w.holding); key != "" {
 			delete(w.holding, key)
 			w.ticket++
