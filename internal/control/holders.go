@@ -30,6 +30,7 @@ type holder struct {
 	ctx    context.Context // ends with the request, or with errTakenOver
 	cancel context.CancelCauseFunc
 	gone   chan struct{} // closed when the stream has done its last
+	held   Held          // once there is a lease; guarded by all.mu
 }
 
 func newHolders() holders {
@@ -70,6 +71,23 @@ func (h holders) put(ctx context.Context, key holderKey, nonce string) *holder {
 	h.byKey[key] = mine
 	h.group.Add(1)
 	return mine
+}
+
+// hold says which lease the stream is about.
+func (o *holder) hold(lease Held) {
+	o.all.mu.Lock()
+	defer o.all.mu.Unlock()
+	o.held = lease
+}
+
+// held is the lease that a stream holds under key, or nil.
+func (h holders) held(runner Runner, key string) Held {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if o := h.byKey[holderKey{runner, key}]; o != nil {
+		return o.held
+	}
+	return nil
 }
 
 // drop ends the hold.

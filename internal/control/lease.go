@@ -38,7 +38,7 @@ func (s *Server) lease(w http.ResponseWriter, r *http.Request) {
 	defer holder.drop()
 	stream := &eventWriter{w: w, flush: http.NewResponseController(w)}
 	stream.begin()
-	s.serveLease(holder.ctx, stream, runner, req)
+	s.serveLease(holder, stream, runner, req)
 }
 
 func (req LeaseRequest) check() error {
@@ -54,17 +54,19 @@ func (req LeaseRequest) check() error {
 }
 
 // serveLease runs one stream from the request to the lease's end. It detaches the lease when the caller's connection goes first.
-func (s *Server) serveLease(ctx context.Context, out *eventWriter, runner Runner, req LeaseRequest) {
+func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req LeaseRequest) {
+	ctx := holder.ctx
 	held, err := s.obtain(ctx, out, runner, req)
 	if err != nil {
 		out.send(Event{Error: asAPIError(err)})
 		return
 	}
+	holder.hold(held)
 	lease := held.Lease()
 	if req.Mode != ModeReattach {
 		info, err := held.Connect(ctx)
 		if err != nil && ctx.Err() == nil {
-			err = errors.Join(err, runner.Release(req.Key, ""))
+			err = errors.Join(err, held.Release(""))
 			out.send(Event{Error: Errorf(CodeInternal, "instance %s: connect info: %v", lease.Instance, err)})
 			return
 		}

@@ -89,7 +89,11 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) {
 	}
 	runner, err := s.manager.Runner(req.Runner)
 	if err == nil {
-		err = runner.Release(req.Key, req.Unhealthy)
+		if held := s.holders.held(runner, req.Key); held != nil {
+			err = held.Release(req.Unhealthy)
+		} else {
+			err = runner.Release(req.Key)
+		}
 	}
 	if err != nil {
 		s.fail(w, err)

@@ -131,9 +131,7 @@ func (s served) Reattach(ctx context.Context, key string) (control.Held, error) 
 }
 
 // Release implements control.Runner.
-func (s served) Release(key string, _ control.Unhealthy) error {
-	return apiError(s.scaler.Release(key))
-}
+func (s served) Release(key string) error { return apiError(s.scaler.Release(key)) }
 
 // Detach implements control.Runner.
 func (s served) Detach(key string) { s.scaler.Detach(key) }
@@ -161,6 +159,20 @@ func (h held) Lease() control.Lease {
 // Connect implements control.Held.
 func (h held) Connect(ctx context.Context) (provider.ConnectInfo, error) {
 	return h.lease.ConnectInfo(ctx)
+}
+
+// Release implements control.Held.
+func (h held) Release(found control.Unhealthy) error {
+	release := h.lease.Release
+	if found != "" {
+		release = h.lease.ReleaseUnhealthy
+	}
+	err := release()
+	var revoked *taskscaler.RevokedError
+	if errors.As(err, &revoked) {
+		return &control.APIError{Code: control.CodeUnknownKey, Message: err.Error()}
+	}
+	return apiError(err)
 }
 
 // Ended implements control.Held.

@@ -86,17 +86,22 @@ func (e *unreachableError) Unwrap() error { return e.err }
 
 // once is one lease from its request to its release.
 func (r *run) once(ctx context.Context) (code int, err error) {
-	lease, stream, err := r.acquire(ctx)
+	// The stream outlives ctx: an interrupted command is ended first, then its lease is given back, then the stream is closed.
+	holding, letGo := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer letGo(nil)
+	waiting := context.AfterFunc(ctx, func() { letGo(context.Cause(ctx)) })
+	lease, stream, err := r.acquire(ctx, holding)
+	waiting()
 	if err != nil {
 		return failure(err)
 	}
 	leased, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	var following sync.WaitGroup
-	following.Go(func() { r.follow(leased, stream, end) })
+	following.Go(func() { r.follow(holding, stream, end) })
 	code, unhealthy, err := r.command(leased, lease)
 	r.release(unhealthy)
-	end(nil)
-	_ = stream.Close()
+	letGo(nil)
 	following.Wait()
 	if err != nil {
 		return failure(err)

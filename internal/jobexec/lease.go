@@ -26,12 +26,13 @@ func (e *LostLeaseError) Error() string {
 	return fmt.Sprintf("the lease on instance %s was lost: %s", e.Instance, e.Sentence)
 }
 
-// acquire waits for a lease. A manager that goes while this waits is waited for, and its successor is asked.
-func (r *run) acquire(ctx context.Context) (control.Lease, *control.Stream, error) {
+// acquire waits for a lease. A manager that goes while this waits is waited for, and its successor is asked. The stream lives as long as
+// holding, which must end with ctx as long as this waits.
+func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Stream, error) {
 	req := control.LeaseRequest{Runner: r.job.Runner, Key: r.job.Key, Holder: r.holder, Mode: control.ModeAcquire}
 	again := newPause()
 	for queued := false; ; {
-		lease, stream, err := r.ask(ctx, req, &queued)
+		lease, stream, err := r.ask(holding, req, &queued)
 		switch {
 		case err == nil:
 			return lease, stream, nil
@@ -81,6 +82,7 @@ func (r *run) ask(ctx context.Context, req control.LeaseRequest, queued *bool) (
 // follow reads the lease's stream while the command runs, and opens it again when the manager went. It ends the command, by end, when the
 // lease is lost, and returns when ctx ends.
 func (r *run) follow(ctx context.Context, stream *control.Stream, end context.CancelCauseFunc) {
+	defer func() { _ = stream.Close() }()
 	for {
 		ev, err := stream.Next()
 		switch {
@@ -93,12 +95,13 @@ func (r *run) follow(ctx context.Context, stream *control.Stream, end context.Ca
 			end(lost("", "", "it was given back by somebody else"))
 			return
 		}
-		_ = stream.Close()
-		if stream, err = r.reattach(ctx); err != nil {
+		again, err := r.reattach(ctx)
+		if err != nil {
 			end(err)
 			return
 		}
-		defer func(s *control.Stream) { _ = s.Close() }(stream)
+		_ = stream.Close()
+		stream = again
 	}
 }
 
