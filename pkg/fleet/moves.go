@@ -63,15 +63,15 @@ func (r *Register) SetSuspect(i *Instance) {
 	r.refresh(i)
 }
 
-// Prepare: the machine runs; Creating → Preparing.
+// Prepare notes that the machine runs: Creating → Preparing.
 func (r *Register) Prepare(i *Instance, at Stamp) error { return r.move(i, Preparing, "prepare", at) }
 
-// Unprepare: the provider took back that it runs; Preparing → Creating.
+// Unprepare notes that the provider took back that it runs: Preparing → Creating.
 func (r *Register) Unprepare(i *Instance, at Stamp) error {
 	return r.move(i, Creating, "unprepare", at)
 }
 
-// Ready: it may be leased; Preparing → Ready.
+// Ready makes it leasable: Preparing → Ready.
 func (r *Register) Ready(i *Instance, at Stamp) error {
 	if i.State == Preparing {
 		i.ReadyAt, i.IdleAt = at, at
@@ -79,7 +79,7 @@ func (r *Register) Ready(i *Instance, at Stamp) error {
 	return r.move(i, Ready, "ready", at)
 }
 
-// Drain: no new lease; Creating, Preparing, Ready, Unclaimed → Draining. Claims are dropped first (UnclaimAll).
+// Drain gives it no new lease: Creating, Preparing, Ready, Unclaimed → Draining. Claims are dropped first (UnclaimAll).
 func (r *Register) Drain(i *Instance, why Cause, at Stamp) error {
 	if i.claims > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "drain with a claim"}
@@ -91,7 +91,7 @@ func (r *Register) Drain(i *Instance, why Cause, at Stamp) error {
 	return nil
 }
 
-// Delete: the provider is about to be asked; Draining, or again Gone and Lost (it came back) → Deleting. It is refused while a lease lives.
+// Delete notes that the provider is about to be asked: Draining, or Gone and Lost ones that came back → Deleting. It is refused while a lease lives.
 // CauseNone keeps the cause that it was retired for.
 func (r *Register) Delete(i *Instance, why Cause, at Stamp) error {
 	if i.leased > 0 {
@@ -107,10 +107,10 @@ func (r *Register) Delete(i *Instance, why Cause, at Stamp) error {
 	return nil
 }
 
-// Finish: deleted, and the provider no longer lists it; Deleting → Gone.
+// Finish notes that it is deleted and no longer listed: Deleting → Gone.
 func (r *Register) Finish(i *Instance, at Stamp) error { return r.move(i, Gone, "finish", at) }
 
-// Lose: gone without our asking; Creating, Preparing, Ready, Draining → Lost. Leases are revoked first.
+// Lose notes that it is gone without our asking: Creating, Preparing, Ready, Draining → Lost. Leases are revoked first.
 func (r *Register) Lose(i *Instance, why Cause, at Stamp) error {
 	if i.leased > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "lose with a lease"}
@@ -122,7 +122,7 @@ func (r *Register) Lose(i *Instance, why Cause, at Stamp) error {
 	return nil
 }
 
-// Return: it came back and no delete was ever asked; Lost → Creating. Its uses stay counted.
+// Return takes back one that came back and was never to be deleted: Lost → Creating. Its uses stay counted.
 func (r *Register) Return(i *Instance, at Stamp) error {
 	if i.State != Lost || i.DeleteAsked {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "return"}
@@ -131,7 +131,7 @@ func (r *Register) Return(i *Instance, at Stamp) error {
 	return r.move(i, Creating, "return", at)
 }
 
-// Adopt: an unclaimed instance is ours from now on; Unclaimed → Creating.
+// Adopt makes an unclaimed instance ours: Unclaimed → Creating.
 func (r *Register) Adopt(i *Instance, at Stamp) error {
 	if i.State != Unclaimed {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "adopt"}

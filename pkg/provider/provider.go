@@ -2,6 +2,8 @@ package provider
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -145,11 +147,11 @@ func (c ConnectorConfig) LogValue() slog.Value {
 		slog.Int("port", c.ProtocolPort), slog.String("username", c.Username))
 }
 
-// String keeps the secrets out of %v and %s.
+// String is the connection without its secrets.
 func (c ConnectorConfig) String() string { return c.LogValue().String() }
 
-// GoString keeps the secrets out of %#v.
-func (c ConnectorConfig) GoString() string { return c.String() }
+// Format keeps the secrets out of every verb of fmt, %#v and %d included.
+func (c ConnectorConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // Settings is what a group is told at Init.
 type Settings struct {
@@ -172,8 +174,8 @@ func (c ConnectInfo) LogValue() slog.Value {
 		slog.Any("connector", c.ConnectorConfig))
 }
 
-// String keeps the secrets out of %v and %s.
+// String is the connection without its secrets.
 func (c ConnectInfo) String() string { return c.LogValue().String() }
 
-// GoString keeps the secrets out of %#v.
-func (c ConnectInfo) GoString() string { return c.String() }
+// Format keeps the secrets out of every verb of fmt, %#v and %d included.
+func (c ConnectInfo) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }

@@ -1,0 +1,83 @@
+# taskscaler. `make` prints what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+BIN      ?= bin
+LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+BENCHSTAT:= golang.org/x/perf/cmd/benchstat@latest
+FUZZTIME ?= 5s
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -X main.version=$(VERSION)
+# Servers that the connector's suite meets for real. Without them those tests say so and are skipped.
+PEERS    := openssh-server dropbear-bin tinysshd socat
+
+.PHONY: help build install-peers demo test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-compile budgets ci clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## taskscaler and the fake plugin into bin/, a working installation
+	@mkdir -p $(BIN)
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/taskscaler ./plugins/fake/cmd/fleeting-plugin-fake
+
+demo: ## 40 jobs on a fleet of machines made here: the main job, end to end, within a minute
+	@$(GO) run ./internal/demo
+
+test: ## everything, with the race detector
+	$(GO) test -race -timeout 20m ./...
+
+test-short: ## without the race detector and the long suites
+	$(GO) test -short ./...
+
+fmt: ## fail where gofmt would change something
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed (run gofmt -w):"; echo "$$out"; exit 1; fi
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## golangci-lint, at its pinned version
+	$(GO) run $(LINT) run ./...
+
+arch: ## the import law and the pure line
+	$(GO) test ./internal/archtest/...
+
+generate: ## write the generated files again
+	$(GO) generate ./...
+
+generate-check: generate ## fail when a generated file is not up to date
+	@git diff --exit-code -- '*.pb.go' docs || { echo "generated files were not up to date: commit what make generate wrote"; exit 1; }
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
+	  done; \
+	done
+
+examples: ## build the examples and run the embedding one against the fake plugin
+	$(GO) build -o $(BIN)/ ./examples/... ./plugins/fake/cmd/fleeting-plugin-fake
+	$(BIN)/embed -plugin $(BIN)/fleeting-plugin-fake
+
+bench: ## every benchmark, with its reference in the same run (compare two runs with benchstat)
+	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} ./pkg/... ./internal/...
+
+bench-compile: ## every benchmark compiles and runs once
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./pkg/... ./internal/... > /dev/null
+
+budgets: ## sizes of files and functions beside the house's budgets
+	$(GO) test -count=1 -v -run 'Budget' ./internal/archtest/...
+
+install-peers:
+	@missing=; for p in $(PEERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing$$missing"; export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null || echo "could not install$$missing: the suites that need them will say so"; \
+	else echo "not installed:$$missing; the suites that need them will say so"; fi
+
+ci: install-peers fmt vet lint arch generate-check test fuzz examples bench-compile demo ## what CI runs
+
+clean: ## remove what the targets above built
+	rm -rf $(BIN)
