@@ -1,0 +1,6 @@
+// Package goroutine starts one.
+package goroutine
+
+func f() {
+	go f() // want "goroutine"
+}
