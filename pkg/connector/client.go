@@ -30,11 +30,14 @@ func newSSHClient(d *sshDialer, conn *ssh.Client) *sshClient {
 		c.lose(conn.Wait())
 		close(c.gone)
 	})
-	if d.keepalive > 0 {
+	if d.keepalive > 0 && takesKeepalives(string(conn.ServerVersion())) {
 		c.wg.Go(func() { c.keepAlive(d.keepalive) })
 	}
 	return c
 }
+
+// takesKeepalives excludes tinysshd: it answers a global request with SSH_MSG_UNIMPLEMENTED, upon which x/crypto ends the connection.
+func takesKeepalives(version string) bool { return !strings.Contains(version, "tinyssh") }
 
 // lose closes the connection and remembers why, unless a reason is known already.
 func (c *sshClient) lose(why error) {

@@ -15,11 +15,16 @@
 // # Cancelling
 //
 // When the context of Run ends, the remote command is ended too, with everything in its process group. The SSH protocol offers too little
-// for that: OpenSSH passes a signal on to the group but forgets the group as soon as its first process is gone, dropbear signals one
-// process, tinysshd and many others none. So Run puts a line before the command that tells (on stderr, where it is taken out again) the
+// for that: OpenSSH passes a signal on to the group, but not in a session of root, and forgets the group as soon as its first process is
+// gone; other servers signal one process or none. So Run puts a line before the command that tells (on stderr, where it is taken out again) the
 // process id, and a cancelled command is ended from a second session, or a second connection where the server has only one session: TERM
 // to the group (to the tree of descendants where the server made no group of its own), KILL after 2 s. Where that is not possible
 // (RunOptions.Unwrapped, Windows, a server that lets nobody in any more) the signals of the protocol are sent and the channel is closed.
 // [CancelError] says whether the end was seen. Out of reach is a process that left its group on purpose (setsid); and, where the server
 // makes no group, one whose parent has gone before.
+//
+// # Keepalives
+//
+// A keepalive is sent every ConnectInfo.Keepalive (0: 30 s; negative: none). After three intervals without an answer the connection is
+// closed, and commands that run on it return a [LostError]. tinysshd cannot stand keepalives and gets none.
 package connector

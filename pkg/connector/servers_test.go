@@ -2,7 +2,6 @@ package connector_test
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -58,7 +57,9 @@ func marshalKey(t testing.TB, private crypto.Signer) ([]byte, ssh.PublicKey) {
 	return pem.EncodeToMemory(block), public
 }
 
-func authorized(key ssh.PublicKey) string { return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(key))) }
+func authorized(key ssh.PublicKey) string {
+	return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(key)))
+}
 
 // program finds a server's binary or skips the test.
 func program(t testing.TB, name, pkg string) string {
@@ -283,11 +284,12 @@ func startInProcess(t testing.TB) *inProcess {
 	return s
 }
 
-// runLocally is what many small servers do: no process group, no signals, no end of the command when its session closes.
+// runLocally is what many small servers do: no process group, no signals, no end of the command before its connection closes.
 func runLocally(s gliderssh.Session) {
-	cmd := exec.CommandContext(context.Background(), "sh", "-c", s.RawCommand())
+	cmd := exec.CommandContext(s.Context(), "sh", "-c", s.RawCommand())
 	cmd.Env = append(os.Environ(), s.Environ()...)
 	cmd.Stdout, cmd.Stderr = s, s.Stderr()
+	cmd.WaitDelay = 100 * time.Millisecond
 	in, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -309,7 +311,7 @@ func runLocally(s gliderssh.Session) {
 	_ = s.Exit(code)
 }
 
-// shellPID asks the server for the process that serves this connection.
+// servingPID asks the server for the process that serves this connection.
 func servingPID(t *testing.T, c connector.Client) int {
 	t.Helper()
 	var out bytes.Buffer
@@ -321,4 +323,32 @@ func servingPID(t *testing.T, c connector.Client) int {
 		t.Fatal(err)
 	}
 	return pid
+}
+
+// readPublic returns the public half of a private key's file.
+func readPublic(t *testing.T, dir, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.ParsePrivateKey(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authorized(signer.PublicKey())
+}
+
+// serveMore starts another server in process, of which configure says all but the address and the commands.
+func serveMore(t testing.TB, configure func(*gliderssh.Server)) (port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &gliderssh.Server{Handler: runLocally}
+	configure(s)
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(func() { _ = s.Close() })
+	return l.Addr().(*net.TCPAddr).Port
 }

@@ -17,6 +17,8 @@ type Target struct {
 	Options connector.DialOptions
 	// SingleSession says that the server serves one command a connection, one after the other not even.
 	SingleSession bool
+	// DiesOfUnreadStdin says that the server ends the connection when a command exits without having read its input.
+	DiesOfUnreadStdin bool
 	// Tunnels says that the server forwards TCP and Unix sockets, and runs on this machine.
 	Tunnels bool
 	// AcceptsEnv is the name of a variable that the server lets through; empty: none.

@@ -1,0 +1,258 @@
+package connector_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// never is an upper bound for what takes a fraction of it; reaching it fails a test.
+const never = 30 * time.Second
+
+func dial(t testing.TB, info provider.ConnectInfo, opts connector.DialOptions) connector.Client {
+	t.Helper()
+	c, err := connector.Dial(t.Context(), info, quick(opts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// running starts a command that lasts, waits until it runs, and returns where its result will be.
+func running(t *testing.T, ctx context.Context, c connector.Client) <-chan error {
+	t.Helper()
+	out, in := io.Pipe()
+	result := make(chan error, 1)
+	go func() { result <- c.Run(ctx, connector.RunOptions{Command: "echo there; sleep 20", Stdout: in}) }()
+	if _, err := io.ReadFull(out, make([]byte, len("there\n"))); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func await(t *testing.T, result <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(never):
+		t.Fatal("it did not return")
+		return nil
+	}
+}
+
+func TestPortNotYetListening(t *testing.T) {
+	s := startInProcess(t)
+	var opened atomic.Bool
+	var told atomic.Int32
+	time.AfterFunc(300*time.Millisecond, func() { opened.Store(true) })
+	opts := connector.DialOptions{
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if !opened.Load() {
+				return nil, errors.New("connection refused")
+			}
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		},
+		OnRetry: func(error) { told.Add(1) },
+	}
+	if err := dial(t, s.info, opts).Run(t.Context(), connector.RunOptions{Command: "true"}); err != nil {
+		t.Fatal(err)
+	}
+	if told.Load() == 0 {
+		t.Error("OnRetry was not told")
+	}
+}
+
+// silent accepts connections and says nothing; from the after-th on it forwards to address.
+func silent(t *testing.T, after int32, address string) (port int, accepted *atomic.Int32) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var open []net.Conn
+	keep := func(c net.Conn) { mu.Lock(); open = append(open, c); mu.Unlock() }
+	accepted = new(atomic.Int32)
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			keep(c)
+			if accepted.Add(1) <= after {
+				continue
+			}
+			far, err := net.Dial("tcp", address)
+			if err != nil {
+				_ = c.Close()
+				continue
+			}
+			keep(far)
+			wg.Go(func() { _, _ = io.Copy(far, c); _ = far.Close() })
+			wg.Go(func() { _, _ = io.Copy(c, far); _ = c.Close() })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		mu.Lock()
+		for _, c := range open {
+			_ = c.Close()
+		}
+		mu.Unlock()
+		wg.Wait()
+	})
+	return l.Addr().(*net.TCPAddr).Port, accepted
+}
+
+func TestSilentServer(t *testing.T) {
+	s := startInProcess(t)
+	opts := connector.Quick(connector.DialOptions{}, 200*time.Millisecond, time.Second, time.Second)
+
+	info := s.info
+	info.ProtocolPort, _ = silent(t, 1<<30, "")
+	info.Timeout = time.Second
+	_, err := connector.Dial(t.Context(), info, opts)
+	var connect *connector.ConnectError
+	if !errors.As(err, &connect) || connect.Attempts < 2 || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no SSH handshake within") {
+		t.Errorf("got %v", err)
+	}
+
+	// One that comes to its senses later: each attempt has its own time.
+	opts = connector.Quick(connector.DialOptions{}, time.Second, time.Second, time.Second)
+	info.Timeout = never
+	info.ProtocolPort, _ = silent(t, 2, s.listener.Addr().String())
+	if err := connector.Run(t.Context(), info, opts, connector.RunOptions{Command: "true"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCancelledWhileConnecting(t *testing.T) {
+	info := startInProcess(t).info
+	port, accepted := silent(t, 1<<30, "")
+	info.ProtocolPort = port
+	ctx, cancel := context.WithCancelCause(t.Context())
+	enough := errors.New("enough")
+	go func() {
+		for accepted.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel(enough)
+	}()
+	if _, err := connector.Dial(ctx, info, connector.DialOptions{}); !errors.Is(err, enough) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWrongPassword(t *testing.T) {
+	s := startInProcess(t)
+	info := s.info
+	info.Key, info.Password, info.Timeout = nil, "not-the-"+testPassword, 300*time.Millisecond
+	_, err := connector.Dial(t.Context(), info, quick(connector.DialOptions{}))
+	var refused *connector.AuthError
+	if !errors.As(err, &refused) || strings.Contains(err.Error(), testPassword) {
+		t.Errorf("got %v", err)
+	}
+	info.Password, info.Timeout = testPassword, never
+	if err := connector.Run(t.Context(), info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
+		t.Errorf("the right one: %v", err)
+	}
+}
+
+func TestHostKeyAfterRestart(t *testing.T) {
+	before, after := startInProcess(t), startInProcess(t)
+	info := after.info
+	info.HostKeys = before.info.HostKeys
+	start := time.Now()
+	_, err := connector.Dial(t.Context(), info, quick(connector.DialOptions{}))
+	var mismatch *connector.HostKeyError
+	var connect *connector.ConnectError
+	if !errors.As(err, &mismatch) || !errors.As(err, &connect) || connect.Attempts != 1 || connect.Cause != nil {
+		t.Fatalf("after %s: %v", time.Since(start), err)
+	}
+	if !strings.Contains(mismatch.Presented, "SHA256:") || len(mismatch.Pinned) != 1 || !strings.Contains(err.Error(), "remove the instance") {
+		t.Errorf("it does not say what to do: %v", err)
+	}
+}
+
+// TestPinnedTypeIsAskedFor: sshd has three host keys and would present ecdsa of its own.
+func TestPinnedTypeIsAskedFor(t *testing.T) {
+	s := startSSHD(t)
+	info := s.info
+	for _, k := range []string{"ssh-rsa", "ecdsa-sha2-nistp256"} {
+		out := readPublic(t, s.dir, k)
+		info.HostKeys = []string{out}
+		if err := connector.Run(t.Context(), info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
+			t.Errorf("%s: %v", k, err)
+		}
+	}
+	var pinned string
+	info.HostKeys = nil
+	opts := connector.DialOptions{PinHostKey: func(key string) error { pinned = key; return nil }}
+	dial(t, info, opts)
+	if pinned != s.info.HostKeys[0] {
+		t.Errorf("pinned %q, want the ed25519 key", pinned)
+	}
+}
+
+// delayed is a connection that takes its time and can be cut.
+type delayed struct {
+	net.Conn
+	delay time.Duration
+}
+
+func (d *delayed) Read(p []byte) (int, error) {
+	n, err := d.Conn.Read(p)
+	time.Sleep(d.delay)
+	return n, err
+}
+
+func TestSlowLink(t *testing.T) {
+	s := startInProcess(t)
+	var out strings.Builder
+	opts := connector.DialOptions{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return &delayed{c, 20 * time.Millisecond}, err
+	}}
+	if err := dial(t, s.info, opts).Run(t.Context(), connector.RunOptions{Command: "cat", Stdin: strings.NewReader("slow"), Stdout: &out}); err != nil {
+		t.Error(err)
+	}
+	if out.String() != "slow" {
+		t.Errorf("%q came back", &out)
+	}
+}
+
+func TestResetConnection(t *testing.T) {
+	s := startInProcess(t)
+	var conn *net.TCPConn
+	opts := connector.DialOptions{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			conn = c.(*net.TCPConn)
+		}
+		return c, err
+	}}
+	c := dial(t, s.info, opts)
+	result := running(t, t.Context(), c)
+	_ = conn.SetLinger(0)
+	_ = conn.Close()
+	var lost *connector.LostError
+	if err := await(t, result); !errors.As(err, &lost) || !lost.Started {
+		t.Errorf("got %v", err)
+	}
+	if err := c.Run(t.Context(), connector.RunOptions{Command: "true"}); !errors.As(err, &lost) || lost.Started {
+		t.Errorf("after that: %v", err)
+	}
+}

@@ -1,0 +1,137 @@
+//go:build unix
+
+package connector_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/connector"
+)
+
+func TestKilledSession(t *testing.T) {
+	s := startSSHD(t)
+	c := dial(t, s.info, connector.DialOptions{})
+	pid := servingPID(t, c)
+	result := running(t, t.Context(), c)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	var lost *connector.LostError
+	if err := await(t, result); !errors.As(err, &lost) || !lost.Started {
+		t.Errorf("got %v", err)
+	}
+}
+
+// freeze stops the process that serves c until the test ends.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+}
+
+func TestKeepaliveOfFrozenServer(t *testing.T) {
+	s := startSSHD(t)
+	s.info.Keepalive = 50 * time.Millisecond
+	c := dial(t, s.info, connector.DialOptions{})
+	pid := servingPID(t, c)
+	result := running(t, t.Context(), c)
+	freeze(t, pid)
+	var lost *connector.LostError
+	if err := await(t, result); !errors.As(err, &lost) || !errors.Is(err, connector.ErrKeepalive) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestKeepaliveOfLivingServers(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) *server{
+		"sshd": func(t testing.TB) *server { return startSSHD(t) }, "dropbear": startDropbear, "tinysshd": startTinysshd,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t)
+			s.info.Keepalive = 50 * time.Millisecond
+			if err := dial(t, s.info, connector.DialOptions{}).Run(t.Context(), connector.RunOptions{Command: "sleep 0.5"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestCancelOnFrozenServer(t *testing.T) {
+	s := startSSHD(t)
+	s.info.Keepalive = -1
+	c, err := connector.Dial(t.Context(), s.info, connector.Quick(connector.DialOptions{}, 10*time.Second, 300*time.Millisecond, time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	pid := servingPID(t, c)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	result := running(t, ctx, c)
+	freeze(t, pid)
+	enough := errors.New("enough")
+	cancel(enough)
+	var cancelled *connector.CancelError
+	if err := await(t, result); !errors.Is(err, enough) || !errors.As(err, &cancelled) || cancelled.Ended {
+		t.Errorf("got %v", err)
+	}
+	// A command that the frozen server was never heard to start.
+	early, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	if err := c.Run(early, connector.RunOptions{Command: "true"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := c.DialRun(early, "true"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("DialRun: %v", err)
+	}
+}
+
+// TestCancelUnwrapped has only the signals of the protocol. sshd passes them on to the group, but not in a session of root ("session
+// signalling requires privilege separation"); Run must not claim an end then.
+func TestCancelUnwrapped(t *testing.T) {
+	s := startSSHD(t)
+	c := dial(t, s.info, connector.DialOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	result := make(chan error, 1)
+	go func() {
+		result <- c.Run(ctx, connector.RunOptions{Command: "sh -c 'sleep 1000 & echo $!; wait'", Stdout: in, Unwrapped: true})
+	}()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
+	cancel()
+	var cancelled *connector.CancelError
+	if err := await(t, result); !errors.As(err, &cancelled) || cancelled.Ended != (os.Geteuid() != 0) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestCancelWithoutSecondSession: sshd that allows one session only is reached by a second connection.
+func TestCancelWithoutSecondSession(t *testing.T) {
+	s := startSSHD(t, "MaxSessions 1")
+	c := dial(t, s.info, connector.DialOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	result := running(t, ctx, c)
+	cancel()
+	var cancelled *connector.CancelError
+	if err := await(t, result); !errors.As(err, &cancelled) || !cancelled.Ended {
+		t.Errorf("got %v", err)
+	}
+}
