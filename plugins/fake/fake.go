@@ -148,6 +148,7 @@ func (g *InstanceGroup) Shutdown(ctx context.Context) error {
 	return g.locked(ctx, func(time.Time) error {
 		removeIfEmpty(g.Dir)
 		g.forget()
+		g.cloud, g.state = nil, groupState{}
 		return nil
 	})
 }

@@ -38,7 +38,7 @@ func openFolder(dir string) (*folder, error) {
 	if !found || f.spec.ID != filepath.Base(dir) {
 		return nil, fmt.Errorf("%s is not the folder of an instance", dir)
 	}
-	if f.lock, err = os.Open(f.path(lockFile)); err != nil {
+	if f.lock, err = os.OpenFile(f.path(lockFile), os.O_RDONLY|os.O_CREATE, 0o600); err != nil {
 		return nil, err
 	}
 	return f, f.refresh()
