@@ -50,11 +50,11 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 			d.refuse(r, "vm_isolation.enabled asks for nested machines, which taskscaler does not have yet: this runner is not run")
 			continue
 		}
-		d.runners = append(d.runners, &runner{file: r, log: o.Logger.With("runner", r.Label())})
+		d.runners = append(d.runners, &runner{file: r, log: o.Logger.With("runner", name(r))})
 	}
 	switch {
 	case len(d.runners) == 0:
-		return nil, fmt.Errorf("runner %s: %s", d.refused[0].Name, d.refused[0].Refused)
+		return nil, fmt.Errorf("runner %q: %s", d.refused[0].Name, d.refused[0].Refused)
 	case o.Private && len(d.runners) > 1:
 		return nil, fmt.Errorf("%s has %d runners that scale: choose one with --runner: %s", o.File.Path, len(d.runners), d.names())
 	}
@@ -65,8 +65,16 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 	return d, nil
 }
 
+// name is the runner's in logs and status.
+func name(r config.Runner) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return r.Label()
+}
+
 func (d *Daemon) refuse(r config.Runner, why string) {
-	d.opts.Logger.Error("a runner is refused", "runner", r.Label(), "reason", why)
+	d.opts.Logger.Error("a runner is refused", "runner", name(r), "reason", why)
 	d.refused = append(d.refused, control.RunnerStatus{Name: r.Name, ID: r.ID, Position: r.Index, Identity: r.Identity(), Refused: why})
 }
 

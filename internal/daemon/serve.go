@@ -30,7 +30,7 @@ func Serve(now, soon context.Context, o Options, l *control.Listener) error {
 		// Nothing is waited for, but the listener goes first, so that nobody is let in any more.
 		return errors.Join(err, l.Close(), d.Abandon())
 	}
-	return errors.Join(err, server.Close(), l.Close())
+	return errors.Join(err, server.Close()) // which closes l
 }
 
 // run returns when the daemon is to end, and has drained if it could.

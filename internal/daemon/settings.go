@@ -17,7 +17,7 @@ func settings(r config.Runner) (taskscaler.Config, error) {
 		return taskscaler.Config{}, fmt.Errorf("runner %s: %w", r.Label(), err)
 	}
 	return taskscaler.Config{
-		Name:                        r.Label(),
+		Name:                        name(r),
 		Core:                        core(a),
 		Settings:                    provider.Settings{ConnectorConfig: a.Connector.ToProvider(key)},
 		UpdateInterval:              a.UpdateInterval,

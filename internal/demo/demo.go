@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
+	"github.com/taskscaler/taskscaler/plugins/fake/record"
+)
+
+const (
+	jobCount = 40               // more than the quickstart's 5 × 4 slots
+	patience = 55 * time.Second // for everything after the build
+	lookEach = 100 * time.Millisecond
+)
+
+// demonstrate runs the whole demonstration and returns its last line.
+func demonstrate(ctx context.Context, v *view) (verdict string, err error) {
+	dir, err := os.MkdirTemp("", "taskscaler-demo-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	v.say("building taskscaler and fleeting-plugin-fake")
+	s, err := prepare(ctx, dir)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took longer than %s", patience))
+	defer cancel()
+	v.say("starting a manager on the quickstart configuration")
+	if err := s.startManager(); err != nil {
+		return "", err
+	}
+	defer s.killManager()
+	seen, err := watchJobs(ctx, s, v)
+	if err != nil {
+		return "", fmt.Errorf("%w\nthe manager's last words:\n%s", err, s.managerLog())
+	}
+	stopping := time.Now()
+	v.say("stopping the manager: it deletes what is left")
+	if err := s.stopManager(ctx); err != nil {
+		return "", fmt.Errorf("%w\nthe manager's last words:\n%s", err, s.managerLog())
+	}
+	entries, err := record.ReadDir(s.records)
+	if err != nil {
+		return "", fmt.Errorf("reading the instances' records: %w", err)
+	}
+	return judge(seen, entries, stopping)
+}
+
+// observed is what was seen from outside; the rest is read from the instances' records.
+type observed struct {
+	jobs   []job
+	waited int // most jobs that waited at once
+	peak   int // most instances at once
+	rest   int // instances after the fleet had fallen back
+}
+
+// watchJobs starts the jobs and shows the fleet until it has fallen back to its idle target.
+func watchJobs(ctx context.Context, s *stage, v *view) (observed, error) {
+	client := control.NewClient(s.socket)
+	if _, err := statusOf(ctx, client); err != nil { // it waits until the manager serves
+		return observed{}, err
+	}
+	v.say("pushing %d jobs through `taskscaler exec`", jobCount)
+	jobs, err := s.startJobs(ctx)
+	if err != nil {
+		return observed{}, err
+	}
+	defer jobs.stop()
+	var seen observed
+	ticker := time.NewTicker(lookEach)
+	defer ticker.Stop()
+	for calm := 0; calm < 3; {
+		fleet, err := statusOf(ctx, client)
+		if err != nil {
+			return observed{}, err
+		}
+		seen.waited = max(seen.waited, fleet.Counts.Waiters)
+		seen.peak = max(seen.peak, fleet.Counts.Existing())
+		v.show(fleet, jobs.done())
+		if seen.jobs = jobs.results(); len(seen.jobs) == jobCount && fallenBack(fleet) {
+			seen.rest = fleet.Counts.Existing()
+			calm++
+		}
+		select {
+		case <-ticker.C:
+		case err := <-s.gone:
+			return observed{}, fmt.Errorf("the manager ended: %w", err)
+		case <-ctx.Done():
+			return observed{}, fmt.Errorf("%d of %d jobs are done, %d instances exist: %w", len(seen.jobs), jobCount, fleet.Counts.Existing(), context.Cause(ctx))
+		}
+	}
+	v.say("all jobs are done, and the fleet has fallen back to %d of %d instances for its idle target", seen.rest, seen.peak)
+	return seen, nil
+}
+
+// fallenBack reports whether the fleet is as small as its idle target lets it be.
+func fallenBack(f *taskscaler.Status) bool {
+	c := f.Counts
+	target := f.Policy.IdleCount
+	return c.Leases == 0 && c.Waiters == 0 && c.Requested == 0 && c.Existing() == c.ReadyCount &&
+		c.ReadyCount == (target+f.Group.Capacity-1)/f.Group.Capacity
+}
+
+// statusOf asks the manager, and waits for one that has only just been started.
+func statusOf(ctx context.Context, client *control.Client) (*taskscaler.Status, error) {
+	for {
+		status, err := client.Status(ctx, "")
+		var away *control.AwayError
+		switch {
+		case err == nil && len(status.Runners) == 1 && status.Runners[0].Fleet != nil:
+			return status.Runners[0].Fleet, nil
+		case err == nil:
+			return nil, errors.New("the manager runs something else than the quickstart's one runner")
+		case !errors.As(err, &away):
+			return nil, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for the manager: %w", context.Cause(ctx))
+		}
+	}
+}
