@@ -4,7 +4,7 @@
 //
 // The rules are themselves tested on what they must reject: testdata/bad holds one small package for each.
 //
-// To range over a map in a pure room, say on the line above why the order does not matter:
+// To range over a map in a pure room, say on its line, or on the one above, why the order does not matter:
 //
 //	//archtest:unordered each value is only added to a sum
 package archtest

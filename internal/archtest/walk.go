@@ -36,14 +36,14 @@ const unorderedMark = "//archtest:unordered"
 // walker reads one package.
 type walker struct {
 	pkg      *packages.Package
-	marks    map[string]map[int]bool // file, line: a reason stands there
-	sorted   map[ast.Node]bool       // calls whose order is put right at once
+	marks    map[string]map[int]int // file, line: the column of a reason there
+	sorted   map[ast.Node]bool      // calls whose order is put right at once
 	findings []finding
 }
 
 // walk returns what a pure package may not say, each rule once a line.
 func walk(pkg *packages.Package) []finding {
-	w := &walker{pkg: pkg, marks: make(map[string]map[int]bool), sorted: make(map[ast.Node]bool)}
+	w := &walker{pkg: pkg, marks: make(map[string]map[int]int), sorted: make(map[ast.Node]bool)}
 	for _, file := range pkg.Syntax {
 		w.readMarks(file)
 		ast.Inspect(file, w.visit)
@@ -72,16 +72,18 @@ func (w *walker) readMarks(file *ast.File) {
 			}
 			at := w.pkg.Fset.Position(c.Pos())
 			if w.marks[at.Filename] == nil {
-				w.marks[at.Filename] = make(map[int]bool)
+				w.marks[at.Filename] = make(map[int]int)
 			}
-			w.marks[at.Filename][at.Line+1] = true
+			w.marks[at.Filename][at.Line] = at.Column
 		}
 	}
 }
 
+// excused reports whether a reason stands on the line of n, or on the one above: there at its left, as it is a line of its own then.
 func (w *walker) excused(n ast.Node) bool {
 	at := w.pkg.Fset.Position(n.Pos())
-	return w.marks[at.Filename][at.Line]
+	above, here := w.marks[at.Filename][at.Line-1], w.marks[at.Filename][at.Line]
+	return here > 0 || above > 0 && above <= at.Column
 }
 
 func (w *walker) visit(n ast.Node) bool {

@@ -27,6 +27,15 @@ func f(m map[string]int, s set) (keys []string) {
 	return keys
 }
 
+func nested(m map[string]map[string]int) (n int) {
+	for _, inner := range m { //archtest:unordered this one only adds
+		for range inner { // want "map order"
+			n++
+		}
+	}
+	return n
+}
+
 func generic[M ~map[K]V, K comparable, V any](m M) (n int) {
 	for range m { // want "map order"
 		n++
