@@ -148,7 +148,7 @@ func copyAside(path string, now time.Time) (to string, err error) {
 			return "", err
 		}
 		_, err = io.Copy(out, from)
-		if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+		if err = errors.Join(err, out.Close()); err != nil { // no sync: the original stays
 			_ = os.Remove(to)
 			return "", err
 		}
