@@ -7,7 +7,7 @@ var legal = [...]uint16{
 	Ready:     1<<Draining | 1<<Lost,
 	Draining:  1<<Deleting | 1<<Lost,
 	Deleting:  1 << Gone,
-	Gone:      1<<Deleting | 1<<Creating,
+	Gone:      1 << Deleting,
 	Lost:      1<<Creating | 1<<Deleting,
 	Unclaimed: 1<<Creating | 1<<Draining,
 }
@@ -68,6 +68,9 @@ func (r *Register) Prepare(i *Instance, at Stamp) error { return r.move(i, Prepa
 
 // Unprepare notes that the provider took back that it runs: Preparing → Creating.
 func (r *Register) Unprepare(i *Instance, at Stamp) error {
+	if i.State != Preparing {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: "unprepare"}
+	}
 	return r.move(i, Creating, "unprepare", at)
 }
 
@@ -110,10 +113,13 @@ func (r *Register) Delete(i *Instance, why Cause, at Stamp) error {
 // Finish notes that it is deleted and no longer listed: Deleting → Gone.
 func (r *Register) Finish(i *Instance, at Stamp) error { return r.move(i, Gone, "finish", at) }
 
-// Lose notes that it is gone without our asking: Creating, Preparing, Ready, Draining → Lost. Leases are revoked first.
+// Lose notes that it is gone without our asking: Creating, Preparing, Ready, Draining → Lost. Leases are revoked and claims dropped first.
 func (r *Register) Lose(i *Instance, why Cause, at Stamp) error {
 	if i.leased > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "lose with a lease"}
+	}
+	if i.claims > 0 {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: "lose with a claim"}
 	}
 	if err := r.move(i, Lost, "lose", at); err != nil {
 		return err

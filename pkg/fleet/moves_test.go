@@ -1,0 +1,350 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+)
+
+// at is a stamp n seconds into a test, the same on both clocks but for their zeros.
+func at(n int) Stamp {
+	return Stamp{Mono: time.Duration(n) * time.Second, Wall: 1_700_000_000_000_000_000 + int64(n)*int64(time.Second)}
+}
+
+func check(t *testing.T, r *Register) {
+	t.Helper()
+	if err := r.Check(); err != nil {
+		t.Fatalf("the books contradict themselves: %v", err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ready enters an instance and makes it ready and running.
+func ready(t *testing.T, r *Register, id ID, now Stamp) *Instance {
+	t.Helper()
+	return enter(t, r, id, Ready, now)
+}
+
+// enter brings a new instance into a state by legal moves.
+func enter(t *testing.T, r *Register, id ID, s State, now Stamp) *Instance {
+	t.Helper()
+	first := Creating
+	if s == Unclaimed {
+		first = Unclaimed
+	}
+	i, err := r.Add(id, first, Created, now)
+	must(t, err)
+	if s == Unclaimed || s == Creating {
+		return i
+	}
+	if s == Lost {
+		must(t, r.Lose(i, CauseMissing, now))
+		return i
+	}
+	r.SetListed(i, ListedRunning)
+	must(t, r.Prepare(i, now))
+	if s == Preparing {
+		return i
+	}
+	must(t, r.Ready(i, now))
+	for _, step := range []struct {
+		to   State
+		move func() error
+	}{
+		{Draining, func() error { return r.Drain(i, CauseIdle, now) }},
+		{Deleting, func() error { return r.Delete(i, CauseNone, now) }},
+		{Gone, func() error { return r.Finish(i, now) }},
+	} {
+		if i.State == s {
+			break
+		}
+		must(t, step.move())
+		if i.State != step.to {
+			t.Fatalf("moved to %s, want %s", i.State, step.to)
+		}
+	}
+	if i.State != s {
+		t.Fatalf("no way to %s", s)
+	}
+	return i
+}
+
+// moves are the named methods and, for each state from which they are legal, the state they lead to.
+var moves = []struct {
+	name string
+	do   func(r *Register, i *Instance, now Stamp) error
+	to   map[State]State
+}{
+	{"prepare", func(r *Register, i *Instance, n Stamp) error { return r.Prepare(i, n) }, map[State]State{Creating: Preparing}},
+	{"unprepare", func(r *Register, i *Instance, n Stamp) error { return r.Unprepare(i, n) }, map[State]State{Preparing: Creating}},
+	{"ready", func(r *Register, i *Instance, n Stamp) error { return r.Ready(i, n) }, map[State]State{Preparing: Ready}},
+	{"drain", func(r *Register, i *Instance, n Stamp) error { return r.Drain(i, CauseIdle, n) }, map[State]State{
+		Creating: Draining, Preparing: Draining, Ready: Draining, Unclaimed: Draining,
+	}},
+	{"delete", func(r *Register, i *Instance, n Stamp) error { return r.Delete(i, CauseZombie, n) }, map[State]State{
+		Draining: Deleting, Gone: Deleting, Lost: Deleting,
+	}},
+	{"finish", func(r *Register, i *Instance, n Stamp) error { return r.Finish(i, n) }, map[State]State{Deleting: Gone}},
+	{"lose", func(r *Register, i *Instance, n Stamp) error { return r.Lose(i, CauseMissing, n) }, map[State]State{
+		Creating: Lost, Preparing: Lost, Ready: Lost, Draining: Lost,
+	}},
+	{"return", func(r *Register, i *Instance, n Stamp) error { return r.Return(i, n) }, map[State]State{Lost: Creating}},
+	{"adopt", func(r *Register, i *Instance, n Stamp) error { return r.Adopt(i, n) }, map[State]State{Unclaimed: Creating}},
+	{"forget", func(r *Register, i *Instance, _ Stamp) error { return r.Forget(i) }, map[State]State{Gone: 0, Lost: 0, Unclaimed: 0}},
+	{"add", func(r *Register, i *Instance, n Stamp) error { _, err := r.Add(i.ID, Creating, Created, n); return err }, map[State]State{
+		Gone: Creating, Lost: Creating,
+	}},
+	{"lease", func(r *Register, i *Instance, n Stamp) error { _, _, err := r.Lease(i, "k", n); return err }, map[State]State{Ready: Ready}},
+	{"claim", func(r *Register, i *Instance, _ Stamp) error { _, err := r.Reserve("k", i); return err }, map[State]State{Ready: Ready}},
+}
+
+// TestMoves tries every move from every state: the legal ones lead where they should, the others are refused and change nothing.
+func TestMoves(t *testing.T) {
+	for s := Creating; s <= Unclaimed; s++ {
+		for _, m := range moves {
+			t.Run(s.String()+"/"+m.name, func(t *testing.T) {
+				r := NewRegister(2, 0)
+				i := enter(t, r, "a", s, at(1))
+				var c Changes
+				r.TakeChanges(&c)
+				before := snapshot(r)
+				err := m.do(r, i, at(2))
+				check(t, r)
+				to, legal := m.to[s]
+				if !legal {
+					var illegal *IllegalMove
+					if !errors.As(err, &illegal) || err.Error() == "" {
+						t.Fatalf("it answered %v, want an IllegalMove", err)
+					}
+					if illegal.ID != "a" {
+						t.Errorf("the refusal names %q", illegal.ID)
+					}
+					if after := snapshot(r); !reflect.DeepEqual(before, after) {
+						t.Errorf("a refused move changed the books\nbefore %+v\nafter  %+v", before, after)
+					}
+					if r.TakeChanges(&c); !c.Empty() {
+						t.Errorf("a refused move is to be stored: %+v", c)
+					}
+					return
+				}
+				must(t, err)
+				if to == 0 {
+					if r.Get("a") != nil || r.Len() != 0 {
+						t.Error("it is still in the books")
+					}
+					return
+				}
+				if now := r.Get("a"); now.State != to || r.Count(to) != 1 || to != s && (r.Count(s) != 0 || now.Since != at(2)) {
+					t.Errorf("it is %s since %v, want %s; counts %d and %d", now.State, now.Since, to, r.Count(to), r.Count(s))
+				}
+			})
+		}
+	}
+}
+
+// snapshot is all that is stored of the register, made by a fresh look at every instance.
+func snapshot(r *Register) SavedState {
+	s := SavedState{Meta: r.Meta}
+	r.Each(func(i *Instance) bool {
+		rec := r.record(i)
+		rec.Leases = slices.Clone(rec.Leases)
+		s.Instances = append(s.Instances, rec)
+		return true
+	})
+	for _, in := range r.Intents() {
+		s.Intents = append(s.Intents, in.IntentRecord)
+	}
+	return s
+}
+
+func TestAddRefusesOtherStates(t *testing.T) {
+	r := NewRegister(1, 0)
+	for _, s := range []State{0, Preparing, Ready, Draining, Deleting, Gone, Lost, Unclaimed + 1} {
+		if _, err := r.Add("a", s, Created, at(0)); err == nil {
+			t.Errorf("an instance was entered as %s", s)
+		}
+	}
+	if r.Len() != 0 || r.Meta.LastSerial != 0 {
+		t.Errorf("refused instances left %d entries, serial %d", r.Len(), r.Meta.LastSerial)
+	}
+}
+
+// TestSerials: another machine under the same id has another serial and nothing of the old one's history.
+func TestSerials(t *testing.T) {
+	r := NewRegister(1, 5)
+	i := ready(t, r, "a", at(1))
+	_, _, err := r.Lease(i, "k", at(2))
+	must(t, err)
+	r.End("k", at(3))
+	must(t, r.Drain(i, CauseUsedUp, at(4)))
+	must(t, r.Delete(i, CauseNone, at(4)))
+	must(t, r.Finish(i, at(5)))
+	owner := new(int)
+	i.Owner = owner
+	again, err := r.Add("a", Creating, Adopted, at(9))
+	must(t, err)
+	check(t, r)
+	if again.Serial != 2 || again.Uses != 0 || again.DeleteAsked || again.Cause != CauseNone || again.ReadyAt.Wall != 0 || again.Leased() != 0 {
+		t.Errorf("the new machine inherited: %+v", again)
+	}
+	if again.Owner != any(owner) {
+		t.Error("its owner's bookkeeping got lost")
+	}
+	if r.Len() != 1 || r.Exists() != 1 {
+		t.Errorf("%d in the books, %d exist", r.Len(), r.Exists())
+	}
+}
+
+func TestStampsOfALife(t *testing.T) {
+	r := NewRegister(1, 0)
+	i, err := r.Add("a", Creating, Created, at(1))
+	must(t, err)
+	r.SetListed(i, ListedRunning)
+	must(t, r.Prepare(i, at(2)))
+	if i.ReadyAt.Wall != 0 || i.Created != at(1) {
+		t.Errorf("before it is ready: %+v", i)
+	}
+	must(t, r.Ready(i, at(3)))
+	if i.ReadyAt != at(3) || i.IdleAt != at(3) {
+		t.Errorf("ready: %+v", i)
+	}
+	_, _, err = r.Lease(i, "k", at(4))
+	must(t, err)
+	r.End("k", at(6))
+	if i.IdleAt != at(6) || i.ReadyAt != at(3) {
+		t.Errorf("after its lease: idle since %v, ready since %v", i.IdleAt, i.ReadyAt)
+	}
+	must(t, r.Drain(i, CauseIdle, at(7)))
+	if i.Cause != CauseIdle || i.Since != at(7) || i.DeleteAsked {
+		t.Errorf("draining: %+v", i)
+	}
+	must(t, r.Delete(i, CauseNone, at(8)))
+	if i.Cause != CauseIdle || !i.DeleteAsked {
+		t.Errorf("deleting keeps the cause that it was retired for: %+v", i)
+	}
+	must(t, r.Finish(i, at(9)))
+	must(t, r.Delete(i, CauseZombie, at(10)))
+	if i.Cause != CauseZombie {
+		t.Errorf("a zombie is deleted as %s", i.Cause)
+	}
+}
+
+// TestReturnAndAdopt: what comes back keeps its uses, and never after a delete was asked.
+func TestReturnAndAdopt(t *testing.T) {
+	r := NewRegister(1, 3)
+	i := ready(t, r, "a", at(1))
+	_, _, err := r.Lease(i, "k", at(2))
+	must(t, err)
+	if err := r.Lose(i, CauseMissing, at(3)); err == nil {
+		t.Fatal("it was lost with a lease on it: invariant 3")
+	}
+	r.End("k", at(3))
+	must(t, r.Lose(i, CauseMissing, at(3)))
+	must(t, r.Return(i, at(4)))
+	check(t, r)
+	if i.Uses != 1 || i.Cause != CauseNone || i.State != Creating {
+		t.Errorf("returned as %+v", i)
+	}
+	must(t, r.Drain(i, CauseBootOverdue, at(5)))
+	must(t, r.Delete(i, CauseNone, at(5)))
+	must(t, r.Finish(i, at(6)))
+	must(t, r.Delete(i, CauseZombie, at(7)))
+	u := enter(t, r, "u", Unclaimed, at(8))
+	must(t, r.Adopt(u, at(9)))
+	if u.Origin != Adopted {
+		t.Errorf("adopted, its origin is %s", u.Origin)
+	}
+	lost := enter(t, r, "b", Lost, at(10))
+	lost.DeleteAsked = true // as it is loaded from a store that says so
+	if err := r.Return(lost, at(11)); err == nil {
+		t.Error("what was asked to be deleted came back into service")
+	}
+}
+
+// TestGuards: moves that would break an invariant name the reason.
+func TestGuards(t *testing.T) {
+	r := NewRegister(2, 0)
+	i := ready(t, r, "a", at(1))
+	res, err := r.Reserve("r", i)
+	must(t, err)
+	for name, err := range map[string]error{"drain": r.Drain(i, CauseIdle, at(2)), "lose": r.Lose(i, CauseMissing, at(2))} {
+		if err == nil {
+			t.Errorf("%s with a claim was not refused", name)
+		}
+	}
+	check(t, r)
+	r.Unreserve(res)
+	_, _, err = r.Lease(i, "k", at(2))
+	must(t, err)
+	must(t, r.Drain(i, CauseIdle, at(3)))
+	if err := r.Delete(i, CauseNone, at(4)); err == nil {
+		t.Error("a delete with a lease was not refused: invariant 3")
+	}
+	if i.DeleteAsked {
+		t.Error("a refused delete counts as asked")
+	}
+	if n, _ := r.End("k", at(5)); n != i {
+		t.Error("the lease of a draining instance cannot end")
+	}
+	must(t, r.Delete(i, CauseNone, at(6)))
+	check(t, r)
+}
+
+// TestSums holds the sums that the sizing rule reads against a life of two instances.
+func TestSums(t *testing.T) {
+	r := NewRegister(3, 4)
+	type sums struct{ exists, supply, pending, open, idle, leased int }
+	want := func(what string, w sums) {
+		t.Helper()
+		check(t, r)
+		if got := (sums{r.Exists(), r.Supply(), r.Pending(), r.OpenSlots(), r.IdleCount(), r.Leased()}); got != w {
+			t.Errorf("%s: %+v, want %+v", what, got, w)
+		}
+	}
+	want("empty", sums{})
+	a, err := r.Add("a", Creating, Created, at(1))
+	must(t, err)
+	want("creating", sums{exists: 1, supply: 3, pending: 3})
+	r.SetListed(a, ListedRunning)
+	must(t, r.Prepare(a, at(2)))
+	want("preparing", sums{exists: 1, supply: 3, pending: 3})
+	must(t, r.Ready(a, at(3)))
+	want("ready", sums{exists: 1, supply: 3, open: 3, idle: 1})
+	_, _, err = r.Lease(a, "k1", at(4))
+	must(t, err)
+	_, _, err = r.Lease(a, "k2", at(4))
+	must(t, err)
+	want("two leases", sums{exists: 1, supply: 1, open: 1, leased: 2})
+	r.End("k1", at(5))
+	_, _, err = r.Lease(a, "k3", at(5))
+	must(t, err)
+	want("three uses of four", sums{exists: 1, supply: 1, open: 1, leased: 2})
+	r.End("k2", at(6))
+	want("one use left bounds two free slots", sums{exists: 1, supply: 1, open: 1, leased: 1})
+	r.SetListed(a, ListedSuspended)
+	want("suspended: its lease stands", sums{exists: 1, leased: 1})
+	r.SetListed(a, ListedAbsent)
+	want("one list without it", sums{exists: 1, supply: 1, leased: 1})
+	r.SetSuspect(a)
+	want("many lists without it", sums{exists: 1, leased: 1})
+	r.SetListed(a, ListedRunning)
+	want("back", sums{exists: 1, supply: 1, open: 1, leased: 1})
+	u := enter(t, r, "u", Unclaimed, at(7))
+	want("an unclaimed one", sums{exists: 2, supply: 1, open: 1, leased: 1})
+	must(t, r.Drain(a, CauseOperator, at(8)))
+	want("draining", sums{exists: 2, leased: 1})
+	must(t, r.Forget(u))
+	want("forgotten", sums{exists: 1, leased: 1})
+	if got, want := fmt.Sprint(r.PerInstance(), r.Capacity(), r.UsedUp(a)), "3 3 false"; got != want {
+		t.Errorf("limits: %s, want %s", got, want)
+	}
+}
