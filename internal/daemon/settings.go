@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -71,5 +72,6 @@ func private(cfg taskscaler.Config) taskscaler.Config {
 	cfg.Core.Schedule = nil
 	cfg.Core.Adopt = scaler.AdoptHold
 	cfg.DeleteOnShutdown = true
+	cfg.Core.ReattachAfterRestart = time.Millisecond // whoever held a lease was killed with its manager
 	return cfg
 }

@@ -116,7 +116,9 @@ func (s *state) finish(remove bool) error {
 		return errors.Join(err, s.bolt.Close())
 	}
 	err := s.bolt.Remove()
-	_ = os.Remove(s.bolt.Dir()) // where an earlier, killed one had made it; only if it is empty
+	for _, made := range []string{s.bolt.Dir(), filepath.Dir(s.bolt.Dir())} { // by an earlier one that was killed; only if they are empty
+		_ = os.Remove(made)
+	}
 	return err
 }
 

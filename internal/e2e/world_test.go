@@ -1,0 +1,404 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
+	"github.com/taskscaler/taskscaler/plugins/fake/record"
+)
+
+// patience bounds every wait of these tests. It is far beyond what any of them needs: they wait for conditions, never for time.
+const patience = 90 * time.Second
+
+// world is a folder with a configuration, and everything that runs because of it.
+type world struct {
+	t       *testing.T
+	dir     string
+	config  string
+	records string
+	socket  string
+}
+
+// base is what most scenarios share; they add to [runners.autoscaler], plugin_config and the policy.
+const base = `
+concurrent = 100
+log_level = "debug"
+shutdown_timeout = %d
+[[runners]]
+name = "e2e"
+executor = "instance"
+[runners.autoscaler]
+plugin = "fake"
+update_interval = "500ms"
+update_interval_when_expecting = "100ms"
+shutdown_deletion_interval = "500ms"
+%s
+[runners.autoscaler.plugin_config]
+record_dir = "records"
+life_limit = "10m"
+%s
+[[runners.autoscaler.policy]]
+%s
+`
+
+// settings fill base.
+type settings struct {
+	shutdownTimeout int    // seconds; 0: 30
+	autoscaler      string // keys of [runners.autoscaler]; tables may follow
+	plugin          string // keys of plugin_config; tables may follow
+	policy          string
+}
+
+func (s settings) String() string {
+	if s.shutdownTimeout == 0 {
+		s.shutdownTimeout = 30
+	}
+	if s.policy == "" {
+		s.policy = "idle_time = \"1h\"\npreemptive_mode = false"
+	}
+	if !strings.Contains(s.plugin, "boot") {
+		s.plugin += "\n[runners.autoscaler.plugin_config.boot]\ndistribution = \"constant\"\nvalue = \"200ms\"\n"
+	}
+	return fmt.Sprintf(base, s.shutdownTimeout, s.autoscaler, s.plugin, s.policy)
+}
+
+// newWorld makes a folder with the configuration, and sees to it that nothing is left of it after the test.
+func newWorld(t *testing.T, config string) *world {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ts-e2e-") // t.TempDir's names are too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, dir: dir, config: filepath.Join(dir, "config.toml"), records: filepath.Join(dir, "records"), socket: filepath.Join(dir, "s", "c.sock")}
+	w.write("config.toml", config)
+	t.Cleanup(w.cleanUp)
+	return w
+}
+
+func (w *world) write(name, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// cleanUp ends what still runs. Instances end when their folder goes.
+func (w *world) cleanUp() {
+	if err := os.RemoveAll(filepath.Join(w.dir, ".taskscaler-fake")); err != nil {
+		w.t.Error(err)
+	}
+	w.eventually("every process of the test is gone", func() (bool, string) {
+		left := w.processes()
+		return len(left) == 0, strings.Join(left, "\n")
+	})
+	if err := os.RemoveAll(w.dir); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// processes lists the running processes that have anything to do with this world: its folder is their working directory or is named in
+// their command line or environment.
+func (w *world) processes() []string {
+	var found []string
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name()[0] < '0' || e.Name()[0] > '9' || e.Name() == fmt.Sprint(os.Getpid()) {
+			continue
+		}
+		proc := filepath.Join("/proc", e.Name())
+		cwd, _ := os.Readlink(filepath.Join(proc, "cwd"))
+		cmdline, _ := os.ReadFile(filepath.Join(proc, "cmdline"))
+		stat, _ := os.ReadFile(filepath.Join(proc, "stat"))
+		if strings.HasPrefix(cwd, w.dir) || bytes.Contains(cmdline, []byte(w.dir)) {
+			if _, after, _ := bytes.Cut(stat, []byte(") ")); bytes.HasPrefix(after, []byte("Z")) {
+				continue // it has ended
+			}
+			found = append(found, e.Name()+" "+strings.ReplaceAll(string(cmdline), "\x00", " "))
+		}
+	}
+	return found
+}
+
+// eventually waits for a condition; the text says how far it got.
+func (w *world) eventually(what string, condition func() (bool, string)) {
+	w.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		ok, state := condition()
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("it did not come that %s: %s", what, state)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// process is a running binary of ours.
+type process struct {
+	w              *world
+	name           string
+	cmd            *exec.Cmd
+	stdout, stderr lockedBuffer
+	done           chan struct{}
+	code           int
+}
+
+// start runs taskscaler with these arguments. The test's environment gives it a runtime directory of this world's own.
+func (w *world) start(args ...string) *process {
+	w.t.Helper()
+	return w.startWith(func(*exec.Cmd) {}, args...)
+}
+
+func (w *world) startWith(adjust func(*exec.Cmd), args ...string) *process {
+	w.t.Helper()
+	p := &process{w: w, name: strings.Join(args, " "), done: make(chan struct{})}
+	p.cmd = exec.Command(filepath.Join(bin, "taskscaler"), args...)
+	p.cmd.Dir = w.dir
+	p.cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+w.dir)
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	adjust(p.cmd)
+	if err := p.cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		p.code = p.cmd.ProcessState.ExitCode()
+		close(p.done)
+	}()
+	w.t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		if w.t.Failed() {
+			w.t.Logf("%s (exit code %d) said on stderr:\n%s", p.name, p.code, tail(p.stderr.String()))
+		}
+	})
+	return p
+}
+
+func tail(text string) string {
+	const most = 6000
+	if len(text) > most {
+		return "…" + text[len(text)-most:]
+	}
+	return text
+}
+
+// wait waits for the process's end and returns its exit code (-1: a signal).
+func (p *process) wait() int {
+	p.w.t.Helper()
+	select {
+	case <-p.done:
+		return p.code
+	case <-time.After(patience):
+		p.w.t.Fatalf("%s did not end; stderr:\n%s", p.name, tail(p.stderr.String()))
+		return 0
+	}
+}
+
+func (p *process) running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+func (p *process) signal(s syscall.Signal) {
+	p.w.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.w.t.Fatalf("signal %v to %s: %v", s, p.name, err)
+	}
+}
+
+// expect checks an ended process.
+func (p *process) expect(code int, stdout string) {
+	p.w.t.Helper()
+	if got := p.wait(); got != code {
+		p.w.t.Errorf("%s: exit code %d, not %d; stderr:\n%s", p.name, got, code, tail(p.stderr.String()))
+	}
+	if got := p.stdout.String(); got != stdout {
+		p.w.t.Errorf("%s: stdout %q, not %q", p.name, got, stdout)
+	}
+}
+
+// refused checks a process that must fail with a message that has all these words in it.
+func (p *process) refused(code int, words ...string) {
+	p.w.t.Helper()
+	p.expect(code, "")
+	for _, word := range words {
+		if !strings.Contains(p.stderr.String(), word) {
+			p.w.t.Errorf("%s: the message does not say %q:\n%s", p.name, word, tail(p.stderr.String()))
+		}
+	}
+}
+
+// manager starts the manager and waits until it serves.
+func (w *world) manager() *process {
+	w.t.Helper()
+	p := w.start("run", "--config", w.config)
+	w.serving(p)
+	return p
+}
+
+// serving waits until the manager has the provider's first list.
+func (w *world) serving(p *process) {
+	w.t.Helper()
+	w.eventually("the manager serves", func() (bool, string) {
+		if !p.running() {
+			w.t.Fatalf("the manager ended with exit code %d:\n%s", p.code, tail(p.stderr.String()))
+		}
+		f, err := w.ask()
+		return err == nil && f.Started, fmt.Sprint(err)
+	})
+}
+
+// exec starts a job through the running manager.
+func (w *world) exec(key, script string) *process {
+	w.t.Helper()
+	return w.start("exec", "--key", key, "--", "sh", "-c", script)
+}
+
+// ask asks `taskscaler status --json`.
+func (w *world) ask() (*taskscaler.Status, error) {
+	cmd := exec.Command(filepath.Join(bin, "taskscaler"), "status", "--json")
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+w.dir)
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, err
+	}
+	var status control.Status
+	if err := json.Unmarshal(out, &status); err != nil {
+		return nil, err
+	}
+	if len(status.Runners) != 1 || status.Runners[0].Fleet == nil {
+		return nil, fmt.Errorf("status has %d runners: %s", len(status.Runners), out)
+	}
+	return status.Runners[0].Fleet, nil
+}
+
+// mustAsk is ask, once.
+func (w *world) mustAsk() *taskscaler.Status {
+	w.t.Helper()
+	f, err := w.ask()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return f
+}
+
+// fleet waits for a status that fulfils the condition, and returns it.
+func (w *world) fleet(what string, condition func(*taskscaler.Status) bool) *taskscaler.Status {
+	w.t.Helper()
+	var f *taskscaler.Status
+	w.eventually(what, func() (bool, string) {
+		var err error
+		if f, err = w.ask(); err != nil {
+			return false, err.Error()
+		}
+		text, _ := json.Marshal(f)
+		return condition(f), string(text)
+	})
+	return f
+}
+
+// place is where a lease is.
+type place struct {
+	instance string
+	slot     int
+}
+
+// places are the leases by key.
+func places(f *taskscaler.Status) map[string]place {
+	out := map[string]place{}
+	for _, i := range f.Instances {
+		for _, l := range i.Leases {
+			out[l.Key] = place{i.ID, l.Slot}
+		}
+	}
+	return out
+}
+
+// entries are the instances' records.
+func (w *world) entries() []record.Entry {
+	w.t.Helper()
+	entries, err := record.ReadDir(w.records)
+	if err != nil && !os.IsNotExist(err) {
+		w.t.Fatal(err)
+	}
+	return entries
+}
+
+// created counts the instances that the records know.
+func (w *world) created() int {
+	n := 0
+	for _, e := range w.entries() {
+		if e.Event == record.Created {
+			n++
+		}
+	}
+	return n
+}
+
+// sound checks that no slot was ever used twice at once.
+func (w *world) sound() {
+	w.t.Helper()
+	for _, fault := range record.Check(w.entries()) {
+		w.t.Error(fault)
+	}
+}
+
+// empty checks that no instance is left, by the records and by the folders.
+func (w *world) empty() {
+	w.t.Helper()
+	if alive := record.Alive(w.entries()); len(alive) > 0 {
+		w.t.Errorf("instances are left: %q", alive)
+	}
+	if left, _ := filepath.Glob(filepath.Join(w.dir, ".taskscaler-fake", "*", "*")); len(left) > 0 {
+		w.t.Errorf("folders of instances are left: %q", left)
+	}
+}
+
+// drained ends the manager by SIGTERM and checks its exit code.
+func (p *process) drained() {
+	p.w.t.Helper()
+	p.signal(syscall.SIGTERM)
+	if code := p.wait(); code != 0 {
+		p.w.t.Errorf("the manager's exit code is %d:\n%s", code, tail(p.stderr.String()))
+	}
+}
+
+// lockedBuffer is written by a process and read by the test.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
