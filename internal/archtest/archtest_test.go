@@ -45,7 +45,8 @@ func loadGraph(t *testing.T) graph {
 // load type-checks packages. Below a pattern with ... there may be none yet.
 func load(t *testing.T, patterns ...string) (list []*packages.Package) {
 	t.Helper()
-	cfg := &packages.Config{Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo | packages.NeedImports | packages.NeedDeps}
+	cfg := &packages.Config{Mode: packages.NeedName | packages.NeedFiles | packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo |
+		packages.NeedImports | packages.NeedDeps}
 	loaded, err := packages.Load(cfg, patterns...)
 	if err != nil {
 		t.Fatal(err)
@@ -182,7 +183,8 @@ func TestLawRejects(t *testing.T) {
 		{"through a library", map[string][]string{at("pkg/policy"): {"example.org/x"}, "example.org/x": {"example.org/y"}, "example.org/y": {"net/http"}},
 			"pkg/policy → example.org/x → example.org/y may not import net/http: " + whyIO},
 		{"the named exception", map[string][]string{at("pkg/scaler"): {"golang.org/x/time/rate"}, "golang.org/x/time/rate": {"sync", "context"}}, ""},
-		{"the exception is of one room", map[string][]string{at("pkg/fleet"): {"golang.org/x/time/rate"}, "golang.org/x/time/rate": {"sync"}}, "may not import sync"},
+		{"the exception is of one room", map[string][]string{at("pkg/fleet"): {"golang.org/x/time/rate"}, "golang.org/x/time/rate": {"sync"}},
+			"may not import sync"},
 		{"policy and fleet", map[string][]string{at("pkg/policy"): {at("pkg/fleet")}, at("pkg/fleet"): nil}, "pkg/policy may not import pkg/fleet"},
 		{"fleet and policy", map[string][]string{at("pkg/fleet"): {at("pkg/policy")}, at("pkg/policy"): nil}, "pkg/fleet may not import pkg/policy"},
 		{"bbolt elsewhere", map[string][]string{at("internal/cache"): {"go.etcd.io/bbolt"}}, "(only pkg/statestore"},

@@ -39,8 +39,10 @@ const (
 // pure are the bans of every pure room.
 var pure = []ban{
 	{"context", "a pure room is never cancelled: a step ends by itself"}, {"log", whyLog}, {"os", whyIO}, {"io/ioutil", whyIO}, {"net", whyIO},
-	{"syscall", whyIO}, {"sync", whyShared}, {"testing", "tests stay in test files"}, {"runtime", whyClock}, {"crypto/rand", "randomness is an argument"},
-	{"google.golang.org/grpc", whyWire}, {"github.com/hashicorp", whyWire}, {"go.etcd.io", whyDB}, {"~pkg/provider", "the core knows machines by opaque handles"},
+	{"syscall", whyIO}, {"sync", whyShared}, {"testing", "tests stay in test files"}, {"runtime", whyClock},
+	{"crypto/rand", "randomness is an argument"},
+	{"google.golang.org/grpc", whyWire}, {"github.com/hashicorp", whyWire}, {"go.etcd.io", whyDB},
+	{"~pkg/provider", "the core knows machines by opaque handles"},
 	{"~pkg/statestore", whyDB}, {"~pkg/taskscaler", "the shell calls the core, not the other way"}, {"~pkg/plugin", whyWire},
 	{"~pkg/config", "settings are arguments"}, {"~pkg/connector", whyIO}, {"~cmd", "commands are on top"}, {"~plugins", whyIO},
 }
@@ -68,17 +70,19 @@ var rooms = []room{
 		bans("a contract does not know who uses it", "~pkg/scaler", "~pkg/taskscaler", "~pkg/config"))},
 	{dir: "pkg/plugin", reach: true, bans: slices.Concat(sdks, bans("plugins are built on it, and must not carry the manager along",
 		"~pkg/scaler", "~pkg/taskscaler", "~pkg/config", "~pkg/policy", "~pkg/statestore"))},
-	{dir: "pkg/connector", bans: bans("it reaches a machine, and does not know which or why", "~pkg/fleet", "~pkg/scaler", "~pkg/policy", "~pkg/taskscaler",
-		"~pkg/statestore", "~pkg/config")},
-	{dir: "pkg/statestore", reach: true, bans: slices.Concat(sdks, bans("it keeps records, whatever they mean", "~pkg/scaler", "~pkg/provider", "~pkg/policy",
-		"~pkg/taskscaler", "~pkg/config"))},
-	{dir: "pkg/taskscaler", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"), bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),
+	{dir: "pkg/connector", bans: bans("it reaches a machine, and does not know which or why", "~pkg/fleet", "~pkg/scaler", "~pkg/policy",
+		"~pkg/taskscaler",		"~pkg/statestore", "~pkg/config")},
+	{dir: "pkg/statestore", reach: true, bans: slices.Concat(sdks, bans("it keeps records, whatever they mean", "~pkg/scaler", "~pkg/provider",
+		"~pkg/policy", "~pkg/taskscaler", "~pkg/config"))},
+	{dir: "pkg/taskscaler", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"),
+		bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),
 		bans("the shell is embedded: settings are arguments", "~pkg/config", "~cmd", "~plugins"))},
 	{dir: "pkg/simulate", reach: true, bans: slices.Concat(sdks, bans("a simulation has no machines, no processes and no files of state",
 		"~pkg/taskscaler", "~pkg/plugin", "~pkg/connector", "~pkg/statestore", "~plugins"))},
 	{dir: "pkg/config", reach: true, bans: slices.Concat(sdks, bans("a file is read without starting anything", "~pkg/taskscaler", "~pkg/plugin",
 		"~pkg/connector", "~pkg/statestore", "~cmd"))},
-	{dir: "plugins", bans: bans("a plugin serves any manager", "~pkg/scaler", "~pkg/fleet", "~pkg/policy", "~pkg/taskscaler", "~pkg/statestore", "~pkg/config", "~cmd")},
+	{dir: "plugins", bans: bans("a plugin serves any manager", "~pkg/scaler", "~pkg/fleet", "~pkg/policy", "~pkg/taskscaler",
+		"~pkg/statestore", "~pkg/config", "~cmd")},
 	{dir: "cmd", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"), bans(whyWire, "github.com/hashicorp/go-plugin"))},
 }
 

@@ -27,7 +27,8 @@ func leaks(pkg *packages.Package) (found []string) {
 			continue
 		}
 		if way := wayToSecret(obj.Type(), make(map[types.Type]bool)); way != "" {
-			found = append(found, fmt.Sprintf("%s: %s holds %s: events, changes and the journal never carry secrets", pkg.Fset.Position(obj.Pos()), obj.Name(), way))
+			found = append(found, fmt.Sprintf("%s: %s holds %s: events, changes and the journal never carry secrets",
+				pkg.Fset.Position(obj.Pos()), obj.Name(), way))
 		}
 	}
 	sort.Strings(found)

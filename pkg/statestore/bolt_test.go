@@ -261,8 +261,8 @@ func TestFullDisk(t *testing.T) {
 		m.Apply(c)
 	}
 	for range 3 {
-		if err := b.Commit(context.Background(), storetest.Bulk(20_000)); err == nil || !strings.Contains(err.Error(), "is the disk full?") {
-			t.Fatalf("20,000 instances in 1 MiB: %v", err)
+		if err := b.Commit(context.Background(), storetest.Bulk(8_000)); err == nil || !strings.Contains(err.Error(), "is the disk full?") {
+			t.Fatalf("8,000 instances in 1 MiB: %v", err)
 		}
 	}
 	for _, c := range storetest.Sample(5, 2) {

@@ -28,7 +28,10 @@ func firstRelease() []statestore.Commit {
 	at := int64(1_795_435_200_000_000_000) // 2026-11-23 12:00 UTC
 	return []statestore.Commit{
 		{Changes: &fleet.Changes{
-			Put:        []fleet.InstanceRecord{{ID: "i-gone", Serial: 1, State: fleet.Ready, Origin: fleet.Created}, {ID: "i-dropped", Serial: 2, State: fleet.Lost}},
+			Put: []fleet.InstanceRecord{
+				{ID: "i-gone", Serial: 1, State: fleet.Ready, Origin: fleet.Created},
+				{ID: "i-dropped", Serial: 2, State: fleet.Lost},
+			},
 			PutIntents: []fleet.IntentRecord{{Op: 1, Asked: 5, Open: 5, At: at}},
 		}, Secrets: []statestore.Secret{{ID: "i-gone", Value: []byte("gone")}, {ID: "i-dropped", Value: []byte("dropped")}}},
 		{Changes: &fleet.Changes{
@@ -44,7 +47,8 @@ func firstRelease() []statestore.Commit {
 				BackoffUntil: at + 6, BackoffCause: fleet.CauseStockOut},
 		}, Secrets: []statestore.Secret{{ID: "i-0abc", Value: []byte(`{"password":"x"}`)}, {ID: "i-deleting", Value: bytes.Repeat([]byte{0, 255}, 1500)}}},
 		{Changes: &fleet.Changes{
-			Put: []fleet.InstanceRecord{{ID: "i-gone", Serial: 1, State: fleet.Gone, Cause: fleet.CauseIdle}}, Drop: []fleet.ID{"i-dropped"}, DropIntents: []uint64{1},
+			Put:  []fleet.InstanceRecord{{ID: "i-gone", Serial: 1, State: fleet.Gone, Cause: fleet.CauseIdle}},
+			Drop: []fleet.ID{"i-dropped"}, DropIntents: []uint64{1},
 		}},
 	}
 }

@@ -244,7 +244,7 @@ func (d *damage) swappedPages(t *testing.T, last []byte) {
 }
 
 func (d *damage) flippedBits(t *testing.T, last []byte) {
-	stride := 149 // no divisor of anything in the format
+	stride := 401 // no divisor of anything in the format
 	if os.Getenv(everyByte) != "" {
 		stride = 1
 	}
@@ -254,7 +254,7 @@ func (d *damage) flippedBits(t *testing.T, last []byte) {
 	}
 	for at := range last {
 		// Headers are where most of the meaning is.
-		if in := at % d.page; !used[at/d.page] || in >= 120 && at%stride != 0 || in < 120 && in >= 32 && at%11 != 0 {
+		if in := at % d.page; !used[at/d.page] || in >= 120 && at%stride != 0 || in < 120 && in >= 16 && at%11 != 0 {
 			continue
 		}
 		flipped := slices.Clone(last)

@@ -66,8 +66,9 @@ func testApply(t *testing.T, factory Factory) {
 func drawCommit(r *rapid.T) statestore.Commit {
 	id := rapid.Custom(func(r *rapid.T) fleet.ID { return fleet.ID(fmt.Sprintf("i-%d", rapid.IntRange(0, 9).Draw(r, "id"))) })
 	op := rapid.Uint64Range(1, 6)
+	instance := rapid.Custom(func(r *rapid.T) fleet.InstanceRecord { return drawInstance(r, id) })
 	c := statestore.Commit{Changes: &fleet.Changes{
-		Put:         rapid.SliceOfNDistinct(rapid.Custom(func(r *rapid.T) fleet.InstanceRecord { return drawInstance(r, id) }), 0, 5, instanceID).Draw(r, "put"),
+		Put:         rapid.SliceOfNDistinct(instance, 0, 5, instanceID).Draw(r, "put"),
 		Drop:        rapid.SliceOfN(id, 0, 3).Draw(r, "drop"),
 		PutIntents:  rapid.SliceOfNDistinct(rapid.Custom(drawIntent), 0, 3, func(i fleet.IntentRecord) uint64 { return i.Op }).Draw(r, "put intents"),
 		DropIntents: rapid.SliceOfN(op, 0, 2).Draw(r, "drop intents"),
@@ -189,7 +190,9 @@ func testSecrets(t *testing.T, s Subject) {
 		{"back", statestore.Commit{Changes: put("a", fleet.Ready), Secrets: secret("a", "three")}, "three"},
 		{"dropped", statestore.Commit{Changes: &fleet.Changes{Drop: []fleet.ID{"a"}}}, ""},
 		{"dropped takes none", statestore.Commit{Secrets: secret("a", "late")}, ""},
-		{"put and dropped at once", statestore.Commit{Changes: &fleet.Changes{Put: put("a", fleet.Ready).Put, Drop: []fleet.ID{"a"}}, Secrets: secret("a", "x")}, ""},
+		{"put and dropped at once", statestore.Commit{
+			Changes: &fleet.Changes{Put: put("a", fleet.Ready).Put, Drop: []fleet.ID{"a"}}, Secrets: secret("a", "x"),
+		}, ""},
 		{"again", statestore.Commit{Changes: put("a", fleet.Ready), Secrets: secret("a", "four")}, "four"},
 		{"forgotten", statestore.Commit{Secrets: secret("a", "")}, ""},
 	}
@@ -211,7 +214,8 @@ func testOdd(t *testing.T, s Subject) {
 		fleet.ID(strings.Repeat("k", 1025)), fleet.ID(strings.Repeat("k", 40_000)), fleet.ID(strings.Repeat("z", 100_000)), "z"}
 	for i, id := range ids {
 		rec := fleet.InstanceRecord{ID: id, Serial: math.MaxUint64, State: fleet.Ready, Uses: math.MaxInt, CreatedAt: math.MinInt64, IdleAt: math.MaxInt64,
-			Cause: math.MaxUint8, Origin: math.MaxUint8, Leases: []fleet.LeaseRecord{{}, {Key: fleet.Key(strings.Repeat("ключ", i*1000)), Slot: -1, At: -1}}}
+			Cause: math.MaxUint8, Origin: math.MaxUint8,
+			Leases: []fleet.LeaseRecord{{}, {Key: fleet.Key(strings.Repeat("ключ", i*1000)), Slot: -1, At: -1}}}
 		m.commit(t, store, statestore.Commit{Changes: &fleet.Changes{Put: []fleet.InstanceRecord{rec}},
 			Secrets: []statestore.Secret{{ID: id, Value: bytes.Repeat([]byte{0}, 1+i*9000)}}})
 	}
