@@ -44,12 +44,8 @@ func call[R any](ctx context.Context, p *Process, name string, f func(*child) (R
 }
 
 func (p *Process) transportError(ctx context.Context, c *child, name string, err error) error {
-	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded {
+	if cause := gaveUp(ctx, err); cause != nil {
 		p.suspect(c) // it was slow, or it hangs
-		cause := context.Cause(ctx)
-		if cause == nil {
-			cause = context.DeadlineExceeded
-		}
 		return provider.Errorf(provider.KindTransient, "plugin %s: %s did not return in time: %w", p.name, name, cause)
 	}
 	if c.exitsSoon(ctx) {
@@ -57,6 +53,17 @@ func (p *Process) transportError(ctx context.Context, c *child, name string, err
 	}
 	p.suspect(c)
 	return provider.Errorf(provider.KindTransient, "plugin %s: %s: %w", p.name, name, err)
+}
+
+// gaveUp returns the caller's reason when err comes of its context. gRPC's own timer may be a little ahead of the context's.
+func gaveUp(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if status.Code(err) == codes.DeadlineExceeded {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // exitsSoon gives the news of an exit a moment to arrive.

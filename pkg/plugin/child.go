@@ -50,8 +50,6 @@ func startChild(ctx context.Context, o *LaunchOptions, log *slog.Logger, redact 
 		return nil, err
 	}
 	c := &child{dir: dir, born: time.Now()}
-	out := &lineWriter{pump: &logPump{log: log, redact: redact}}
-	errOut := &lineWriter{pump: &logPump{log: log, redact: redact}}
 	c.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: handshake(),
 		Plugins:         goplugin.PluginSet{pluginName: &wire{}},
@@ -69,8 +67,6 @@ func startChild(ctx context.Context, o *LaunchOptions, log *slog.Logger, redact 
 		Logger:           hclog.NewNullLogger(),
 		SkipHostEnv:      true, // the runner adds it, filtered
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir.path},
-		SyncStdout:       out,
-		SyncStderr:       errOut,
 	})
 	if err := c.connect(ctx, o); err != nil {
 		return nil, err
@@ -91,6 +87,9 @@ func (c *child) connect(ctx context.Context, o *LaunchOptions) error {
 	done := make(chan connected, 1)
 	go func() {
 		conn, err := c.dispense()
+		if err == nil { // a connection that is made only when it is used is none
+			_, err = grpc_health_v1.NewHealthClient(conn).Check(limit, &grpc_health_v1.HealthCheckRequest{Service: goplugin.GRPCServiceName})
+		}
 		done <- connected{conn, err}
 	}()
 	var gaveUp error

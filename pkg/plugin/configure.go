@@ -49,9 +49,19 @@ func describeJSON(err error) error {
 	return fmt.Errorf("plugin_config: %w", err)
 }
 
-// jsonKind drops the literal that encoding/json adds to a number's kind.
+// jsonKind names the kind of a value for people. For a number that does not fit, encoding/json adds the literal.
 func jsonKind(value string) string {
-	kind, _, _ := strings.Cut(value, " ")
+	kind, _, literal := strings.Cut(value, " ")
+	switch {
+	case literal:
+		return "one that has a fraction or is too large"
+	case kind == "array":
+		return "a list"
+	case kind == "object":
+		return "a table"
+	case kind == "bool":
+		return "true or false"
+	}
 	return "a " + kind
 }
 

@@ -70,7 +70,7 @@ func TestFrozenPluginGoesWithItsKilledHost(t *testing.T) {
 	t.Parallel()
 	tmp := shortTemp(t)
 	host, pid := hostProcess(t, `{}`, tmp)
-	signal(t, pid, syscall.SIGSTOP)
+	freeze(t, pid)
 	signal(t, host.Process.Pid, syscall.SIGKILL)
 	_ = host.Wait() // only a parent that is really gone makes the plugin an orphan
 	until(t, "the plugin to be gone", func() bool { return !exists(pid) })

@@ -102,7 +102,7 @@ func TestInitFailures(t *testing.T) {
 		says   []string
 	}{
 		{`{"die_at_init": "exit"}`, provider.KindTransient, []string{"ended during Init", "exit status 3", "the moon is down"}},
-		{`{"die_at_init": "panic"}`, provider.KindTransient, []string{"ended during Init", "a fault in Init"}},
+		{`{"die_at_init": "panic"}`, provider.KindTransient, []string{"ended during Init", "panic: a fault in Init"}},
 		{`{"die_at_init": "config", "group": "g"}`, provider.KindConfig, []string{`group "g" does not exist`}},
 		{`{"max_sise": 3, "nonsense_of_mine": 1}`, provider.KindConfig, []string{`unknown key "max_sise" (did you mean "max_size"?)`, "nonsense_of_mine"}},
 		{`{"max_size": "three"}`, provider.KindConfig, []string{"max_size must be a whole number, not a string"}},

@@ -28,7 +28,8 @@ type logPump struct {
 	redact *redactor
 	mu     sync.Mutex
 	tail   []string
-	panic  bool // a Go panic is being printed
+	panic  bool     // a Go panic is being printed
+	fatal  []string // its first lines, which say more than its last
 }
 
 // read logs r line by line until it ends.
@@ -79,16 +80,22 @@ func (l *logPump) remember(msg string) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.panic && len(l.fatal) < tailLines {
+		l.fatal = append(l.fatal, msg)
+	}
 	if len(l.tail) == tailLines {
 		l.tail = slices.Delete(l.tail, 0, 1)
 	}
 	l.tail = append(l.tail, msg)
 }
 
-// last returns up to n last lines.
+// last returns up to n last lines, or the beginning of a panic.
 func (l *logPump) last(n int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.fatal) > 0 {
+		return slices.Clone(l.fatal[:min(n, len(l.fatal))])
+	}
 	return slices.Clone(l.tail[max(0, len(l.tail)-n):])
 }
 
@@ -153,28 +160,4 @@ func pluginLevel(log *slog.Logger) string {
 		}
 	}
 	return "error"
-}
-
-// lineWriter hands complete lines to a pump: for what a plugin prints after the handshake.
-type lineWriter struct {
-	pump *logPump
-	mu   sync.Mutex
-	rest []byte
-}
-
-func (w *lineWriter) Write(b []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.rest = append(w.rest, b...)
-	for {
-		i := slices.Index(w.rest, '\n')
-		if i < 0 && len(w.rest) < maxLogLine {
-			return len(b), nil
-		}
-		if i < 0 {
-			i = len(w.rest) - 1
-		}
-		w.pump.line(string(w.rest[:i+1]))
-		w.rest = w.rest[i+1:]
-	}
 }

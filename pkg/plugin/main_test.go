@@ -184,6 +184,17 @@ func signal(t testing.TB, pid int, sig syscall.Signal) {
 	}
 }
 
+// freeze stops a process and waits until it stands still.
+func freeze(t testing.TB, pid int) {
+	t.Helper()
+	signal(t, pid, syscall.SIGSTOP)
+	until(t, "the process to stand still", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		return os.IsNotExist(err) || strings.HasPrefix(rest, "T") // darwin has no /proc: the signal has to do
+	})
+}
+
 func list(t testing.TB, g provider.InstanceGroup) []string {
 	t.Helper()
 	var ids []string

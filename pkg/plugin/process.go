@@ -203,7 +203,7 @@ func (p *Process) Close(ctx context.Context) error {
 	var err error
 	switch {
 	case c == nil:
-	case initialised:
+	case initialised && !c.run.hasExited():
 		err = c.shutdown(ctx, &p.opts, p.redact)
 	default:
 		c.end()
@@ -271,8 +271,8 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 
 // initBroken words a transport error of Init: mostly that the process died of its configuration.
 func (p *Process) initBroken(ctx context.Context, c *child, err error) error {
-	if ctx.Err() != nil {
-		return provider.Errorf(provider.KindTransient, "plugin %s: Init: %w", p.name, context.Cause(ctx))
+	if cause := gaveUp(ctx, err); cause != nil {
+		return provider.Errorf(provider.KindTransient, "plugin %s: Init did not return in time: %w", p.name, cause)
 	}
 	if !c.exitsSoon(ctx) {
 		return provider.Errorf(provider.KindTransient, "plugin %s: Init: %w", p.name, err)

@@ -112,14 +112,15 @@ func TestPartialSuccessAtTheDeadline(t *testing.T) {
 func TestCallsWithoutAnAnswerEndWithTheirContext(t *testing.T) {
 	t.Parallel()
 	p := start(t, quick(`{"endless": true}`))
-	ctx, cancel := context.WithCancel(t.Context())
-	err := p.Update(ctx, func(string, provider.State) { cancel() })
-	cancel()
-	if !errors.Is(err, context.Canceled) && err == nil {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	enough := errors.New("enough")
+	time.AfterFunc(50*time.Millisecond, func() { cancel(enough) })
+	err := p.Update(ctx, func(string, provider.State) {})
+	if !errors.Is(err, enough) || provider.KindOf(err) != provider.KindTransient {
 		t.Fatalf("Update = %v", err)
 	}
-	if provider.KindOf(err) != provider.KindTransient {
-		t.Errorf("kind %v", provider.KindOf(err))
+	if _, err := p.ConnectInfo(t.Context(), "throttled"); provider.KindOf(err) != provider.KindThrottled {
+		t.Errorf("the next call: %v", err)
 	}
 }
 
@@ -191,7 +192,7 @@ func TestFrozenMidCall(t *testing.T) {
 	opts.OnEvent = seen.add
 	p := start(t, opts)
 	frozen := p.Status().PID
-	signal(t, frozen, syscall.SIGSTOP)
+	freeze(t, frozen)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := p.Increase(ctx, 1); provider.KindOf(err) != provider.KindTransient || !errors.Is(err, context.DeadlineExceeded) {
@@ -212,9 +213,8 @@ func TestFrozenWithoutADeadline(t *testing.T) {
 	p := start(t, opts)
 	frozen := p.Status().PID
 	done := make(chan error, 1)
-	begun := make(chan struct{}, 1)
-	go func() { done <- p.Update(context.Background(), func(string, provider.State) { begun <- struct{}{} }) }()
-	signal(t, frozen, syscall.SIGSTOP)
+	go func() { done <- p.Update(context.Background(), func(string, provider.State) {}) }()
+	freeze(t, frozen)
 	if err := <-done; provider.KindOf(err) != provider.KindTransient {
 		t.Errorf("the call ended with %v", err)
 	}
@@ -231,7 +231,7 @@ func TestCloseOfAFrozenPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := p.Status().PID
-	signal(t, pid, syscall.SIGSTOP)
+	freeze(t, pid)
 	if err := p.Close(t.Context()); err == nil {
 		t.Error("Close does not say that Shutdown was not heard")
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,6 +100,21 @@ func childEnv(host []string, more ...[]string) []string {
 
 // Start runs the process and begins to read what it says.
 func (r *runner) Start(context.Context) error {
+	started := make(chan error, 1)
+	go func() {
+		// The thread that started the process lives as long as the process: see wakeAtHostsEnd.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := r.launch()
+		started <- err
+		if err == nil {
+			r.wait()
+		}
+	}()
+	return <-started
+}
+
+func (r *runner) launch() error {
 	err := r.cmd.Start()
 	for _, f := range r.childs {
 		_ = f.Close()
@@ -115,7 +131,6 @@ func (r *runner) Start(context.Context) error {
 		defer close(r.pumped)
 		r.pump.read(r.stderr)
 	}()
-	go r.wait()
 	return nil
 }
 

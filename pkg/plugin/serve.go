@@ -30,6 +30,12 @@ func run(impl provider.InstanceGroup, v VersionInfo) int {
 	})
 	socketDir := os.Getenv(goplugin.EnvUnixSocketDir)
 	srv := newServer(impl, v, log)
+	stderr := os.Stderr
+	srv.begun = func() {
+		// go-plugin has put pipes of its own in their place, whose contents are lost when the process ends. A plugin's last words
+		// matter most, and what it prints is log.
+		os.Stdout, os.Stderr = stderr, stderr
+	}
 	standSignals(log)
 	gone := watchHost()
 	go func() {

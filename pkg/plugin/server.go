@@ -22,6 +22,7 @@ type server struct {
 	impl    provider.InstanceGroup
 	version VersionInfo
 	log     hclog.Logger
+	begun   func()      // called once, before anything of impl; may be nil
 	started atomic.Bool // Init was called
 	ready   atomic.Bool // Init has succeeded
 	life    context.Context
@@ -61,6 +62,9 @@ func (s *server) begin(ctx context.Context) (context.Context, func(), *pb.Failur
 func (s *server) Init(ctx context.Context, req *pb.InitRequest) (*pb.InitResponse, error) {
 	if s.started.Swap(true) {
 		return &pb.InitResponse{Failure: failureToWire(errors.New("the plugin was initialised before"))}, nil
+	}
+	if s.begun != nil {
+		s.begun()
 	}
 	ctx, done := s.bound(ctx)
 	defer done()

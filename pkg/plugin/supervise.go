@@ -37,8 +37,8 @@ func (p *Process) watch(c *child) {
 	for {
 		select {
 		case <-c.run.exited:
+			p.gone(c) // first, so that no call and no Close takes c for alive
 			c.end()
-			p.gone(c)
 			return
 		case <-tick.C:
 			p.probe(c)

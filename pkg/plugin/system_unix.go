@@ -13,7 +13,10 @@ import (
 
 // isolate gives the child a process group of its own, so that a Ctrl-C at the terminal does not reach it and that all of it can be
 // killed.
-func isolate(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+func isolate(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	wakeAtHostsEnd(cmd.SysProcAttr)
+}
 
 // killGroup ends the process group that isolate made. It works on a stopped process too.
 func killGroup(pid int) error {

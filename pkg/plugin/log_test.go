@@ -1,0 +1,67 @@
+package plugin_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// What a plugin logs becomes the host's log, and none of the ways in which a careless plugin gives secrets away works.
+func TestLogBridge(t *testing.T) {
+	t.Parallel()
+	const (
+		password = `hunter"2\with`
+		own      = "made-by-the-plugin"
+		keyLine  = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAE"
+	)
+	key := "-----BEGIN OPENSSH PRIVATE KEY-----\n" + keyLine + "\n-----END OPENSSH PRIVATE KEY-----\n"
+	var out buffer
+	opts := quick(fmt.Sprintf(`{"leak": true, "password": %q}`, own))
+	opts.Logger = jsonLogger(&out)
+	p := launch(t, opts)
+	settings := provider.Settings{ConnectorConfig: provider.ConnectorConfig{Username: "u", Password: password, Key: []byte(key)}}
+	if _, err := p.Init(t.Context(), nil, settings); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the last line", func() bool { return strings.Contains(out.String(), "complained") })
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for _, secret := range []string{"hunter", own, keyLine, "with", "LS0tLS1CRUdJTiBPUEVOU1NI"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%q was logged:\n%s", secret, text)
+		}
+	}
+	for _, want := range []string{
+		`"the password is [redacted]"`, `"own":"[redacted]"`, `"raw \"[redacted]\""`, "printed [redacted]", "complained [redacted]",
+		`{\"@message\": 1}`, `"plugin":"fleeting-plugin-test"`, `"level":"DEBUG","msg":"the key is [redacted]"`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in:\n%s", want, text)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("no record: %s", line)
+		}
+	}
+}
+
+// A panic is told from other lines.
+func TestPluginPanicIsAnErrorInTheLog(t *testing.T) {
+	t.Parallel()
+	var out buffer
+	opts := quick(`{"die_at_init": "panic"}`)
+	opts.Logger = jsonLogger(&out)
+	p := launch(t, opts)
+	if _, err := p.Init(t.Context(), nil, provider.Settings{}); err == nil {
+		t.Fatal("Init succeeded")
+	}
+	if !strings.Contains(out.String(), `"level":"ERROR","msg":"panic: a fault in Init`) {
+		t.Errorf("the panic is not in the log:\n%s", out.String())
+	}
+}
