@@ -71,7 +71,7 @@ var rooms = []room{
 	{dir: "pkg/plugin", reach: true, bans: slices.Concat(sdks, bans("plugins are built on it, and must not carry the manager along",
 		"~pkg/scaler", "~pkg/taskscaler", "~pkg/config", "~pkg/policy", "~pkg/statestore"))},
 	{dir: "pkg/connector", bans: bans("it reaches a machine, and does not know which or why", "~pkg/fleet", "~pkg/scaler", "~pkg/policy",
-		"~pkg/taskscaler",		"~pkg/statestore", "~pkg/config")},
+		"~pkg/taskscaler", "~pkg/statestore", "~pkg/config")},
 	{dir: "pkg/statestore", reach: true, bans: slices.Concat(sdks, bans("it keeps records, whatever they mean", "~pkg/scaler", "~pkg/provider",
 		"~pkg/policy", "~pkg/taskscaler", "~pkg/config"))},
 	{dir: "pkg/taskscaler", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"),
