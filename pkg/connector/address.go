@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -62,7 +63,7 @@ func joinPort(addr string, port int) (string, error) {
 // splitPort returns the port as 0 where addr has none.
 func splitPort(addr string) (host string, port int, err error) {
 	if ip, err := netip.ParseAddr(addr); err == nil {
-		return ip.String(), 0, nil
+		return ip.String(), 0, checkHost(addr)
 	}
 	host = addr
 	switch {
@@ -82,13 +83,13 @@ func splitPort(addr string) (host string, port int, err error) {
 
 // checkHost refuses what can be neither a name nor an address, before a resolver gets to see it.
 func checkHost(host string) error {
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsValid() {
-		return nil
+	name := host
+	if ip, err := netip.ParseAddr(host); err == nil {
+		name = ip.Zone() // of an address, all else was parsed
+	} else if host == "" {
+		return errors.New("the host is empty")
 	}
-	if host == "" {
-		return fmt.Errorf("the host is empty")
-	}
-	for _, r := range host {
+	for _, r := range name {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-', r == '_', r >= 0x80 && r != 0xFFFD:
 		default:

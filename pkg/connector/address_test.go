@@ -43,7 +43,10 @@ func TestEndpointErrors(t *testing.T) {
 	if _, err := endpoint(provider.ConnectInfo{}, true); !errors.Is(err, ErrNoAddress) {
 		t.Errorf("no address: %v", err)
 	}
-	for _, addr := range []string{"host:", "host:0", "host:65536", "host:ssh", "host:+22", ":22", "a:b:c", "[::1", "[::1]22", "[]", "[]:22", "ho st", "user@host", "h/x", "host:-1"} {
+	for _, addr := range []string{
+		"host:", "host:0", "host:65536", "host:ssh", "host:+22", "host:-1", ":22", "a:b:c", "[::1", "[::1]22", "[]", "[]:22",
+		"ho st", "user@host", "h/x", "fe80::1%a b", "[fe80::1%a/b]:22",
+	} {
 		if got, err := joinPort(addr, 22); err == nil {
 			t.Errorf("%q became %q", addr, got)
 		}
@@ -56,7 +59,9 @@ func TestEndpointErrors(t *testing.T) {
 }
 
 func FuzzJoinPort(f *testing.F) {
-	for _, s := range []string{"host", "host:22", "::1", "[::1]:22", "fe80::1%eth0", "[fe80::1%25eth0]:1", "1.2.3.4:5", "", ":", "[", "a:b:c", "1:2:3:4:5:6:7:8:9"} {
+	for _, s := range []string{
+		"host", "host:22", "::1", "[::1]:22", "fe80::1%eth0", "[fe80::1%eth0]:1", "::% 0", "1.2.3.4:5", "", ":", "[", "a:b:c", "1:2:3:4:5:6:7:8:9",
+	} {
 		f.Add(s, 22)
 	}
 	f.Fuzz(func(t *testing.T, addr string, port int) {

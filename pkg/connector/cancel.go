@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// end ends the remote command after a cancellation, and tells whether it was seen to end. It takes at most answer + grace + 2 settle, and
-// only answer where the server is frozen.
+// end ends the remote command after a cancellation, and tells whether it was seen to end. Where the server is frozen it takes answer;
+// the worst case is processes that KILL does not end on a server that answers slowly.
 func (r *run) end() (ended bool) {
 	defer r.closeStreams()
 	defer r.drop()

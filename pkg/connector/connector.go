@@ -37,8 +37,9 @@ type Client interface {
 	// Run runs one command to its end, that is until it has exited and its output is closed. See [RunOptions].
 	//
 	// The error is nil for exit status 0, an [*ExitError] for another status or a signal, a [*LostError] when the connection went and
-	// nobody knows the status, and a [*CancelError] when ctx ended first. Run returns at most 6 s after the end of ctx (a server that
-	// does not answer any more costs 2 s, one that does only as long as the processes take to die).
+	// nobody knows the status, and a [*CancelError] when ctx ended first. After the end of ctx Run returns as soon as the
+	// remote processes are gone, 2 s later where the server does not answer any more, and in the worst case (processes that KILL does
+	// not end, and a server that answers slowly) 12 s later. What it leaves behind on a server that does not answer goes with Close.
 	Run(ctx context.Context, opts RunOptions) error
 
 	// DialRun starts a command and makes its stdin and stdout a connection with deadlines; it has CloseWrite too. ctx bounds the start

@@ -87,8 +87,8 @@ func (e *AuthError) Error() string {
 	if len(e.Methods) > 0 {
 		offered = strings.Join(e.Methods, " and ")
 	}
-	return fmt.Sprintf("login as %q refused (offered %s); check username, key and password of connector_config and whether the image installs the key: %v",
-		e.Username, offered, e.Err)
+	return fmt.Sprintf("login as %q refused (offered %s); check username, key and password of connector_config and whether the image "+
+		"installs the key: %v", e.Username, offered, e.Err)
 }
 
 // Unwrap returns the server's refusal.

@@ -126,7 +126,8 @@ func TestSilentServer(t *testing.T) {
 	info.Timeout = time.Second
 	_, err := connector.Dial(t.Context(), info, opts)
 	var connect *connector.ConnectError
-	if !errors.As(err, &connect) || connect.Attempts < 2 || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no SSH handshake within") {
+	if !errors.As(err, &connect) || connect.Attempts < 2 || !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "no SSH handshake within") {
 		t.Errorf("got %v", err)
 	}
 

@@ -161,7 +161,11 @@ func startSSHD(t testing.TB, options ...string) *server {
 	}
 	config = append(config, options...)
 	file := write(t, filepath.Join(s.dir, "sshd_config"), []byte(strings.Join(config, "\n")+"\n"))
-	s.start(t, bin, "-D", "-e", "-f", file)
+	command := []string{bin, "-D", "-e", "-f", file}
+	if prefix, err := tryOtherHome(t, s); err == nil { // spares the tests what this user's shell does at its start
+		command = append(prefix, command...)
+	}
+	s.start(t, command[0], command[1:]...)
 	s.info = newInfo(t, port, key, hostPublic)
 	return s
 }
@@ -173,6 +177,15 @@ func otherHome(t testing.TB, s *server) []string {
 	if os.Geteuid() != 0 {
 		t.Skip("this server reads ~/.ssh only: the test needs root, to show it another home in a mount namespace of its own")
 	}
+	prefix, err := tryOtherHome(t, s)
+	if err != nil {
+		t.Skipf("this server reads ~/.ssh only, and no mount namespace can be had here: %v", err)
+	}
+	return prefix
+}
+
+func tryOtherHome(t testing.TB, s *server) ([]string, error) {
+	t.Helper()
 	u, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -180,11 +193,11 @@ func otherHome(t testing.TB, s *server) []string {
 	if err := os.Chmod(s.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	prefix := []string{program(t, "unshare", "util-linux"), "-m", "sh", "-c", `mount --bind "$0" "$1" && shift && exec "$@"`, s.dir, u.HomeDir}
+	prefix := []string{"unshare", "-m", "sh", "-c", `mount --bind "$0" "$1" && shift && exec "$@"`, s.dir, u.HomeDir}
 	if out, err := exec.Command(prefix[0], append(prefix[1:], "true")...).CombinedOutput(); err != nil {
-		t.Skipf("no mount namespace can be had here: %v: %s", err, out)
+		return nil, fmt.Errorf("%w: %s", err, out)
 	}
-	return prefix
+	return prefix, nil
 }
 
 func (s *server) authorize(t testing.TB) []byte {

@@ -152,7 +152,8 @@ func (s *suite) env(t *testing.T) {
 	}
 	const value = "a 'b' \"c\" $d\n\\e"
 	var out bytes.Buffer
-	err := s.run(t, connector.RunOptions{Command: `printf %s "$` + name + `"`, Env: map[string]string{name: value, "TASKSCALER_REFUSED": "x"}, Stdout: &out})
+	env := map[string]string{name: value, "TASKSCALER_REFUSED": "x"}
+	err := s.run(t, connector.RunOptions{Command: `printf %s "$` + name + `"`, Env: env, Stdout: &out})
 	want := ""
 	if s.target.AcceptsEnv != "" {
 		want = value
