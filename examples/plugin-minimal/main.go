@@ -1,0 +1,167 @@
+// Command fleeting-plugin-script is a provider in one file: it leaves the work to an executable of the operator's, which makes, lists and
+// removes machines by whatever command line a cloud or a hypervisor has. It is an example (see docs/plugins.md), and usable as it is.
+//
+//	SCRIPT list           prints "ID STATE ADDRESS" for each machine; STATE is creating, running or deleting
+//	SCRIPT create N       asks for N machines and prints a line for each that was accepted
+//	SCRIPT delete ID…     asks for their removal and prints each ID that was accepted, or is gone
+//
+// Exit status 0 is success, 69 means that there is no machine to give, 78 that the configuration is wrong, and any other that something
+// failed which may be tried again. The end of standard error is the message.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+var version = "dev" // set at build time with -ldflags "-X main.version=..."
+
+func main() {
+	plugin.Main(&Group{}, plugin.VersionInfo{Name: "fleeting-plugin-script", Version: version})
+}
+
+// Group is the machines of one script. Its exported fields are the keys of plugin_config.
+type Group struct {
+	Name   string   `json:"name"`               // names the group; state is bound to it
+	Script []string `json:"script"`             // the executable and its first arguments
+	Max    int      `json:"max_size,omitempty"` // 0: no limit that the group knows of
+
+	settings provider.Settings
+	log      hclog.Logger
+}
+
+var _ provider.InstanceGroup = (*Group)(nil)
+
+// The script's exit statuses that mean something; they are those of sysexits.
+const (
+	exitUnavailable = 69
+	exitConfig      = 78
+)
+
+// Init checks the configuration by asking for a first list.
+func (g *Group) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
+	g.log, g.settings = log, settings
+	if g.Name == "" || len(g.Script) == 0 {
+		return provider.ProviderInfo{}, provider.Errorf(provider.KindConfig, `set name and script in plugin_config, e.g. script = ["/etc/vm.sh"]`)
+	}
+	_, err := g.list(ctx)
+	return provider.ProviderInfo{ID: "script/" + g.Name, MaxSize: g.Max}, err
+}
+
+// machine is one line of a list.
+type machine struct{ id, state, address string }
+
+func (g *Group) list(ctx context.Context) (machines []machine, err error) {
+	lines, err := g.run(ctx, "list")
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range lines {
+		words := strings.Fields(line)
+		if len(words) < 2 || len(words) > 3 {
+			return nil, provider.Errorf(provider.KindTransient, "the script's list has the line %q: it should be ID STATE ADDRESS", line)
+		}
+		m := machine{id: words[0], state: words[1]}
+		if len(words) == 3 {
+			m.address = words[2]
+		}
+		machines = append(machines, m)
+	}
+	return machines, nil
+}
+
+// Update reports the whole list, or an error: half a list would look as if machines were gone.
+func (g *Group) Update(ctx context.Context, update func(id string, state provider.State)) error {
+	machines, err := g.list(ctx)
+	for _, m := range machines {
+		update(m.id, provider.State(m.state))
+	}
+	return err
+}
+
+// Increase returns what was accepted together with the reason why it was not all.
+func (g *Group) Increase(ctx context.Context, delta int) (int, error) {
+	lines, err := g.run(ctx, "create", strconv.Itoa(delta))
+	return min(len(lines), delta), err
+}
+
+// Decrease asks for the removal of these and no others.
+func (g *Group) Decrease(ctx context.Context, ids []string) ([]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	lines, err := g.run(ctx, append([]string{"delete"}, ids...)...)
+	accepted := slices.DeleteFunc(lines, func(id string) bool { return !slices.Contains(ids, id) })
+	return accepted, err
+}
+
+// ConnectInfo starts from the operator's settings and fills in only what is empty.
+func (g *Group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
+	machines, err := g.list(ctx)
+	if err != nil {
+		return provider.ConnectInfo{}, err
+	}
+	for _, m := range machines {
+		if m.id != id {
+			continue
+		}
+		info := provider.ConnectInfo{ConnectorConfig: g.settings.ConnectorConfig, ID: id, InternalAddr: m.address, ExternalAddr: m.address}
+		if info.Username == "" {
+			info.Username = "root"
+		}
+		return info, nil
+	}
+	return provider.ConnectInfo{}, provider.Errorf(provider.KindNotFound, "the script lists no machine %q", id)
+}
+
+// Shutdown has nothing to release, and removes no machine.
+func (g *Group) Shutdown(context.Context) error { return nil }
+
+// run runs the script. With an error, the lines are those that it printed before it failed.
+func (g *Group) run(ctx context.Context, args ...string) (lines []string, err error) {
+	cmd := exec.CommandContext(ctx, g.Script[0], append(slices.Clone(g.Script[1:]), args...)...)
+	cmd.WaitDelay = time.Second // a grandchild that keeps the pipe open does not keep us
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if err == nil {
+		return lines, nil
+	}
+	if text := strings.TrimSpace(said.String()); text != "" {
+		err = fmt.Errorf("%w: %s", err, text[max(0, len(text)-200):])
+	}
+	g.log.Debug("the script failed", "args", args, "error", err)
+	return lines, &provider.Error{Kind: kindOf(err), Err: fmt.Errorf("%s %s: %w", g.Script[0], args[0], err)}
+}
+
+// kindOf is where this provider's own failures get their meaning, once.
+func kindOf(err error) provider.FailureKind {
+	var exit *exec.ExitError
+	switch {
+	case errors.Is(err, exec.ErrNotFound):
+		return provider.KindConfig
+	case !errors.As(err, &exit):
+		return provider.KindTransient
+	case exit.ExitCode() == exitUnavailable:
+		return provider.KindCapacity
+	case exit.ExitCode() == exitConfig:
+		return provider.KindConfig
+	}
+	return provider.KindTransient
+}
