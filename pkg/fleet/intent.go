@@ -57,9 +57,9 @@ func (r *Register) Answered(in *Intent) {
 
 // CloseIntent forgets in.
 func (r *Register) CloseIntent(in *Intent) {
-	r.intentOpen -= in.Open
-	r.intentDoubt -= in.Doubt
 	if n := slices.Index(r.intents, in); n >= 0 {
+		r.intentOpen -= in.Open
+		r.intentDoubt -= in.Doubt
 		r.intents = slices.Delete(r.intents, n, n+1)
 		r.lostIntents = append(r.lostIntents, in.Op)
 	}

@@ -1,0 +1,349 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// model is a dumb register: lists that are searched from one end to the other, sums that are added up anew. It says what the real one has
+// to answer after any legal operations.
+type model struct {
+	r     *Register
+	now   int
+	seq   int
+	got   map[ID]place // where an instance stands in the order of Fullest, and since when
+	idle  map[ID]int   // since when it is idle
+	keys  []Key        // with a lease
+	res   []Key        // with a reservation
+	next  int
+	saved SavedState
+}
+
+type place struct{ bucket, since int }
+
+func newModel(capacity, maxUses int) *model {
+	return &model{r: NewRegister(capacity, maxUses), got: map[ID]place{}, idle: map[ID]int{}}
+}
+
+func (m *model) stamp() Stamp { return at(m.now) }
+
+// open is the slots of i that anyone can have, from first principles.
+func (m *model) open(i *Instance) int {
+	leases := 0
+	i.Each(func(LeaseRecord) { leases++ })
+	free := m.r.capacity - leases
+	if m.r.maxUses > 0 {
+		free = min(free, m.r.maxUses-i.Uses)
+	}
+	if i.State != Ready || i.Listed != ListedRunning {
+		return 0
+	}
+	return max(free-m.claims(i), 0)
+}
+
+func (m *model) claims(i *Instance) int {
+	n := 0
+	for _, k := range m.res {
+		if m.r.Reservation(k).Claim == i {
+			n++
+		}
+	}
+	return n
+}
+
+// observe brings the two orders up to date after an operation.
+func (m *model) observe() {
+	m.r.Each(func(i *Instance) bool {
+		bucket := -1
+		if m.open(i) > 0 {
+			bucket = i.Leased() + m.claims(i)
+		}
+		if was, ok := m.got[i.ID]; !ok || was.bucket != bucket {
+			m.seq++
+			m.got[i.ID] = place{bucket, m.seq}
+		}
+		if i.State != Ready || i.Listed != ListedRunning || i.Leased() > 0 {
+			delete(m.idle, i.ID)
+		} else if _, ok := m.idle[i.ID]; !ok {
+			m.seq++
+			m.idle[i.ID] = m.seq
+		}
+		return true
+	})
+	for id := range m.got {
+		if m.r.Get(id) == nil {
+			delete(m.got, id)
+			delete(m.idle, id)
+		}
+	}
+}
+
+func (m *model) fullest(not ID) ID {
+	best := ID("")
+	for id, p := range m.got {
+		if p.bucket < 0 || id == not {
+			continue
+		}
+		if b := m.got[best]; best == "" || p.bucket > b.bucket || p.bucket == b.bucket && p.since > b.since {
+			best = id
+		}
+	}
+	return best
+}
+
+func (m *model) idleOrder() []ID {
+	ids := []ID{}
+	for id := range m.idle {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b ID) int {
+		return cmp.Or(cmp.Compare(m.r.Get(a).IdleAt.Mono, m.r.Get(b).IdleAt.Mono), cmp.Compare(m.idle[a], m.idle[b]))
+	})
+	return ids
+}
+
+// check compares everything that can be asked.
+func (m *model) check(t *rapid.T) {
+	if err := m.r.Check(); err != nil {
+		t.Fatal(err)
+	}
+	m.observe()
+	for _, not := range []ID{"", "i1", m.fullest("")} {
+		got := ID("")
+		if i := m.r.Fullest(not); i != nil {
+			got = i.ID
+		}
+		if want := m.fullest(not); got != want {
+			t.Fatalf("Fullest(%q) is %q, want %q of %v", not, got, want, m.got)
+		}
+	}
+	order := []ID{}
+	for i := m.r.LongestIdle(); i != nil; i = m.r.NextIdle(i) {
+		order = append(order, i.ID)
+	}
+	if want := m.idleOrder(); !slices.Equal(order, want) {
+		t.Fatalf("idle order %v, want %v", order, want)
+	}
+	open, leased, claimed := 0, 0, 0
+	m.r.Each(func(i *Instance) bool {
+		open += m.open(i)
+		leased += i.Leased()
+		claimed += m.claims(i)
+		return true
+	})
+	if m.r.OpenSlots() != open || m.r.Leased() != leased || leased != len(m.keys) || m.r.ClaimedSlots() != claimed {
+		t.Fatalf("sums: open %d of %d, leased %d of %d, claimed %d of %d", m.r.OpenSlots(), open, m.r.Leased(), leased, m.r.ClaimedSlots(), claimed)
+	}
+	for _, k := range m.keys {
+		i, slot := m.r.LeaseOf(k)
+		found := false
+		i.Each(func(l LeaseRecord) { found = found || l.Key == k && l.Slot == slot })
+		if !found {
+			t.Fatalf("%s is said to hold slot %d of %s", k, slot, i.ID)
+		}
+	}
+}
+
+func (m *model) some(t *rapid.T, states ...State) *Instance {
+	var ids []ID
+	m.r.Each(func(i *Instance) bool {
+		if len(states) == 0 || slices.Contains(states, i.State) {
+			ids = append(ids, i.ID)
+		}
+		return true
+	})
+	if len(ids) == 0 {
+		t.Skip("no such instance")
+	}
+	return m.r.Get(rapid.SampledFrom(ids).Draw(t, "id"))
+}
+
+func (m *model) key(prefix string) Key {
+	m.next++
+	return Key(fmt.Sprint(prefix, m.next))
+}
+
+func take[E any](t *rapid.T, from *[]E, label string) E {
+	if len(*from) == 0 {
+		t.Skip("none")
+	}
+	n := rapid.IntRange(0, len(*from)-1).Draw(t, label)
+	e := (*from)[n]
+	*from = slices.Delete(*from, n, n+1)
+	return e
+}
+
+func legalOr(t *rapid.T, err error) {
+	if err != nil {
+		t.Fatalf("a legal move was refused: %v", err)
+	}
+}
+
+// TestAgainstModel runs random legal operations on both and compares all that can be asked after each.
+func TestAgainstModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := newModel(rapid.IntRange(1, 70).Draw(t, "capacity"), rapid.SampledFrom([]int{0, 0, 1, 3, 9}).Draw(t, "uses"))
+		t.Repeat(map[string]func(*rapid.T){
+			"":        m.check,
+			"time":    func(t *rapid.T) { m.now += rapid.IntRange(1, 9).Draw(t, "s") },
+			"add":     m.add,
+			"listed":  func(t *rapid.T) { m.r.SetListed(m.some(t), Listed(rapid.IntRange(0, 6).Draw(t, "l"))) },
+			"running": func(t *rapid.T) { m.r.SetListed(m.some(t, Ready), ListedRunning) },
+			"lease":   m.lease, "lease2": m.lease, "end": m.end,
+			"reserve": m.reserve, "unreserve": func(t *rapid.T) { m.r.Unreserve(m.r.Reservation(take(t, &m.res, "res"))) },
+			"suspect": func(t *rapid.T) {
+				i := m.some(t, Creating, Preparing, Ready)
+				m.r.SetListed(i, ListedAbsent)
+				m.r.SetSuspect(i)
+			},
+			"drain": func(t *rapid.T) {
+				i := m.some(t, Ready, Creating)
+				m.r.UnclaimAll(i)
+				legalOr(t, m.r.Drain(i, CauseIdle, m.stamp()))
+			},
+			"delete": func(t *rapid.T) {
+				i := m.some(t, Draining)
+				for _, l := range m.r.record(i).Leases {
+					m.drop(l.Key)
+				}
+				legalOr(t, m.r.Delete(i, CauseNone, m.stamp()))
+				legalOr(t, m.r.Finish(i, m.stamp()))
+			},
+			"forget": func(t *rapid.T) { legalOr(t, m.r.Forget(m.some(t, Gone))) },
+			"limits": func(t *rapid.T) {
+				m.r.SetLimits(rapid.IntRange(1, 130).Draw(t, "capacity"), rapid.SampledFrom([]int{0, 2, 9}).Draw(t, "uses"))
+			},
+			"intent": func(t *rapid.T) { m.r.OpenIntent(rapid.IntRange(1, 5).Draw(t, "n"), m.stamp()) },
+			"shift":  m.shift,
+			"meta":   func(t *rapid.T) { m.r.Meta.Fruitless++; m.r.TouchMeta() },
+			"take":   m.store,
+		})
+	})
+}
+
+func (m *model) add(t *rapid.T) {
+	id := ID(fmt.Sprint("i", rapid.IntRange(0, 9).Draw(t, "id")))
+	if i := m.r.Get(id); i != nil && i.State != Gone && i.State != Lost {
+		t.Skip("it exists")
+	}
+	i, err := m.r.Add(id, Creating, Created, m.stamp())
+	legalOr(t, err)
+	m.r.SetListed(i, ListedRunning)
+	if rapid.Bool().Draw(t, "ready") {
+		legalOr(t, m.r.Prepare(i, m.stamp()))
+		legalOr(t, m.r.Ready(i, m.stamp()))
+	}
+}
+
+func (m *model) lease(t *rapid.T) {
+	i := m.r.Fullest("")
+	if i == nil {
+		t.Skip("no open slot")
+	}
+	k, low := m.key("k"), 0
+	taken := map[int]bool{}
+	i.Each(func(l LeaseRecord) { taken[l.Slot] = true })
+	for taken[low] {
+		low++
+	}
+	uses := i.Uses
+	slot, use, err := m.r.Lease(i, k, m.stamp())
+	legalOr(t, err)
+	if slot != low || use != uses+1 || slot >= m.r.Capacity() {
+		t.Fatalf("slot %d, use %d; want slot %d, use %d", slot, use, low, uses+1)
+	}
+	m.keys = append(m.keys, k)
+	if _, _, err := m.r.Lease(i, k, m.stamp()); err == nil {
+		t.Fatal("a key has two leases")
+	}
+}
+
+func (m *model) end(t *rapid.T) {
+	if len(m.keys) == 0 {
+		t.Skip("no lease")
+	}
+	m.drop(rapid.SampledFrom(m.keys).Draw(t, "key"))
+}
+
+func (m *model) drop(k Key) {
+	m.r.End(k, m.stamp())
+	m.keys = slices.DeleteFunc(m.keys, func(o Key) bool { return o == k })
+}
+
+func (m *model) reserve(t *rapid.T) {
+	k := m.key("r")
+	_, err := m.r.Reserve(k, m.r.Fullest(""))
+	legalOr(t, err)
+	m.res = append(m.res, k)
+}
+
+func (m *model) shift(t *rapid.T) {
+	if len(m.r.Intents()) == 0 {
+		t.Skip("no intent")
+	}
+	in := rapid.SampledFrom(m.r.Intents()).Draw(t, "intent")
+	if n := rapid.IntRange(0, 2).Draw(t, "n"); in.Open >= n {
+		legalOr(t, m.r.Shift(in, -n, n, 0))
+	}
+	if rapid.Bool().Draw(t, "close") {
+		m.r.CloseIntent(in)
+	}
+}
+
+// store takes the changes, applies them to what was stored so far and to a copy twice, and loads the result into a fresh register.
+func (m *model) store(t *rapid.T) {
+	var c Changes
+	m.r.TakeChanges(&c)
+	m.saved.Apply(&c)
+	want := snapshot(m.r)
+	if !sameState(m.saved, want) {
+		t.Fatalf("what is stored differs from what is there\nstored %+v\nwant   %+v", m.saved, want)
+	}
+	m.saved.Apply(&c)
+	if !sameState(m.saved, want) {
+		t.Fatal("applying changes twice is not applying them once")
+	}
+	again := NewRegister(m.r.Capacity(), m.r.maxUses)
+	if err := again.Load(&m.saved, m.stamp()); err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Check(); err != nil {
+		t.Fatalf("after loading: %v", err)
+	}
+	if got := snapshot(again); !sameState(got, want) {
+		t.Fatalf("loaded %+v\nwant %+v", got, want)
+	}
+	again.Each(func(i *Instance) bool {
+		if old := m.r.Get(i.ID); i.Since != old.Since || i.IdleAt != old.IdleAt || i.Created != old.Created {
+			t.Fatalf("stamps of %s moved: %+v %+v", i.ID, i, old)
+		}
+		return true
+	})
+	if m.r.TakeChanges(&c); !c.Empty() {
+		t.Fatalf("changes come twice: %+v", c)
+	}
+}
+
+func sameState(a, b SavedState) bool {
+	norm := func(s SavedState) SavedState {
+		s.Instances = slices.Clone(s.Instances)
+		for n := range s.Instances {
+			if len(s.Instances[n].Leases) == 0 {
+				s.Instances[n].Leases = nil
+			}
+		}
+		if len(s.Instances) == 0 {
+			s.Instances = nil
+		}
+		if len(s.Intents) == 0 {
+			s.Intents = nil
+		}
+		return s
+	}
+	return reflect.DeepEqual(norm(a), norm(b))
+}
