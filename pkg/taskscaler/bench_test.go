@@ -141,6 +141,7 @@ func (r *reference) run() {
 				return
 			}
 			<-r.wake
+			runtime.Gosched() // as the manager does: without it the batches are of one message
 			continue
 		}
 		r.commit(len(batch))

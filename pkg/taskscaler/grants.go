@@ -48,7 +48,9 @@ func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 			Unhealthy: c.Unclaimed, Unready: c.Creating + c.Preparing + c.Requested}
 	}
 	if g.Cause == fleet.CauseDeadline || g.Cause == fleet.CauseCancelled {
-		a.why = l.core.Summary().WaitCause
+		if a.why = l.core.Summary().WaitCause; a.why == fleet.CauseNone { // it was the last to wait
+			a.why = l.before.WaitCause
+		}
 		if a.waited == 0 {
 			a.waited = l.last - w.since
 		}
@@ -59,7 +61,7 @@ func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 func (l *loop) giveBack(g *scaler.Grant) {
 	switch g.Kind {
 	case scaler.GrantLease, scaler.GrantReattached:
-		l.t.inbox.put(&scaler.Event{Kind: scaler.EvRelease, Key: g.Key}, newWaiter(scaler.EvRelease, g.Key))
+		l.t.inbox.put(&scaler.Event{Kind: scaler.EvRelease, Key: g.Key}, l.t.spare.get(scaler.EvRelease, g.Key))
 	case scaler.GrantReserved:
 		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnreserve, Key: g.Key}, nil)
 	}

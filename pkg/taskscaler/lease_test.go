@@ -1,20 +1,491 @@
 package taskscaler
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-func TestOneLease(t *testing.T) {
+func TestLeaseFromRequestToRelease(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t)
 		defer f.end()
 		l := f.acquire("job-1")
-		if l.Key() != "job-1" || l.InstanceID() != "i-0001" || l.Slot() != 0 || l.Use() != 1 {
-			t.Errorf("lease = %q on %s slot %d use %d", l.Key(), l.InstanceID(), l.Slot(), l.Use())
+		if l.Key() != "job-1" || l.InstanceID() != "i-0001" || l.Slot() != 0 || l.Use() != 1 || l.Waited() != 2*time.Second {
+			t.Errorf("lease = %q on %s slot %d use %d after %v", l.Key(), l.InstanceID(), l.Slot(), l.Use(), l.Waited())
+		}
+		ctx := l.Context()
+		if ctx.Err() != nil || l.Err() != nil {
+			t.Errorf("a held lease has ended: %v, %v", ctx.Err(), l.Err())
 		}
 		if err := l.Release(); err != nil {
 			t.Error(err)
 		}
-		t.Log(f.log)
+		if cause := context.Cause(ctx); cause != context.Canceled {
+			t.Errorf("the context ended with %v, want context.Canceled", cause)
+		}
+		if err := l.Release(); err != nil {
+			t.Errorf("a second Release: %v", err)
+		}
+		if err := f.Release("job-1"); !errors.Is(err, ErrUnknownKey) {
+			t.Errorf("Release of a released key: %v, want ErrUnknownKey", err)
+		}
+		if _, err := l.ConnectInfo(t.Context()); err == nil {
+			t.Error("a released lease still says how to connect")
+		}
+		if again := f.acquire("job-1"); again.Use() != 2 {
+			t.Errorf("use = %d, want 2", again.Use())
+		}
+		if err := f.Release("job-1"); err != nil {
+			t.Errorf("Release by key: %v", err)
+		}
+	})
+}
+
+func TestReleasedHandleDoesNotReleaseItsKeysNextLease(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		first := f.acquire("job")
+		if err := first.Release(); err != nil {
+			t.Fatal(err)
+		}
+		second := f.acquire("job")
+		if err := first.Release(); err != nil {
+			t.Error(err)
+		}
+		if second.Err() != nil || f.status().Counts.Leases != 1 {
+			t.Error("the old handle released the new lease")
+		}
+	})
+}
+
+func TestDuplicateKey(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		f.acquire("job")
+		_, err := f.Acquire(t.Context(), "job")
+		if !errors.Is(err, ErrDuplicateKey) {
+			t.Errorf("err = %v, want ErrDuplicateKey", err)
+		}
+		if err := f.Reserve(t.Context(), "job"); !errors.Is(err, ErrDuplicateKey) {
+			t.Errorf("Reserve: %v, want ErrDuplicateKey", err)
+		}
+	})
+}
+
+func TestWaitersAreServedInTurnAndToldWhyTheyWait(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		var held []*Lease
+		for i := range 8 {
+			held = append(held, f.acquire(fmt.Sprint("holder-", i)))
+		}
+		got := make(chan string, 2)
+		for i := range 2 {
+			key := fmt.Sprint("waiter-", i)
+			go func() {
+				l, err := f.Acquire(context.Background(), key)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got <- l.Key()
+			}()
+			synctest.Wait()
+		}
+		time.Sleep(time.Minute)
+		w, ok, err := f.Wait(t.Context(), "waiter-1")
+		if err != nil || !ok || w.Position != 2 || w.Cause != fleet.CauseMaxInstances.String() || w.Waited < 55*time.Second {
+			t.Errorf("Wait = %+v, %v, %v", w, ok, err)
+		}
+		if !strings.Contains(w.Sentence, "max_instances") {
+			t.Errorf("sentence %q does not name max_instances", w.Sentence)
+		}
+		if _, ok, err := f.Wait(t.Context(), "holder-1"); ok || err != nil {
+			t.Errorf("a holder waits: %v, %v", ok, err)
+		}
+		if s := f.status(); len(s.Waiters) != 2 || s.Waiters[0].Key != "waiter-0" || s.Waiting.Cause != "max_instances" {
+			t.Errorf("waiters = %+v, waiting = %+v", s.Waiters, s.Waiting)
+		}
+		for i := range 2 {
+			if err := held[i].Release(); err != nil {
+				t.Fatal(err)
+			}
+			if key := <-got; key != fmt.Sprint("waiter-", i) {
+				t.Errorf("%s was served as number %d", key, i)
+			}
+		}
+	})
+}
+
+func TestAcquireEndsAtItsDeadlineAndSaysWhatItWaitedFor(t *testing.T) {
+	for name, tc := range map[string]struct {
+		timeout time.Duration // of the context; 0: none
+		config  time.Duration
+		want    time.Duration
+	}{
+		"the context's":            {timeout: 3 * time.Minute, want: 3 * time.Minute},
+		"instance_acquire_timeout": {config: 5 * time.Minute, want: 5 * time.Minute},
+		"default":                  {want: 15 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := start(t, withConfig(func(c *Config) { c.AcquireTimeout = tc.config }), withGroup(func(g *testGroup) {
+					g.onIncrease = func(context.Context, int) (int, error) { return 0, provider.Errorf(provider.KindCapacity, "sold out") }
+				}))
+				defer f.end()
+				ctx := context.Background()
+				if tc.timeout > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, tc.timeout)
+					defer cancel()
+				}
+				from := time.Now()
+				_, err := f.Acquire(ctx, "job")
+				if took := time.Since(from); took != tc.want {
+					t.Errorf("it took %v, want %v", took, tc.want)
+				}
+				var wait *WaitError
+				if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &wait) {
+					t.Fatalf("err = %v, want a WaitError that is DeadlineExceeded", err)
+				}
+				if wait.Why != fleet.CauseStockOut || !strings.Contains(err.Error(), "no machines to give") {
+					t.Errorf("why = %v in %q, want the stock-out", wait.Why, err)
+				}
+			})
+		})
+	}
+}
+
+func TestCancelledAcquireHoldsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel) // while the machine boots
+		_, err := f.Acquire(ctx, "job")
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v, want context.Canceled", err)
+		}
+		time.Sleep(10 * time.Second)
+		if c := f.status().Counts; c.Leases != 0 || c.Waiters != 0 {
+			t.Errorf("counts = %+v", c)
+		}
+	})
+}
+
+func TestReserve(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		preemptive, err := policy.Compile([]policy.Policy{{Settings: policy.Settings{IdleCount: 2, IdleTime: time.Hour, Preemptive: true}}}, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := start(t, withConfig(func(c *Config) { c.Core.Schedule = preemptive }))
+		defer f.end()
+		err = f.Reserve(t.Context(), "early")
+		var none *NoCapacityError
+		if !errors.Is(err, ErrNoCapacity) || !errors.As(err, &none) {
+			t.Fatalf("before the boot: %v, want a NoCapacityError", err)
+		}
+		const want = "no capacity: no immediately available capacity (idle:0,acquired:0,unavailable:0,unhealthy:0,unready:1)"
+		time.Sleep(100 * time.Millisecond)
+		if err := f.Reserve(t.Context(), "early"); err == nil || err.Error() != want {
+			t.Errorf("err = %v, want %s", err, want)
+		}
+		time.Sleep(10 * time.Second)
+		for _, key := range []string{"a", "b"} {
+			if err := f.Reserve(t.Context(), key); err != nil {
+				t.Errorf("Reserve(%q): %v", key, err)
+			}
+		}
+		if c := f.status().Counts; c.Reservations != 2 || c.Free != 0 {
+			t.Errorf("counts = %+v", c)
+		}
+		f.Unreserve("b")
+		if l := f.acquire("a"); l.Waited() != 0 {
+			t.Errorf("a reserved slot was waited for: %v", l.Waited())
+		}
+		if c := f.status().Counts; c.Reservations != 0 || c.Leases != 1 || c.Free != 1 {
+			t.Errorf("counts = %+v", c)
+		}
+	})
+}
+
+func TestReserveOfACallerThatHasGoneHoldsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := f.Reserve(ctx, "job"); !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v, want context.Canceled", err)
+		}
+		if c := f.status().Counts; c.Reservations != 0 {
+			t.Errorf("counts = %+v", c)
+		}
+	})
+}
+
+func TestLeaseEndsWithItsInstance(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		l := f.acquire("job")
+		ctx, cancel := l.WithContext(t.Context())
+		defer cancel()
+		f.group.vanish(l.InstanceID())
+		<-ctx.Done()
+		var revoked *RevokedError
+		if !errors.As(context.Cause(ctx), &revoked) || revoked.Cause != fleet.CauseMissing || revoked.Instance != "i-0001" || revoked.Key != "job" {
+			t.Errorf("cause = %v, want a RevokedError for i-0001", context.Cause(ctx))
+		}
+		if err := l.Release(); !errors.As(err, &revoked) {
+			t.Errorf("Release of a revoked lease: %v, want its RevokedError", err)
+		}
+		if late := l.Context(); context.Cause(late) == nil {
+			t.Error("the context of an ended lease lives")
+		}
+	})
+}
+
+func TestContextOfAnEndedLeaseHasItsCause(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		l := f.acquire("job")
+		if err := l.Release(); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := l.WithContext(t.Context())
+		defer cancel()
+		if <-ctx.Done(); context.Cause(ctx) != context.Canceled {
+			t.Errorf("cause = %v", context.Cause(ctx))
+		}
+	})
+}
+
+func TestWithContextEndsWithItsParent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		l := f.acquire("job")
+		why := errors.New("the job was cancelled")
+		parent, end := context.WithCancelCause(t.Context())
+		ctx, cancel := l.WithContext(parent)
+		defer cancel()
+		end(why)
+		if <-ctx.Done(); context.Cause(ctx) != why || l.Err() != nil {
+			t.Errorf("cause = %v, lease = %v", context.Cause(ctx), l.Err())
+		}
+	})
+}
+
+func TestReplace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		old := f.acquire("job")
+		next, err := f.Replace(t.Context(), "job")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next.InstanceID() == old.InstanceID() {
+			t.Errorf("both are on %s", next.InstanceID())
+		}
+		if old.Err() != context.Canceled || next.Err() != nil {
+			t.Errorf("old: %v, new: %v", old.Err(), next.Err())
+		}
+		if err := old.Release(); err != nil || next.Err() != nil {
+			t.Errorf("Release of the old handle: %v; the new one: %v", err, next.Err())
+		}
+		if _, err := f.Replace(t.Context(), "nobody"); !errors.Is(err, ErrUnknownKey) {
+			t.Errorf("err = %v, want ErrUnknownKey", err)
+		}
+	})
+}
+
+func TestReplaceWhileDrainingKeepsTheLease(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		l := f.acquire("job")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := f.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Drain with a lease: %v", err)
+		}
+		if _, err := f.Replace(t.Context(), "job"); !errors.Is(err, ErrDraining) {
+			t.Errorf("Replace: %v, want ErrDraining", err)
+		}
+		if l.Err() != nil {
+			t.Errorf("the lease ended: %v", l.Err())
+		}
+		if err := l.Release(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDetachedLeaseIsRevokedUnlessItsCallerComesBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		lost, kept := f.acquire("lost"), f.acquire("kept")
+		f.Detach("lost")
+		f.Detach("kept")
+		time.Sleep(20 * time.Second)
+		back, err := f.Reattach(t.Context(), "kept")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back.InstanceID() != kept.InstanceID() || back.Slot() != kept.Slot() || !errors.Is(kept.Err(), errTakenOver) {
+			t.Errorf("reattached to %s/%d, was %s/%d; old handle: %v", back.InstanceID(), back.Slot(), kept.InstanceID(), kept.Slot(), kept.Err())
+		}
+		time.Sleep(20 * time.Second)
+		var revoked *RevokedError
+		if !errors.As(lost.Err(), &revoked) || revoked.Cause != fleet.CauseAbandoned {
+			t.Errorf("lost: %v, want abandoned", lost.Err())
+		}
+		if back.Err() != nil {
+			t.Errorf("kept: %v", back.Err())
+		}
+		if _, err := f.Reattach(t.Context(), "lost"); !errors.Is(err, ErrUnknownKey) {
+			t.Errorf("Reattach of a revoked lease: %v", err)
+		}
+	})
+}
+
+func TestUnhealthyInstanceGetsNoFurtherLease(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		a, b := f.acquire("a"), f.acquire("b")
+		if a.InstanceID() != b.InstanceID() {
+			t.Fatalf("%s and %s, want one instance", a.InstanceID(), b.InstanceID())
+		}
+		if err := a.ReleaseUnhealthy(); err != nil {
+			t.Fatal(err)
+		}
+		var revoked *RevokedError
+		if !errors.As(b.Err(), &revoked) || revoked.Cause != fleet.CauseUnhealthy {
+			t.Errorf("its neighbour: %v", b.Err())
+		}
+		f.until("the delete", func() bool { return !slices.Contains(f.group.ids(), a.InstanceID()) })
+		if c := f.acquire("c"); c.InstanceID() == a.InstanceID() {
+			t.Error("it got a lease")
+		}
+	})
+}
+
+func TestConnectInfoIsFetchedAgainWhenItExpired(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := 0
+		f := start(t, withGroup(func(g *testGroup) {
+			g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
+				n++
+				at := time.Now().Add(time.Minute)
+				return provider.ConnectInfo{ID: id, Expires: &at, ConnectorConfig: provider.ConnectorConfig{Password: fmt.Sprint("once-", n)}}, nil
+			}
+		}))
+		defer f.end()
+		l := f.acquire("job")
+		info := func() provider.ConnectInfo {
+			t.Helper()
+			info, err := l.ConnectInfo(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(info.HostKeys) != 1 || info.HostKeys[0] != "ssh-ed25519 i-0001" {
+				t.Errorf("host keys %q, want the pinned one", info.HostKeys)
+			}
+			return info
+		}
+		if p := info().Password; p != "once-1" {
+			t.Errorf("password %q", p)
+		}
+		time.Sleep(58 * time.Second)
+		if p := info().Password; p != "once-2" {
+			t.Errorf("after its expiry: password %q", p)
+		}
+		if p := info().Password; p != "once-2" {
+			t.Errorf("fresh credentials were not kept: password %q", p)
+		}
+	})
+}
+
+func TestConnectInfoIsTheCallersOwnCopy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		l := f.acquire("job")
+		one, err := l.ConnectInfo(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		one.HostKeys[0] = "forged"
+		if two, _ := l.ConnectInfo(t.Context()); two.HostKeys[0] == "forged" {
+			t.Error("a caller changed the pinned host key")
+		}
+	})
+}
+
+func TestDialIsClosedWithTheLease(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		l := f.acquire("job")
+		c, err := l.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		inner := c.(*leasedClient).Client.(*testClient)
+		if err := l.Release(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		select {
+		case <-inner.closed:
+		default:
+			t.Error("the connection outlives its lease")
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := l.Dial(t.Context()); err == nil {
+			t.Error("an ended lease dials")
+		}
+	})
+}
+
+func TestChangedHostKeyMakesTheInstanceUnusable(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		l := f.acquire("job")
+		f.net.rekey(l.InstanceID(), "ssh-ed25519 somebody-else")
+		_, err := l.Dial(t.Context())
+		var changed *connector.HostKeyError
+		if !errors.As(err, &changed) {
+			t.Fatalf("err = %v, want a HostKeyError", err)
+		}
+		<-l.Context().Done()
+		var revoked *RevokedError
+		if !errors.As(l.Err(), &revoked) || revoked.Cause != fleet.CauseChangedHostKey {
+			t.Errorf("the lease: %v", l.Err())
+		}
+		f.until("the delete", func() bool { return !slices.Contains(f.group.ids(), l.InstanceID()) })
 	})
 }

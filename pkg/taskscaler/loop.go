@@ -31,6 +31,7 @@ type loop struct {
 	leases  map[fleet.Key]*Lease
 	moved   []*Lease // leases that an EvReplace of this batch gives back
 
+	begun    bool          // something was stepped
 	last     time.Duration // Mono of the last step
 	wake     time.Duration // the core's wish; 0: none
 	timer    *time.Timer
@@ -41,6 +42,7 @@ type loop struct {
 	trouble  *trouble       // why the last commit failed; nil: it did not
 	draining bool           // what Drain asked for
 	drainers []*drainer
+	inspect  func(*scaler.Batch) // for tests: sees each batch before its commit; nil
 }
 
 // run steps what waits until the inbox is closed and empty, or something stops it; then it answers everybody who is left.
@@ -135,8 +137,11 @@ func (l *loop) step(now scaler.Time) error {
 	for i := range l.mail.events {
 		l.core.Step(now, l.mail.events[i])
 	}
-	l.last = now.Mono
+	l.last, l.begun = now.Mono, true
 	batch := l.core.Take()
+	if l.inspect != nil {
+		l.inspect(batch)
+	}
 	if batch.Bug != nil {
 		return &StopError{Reason: "it found a bug of its own and committed nothing of it; the state on disk is intact", Err: batch.Bug}
 	}
@@ -151,8 +156,8 @@ func (l *loop) step(now scaler.Time) error {
 
 // due is when the loop must step again without mail.
 func (l *loop) due() time.Duration {
-	if l.last == 0 {
-		return 0 // nothing was stepped yet
+	if !l.begun {
+		return 0
 	}
 	due := l.last + recheck
 	if l.wake > 0 {

@@ -30,7 +30,7 @@ func (t *Taskscaler) Status(ctx context.Context) (Status, error) {
 func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok bool, err error) {
 	found, err := query(ctx, t, func(l *loop) *WaitStatus {
 		if v, ok := l.core.Wait(fleet.Key(key)); ok && l.trouble == nil {
-			w := waitStatus(&v)
+			w := waitStatus(&v, t.clock.Mono()-l.last)
 			return &w
 		}
 		return nil
@@ -87,7 +87,7 @@ func (l *loop) status() Status {
 		return true
 	})
 	l.core.Waiters(func(v scaler.WaitView) bool {
-		s.Waiters = append(s.Waiters, waitStatus(&v))
+		s.Waiters = append(s.Waiters, waitStatus(&v, t.clock.Mono()-l.last))
 		return true
 	})
 	l.core.Intents(func(r fleet.IntentRecord) bool {
@@ -169,8 +169,9 @@ func stamp(ns int64) *time.Time {
 	return &t
 }
 
-func waitStatus(v *scaler.WaitView) WaitStatus {
+// waitStatus adds what passed since the core last looked at its clock.
+func waitStatus(v *scaler.WaitView, since time.Duration) WaitStatus {
 	return WaitStatus{
-		Key: string(v.Key), Position: v.Position, Waited: v.For, Cause: v.Cause.String(), Sentence: "waiting " + observe.Wait(v.Cause),
+		Key: string(v.Key), Position: v.Position, Waited: v.For + since, Cause: v.Cause.String(), Sentence: "waiting " + observe.Wait(v.Cause),
 	}
 }

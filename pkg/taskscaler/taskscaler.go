@@ -33,6 +33,7 @@ type Taskscaler struct {
 
 	cfg      atomic.Pointer[Config]
 	inbox    *inbox
+	spare    waiterPool
 	vault    *vault
 	work     *workers
 	observer *observer

@@ -39,19 +39,23 @@ type answer struct {
 	err    error // the manager stopped
 }
 
-var waiterPool = sync.Pool{New: func() any { return &waiter{ready: make(chan struct{}, 1)} }}
+// waiterPool has waiters to use again.
+type waiterPool struct{ pool sync.Pool }
 
-func newWaiter(kind scaler.EventKind, key fleet.Key) *waiter {
-	w := waiterPool.Get().(*waiter)
+func (p *waiterPool) get(kind scaler.EventKind, key fleet.Key) *waiter {
+	w, ok := p.pool.Get().(*waiter)
+	if !ok {
+		w = &waiter{ready: make(chan struct{}, 1)}
+	}
 	w.kind, w.key = kind, key
 	w.state.Store(waiterOpen)
 	return w
 }
 
-// recycle must not be called when the inbox may still hold an event that points to w: one that was cancelled, or abandoned.
-func (w *waiter) recycle() {
+// put must not be given a waiter that the inbox may still point to: one that was cancelled, or abandoned.
+func (p *waiterPool) put(w *waiter) {
 	w.answer, w.key, w.ticket = answer{}, "", 0
-	waiterPool.Put(w)
+	p.pool.Put(w)
 }
 
 // tell answers w, and reports whether its caller is still there.
@@ -117,7 +121,7 @@ const cancelGrace = 2 * time.Second
 
 // call puts ev and waits for its answer. A nil ctx waits for ever: the loop answers everybody at its end.
 func (t *Taskscaler) call(ctx context.Context, ev *scaler.Event) (answer, error) {
-	w := newWaiter(ev.Kind, ev.Key)
+	w := t.spare.get(ev.Kind, ev.Key)
 	if !t.inbox.put(ev, w) {
 		return answer{}, t.stopped()
 	}
@@ -128,7 +132,7 @@ func (t *Taskscaler) call(ctx context.Context, ev *scaler.Event) (answer, error)
 	select {
 	case <-w.ready:
 		a := w.answer
-		w.recycle()
+		t.spare.put(w)
 		return a, a.err
 	case <-ended:
 		return t.giveUp(ctx, w)
