@@ -11,6 +11,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	providertest.Run(t, providertest.Options{
 		New: func(t *testing.T) provider.InstanceGroup {
 			g := &InstanceGroup{Dir: filepath.Join(t.TempDir(), "made", "group")}

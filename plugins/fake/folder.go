@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long an instance may outlast its end before it is killed.
-const patience = 2 * time.Second
+const patience = 3 * time.Second
 
 // folder is an instance as its folder shows it.
 type folder struct {
@@ -193,7 +193,7 @@ func (g *InstanceGroup) spawn(f *folder, lock *os.File) error {
 	cmd := exec.Command(exe, Subcommand, f.dir)
 	cmd.Args[0] = "fleeting-plugin-fake"
 	cmd.Dir = "/"
-	cmd.Env = inherited("PATH", "LANG", "LC_ALL", "TZ")
+	cmd.Env = inherited("PATH", "LANG", "LC_ALL", "TZ", "GOCOVERDIR", "GORACE") // the last two are of instrumented builds
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.ExtraFiles = []*os.File{lock} // becomes lockFD
 	detach(cmd)

@@ -58,7 +58,7 @@ func (g *InstanceGroup) locked(ctx context.Context, do func(now time.Time) error
 
 // acquire takes the group's lock; without a folder there is nothing to lock, and g.lock stays nil.
 func (g *InstanceGroup) acquire(ctx context.Context) error {
-	lock, err := lockGroup(ctx, g.Dir)
+	lock, err := lockGroup(ctx, g.Dir, tryLock)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return provider.Errorf(provider.KindTransient, "lock the group: %w", err)
 	}
@@ -73,15 +73,16 @@ func (g *InstanceGroup) release() {
 	}
 }
 
-// lockGroup waits for the lock of a group's folder. The file may be removed with the folder meanwhile: then it is no lock any more.
-func lockGroup(ctx context.Context, dir string) (*os.File, error) {
+// lockGroup waits for the lock of a group's folder, which take takes or reports as taken. The file may be removed with the folder
+// meanwhile: then it is no lock any more.
+func lockGroup(ctx context.Context, dir string, take func(*os.File) bool) (*os.File, error) {
 	path := filepath.Join(dir, lockFile)
 	for {
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return nil, err
 		}
-		if tryLock(file) {
+		if take(file) {
 			mine, err := file.Stat()
 			current, err2 := os.Stat(path)
 			if err == nil && err2 == nil && os.SameFile(mine, current) {
@@ -278,7 +279,9 @@ func (g *InstanceGroup) inspect(dir string, now time.Time) bool {
 	f := g.machines[id]
 	if f == nil {
 		var err error
-		if f, err = openFolder(dir); err != nil {
+		if f, err = openFolder(dir); err != nil && !exists(dir) {
+			return false // it went in this moment
+		} else if err != nil {
 			g.log.Warn("a folder in the group is not an instance's: it is left alone", "folder", dir, "error", err)
 			return false
 		}

@@ -23,6 +23,7 @@ const Subcommand = "instance"
 const (
 	lockFD       = 3 // the instance's lock, inherited
 	pollInterval = 100 * time.Millisecond
+	lockLimit    = 30 * time.Second
 	lookSignal   = syscall.SIGHUP // saves an instance the rest of its pollInterval
 )
 
@@ -30,7 +31,6 @@ const (
 // thread.
 type machine struct {
 	folder *folder
-	lock   *os.File
 	record *record.Writer
 	forks  chan func()
 	looks  chan os.Signal // the folder says something new: see lookSignal
@@ -47,7 +47,7 @@ func InstanceMain(args []string) int {
 	}
 	runtime.LockOSThread()
 	unix.CloseOnExec(lockFD)
-	m := &machine{lock: os.NewFile(lockFD, lockFile), forks: make(chan func()), looks: make(chan os.Signal, 1), ends: make(chan os.Signal, 1)}
+	m := &machine{forks: make(chan func()), looks: make(chan os.Signal, 1), ends: make(chan os.Signal, 1)}
 	signal.Notify(m.looks, lookSignal) // before anybody can learn our process id
 	signal.Notify(m.ends, syscall.SIGTERM, syscall.SIGINT)
 	if err := m.open(args[0]); err != nil {
@@ -64,7 +64,8 @@ func (m *machine) open(dir string) error {
 		return fmt.Errorf("this command is for the plugin itself: %w", err)
 	}
 	m.folder = f
-	if _, err := fmt.Fprintf(m.lock, "%d\n", os.Getpid()); err != nil {
+	// The lock is no os.File: the garbage collector would close it, and nothing may but the end of the process.
+	if _, err := unix.Pwrite(lockFD, fmt.Appendf(nil, "%d\n", os.Getpid()), 0); err != nil {
 		return fmt.Errorf("write the process id: %w", err)
 	}
 	m.record, err = record.Open(f.spec.Record, f.spec.ID, f.spec.Number)
@@ -188,11 +189,9 @@ func (m *machine) leave(e record.Entry) {
 	m.stop()
 	_ = os.RemoveAll(m.folder.path(workFolder)) // may be large: before the lock is taken
 	group := filepath.Dir(m.folder.dir)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	lock, err := lockGroup(ctx, group)
-	if err == nil {
-		defer runtime.KeepAlive(lock) // never closed on purpose
+	lock := lockGroupWithin(lockLimit, group)
+	if lock != nil {
+		_, _ = unix.Dup(int(lock.Fd())) // held to the end of the process, as lockFD is
 	}
 	m.note(e)
 	if err := m.folder.clear(); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -200,5 +199,24 @@ func (m *machine) leave(e record.Entry) {
 	}
 	if lock != nil {
 		removeIfEmpty(group)
+	}
+}
+
+// lockGroupWithin stands in line for the group's lock: unlike a plugin, which asks again and again so that it can give up with its caller, it
+// gets its turn however busy the group is. It returns nil when there is no group, or no turn within the limit (a frozen plugin
+// holds the lock).
+func lockGroupWithin(limit time.Duration, dir string) *os.File {
+	got := make(chan *os.File, 1)
+	go func() {
+		file, _ := lockGroup(context.Background(), dir, awaitLock) // nil is all there is to know
+		got <- file
+	}()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case file := <-got:
+		return file
+	case <-timer.C:
+		return nil
 	}
 }

@@ -28,6 +28,7 @@ func reopen(t *testing.T, g *InstanceGroup) *InstanceGroup {
 }
 
 func TestRestartFindsEverythingAgain(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, `{"boot":{"distribution":"constant","value":"20ms"},"delete":{"distribution":"constant","value":"1s"}}`)
 	increase(t, g, 3)
 	ids := running(t, g, 3)
@@ -94,6 +95,7 @@ func TestLeftoversAreCleared(t *testing.T) {
 }
 
 func TestInstanceLeavesWithItsFolder(t *testing.T) {
+	t.Parallel()
 	records := t.TempDir()
 	g := newGroup(t, `{"record_dir":"`+records+`"}`)
 	increase(t, g, 2)
@@ -119,6 +121,7 @@ func TestInstanceLeavesWithItsFolder(t *testing.T) {
 }
 
 func TestLastInstanceClearsTheGroupAway(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, `{"life_limit":"1s"}`)
 	increase(t, g, 2)
 	running(t, g, 2)
@@ -146,6 +149,7 @@ func TestIDsAreNeverRepeated(t *testing.T) {
 
 // TestFates runs every ending that chance knows on real processes.
 func TestFates(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name, config string
 		state        provider.State // it comes to this
@@ -193,6 +197,7 @@ func TestFates(t *testing.T) {
 }
 
 func TestRefusedCreates(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name, config string
 		told, exist  int
@@ -246,6 +251,7 @@ func TestSlowCallsGiveUpWithTheirContext(t *testing.T) {
 }
 
 func TestLyingLists(t *testing.T) {
+	t.Parallel()
 	g := newGroup(t, `{"list":{"lag":"400ms"}}`)
 	increase(t, g, 1)
 	if got := list(t, g); len(got) != 0 {

@@ -49,6 +49,7 @@ func launch(t *testing.T, path, dir string) *plugin.Process {
 
 // TestPluginProcess runs the conformance suite through the real binary, and then kills it in the middle of its work.
 func TestPluginProcess(t *testing.T) {
+	t.Parallel()
 	path := buildPlugin(t)
 	dirs := map[provider.InstanceGroup]string{}
 	open := func(t *testing.T, dir string) provider.InstanceGroup {
@@ -239,6 +240,7 @@ func secretsStayInside(t *testing.T, g *InstanceGroup, secrets ...string) {
 }
 
 func TestHeartbeat(t *testing.T) {
+	t.Parallel()
 	g, id, _ := oneInstance(t, `{}`)
 	if err := g.Heartbeat(t.Context(), id); err != nil {
 		t.Fatal(err)

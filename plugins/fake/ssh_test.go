@@ -52,6 +52,7 @@ func TestLargeOutputIsComplete(t *testing.T) {
 }
 
 func TestSlowReaderLosesNothing(t *testing.T) {
+	t.Parallel()
 	_, _, c := oneInstance(t, `{}`)
 	s := session(t, c)
 	out, err := s.StdoutPipe()
@@ -167,6 +168,7 @@ func TestSignals(t *testing.T) {
 // TestGroupEndsWithItsSession covers the ways in which a caller can go: the session's end, the connection's, and a shell that leaves
 // something in the background.
 func TestGroupEndsWithItsSession(t *testing.T) {
+	t.Parallel()
 	g, id, _ := oneInstance(t, `{}`)
 	for _, tc := range []struct {
 		name string

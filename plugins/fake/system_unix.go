@@ -13,6 +13,15 @@ import (
 // tryLock takes the lock that ends with the last process that has the file open.
 func tryLock(f *os.File) bool { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil }
 
+// awaitLock takes the same lock, and waits for it.
+func awaitLock(f *os.File) bool {
+	for {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
+			return err == nil
+		}
+	}
+}
+
 // isFree reports whether nobody holds the lock that tryLock takes.
 func isFree(f *os.File) bool {
 	if unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
