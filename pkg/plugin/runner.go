@@ -35,7 +35,9 @@ type runner struct {
 	lifeline *os.File
 	childs   []*os.File // the child's ends, closed after the start
 	exited   chan struct{}
-	pumped   chan struct{}
+	pumped   chan struct{} // standard error is read to its end
+	heard    chan struct{} // and so is standard output
+	hearOnce sync.Once
 	waitErr  error        // set before exited is closed
 	pid      atomic.Int64 // 0 before the start
 
@@ -47,7 +49,9 @@ var _ goprunner.Runner = (*runner)(nil)
 
 // newRunner prepares the process; spec carries the variables that go-plugin wants in its environment.
 func newRunner(o *LaunchOptions, spec *exec.Cmd, dir string, log *slog.Logger, redact *redactor) (*runner, error) {
-	r := &runner{pump: &logPump{log: log, redact: redact}, exited: make(chan struct{}), pumped: make(chan struct{})}
+	r := &runner{
+		pump: &logPump{log: log, redact: redact}, exited: make(chan struct{}), pumped: make(chan struct{}), heard: make(chan struct{}),
+	}
 	r.cmd = exec.Command(o.Path, o.Args...)
 	r.cmd.Dir = o.Dir
 	r.cmd.Env = childEnv(os.Environ(), o.Env, spec.Env, []string{
@@ -139,9 +143,13 @@ func (r *runner) wait() {
 	r.waitErr = r.cmd.Wait()
 	_ = killGroup(r.cmd.Process.Pid)
 	close(r.exited)
-	select {
-	case <-r.pumped:
-	case <-time.After(drainPipes):
+	limit := time.After(drainPipes)
+	for _, end := range []chan struct{}{r.pumped, r.heard} {
+		select {
+		case <-end:
+		case <-limit:
+			limit = time.After(0)
+		}
 	}
 	r.closePipes()
 }
@@ -229,6 +237,7 @@ func (s *stdoutReader) Read(b []byte) (int, error) {
 	s.words = append(s.words, b[:min(n, firstWords-len(s.words))]...)
 	s.mu.Unlock()
 	if err != nil {
+		s.hearOnce.Do(func() { close(s.heard) })
 		select {
 		case <-s.exited:
 		case <-time.After(holdEOF):
