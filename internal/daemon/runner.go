@@ -69,7 +69,11 @@ func (r *runner) prepare(ctx context.Context, o *Options) (err error) {
 	r.group = &group{Process: process}
 	r.group.info, err = process.Init(ctx, nil, r.settings.Settings)
 	if err != nil {
-		return fmt.Errorf("the plugin %s could not be initialised: %w; correct plugin_config, or the plugin's surroundings", r.file.Autoscaler.Plugin, err)
+		hint := "the plugin's own messages may say more"
+		if provider.KindOf(err) == provider.KindConfig {
+			hint = "correct plugin_config"
+		}
+		return fmt.Errorf("the plugin %s could not be initialised: %w; %s", filepath.Base(path), err, hint)
 	}
 	if r.file.Shared {
 		return r.open(r.file.GroupIdentity(r.group.info.ID), o)

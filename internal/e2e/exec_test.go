@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,54 +24,31 @@ func quickstart(t *testing.T) *world {
 	return newWorld(t, string(text))
 }
 
-// onlyTheConfig checks that a private manager has left nothing: no file in its folder, no process, no socket folder of its plugin.
-func onlyTheConfig(t *testing.T, w *world, socketsBefore []string) {
+// onlyTheConfig checks that nothing is left but the configuration and the records: no file, no process, no socket (the folder of the
+// manager's control socket may be there, empty), nothing in the temporary folder.
+func onlyTheConfig(t *testing.T, w *world) {
 	t.Helper()
-	entries, err := os.ReadDir(w.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		if e.Name() != "config.toml" && e.Name() != "records" {
-			t.Errorf("%s is left", e.Name())
-		}
-	}
 	w.eventually("no process is left", func() (bool, string) {
 		left := w.processes()
 		return len(left) == 0, strings.Join(left, "\n")
 	})
-	before := map[string]bool{}
-	for _, path := range socketsBefore {
-		before[path] = true
-	}
-	for _, path := range temporaries(t, w) {
-		if !before[path] {
-			t.Errorf("%s is left", path)
+	for _, dir := range []string{w.dir, filepath.Join(w.dir, "taskscaler"), w.tmp()} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if dir != w.dir || !slices.Contains([]string{"config.toml", "records", "taskscaler", "tmp"}, e.Name()) {
+				t.Errorf("%s is left", filepath.Join(dir, e.Name()))
+			}
 		}
 	}
 }
 
-// temporaries are the entries of the temporary folder that this world's processes use.
-func temporaries(t *testing.T, w *world) []string {
-	t.Helper()
-	found, err := filepath.Glob(filepath.Join(w.dir, "..", w.tmp(), "*"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
-}
-
-func (w *world) tmp() string { return filepath.Base(w.dir) + ".tmp" }
-
-// private starts exec with a manager of its own, and a temporary folder of its own so that leftovers there can be seen.
+// private starts exec with a manager of its own.
 func (w *world) private(args ...string) *process {
 	w.t.Helper()
-	tmp := filepath.Join(w.dir, "..", w.tmp())
-	if err := os.MkdirAll(tmp, 0o700); err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { _ = os.RemoveAll(tmp) })
-	return w.startWith(func(cmd *exec.Cmd) { cmd.Env = append(cmd.Env, "TMPDIR="+tmp) }, append([]string{"exec", "--config", w.config}, args...)...)
+	return w.start(append([]string{"exec", "--config", w.config}, args...)...)
 }
 
 func TestPrivateExec(t *testing.T) {
@@ -80,7 +60,7 @@ func TestPrivateExec(t *testing.T) {
 			t.Errorf("stderr has %q", line)
 		}
 	}
-	onlyTheConfig(t, w, nil)
+	onlyTheConfig(t, w)
 }
 
 func TestPrivateExecInterrupted(t *testing.T) {
@@ -89,7 +69,7 @@ func TestPrivateExecInterrupted(t *testing.T) {
 	w.eventually("the command runs", func() (bool, string) { return p.stdout.String() != "", p.stderr.String() })
 	p.signal(syscall.SIGINT)
 	p.expect(130, "started\n")
-	onlyTheConfig(t, w, nil)
+	onlyTheConfig(t, w)
 	w.empty()
 }
 
@@ -101,7 +81,7 @@ func TestPrivateExecInterruptedWhileItWaits(t *testing.T) {
 	})
 	p.signal(syscall.SIGINT)
 	p.expect(130, "")
-	onlyTheConfig(t, w, nil)
+	onlyTheConfig(t, w)
 	w.empty()
 }
 
@@ -115,7 +95,7 @@ func TestPrivateExecAfterOneThatWasKilled(t *testing.T) {
 	killed.signal(syscall.SIGKILL)
 	killed.wait()
 	w.private("--", "echo", "again").expect(0, "again\n")
-	onlyTheConfig(t, w, nil)
+	onlyTheConfig(t, w)
 	w.empty()
 }
 

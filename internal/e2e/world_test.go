@@ -82,9 +82,15 @@ func newWorld(t *testing.T, config string) *world {
 	}
 	w := &world{t: t, dir: dir, config: filepath.Join(dir, "config.toml"), records: filepath.Join(dir, "records"), socket: filepath.Join(dir, "s", "c.sock")}
 	w.write("config.toml", config)
+	if err := os.Mkdir(w.tmp(), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(w.cleanUp)
 	return w
 }
+
+// tmp is the temporary folder of this world's processes, so that what they leave there is seen.
+func (w *world) tmp() string { return filepath.Join(w.dir, "tmp") }
 
 func (w *world) write(name, text string) {
 	w.t.Helper()
@@ -170,7 +176,7 @@ func (w *world) startWith(adjust func(*exec.Cmd), args ...string) *process {
 	p := &process{w: w, name: strings.Join(args, " "), done: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(bin, "taskscaler"), args...)
 	p.cmd.Dir = w.dir
-	p.cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+w.dir)
+	p.cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+w.dir, "TMPDIR="+w.tmp())
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	adjust(p.cmd)

@@ -1,0 +1,43 @@
+// Command dyingplugin is a plugin that shakes hands as it should and dies as soon as it is asked to initialise its group.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+// group takes the configuration of the fake, whose place it takes.
+type group struct {
+	inner     provider.InstanceGroup
+	RecordDir string         `json:"record_dir"`
+	LifeLimit string         `json:"life_limit"`
+	Boot      map[string]any `json:"boot"`
+}
+
+// Init ends the process.
+func (*group) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
+	_, _ = os.Stderr.WriteString("out of luck\n")
+	os.Exit(3)
+	return provider.ProviderInfo{}, nil
+}
+
+// The rest is never asked for.
+
+func (g *group) Update(ctx context.Context, f func(string, provider.State)) error {
+	return g.inner.Update(ctx, f)
+}
+func (g *group) Increase(ctx context.Context, n int) (int, error) { return g.inner.Increase(ctx, n) }
+func (g *group) Decrease(ctx context.Context, ids []string) ([]string, error) {
+	return g.inner.Decrease(ctx, ids)
+}
+func (g *group) Shutdown(context.Context) error { return nil }
+func (g *group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
+	return g.inner.ConnectInfo(ctx, id)
+}
+
+func main() { plugin.Main(&group{}, plugin.VersionInfo{Name: "fleeting-plugin-dies"}) }
