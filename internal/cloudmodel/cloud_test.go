@@ -340,8 +340,9 @@ func TestPrices(t *testing.T) {
 func TestConfigFaultsNameTheirKey(t *testing.T) {
 	bad := Config{
 		MaxSize: -1, Boot: Distribution{Kind: "gauss"}, BootFailure: BootFailure{Probability: 2, Mode: "explode"},
-		Delete: LogNormal(2, 1), DeleteFailure: CallFailure{Probability: math.NaN()}, CreateErrors: []CreateError{{}, {CallFailure: CallFailure{Kind: "none"}}},
-		StockOut: StockOut{Windows: []Window{{From: D(2), Until: D(1)}}}, Quota: Quota{Limit: -1, Windows: []QuotaWindow{{Limit: -1}}},
+		Delete: LogNormal(2, 1), DeleteFailure: CallFailure{Probability: math.NaN()},
+		CreateErrors: []CreateError{{}, {CallFailure: CallFailure{Kind: "none"}}},
+		StockOut:     StockOut{Windows: []Window{{From: D(2), Until: D(1)}}}, Quota: Quota{Limit: -1, Windows: []QuotaWindow{{Limit: -1}}},
 		Partial: Partial{Probability: -1, Kind: "unhealthy"}, SlowCall: SlowCall{Probability: 1.5},
 		List: List{Lag: D(-1), Keep: 2, Omit: 2, Failure: CallFailure{RetryAfter: D(-1)}},
 		Spot: Spot{ReclaimPerHour: math.Inf(1), Notice: D(-1)}, Price: Price{PerHour: -1, Billing: "week", Minimum: D(-1)},

@@ -39,7 +39,7 @@ const (
 type BootFailure struct {
 	Probability float64      `json:"probability,omitempty" toml:"probability,omitempty"`
 	Mode        string       `json:"mode,omitempty" toml:"mode,omitempty"`  // "hang" (default), "timeout", "vanish" or "die"
-	After       Distribution `json:"after,omitzero" toml:"after,omitempty"` // die: from running to the end; else from the create, and the boot time when not set
+	After       Distribution `json:"after,omitzero" toml:"after,omitempty"` // die: counted from running; else from the create, default Boot
 }
 
 // CallFailure says how many calls are refused, and as what.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
-	"github.com/taskscaler/taskscaler/pkg/fleet"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
@@ -44,7 +43,7 @@ func (g *InstanceGroup) Update(ctx context.Context, update func(id string, state
 	for i, id := range ids {
 		update(id, states[i])
 	}
-	return errorOf(answer.Failure)
+	return errorOf(answer.Failure.Kind, answer.Failure.RetryAfter, answer.Failure.Message)
 }
 
 // shown is the provider's word for a state. A machine that should run but whose process has not come that far is still creating.
@@ -91,7 +90,7 @@ func (g *InstanceGroup) Increase(ctx context.Context, delta int) (int, error) {
 	if err != nil {
 		return r.Told, err
 	}
-	return r.Told, errorOf(r.Failure)
+	return r.Told, errorOf(r.Failure.Kind, r.Failure.RetryAfter, r.Failure.Message)
 }
 
 // abandon takes back what the model granted beyond the first made instances, because this machine could not carry it out.
@@ -140,7 +139,7 @@ func (g *InstanceGroup) remove(id string, now time.Time) (delay time.Duration, e
 	}
 	r := g.cloud.Delete(g.elapsed(now), f.spec.Number)
 	if r.Failure.Failed() {
-		return r.Delay, errorOf(r.Failure)
+		return r.Delay, errorOf(r.Failure.Kind, r.Failure.RetryAfter, r.Failure.Message)
 	}
 	if f.deleting != nil {
 		return r.Delay, nil
@@ -157,9 +156,9 @@ func (g *InstanceGroup) remove(id string, now time.Time) (delay time.Duration, e
 }
 
 // errorOf is the provider's form of a modelled failure; nil when there is none.
-func errorOf(f fleet.Failure) error {
-	if !f.Failed() {
+func errorOf(kind provider.FailureKind, retryAfter time.Duration, message string) error {
+	if kind == 0 { // no failure
 		return nil
 	}
-	return &provider.Error{Kind: f.Kind, RetryAfter: f.RetryAfter, Err: errors.New(f.Message)}
+	return &provider.Error{Kind: kind, RetryAfter: retryAfter, Err: errors.New(message)}
 }

@@ -189,7 +189,8 @@ func TestFates(t *testing.T) {
 			if last := entries[len(entries)-1].Event; last != tc.last {
 				t.Errorf("the last record is %q, want %q", last, tc.last)
 			}
-			if booted := slices.ContainsFunc(entries, func(e record.Entry) bool { return e.Event == record.Booted }); booted != (tc.state == provider.StateRunning) {
+			booted := slices.ContainsFunc(entries, func(e record.Entry) bool { return e.Event == record.Booted })
+			if booted != (tc.state == provider.StateRunning) {
 				t.Errorf("booted: %v, for an instance that comes to %q", booted, tc.state)
 			}
 		})
@@ -293,7 +294,8 @@ func TestConfigFaults(t *testing.T) {
 		{config: `{"delete":{"distribution":"constant","value":"soon"}}`, want: []string{`delete.value: "soon" is not a duration: write one such as`}},
 		{config: `{"record_dir":"/proc/nothing/here"}`, want: []string{"record_dir: "}},
 		{config: `{}`, settings: withConnector(provider.ConnectorConfig{Protocol: provider.ProtocolWinRM}), want: []string{"connector_config.protocol: "}},
-		{config: `{}`, settings: withConnector(provider.ConnectorConfig{UseStaticCredentials: true}), want: []string{"connector_config.use_static_credentials: "}},
+		{config: `{}`, settings: withConnector(provider.ConnectorConfig{UseStaticCredentials: true}),
+			want: []string{"connector_config.use_static_credentials: "}},
 		{config: `{}`, settings: withConnector(provider.ConnectorConfig{Key: []byte("no key")}), want: []string{"connector_config.key_path: "}},
 	} {
 		g := &InstanceGroup{Dir: filepath.Join(t.TempDir(), "g")}

@@ -225,7 +225,8 @@ func TestCredentials(t *testing.T) {
 func secretsStayInside(t *testing.T, g *InstanceGroup, secrets ...string) {
 	t.Helper()
 	var public []string
-	for _, pattern := range []string{"/proc/[0-9]*/cmdline", "/proc/[0-9]*/environ", g.Dir + "/*/spec.json", g.Dir + "/*/record.jsonl", g.Dir + "/*/log", g.Dir + "/group.json"} {
+	for _, pattern := range []string{"/proc/[0-9]*/cmdline", "/proc/[0-9]*/environ", g.Dir + "/*/spec.json",
+		g.Dir + "/*/record.jsonl", g.Dir + "/*/log", g.Dir + "/group.json"} {
 		files, _ := filepath.Glob(pattern)
 		public = append(public, files...)
 	}

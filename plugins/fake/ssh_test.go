@@ -106,7 +106,8 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	work := filepath.Join(g.Dir, id, workFolder)
-	for _, want := range []string{"TASKSCALER_KEY=job 1\n", "TASKSCALER_SLOT=2\n", "HOME=" + work + "\n", "\n" + work + "\n", "SSH_CONNECTION=127.0.0.1 "} {
+	for _, want := range []string{"TASKSCALER_KEY=job 1\n", "TASKSCALER_SLOT=2\n", "HOME=" + work + "\n", "\n" + work + "\n",
+		"SSH_CONNECTION=127.0.0.1 "} {
 		if !strings.Contains("\n"+string(out), want) {
 			t.Errorf("no %q in %q", want, out)
 		}

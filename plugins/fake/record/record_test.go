@@ -92,7 +92,8 @@ func TestCommands(t *testing.T) {
 	if len(got) != 3 {
 		t.Fatalf("%d commands, want 3", len(got))
 	}
-	if c := got[0]; c.Key != "k1" || !c.Start.Equal(at(1)) || !c.End.Equal(at(3)) || c.ExitCode == nil || *c.ExitCode != 3 || c.PID != 42 || c.Use != "1" {
+	if c := got[0]; c.Key != "k1" || !c.Start.Equal(at(1)) || !c.End.Equal(at(3)) ||
+		c.ExitCode == nil || *c.ExitCode != 3 || c.PID != 42 || c.Use != "1" {
 		t.Errorf("the first: %+v", c)
 	}
 	if c := got[1]; c.Key != "k2" || !c.End.Equal(at(5)) || c.ExitCode != nil {
