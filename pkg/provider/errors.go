@@ -12,6 +12,9 @@ import (
 // FailureKind classifies a provider's failure; see the constants.
 type FailureKind = fleet.FailureKind
 
+// Failure is a failure as it travels and as the core reads it; see FailureOf.
+type Failure = fleet.Failure
+
 // The kinds of failure a provider can report.
 const (
 	KindTransient = fleet.FailureTransient

@@ -165,7 +165,9 @@ type ConnectInfo struct {
 	ExternalAddr string     `json:"external_addr,omitempty"` // may carry a port
 	InternalAddr string     `json:"internal_addr,omitempty"` // may carry a port
 	Expires      *time.Time `json:"expires,omitempty"`       // when the credentials stop working
-	HostKeys     []string   `json:"host_keys,omitempty"`     // the machine's SSH host keys (authorized_keys format), where the provider knows them; else pinned at first contact
+
+	// HostKeys are the machine's SSH host keys (authorized_keys format), where the provider knows them; else the first one seen is pinned.
+	HostKeys []string `json:"host_keys,omitempty"`
 }
 
 // LogValue keeps the secrets out of structured logs.

@@ -142,3 +142,12 @@ func (c *Core) Lease(key fleet.Key) (id fleet.ID, slot int, ok bool) {
 
 // Check verifies every invariant of the books from scratch; see fleet.Register.Check. It is for tests and simulations.
 func (c *Core) Check() error { return c.reg.Check() }
+
+// Waits is how many wait, for how many of the first a machine is on its way, and what the rest wait for. It costs the same for any fleet.
+func (c *Core) Waits() (waiting, booting int, cause fleet.Cause) {
+	cause, booting = c.waitCause()
+	return c.queue.len(), booting, cause
+}
+
+// OpenSlots is the number of slots that can be leased at this moment.
+func (c *Core) OpenSlots() int { return c.reg.OpenSlots() }

@@ -102,7 +102,9 @@ func (s suite) open(t *testing.T, adjust ...func(*provider.Settings)) (provider.
 	return s.initialise(t, s.New(t), adjust...)
 }
 
-func (s suite) initialise(t *testing.T, g provider.InstanceGroup, adjust ...func(*provider.Settings)) (provider.InstanceGroup, provider.ProviderInfo) {
+func (s suite) initialise(
+	t *testing.T, g provider.InstanceGroup, adjust ...func(*provider.Settings),
+) (provider.InstanceGroup, provider.ProviderInfo) {
 	t.Helper()
 	settings := s.Settings
 	for _, a := range adjust {

@@ -1,0 +1,258 @@
+package simulate
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// causes is room for every cause; they are few, and an array needs no look-up.
+const causes = 48
+
+// spent is time, in seconds, by cause.
+type spent [causes]float64
+
+// account keeps the books of a run. Only what happens after the warm-up counts.
+type account struct {
+	o        *Options
+	from     int64 // end of the warm-up
+	tags     []string
+	capacity int64
+
+	arrivedN, done, censored, kills, denials int
+	created, deleted, peak, unproductive     int
+	reclaimed, died                          int
+
+	waits   waits
+	service float64 // slot-seconds given to runs, killed ones included
+	lostSec float64 // of them, to runs that were killed
+	byCause spent
+	inside  spent   // integrals of each cause's share among those who wait inside the core
+	outside spent   // the same for those who stand outside
+	marks   []spent // by job: the integral when it began to wait
+
+	count    [phases]int
+	seconds  [phases]float64
+	cost     float64
+	busySec  float64 // slot-seconds in use
+	bound    bound
+	line     *recorder
+	policies []PolicyEdge
+}
+
+func (a *account) begin(o *Options, tags []string) {
+	*a = account{o: o, from: int64(o.Warmup), tags: tags, capacity: int64(max(o.Core.Capacity, 1))}
+	if len(a.tags) == 0 {
+		a.tags = []string{""}
+	}
+	a.waits.exact = o.Exact
+	a.bound.capacity = a.capacity
+	if o.Timeline > 0 {
+		a.line = newRecorder(o.Timeline)
+	}
+	a.policies = []PolicyEdge{{At: 0, Policy: o.Core.Schedule.At(o.Start).Index}}
+}
+
+// clip is the part of a span that lies behind the warm-up, in seconds.
+func (a *account) clip(from, to int64) float64 {
+	if from = max(from, a.from); to <= from {
+		return 0
+	}
+	return float64(to-from) / 1e9
+}
+
+// pass accounts for the time from now to at, in which nothing changes.
+func (a *account) pass(e *engine, at int64) {
+	dt := a.clip(e.now, at)
+	waiting, booting, cause := e.core.Waits()
+	sec := float64(at-e.now) / 1e9
+	if waiting > 0 {
+		share := sec / float64(waiting)
+		a.inside[fleet.CauseBoot] += share * float64(booting)
+		a.inside[cause] += share * float64(waiting-booting)
+	}
+	if e.outside.len() > 0 {
+		a.outside[e.outsideCause()] += sec
+	}
+	a.busySec += dt * float64(e.busy)
+	a.bound.pass(dt, int64(e.busy))
+	if a.line != nil {
+		a.line.pass(e, at, waiting)
+	}
+}
+
+// outsideCause is what a job waits for that the runner has not taken yet.
+func (e *engine) outsideCause() fleet.Cause {
+	s := e.core.Summary()
+	switch {
+	case e.o.Concurrent > 0 && e.inside >= e.o.Concurrent:
+		return fleet.CauseNoCapacity
+	case s.Creating+s.Preparing+s.Requested > 0:
+		return fleet.CauseBoot
+	case s.BackoffFor > 0:
+		return s.BackoffCause
+	case s.MaxInstances > 0 && s.Decision.Room == 0:
+		return fleet.CauseMaxInstances
+	}
+	return fleet.CausePolicy
+}
+
+func (a *account) arrived(e *engine, i int32) {
+	j := &e.jobs[i]
+	for len(a.marks) < len(e.jobs) {
+		a.marks = append(a.marks, spent{})
+	}
+	a.marks[i] = a.outside
+	if j.measured {
+		a.arrivedN++
+		a.bound.arrive(j.arrival, j.duration)
+	}
+}
+
+// offered: the job goes from outside to the inside.
+func (a *account) offered(e *engine, i int32) {
+	if j := &e.jobs[i]; j.measured && j.arrival != e.now {
+		a.spend(&a.outside, i)
+	}
+	a.marks[i] = a.inside
+}
+
+func (a *account) spend(now *spent, i int32) {
+	for c := range now {
+		a.byCause[c] += now[c] - a.marks[i][c]
+	}
+}
+
+// started: the job got its slot. Only the wait for its first start is a wait.
+func (a *account) started(e *engine, i int32) {
+	j := &e.jobs[i]
+	if j.began {
+		return
+	}
+	j.began = true
+	if !j.measured {
+		return
+	}
+	wait := e.now - j.arrival
+	if wait > 0 {
+		a.spend(&a.inside, i)
+	}
+	a.waits.add(wait, j.tag, a.o.Start.Add(time.Duration(j.arrival)))
+}
+
+func (a *account) finished(e *engine, j *job) {
+	if j.measured {
+		a.done++
+	}
+	a.service += a.clip(j.start, e.now)
+}
+
+func (a *account) killed(e *engine, j *job) {
+	sec := a.clip(j.start, e.now)
+	a.kills++
+	a.lostSec += sec
+	a.service += sec
+}
+
+func (a *account) phase(p phase, from, to int64) { a.seconds[p] += a.clip(from, to) }
+
+// gone ends a machine's account.
+func (a *account) gone(e *engine, m *machine, why cloudmodel.EventKind) {
+	switch why {
+	case cloudmodel.WasDeleted:
+		a.deleted++
+	case cloudmodel.WasReclaimed:
+		a.reclaimed++
+	default:
+		a.died++
+	}
+	a.close(e, m)
+}
+
+func (a *account) close(e *engine, m *machine) {
+	a.phase(m.phase, m.since, e.now)
+	a.count[m.phase]--
+	if !m.used {
+		a.unproductive++
+	}
+	if life := e.now - max(m.created, a.from); life > 0 {
+		a.cost += a.o.Cloud.Price.Cost(time.Duration(life))
+	}
+}
+
+func (a *account) policy(at int64, index int) {
+	a.policies = append(a.policies, PolicyEdge{At: time.Duration(at), Policy: index})
+}
+
+// bound is a clairvoyant scheduler that knows every job in advance and has machines for exactly as long as it needs them: no fleet of the
+// same capacity serves the same jobs with fewer instance-hours.
+type bound struct {
+	capacity int64
+	atStarts float64 // instance-seconds, jobs started when the simulation started them
+	atOnce   float64 // the same, each job started when it arrived
+	ends     []int64 // min-heap of ends, at once
+	last     int64
+}
+
+func (b *bound) pass(dt float64, busy int64) {
+	if busy > 0 {
+		b.atStarts += dt * float64((busy+b.capacity-1)/b.capacity)
+	}
+}
+
+func (b *bound) until(t int64) {
+	for len(b.ends) > 0 && b.ends[0] <= t {
+		b.over(b.ends[0])
+		b.pop()
+	}
+	b.over(t)
+}
+
+// finish lets every job end.
+func (b *bound) finish() {
+	for len(b.ends) > 0 {
+		b.over(b.ends[0])
+		b.pop()
+	}
+}
+
+func (b *bound) over(t int64) {
+	if n := int64(len(b.ends)); n > 0 {
+		b.atOnce += float64(t-b.last) / 1e9 * float64((n+b.capacity-1)/b.capacity)
+	}
+	b.last = t
+}
+
+func (b *bound) arrive(at, duration int64) {
+	b.until(at)
+	b.ends = append(b.ends, at+duration)
+	for i := len(b.ends) - 1; i > 0; {
+		p := (i - 1) / 2
+		if b.ends[p] <= b.ends[i] {
+			break
+		}
+		b.ends[p], b.ends[i] = b.ends[i], b.ends[p]
+		i = p
+	}
+}
+
+func (b *bound) pop() {
+	n := len(b.ends) - 1
+	b.ends[0] = b.ends[n]
+	b.ends = b.ends[:n]
+	for i := 0; ; {
+		c := 2*i + 1
+		if c >= n {
+			return
+		}
+		if c+1 < n && b.ends[c+1] < b.ends[c] {
+			c++
+		}
+		if b.ends[i] <= b.ends[c] {
+			return
+		}
+		b.ends[i], b.ends[c] = b.ends[c], b.ends[i]
+		i = c
+	}
+}

@@ -1,0 +1,237 @@
+package simulate
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// never is later than everything.
+const never = math.MaxInt64
+
+// engine is one run. Times inside are nanoseconds from the start.
+type engine struct {
+	o     Options
+	core  *scaler.Core
+	cloud *cloudmodel.Cloud
+	ready cloudmodel.Sampler
+	input Workload
+
+	now    int64
+	heap   heap
+	wakeAt int64
+	next   Job // the next arrival
+	more   bool
+	read   int // jobs read so far
+	last   int64
+
+	answers []scaler.Event // results of commands that are under way; idle ones are chained by spare
+	spare   []int32
+
+	jobs       []job
+	idle       []int32  // unused entries of jobs
+	outside    jobQueue // arrived, not yet offered to the core
+	inside     int      // taken by the runner and not done
+	busy       int      // running
+	polling    bool     // a poll is in the heap
+	denied     bool     // the last request was refused
+	preemptive bool     // the policy in force
+	retry      []int32  // killed, and to be asked for again
+
+	machines map[uint64]*machine // by the cloud's number
+	bySerial map[uint64]*machine
+	changed  []*machine // differences that no list has shown yet
+	listAt   int64      // of the list in the heap
+	listTurn uint16
+	lastList int64
+	expects  bool
+	diffs    []cloudmodel.Event
+
+	events int64
+	acc    account
+}
+
+// Run plays a workload against the options and returns what became of it.
+//
+// Errors: those of Options.Validate, *WorkloadError, ErrStopped, and a broken invariant of the core (with Check).
+func Run(o Options, w Workload) (*Result, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("simulate: %w", err)
+	}
+	o = o.withDefaults()
+	e := &engine{o: o, input: w, wakeAt: never, machines: map[uint64]*machine{}, bySerial: map[uint64]*machine{}}
+	var err error
+	if e.cloud, err = cloudmodel.New(o.Cloud, o.Seed); err != nil {
+		return nil, fmt.Errorf("simulate: the cloud: %w", err)
+	}
+	if e.ready, err = o.Ready.Sampler(); err != nil {
+		return nil, fmt.Errorf("simulate: ready: %w", err)
+	}
+	if o.Core.ProviderMax == 0 {
+		o.Core.ProviderMax = o.Cloud.MaxSize
+	}
+	if e.core, err = scaler.New(o.Core, fleet.SavedState{}, true, e.time()); err != nil {
+		return nil, fmt.Errorf("simulate: %w", err)
+	}
+	e.acc.begin(&e.o, w.Tags())
+	e.preemptive = o.Core.Schedule.At(o.Start).Settings.Preemptive
+	if err := e.play(); err != nil {
+		return nil, err
+	}
+	return e.result(), nil
+}
+
+// time is the reading of both clocks at the current moment.
+func (e *engine) time() scaler.Time {
+	return scaler.Time{Mono: time.Duration(e.now), Wall: e.o.Start.Add(time.Duration(e.now))}
+}
+
+// play handles events in their order until every job is done, or nothing ends any more.
+func (e *engine) play() error {
+	if err := e.read1(); err != nil {
+		return err
+	}
+	if err := e.list(); err != nil { // the provider's first list: an empty group
+		return err
+	}
+	for n := 0; ; n++ {
+		if n&0xfff == 0 && e.o.Progress != nil && !e.o.Progress(e.acc.done, time.Duration(e.now)) {
+			return ErrStopped
+		}
+		if !e.more && e.inside == 0 && e.outside.len() == 0 {
+			return nil
+		}
+		at, source := e.earliest()
+		if at == never || !e.more && at > e.last+int64(e.o.Patience) {
+			return nil // what is left is censored
+		}
+		e.advance(at)
+		if err := e.handle(source); err != nil {
+			return err
+		}
+	}
+}
+
+// The sources of events. At one instant they come in this order.
+const (
+	fromCloud = iota
+	fromHeap
+	fromArrival
+	fromWake
+)
+
+// earliest is the time and the source of the next event.
+func (e *engine) earliest() (int64, int) {
+	at, source := e.wakeAt, fromWake
+	if e.more && int64(e.next.Arrival) <= at {
+		at, source = int64(e.next.Arrival), fromArrival
+	}
+	if len(e.heap.a) > 0 && e.heap.a[0].at <= at {
+		at, source = e.heap.a[0].at, fromHeap
+	}
+	if t, ok := e.cloud.Next(); ok && int64(t) <= at {
+		at, source = int64(t), fromCloud
+	}
+	return at, source
+}
+
+// advance lets time pass, and accounts for it.
+func (e *engine) advance(at int64) {
+	if at > e.now {
+		e.acc.pass(e, at)
+		e.now = at
+	}
+}
+
+func (e *engine) handle(source int) error {
+	switch source {
+	case fromCloud:
+		return e.cloudChanged()
+	case fromArrival:
+		return e.arrive()
+	case fromWake:
+		e.wakeAt = never
+		if err := e.step(scaler.Event{Kind: scaler.EvWake}); err != nil {
+			return err
+		}
+		return e.after()
+	}
+	switch ev := e.heap.pop(); ev.kind {
+	case kindAnswer:
+		answer := e.answers[ev.idx]
+		e.spare = append(e.spare, ev.idx)
+		if err := e.step(e.late(answer)); err != nil {
+			return err
+		}
+		return e.after()
+	case kindJobDone:
+		if j := &e.jobs[ev.idx]; j.turn == ev.turn {
+			return e.jobDone(ev.idx)
+		}
+	case kindList:
+		if ev.turn == e.listTurn {
+			return e.list()
+		}
+	case kindPoll:
+		e.polling = false
+		return e.offer()
+	}
+	return nil
+}
+
+// step tells the core one event, and does what follows.
+func (e *engine) step(ev scaler.Event) error {
+	e.events++
+	e.core.Step(e.time(), ev)
+	b := e.core.Take()
+	if b.Bug != nil {
+		return fmt.Errorf("simulate: at %s: %w", time.Duration(e.now), b.Bug)
+	}
+	if e.o.Check {
+		if err := e.core.Check(); err != nil {
+			return fmt.Errorf("simulate: at %s, after %+v: %w", time.Duration(e.now), ev, err)
+		}
+	}
+	e.use(b)
+	return nil
+}
+
+// use carries a batch out: answers, commands, facts, then the next wake.
+func (e *engine) use(b *scaler.Batch) {
+	for i := range b.Grants {
+		e.granted(&b.Grants[i])
+	}
+	for i := range b.Commands {
+		e.command(&b.Commands[i])
+	}
+	for i := range b.Facts {
+		e.fact(&b.Facts[i])
+	}
+	e.wakeAt = never
+	if b.Wake > 0 {
+		e.wakeAt = int64(b.Wake)
+	}
+	if b.Expecting && !e.expects {
+		e.expects = true
+		e.hurry()
+	}
+	e.expects = b.Expecting
+}
+
+// answer schedules the result of a command.
+func (e *engine) answer(delay time.Duration, ev scaler.Event) {
+	n := len(e.spare)
+	if n == 0 {
+		e.answers = append(e.answers, ev)
+		e.heap.push(event{at: e.now + int64(delay), kind: kindAnswer, idx: int32(len(e.answers) - 1)})
+		return
+	}
+	i := e.spare[n-1]
+	e.spare = e.spare[:n-1]
+	e.answers[i] = ev
+	e.heap.push(event{at: e.now + int64(delay), kind: kindAnswer, idx: i})
+}

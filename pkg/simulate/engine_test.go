@@ -1,0 +1,83 @@
+package simulate
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+func schedule(t testing.TB, s policy.Settings) *policy.Schedule {
+	t.Helper()
+	c, err := policy.Compile([]policy.Policy{{Settings: s}}, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// poisson makes n jobs with the given rate (1/s) and exponential durations.
+func poisson(seed uint64, n int, rate, mean float64) *Jobs {
+	r := rand.New(rand.NewPCG(seed, 1))
+	j := &Jobs{}
+	at := 0.0
+	for range n {
+		at += r.ExpFloat64() / rate
+		j.List = append(j.List, Job{Arrival: time.Duration(at * 1e9), Duration: time.Duration(r.ExpFloat64() * mean * 1e9)})
+	}
+	return j
+}
+
+var start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+
+func TestMMc(t *testing.T) {
+	o := Options{
+		Core:  scaler.Config{Capacity: 1, MaxInstances: 10, Schedule: schedule(t, policy.Settings{IdleCount: 10, IdleTime: 1e6 * time.Hour}), Throttle: policy.Throttle{Limit: -1}},
+		Start: start, Instant: true, Warmup: 1000 * time.Second,
+	}
+	r, err := Run(o, poisson(3, 400_000, 8, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v", r.Instances)
+	if math.Abs(r.Waits.Mean-0.2046) > 0.02 || math.Abs(r.Waits.Fraction-0.409) > 0.02 {
+		t.Errorf("mean wait %v, fraction %v", r.Waits.Mean, r.Waits.Fraction)
+	}
+}
+
+func TestBaseStock(t *testing.T) {
+	o := Options{
+		Core:  scaler.Config{Capacity: 1, MaxUses: 1, Schedule: schedule(t, policy.Settings{IdleCount: 4, IdleTime: 1e6 * time.Hour}), Throttle: policy.Throttle{Limit: -1}},
+		Start: start, Instant: true, Warmup: 10000 * time.Second, Cloud: cloudmodel.Config{Boot: cloudmodel.Exponential(90 * time.Second)},
+	}
+	r, err := Run(o, poisson(3, 200_000, 0.05, 60))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%+v %+v %v %v %+v", r.Instances, r.Hours, r.Waits.Mean, r.Waits.Fraction, r.ByCause)
+	if math.Abs(r.Waits.Mean-21.76) > 0.7 || math.Abs(r.Waits.Fraction-0.6577) > 0.01 {
+		t.Errorf("mean wait %v, fraction %v", r.Waits.Mean, r.Waits.Fraction)
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	o := Options{
+		Core:  scaler.Config{Capacity: 1, MaxInstances: 1000, Schedule: schedule(b, policy.Settings{IdleCount: 20, IdleTime: 15 * time.Minute}), Throttle: policy.Throttle{Limit: -1}},
+		Start: start, Cloud: cloudmodel.Config{Boot: cloudmodel.Constant(20 * time.Second)},
+	}
+	jobs := poisson(3, 500_000, 0.3, 1200)
+	for b.Loop() {
+		r, err := Run(o, jobs.Again())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if r.Completed != len(jobs.List) {
+			b.Fatal(r.Completed)
+		}
+	}
+	b.ReportMetric(float64(len(jobs.List))*float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+}

@@ -1,0 +1,89 @@
+package simulate
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// Options are everything that a run depends on beside its workload.
+type Options struct {
+	Core  scaler.Config // the production configuration of the group; Heartbeat is ignored
+	Start time.Time     // the wall clock at the start: policies and hours of the day follow it
+	Seed  uint64
+
+	Cloud   cloudmodel.Config
+	Ready   cloudmodel.Distribution // from running to ready: connecting and the ready command
+	Instant bool                    // what changes is known at once, instead of at the next list
+
+	UpdateInterval              time.Duration // between lists; 0: 1m
+	UpdateIntervalWhenExpecting time.Duration // while the list is expected to change; 0: 2s
+
+	Concurrent    int           // jobs that the runner takes at once; 0: no bound
+	CheckInterval time.Duration // between the runner's polls for jobs; 0: a job is offered the instant it arrives
+
+	Warmup   time.Duration // jobs that arrive before it are left out of every figure
+	Patience time.Duration // how long after the last arrival a run goes on in which nothing ends any more; 0: 48h
+	Check    bool          // check every invariant of the core at every step
+	Timeline int           // points of each curve to keep, 0: none
+	Exact    int           // waits kept exactly before a histogram takes over; 0: 10 million
+
+	// Progress is called now and then; the run ends early when it returns false. nil: never.
+	Progress func(done int, now time.Duration) bool
+}
+
+// ErrStopped is a run that Progress ended.
+var ErrStopped = errors.New("simulate: stopped")
+
+func (o Options) withDefaults() Options {
+	if o.UpdateInterval <= 0 {
+		o.UpdateInterval = time.Minute
+	}
+	if o.UpdateIntervalWhenExpecting <= 0 {
+		o.UpdateIntervalWhenExpecting = 2 * time.Second
+	}
+	o.UpdateIntervalWhenExpecting = min(o.UpdateIntervalWhenExpecting, o.UpdateInterval)
+	o.Core.UpdateInterval, o.Core.Heartbeat = o.UpdateInterval, false
+	o.Core = o.Core.WithDefaults()
+	if o.Patience <= 0 {
+		o.Patience = 48 * time.Hour
+	}
+	if o.Exact <= 0 {
+		o.Exact = 10_000_000
+	}
+	return o
+}
+
+// Validate returns every fault of the options.
+func (o *Options) Validate() error {
+	var faults []error
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"warmup", o.Warmup}, {"check_interval", o.CheckInterval}} {
+		if d.value < 0 {
+			faults = append(faults, fmt.Errorf("%s must not be negative, is %s", d.name, d.value))
+		}
+	}
+	if o.Concurrent < 0 {
+		faults = append(faults, fmt.Errorf("concurrent must not be negative, is %d", o.Concurrent))
+	}
+	if o.Start.IsZero() {
+		faults = append(faults, errors.New("the start of the run is not set: policies need a calendar"))
+	}
+	return errors.Join(append(faults, o.Cloud.Validate(), o.Ready.Validate())...)
+}
+
+// WorkloadError is a workload that cannot be run.
+type WorkloadError struct {
+	Job    int // from 1, in the order of the workload
+	Reason string
+}
+
+// Error says which job is wrong and how.
+func (e *WorkloadError) Error() string {
+	return fmt.Sprintf("job %d of the workload: %s", e.Job, e.Reason)
+}

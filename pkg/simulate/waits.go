@@ -1,0 +1,174 @@
+package simulate
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// HistogramError is the relative error of quantiles once a histogram has taken over from exact waits.
+const HistogramError = 0.001
+
+// waits collects the wait of every job, in the order of starts. Exact ones up to a number, then a histogram of known error.
+type waits struct {
+	exact int
+	all   []int64 // ns
+	tag   []uint16
+	hour  []uint8
+	hist  *hdrhistogram.Histogram // in µs; nil: all are exact
+
+	n       int
+	sum     float64 // s
+	waited  int     // longer than 0
+	longest int64
+}
+
+func (w *waits) add(ns int64, tag uint16, arrival time.Time) {
+	w.n++
+	w.sum += float64(ns) / 1e9
+	w.longest = max(w.longest, ns)
+	if ns > 0 {
+		w.waited++
+	}
+	if w.hist != nil {
+		_ = w.hist.RecordValue(ns / 1000) // a wait beyond the histogram's ten years cannot be
+		return
+	}
+	w.all = append(w.all, ns)
+	w.tag = append(w.tag, tag)
+	w.hour = append(w.hour, uint8(arrival.Hour()))
+	if len(w.all) > w.exact {
+		w.hist = hdrhistogram.New(1, int64(10*365*24*time.Hour/time.Microsecond), 3)
+		for _, v := range w.all {
+			_ = w.hist.RecordValue(v / 1000)
+		}
+		w.all, w.tag, w.hour = nil, nil, nil
+	}
+}
+
+// Waits are the waits of the jobs that started, in seconds.
+type Waits struct {
+	Count    int
+	Mean     float64
+	Max      float64
+	Fraction float64 // of jobs that waited longer than 0
+	Exact    bool    // else quantiles have the relative error HistogramError
+	InOrder  []int64 // ns, in the order of starts; nil where not exact
+
+	sorted []int64
+	hist   *hdrhistogram.Histogram
+}
+
+func (w *waits) result() Waits {
+	r := Waits{Count: w.n, Max: float64(w.longest) / 1e9, Exact: w.hist == nil, InOrder: w.all, hist: w.hist}
+	if w.n > 0 {
+		r.Mean, r.Fraction = w.sum/float64(w.n), float64(w.waited)/float64(w.n)
+	}
+	r.sorted = slices.Clone(w.all)
+	slices.Sort(r.sorted)
+	return r
+}
+
+// Quantile is the p-quantile, 0 ≤ p ≤ 1, by the nearest-rank definition: the smallest wait that at least p of the jobs did not exceed.
+func (w *Waits) Quantile(p float64) float64 {
+	if w.hist != nil {
+		return float64(w.hist.ValueAtQuantile(p*100)) / 1e6
+	}
+	return quantile(w.sorted, p)
+}
+
+func quantile(sorted []int64, p float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	n := int(math.Ceil(p*float64(len(sorted)))) - 1
+	return float64(sorted[min(max(n, 0), len(sorted)-1)]) / 1e9
+}
+
+// Over is the share of jobs that waited longer than t.
+func (w *Waits) Over(t time.Duration) float64 {
+	if w.Count == 0 {
+		return 0
+	}
+	if w.hist != nil {
+		n := 0.0
+		for _, b := range w.hist.CumulativeDistribution() {
+			if b.ValueAt <= int64(t/time.Microsecond) {
+				n = b.Quantile
+			}
+		}
+		return 1 - n/100
+	}
+	n, _ := slices.BinarySearch(w.sorted, int64(t)+1)
+	return float64(len(w.sorted)-n) / float64(len(w.sorted))
+}
+
+// Bin is one bar of a histogram: waits from From (inclusive) to To (exclusive), in seconds.
+type Bin struct {
+	From, To float64
+	Count    int
+}
+
+// Histogram counts waits into bins: 0, then powers of two from one second.
+func (w *Waits) Histogram() []Bin {
+	bins := []Bin{{From: 0, To: 0}}
+	for to := 1.0; ; to *= 2 {
+		from := to / 2
+		if to == 1 {
+			from = 0
+		}
+		bins = append(bins, Bin{From: from, To: to})
+		if to > w.Max {
+			break
+		}
+	}
+	put := func(sec float64, n int) {
+		for i := range bins {
+			if sec == 0 || i > 0 && sec < bins[i].To {
+				bins[i].Count += n
+				return
+			}
+		}
+		bins[len(bins)-1].Count += n
+	}
+	if w.hist != nil {
+		for _, b := range w.hist.Distribution() {
+			put(float64(b.To)/1e6, int(b.Count))
+		}
+		return bins
+	}
+	for _, v := range w.sorted {
+		put(float64(v)/1e9, 1)
+	}
+	return bins
+}
+
+// Slice is the waits of a part of the jobs, in seconds.
+type Slice struct {
+	Name     string
+	Jobs     int
+	Mean     float64
+	P50, P95 float64
+	Max      float64
+}
+
+func sliceOf(name string, ns []int64) Slice {
+	slices.Sort(ns)
+	s := Slice{Name: name, Jobs: len(ns), P50: quantile(ns, 0.5), P95: quantile(ns, 0.95), Max: quantile(ns, 1)}
+	for _, v := range ns {
+		s.Mean += float64(v) / 1e9 / float64(len(ns))
+	}
+	return s
+}
+
+// by splits the exact waits by a key below n.
+func (w *waits) by(n int, key func(i int) int) [][]int64 {
+	parts := make([][]int64, n)
+	for i, v := range w.all {
+		k := key(i)
+		parts[k] = append(parts[k], v)
+	}
+	return parts
+}
