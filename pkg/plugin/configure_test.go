@@ -103,7 +103,9 @@ func TestConfigureFaults(t *testing.T) {
 
 // Whatever Configure accepts, a decoder that knows the same struct accepts too, and the other way round; neither shows a value.
 func FuzzConfigure(f *testing.F) {
-	for _, s := range []string{`{"name": "n"}`, `{"hosts": {"a": {"adress": 1}}}`, `[]`, `{"list": [null, {"port": 1}]}`, `{"NAME":1}`, ``, `{"boot":"1s"}`} {
+	for _, s := range []string{
+		`{"name": "n"}`, `{"hosts": {"a": {"adress": 1}}}`, `[]`, `{"list": [null, {"port": 1}]}`, `{"NAME":1}`, ``, `{"boot":"1s"}`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {

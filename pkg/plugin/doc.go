@@ -12,9 +12,10 @@
 // # Life of a plugin process
 //
 // The host starts the plugin with /dev/null as its standard input, in a process group of its own, with a private folder (0700) for
-// its socket, and with a pipe whose closing tells that the host is gone; a plugin exits within two seconds of that. When the host
-// has to kill a plugin it kills the whole process group: a process that shall outlive the plugin starts a session of its own
-// (setsid). What a plugin writes to standard error becomes the host's log, known secrets removed.
+// its socket, and with a pipe whose closing tells that the host is gone; a plugin exits within two seconds of that. SIGTERM and SIGINT
+// do not end it: its host does. When a plugin ends, in whatever way, the host kills what is left of its process group: a process
+// that shall outlive the plugin starts a session of its own (setsid) and takes no pipe of the plugin's with it. What a plugin writes
+// to standard error, and after Init to standard output, becomes the host's log, known secrets removed.
 //
 // # Wire
 //

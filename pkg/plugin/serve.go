@@ -2,7 +2,7 @@ package plugin
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -95,4 +95,4 @@ func (s *server) abandon(d time.Duration) {
 	}
 }
 
-var errHostGone = fmt.Errorf("the host process is gone")
+var errHostGone = errors.New("the host process is gone")
