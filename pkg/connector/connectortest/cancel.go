@@ -112,7 +112,7 @@ func (s *suite) cancelSparesOthers(t *testing.T) {
 // cancelIsGentle: a command that handles TERM gets it once, and the time to do so.
 func (s *suite) cancelIsGentle(t *testing.T) {
 	file := "/tmp/connectortest." + fmt.Sprint(time.Now().UnixNano())
-	t.Cleanup(func() { _ = s.run(t, connector.RunOptions{Command: "rm -f " + file}) })
+	defer func() { _ = s.run(t, connector.RunOptions{Command: "rm -f " + file}) }()
 	_, err := s.cancelled(t, s.dial(t), fmt.Sprintf(
 		`sh -c 'trap "echo caught >>%s; n=1" TERM; n=0; echo ready; while [ $n = 0 ]; do sleep 0.05; done; sleep 0.3; echo cleaned >>%s'`, file, file))
 	wantCancelled(t, err)
