@@ -150,7 +150,10 @@ func commitStatus(tr *trouble) CommitStatus {
 func instanceStatus(v *scaler.InstanceView) InstanceStatus {
 	s := InstanceStatus{
 		ID: string(v.ID), State: v.State.String(), Listed: v.Listed.String(), Origin: v.Origin.String(), Uses: v.Uses, Claims: v.Claims,
-		Created: stamp(v.CreatedAt), Since: stamp(v.SinceAt), Ready: stamp(v.ReadyAt), Idle: stamp(v.IdleAt), Leases: make([]LeaseStatus, 0, len(v.Leases)),
+		Created: stamp(v.CreatedAt), Since: stamp(v.SinceAt), Ready: stamp(v.ReadyAt), Leases: make([]LeaseStatus, 0, len(v.Leases)),
+	}
+	if v.State == fleet.Ready && len(v.Leases) == 0 {
+		s.Idle = stamp(v.IdleAt)
 	}
 	if v.Cause != fleet.CauseNone {
 		s.Cause = v.Cause.String()

@@ -1,0 +1,250 @@
+package taskscaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+func TestListedOf(t *testing.T) {
+	for state, want := range map[provider.State]fleet.Listed{
+		provider.StateCreating: fleet.ListedCreating, provider.StateRunning: fleet.ListedRunning, provider.StateDeleting: fleet.ListedDeleting,
+		provider.StateDeleted: fleet.ListedDeleted, provider.StateTimeout: fleet.ListedTimeout, provider.StateSuspending: fleet.ListedSuspended,
+		provider.StateSuspended: fleet.ListedSuspended, provider.StateResuming: fleet.ListedSuspended, "rebooting": fleet.ListedCreating, "": fleet.ListedCreating,
+	} {
+		if got := listedOf(state); got != want {
+			t.Errorf("listedOf(%q) = %v, want %v", state, got, want)
+		}
+	}
+}
+
+func TestDiffer(t *testing.T) {
+	type list []found
+	const run, boot = fleet.ListedRunning, fleet.ListedCreating
+	d := differ{known: map[fleet.ID]entry{}}
+	for n, tc := range []struct {
+		list list
+		want string
+	}{
+		{list{}, "[]"},
+		{list{{"b", boot}, {"a", run}}, "[+b creating +a running]"},
+		{list{{"a", run}, {"b", boot}}, "[]"},
+		{list{{"a", run}, {"b", run}}, "[~b running]"},
+		{list{{"a", run}, {"b", run}, {"a", boot}}, "[]"}, // listed twice: the first word counts
+		{list{{"c", run}}, "[+c running -a -b]"},
+		{list{{"c", run}, {"a", run}, {"a", run}}, "[+a running]"},
+		{list{}, "[-a -c]"},
+		{list{{"a", run}}, "[+a running]"},
+	} {
+		since := time.Duration(n) * time.Second
+		evs := d.events(tc.list, since)
+		if last := evs[len(evs)-1]; last.Kind != scaler.EvListed || last.Since != since {
+			t.Errorf("list %d ends with %+v", n, last)
+		}
+		if got := fmt.Sprint(words(evs[:len(evs)-1])); got != tc.want {
+			t.Errorf("list %d: %s, want %s", n, got, tc.want)
+		}
+	}
+}
+
+func words(evs []scaler.Event) []string {
+	var out []string
+	for _, ev := range evs {
+		switch ev.Kind {
+		case scaler.EvAppeared:
+			out = append(out, fmt.Sprintf("+%s %s", ev.ID, ev.Listed))
+		case scaler.EvChanged:
+			out = append(out, fmt.Sprintf("~%s %s", ev.ID, ev.Listed))
+		case scaler.EvMissing:
+			out = append(out, fmt.Sprintf("-%s", ev.ID))
+		}
+	}
+	return out
+}
+
+// TestDifferAgainstOracle replays its events on a plain map: the map must always be the list.
+func TestDifferAgainstOracle(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	d := differ{known: map[fleet.ID]entry{}}
+	state := map[fleet.ID]fleet.Listed{}
+	for range 2000 {
+		var list []found
+		want := map[fleet.ID]fleet.Listed{}
+		for _, n := range rng.Perm(12)[:rng.IntN(13)] {
+			f := found{fleet.ID(fmt.Sprint("i-", n)), fleet.ListedCreating + fleet.Listed(rng.IntN(3))}
+			list = append(list, f)
+			want[f.id] = f.listed
+		}
+		for _, ev := range d.events(list, 0) {
+			was, known := state[ev.ID]
+			switch ev.Kind {
+			case scaler.EvAppeared:
+				if known {
+					t.Fatalf("%s appeared twice", ev.ID)
+				}
+				state[ev.ID] = ev.Listed
+			case scaler.EvChanged:
+				if !known || was == ev.Listed {
+					t.Fatalf("%s changed from %v (known: %v) to %v", ev.ID, was, known, ev.Listed)
+				}
+				state[ev.ID] = ev.Listed
+			case scaler.EvMissing:
+				if !known {
+					t.Fatalf("%s, unknown, is missing", ev.ID)
+				}
+				delete(state, ev.ID)
+			}
+		}
+		if fmt.Sprint(state) != fmt.Sprint(want) {
+			t.Fatalf("state %v, list %v", state, want)
+		}
+	}
+}
+
+// TestListPace: two seconds while something is expected, else a minute; the first list comes at once.
+func TestListPace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begin := time.Now()
+		var at []time.Duration
+		f := start(t, withConfig(func(c *Config) { c.Core.Schedule = idle(t, 0, time.Hour) }), withGroup(func(g *testGroup) {
+			g.boot = 5 * time.Second
+			g.onUpdate = func(context.Context) error { at = append(at, time.Since(begin)); return nil }
+		}))
+		defer f.end()
+		time.Sleep(90 * time.Second)
+		l := f.acquire("job") // asked for at 90 s; appears in the next list, runs in the one after 95 s
+		got := time.Since(begin)
+		if l.Waited() > 8*time.Second {
+			t.Errorf("a boot of 5s was noticed after %v (at %v; lists %v)", l.Waited(), got, at)
+		}
+		time.Sleep(2 * time.Minute)
+		want := []time.Duration{0, 2 * time.Second, 62 * time.Second, 90 * time.Second, 92 * time.Second, 94 * time.Second, 96 * time.Second}
+		if len(at) < len(want) || !slices.Equal(at[:len(want)], want) || len(at) > len(want)+2 {
+			t.Errorf("lists at %v, want %v, then each minute", at, want)
+		}
+	})
+}
+
+func TestFailedListReportsNothingButItsFailure(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fail := false
+		f := start(t, withConfig(func(c *Config) { c.UpdateInterval = 10 * time.Second }))
+		defer f.end()
+		f.group.onUpdate = func(context.Context) error {
+			if fail {
+				return provider.Errorf(provider.KindThrottled, "slow down")
+			}
+			return nil
+		}
+		l := f.acquire("job")
+		fail = true
+		f.group.vanish(l.InstanceID()) // from a list that fails: nothing is known
+		time.Sleep(10 * time.Minute)
+		if l.Err() != nil {
+			t.Errorf("the lease ended by a list that was not complete: %v", l.Err())
+		}
+		if n := len(f.facts.of(scaler.FactListFailed)); n < 10 {
+			t.Errorf("%d failures were reported", n)
+		}
+		fail = false
+		<-l.Context().Done()
+	})
+}
+
+func TestListWithAnEmptyIDIsNotComplete(t *testing.T) {
+	l := &collector{}
+	l.add("a", provider.StateRunning)
+	l.add("", provider.StateRunning)
+	if _, err := l.close(); provider.KindOf(err) != provider.KindConfig {
+		t.Errorf("err = %v", err)
+	}
+	l.add("late", provider.StateRunning)
+	if all, _ := l.close(); len(all) != 1 {
+		t.Errorf("%v: a report after the end was taken", all)
+	}
+}
+
+// TestHangingList: a list that ignores its context is reported as failing, never doubled, and holds nobody up.
+func TestHangingList(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		held := f.acquire("held")
+		release := make(chan struct{})
+		f.group.onUpdate = func(context.Context) error { <-release; return nil }
+		time.Sleep(time.Minute)
+		lists := f.group.count("update")
+		if l := f.acquire("meanwhile"); l.Waited() != 0 {
+			t.Errorf("an Acquire waited %v for a list", l.Waited())
+		}
+		time.Sleep(10 * time.Minute)
+		if n := f.group.count("update"); n != lists {
+			t.Errorf("%d lists were begun while one hung", n-lists)
+		}
+		if n := len(f.facts.of(scaler.FactListFailed)); n < 5 {
+			t.Errorf("%d failures were reported in ten minutes", n)
+		}
+		if held.Err() != nil {
+			t.Error(held.Err())
+		}
+		close(release)
+		time.Sleep(2 * time.Minute)
+		if n := f.group.count("update"); n <= lists {
+			t.Error("no list after the one that hung")
+		}
+	})
+}
+
+func TestPluginAwayMakesTheManagerUnready(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		away := false
+		f := start(t)
+		defer f.end()
+		f.group.onUpdate = func(context.Context) error {
+			if away {
+				return fmt.Errorf("update: %w", provider.ErrAway)
+			}
+			return nil
+		}
+		f.until("the first list", func() bool { return f.Ready() == nil })
+		away = true
+		f.until("the away", func() bool { return errors.Is(f.Ready(), provider.ErrAway) })
+		if s := f.status(); !s.Plugin.Away || s.Ready {
+			t.Errorf("status: %+v, ready %v", s.Plugin, s.Ready)
+		}
+		away = false
+		f.until("the return", func() bool { return f.Ready() == nil })
+	})
+}
+
+func TestManagerIsNotReadyBeforeTheFirstList(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var tries []time.Duration
+		begin := time.Now()
+		f := start(t, withGroup(func(g *testGroup) {
+			g.onUpdate = func(context.Context) error {
+				if tries = append(tries, time.Since(begin)); len(tries) < 5 {
+					return errors.New("not yet")
+				}
+				return nil
+			}
+		}))
+		defer f.end()
+		time.Sleep(10 * time.Second)
+		if err := f.Ready(); err == nil {
+			t.Error("ready without a list")
+		}
+		f.until("the first list", func() bool { return f.Ready() == nil })
+		if want := []time.Duration{0, 2 * time.Second, 6 * time.Second, 14 * time.Second, 30 * time.Second}; !slices.Equal(tries[:5], want) {
+			t.Errorf("tried at %v, want %v", tries, want)
+		}
+	})
+}

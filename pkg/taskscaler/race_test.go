@@ -1,0 +1,178 @@
+package taskscaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/statestore"
+)
+
+// TestCancelAgainstGrant lets callers give up at every possible moment: a slot is never held twice, and none is lost.
+func TestCancelAgainstGrant(t *testing.T) {
+	g, n := newGroup(), &testNet{}
+	g.boot = 0
+	cfg := Config{UpdateIntervalWhenExpecting: 5 * time.Millisecond, UpdateInterval: 20 * time.Millisecond}
+	cfg.Core.Capacity, cfg.Core.MaxInstances, cfg.Core.Schedule = 2, 2, idle(t, 4, time.Hour)
+	ts, err := New(t.Context(), g, cfg, WithDialer(n.dial))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	held := map[string]string{} // by place
+	var granted, gaveUp int
+	var wg sync.WaitGroup
+	for c := range 24 {
+		rng := rand.New(rand.NewPCG(uint64(c), 7))
+		wg.Go(func() {
+			for i := range 150 {
+				key := fmt.Sprintf("job-%d-%d", c, i)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rng.IntN(1200))*time.Microsecond)
+				if rng.IntN(3) == 0 {
+					_ = ts.Reserve(ctx, key)
+				}
+				l, err := ts.Acquire(ctx, key)
+				cancel()
+				if err != nil {
+					if !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%s: %v", key, err)
+					}
+					ts.Unreserve(key)
+					mu.Lock()
+					gaveUp++
+					mu.Unlock()
+					continue
+				}
+				place := fmt.Sprintf("%s/%d", l.InstanceID(), l.Slot())
+				mu.Lock()
+				granted++
+				if other := held[place]; other != "" {
+					t.Errorf("%s is held by %s and %s", place, other, key)
+				}
+				held[place] = key
+				mu.Unlock()
+				if rng.IntN(2) == 0 {
+					time.Sleep(time.Duration(rng.IntN(200)) * time.Microsecond)
+				}
+				mu.Lock()
+				delete(held, place)
+				mu.Unlock()
+				if err := l.Release(); err != nil {
+					t.Errorf("release of %s: %v", key, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s, err := ts.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := s.Counts; c.Leases != 0 || c.Waiters != 0 || c.Reservations != 0 {
+		t.Errorf("left behind: %+v", c)
+	}
+	if granted == 0 || gaveUp == 0 {
+		t.Errorf("%d granted, %d gave up: nothing was raced", granted, gaveUp)
+	}
+	if err := ts.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEverythingAtOnce calls every method from everywhere while the manager is shut down under them, for the race detector.
+func TestEverythingAtOnce(t *testing.T) {
+	g, n := newGroup(), &testNet{}
+	g.boot = 0
+	store, err := statestore.OpenBolt(t.TempDir(), statestore.BoltOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{UpdateIntervalWhenExpecting: 5 * time.Millisecond, UpdateInterval: 10 * time.Millisecond, DeleteOnShutdown: true}
+	cfg.Core.Capacity, cfg.Core.MaxInstances, cfg.Core.Schedule = 2, 4, idle(t, 2, time.Millisecond)
+	cfg.Core.ShutdownDeletionRetry = 10 * time.Millisecond
+	ts, err := New(t.Context(), g, cfg, WithDialer(n.dial), WithStore(store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for c := range 8 {
+		key := fmt.Sprint("job-", c)
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				_ = ts.Reserve(ctx, key)
+				if l, err := ts.Acquire(ctx, key); err == nil {
+					if client, err := l.Dial(ctx); err == nil {
+						_ = client.Close()
+					}
+					if c%2 == 0 {
+						ts.Detach(key)
+						_, _ = ts.Reattach(ctx, key)
+						_, _ = ts.Replace(ctx, key)
+					}
+					_ = ts.Release(key)
+				}
+				_, _ = ts.Status(ctx)
+				_, _, _ = ts.Wait(ctx, key)
+				_ = ts.Ready()
+				if c == 0 {
+					_ = ts.Reload(ctx, cfg)
+				}
+			}
+		})
+	}
+	time.Sleep(300 * time.Millisecond)
+	end, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer stop()
+	if err := ts.Shutdown(end); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+	cancel()
+	wg.Wait()
+	if ids := g.ids(); len(ids) != 0 {
+		t.Errorf("left: %v", ids)
+	}
+}
+
+func TestInboxLosesNothing(t *testing.T) {
+	b := newInbox()
+	const producers, each = 8, 5000
+	var wg sync.WaitGroup
+	for range producers {
+		wg.Go(func() {
+			for i := range each {
+				if i%2 == 0 {
+					b.tick()
+				}
+				b.ask(func(*loop) {})
+			}
+		})
+	}
+	go func() {
+		wg.Wait()
+		b.close()
+	}()
+	var m mail
+	got := 0
+	for {
+		m.reset()
+		some, open := b.take(&m)
+		got += len(m.queries)
+		if !some && !open {
+			break
+		}
+		if !some {
+			<-b.wake
+		}
+	}
+	if got != producers*each {
+		t.Errorf("%d of %d arrived", got, producers*each)
+	}
+	if b.ask(func(*loop) {}) || b.putAll(nil) {
+		t.Error("a closed inbox takes more")
+	}
+}

@@ -1,0 +1,312 @@
+package taskscaler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+func deleting(c *Config) { c.DeleteOnShutdown = true }
+
+func TestShutdownLeavesInstancesAndLeases(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := newStore()
+		f := start(t, withStore(store))
+		l := f.acquire("job")
+		var wg sync.WaitGroup
+		for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} { // seven more slots, one caller too many
+			wg.Go(func() {
+				if _, err := f.Acquire(context.Background(), key); err != nil && !errors.Is(err, ErrShutdown) {
+					t.Errorf("a waiter was told %v", err)
+				}
+			})
+		}
+		time.Sleep(time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		from := time.Now()
+		if err := f.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if took := time.Since(from); took != time.Minute {
+			t.Errorf("it gave leases %v, want the minute of its context", took)
+		}
+		wg.Wait()
+		if cause := context.Cause(l.Context()); !errors.Is(cause, ErrShutdown) {
+			t.Errorf("the lease ended with %v", cause)
+		}
+		if n := f.group.count("decrease"); n != 0 || len(f.group.ids()) != 4 || f.group.shut != 1 || store.Open() {
+			t.Errorf("%d deletes, %d instances, shut down %d times, store open %v", n, len(f.group.ids()), f.group.shut, store.Open())
+		}
+		if !errors.Is(f.Err(), ErrShutdown) {
+			t.Errorf("Err = %v", f.Err())
+		}
+		for name, err := range map[string]error{"Reserve": f.Reserve(t.Context(), "x"), "Release": f.Release("job"), "again": f.Shutdown(t.Context())} {
+			if name != "again" && !errors.Is(err, ErrShutdown) || name == "again" && err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		snap, err := store.Memory.Reopen().Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		leases := 0
+		for _, r := range snap.State.Instances {
+			leases += len(r.Leases)
+		}
+		if leases != 8 {
+			t.Errorf("%d leases in the store, want 8", leases)
+		}
+	})
+}
+
+func TestShutdownEndsWithTheLastLease(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		l := f.acquire("job")
+		time.AfterFunc(time.Hour, func() {
+			if err := l.Release(); err != nil {
+				t.Error(err)
+			}
+		})
+		from := time.Now()
+		if err := f.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(from); took < time.Hour || took > time.Hour+time.Minute {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+func TestShutdownDeletes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(deleting))
+		l, done := f.acquire("job"), f.acquire("done")
+		time.AfterFunc(time.Second, func() { _ = done.Release() })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		if err := f.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		var revoked *RevokedError
+		if !errors.As(l.Err(), &revoked) || revoked.Cause != fleet.CauseShutdown {
+			t.Errorf("the lease that was left: %v", l.Err())
+		}
+		if ids := f.group.ids(); len(ids) != 0 {
+			t.Errorf("left: %v", ids)
+		}
+	})
+}
+
+func TestShutdownNamesWhatItCouldNotDelete(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(deleting))
+		f.acquire("job")
+		f.group.onDecrease = func(context.Context, []string) ([]string, error) { return nil, errors.New("not allowed") }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		from := time.Now()
+		err := f.Shutdown(ctx)
+		var left *LeftoverError
+		if !errors.As(err, &left) || len(left.Instances) == 0 || left.Instances[0] != "i-0001" || !strings.Contains(err.Error(), "i-0001") {
+			t.Errorf("err = %v", err)
+		}
+		if took := time.Since(from); took > 2*time.Minute {
+			t.Errorf("it tried for %v", took)
+		}
+	})
+}
+
+func TestShutdownReportsWhatDoesNotClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		no := errors.New("no")
+		f := start(t, withGroup(func(g *testGroup) { g.onShutdown = func() error { return no } }))
+		if err := f.Shutdown(t.Context()); !errors.Is(err, no) {
+			t.Errorf("err = %v", err)
+		}
+	})
+}
+
+// TestShutdownOfAManagerWithAStuckProvider: a call that ignores its context is left behind.
+func TestShutdownOfAManagerWithAStuckProvider(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		f := start(t, withGroup(func(g *testGroup) { g.onIncrease = func(context.Context, int) (int, error) { <-hold; return 0, nil } }))
+		f.until("the create", func() bool { return f.group.count("increase") == 1 })
+		from := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := f.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(from); took > time.Minute {
+			t.Errorf("it took %v", took)
+		}
+		if !f.log.has("left behind") {
+			t.Error("the log does not tell")
+		}
+		close(hold)
+	})
+}
+
+func TestDrain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(deleting))
+		defer f.end()
+		l := f.acquire("job")
+		drained := make(chan error, 1)
+		go func() { drained <- f.Drain(context.Background()) }()
+		synctest.Wait()
+		if _, err := f.Acquire(t.Context(), "new"); !errors.Is(err, ErrDraining) {
+			t.Errorf("Acquire: %v", err)
+		}
+		if err := f.Reserve(t.Context(), "new"); !errors.Is(err, ErrDraining) {
+			t.Errorf("Reserve: %v", err)
+		}
+		time.Sleep(10 * time.Minute)
+		if s := f.status(); !s.Draining || s.Counts.Leases != 1 {
+			t.Errorf("status: draining %v, %+v", s.Draining, s.Counts)
+		}
+		select {
+		case err := <-drained:
+			t.Fatalf("Drain returned with a lease left: %v", err)
+		default:
+		}
+		if err := l.Release(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		if ids := f.group.ids(); len(ids) != 0 {
+			t.Errorf("left: %v", ids)
+		}
+		if err := f.Undrain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.acquire("after")
+	})
+}
+
+func TestReload(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		l := f.acquire("job")
+		cfg := f.cfg
+		cfg.Core.Schedule = idle(t, 6, time.Hour)
+		if err := f.Reload(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		f.until("the larger fleet", func() bool { return f.status().Counts.ReadyCount == 4 })
+		if l.Err() != nil || f.status().Policy.IdleCount != 6 {
+			t.Errorf("lease %v, policy %+v", l.Err(), f.status().Policy)
+		}
+		bad := cfg
+		bad.Core.MaxUses = -1
+		if err := f.Reload(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "Core.MaxUses is negative") {
+			t.Errorf("a bad configuration: %v", err)
+		}
+		other := cfg
+		other.Settings.Username = "somebody"
+		if err := f.Reload(t.Context(), other); err == nil || !strings.Contains(err.Error(), "restart") {
+			t.Errorf("other settings: %v", err)
+		}
+	})
+}
+
+func TestStatus(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withGroup(func(g *testGroup) { g.max = 3; g.onHeartbeat = func(context.Context, string) error { return nil } }))
+		defer f.end()
+		f.acquire("b")
+		f.acquire("a")
+		f.until("the second instance", func() bool { return f.status().Counts.ReadyCount == 2 })
+		s := f.status()
+		if s.Name != "test" || !s.Ready || !s.Started || s.NotReady != "" || s.Stale || s.ShuttingDown {
+			t.Errorf("status: %+v", s)
+		}
+		want := GroupStatus{ID: "test/group", MaxSize: 3, Version: "1.2.3", Capabilities: []string{"heartbeat"}, MaxInstances: 4, Capacity: 2}
+		if !reflect.DeepEqual(s.Group, want) {
+			t.Errorf("group: %+v", s.Group)
+		}
+		if s.Counts != (Counts{ReadyCount: 2, Idle: 1, Leases: 2, Free: 2}) || s.Counts.Existing() != 2 {
+			t.Errorf("counts: %+v", s.Counts)
+		}
+		if s.Sizing.Decision.Needed != 3 || !strings.HasPrefix(s.Sizing.Sentence, "needed 3 = leased 2 + waiting 0 + idle target 1") {
+			t.Errorf("sizing: %+v", s.Sizing)
+		}
+		if len(s.Instances) != 2 || s.Instances[0].ID != "i-0001" || s.Instances[0].State != "ready" || s.Instances[0].Listed != "running" ||
+			s.Instances[0].Uses != 2 || s.Instances[0].Origin != "created" || s.Instances[0].Idle != nil || s.Instances[1].Idle == nil {
+			t.Errorf("instances: %+v", s.Instances)
+		}
+		if l := s.Instances[0].Leases; len(l) != 2 || l[0].Key != "b" || l[0].Slot != 0 || l[1].Key != "a" || l[1].Slot != 1 {
+			t.Errorf("leases: %+v", l)
+		}
+		first, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			again, err := json.Marshal(f.status())
+			if err != nil || string(again) != string(first) {
+				t.Fatalf("the same moment, another status:\n%s\n%s (%v)", first, again, err)
+			}
+		}
+		if !strings.Contains(string(first), `"waiters":[]`) {
+			t.Errorf("an empty list is not []: %s", first)
+		}
+	})
+}
+
+func TestStatusTellsOfBackoffAndCreates(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		f := start(t, withGroup(func(g *testGroup) {
+			g.onIncrease = func(context.Context, int) (int, error) {
+				<-hold
+				return 0, provider.Errorf(provider.KindQuota, "no more vCPUs")
+			}
+		}))
+		defer f.end()
+		synctest.Wait()
+		if s := f.status(); len(s.Intents) != 1 || s.Intents[0].Asked != 1 || s.Intents[0].Answered || s.Counts.Requested != 1 {
+			t.Errorf("intents: %+v, counts %+v", s.Intents, s.Counts)
+		}
+		close(hold)
+		synctest.Wait()
+		s := f.status()
+		if s.Backoff == nil || s.Backoff.Cause != "quota" || !s.Backoff.Until.After(s.At) {
+			t.Errorf("back-off: %+v", s.Backoff)
+		}
+		if refused := f.facts.of(scaler.FactRefused); len(refused) != 1 || !f.log.has("no more vCPUs") {
+			t.Errorf("facts: %+v", refused)
+		}
+	})
+}
+
+func TestStatusGivesUpWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		block := make(chan struct{})
+		f.inbox.ask(func(*loop) { <-block })
+		if _, err := f.Status(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+		close(block)
+	})
+}
