@@ -43,10 +43,13 @@ func (d *Daemon) run(now, soon context.Context, served <-chan error) error {
 		cause = fmt.Errorf("a manager stopped by itself: %w", cause)
 	case cause = <-served:
 	}
-	ctx, cancel := d.patience()
-	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- d.Shutdown(ctx) }()
+	go func() {
+		// Nothing ends this early: the end of its patience is what makes a shutdown revoke leases and delete their instances.
+		ctx, cancel := d.patience()
+		defer cancel()
+		ended <- d.Shutdown(ctx)
+	}()
 	select {
 	case err := <-ended:
 		return errors.Join(cause, err)
