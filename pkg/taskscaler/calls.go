@@ -73,8 +73,7 @@ func (t *Taskscaler) Detach(key string) {
 func (t *Taskscaler) Release(key string) error { return t.release(fleet.Key(key), fleet.CauseNone) }
 
 func (t *Taskscaler) release(key fleet.Key, cause fleet.Cause) error {
-	//nolint:staticcheck // no context: a release must be heard, and it waits for nobody but the store
-	a, err := t.call(nil, &scaler.Event{Kind: scaler.EvRelease, Key: key, Cause: cause})
+	a, err := t.call(context.Background(), &scaler.Event{Kind: scaler.EvRelease, Key: key, Cause: cause})
 	switch {
 	case err != nil:
 		return fmt.Errorf("release %q: %w", key, err)

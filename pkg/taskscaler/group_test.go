@@ -41,6 +41,20 @@ func newGroup() *testGroup {
 	return &testGroup{id: "test/group", boot: time.Second, instances: map[string]time.Time{}, states: map[string]provider.State{}, calls: map[string]int{}}
 }
 
+// change sets hooks of a group that is in use.
+func (g *testGroup) change(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
+}
+
+// hook reads one that may be changed meanwhile.
+func hook[F any](g *testGroup, f *F) F {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return *f
+}
+
 // restart is the same cloud for the next manager.
 func (g *testGroup) restart() *testGroup {
 	g.mu.Lock()
@@ -124,8 +138,8 @@ func (g *testGroup) Update(ctx context.Context, update func(string, provider.Sta
 	if overlap {
 		panic("two lists at once")
 	}
-	if g.onUpdate != nil {
-		if err := g.onUpdate(ctx); err != nil {
+	if f := hook(g, &g.onUpdate); f != nil {
+		if err := f(ctx); err != nil {
 			return err
 		}
 	}
@@ -147,8 +161,8 @@ func (g *testGroup) Update(ctx context.Context, update func(string, provider.Sta
 func (g *testGroup) Increase(ctx context.Context, n int) (int, error) {
 	g.called("increase")
 	var err error
-	if g.onIncrease != nil {
-		n, err = g.onIncrease(ctx, n)
+	if f := hook(g, &g.onIncrease); f != nil {
+		n, err = f(ctx, n)
 	}
 	g.add(n)
 	return n, err
@@ -159,8 +173,8 @@ func (g *testGroup) Decrease(ctx context.Context, ids []string) ([]string, error
 	g.mu.Lock()
 	g.deletes = append(g.deletes, slices.Clone(ids))
 	g.mu.Unlock()
-	if g.onDecrease != nil {
-		if accepted, err := g.onDecrease(ctx, ids); accepted != nil || err != nil {
+	if f := hook(g, &g.onDecrease); f != nil {
+		if accepted, err := f(ctx, ids); accepted != nil || err != nil {
 			for _, id := range accepted {
 				g.vanish(id)
 			}
@@ -175,8 +189,8 @@ func (g *testGroup) Decrease(ctx context.Context, ids []string) ([]string, error
 
 func (g *testGroup) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
 	g.called("connect")
-	if g.onConnect != nil {
-		return g.onConnect(ctx, id)
+	if f := hook(g, &g.onConnect); f != nil {
+		return f(ctx, id)
 	}
 	return provider.ConnectInfo{ID: id, InternalAddr: "10.0.0.1:22", ConnectorConfig: provider.ConnectorConfig{Username: "root"}}, nil
 }

@@ -113,7 +113,9 @@ func TestShutdownNamesWhatItCouldNotDelete(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t, withConfig(deleting))
 		f.acquire("job")
-		f.group.onDecrease = func(context.Context, []string) ([]string, error) { return nil, errors.New("not allowed") }
+		f.group.change(func() {
+			f.group.onDecrease = func(context.Context, []string) ([]string, error) { return nil, errors.New("not allowed") }
+		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		from := time.Now()

@@ -119,24 +119,30 @@ var errAbandoned = errors.New("the state cannot be committed at this moment; the
 // cancelGrace is how long a caller whose context has ended waits for the definite answer. It comes at once, except while commits fail.
 const cancelGrace = 2 * time.Second
 
-// call puts ev and waits for its answer. A nil ctx waits for ever: the loop answers everybody at its end.
+// call puts ev and waits for its answer, which always comes: at its end the loop answers everybody.
 func (t *Taskscaler) call(ctx context.Context, ev *scaler.Event) (answer, error) {
 	w := t.spare.get(ev.Kind, ev.Key)
 	if !t.inbox.put(ev, w) {
 		return answer{}, t.stopped()
-	}
-	var ended <-chan struct{}
-	if ctx != nil {
-		ended = ctx.Done()
 	}
 	select {
 	case <-w.ready:
 		a := w.answer
 		t.spare.put(w)
 		return a, a.err
-	case <-ended:
+	case <-ctx.Done():
 		return t.giveUp(ctx, w)
 	case <-t.dead:
+		return t.lastWord(w)
+	}
+}
+
+// lastWord is the answer that was given before the manager stopped, or that it stopped.
+func (t *Taskscaler) lastWord(w *waiter) (answer, error) {
+	select {
+	case <-w.ready:
+		return w.answer, w.answer.err
+	default:
 		return answer{}, t.stopped()
 	}
 }
@@ -150,7 +156,7 @@ func (t *Taskscaler) giveUp(ctx context.Context, w *waiter) (answer, error) {
 	case <-w.ready:
 		return w.answer, w.answer.err
 	case <-t.dead:
-		return answer{}, t.stopped()
+		return t.lastWord(w)
 	case <-grace.C:
 	}
 	if w.state.CompareAndSwap(waiterOpen, waiterAbandoned) {

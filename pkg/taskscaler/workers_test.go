@@ -25,7 +25,9 @@ func TestSlowCreateStallsNothing(t *testing.T) {
 		defer f.end()
 		f.until("the fleet", func() bool { return f.status().Counts.Free == 2 })
 		hold := make(chan struct{})
-		f.group.onIncrease = func(context.Context, int) (int, error) { <-hold; return 0, errors.New("too late") }
+		f.group.change(func() {
+			f.group.onIncrease = func(context.Context, int) (int, error) { <-hold; return 0, errors.New("too late") }
+		})
 		first := f.acquire("first") // wants one more instance: the create hangs
 		f.until("the create", func() bool { return f.group.count("increase") == 2 })
 		lists := f.group.count("update")
@@ -102,7 +104,9 @@ func TestDeletesThatComeDuringACallGoOutTogether(t *testing.T) {
 		for i := range 4 {
 			leases = append(leases, f.acquire(fmt.Sprint("job-", i)))
 		}
-		f.group.onDecrease = func(_ context.Context, ids []string) ([]string, error) { <-hold; return ids, nil }
+		f.group.change(func() {
+			f.group.onDecrease = func(_ context.Context, ids []string) ([]string, error) { <-hold; return ids, nil }
+		})
 		for _, l := range leases {
 			if err := l.ReleaseUnhealthy(); err != nil {
 				t.Fatal(err)
@@ -138,12 +142,14 @@ func TestAnswersToDeletes(t *testing.T) {
 		f := start(t, WithObserver(obs), withConfig(func(c *Config) { c.Core.Schedule = idle(t, 8, time.Hour); c.DeleteOnShutdown = true }))
 		f.until("the fleet", func() bool { return f.status().Counts.ReadyCount == 4 })
 		n := 0
-		f.group.onDecrease = func(_ context.Context, ids []string) ([]string, error) {
-			if n++; n > 1 {
-				return nil, nil
+		f.group.change(func() {
+			f.group.onDecrease = func(_ context.Context, ids []string) ([]string, error) {
+				if n++; n > 1 {
+					return nil, nil
+				}
+				return ids[:1], provider.Errorf(provider.KindThrottled, "enough")
 			}
-			return ids[:1], provider.Errorf(provider.KindThrottled, "enough")
-		}
+		})
 		if err := f.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -164,12 +170,14 @@ func TestPanicOfTheProviderIsAFailure(t *testing.T) {
 		f := start(t)
 		defer f.end()
 		n := 0
-		f.group.onIncrease = func(_ context.Context, k int) (int, error) {
-			if n++; n == 1 {
-				panic("nil map")
+		f.group.change(func() {
+			f.group.onIncrease = func(_ context.Context, k int) (int, error) {
+				if n++; n == 1 {
+					panic("nil map")
+				}
+				return k, nil
 			}
-			return k, nil
-		}
+		})
 		f.acquire("job") // by the second try
 		refused := f.facts.of(scaler.FactRefused)
 		if len(refused) != 1 || refused[0].Failure.Message != "transient: panic: nil map" {
