@@ -76,7 +76,7 @@ func instanceSentence(f *scaler.Fact) string {
 	case scaler.FactAdopt:
 		return fmt.Sprintf("instance %s is taken in", f.ID)
 	case scaler.FactPrepare:
-		return fmt.Sprintf("preparing instance %s failed and is tried again: %s", f.ID, f.Failure.Message)
+		return fmt.Sprintf("preparing instance %s failed: %s", f.ID, f.Failure.Message)
 	}
 	return f.Kind.String()
 }

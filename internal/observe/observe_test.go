@@ -1,0 +1,166 @@
+package observe
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+func TestSentences(t *testing.T) {
+	decision := policy.Decision{Needed: 17, Leases: 9, Waiters: 4, IdleTarget: 4, Supply: 14, Missing: 3, Wanted: 3, PerInstance: 1, Room: -1, Allowed: -1, Grow: 3}
+	quota := fleet.Failure{Kind: fleet.FailureQuota, Message: "no more vCPUs"}
+	for _, tc := range []struct {
+		fact scaler.Fact
+		want string
+	}{
+		{scaler.Fact{Kind: scaler.FactCreate, Count: 3, Decision: decision},
+			"asked for 3 instances: needed 17 = leased 9 + waiting 4 + idle target 4; supply 14; missing 3 = 3 instances of 1; grow 3"},
+		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1"}, "instance i-1 appeared"},
+		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1", Cause: fleet.CausePreexisting},
+			"instance i-1 appeared and is not used: it was found at start without a record of ours"},
+		{scaler.Fact{Kind: scaler.FactReady, ID: "i-1", Took: 83*time.Second + 400*time.Millisecond}, "instance i-1 is ready, 1m23s after it was first seen"},
+		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: fleet.CauseUsedUp}, "instance i-1 is retired: it has served max_use_count leases"},
+		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: fleet.CauseIdle, Decision: policy.Decision{Needed: 1, IdleTarget: 1, Supply: 4}},
+			"instance i-1 is retired: it was idle for idle_time and is more than the policy needs " +
+				"(needed 1 = leased 0 + waiting 0 + idle target 1; supply 4; nothing to create)"},
+		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 1}, "asked to delete instance i-1"},
+		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 3}, "asked to delete instance i-1, for the 3rd time"},
+		{scaler.Fact{Kind: scaler.FactGone, ID: "i-1", Took: 1234 * time.Millisecond}, "instance i-1 is deleted, after a life of 1.23s"},
+		{scaler.Fact{Kind: scaler.FactLost, ID: "i-1", Cause: fleet.CauseMissing}, "instance i-1 is lost: the provider no longer lists it"},
+		{scaler.Fact{Kind: scaler.FactReturned, ID: "i-1"}, "instance i-1 is listed again"},
+		{scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: fleet.CauseMissing},
+			`revoked the lease of "job" on instance i-1: the instance is gone: the provider no longer lists it`},
+		{scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: fleet.CauseAbandoned},
+			`revoked the lease of "job" on instance i-1: its caller did not come back in time`},
+		{scaler.Fact{Kind: scaler.FactDeny, Key: "job", Cause: fleet.CauseDraining}, `refused "job": the manager is draining`},
+		{scaler.Fact{Kind: scaler.FactWait}, "nobody waits any more"},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 2, Booting: 2, Cause: fleet.CauseBoot}, "2 jobs are waiting for machines that boot"},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 1, Cause: fleet.CauseStockOut}, "1 job is waiting because the provider has no machines to give"},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 5, Booting: 2, Cause: fleet.CauseThrottle},
+			"5 jobs are waiting: 2 for machines that boot, 3 because scale_throttle allows no more creates at this moment"},
+		{scaler.Fact{Kind: scaler.FactPolicy, Count: 1}, "policy 2 holds now"},
+		{scaler.Fact{Kind: scaler.FactPolicy, Count: -1}, "no policy matches now: nothing is kept idle"},
+		{scaler.Fact{Kind: scaler.FactRefused, Failure: quota, Took: 10 * time.Second}, "a create failed (quota): no more vCPUs; the next one in 10s"},
+		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", Count: 2, Cause: fleet.CauseBootOverdue, Took: 40 * time.Second},
+			"the boot of instance i-1 came to nothing (2 in a row): it was still creating after instance_deadlines.creating; the next create in 40s"},
+		{scaler.Fact{Kind: scaler.FactListFailed, Failure: quota, Count: 4}, "the provider's list failed (quota, 4 in a row): no more vCPUs"},
+		{scaler.Fact{Kind: scaler.FactUnclaimed, ID: "i-1"},
+			"instance i-1 is nobody's that we know: it is counted, and neither used nor deleted; adopt_preexisting decides"},
+		{scaler.Fact{Kind: scaler.FactAlarm, ID: "i-1", Took: time.Hour},
+			"instance i-1 could not be deleted for 1h0m0s: look after it in the provider's console; it is asked again"},
+		{scaler.Fact{Kind: scaler.FactForeign, On: true},
+			"instances come or go that nobody asked for: another manager seems to work on this group; creates and deletes are paused"},
+		{scaler.Fact{Kind: scaler.FactForeign}, "no more instances come or go unasked: creates and deletes go on"},
+		{scaler.Fact{Kind: scaler.FactAdopt, ID: "i-1"}, "instance i-1 is taken in"},
+		{scaler.Fact{Kind: scaler.FactReload}, "a new configuration holds"},
+		{scaler.Fact{Kind: scaler.FactIntent, Count: 1, Cause: fleet.CauseBootOverdue},
+			"a create of 1 instance came to less than that: it was still creating after instance_deadlines.creating"},
+		{scaler.Fact{Kind: scaler.FactPrepare, ID: "i-1", Failure: quota}, "preparing instance i-1 failed: no more vCPUs"},
+	} {
+		if got := Sentence(&tc.fact); got != tc.want {
+			t.Errorf("%s:\n got %q\nwant %q", tc.fact.Kind, got, tc.want)
+		}
+	}
+}
+
+// TestEveryKindHasASentence notices a fact that was added to the core and forgotten here.
+func TestEveryKindHasASentence(t *testing.T) {
+	for k := scaler.FactCreate; k.String() != "invalid"; k++ {
+		f := scaler.Fact{Kind: k, ID: "i-1", Key: "job"}
+		if got := Sentence(&f); got == k.String() {
+			t.Errorf("fact %s has no sentence", k)
+		}
+	}
+	if f := (scaler.Fact{Kind: 200}); Sentence(&f) != "invalid" {
+		t.Errorf("an unknown fact: %q", Sentence(&f))
+	}
+}
+
+func TestEveryCauseHasWords(t *testing.T) {
+	n := 0
+	for c := fleet.CauseNone; c.String() != "unknown"; c++ {
+		if p := phrasesOf(c); p.wait == "" || p.retire == "" || strings.Contains(p.wait, "this version does not know") {
+			t.Errorf("cause %s has no words", c)
+		}
+		for name, text := range map[string]string{"Wait": Wait(c), "Retire": Retire(c), "Revoke": Revoke(c), "Denial": Denial(c)} {
+			if text == "" || strings.HasSuffix(text, ".") {
+				t.Errorf("%s(%s) = %q", name, c, text)
+			}
+		}
+		n++
+	}
+	if n < 30 {
+		t.Errorf("only %d causes were looked at", n)
+	}
+	if !strings.Contains(Wait(250), "does not know") {
+		t.Errorf("an unknown cause: %q", Wait(250))
+	}
+}
+
+func TestOrdinal(t *testing.T) {
+	for n, want := range map[int]string{1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 112: "112th", 122: "122nd"} {
+		if got := ordinal(n); got != want {
+			t.Errorf("ordinal(%d) = %q", n, got)
+		}
+	}
+}
+
+func TestTee(t *testing.T) {
+	var got []string
+	note := func(name string) Observer {
+		return Observer{
+			Events: func(_ scaler.Time, evs []scaler.Event) { got = append(got, fmt.Sprint(name, " events ", len(evs))) },
+			Batch:  func(*scaler.Batch) { got = append(got, name+" batch") },
+			Fact:   func(f *scaler.Fact) { got = append(got, name+" "+f.Kind.String()) },
+			Commit: func(err error, n int) { got = append(got, fmt.Sprint(name, " ", err, " ", n)) },
+		}
+	}
+	only := Observer{Fact: func(f *scaler.Fact) { got = append(got, "only "+f.Kind.String()) }}
+	o := Tee(note("a"), only, Observer{}, note("b"))
+	o.Events(scaler.Time{}, make([]scaler.Event, 2))
+	o.Batch(&scaler.Batch{})
+	o.Fact(&scaler.Fact{Kind: scaler.FactReady})
+	o.Commit(errors.New("full"), 3)
+	want := "a events 2, b events 2, a batch, b batch, a ready, only ready, b ready, a full 3, b full 3"
+	if text := strings.Join(got, ", "); text != want {
+		t.Errorf("%s\nwant %s", text, want)
+	}
+	if o := Tee(only, Observer{}); o.Events != nil || o.Batch != nil || o.Commit != nil || o.Fact == nil {
+		t.Error("a callback that nobody has is not nil")
+	}
+}
+
+func TestLog(t *testing.T) {
+	var buf bytes.Buffer
+	o := Log(slog.New(slog.NewTextHandler(&buf, nil)))
+	o.Fact(&scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: fleet.CauseMissing})
+	o.Fact(&scaler.Fact{Kind: scaler.FactDeny, Key: "job", Cause: fleet.CauseNoCapacity}) // debug: not in this log
+	o.Fact(&scaler.Fact{Kind: scaler.FactRefused, Failure: fleet.Failure{Kind: fleet.FailureQuota, Message: "full"}, Took: time.Second})
+	o.Fact(&scaler.Fact{Kind: scaler.FactAlarm, ID: "i-1", Count: 2})
+	o.Fact(&scaler.Fact{Kind: scaler.FactForeign, On: true})
+	o.Commit(errors.New("disk full"), 2)
+	o.Commit(nil, 2)
+	lines := strings.Split(strings.TrimSpace(buf.String()), "\n")
+	want := []string{
+		"level=WARN fact=revoke instance=i-1 key=job cause=missing", "level=WARN fact=refused failure=quota took=1s", "level=ERROR fact=alarm count=2",
+		"level=ERROR fact=foreign", `level=ERROR error="disk full" failures=2`, "level=INFO failures=2",
+	}
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(want), buf.String())
+	}
+	for i, parts := range want {
+		for part := range strings.FieldsSeq(strings.ReplaceAll(parts, "disk full", "disk\u00a0full")) {
+			if part = strings.ReplaceAll(part, "\u00a0", " "); !strings.Contains(lines[i], part) {
+				t.Errorf("line %d lacks %s: %s", i, part, lines[i])
+			}
+		}
+	}
+}
