@@ -164,6 +164,9 @@ func (e *engine) handle(source int) error {
 	case kindAnswer:
 		answer := e.answers[ev.idx]
 		e.spare = append(e.spare, ev.idx)
+		if e.o.Instant && answer.Kind == scaler.EvDeleted { // that it is gone is known at once too, not at the next list
+			e.listNext(e.now)
+		}
 		if err := e.step(e.late(answer)); err != nil {
 			return err
 		}

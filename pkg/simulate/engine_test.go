@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -33,36 +32,6 @@ func poisson(seed uint64, n int, rate, mean float64) *Jobs {
 }
 
 var start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-
-func TestMMc(t *testing.T) {
-	o := Options{
-		Core:  scaler.Config{Capacity: 1, MaxInstances: 10, Schedule: schedule(t, policy.Settings{IdleCount: 10, IdleTime: 1e6 * time.Hour}), Throttle: policy.Throttle{Limit: -1}},
-		Start: start, Instant: true, Warmup: 1000 * time.Second,
-	}
-	r, err := Run(o, poisson(3, 400_000, 8, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v", r.Instances)
-	if math.Abs(r.Waits.Mean-0.2046) > 0.02 || math.Abs(r.Waits.Fraction-0.409) > 0.02 {
-		t.Errorf("mean wait %v, fraction %v", r.Waits.Mean, r.Waits.Fraction)
-	}
-}
-
-func TestBaseStock(t *testing.T) {
-	o := Options{
-		Core:  scaler.Config{Capacity: 1, MaxUses: 1, Schedule: schedule(t, policy.Settings{IdleCount: 4, IdleTime: 1e6 * time.Hour}), Throttle: policy.Throttle{Limit: -1}},
-		Start: start, Instant: true, Warmup: 10000 * time.Second, Cloud: cloudmodel.Config{Boot: cloudmodel.Exponential(90 * time.Second)},
-	}
-	r, err := Run(o, poisson(3, 200_000, 0.05, 60))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%+v %+v %v %v %+v", r.Instances, r.Hours, r.Waits.Mean, r.Waits.Fraction, r.ByCause)
-	if math.Abs(r.Waits.Mean-21.76) > 0.7 || math.Abs(r.Waits.Fraction-0.6577) > 0.01 {
-		t.Errorf("mean wait %v, fraction %v", r.Waits.Mean, r.Waits.Fraction)
-	}
-}
 
 func BenchmarkRun(b *testing.B) {
 	o := Options{
