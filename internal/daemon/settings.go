@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/groupconfig"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/scaler"
@@ -19,7 +20,7 @@ func settings(r config.Runner) (taskscaler.Config, error) {
 	}
 	return taskscaler.Config{
 		Name:                        name(r),
-		Core:                        core(a),
+		Core:                        groupconfig.Core(a),
 		Settings:                    provider.Settings{ConnectorConfig: a.Connector.ToProvider(key)},
 		UpdateInterval:              a.UpdateInterval,
 		UpdateIntervalWhenExpecting: a.UpdateIntervalWhenExpecting,
@@ -30,40 +31,6 @@ func settings(r config.Runner) (taskscaler.Config, error) {
 		LogExternalIP:               a.LogExternalIP,
 		DeleteOnShutdown:            a.DeleteInstancesOnShutdown,
 	}, nil
-}
-
-func core(a *config.Autoscaler) scaler.Config {
-	return scaler.Config{
-		Capacity:                a.CapacityPerInstance,
-		MaxInstances:            a.MaxInstances,
-		MaxUses:                 a.MaxUseCount,
-		Schedule:                a.Schedule,
-		Throttle:                a.Throttle,
-		FailureThreshold:        a.FailureThreshold,
-		RequestedDeadline:       a.InstanceDeadlines.Requested,
-		CreatingDeadline:        a.InstanceDeadlines.Creating,
-		PreparingDeadline:       a.InstanceDeadlines.Preparing,
-		DeletingAlarm:           a.InstanceDeadlines.DeletingAlarm,
-		DeletionRetry:           a.DeletionRetryInterval,
-		ShutdownDeletionRetry:   a.ShutdownDeletionInterval,
-		ShutdownDeletionRetries: a.ShutdownDeletionRetries,
-		ReservationDeadline:     a.ReservationDeadline,
-		ReattachAfterRestart:    a.ReattachAfterRestart,
-		ReattachAfterDisconnect: a.ReattachAfterDisconnect,
-		KeepAbandoned:           a.StateStorage.KeepInstanceWithAcquisitions,
-		Adopt:                   adoption(a),
-	}
-}
-
-// adoption: without a state every instance that is found is as good as preexisting, and goes, as it always did.
-func adoption(a *config.Autoscaler) scaler.AdoptMode {
-	switch {
-	case a.AdoptPreexisting == config.AdoptAdopt:
-		return scaler.AdoptAll
-	case a.AdoptPreexisting == config.AdoptRemove, !a.StateStorage.Enabled:
-		return scaler.AdoptRemove
-	}
-	return scaler.AdoptHold
 }
 
 // private makes cfg that of a manager for one command: it creates what the command needs and no more, touches no instance that it did
