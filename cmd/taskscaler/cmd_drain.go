@@ -15,7 +15,7 @@ func newDrain(env environment) *cobra.Command {
 			"gone. The manager goes on running: stop it with SIGTERM.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			soon, _, stop := signals(cmd.Context())
+			soon, _, stop := signals(cmd.Context(), endings()...)
 			defer stop()
 			manager, err := flags.client(env)
 			if err != nil {

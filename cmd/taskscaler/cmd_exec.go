@@ -53,7 +53,7 @@ func newExec(env environment) *cobra.Command {
 
 // execCommand runs the command, and leaves at once when a second signal comes.
 func execCommand(ctx context.Context, env environment, flags execFlags, argv []string) error {
-	soon, now, stop := signals(ctx)
+	soon, now, stop := signals(ctx, endings()...)
 	defer stop()
 	if flags.timeout > 0 {
 		var cancel context.CancelFunc
@@ -100,7 +100,7 @@ func execPrivate(ctx context.Context, env environment, flags execFlags, argv []s
 	}
 	manager, err := daemon.StartPrivate(ctx, daemon.Options{
 		File: file, Select: flags.runner, Logger: daemon.NewLogger(file, env.stderr, slog.LevelWarn),
-		Plugins: plugin.DefaultFindOptions(env.getenv), Version: version(),
+		Plugins: plugin.DefaultFindOptions(env.getenv), Version: versionInfo().Version,
 	})
 	if err != nil {
 		return fail(err)

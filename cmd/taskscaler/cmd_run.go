@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"log/slog"
+	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +22,7 @@ func newRun(env environment) *cobra.Command {
 		Long: "run manages a fleet for each autoscaling runner of the file, or for the one that --runner names, until SIGTERM or SIGINT. It then gives\n" +
 			"no new leases, waits for the live ones (at most shutdown_timeout), deletes the instances where delete_instances_on_shutdown is set,\n" +
 			"and ends with exit code 0. A second signal stops it at once: instances, leases and state stay for the next start.\n\n" +
+			"SIGHUP reads the file again: policies, limits, throttle, intervals and deadlines change at once, and a file with faults changes nothing.\n\n" +
 			"The control API is JSON over HTTP on a Unix socket that only its owner can use: GET /healthz, /readyz, /v1/status.\n\n" +
 			"Exit codes: 0 drained, 1 failed, 2 wrong usage, 128+N stopped at once by signal N.",
 		Args: cobra.NoArgs,
@@ -41,11 +44,13 @@ func runManager(cmd *cobra.Command, env environment, path string, flags socketFl
 	if err != nil {
 		return failed(err)
 	}
-	soon, now, stop := signals(cmd.Context())
+	soon, now, stop := signals(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	reload, stopReload := reloads()
+	defer stopReload()
 	err = daemon.Serve(now, soon, daemon.Options{
 		File: file, Select: flags.runner, Logger: daemon.NewLogger(file, env.stderr, slog.LevelDebug),
-		Plugins: plugin.DefaultFindOptions(env.getenv), Version: version(),
+		Plugins: plugin.DefaultFindOptions(env.getenv), Version: versionInfo().Version, Reload: reload,
 	}, listener)
 	if errors.Is(err, daemon.ErrStopped) {
 		return &exitError{code: signalCode(now), err: err}

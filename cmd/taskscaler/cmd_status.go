@@ -26,7 +26,7 @@ func newStatus(env environment) *cobra.Command {
 		Short: "Show the running manager's fleets, leases and waits",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			soon, _, stop := signals(cmd.Context())
+			soon, _, stop := signals(cmd.Context(), endings()...)
 			defer stop()
 			show := showText
 			if asJSON {

@@ -9,6 +9,9 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 )
 
+// version is set by the linker in a release: -X main.version=…
+var version string
+
 func newVersion(env environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
@@ -21,18 +24,18 @@ func newVersion(env environment) *cobra.Command {
 	}
 }
 
-// version is the short form.
-func version() string { return versionInfo().Version }
-
-// versionInfo is what the Go tool stamped into the binary.
+// versionInfo is what the linker and the Go tool stamped into the binary.
 func versionInfo() plugin.VersionInfo {
 	v := plugin.VersionInfo{Name: "taskscaler", Version: "dev"}
 	info, ok := debug.ReadBuildInfo()
+	switch {
+	case version != "":
+		v.Version = version
+	case ok && info.Main.Version != "" && info.Main.Version != "(devel)":
+		v.Version = info.Main.Version
+	}
 	if !ok {
 		return v
-	}
-	if info.Main.Version != "" && info.Main.Version != "(devel)" {
-		v.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {
 		switch s.Key {

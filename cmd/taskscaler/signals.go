@@ -9,13 +9,13 @@ import (
 	"github.com/taskscaler/taskscaler/internal/jobexec"
 )
 
-// signals returns two contexts: soon ends with the first signal (finish what must be finished), now with the second (stop). The cause of
+// signals returns two contexts: soon ends with the first of these signals (finish what must be finished), now with the second (stop). The cause of
 // both is a *jobexec.SignalError. A broken pipe is an error of the write from then on, and no signal.
-func signals(parent context.Context) (soon, now context.Context, stop func()) {
+func signals(parent context.Context, which ...os.Signal) (soon, now context.Context, stop func()) {
 	soon, first := context.WithCancelCause(parent)
 	now, second := context.WithCancelCause(parent)
 	got := make(chan os.Signal, 2)
-	signal.Notify(got, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(got, which...)
 	pipe := make(chan os.Signal, 1)
 	signal.Notify(pipe, syscall.SIGPIPE)
 	done := make(chan struct{})
@@ -35,5 +35,33 @@ func signals(parent context.Context) (soon, now context.Context, stop func()) {
 		close(done)
 		first(nil)
 		second(nil)
+	}
+}
+
+// endings are the signals that end a command at a terminal.
+func endings() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} }
+
+// reloads gets a value for SIGHUP; several that come while nobody looks are one.
+func reloads() (reload <-chan struct{}, stop func()) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	out, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-hup:
+			case <-done:
+				return
+			}
+			select {
+			case out <- struct{}{}:
+			case <-done:
+				return
+			}
+		}
+	}()
+	return out, func() {
+		signal.Stop(hup)
+		close(done)
 	}
 }

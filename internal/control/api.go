@@ -94,6 +94,14 @@ type ReleaseRequest struct {
 	Unhealthy Unhealthy `json:"unhealthy,omitempty"`
 }
 
+// ReserveRequest asks for the promise of a slot, or gives it up. It is taken up by a lease of the same key; otherwise it is void after
+// reservation_deadline.
+type ReserveRequest struct {
+	Runner string `json:"runner,omitempty"`
+	Key    string `json:"key"`
+	Cancel bool   `json:"cancel,omitempty"` // give it up
+}
+
 // Unhealthy is what a caller found wrong with an instance.
 type Unhealthy string
 
@@ -113,6 +121,7 @@ const (
 	CodeRefused       Code = "refused"        // this runner is not run; the message says why
 	CodeUnknownKey    Code = "unknown_key"    // the key holds no lease
 	CodeDuplicateKey  Code = "duplicate_key"  // the key is in use
+	CodeNoCapacity    Code = "no_capacity"    // no slot can be promised
 	CodeTimeout       Code = "timeout"        // no slot within instance_acquire_timeout
 	CodeDraining      Code = "draining"       // no new work is taken
 	CodeShutdown      Code = "shutdown"       // the manager is going

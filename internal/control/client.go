@@ -81,6 +81,11 @@ func (c *Client) Release(ctx context.Context, req ReleaseRequest) error {
 	return c.call(ctx, http.MethodPost, "/v1/leases/release", "", req, nil)
 }
 
+// Reserve asks for the promise of a slot, or gives it up.
+func (c *Client) Reserve(ctx context.Context, req ReserveRequest) error {
+	return c.call(ctx, http.MethodPost, "/v1/reservations", "", req, nil)
+}
+
 func (c *Client) call(ctx context.Context, method, path, runner string, body, into any) error {
 	res, err := c.do(ctx, method, path, runner, body)
 	if err != nil {

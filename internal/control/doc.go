@@ -10,6 +10,7 @@
 //	GET  /v1/status?runner=    Status
 //	POST /v1/leases            LeaseRequest → a stream of Event
 //	POST /v1/leases/release    ReleaseRequest
+//	POST /v1/reservations      ReserveRequest
 //	POST /v1/drain?runner=     answers when the last lease is gone
 //
 // [Listen] and [DefaultSocket] agree on where the socket is, so that clients find a manager without a flag.

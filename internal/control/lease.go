@@ -42,13 +42,21 @@ func (s *Server) lease(w http.ResponseWriter, r *http.Request) {
 }
 
 func (req LeaseRequest) check() error {
-	switch {
-	case req.Key == "":
-		return Errorf(CodeBadRequest, "the key is empty")
-	case len(req.Key) > 512:
-		return Errorf(CodeBadRequest, "the key has %d bytes; at most 512", len(req.Key))
-	case req.Mode != ModeAcquire && req.Mode != ModeReattach && req.Mode != ModeResume:
+	if err := checkKey(req.Key); err != nil {
+		return err
+	}
+	if req.Mode != ModeAcquire && req.Mode != ModeReattach && req.Mode != ModeResume {
 		return Errorf(CodeBadRequest, "mode %q is unknown: use acquire, reattach or resume", req.Mode)
+	}
+	return nil
+}
+
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return Errorf(CodeBadRequest, "the key is empty")
+	case len(key) > 512:
+		return Errorf(CodeBadRequest, "the key has %d bytes; at most 512", len(key))
 	}
 	return nil
 }

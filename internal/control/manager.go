@@ -23,6 +23,7 @@ type Manager interface {
 
 // Runner is what the server needs of one runner. Its errors are *APIError where their kind matters to a client.
 type Runner interface {
+	Reserver
 	// Acquire waits for a slot until ctx ends.
 	Acquire(ctx context.Context, key string) (Held, error)
 	// Reattach takes up the lease that key holds.
@@ -33,6 +34,14 @@ type Runner interface {
 	Detach(key string)
 	// Waiting says why key has no slot yet; false: it does not wait.
 	Waiting(ctx context.Context, key string) (Wait, bool)
+}
+
+// Reserver promises slots.
+type Reserver interface {
+	// Reserve promises a slot to key, or refuses with an *APIError of CodeNoCapacity. The promise is taken up by an Acquire of the key.
+	Reserve(ctx context.Context, key string) error
+	// Unreserve gives the promise up.
+	Unreserve(key string)
 }
 
 // Held is a lease as the server needs it.

@@ -29,6 +29,7 @@ func NewServer(m Manager, log *slog.Logger) *Server {
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("POST /v1/leases", s.lease)
 	mux.HandleFunc("POST /v1/leases/release", s.release)
+	mux.HandleFunc("POST /v1/reservations", s.reserve)
 	mux.HandleFunc("POST /v1/drain", s.drain)
 	s.http = &http.Server{
 		Handler:           mux,
@@ -75,6 +76,31 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 	if err := s.manager.Drain(r.Context(), r.URL.Query().Get("runner")); err != nil {
+		s.fail(w, err)
+		return
+	}
+	s.answer(w, struct{}{})
+}
+
+func (s *Server) reserve(w http.ResponseWriter, r *http.Request) {
+	var req ReserveRequest
+	err := decode(w, r, &req)
+	if err == nil {
+		err = checkKey(req.Key)
+	}
+	if err != nil {
+		s.fail(w, err)
+		return
+	}
+	runner, err := s.manager.Runner(req.Runner)
+	switch {
+	case err != nil:
+	case req.Cancel:
+		runner.Unreserve(req.Key)
+	default:
+		err = runner.Reserve(r.Context(), req.Key)
+	}
+	if err != nil {
 		s.fail(w, err)
 		return
 	}
@@ -152,7 +178,7 @@ func httpStatus(c Code) int {
 		return http.StatusBadRequest
 	case CodeUnknownRunner, CodeUnknownKey:
 		return http.StatusNotFound
-	case CodeDuplicateKey, CodeRefused:
+	case CodeDuplicateKey, CodeRefused, CodeNoCapacity:
 		return http.StatusConflict
 	case CodeTimeout:
 		return http.StatusGatewayTimeout

@@ -292,6 +292,27 @@ func TestStatusInfoAndDrain(t *testing.T) {
 	}
 }
 
+func TestReservations(t *testing.T) {
+	m := controltest.New(1)
+	c, _, _ := serve(t, m)
+	if err := c.Reserve(within(t), control.ReserveRequest{Key: "job"}); err != nil {
+		t.Error(err)
+	}
+	if err := c.Reserve(within(t), control.ReserveRequest{Key: "job", Cancel: true}); err != nil {
+		t.Error(err)
+	}
+	await(t, m, "unreserve job", 1)
+	m.AddSlots(-1)
+	if err := c.Reserve(within(t), control.ReserveRequest{Key: "job"}); !errors.Is(err, &control.APIError{Code: control.CodeNoCapacity}) {
+		t.Errorf("without a slot: %v", err)
+	}
+	for _, req := range []control.ReserveRequest{{Key: ""}, {Key: "k", Runner: "x"}} {
+		if err := c.Reserve(within(t), req); err == nil {
+			t.Errorf("%+v is accepted", req)
+		}
+	}
+}
+
 // TestForeignSocket: another program's answer is no answer of ours.
 func TestForeignSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "other.sock")

@@ -112,6 +112,14 @@ type served struct {
 	external bool
 }
 
+// Reserve implements control.Runner.
+func (s served) Reserve(ctx context.Context, key string) error {
+	return apiError(s.scaler.Reserve(ctx, key))
+}
+
+// Unreserve implements control.Runner.
+func (s served) Unreserve(key string) { s.scaler.Unreserve(key) }
+
 // Acquire implements control.Runner.
 func (s served) Acquire(ctx context.Context, key string) (control.Held, error) {
 	lease, err := s.scaler.Acquire(ctx, key)
@@ -199,6 +207,8 @@ func apiError(err error) error {
 		return nil
 	case errors.Is(err, taskscaler.ErrShutdown):
 		code = control.CodeShutdown
+	case errors.Is(err, taskscaler.ErrNoCapacity):
+		code = control.CodeNoCapacity
 	case errors.Is(err, taskscaler.ErrDraining):
 		code = control.CodeDraining
 	case errors.Is(err, taskscaler.ErrUnknownKey):

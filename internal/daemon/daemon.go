@@ -24,6 +24,9 @@ type Options struct {
 	Socket  string // where the control API is served, for messages; may be empty
 	Version string
 
+	// Reload asks, by a value each, for the file to be read again; nil: never.
+	Reload <-chan struct{}
+
 	// Private makes a manager for one command: one runner, no instance that the command does not need, all instances deleted and the
 	// state removed at the end.
 	Private bool

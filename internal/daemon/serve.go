@@ -35,14 +35,7 @@ func Serve(now, soon context.Context, o Options, l *control.Listener) error {
 
 // run returns when the daemon is to end, and has drained if it could.
 func (d *Daemon) run(now, soon context.Context, served <-chan error) error {
-	var cause error
-	select {
-	case <-soon.Done():
-		d.opts.Logger.Info("draining: no new leases are given; a second signal stops at once", "timeout", d.opts.File.ShutdownTimeout)
-	case cause = <-d.stopped:
-		cause = fmt.Errorf("a manager stopped by itself: %w", cause)
-	case cause = <-served:
-	}
+	cause := d.untilEnd(now, soon, served)
 	ended := make(chan error, 1)
 	go func() {
 		// Nothing ends this early: the end of its patience is what makes a shutdown revoke leases and delete their instances.
@@ -55,6 +48,23 @@ func (d *Daemon) run(now, soon context.Context, served <-chan error) error {
 		return errors.Join(cause, err)
 	case <-now.Done():
 		return errors.Join(cause, ErrStopped)
+	}
+}
+
+// untilEnd waits until there is a reason to end, and reloads meanwhile.
+func (d *Daemon) untilEnd(now, soon context.Context, served <-chan error) error {
+	for {
+		select {
+		case <-soon.Done():
+			d.opts.Logger.Info("draining: no new leases are given; a second signal stops at once", "timeout", d.opts.File.ShutdownTimeout)
+			return nil
+		case err := <-d.stopped:
+			return fmt.Errorf("a manager stopped by itself: %w", err)
+		case err := <-served:
+			return err
+		case <-d.opts.Reload:
+			d.reload(now)
+		}
 	}
 }
 

@@ -172,6 +172,24 @@ func (m *Manager) Acquire(ctx context.Context, key string) (control.Held, error)
 	return h, nil
 }
 
+// Reserve implements control.Runner: it promises the slots that are free now.
+func (m *Manager) Reserve(_ context.Context, key string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note("reserve %s", key)
+	if len(m.leases) >= m.slots {
+		return control.Errorf(control.CodeNoCapacity, "no slot is free")
+	}
+	return nil
+}
+
+// Unreserve implements control.Runner.
+func (m *Manager) Unreserve(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note("unreserve %s", key)
+}
+
 // Reattach implements control.Runner.
 func (m *Manager) Reattach(_ context.Context, key string) (control.Held, error) {
 	m.mu.Lock()

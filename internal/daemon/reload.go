@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/taskscaler/taskscaler/pkg/config"
+)
+
+// reload reads the file again and gives each runner its new configuration. A file with faults changes nothing. What needs a restart
+// (another plugin, plugin_config, connector_config or state directory; runners that came or went) is said and left as it is.
+func (d *Daemon) reload(ctx context.Context) {
+	log := d.opts.Logger
+	file, report, err := config.Load(d.opts.File.Path)
+	if err == nil {
+		err = report.Err()
+	}
+	if err != nil {
+		log.Error("the configuration was not reloaded: the one before it stays in force", "error", err)
+		return
+	}
+	for _, r := range d.runners {
+		if err := r.reload(ctx, file); err != nil {
+			log.Error("a runner was not reloaded: its configuration stays as it was", "runner", name(r.file), "error", err)
+			continue
+		}
+		log.Info("a runner was reloaded", "runner", name(r.file))
+	}
+}
+
+func (r *runner) reload(ctx context.Context, file *config.File) error {
+	for _, next := range file.Runners {
+		if next.Autoscaler == nil || next.Identity() != r.file.Identity() || next.Shared {
+			continue
+		}
+		if err := sameProcess(r.file.Autoscaler, next.Autoscaler); err != nil {
+			return err
+		}
+		cfg, err := settings(next)
+		if err != nil {
+			return err
+		}
+		return r.scaler.Reload(ctx, cfg)
+	}
+	return errors.New("the file has no such autoscaling runner any more, or two of the same identity: restart the manager")
+}
+
+// sameProcess refuses changes that a running plugin or an open state cannot take.
+func sameProcess(old, now *config.Autoscaler) error {
+	for key, same := range map[string]bool{
+		"plugin":           old.Plugin == now.Plugin && old.PluginSHA256 == now.PluginSHA256,
+		"plugin_config":    old.PluginConfig.Equal(now.PluginConfig),
+		"state_storage":    reflect.DeepEqual(old.StateStorage, now.StateStorage),
+		"connector_config": reflect.DeepEqual(old.Connector.ToProvider(nil), now.Connector.ToProvider(nil)) && old.Connector.KeyPath == now.Connector.KeyPath,
+	} {
+		if !same {
+			return fmt.Errorf("%s has changed, which a restart of the manager is needed for", key)
+		}
+	}
+	return nil
+}
