@@ -37,16 +37,18 @@ type Core struct {
 	open      *fleet.Intent   // a create of this batch that is still in our hands
 	openAt    int             // its command's index
 
-	lists    lists
-	backoff  backoff
-	foreign  []time.Duration // when ids came that nobody asked for
-	paused   bool
-	repairs  int // instances of ours that went without our doing and were not made up for
-	waiting  fleet.Cause
-	known    bool
-	draining bool
-	shutdown bool
-	deleting bool // shutdown with delete_instances_on_shutdown
+	lists   lists
+	backoff backoff
+	foreign []time.Duration // when ids came that nobody asked for
+	paused  bool
+	repairs int // instances of ours that went without our doing and were not made up for
+	waiting fleet.Cause
+	known   bool
+	// unfinished: a create was open when the manager stopped, so that what the first list shows cannot be told apart from its instances.
+	unfinished bool
+	draining   bool
+	shutdown   bool
+	deleting   bool // shutdown with delete_instances_on_shutdown
 }
 
 // New returns a core that goes on from saved. known says that the store held the state of this very provider group: beside an unknown
@@ -105,6 +107,7 @@ func (c *Core) restore() {
 		c.lists.miss(m, c.now.Mono)
 		return true
 	})
+	c.unfinished = len(c.reg.Intents()) > 0
 	for _, in := range c.reg.Intents() {
 		w := c.ownIntent(in)
 		w.restored = true

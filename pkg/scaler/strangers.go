@@ -17,7 +17,7 @@ func (c *Core) stranger(ev *Event) {
 	case c.repairs > 0 && c.lists.started:
 		c.repairs--
 		c.adopt(ev, fleet.CauseMissing)
-	case !c.lists.started && c.anyIntent(), c.cfg.Adopt == AdoptAll:
+	case !c.lists.started && c.unfinished, c.cfg.Adopt == AdoptAll:
 		c.adopt(ev, fleet.CauseNone)
 	case !c.lists.started && (c.known || c.cfg.Adopt == AdoptRemove):
 		if m := c.enter(ev, fleet.Creating, fleet.Preexisting); m != nil {
@@ -46,9 +46,6 @@ func (c *Core) explain() *fleet.Intent {
 	}
 	return faded
 }
-
-// anyIntent reports whether a create was unfinished when the manager stopped: what is found then cannot be told apart from its instances.
-func (c *Core) anyIntent() bool { return len(c.reg.Intents()) > 0 }
 
 // takeIn enters an instance that a create explains.
 func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
