@@ -151,3 +151,17 @@ func (c *Core) Waits() (waiting, booting int, cause fleet.Cause) {
 
 // OpenSlots is the number of slots that can be leased at this moment.
 func (c *Core) OpenSlots() int { return c.reg.OpenSlots() }
+
+// AwaitsList reports whether a list without any difference would tell the core something: that a missing instance is still missing, or
+// that a create still shows nothing. When it would not, a simulator need not play such lists.
+func (c *Core) AwaitsList() bool {
+	if !c.lists.started || len(c.lists.absent) > 0 || c.lists.failed > 0 {
+		return true
+	}
+	for _, in := range c.reg.Intents() {
+		if in.Owner.(*intent).confirm {
+			return true
+		}
+	}
+	return false
+}

@@ -58,12 +58,19 @@ func (w *window) fallsTo(v int, span time.Duration) (at time.Duration, ok bool) 
 	if w.current > v {
 		return 0, false
 	}
-	for n := len(w.past) - 1; n >= w.head; n-- {
-		if w.past[n].value > v {
-			return w.past[n].end + span, true
+	// The values descend: those above v stand in front, and the last of them is the last to expire.
+	lo, hi := w.head, len(w.past)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); w.past[mid].value > v {
+			lo = mid + 1
+		} else {
+			hi = mid
 		}
 	}
-	return 0, true
+	if lo == w.head {
+		return 0, true
+	}
+	return w.past[lo-1].end + span, true
 }
 
 // reset forgets the past: a policy edge or a reload is a new beginning.

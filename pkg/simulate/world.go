@@ -230,6 +230,12 @@ func (e *engine) listNext(t int64) {
 // list shows the core the provider's list: what is different, then that it is complete.
 func (e *engine) list() error {
 	e.lastList, e.listAt = e.now, 0
+	if len(e.changed) == 0 && !e.core.AwaitsList() {
+		if e.expects {
+			e.listNext(e.now + int64(e.o.UpdateIntervalWhenExpecting))
+		}
+		return nil // it would say nothing
+	}
 	changed := e.changed
 	e.changed = e.changed[len(e.changed):]
 	for _, m := range changed {
