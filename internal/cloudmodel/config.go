@@ -117,13 +117,19 @@ type Spot struct {
 // Validate returns every fault, each with its key and what to do.
 func (c *Config) Validate() error {
 	var faults []error
+	c.Check(func(key, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	})
+	return errors.Join(faults...)
+}
+
+// Check reports every fault, for readers that know where each key was written.
+func (c *Config) Check(fault Fault) {
 	under := func(prefix string) Fault {
-		return func(key, format string, args ...any) {
-			faults = append(faults, fmt.Errorf("%s%s: %s", prefix, key, fmt.Sprintf(format, args...)))
-		}
+		return func(key, format string, args ...any) { fault(prefix+key, format, args...) }
 	}
 	dist := func(key string, d Distribution) {
-		d.check(under(key + "."))
+		d.Check(under(key + "."))
 	}
 	top := under("")
 	checkCount(top, "max_size", c.MaxSize)
@@ -160,7 +166,6 @@ func (c *Config) Validate() error {
 	}
 	c.Spot.Notice.Check(top, "spot.notice")
 	c.Price.check(under("price."))
-	return errors.Join(faults...)
 }
 
 func (f CallFailure) check(fault Fault) {

@@ -58,13 +58,14 @@ func (d Distribution) IsZero() bool {
 // Validate returns every fault, each with its key and what to do.
 func (d Distribution) Validate() error {
 	var faults []error
-	d.check(func(key, format string, args ...any) {
+	d.Check(func(key, format string, args ...any) {
 		faults = append(faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
 	})
 	return errors.Join(faults...)
 }
 
-func (d Distribution) check(fault Fault) {
+// Check reports every fault, for readers that know where each key was written.
+func (d Distribution) Check(fault Fault) {
 	d.checkKeys(fault)
 	switch d.Kind {
 	case "":

@@ -1,0 +1,27 @@
+package model
+
+import (
+	_ "embed"
+	"maps"
+	"slices"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+//go:embed presets.toml
+var presetsText []byte
+
+// presets are the built-in layers by name.
+func presets() map[string]map[string]any {
+	var all map[string]map[string]any
+	if err := toml.Unmarshal(presetsText, &all); err != nil {
+		panic("model: presets.toml: " + err.Error()) // embedded, and read by the tests
+	}
+	return all
+}
+
+// Presets are the names that preset may have, sorted.
+func Presets() []string { return slices.Sorted(maps.Keys(presets())) }
+
+// PresetsTOML is the text of all presets, each a table, for documentation.
+func PresetsTOML() string { return string(presetsText) }
