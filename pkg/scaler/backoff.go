@@ -94,6 +94,9 @@ func (c *Core) relief(count *int, causes ...fleet.Cause) {
 	}
 	*count = 0
 	c.reg.TouchMeta()
+	if m := &c.reg.Meta; c.backoff.cause == fleet.CauseBackoff && m.Refusals+m.Fruitless > 0 {
+		return // the pause may be the other count's
+	}
 	for _, why := range causes {
 		if c.backoff.cause == why {
 			c.backoff = backoff{}

@@ -160,6 +160,6 @@ func (c *Core) unhealthy(m *machine, why fleet.Cause) {
 	default:
 		return
 	}
+	c.retire(m, why) // first, so that the end of its last use does not name another cause; it is deleted when the last lease has ended
 	c.revokeLeases(m, why)
-	c.retire(m, why)
 }

@@ -306,3 +306,49 @@ func TestWaitCauses(t *testing.T) {
 	r.release("a")
 	why(fleet.CausePlugin, fleet.CauseBoot, fleet.CauseThrottle, fleet.CauseBoot, fleet.CauseMaxInstances, fleet.CauseNone)
 }
+
+// TestCauseOfTheLastUse: an instance that is unhealthy during its last use is retired for that, not for being used up.
+func TestCauseOfTheLastUse(t *testing.T) {
+	for name, end := range map[string]func(r *rig){
+		"heartbeat":   func(r *rig) { r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy}) },
+		"caller":      func(r *rig) { r.ask(EvRelease, "a", because(fleet.CauseUnhealthy)) },
+		"the list":    func(r *rig) { r.cloud["i-1"].word = fleet.ListedTimeout; r.run(2 * sec) },
+		"no reattach": func(r *rig) { r.do(Event{Kind: EvDetach, Key: "a"}); r.run(31 * sec) },
+	} {
+		r := standing(t, 1, func(c *Config) { c.MaxUses = 1 })
+		r.acquire("a")
+		end(r)
+		retired := r.factsOf(FactRetire)
+		want := map[string]fleet.Cause{
+			"heartbeat": fleet.CauseUnhealthy, "caller": fleet.CauseUnhealthy, "the list": fleet.CauseProviderTimeout, "no reattach": fleet.CauseAbandoned,
+		}[name]
+		r.want(name+": retired", fmt.Sprint(retired[0].ID, retired[0].Cause), fmt.Sprint("i-1", want))
+		r.want(name+": leases", r.sum().Leases, 0)
+		deletes := 0
+		for _, c := range r.commandsOf(CmdDelete) {
+			if c.ID == "i-1" {
+				deletes++
+			}
+		}
+		r.want(name+": deletes", deletes, 1)
+	}
+}
+
+// TestTwoReasonsToHoldOff: a create that succeeds does not end the pause after fruitless boots, nor a boot that works the pause after refusals.
+func TestTwoReasonsToHoldOff(t *testing.T) {
+	r := newRig(t, conf())
+	r.hold[CmdIncrease] = true
+	r.acquire("a")
+	r.do(Event{Kind: EvAcquire, Key: "b", Ticket: 100})
+	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Failure: fleet.Failure{Kind: fleet.FailureTransient}})
+	for range 4 {
+		r.core.fruitless("x", fleet.CauseBootOverdue)
+	}
+	r.do(Event{Kind: EvIncreased, Op: r.held[1].Op, Count: 1})
+	r.want("pause after four fruitless boots", [2]any{r.sum().BackoffFor, r.sum().Fruitless}, [2]any{40 * sec, 4})
+	r.run(39 * sec)
+	r.acquire("c")
+	r.want("creates meanwhile", len(r.commandsOf(CmdIncrease)), 2)
+	r.run(sec)
+	r.want("and then", len(r.commandsOf(CmdIncrease)), 3)
+}

@@ -134,6 +134,9 @@ func (c *Core) release(ev *Event) {
 		c.deny(ev.Key, ev.Ticket, fleet.CauseUnknownKey)
 		return
 	}
+	if ev.Cause != fleet.CauseNone {
+		c.retire(own(i), ev.Cause)
+	}
 	c.end(ev.Key)
 	c.grant(Grant{Kind: GrantReleased, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial})
 	if ev.Cause != fleet.CauseNone {
@@ -210,10 +213,10 @@ func (c *Core) abandoned(key fleet.Key) {
 		return
 	}
 	m := own(i)
-	c.revoke(m, key, fleet.CauseAbandoned)
 	if !c.cfg.KeepAbandoned {
 		c.retire(m, fleet.CauseAbandoned)
 	}
+	c.revoke(m, key, fleet.CauseAbandoned)
 }
 
 // revoke ends one lease against its caller's will, and tells why.

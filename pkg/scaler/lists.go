@@ -121,8 +121,8 @@ func (c *Core) condemn(m *machine, why fleet.Cause) {
 	if m.State == fleet.Creating || m.State == fleet.Preparing {
 		c.fruitless(m.ID, why)
 	}
-	c.revokeLeases(m, why)
 	c.retire(m, why)
+	c.revokeLeases(m, why)
 }
 
 // risen handles an instance that was gone and is listed again. Where a create is open that may explain it and the id has been away for a
