@@ -1,0 +1,187 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// everyKey sets every key that reaches a manager to something else than its default.
+const everyKey = `
+log_level = "warn"
+log_format = "json"
+shutdown_timeout = 7
+[[runners]]
+name = "all"
+executor = "instance"
+[runners.autoscaler]
+plugin = "fake"
+capacity_per_instance = 3
+max_use_count = 4
+max_instances = 5
+instance_ready_command = "true"
+instance_acquire_timeout = "11s"
+update_interval = "12s"
+update_interval_when_expecting = "13s"
+deletion_retry_interval = "14s"
+shutdown_deletion_interval = "15s"
+shutdown_deletion_retries = 16
+failure_threshold = 17
+log_internal_ip = true
+log_external_ip = true
+delete_instances_on_shutdown = true
+adopt_preexisting = "adopt"
+reservation_deadline = "18s"
+reattach_after_restart = "19s"
+reattach_after_disconnect = "20s"
+[runners.autoscaler.scale_throttle]
+limit = 2.5
+burst = 21
+[runners.autoscaler.instance_deadlines]
+requested = "22s"
+creating = "23s"
+preparing = "24s"
+deleting_alarm = "25s"
+[runners.autoscaler.state_storage]
+keep_instance_with_acquisitions = true
+[runners.autoscaler.connector_config]
+os = "linux"
+arch = "amd64"
+protocol = "ssh"
+protocol_port = 2222
+username = "me"
+password = "secret"
+key_path = "key"
+use_static_credentials = true
+keepalive = "26s"
+timeout = "27s"
+use_external_addr = true
+[[runners.autoscaler.policy]]
+idle_count = 6
+preemptive_mode = false
+`
+
+// parse reads a configuration that must be good.
+func parse(t *testing.T, dir, text string) *config.File {
+	t.Helper()
+	file, report := config.Parse(filepath.Join(dir, "config.toml"), []byte(text))
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestEveryKeyArrives(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "key"), []byte("private"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := parse(t, dir, everyKey)
+	got, err := settings(file.Runners[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Zero is what a key that was forgotten looks like. These fields have no key.
+	none := []string{"ProviderMax", "UpdateInterval", "Heartbeat", "ForgetAfter", "MissingLists"}
+	for _, part := range []any{got.Core, got.Settings.ConnectorConfig, got} {
+		v := reflect.ValueOf(part)
+		for i := range v.NumField() {
+			field := v.Type().Field(i).Name
+			if slices.Contains(none, field) && v.Type() == reflect.TypeFor[scaler.Config]() || field == "Insecure" {
+				continue
+			}
+			if v.Field(i).IsZero() {
+				t.Errorf("%s.%s is zero", v.Type(), field)
+			}
+		}
+	}
+	for name, pair := range map[string][2]any{
+		"AcquireTimeout": {got.AcquireTimeout, 11 * time.Second}, "UpdateInterval": {got.UpdateInterval, 12 * time.Second},
+		"UpdateIntervalWhenExpecting": {got.UpdateIntervalWhenExpecting, 13 * time.Second}, "DeletionRetry": {got.Core.DeletionRetry, 14 * time.Second},
+		"ShutdownDeletionRetry": {got.Core.ShutdownDeletionRetry, 15 * time.Second}, "ShutdownDeletionRetries": {got.Core.ShutdownDeletionRetries, 16},
+		"FailureThreshold": {got.Core.FailureThreshold, 17}, "ReservationDeadline": {got.Core.ReservationDeadline, 18 * time.Second},
+		"ReattachAfterRestart": {got.Core.ReattachAfterRestart, 19 * time.Second}, "ReattachAfterDisconnect": {got.Core.ReattachAfterDisconnect, 20 * time.Second},
+		"Requested": {got.Core.RequestedDeadline, 22 * time.Second}, "Creating": {got.Core.CreatingDeadline, 23 * time.Second},
+		"Preparing": {got.Core.PreparingDeadline, 24 * time.Second}, "DeletingAlarm": {got.Core.DeletingAlarm, 25 * time.Second},
+		"Capacity": {got.Core.Capacity, 3}, "MaxUses": {got.Core.MaxUses, 4}, "MaxInstances": {got.Core.MaxInstances, 5},
+		"Throttle.Limit": {got.Core.Throttle.Limit, 2.5}, "Throttle.Burst": {got.Core.Throttle.Burst, 21},
+		"Adopt": {got.Core.Adopt, scaler.AdoptAll}, "Name": {got.Name, "all"}, "Key": {string(got.Settings.Key), "private"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s is %v, not %v", name, pair[0], pair[1])
+		}
+	}
+}
+
+func TestPrivateCreatesOnlyWhatItNeeds(t *testing.T) {
+	file := parse(t, t.TempDir(), strings.Replace(everyKey, `key_path = "key"`, "", 1))
+	cfg, err := settings(file.Runners[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := private(cfg)
+	if at := got.Core.Schedule.At(time.Now()); at.Settings.IdleCount != 0 || at.Settings.Preemptive {
+		t.Errorf("it would keep %+v", at)
+	}
+	if got.Core.Adopt != scaler.AdoptHold || !got.DeleteOnShutdown {
+		t.Errorf("adopt %v, delete %v", got.Core.Adopt, got.DeleteOnShutdown)
+	}
+}
+
+func TestMissingKeyFile(t *testing.T) {
+	file := parse(t, t.TempDir(), everyKey)
+	if _, err := settings(file.Runners[0]); err == nil || !strings.Contains(err.Error(), "key_path") || !strings.Contains(err.Error(), `"all"`) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLogger(t *testing.T) {
+	file := parse(t, t.TempDir(), everyKey)
+	var out bytes.Buffer
+	log := NewLogger(file, &out, slog.LevelDebug)
+	log.Info("not wanted")
+	log.Warn("wanted")
+	var line map[string]any
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line["msg"] != "wanted" {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	out.Reset()
+	file.LogFormat = "text"
+	log = NewLogger(file, &out, slog.LevelError)
+	log.Warn("not wanted here")
+	log.Error("wanted")
+	if got := out.String(); !strings.Contains(got, "level=ERROR msg=wanted") || strings.Contains(got, "not wanted") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSameProcess(t *testing.T) {
+	text := strings.Replace(everyKey, `key_path = "key"`, "", 1)
+	dir := t.TempDir()
+	old := parse(t, dir, text).Runners[0].Autoscaler
+	for change, fault := range map[string]string{
+		"max_instances = 5 → max_instances = 9":                                                                    "",
+		"idle_count = 6 → idle_count = 1":                                                                          "",
+		`plugin = "fake" → plugin = "other"`:                                                                       "plugin",
+		`username = "me" → username = "you"`:                                                                       "connector_config",
+		"[runners.autoscaler.state_storage] → [runners.autoscaler.state_storage]\ndir = \"x\"":                     "state_storage",
+		"[[runners.autoscaler.policy]] → [runners.autoscaler.plugin_config]\na = 1\n[[runners.autoscaler.policy]]": "plugin_config",
+	} {
+		from, to, _ := strings.Cut(change, " → ")
+		now := parse(t, dir, strings.Replace(text, from, to, 1)).Runners[0].Autoscaler
+		err := sameProcess(old, now)
+		if (err == nil) != (fault == "") || err != nil && !strings.HasPrefix(err.Error(), fault+" ") {
+			t.Errorf("%s: %v", change, err)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
+)
+
+// aRunner is a runner whose state directory is in dir.
+func aRunner(t *testing.T, dir, more string) config.Runner {
+	t.Helper()
+	return parse(t, dir, "[[runners]]\nname = \"x\"\n"+more+"executor = \"instance\"\n[runners.autoscaler]\nplugin = \"fake\"\n").Runners[0]
+}
+
+func mustOpen(t *testing.T, r config.Runner, private bool) *state {
+	t.Helper()
+	s, err := openState(r, r.Identity(), "", private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// save commits one instance, as a manager does.
+func save(t *testing.T, s *state, is fleet.State) {
+	t.Helper()
+	changes := &fleet.Changes{Put: []fleet.InstanceRecord{{ID: "i-1", Serial: 1, State: is}}, Meta: &fleet.MetaRecord{Group: "g", LastSerial: 1}}
+	if err := s.Commit(t.Context(), statestore.Commit{Changes: changes}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func finish(t *testing.T, s *state, remove bool) {
+	t.Helper()
+	if err := s.finish(remove); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func isEmpty(t *testing.T, dir string) {
+	t.Helper()
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("left in %s: %v, %v", dir, left, err)
+	}
+}
+
+func TestManagersCloseKeepsTheLock(t *testing.T) {
+	r := aRunner(t, t.TempDir(), "")
+	s := mustOpen(t, r, false)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var locked *statestore.LockedError
+	if _, err := openState(r, r.Identity(), "", false); !errors.As(err, &locked) || locked.Owner.PID != os.Getpid() {
+		t.Errorf("a second one: %v", err)
+	}
+	finish(t, s, false)
+	finish(t, mustOpen(t, r, false), false)
+}
+
+func TestPrivateStateGoes(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, aRunner(t, dir, ""), true)
+	if !s.ours || !s.blank {
+		t.Errorf("%+v", s)
+	}
+	save(t, s, fleet.Ready)
+	finish(t, s, true)
+	isEmpty(t, dir)
+}
+
+func TestPrivateStateAfterAKill(t *testing.T) {
+	dir := t.TempDir()
+	r := aRunner(t, dir, "")
+	killed := mustOpen(t, r, true)
+	save(t, killed, fleet.Ready)
+	if err := killed.bolt.Close(); err != nil { // as the end of its process does
+		t.Fatal(err)
+	}
+	next := mustOpen(t, r, true)
+	if saved, err := next.Load(t.Context()); err != nil || len(saved.State.Instances) != 1 {
+		t.Errorf("the next one does not know the instance: %v, %v", saved, err)
+	}
+	finish(t, next, true)
+	isEmpty(t, dir)
+}
+
+func TestPrivateBesideAFleet(t *testing.T) {
+	r := aRunner(t, t.TempDir(), "")
+	s := mustOpen(t, r, false)
+	save(t, s, fleet.Ready)
+	finish(t, s, false)
+	var left *LeftStateError
+	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &left) || left.Instances != 1 {
+		t.Fatalf("beside an instance: %v", err)
+	}
+	s = mustOpen(t, r, false)
+	save(t, s, fleet.Gone)
+	finish(t, s, false)
+	s = mustOpen(t, r, true) // nothing but memories: it may work here, but the state is not its own
+	if s.ours {
+		t.Error("it would remove another manager's state")
+	}
+	finish(t, s, s.ours)
+	if _, err := os.Stat(s.bolt.Dir()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStateThatAPrivateOneLeftBecomesTheManagers(t *testing.T) {
+	r := aRunner(t, t.TempDir(), "")
+	killed := mustOpen(t, r, true)
+	save(t, killed, fleet.Ready)
+	if err := killed.bolt.Close(); err != nil {
+		t.Fatal(err)
+	}
+	finish(t, mustOpen(t, r, false), false)
+	var left *LeftStateError
+	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &left) {
+		t.Errorf("the next private one: %v", err)
+	}
+}
+
+func TestWithoutStateOnlyTheLockIsTaken(t *testing.T) {
+	dir := t.TempDir()
+	r := aRunner(t, dir, "")
+	r.Autoscaler.StateStorage.Enabled = false
+	s := mustOpen(t, r, false)
+	save(t, s, fleet.Ready)
+	var locked *statestore.LockedError
+	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &locked) {
+		t.Errorf("a private one beside it: %v", err)
+	}
+	finish(t, s, s.ours)
+	isEmpty(t, dir)
+}
+
+func TestStateFollowsARunnerThatGetsAnID(t *testing.T) {
+	dir := t.TempDir()
+	before := aRunner(t, dir, "")
+	s := mustOpen(t, before, false)
+	save(t, s, fleet.Ready)
+	after := aRunner(t, dir, "id = 7\n")
+	if before.Identity() == after.Identity() {
+		t.Fatal("the identity did not change")
+	}
+	var locked *statestore.LockedError
+	if _, err := openState(after, after.Identity(), "", false); !errors.As(err, &locked) {
+		t.Errorf("while the other runs: %v", err)
+	}
+	finish(t, s, false)
+	s = mustOpen(t, after, false)
+	if saved, err := s.Load(t.Context()); err != nil || len(saved.State.Instances) != 1 {
+		t.Errorf("its state did not follow: %v, %v", saved, err)
+	}
+	finish(t, s, false)
+	if _, err := os.Stat(filepath.Join(dir, ".taskscaler", before.Identity())); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old directory: %v", err)
+	}
+}
