@@ -1,0 +1,267 @@
+package workload
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// field is what a column can mean.
+type field int
+
+const (
+	fArrival field = iota
+	fCreated
+	fStarted
+	fFinished
+	fDuration
+	fWait
+	fTag
+	fRunner
+	fName
+	fStatus
+	fieldCount
+)
+
+var fieldNames = [fieldCount]string{"arrival", "created", "started", "finished", "duration", "wait", "tag", "runner", "name", "status"}
+
+// usualNames are the names under which a field is looked for, the likeliest first. Endings that give a unit are taken off before.
+var usualNames = [fieldCount][]string{
+	fArrival: {"arrival", "arrived", "arrived_at", "arrival_time", "runnable", "runnable_at", "queued", "queued_at", "enqueued", "enqueued_at",
+		"pending_at", "submit", "submit_time", "submitted", "submitted_at", "requested_at", "timestamp", "time"},
+	fCreated:  {"created", "created_at", "creation_time"},
+	fStarted:  {"started", "started_at", "start", "start_time", "begin"},
+	fFinished: {"finished", "finished_at", "completed_at", "completed", "end", "ended", "ended_at", "end_time", "finish_time", "stopped_at"},
+	fDuration: {"duration", "run_time", "runtime", "run_duration", "job_duration", "execution_time", "elapsed", "length", "service_time"},
+	fWait:     {"wait", "wait_time", "waited", "queued_duration", "queue_duration", "queue_time", "queueing_time", "queued_time", "wait_duration"},
+	fTag:      {"tag", "tags", "tag_list", "label", "labels", "runner_tags", "queue_name", "pool"},
+	fRunner:   {"runner", "runner_name", "runner_description", "worker", "machine", "agent"},
+	fName:     {"name", "job_name", "job", "title"},
+	fStatus:   {"status", "state", "conclusion", "result"},
+}
+
+// mapping is where the fields of a log are.
+type mapping struct {
+	column [fieldCount]string // the column's name; "": there is none
+	index  [fieldCount]int    // csv: its number, from 0
+	unit   [fieldCount]time.Duration
+	loc    *time.Location
+}
+
+// normal is a column's name without case, spaces and dashes.
+func normal(name string) string {
+	return strings.NewReplacer(" ", "_", "-", "_", ".", "_").Replace(strings.ToLower(strings.TrimSpace(name)))
+}
+
+// mapColumns finds the fields among the names that a log has.
+func mapColumns(names []string, o *Options) (*mapping, error) {
+	m := &mapping{loc: o.Location}
+	if m.loc == nil {
+		m.loc = time.UTC
+	}
+	plain := make([]string, len(names))
+	for i, n := range names {
+		plain[i] = normal(n)
+	}
+	for f := range fieldCount {
+		m.index[f] = -1
+		if want := o.Columns[fieldNames[f]]; want != "" {
+			if want == "-" {
+				continue
+			}
+			i := findColumn(names, plain, want)
+			if i < 0 {
+				return nil, fmt.Errorf("there is no column %q, which the column map names for %s", want, fieldNames[f])
+			}
+			m.set(f, i, names[i], plain[i])
+			continue
+		}
+		for _, usual := range usualNames[f] {
+			if i := slices.IndexFunc(plain, func(n string) bool { return n == usual || withoutUnit(n) == usual }); i >= 0 {
+				m.set(f, i, names[i], plain[i])
+				break
+			}
+		}
+	}
+	return m, m.check()
+}
+
+func (m *mapping) set(f field, i int, name, plain string) {
+	m.column[f], m.index[f], m.unit[f] = name, i, unitOf(plain)
+}
+
+func withoutUnit(name string) string {
+	if unitOf(name) == 0 {
+		return name
+	}
+	return name[:strings.LastIndexByte(name, '_')]
+}
+
+// findColumn finds a column by its name, or by its number from 1.
+func findColumn(names, plain []string, want string) int {
+	if i := slices.Index(names, want); i >= 0 {
+		return i
+	}
+	if i := slices.Index(plain, normal(want)); i >= 0 {
+		return i
+	}
+	if n, err := strconv.Atoi(want); err == nil && n >= 1 && n <= len(names) {
+		return n - 1
+	}
+	return -1
+}
+
+func (m *mapping) has(f field) bool { return m.column[f] != "" }
+
+// check says what is missing for an arrival and a duration.
+func (m *mapping) check() error {
+	if !m.has(fArrival) && !m.has(fCreated) && !(m.has(fStarted) && m.has(fWait)) {
+		return fmt.Errorf("no column says when jobs arrived: there is no arrival, no created, and no started with wait")
+	}
+	if !m.has(fDuration) && !(m.has(fFinished) && m.has(fStarted)) {
+		return fmt.Errorf("no column says how long jobs ran: there is no duration, and no started with finished")
+	}
+	return nil
+}
+
+// String says which column gives which field.
+func (m *mapping) String() string {
+	var parts []string
+	for f := range fieldCount {
+		if m.has(f) {
+			parts = append(parts, fieldNames[f]+"="+m.column[f])
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// calendar says whether a log's times are Unix times; the first job decides.
+type calendar int
+
+const (
+	undecided calendar = iota
+	absolute
+	relative
+)
+
+// tabular turns rows of named values into jobs: the part that csv and jsonl share.
+type tabular struct {
+	c    *collector
+	m    *mapping
+	kind calendar
+	row  row
+}
+
+// point reads a field that is a point in time. why is empty when it is there and good.
+func (t *tabular) point(f field, text string) (ns int64, why string) {
+	if !t.m.has(f) || isNothing(text) {
+		return 0, fieldNames[f] + " is missing"
+	}
+	ns, isCalendar, ok := parseTime(text, t.m.unit[f], t.m.loc)
+	if !ok {
+		return 0, fieldNames[f] + " is not a time"
+	}
+	if ns < 0 {
+		return 0, fieldNames[f] + " is negative"
+	}
+	kind := relative
+	if isCalendar {
+		kind = absolute
+	}
+	if t.kind == undecided {
+		t.kind = kind
+		t.c.calendar = kind == absolute
+	}
+	if t.kind != kind {
+		return 0, fieldNames[f] + " is a date in a log of times from its start, or the other way round"
+	}
+	return ns, ""
+}
+
+func (t *tabular) span(f field, text string) (ns int64, why string) {
+	if !t.m.has(f) || isNothing(text) {
+		return 0, fieldNames[f] + " is missing"
+	}
+	unit := t.m.unit[f]
+	if unit == 0 {
+		unit = time.Second
+	}
+	ns, ok := parseSpan(text, unit)
+	if !ok {
+		return 0, fieldNames[f] + " is not a duration"
+	}
+	return ns, ""
+}
+
+// isNothing reports whether a value stands for none.
+func isNothing(text string) bool {
+	switch text {
+	case "", "null", "NULL", "None", "nil", "NaN", "N/A", "n/a", "-":
+		return true
+	}
+	return false
+}
+
+// job reads a row's values by field, and counts it as a job or as dropped.
+func (t *tabular) job(at int, values *[fieldCount]string) {
+	if why := t.read(values); why != "" {
+		t.c.drop(at, why)
+		return
+	}
+	t.row.at = at
+	t.c.add(&t.row)
+}
+
+func (t *tabular) read(values *[fieldCount]string) string {
+	t.row = row{wait: -1}
+	started, noStart := t.point(fStarted, values[fStarted])
+	wait, noWait := t.span(fWait, values[fWait])
+	arrival, why := t.arrival(values, started, noStart, wait, noWait)
+	if why != "" {
+		return why
+	}
+	t.row.arrival = arrival
+	duration, why := t.span(fDuration, values[fDuration])
+	if why != "" && (!t.m.has(fDuration) || isNothing(values[fDuration])) && t.m.has(fFinished) {
+		var finished int64
+		if finished, why = t.point(fFinished, values[fFinished]); why == "" {
+			if duration, why = finished-started, noStart; why != "" {
+				why = whyStart
+			}
+		}
+	}
+	if why != "" {
+		return why
+	}
+	t.row.duration = duration
+	switch {
+	case noWait == "":
+		t.row.wait = wait
+	case noStart == "":
+		t.row.wait = started - arrival
+	}
+	t.row.tags = joinTags(strings.FieldsFunc(values[fTag], func(r rune) bool { return r == ',' || r == ';' || r == '|' }))
+	t.row.runner = append(t.row.runner[:0], values[fRunner])
+	t.row.name = values[fName]
+	return ""
+}
+
+func (t *tabular) arrival(values *[fieldCount]string, started int64, noStart string, wait int64, noWait string) (int64, string) {
+	if t.m.has(fArrival) {
+		return t.point(fArrival, values[fArrival])
+	}
+	if t.m.has(fStarted) && t.m.has(fWait) {
+		switch {
+		case noStart != "":
+			return 0, whyStart
+		case noWait != "":
+			return 0, noWait
+		case wait < 0:
+			return 0, "wait is negative"
+		}
+		return started - wait, ""
+	}
+	return t.point(fCreated, values[fCreated])
+}

@@ -1,0 +1,95 @@
+package workload
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// readJSONLines reads an object a line. A log whose objects take several lines, or stand in an array, is read too.
+func readJSONLines(in *input, c *collector) error {
+	t := &objects{t: tabular{c: c}}
+	if head, _ := in.Peek(peek); !oneALine(head) {
+		if err := elements(in, c, t.take); err != nil {
+			return err
+		}
+		return t.end(in)
+	}
+	for line := 1; ; line++ {
+		text, whole, err := readLine(in)
+		if err != nil {
+			return in.broken(line, 0, err)
+		}
+		text = bytes.TrimSpace(text)
+		switch {
+		case len(text) == 0:
+		case json.Valid(text) && text[0] == '{':
+			t.take(line, text)
+		case !whole && !json.Valid(text):
+			return in.fail(line, 0, nil, "the file ends in the middle of a line: it was truncated", "copy it again")
+		default:
+			c.drop(line, "it is not a JSON object")
+		}
+		if !whole {
+			return t.end(in)
+		}
+	}
+}
+
+// oneALine reports whether the first line is a whole object.
+func oneALine(head []byte) bool {
+	head = bytes.TrimLeft(head, " \t\r\n")
+	line, _, ended := bytes.Cut(head, []byte{'\n'})
+	if len(line) == 0 || line[0] != '{' {
+		return false
+	}
+	return json.Valid(line) || !ended
+}
+
+// objects turns objects into jobs. The columns are found among the members of the first object that has enough of them.
+type objects struct {
+	t      tabular
+	err    error // why the columns were not found
+	seen   []string
+	values [fieldCount]string
+}
+
+func (o *objects) take(at int, raw []byte) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		o.t.c.drop(at, "it is not a JSON object")
+		return
+	}
+	if o.t.m == nil {
+		names := slices.Sorted(maps.Keys(members))
+		m, err := mapColumns(names, o.t.c.in.o)
+		if err != nil {
+			if o.err == nil {
+				o.err, o.seen = err, names
+			}
+			o.t.c.drop(at, "its members say neither when it arrived nor how long it ran")
+			return
+		}
+		o.t.m = m
+		o.t.c.columns = m.String()
+		o.t.c.hint = "check the members (" + m.String() + "), or name others (--columns)"
+	}
+	for f, name := range o.t.m.column {
+		o.values[f] = ""
+		if name != "" {
+			o.values[f] = jsonText(members[name])
+		}
+	}
+	o.t.job(at, &o.values)
+}
+
+// end says which members were missed when no object had them.
+func (o *objects) end(in *input) error {
+	if o.t.m != nil || o.err == nil {
+		return nil
+	}
+	return in.fail(0, 0, nil, strings.Replace(o.err.Error(), "no column says", "no member says", 1),
+		"say which member is which, such as arrival=…,duration=… (--columns); there are: "+strings.Join(o.seen, ", "))
+}

@@ -1,0 +1,158 @@
+package workload
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+)
+
+// peek is how much of a file its format is told from.
+const peek = 64 << 10
+
+// Open reads a log from a file. Its errors are *Error, and those of Options.Validate.
+func Open(path string, o Options) (*Loaded, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var cause *os.PathError
+		if errors.As(err, &cause) {
+			err = cause.Err // the name stands in front already
+		}
+		return nil, &Error{File: path, Reason: "the workload cannot be opened", Err: err,
+			Remedy: "give the path of a log, or a spec such as poisson:rate=0.05/s,duration=exp:600s,jobs=100000"}
+	}
+	defer f.Close()
+	return Read(path, f, o)
+}
+
+// Read reads a log. The name stands in errors. Its errors are *Error, and those of Options.Validate.
+func Read(name string, r io.Reader, o Options) (*Loaded, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	in := &input{name: name, o: &o, Reader: bufio.NewReaderSize(r, peek)}
+	if err := in.unzip(); err != nil {
+		return nil, err
+	}
+	format := o.Format
+	if format == "" {
+		var err error
+		if format, err = in.sniff(); err != nil {
+			return nil, err
+		}
+	}
+	if format != Taskcluster {
+		in.skipMark()
+	}
+	c := newCollector(in, format)
+	if err := readers[format](in, c); err != nil {
+		return nil, err
+	}
+	return c.finish()
+}
+
+// readers are the readers of the formats.
+var readers = map[string]func(in *input, c *collector) error{
+	CSV: readCSV, JSONLines: readJSONLines, GitLab: readGitLab, GitHub: readGitHub, SWF: readSWF, Taskcluster: readTaskcluster,
+}
+
+// input is the bytes of a log.
+type input struct {
+	*bufio.Reader
+	name    string
+	o       *Options
+	sniffed bool // the format is a guess
+}
+
+// fail makes an error about the file.
+func (in *input) fail(line int, offset int64, err error, reason, remedy string) error {
+	return &Error{File: in.name, Line: line, Offset: offset, Reason: reason, Remedy: remedy, Err: err}
+}
+
+// broken is what a reader returns that met err at a place of the file.
+func (in *input) broken(line int, offset int64, err error) error {
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return in.fail(line, offset, nil, "the file ends in the middle: it was truncated", "copy it again")
+	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader):
+		return in.fail(line, offset, err, "the compressed file is damaged", "copy it again")
+	}
+	return in.fail(line, offset, err, "the file cannot be read", "")
+}
+
+func (in *input) unzip() error {
+	magic, err := in.Peek(2)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return in.broken(0, 0, err)
+	}
+	if len(magic) < 2 || magic[0] != 0x1f || magic[1] != 0x8b {
+		return nil
+	}
+	z, err := gzip.NewReader(in.Reader)
+	if err != nil {
+		return in.broken(0, 0, err)
+	}
+	in.Reader = bufio.NewReaderSize(z, peek)
+	return nil
+}
+
+// skipMark takes a byte order mark of UTF-8 off.
+func (in *input) skipMark() {
+	if head, _ := in.Peek(3); bytes.Equal(head, []byte("\ufeff")) {
+		_, _ = in.Discard(3)
+	}
+}
+
+// sniff tells the format from the beginning.
+func (in *input) sniff() (string, error) {
+	head, err := in.Peek(peek)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", in.broken(0, 0, err)
+	}
+	in.sniffed = true
+	head = bytes.TrimPrefix(head, []byte("\ufeff"))
+	if bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}) {
+		return "", in.fail(0, 0, nil, "the text is UTF-16", "save it as UTF-8")
+	}
+	if !isText(head) {
+		return Taskcluster, nil
+	}
+	text := bytes.TrimLeft(head, " \t\r\n")
+	if len(text) == 0 {
+		return "", in.fail(0, 0, nil, "the workload is empty", "give a log with at least one job")
+	}
+	switch text[0] {
+	case ';':
+		return SWF, nil
+	case '{', '[':
+		return sniffJSON(text), nil
+	}
+	first, _, _ := bytes.Cut(text, []byte{'\n'})
+	line := string(first)
+	switch fields := strings.Fields(line); {
+	case len(fields) >= 11 && allNumbers(fields):
+		return SWF, nil
+	case strings.ContainsAny(line, ",;\t"):
+		return CSV, nil
+	}
+	return "", in.fail(1, 0, nil, "the format of the workload is not recognised",
+		"give one of "+strings.Join(Formats(), ", ")+" and name it (--format-in), or a spec such as poisson:rate=0.05/s,duration=exp:600s,jobs=1000")
+}
+
+// isText reports whether the beginning of a file is text: valid UTF-8, or some 8-bit code, without the bytes that no text has.
+func isText(head []byte) bool {
+	odd := 0
+	for _, b := range head {
+		if b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != '\f' {
+			return false
+		}
+		if b >= 0x80 {
+			odd++
+		}
+	}
+	return odd*4 < len(head) || utf8.Valid(head[:len(head)-len(head)%4]) || len(head) == 0
+}

@@ -1,0 +1,56 @@
+package workload
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// record is the size of a job in the format of Taskcluster's provisioning simulator.
+const record = 8
+
+// readTaskcluster reads a trace without a header. Where the format was only guessed, arrivals that keep going back say that it is none.
+func readTaskcluster(in *input, c *collector) error {
+	c.zero = true
+	const remedy = "name the format of the file (--format-in " + CSV + ", " + JSONLines + ", …)"
+	buf := make([]byte, 8192*record)
+	number, offset := 0, int64(0)
+	for {
+		n, err := fill(in, buf)
+		for b := buf[:n-n%record]; len(b) > 0; b = b[record:] {
+			number++
+			r := row{at: number, wait: -1,
+				arrival:  int64(binary.BigEndian.Uint32(b)) * int64(time.Millisecond),
+				duration: int64(binary.BigEndian.Uint32(b[4:])) * int64(time.Millisecond)}
+			c.add(&r)
+		}
+		offset += int64(n)
+		if in.sniffed && c.behind*10 > number && number > 0 {
+			return in.fail(0, 0, nil, fmt.Sprintf("the file is not text, and as a taskcluster trace its times go back %d times in %d jobs",
+				c.behind, number), remedy)
+		}
+		switch {
+		case err == nil:
+		case !errors.Is(err, io.EOF):
+			return in.broken(0, offset, err)
+		case offset%record != 0:
+			return in.fail(0, offset-offset%record, nil,
+				fmt.Sprintf("the file ends in the middle of a job: a taskcluster trace has 8 bytes a job, the last has %d", offset%record),
+				"it was truncated: copy it again; or "+remedy)
+		default:
+			return nil
+		}
+	}
+}
+
+// fill reads until buf is full or the reader fails, and keeps the reader's error as it is: io.ReadFull makes a truncated file of a short one.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
