@@ -545,7 +545,12 @@ func (w *world) settleDown() error {
 	if err := errors.Join(w.step(Event{Kind: EvDrain}), w.use()); err != nil {
 		return err
 	}
-	for n := 0; n < 1500; n++ {
+	s := w.core.Summary()
+	busy := func() bool {
+		return s.Deleting+s.Draining+s.Creating+s.Preparing+s.Requested+s.Waiters+s.Leases > 0 || s.BackoffFor > 0
+	}
+	// A policy edge may come at the end, and a pause after a refusal lasts up to an hour.
+	for n := 0; n < 1500 || n < 5000 && busy(); n++ {
 		if key := pick(w.r, w.holding); key != "" {
 			delete(w.holding, key)
 			w.ticket++
@@ -553,12 +558,6 @@ func (w *world) settleDown() error {
 		}
 		if err := w.turn(false); err != nil {
 			return fmt.Errorf("settling: %w", err)
-		}
-	}
-	s := w.core.Summary()
-	for n := 0; n < 400 && s.Deleting+s.Draining+s.Creating+s.Preparing+s.Requested > 0; n++ { // a policy edge may have come just now
-		if err := w.turn(false); err != nil {
-			return err
 		}
 		s = w.core.Summary()
 	}
