@@ -549,8 +549,8 @@ func (w *world) settleDown() error {
 	busy := func() bool {
 		return s.Deleting+s.Draining+s.Creating+s.Preparing+s.Requested+s.Waiters+s.Leases > 0 || s.BackoffFor > 0
 	}
-	// A policy edge may come at the end, and a pause after a refusal lasts up to an hour.
-	for n := 0; n < 1500 || n < 5000 && busy(); n++ {
+	// A policy edge may come at the end, a pause after a refusal lasts up to an hour, and what is left has to stay idle for idle_time.
+	for n, quiet := 0, 0; n < 1500 || n < 6000 && quiet < 300; n++ {
 		if key := pick(w.r, w.holding); key != "" {
 			delete(w.holding, key)
 			w.ticket++
@@ -560,6 +560,9 @@ func (w *world) settleDown() error {
 			return fmt.Errorf("settling: %w", err)
 		}
 		s = w.core.Summary()
+		if quiet++; busy() {
+			quiet = 0
+		}
 	}
 	var wrong []string
 	say := func(bad bool, format string, args ...any) {
