@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// How often a waiting caller's cause is looked at. The first look comes early: a grant that comes at once needs no line.
+// How often a waiting caller's cause is looked at. The first look comes soon, because a caller that was told to wait asks the next manager
+// when this one goes; but not at once, because a grant that comes at once needs no line.
 const (
-	firstLook = 100 * time.Millisecond
+	firstLook = 25 * time.Millisecond
 	everyLook = 500 * time.Millisecond
 )
 

@@ -66,18 +66,21 @@ func TestPluginThatDiesAtInit(t *testing.T) {
 }
 
 func TestPluginThatRefusesItsConfiguration(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{plugin: `colour = "red"`}.String())
 	bothRefuse(w, "colour", "plugin_config")
 	onlyTheConfig(t, w)
 }
 
 func TestConfigThatIsNoTOML(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "[[runners]\nname = \"x\"\n")
 	bothRefuse(w, "config.toml:1", "not valid TOML")
 	w.start("validate", w.config).expectContains(1, "config.toml:1", "not valid TOML", "1 fault")
 }
 
 func TestConfigWithFaults(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = -1\nmax_use_cuont = 3"}.String())
 	bothRefuse(w, "max_instances", "cannot be negative", `did you mean "max_use_count"?`)
 	w.start("validate", w.config).expectContains(1, "max_instances", "max_use_cuont", "2 faults")
@@ -85,6 +88,7 @@ func TestConfigWithFaults(t *testing.T) {
 }
 
 func TestConfigThatIsMissing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.start("run", "--config", "nowhere.toml").refused(1, "nowhere.toml", "no such file")
 	w.start("validate", "nowhere.toml").refused(1, "nowhere.toml")
@@ -104,6 +108,7 @@ func (p *process) expectContains(code int, words ...string) {
 }
 
 func TestSocketInUse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	m := w.manager()
 	w.start("run", "--config", w.config).refused(1, "control.sock", "in use", fmt.Sprintf("pid %d", m.cmd.Process.Pid), "--socket")
@@ -112,6 +117,7 @@ func TestSocketInUse(t *testing.T) {
 }
 
 func TestSecondManager(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	m := w.manager()
 	host, err := os.Hostname()
@@ -126,6 +132,7 @@ func TestSecondManager(t *testing.T) {
 }
 
 func TestNoManager(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	w.start("exec", "--", "true").refused(125, "no manager is running", "taskscaler run")
 	w.start("status").refused(1, "no manager is running", "taskscaler run")
@@ -163,6 +170,7 @@ func refusedUntouched(t *testing.T, w *world, file string, words ...string) {
 }
 
 func TestCorruptState(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	file := stateFile(t, w)
 	text, err := os.ReadFile(file)
@@ -183,6 +191,7 @@ func TestCorruptState(t *testing.T) {
 }
 
 func TestStateOfANewerVersion(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	file := stateFile(t, w)
 	raiseFormat(t, file)
@@ -214,6 +223,7 @@ func raiseFormat(t *testing.T, file string) {
 }
 
 func TestStateOfAnotherGroup(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	stateFile(t, w)
 	w.write("config.toml", settings{plugin: `name = "other"`}.String())
@@ -225,6 +235,7 @@ func TestStateOfAnotherGroup(t *testing.T) {
 
 // TestPrivateExecBesideAFleet: the fleet of a manager that is not running is not a private one's to delete.
 func TestPrivateExecBesideAFleet(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	file := stateFile(t, w)
 	w.start("exec", "--config", w.config, "--", "true").refused(125, "1 instances", "taskscaler run", filepath.Dir(file))
@@ -237,6 +248,7 @@ func TestPrivateExecBesideAFleet(t *testing.T) {
 }
 
 func TestVMIsolationIsRefused(t *testing.T) {
+	t.Parallel()
 	isolated := settings{autoscaler: "[runners.autoscaler.vm_isolation]\nenabled = true\nnesting_host = \"x\""}.String()
 	w := newWorld(t, isolated)
 	bothRefuse(w, "e2e", "vm_isolation", "not run")
@@ -252,6 +264,7 @@ func TestVMIsolationIsRefused(t *testing.T) {
 }
 
 func TestTwoRunnersOnOneGroup(t *testing.T) {
+	t.Parallel()
 	one := settings{}.String()
 	two := strings.Replace(one, `name = "e2e"`, `name = "two"`, 1)
 	w := newWorld(t, one+two[strings.Index(two, "[[runners]]"):])
@@ -260,6 +273,7 @@ func TestTwoRunnersOnOneGroup(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	w.start("run").refused(2, "config")
 	w.start("fly").refused(2, "fly")

@@ -52,6 +52,7 @@ func (w *world) private(args ...string) *process {
 }
 
 func TestPrivateExec(t *testing.T) {
+	t.Parallel()
 	w := quickstart(t)
 	p := w.private("--", "sh", "-c", "echo out; echo err >&2; exit 7")
 	p.expect(7, "out\n")
@@ -64,6 +65,7 @@ func TestPrivateExec(t *testing.T) {
 }
 
 func TestPrivateExecInterrupted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	p := w.private("--", "sh", "-c", "echo started; sleep 600 & sleep 600; echo not reached")
 	w.eventually("the command runs", func() (bool, string) { return p.stdout.String() != "", p.stderr.String() })
@@ -74,6 +76,7 @@ func TestPrivateExecInterrupted(t *testing.T) {
 }
 
 func TestPrivateExecInterruptedWhileItWaits(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{plugin: "[runners.autoscaler.plugin_config.boot]\ndistribution = \"constant\"\nvalue = \"10m\""}.String())
 	p := w.private("--", "true")
 	w.eventually("it waits", func() (bool, string) {
@@ -87,6 +90,7 @@ func TestPrivateExecInterruptedWhileItWaits(t *testing.T) {
 
 // TestPrivateExecAfterOneThatWasKilled: the next one takes up what was left, and leaves nothing.
 func TestPrivateExecAfterOneThatWasKilled(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	killed := w.private("--", "sleep", "600")
 	w.eventually("the command runs", func() (bool, string) {
@@ -100,6 +104,7 @@ func TestPrivateExecAfterOneThatWasKilled(t *testing.T) {
 }
 
 func TestExecArguments(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	m := w.manager()
 	for name, c := range map[string]struct {
@@ -130,6 +135,7 @@ func TestExecArguments(t *testing.T) {
 }
 
 func TestExecTimeout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = 1\ndelete_instances_on_shutdown = true"}.String())
 	m := w.manager()
 	w.start("exec", "--timeout", "1s", "--", "sleep", "600").refused(124, "--timeout")
@@ -148,6 +154,7 @@ func TestExecTimeout(t *testing.T) {
 }
 
 func TestExecBrokenPipe(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	m := w.manager()
 	r, wr, err := os.Pipe()

@@ -61,6 +61,7 @@ func settled(f *taskscaler.Status) bool {
 // TestManagerIsKilled: 20 jobs run when the manager is killed. Its successor knows their leases before it grants another; all jobs end with
 // their own exit codes.
 func TestManagerIsKilled(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{
 		autoscaler: "max_instances = 5\ncapacity_per_instance = 4\ndelete_instances_on_shutdown = true",
 		policy:     "idle_count = 2\nidle_time = \"1s\"\npreemptive_mode = false",
@@ -110,9 +111,12 @@ func TestManagerIsKilled(t *testing.T) {
 
 // TestManagerIsStoppedAtOnce: a second signal ends the manager in the middle of jobs, which then find its successor.
 func TestManagerIsStoppedAtOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = 2\ndelete_instances_on_shutdown = true"}.String())
 	m := w.manager()
 	jobs, letGo := heldJobs(w, 2)
+	waiting := w.exec("waiting", "echo at last")
+	w.eventually("the third job waits", func() (bool, string) { return strings.Contains(waiting.stderr.String(), "max_instances"), waiting.stderr.String() })
 	m.signal(syscall.SIGTERM)
 	w.fleet("it drains", func(f *taskscaler.Status) bool { return f.ShuttingDown })
 	late := w.exec("late", "true")
@@ -130,6 +134,7 @@ func TestManagerIsStoppedAtOnce(t *testing.T) {
 	for i, j := range jobs {
 		j.expect(i, "on\noff\n")
 	}
+	waiting.expect(0, "at last\n") // it asked the next manager
 	m.drained()
 	w.sound()
 	w.empty()
@@ -137,6 +142,7 @@ func TestManagerIsStoppedAtOnce(t *testing.T) {
 
 // TestExecIsKilled: its slot is free again when its lease's time is over.
 func TestExecIsKilled(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		keep    string
 		created int
@@ -170,6 +176,7 @@ keep_instance_with_acquisitions = ` + c.keep}.String())
 
 // TestManagerAndExecsAreKilled: leases that nobody takes up again end after reattach_after_restart.
 func TestManagerAndExecsAreKilled(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = 2\nreattach_after_restart = \"1s\"\ndelete_instances_on_shutdown = true"}.String())
 	m := w.manager()
 	jobs, _ := heldJobs(w, 2)
@@ -256,6 +263,7 @@ func TestPluginDies(t *testing.T) {
 
 // TestInstanceDies: the lease on it is revoked with a cause that exec tells, and the next job gets another instance.
 func TestInstanceDies(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = 2\ndelete_instances_on_shutdown = true"}.String())
 	m := w.manager()
 	p := w.exec("victim", "echo on; sleep 600")

@@ -123,6 +123,7 @@ func leaseScenarios() map[string]scenario {
 			settings: settings{autoscaler: instances(1)},
 			play: func(w *world, _ *process) {
 				first := w.exec("a", "sleep 0.5")
+				w.fleet("a waits or runs", func(f *taskscaler.Status) bool { return f.Counts.Waiters+f.Counts.Leases == 1 })
 				var rest []*process
 				for i, key := range []string{"b", "c", "d", "e"} {
 					rest = append(rest, w.exec(key, "true"))

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
+)
+
+func aStatus() control.Status {
+	fleet := &taskscaler.Status{
+		Ready: true, Started: true, Draining: true, Group: taskscaler.GroupStatus{ID: "fake/x", Capacity: 2, MaxInstances: 5},
+		Sizing:    taskscaler.SizingStatus{Sentence: "needed 2 = leased 2"},
+		Counts:    taskscaler.Counts{ReadyCount: 1, Leases: 2, Waiters: 3},
+		Waiting:   taskscaler.WaitingStatus{Cause: "boot", Sentence: "3 jobs are waiting for machines that boot"},
+		Plugin:    taskscaler.PluginStatus{Away: true, Error: "it ended"},
+		Commit:    taskscaler.CommitStatus{Failing: true, Error: "disk full"},
+		Backoff:   &taskscaler.BackoffStatus{Until: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), Cause: "quota"},
+		Instances: []taskscaler.InstanceStatus{{ID: "i-1", State: "ready", Uses: 4, Leases: []taskscaler.LeaseStatus{{Key: "a", Slot: 0}, {Key: "b", Slot: 1, Detached: true}}}, {ID: "i-0", State: "gone", Cause: "idle", Uses: 1}},
+	}
+	return control.Status{
+		Manager: control.ManagerInfo{PID: 7, Version: "v1", Started: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Config: "/etc/config.toml"},
+		Runners: []control.RunnerStatus{
+			{Name: "one", ID: "12", Position: 1, Identity: "one", Fleet: fleet}, {Name: "two", Position: 2, Refused: "because"},
+		},
+	}
+}
+
+func TestStatusText(t *testing.T) {
+	var out bytes.Buffer
+	if err := showText(&out, aStatus()); err != nil {
+		t.Fatal(err)
+	}
+	want := `manager  pid 7, v1, since 2026-01-01T00:00:00Z, /etc/config.toml
+
+runner 1   one (id 12)
+state      ready, draining
+group      fake/x
+instances  1 ready, 0 preparing, 0 creating, 0 requested, 0 draining, 0 deleting, 0 unclaimed (max 5)
+slots      2 leased, 0 free; 3 waiting, 0 reserved
+sizing     needed 2 = leased 2
+waiting    3 jobs are waiting for machines that boot
+back-off   no instance is created until 12:00:00 (quota)
+plugin     away: it ended
+store      cannot be written: disk full
+  i-1      ready, 4 uses; slot 0: a; slot 1: b (detached)
+  i-0      gone (idle), 1 uses
+
+runner 2  two: not run: because
+`
+	if got := out.String(); got != want {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestStatusJSON(t *testing.T) {
+	var out bytes.Buffer
+	if err := showJSON(&out, aStatus()); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Count(out.Bytes(), []byte("\n")) != 1 {
+		t.Errorf("not one line: %q", out.String())
+	}
+	var back control.Status
+	if err := json.Unmarshal(out.Bytes(), &back); err != nil || back.Runners[0].Fleet.Instances[0].Leases[1].Key != "b" {
+		t.Errorf("%+v, %v", back, err)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var out bytes.Buffer
+	asked := 0
+	err := watchStatus(ctx, &out, func() (control.Status, error) {
+		if asked++; asked == 2 {
+			cancel()
+		}
+		return aStatus(), nil
+	}, showJSON)
+	if err != nil || bytes.Count(out.Bytes(), []byte("\n")) != 1 || bytes.Contains(out.Bytes(), []byte("\x1b")) {
+		t.Errorf("%v, %q", err, out.String())
+	}
+	gone := errors.New("gone")
+	if err := watchStatus(t.Context(), &out, func() (control.Status, error) { return control.Status{}, gone }, showText); !errors.Is(err, gone) {
+		t.Errorf("%v", err)
+	}
+}
