@@ -118,7 +118,7 @@ func TestPast(t *testing.T) {
 		{"never stays never", 0, Stamp{}},
 		{"now", now.Wall, now},
 		{"ten seconds ago", at(990).Wall, Stamp{Mono: time.Hour - 10*time.Second, Wall: at(990).Wall}},
-		{"before this clock began", at(0).Wall - int64(3*time.Hour), Stamp{Mono: time.Hour - 3*time.Hour - 1000*time.Second, Wall: at(0).Wall - int64(3*time.Hour)}},
+		{"before this clock began", at(-9000).Wall, Stamp{Mono: time.Hour - 10_000*time.Second, Wall: at(-9000).Wall}},
 		{"the future counts as now", at(2000).Wall, now},
 	} {
 		if got := Past(c.wall, now); got != c.want {
@@ -133,7 +133,10 @@ func TestLoad(t *testing.T) {
 	s := SavedState{
 		Meta: MetaRecord{Group: "g", LastSerial: 4, LastOp: 7, Fruitless: 2},
 		Instances: []InstanceRecord{
-			{ID: "a", Serial: 9, State: Ready, Uses: 3, CreatedAt: at(10).Wall, IdleAt: at(90).Wall, Leases: []LeaseRecord{{Key: "k", Slot: 2, At: at(50).Wall}}},
+			{
+				ID: "a", Serial: 9, State: Ready, Uses: 3, CreatedAt: at(10).Wall, IdleAt: at(90).Wall,
+				Leases: []LeaseRecord{{Key: "k", Slot: 2, At: at(50).Wall}},
+			},
 			{ID: "b", Serial: 2, State: Deleting, DeleteAsked: true, Cause: CauseIdle},
 		},
 		Intents: []IntentRecord{{Op: 8, Asked: 4, Open: 3}, {Op: 12, Asked: 2, Open: 1, Doubt: 1, Answered: true}},

@@ -201,7 +201,8 @@ func TestClaimIsNotRetired(t *testing.T) {
 
 // TestMaxUses: an instance is used so often and no more, across its slots, and replaced.
 func TestMaxUses(t *testing.T) {
-	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxUses, c.MaxInstances = 2, 3, 2 }, withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute})))
+	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxUses, c.MaxInstances = 2, 3, 2 },
+		withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute})))
 	r.run(10 * sec)
 	r.acquire("a")
 	r.acquire("b")

@@ -39,8 +39,8 @@ type rig struct {
 	pending []pendingEvent
 
 	boot, prep, dying time.Duration
-	hold              map[CommandKind]bool                   // commands that are kept in held instead of answered
-	held              []Command                              // those
+	hold              map[CommandKind]bool                    // commands that are kept in held instead of answered
+	held              []Command                               // those
 	answer            func(cmd Command, ev *Event) (made int) // changes the answer to a create; nil: all is made
 	fail              func(cmd Command) (fleet.Failure, bool) // the failure of another command; nil: none
 

@@ -180,7 +180,8 @@ func TestSameNameAgain(t *testing.T) {
 // went is replaced by the group's own repair.
 func TestProviderTakesItAway(t *testing.T) {
 	for word, cause := range map[fleet.Listed]fleet.Cause{
-		fleet.ListedDeleting: fleet.CauseProviderDeleting, fleet.ListedDeleted: fleet.CauseProviderDeleting, fleet.ListedTimeout: fleet.CauseProviderTimeout,
+		fleet.ListedDeleting: fleet.CauseProviderDeleting, fleet.ListedDeleted: fleet.CauseProviderDeleting,
+		fleet.ListedTimeout: fleet.CauseProviderTimeout,
 	} {
 		r := standing(t, 1)
 		r.acquire("a")

@@ -202,7 +202,9 @@ func TestThrottlePolicyOverride(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) {
 		c.MaxInstances, c.Throttle = 40, policy.Throttle{Limit: 0.01, Burst: 1}
 		c.Schedule = sched(policy.Policy{Settings: policy.Settings{IdleTime: time.Hour}},
-			policy.Policy{Periods: []string{"10-59 12 * * *"}, Settings: policy.Settings{IdleTime: time.Hour, Throttle: &policy.Throttle{Limit: 1, Burst: 20}}})
+			policy.Policy{Periods: []string{"10-59 12 * * *"}, Settings: policy.Settings{
+				IdleTime: time.Hour, Throttle: &policy.Throttle{Limit: 1, Burst: 20},
+			}})
 	}))
 	for n := range 40 {
 		r.acquire(fleet.Key(fmt.Sprint("k", n)))

@@ -17,7 +17,7 @@ import (
 
 var (
 	worldSeed  = flag.Uint64("world.seed", 0, "replay one world of TestWorlds")
-	worldCount = flag.Int("world.count", 80, "worlds that TestWorlds runs")
+	worldCount = flag.Int("world.count", 50, "worlds that TestWorlds runs")
 )
 
 // TestWorlds drives the core through random worlds: jobs that come and go, a cloud that fails in every way it can, crashes between commit
