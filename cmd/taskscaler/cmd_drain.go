@@ -11,8 +11,8 @@ func newDrain(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain",
 		Short: "Let the running manager take no new work, and wait until the last lease is gone",
-		Long: "drain makes the running manager (or one runner of it) refuse new leases and retire its idle instances, and returns when the last lease is\n" +
-			"gone. The manager goes on running: stop it with SIGTERM.",
+		Long: "drain makes the running manager (or one runner of it) refuse new leases and retire its idle instances, and returns when the last\n" +
+			"lease is gone. The manager goes on running: stop it with SIGTERM.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			soon, _, stop := signals(cmd.Context(), endings()...)

@@ -29,8 +29,8 @@ func newExec(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec [flags] -- COMMAND [ARG…]",
 		Short: "Run one command on a leased instance",
-		Long: "exec leases a slot from the running manager, runs the command on its instance over SSH, and gives the slot back. With --config it brings a\n" +
-			"manager of its own, whose instances and state are gone when it returns.\n\n" +
+		Long: "exec leases a slot from the running manager, runs the command on its instance over SSH, and gives the slot back. With --config it brings\n" +
+			"a manager of its own, whose instances and state are gone when it returns.\n\n" +
 			"Standard input, output and error are the command's; its arguments reach it exactly as they are. In its environment are\n" +
 			"TASKSCALER_KEY, TASKSCALER_INSTANCE, TASKSCALER_SLOT and TASKSCALER_USE. While exec waits, a line on standard error says why.\n\n" +
 			"Exit codes: the command's own (128+N if signal N ended it), or\n" +

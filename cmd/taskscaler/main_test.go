@@ -91,7 +91,8 @@ func TestExitCodes(t *testing.T) {
 func TestValidate(t *testing.T) {
 	good, bad := write(t, tinyWith("3")), write(t, tinyWith("-3"))
 	code, stdout, stderr := try(t, "validate", good)
-	if want := `runner "tiny": policy 1: idle_count 3 = 3 jobs = 2 instances of capacity 2` + "\n" + good + ": 0 faults, 0 warnings\n"; code != 0 || stdout != want || stderr != "" {
+	want := `runner "tiny": policy 1: idle_count 3 = 3 jobs = 2 instances of capacity 2` + "\n" + good + ": 0 faults, 0 warnings\n"
+	if code != 0 || stdout != want || stderr != "" {
 		t.Errorf("%d, %q, %q", code, stdout, stderr)
 	}
 	code, stdout, stderr = try(t, "validate", good, bad)

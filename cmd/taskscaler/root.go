@@ -92,7 +92,8 @@ type socketFlags struct {
 }
 
 func (f *socketFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.socket, "socket", "", "control socket (default $XDG_RUNTIME_DIR/taskscaler/control.sock, else /tmp/taskscaler-UID/control.sock)")
+	cmd.Flags().StringVar(&f.socket, "socket", "",
+		"control socket (default $XDG_RUNTIME_DIR/taskscaler/control.sock, else /tmp/taskscaler-UID/control.sock)")
 	cmd.Flags().StringVar(&f.runner, "runner", "", "name or id of a runner, or its position in the file")
 }
 

@@ -15,13 +15,16 @@ import (
 func aStatus() control.Status {
 	fleet := &taskscaler.Status{
 		Ready: true, Started: true, Draining: true, Group: taskscaler.GroupStatus{ID: "fake/x", Capacity: 2, MaxInstances: 5},
-		Sizing:    taskscaler.SizingStatus{Sentence: "needed 2 = leased 2"},
-		Counts:    taskscaler.Counts{ReadyCount: 1, Leases: 2, Waiters: 3},
-		Waiting:   taskscaler.WaitingStatus{Cause: "boot", Sentence: "3 jobs are waiting for machines that boot"},
-		Plugin:    taskscaler.PluginStatus{Away: true, Error: "it ended"},
-		Commit:    taskscaler.CommitStatus{Failing: true, Error: "disk full"},
-		Backoff:   &taskscaler.BackoffStatus{Until: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), Cause: "quota"},
-		Instances: []taskscaler.InstanceStatus{{ID: "i-1", State: "ready", Uses: 4, Leases: []taskscaler.LeaseStatus{{Key: "a", Slot: 0}, {Key: "b", Slot: 1, Detached: true}}}, {ID: "i-0", State: "gone", Cause: "idle", Uses: 1}},
+		Sizing:  taskscaler.SizingStatus{Sentence: "needed 2 = leased 2"},
+		Counts:  taskscaler.Counts{ReadyCount: 1, Leases: 2, Waiters: 3},
+		Waiting: taskscaler.WaitingStatus{Cause: "boot", Sentence: "3 jobs are waiting for machines that boot"},
+		Plugin:  taskscaler.PluginStatus{Away: true, Error: "it ended"},
+		Commit:  taskscaler.CommitStatus{Failing: true, Error: "disk full"},
+		Backoff: &taskscaler.BackoffStatus{Until: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), Cause: "quota"},
+		Instances: []taskscaler.InstanceStatus{
+			{ID: "i-1", State: "ready", Uses: 4, Leases: []taskscaler.LeaseStatus{{Key: "a", Slot: 0}, {Key: "b", Slot: 1, Detached: true}}},
+			{ID: "i-0", State: "gone", Cause: "idle", Uses: 1},
+		},
 	}
 	return control.Status{
 		Manager: control.ManagerInfo{PID: 7, Version: "v1", Started: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Config: "/etc/config.toml"},

@@ -68,7 +68,8 @@ func Listen(path string, private bool) (*Listener, error) {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	if len(path) > maxSocketPath-len(temporarySuffix()) {
-		return nil, fmt.Errorf("the control socket's path has %d bytes, more than a Unix socket can have: choose a shorter one with --socket: %s", len(path), path)
+		return nil, fmt.Errorf("the control socket's path has %d bytes, more than a Unix socket can have: choose a shorter one with --socket: %s",
+			len(path), path)
 	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -149,7 +150,8 @@ func checkPrivate(dir string) error {
 	case !ok || int(owner.Uid) != os.Getuid():
 		return fmt.Errorf("control socket: %s belongs to another user: choose another place with --socket", dir)
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("control socket: %s is open to other users (mode %04o): chmod 0700 it, or choose another place with --socket", dir, info.Mode().Perm())
+		return fmt.Errorf("control socket: %s is open to other users (mode %04o): chmod 0700 it, or choose another place with --socket", dir,
+			info.Mode().Perm())
 	}
 	return nil
 }

@@ -55,7 +55,8 @@ func TestDialEndsWithItsContext(t *testing.T) {
 func TestErrorCodes(t *testing.T) {
 	for want, err := range map[control.Code]error{
 		control.CodeShutdown: taskscaler.ErrShutdown, control.CodeDraining: taskscaler.ErrDraining, control.CodeUnknownKey: taskscaler.ErrUnknownKey,
-		control.CodeDuplicateKey: taskscaler.ErrDuplicateKey, control.CodeNoCapacity: &taskscaler.NoCapacityError{}, control.CodeTimeout: context.DeadlineExceeded,
+		control.CodeDuplicateKey: taskscaler.ErrDuplicateKey, control.CodeNoCapacity: &taskscaler.NoCapacityError{},
+		control.CodeTimeout:  context.DeadlineExceeded,
 		control.CodeInternal: errors.New("something else"),
 	} {
 		got := apiError(fmt.Errorf("with more words: %w", err))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/taskscaler/taskscaler/pkg/config"
 )
@@ -49,15 +50,19 @@ func (r *runner) reload(ctx context.Context, file *config.File) error {
 
 // sameProcess refuses changes that a running plugin or an open state cannot take.
 func sameProcess(old, now *config.Autoscaler) error {
-	for key, same := range map[string]bool{
-		"plugin":           old.Plugin == now.Plugin && old.PluginSHA256 == now.PluginSHA256,
-		"plugin_config":    old.PluginConfig.Equal(now.PluginConfig),
-		"state_storage":    reflect.DeepEqual(old.StateStorage, now.StateStorage),
-		"connector_config": reflect.DeepEqual(old.Connector.ToProvider(nil), now.Connector.ToProvider(nil)) && old.Connector.KeyPath == now.Connector.KeyPath,
-	} {
+	var changed []string
+	check := func(key string, same bool) {
 		if !same {
-			return fmt.Errorf("%s has changed, which a restart of the manager is needed for", key)
+			changed = append(changed, key)
 		}
+	}
+	oldC, nowC := old.Connector, now.Connector
+	check("plugin", old.Plugin == now.Plugin && old.PluginSHA256 == now.PluginSHA256)
+	check("plugin_config", old.PluginConfig.Equal(now.PluginConfig))
+	check("state_storage", old.StateStorage == now.StateStorage)
+	check("connector_config", reflect.DeepEqual(oldC.ToProvider(nil), nowC.ToProvider(nil)) && oldC.KeyPath == nowC.KeyPath)
+	if len(changed) > 0 {
+		return fmt.Errorf("%s changed: restart the manager for that", strings.Join(changed, ", "))
 	}
 	return nil
 }

@@ -93,7 +93,8 @@ func watchJobs(ctx context.Context, s *stage, v *view) (observed, error) {
 		case err := <-s.gone:
 			return observed{}, fmt.Errorf("the manager ended: %w", err)
 		case <-ctx.Done():
-			return observed{}, fmt.Errorf("%d of %d jobs are done, %d instances exist: %w", len(seen.jobs), jobCount, fleet.Counts.Existing(), context.Cause(ctx))
+			return observed{}, fmt.Errorf("%d of %d jobs are done, %d instances exist: %w", len(seen.jobs), jobCount, fleet.Counts.Existing(),
+				context.Cause(ctx))
 		}
 	}
 	v.say("all jobs are done, and the fleet has fallen back to %d of %d instances for its idle target", seen.rest, seen.peak)

@@ -31,7 +31,9 @@ func good() (observed, []record.Entry) {
 		j := job{key: fmt.Sprintf("job-%02d", i+1), nonce: fmt.Sprintf("NONCE%02d", i)}
 		j.output = j.nonce + "\n"
 		seen.jobs = append(seen.jobs, j)
-		e := record.Entry{Time: at(1 + 2*i), Event: record.CommandStart, Instance: "i-1", Exec: uint64(i + 1), Key: j.key, Slot: "0", Command: "echo " + j.nonce}
+		e := record.Entry{
+			Time: at(1 + 2*i), Event: record.CommandStart, Instance: "i-1", Exec: uint64(i + 1), Key: j.key, Slot: "0", Command: "echo " + j.nonce,
+		}
 		entries = append(entries, e)
 		e.Time, e.Event, e.ExitCode = at(2+2*i), record.CommandEnd, &zero
 		entries = append(entries, e)
@@ -134,7 +136,7 @@ func TestFallenBack(t *testing.T) {
 
 func TestPlainView(t *testing.T) {
 	var out bytes.Buffer
-	v := newView(&out, false)
+	v := newView(&out, nil)
 	v.show(status(1, 1), 0)
 	v.show(status(1, 1), 0) // nothing has changed
 	v.show(status(1, 1), 3)
@@ -150,10 +152,10 @@ func TestPlainView(t *testing.T) {
 
 func TestTerminalView(t *testing.T) {
 	var out bytes.Buffer
-	v := newView(&out, true)
+	v := newView(&out, func() int { return 58 })
 	v.show(status(1, 1), 0)
 	first := out.String()
-	if !strings.Contains(first, "  i-1 ") || !strings.Contains(first, "[      ] [job-07]") || strings.Contains(first, "i-0") {
+	if !strings.Contains(first, "  i-1 ") || !strings.Contains(first, "[      ] [job-07]") || strings.Contains(first, "i-0") || strings.Contains(first, "jobs:") {
 		t.Errorf("%q", first)
 	}
 	v.show(status(1, 1), 1)

@@ -22,7 +22,7 @@ func main() {
 
 // run is the demonstration; it returns the exit code.
 func run(ctx context.Context, stdout, stderr io.Writer) int {
-	v := newView(stdout, isTerminal(stdout))
+	v := newView(stdout, terminalWidth(stdout))
 	verdict, err := demonstrate(ctx, v)
 	v.end()
 	if err != nil {
@@ -33,7 +33,17 @@ func run(ctx context.Context, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func isTerminal(w io.Writer) bool {
+// terminalWidth tells the width of the terminal that w is; nil: it is none.
+func terminalWidth(w io.Writer) func() int {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return func() int {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil || width <= 0 {
+			return 80
+		}
+		return width
+	}
 }

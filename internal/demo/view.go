@@ -11,16 +11,17 @@ import (
 
 // view shows the fleet: on a terminal a picture that is drawn over itself, elsewhere a line whenever something has changed.
 type view struct {
-	w        io.Writer
-	terminal bool
-	start    time.Time
-	drawn    int               // lines of the picture that is on the terminal
-	last     string            // the last plain line about the fleet
-	landed   map[string]string // key → place, of the jobs whose landing was told
+	w      io.Writer
+	width  func() int // of the terminal, in columns; nil: it is none
+	start  time.Time
+	drawn  int               // lines of the picture that is on the terminal
+	last   string            // the last plain line about the fleet
+	landed map[string]string // key → place, of the jobs whose landing was told
 }
 
-func newView(w io.Writer, terminal bool) *view {
-	return &view{w: w, terminal: terminal, start: time.Now(), landed: map[string]string{}}
+// newView shows on w. width is nil where w is no terminal.
+func newView(w io.Writer, width func() int) *view {
+	return &view{w: w, width: width, start: time.Now(), landed: map[string]string{}}
 }
 
 // say prints a line that stays.
@@ -31,7 +32,7 @@ func (v *view) say(format string, args ...any) {
 
 // show shows the fleet as it is now.
 func (v *view) show(f *taskscaler.Status, done int) {
-	if v.terminal {
+	if v.width != nil {
 		v.draw(picture(f, done))
 		return
 	}
@@ -52,9 +53,21 @@ func (v *view) show(f *taskscaler.Status, done int) {
 // end leaves the terminal clean.
 func (v *view) end() { v.erase() }
 
+// draw puts the picture in the place of the one before, in one write so that nothing flickers. No line may be wrapped: the terminal would
+// have more lines than were counted.
 func (v *view) draw(lines []string) {
-	v.erase()
-	_, _ = io.WriteString(v.w, strings.Join(lines, "\n")+"\n")
+	width := v.width()
+	var out strings.Builder
+	if v.drawn > 0 {
+		fmt.Fprintf(&out, "\x1b[%dA\x1b[J", v.drawn)
+	}
+	for _, line := range lines {
+		if len(line) >= width {
+			line = line[:max(width-1, 0)]
+		}
+		out.WriteString(line + "\n")
+	}
+	_, _ = io.WriteString(v.w, out.String())
 	v.drawn = len(lines)
 }
 

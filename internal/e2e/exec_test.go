@@ -117,7 +117,7 @@ func TestExecArguments(t *testing.T) {
 		"status":   {[]string{"sh", "-c", "exit 42"}, 42, ""},
 		"signal":   {[]string{"sh", "-c", "kill -KILL $$"}, 137, ""},
 		"missing":  {[]string{"/no/such/command"}, 127, ""},
-		"ours":     {[]string{"sh", "-c", `echo "$TASKSCALER_KEY $TASKSCALER_SLOT"; test -n "$TASKSCALER_INSTANCE" && test "$TASKSCALER_USE" -ge 1`}, 0, "ours 0\n"},
+		"ours":     {[]string{"sh", "-c", `echo "$TASKSCALER_KEY $TASKSCALER_SLOT"; test -n "$TASKSCALER_INSTANCE$TASKSCALER_USE"`}, 0, "ours 0\n"},
 		"no dash":  {[]string{"sh", "-c", "exit 3"}, 3, ""},
 		"like run": {[]string{"echo", "--key", "--help"}, 0, "--key --help\n"},
 	} {

@@ -21,7 +21,8 @@ func heldJobs(w *world, n int) (jobs []*process, letGo func()) {
 	gate := filepath.Join(w.dir, "gate")
 	w.write("gate", "")
 	for i := range n {
-		jobs = append(jobs, w.exec(fmt.Sprintf("job-%02d", i), fmt.Sprintf("echo on; while [ -e '%s' ]; do sleep 0.1; done; echo off; exit %d", gate, i%100)))
+		script := fmt.Sprintf("echo on; while [ -e '%s' ]; do sleep 0.1; done; echo off; exit %d", gate, i%100)
+		jobs = append(jobs, w.exec(fmt.Sprintf("job-%02d", i), script))
 	}
 	w.eventually("all jobs run", func() (bool, string) {
 		on := 0
@@ -69,9 +70,7 @@ func TestManagerIsKilled(t *testing.T) {
 	m := w.manager()
 	jobs, letGo := heldJobs(w, 20)
 	waiting := w.exec("waiting", "echo $TASKSCALER_INSTANCE")
-	w.eventually("the 21st job waits", func() (bool, string) {
-		return strings.Contains(waiting.stderr.String(), "max_instances"), waiting.stderr.String()
-	})
+	waiting.says("max_instances")
 	before := places(w.mustAsk())
 	if len(before) != 20 {
 		t.Fatalf("%d leases, not 20", len(before))
@@ -116,7 +115,7 @@ func TestManagerIsStoppedAtOnce(t *testing.T) {
 	m := w.manager()
 	jobs, letGo := heldJobs(w, 2)
 	waiting := w.exec("waiting", "echo at last")
-	w.eventually("the third job waits", func() (bool, string) { return strings.Contains(waiting.stderr.String(), "max_instances"), waiting.stderr.String() })
+	waiting.says("max_instances")
 	m.signal(syscall.SIGTERM)
 	w.fleet("it drains", func(f *taskscaler.Status) bool { return f.ShuttingDown })
 	late := w.exec("late", "true")

@@ -33,6 +33,11 @@ func constant(name, value string) string {
 	return fmt.Sprintf("[runners.autoscaler.plugin_config.%s]\ndistribution = \"constant\"\nvalue = %q\n", name, value)
 }
 
+// createErrors makes every create an error of this kind.
+func createErrors(keys string) string {
+	return "[[runners.autoscaler.plugin_config.create_errors]]\nprobability = 1.0\n" + keys
+}
+
 // TestScenarios has one scenario for each noun of the core's work.
 func TestScenarios(t *testing.T) {
 	for name, s := range scenarios() {
@@ -177,7 +182,9 @@ func leaseScenarios() map[string]scenario {
 					w.t.Errorf("the slot is promised already: %v", err)
 				}
 				other := w.exec("other", "true")
-				w.fleet("the promised slot goes to nobody else", func(f *taskscaler.Status) bool { return f.Counts.Waiters == 1 || len(w.times(record.Created)) > 1 })
+				w.fleet("the promised slot goes to nobody else", func(f *taskscaler.Status) bool {
+					return f.Counts.Waiters == 1 || len(w.times(record.Created)) > 1
+				})
 				w.exec("one", "echo mine").expect(0, "mine\n")
 				other.expect(0, "")
 			},
@@ -349,7 +356,7 @@ func troubleScenarios() map[string]scenario {
 			},
 		},
 		"back-off: an account limit is reached": {
-			settings: settings{autoscaler: instances(2), plugin: "[[runners.autoscaler.plugin_config.create_errors]]\nkind = \"quota\"\nprobability = 1.0\nuntil = \"3s\""},
+			settings: settings{autoscaler: instances(2), plugin: createErrors("kind = \"quota\"\nuntil = \"3s\"")},
 			play: func(w *world, _ *process) {
 				job := w.exec("job", "echo fine")
 				w.cause("quota")
@@ -457,7 +464,7 @@ func memoryScenarios() map[string]scenario {
 			},
 		},
 		"intents: a create whose answer was an error is not repeated": {
-			settings: settings{autoscaler: instances(3), plugin: "[[runners.autoscaler.plugin_config.create_errors]]\nprobability = 1.0\ncreated = true\nuntil = \"1m\""},
+			settings: settings{autoscaler: instances(3), plugin: createErrors("created = true\nuntil = \"1m\"")},
 			play: func(w *world, _ *process) {
 				w.exec("job", "echo fine").expect(0, "fine\n")
 				if n := w.created(); n != 1 {

@@ -27,7 +27,6 @@ type world struct {
 	dir     string
 	config  string
 	records string
-	socket  string
 }
 
 // base is what most scenarios share; they add to [runners.autoscaler], plugin_config and the policy.
@@ -80,7 +79,7 @@ func newWorld(t *testing.T, config string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: dir, config: filepath.Join(dir, "config.toml"), records: filepath.Join(dir, "records"), socket: filepath.Join(dir, "s", "c.sock")}
+	w := &world{t: t, dir: dir, config: filepath.Join(dir, "config.toml"), records: filepath.Join(dir, "records")}
 	w.write("config.toml", config)
 	if err := os.Mkdir(w.tmp(), 0o700); err != nil {
 		t.Fatal(err)
@@ -216,6 +215,12 @@ func (p *process) wait() int {
 		p.w.t.Fatalf("%s did not end; stderr:\n%s", p.name, tail(p.stderr.String()))
 		return 0
 	}
+}
+
+// says waits until the process has said this on standard error.
+func (p *process) says(text string) {
+	p.w.t.Helper()
+	p.w.eventually(p.name+" says "+text, func() (bool, string) { return strings.Contains(p.stderr.String(), text), p.stderr.String() })
 }
 
 func (p *process) running() bool {

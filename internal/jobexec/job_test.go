@@ -206,7 +206,8 @@ func (b *safeBuffer) String() string {
 func TestOutputAndExitCode(t *testing.T) {
 	r := newRig(t, 1)
 	r.stdin = "in"
-	code, err := r.run(t.Context(), "sh", "-c", `cat; echo " $TASKSCALER_KEY $TASKSCALER_INSTANCE $TASKSCALER_SLOT $TASKSCALER_USE"; echo err >&2; exit 7`)
+	code, err := r.run(t.Context(), "sh", "-c",
+		`cat; echo " $TASKSCALER_KEY $TASKSCALER_INSTANCE $TASKSCALER_SLOT $TASKSCALER_USE"; echo err >&2; exit 7`)
 	if code != 7 || err != nil {
 		t.Errorf("%d, %v", code, err)
 	}
@@ -300,7 +301,8 @@ func TestRevoked(t *testing.T) {
 	r.manager.Revoke("k", "missing")
 	o := <-done
 	var lost *LostLeaseError
-	if o.code != ExitLost || !errors.As(o.err, &lost) || lost.Cause != "missing" || lost.Instance != "i-1" || !strings.Contains(o.err.Error(), "it is missing") {
+	if o.code != ExitLost || !errors.As(o.err, &lost) || lost.Cause != "missing" || lost.Instance != "i-1" ||
+		!strings.Contains(o.err.Error(), "it is missing") {
 		t.Errorf("%+v", o)
 	}
 }
