@@ -35,7 +35,9 @@ type Dropped struct {
 }
 
 // String says how many, why and where first.
-func (d Dropped) String() string { return fmt.Sprintf("%d × %s (first: %d)", d.Count, d.Reason, d.First) }
+func (d Dropped) String() string {
+	return fmt.Sprintf("%d × %s (first: %d)", d.Count, d.Reason, d.First)
+}
 
 // DroppedTotal is how many rows were dropped in all.
 func (l *Loaded) DroppedTotal() int {
