@@ -273,7 +273,6 @@ func BenchmarkScaleUpLatency(b *testing.B) {
 		called <- time.Now()
 		return 0, provider.Errorf(provider.KindTransient, "not today")
 	}
-	b.StopTimer()
 	var total time.Duration
 	for range b.N {
 		cfg := Config{Core: scaler.Config{MaxInstances: 1}}

@@ -83,12 +83,12 @@ func (t *Taskscaler) release(key fleet.Key, cause fleet.Cause) error {
 	return nil
 }
 
-// deadline is when the core ends a wait by itself, on Mono.
+// deadline is when the core ends a wait by itself, on Mono; 0: the loop puts Config.AcquireTimeout in.
 func (t *Taskscaler) deadline(ctx context.Context) time.Duration {
 	if at, ok := ctx.Deadline(); ok {
 		return t.clock.At(at)
 	}
-	return t.clock.Mono() + t.config().AcquireTimeout
+	return 0
 }
 
 // lease asks for a lease and makes an error of everything else. A lease that comes after ctx has ended is given back.

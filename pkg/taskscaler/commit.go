@@ -37,7 +37,10 @@ func (l *loop) commit(b *scaler.Batch) error {
 	l.t.health.commitSince.Store(int64(began) + 1)
 	defer l.t.health.commitSince.Store(0)
 	for {
-		err := l.t.store.Commit(l.t.commitCtx, c)
+		err, dead := l.write(c)
+		if dead != nil {
+			return dead
+		}
 		if err == nil {
 			l.recovered()
 			l.keep(&b.Changes)
@@ -51,6 +54,19 @@ func (l *loop) commit(b *scaler.Batch) error {
 			return err
 		}
 		wait = min(wait*2, commitRetryMax)
+	}
+}
+
+// write is one attempt. Meanwhile, and only then, somebody else may declare the loop dead.
+func (l *loop) write(c statestore.Commit) (err, dead error) {
+	l.mu.Unlock()
+	err = l.t.store.Commit(l.t.commitCtx, c)
+	l.mu.Lock()
+	select {
+	case <-l.t.dead:
+		return err, l.t.stopped()
+	default:
+		return err, nil
 	}
 }
 

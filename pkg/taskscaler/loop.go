@@ -3,6 +3,7 @@ package taskscaler
 import (
 	"errors"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
@@ -21,8 +22,9 @@ type decider interface {
 
 var _ decider = (*scaler.Core)(nil)
 
-// loop is the goroutine that owns the core. Its fields are its own.
+// loop is the goroutine that owns the core. Its fields are its own: it holds mu, except while it commits.
 type loop struct {
+	mu      sync.Mutex
 	t       *Taskscaler
 	core    *scaler.Core
 	obs     observe.Observer
@@ -47,14 +49,23 @@ type loop struct {
 
 // run steps what waits until the inbox is closed and empty, or something stops it; then it answers everybody who is left.
 func (l *loop) run() {
+	l.mu.Lock()
 	l.t.inbox.tick() // only a step says when the core wants the next
 	l.timer = time.AfterFunc(recheck, l.t.inbox.tick)
 	err := l.serve()
 	l.timer.Stop()
 	l.t.stop(err)
-	l.t.inbox.close()
 	l.leave(l.t.stopped())
+	l.mu.Unlock()
 	close(l.t.loopDone)
+}
+
+// abandon does what run does at its end, in the place of a loop that hangs in a commit.
+func (l *loop) abandon(err error) {
+	l.t.stop(err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leave(err)
 }
 
 func (l *loop) serve() error {
@@ -102,7 +113,7 @@ func (l *loop) round() error {
 
 // ticket names the callers, and drops cancellations of what was answered before.
 func (l *loop) ticket(mono time.Duration) {
-	m, n := &l.mail, 0
+	m, n, patience := &l.mail, 0, l.t.config().AcquireTimeout
 	for i := range m.events {
 		ev, w := &m.events[i], m.waiters[i]
 		switch {
@@ -115,9 +126,15 @@ func (l *loop) ticket(mono time.Duration) {
 			w.since = mono
 			ev.Ticket = l.waiters.add(w)
 		}
-		if ev.Kind == scaler.EvReplace {
+		switch ev.Kind {
+		case scaler.EvReplace:
 			if lease := l.leases[ev.Key]; lease != nil {
 				l.moved = append(l.moved, lease)
+			}
+			fallthrough
+		case scaler.EvAcquire:
+			if ev.Deadline == 0 {
+				ev.Deadline = mono + patience
 			}
 		}
 		if n != i {
@@ -223,18 +240,20 @@ func (l *loop) acknowledge() {
 	}
 }
 
-// leave answers everybody who is left, at the end. err is never nil.
+// leave answers everybody who is left, at the end. err is never nil. A second call finds nobody.
 func (l *loop) leave(err error) {
-	for {
-		l.mail.reset()
-		some, _ := l.t.inbox.take(&l.mail)
-		if !some {
-			break
+	l.t.inbox.close()
+	var last mail
+	for some, _ := l.t.inbox.take(&last); some; some, _ = l.t.inbox.take(&last) {
+		for i, w := range last.waiters {
+			if w != nil && last.events[i].Kind != scaler.EvCancel {
+				l.waiters.add(w)
+			}
 		}
-		l.ticket(l.last)
-		for _, q := range l.mail.queries {
+		for _, q := range last.queries {
 			q(l)
 		}
+		last.reset()
 	}
 	l.waiters.each(func(w *waiter) { w.tell(answer{err: err}) })
 	l.waiters = waiters{}

@@ -196,9 +196,11 @@ func TestHangingList(t *testing.T) {
 		f := start(t)
 		defer f.end()
 		held := f.acquire("held")
-		release := make(chan struct{})
-		f.group.change(func() { f.group.onUpdate = func(context.Context) error { <-release; return nil } })
-		time.Sleep(time.Minute)
+		entered, release := make(chan struct{}, 10), make(chan struct{})
+		f.group.change(func() {
+			f.group.onUpdate = func(context.Context) error { entered <- struct{}{}; <-release; return nil }
+		})
+		<-entered
 		lists := f.group.count("update")
 		if l := f.acquire("meanwhile"); l.Waited() != 0 {
 			t.Errorf("an Acquire waited %v for a list", l.Waited())

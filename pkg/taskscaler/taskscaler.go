@@ -180,11 +180,11 @@ func (t *Taskscaler) start(core *scaler.Core, obs Observer) {
 	l := &loop{t: t, core: core, obs: obs, leases: map[fleet.Key]*Lease{}}
 	go l.run()
 	go t.observer.run(watchCtx)
-	go t.watchdog(watchCtx)
+	go t.watchdog(watchCtx, l)
 }
 
 // watchdog stops the manager when a commit neither succeeds nor fails: the loop, which is stuck in it, cannot.
-func (t *Taskscaler) watchdog(ctx context.Context) {
+func (t *Taskscaler) watchdog(ctx context.Context, l *loop) {
 	ticker := time.NewTicker(30 * time.Second)
 	defer ticker.Stop()
 	for {
@@ -197,7 +197,7 @@ func (t *Taskscaler) watchdog(ctx context.Context) {
 		}
 		since := t.health.commitSince.Load()
 		if hung := t.clock.Mono() - time.Duration(since); since > 0 && hung > commitPatience+time.Minute {
-			t.stop(&StopError{Reason: "a commit hangs", Err: fmt.Errorf("no answer from the state store for %s; check its disk", hung.Round(time.Second))})
+			l.abandon(&StopError{Reason: "a commit hangs", Err: fmt.Errorf("no answer from the state store for %s; check its disk", hung.Round(time.Second))})
 			return
 		}
 	}

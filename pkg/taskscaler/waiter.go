@@ -125,26 +125,18 @@ func (t *Taskscaler) call(ctx context.Context, ev *scaler.Event) (answer, error)
 	if !t.inbox.put(ev, w) {
 		return answer{}, t.stopped()
 	}
-	select {
-	case <-w.ready:
-		a := w.answer
-		t.spare.put(w)
-		return a, a.err
-	case <-ctx.Done():
-		return t.giveUp(ctx, w)
-	case <-t.dead:
-		return t.lastWord(w)
+	if ended := ctx.Done(); ended != nil {
+		select {
+		case <-w.ready:
+		case <-ended:
+			return t.giveUp(ctx, w)
+		}
+	} else {
+		<-w.ready // cheaper than a select
 	}
-}
-
-// lastWord is the answer that was given before the manager stopped, or that it stopped.
-func (t *Taskscaler) lastWord(w *waiter) (answer, error) {
-	select {
-	case <-w.ready:
-		return w.answer, w.answer.err
-	default:
-		return answer{}, t.stopped()
-	}
+	a := w.answer
+	t.spare.put(w)
+	return a, a.err
 }
 
 // giveUp ends a call whose context has ended: the answer may be on its way, and must not be lost.
@@ -155,8 +147,6 @@ func (t *Taskscaler) giveUp(ctx context.Context, w *waiter) (answer, error) {
 	select {
 	case <-w.ready:
 		return w.answer, w.answer.err
-	case <-t.dead:
-		return t.lastWord(w)
 	case <-grace.C:
 	}
 	if w.state.CompareAndSwap(waiterOpen, waiterAbandoned) {
