@@ -1,0 +1,289 @@
+package optimise
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/simulate"
+)
+
+// Point is a configuration that was tried on the whole training part.
+type Point struct {
+	Name     string // what it asks for, in a few words
+	Setup    Setup
+	Train    Figures
+	Verdicts []Verdict // on the training part, without slack
+	OnFront  bool      // no other point has both a smaller objective and a shorter p95 wait
+	Today    bool
+	Chosen   bool
+}
+
+// Holdout is what happened on the part of the trace that the search never saw, from an empty fleet.
+type Holdout struct {
+	Jobs          int
+	Chosen, Today Figures
+	Verdicts      []Verdict // of the chosen policy; totals are scaled to the length of the whole trace
+	Met           bool
+	// Diffs are chosen minus today, with their confidence intervals (see [Compare]), by the path of the figure. Empty: too few jobs.
+	Diffs   map[string]simulate.Interval
+	Samples int // blocks behind the intervals
+}
+
+// Recommendation is the answer to a Problem.
+type Recommendation struct {
+	Objective string
+	SLO       []Assertion
+	Points    []Point // by objective, the smallest first
+	Chosen    int     // index into Points
+	Today     int
+	// Met is whether the chosen policy keeps every SLO on the training part, slack included. Otherwise it is the one that misses them least.
+	Met     bool
+	Holdout Holdout
+
+	// Saving is the share of today's objective that the front saves without a longer p95 wait, and SameWait the point that does; 0 and Today
+	// when today's configuration lies on the front.
+	Saving   float64
+	SameWait int
+	// Sooner is by how many seconds the p95 wait is shorter for no larger objective, and SameCost the point.
+	Sooner   float64
+	SameCost int
+
+	TrainJobs int
+	Seed      uint64
+	Runs      float64 // over the whole training part that were made
+	Warnings  []string
+}
+
+// Best is the chosen point.
+func (r *Recommendation) Best() *Point { return &r.Points[r.Chosen] }
+
+// Recommend searches the configuration with the smallest objective among those that keep the SLOs on the training part of the trace, and tells
+// what it does on the rest.
+//
+// Candidates are one policy, or one for the busy hours of the week and one for the others; the busy hours are found in the training part.
+// The first are those that the base-stock formula gives for the SLOs (see [BaseStock], [StockForWait]); with random ones they go through a
+// successive halving over longer and longer stretches of the training part; the rest of the budget turns the knobs of the best. The
+// choice must keep each SLO with some slack, because the best of many on one trace is partly the luckiest on it.
+//
+// Errors: what is wrong with the problem, those of simulate.Run, and of the context.
+func Recommend(ctx context.Context, p Problem) (*Recommendation, error) {
+	p = p.withDefaults()
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	n := len(p.Jobs.List)
+	split := min(max(int(p.Train*float64(n)), 1), n-1)
+	h := &search{ctx: ctx, p: &p, slo: p.SLO, train: p.cut(0, split), seen: map[knobs]bool{},
+		r: rand.New(rand.NewPCG(p.Options.Seed, 0x6f7074696d697365))}
+	if err := h.begin(); err != nil {
+		return nil, err
+	}
+	if err := h.narrow(); err != nil {
+		return nil, err
+	}
+	if err := h.refine(); err != nil {
+		return nil, err
+	}
+	r := h.answer()
+	if err := h.test(r, p.cut(split, n)); err != nil {
+		return nil, err
+	}
+	r.warn(&p)
+	return r, nil
+}
+
+// begin runs today's configuration, which may be the measure of everything.
+func (h *search) begin() error {
+	today := &candidate{today: true}
+	h.s = &space{today: h.p.today()}
+	if err := h.evaluate([]*candidate{today}, h.train, 1); err != nil {
+		return err
+	}
+	if len(h.slo) == 0 {
+		h.slo = []Assertion{{Figure: "p95_wait", Path: "wait_seconds.p95", Operator: "<=", Limit: today.figures.P95Wait}}
+		h.p.SLO = h.slo
+	}
+	s, err := newSpace(h.p, h.train)
+	if err != nil {
+		return fmt.Errorf("optimise: %w", err)
+	}
+	h.s = s
+	h.spent--
+	if err := h.evaluate([]*candidate{today}, h.train, 1); err != nil { // now that the SLOs are known
+		return err
+	}
+	today.k = s.legal(s.plain())
+	h.full = append(h.full, today)
+	return nil
+}
+
+// point is a candidate for the caller.
+func (h *search) point(c *candidate) Point {
+	setup := c.setup(h.s)
+	return Point{Name: setup.String(), Setup: setup, Train: c.figures, Verdicts: c.verdicts, Today: c.today}
+}
+
+// answer chooses, and orders what was tried.
+func (h *search) answer() *Recommendation {
+	chosen := slices.MinFunc(h.full, better)
+	order := slices.Clone(h.full)
+	slices.SortFunc(order, func(a, b *candidate) int {
+		return cmp.Or(cmp.Compare(a.figures.Objective, b.figures.Objective), cmp.Compare(a.figures.P95Wait, b.figures.P95Wait),
+			cmp.Compare(a.number, b.number))
+	})
+	r := &Recommendation{Objective: h.p.Objective, SLO: h.slo, Met: chosen.excess == 0, TrainJobs: len(h.train.jobs.List),
+		Seed: h.p.Options.Seed, Runs: h.spent}
+	for i, c := range order {
+		pt := h.point(c)
+		if c == chosen {
+			pt.Chosen, r.Chosen = true, i
+		}
+		if c.today {
+			r.Today = i
+		}
+		pt.OnFront = i == 0 || pt.Train.P95Wait < leastWait(r.Points)
+		r.Points = append(r.Points, pt)
+	}
+	r.place()
+	return r
+}
+
+func leastWait(points []Point) float64 {
+	return slices.MinFunc(points, func(a, b Point) int { return cmp.Compare(a.Train.P95Wait, b.Train.P95Wait) }).Train.P95Wait
+}
+
+// place says where today's configuration lies.
+func (r *Recommendation) place() {
+	today := &r.Points[r.Today]
+	r.SameWait, r.SameCost = r.Today, r.Today
+	for i := range r.Points {
+		pt := &r.Points[i]
+		if !pt.OnFront || pt.Train.Censored > today.Train.Censored {
+			continue
+		}
+		if t := today.Train.Objective; pt.Train.P95Wait <= today.Train.P95Wait && t > 0 && 1-pt.Train.Objective/t > r.Saving {
+			r.Saving, r.SameWait = 1-pt.Train.Objective/t, i
+		}
+		if less := today.Train.P95Wait - pt.Train.P95Wait; pt.Train.Objective <= today.Train.Objective && less > r.Sooner {
+			r.Sooner, r.SameCost = less, i
+		}
+	}
+}
+
+// test runs today's and the chosen configuration on the rest.
+func (h *search) test(r *Recommendation, rest part) error {
+	if h.p.Progress != nil {
+		h.tell("testing")
+	}
+	var variants []Variant
+	for _, pt := range []*Point{&r.Points[r.Today], r.Best()} {
+		o, err := h.p.options(pt.Setup, rest.start)
+		if err != nil {
+			return fmt.Errorf("optimise: %w", err)
+		}
+		variants = append(variants, Variant{Name: pt.Name, Options: o})
+	}
+	both, err := Compare(h.ctx, variants, Trace(rest.jobs),
+		CompareOptions{Seed: h.p.Options.Seed, Blocks: h.p.Blocks, Workers: h.p.Workers})
+	if err != nil {
+		return fmt.Errorf("optimise: on the rest of the trace: %w", err)
+	}
+	result := both[1].Result
+	c := &candidate{figures: figuresOf(result, h.p.Objective)}
+	if err := c.judge(h.slo, result, rest.scale, 0); err != nil {
+		return err
+	}
+	r.Holdout = Holdout{Jobs: len(rest.jobs.List), Chosen: c.figures, Today: figuresOf(both[0].Result, h.p.Objective), Verdicts: c.verdicts,
+		Met: c.excess == 0, Diffs: both[1].Diffs, Samples: both[1].Samples}
+	return nil
+}
+
+// warn says what an operator has to know before believing it.
+func (r *Recommendation) warn(p *Problem) {
+	add := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
+	best := r.Best()
+	if !r.Met {
+		for _, v := range best.Verdicts {
+			if v.excess(p.Slack) > 0 {
+				add("no policy that was tried keeps %s on the training part with a slack of %.3g %%: the nearest has %.6g", v.Assertion,
+					p.Slack*100, v.Value)
+			}
+		}
+	}
+	for _, v := range r.Holdout.Verdicts {
+		if r.Met && !v.OK {
+			add("%s holds on the training part but not on the rest, where it is %.6g: the past was no guide; train on more, or ask for more slack",
+				v.Assertion, v.Value)
+		}
+	}
+	if a, b := best.Train.MeanWait, r.Holdout.Chosen.MeanWait; b > 1.5*a+1 {
+		add("jobs wait %.1f s on the mean on the rest, against %.1f s on the training part: the two are not alike", b, a)
+	}
+	perJob := func(f Figures) float64 { return f.Objective / float64(max(f.Jobs, 1)) }
+	if a, b := perJob(best.Train), perJob(r.Holdout.Chosen); a > 0 && b > 1.25*a {
+		add("a job takes %.0f %% more of %s on the rest than on the training part: the two are not alike", (b/a-1)*100, r.Objective)
+	}
+	if n := best.Train.Censored + r.Holdout.Chosen.Censored; n > 0 {
+		add("%d jobs were never done: no policy that was tried serves them all", n)
+	}
+	if span := p.Jobs.List[len(p.Jobs.List)-1].Arrival - p.Jobs.List[0].Arrival; span < 7*24*time.Hour && len(best.Setup.Policies) > 1 {
+		add("the trace has less than a week (%s): what it says about hours and weekdays is thin", span.Round(time.Hour))
+	}
+}
+
+// String says what the setup asks for, in a few words.
+func (s Setup) String() string {
+	var parts []string
+	for _, p := range s.Policies {
+		text := settingsText(p.Settings)
+		if len(p.Periods) > 0 {
+			text = strings.Join(p.Periods, ", ") + ": " + text
+		}
+		parts = append(parts, text)
+	}
+	text := strings.Join(parts, "; ")
+	if s.Capacity > 1 {
+		text += fmt.Sprintf(", %d slots each", s.Capacity)
+	}
+	if s.MaxInstances > 0 {
+		text += fmt.Sprintf(", at most %d", s.MaxInstances)
+	}
+	if s.Throttle.Limit > 0 {
+		text += fmt.Sprintf(", %g creates/s", s.Throttle.Limit)
+	}
+	return text
+}
+
+func settingsText(s policy.Settings) string {
+	text := fmt.Sprintf("idle %d for %s", s.IdleCount, duration(s.IdleTime))
+	if s.ScaleFactor > 0 {
+		join := " or "
+		if s.ScaleFactorMode == policy.FactorAdd {
+			join = " + "
+		}
+		text = fmt.Sprintf("idle %d%s%g × jobs", s.IdleCount, join, s.ScaleFactor)
+		if s.ScaleFactorLimit > 0 {
+			text += fmt.Sprintf(" (≤ %d)", s.ScaleFactorLimit)
+		}
+		text += " for " + duration(s.IdleTime)
+	}
+	return text
+}
+
+// duration writes 15m, not 15m0s.
+func duration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = text[:len(text)-2]
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = text[:len(text)-2]
+	}
+	return text
+}

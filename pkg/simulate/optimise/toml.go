@@ -1,0 +1,148 @@
+package optimise
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/simulate"
+)
+
+// TOML writes the chosen policy as tables of a config.toml, with its evidence in comments. The trace is named as source. Keys of
+// [runners.autoscaler] that differ from today's stand in front, under a comment when there are none.
+func (r *Recommendation) TOML(w io.Writer, source string) error {
+	var b strings.Builder
+	r.evidence(func(format string, args ...any) { comment(&b, fmt.Sprintf(format, args...)) }, source)
+	best, today := r.Best().Setup, r.Points[r.Today].Setup
+	changed := changes(today, best)
+	if len(changed) > 0 {
+		comment(&b, "Put these keys into the section that is there already:")
+		b.WriteString("[runners.autoscaler]\n" + strings.Join(changed, "\n") + "\n")
+		if best.Throttle != today.Throttle {
+			b.WriteString("[runners.autoscaler.scale_throttle]\n" + throttleText(best.Throttle))
+		}
+		b.WriteString("\n")
+	}
+	for i, p := range best.Policies {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		b.WriteString(policyText(p))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// comment writes a line that cannot become anything else, whatever is in it.
+func comment(b *strings.Builder, text string) {
+	b.WriteString("# " + strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || c == unicode.ReplacementChar {
+			return ' '
+		}
+		return c
+	}, text) + "\n")
+}
+
+func (r *Recommendation) evidence(say func(format string, args ...any), source string) {
+	best, today := r.Best(), &r.Points[r.Today]
+	var slo []string
+	for _, a := range r.SLO {
+		slo = append(slo, a.String())
+	}
+	say("Chosen for the least %s with %s.", r.Objective, strings.Join(slo, ", "))
+	say("Evidence: %s, seed %d; %d jobs to learn from (%.0f runs over them), %d others to test.", source, r.Seed, r.TrainJobs, r.Runs, r.Holdout.Jobs)
+	line := func(name string, f Figures) {
+		text := fmt.Sprintf("%-22s mean wait %.1f s, p95 %.1f s, p99 %.1f s; %.1f instance-hours", name, f.MeanWait, f.P95Wait, f.P99Wait, f.InstanceHours)
+		if r.Objective == Cost {
+			text += fmt.Sprintf(", cost %.2f", f.Cost)
+		}
+		say("  %s, utilisation %.0f %%", text, f.Utilization*100)
+	}
+	line("learnt from:", best.Train)
+	line("today's, the same:", today.Train)
+	line("test:", r.Holdout.Chosen)
+	line("today's, the same:", r.Holdout.Today)
+	if len(r.Holdout.Diffs) > 0 {
+		say("Test, this minus today's, 95 %% intervals over %d blocks: mean wait %s s, p95 %s s, instance-hours %s.", r.Holdout.Samples,
+			span(r.Holdout.Diffs["wait_seconds.mean"]), span(r.Holdout.Diffs["wait_seconds.p95"]), span(r.Holdout.Diffs["instance_hours.total"]))
+	}
+	for _, text := range r.Warnings {
+		say("Warning: %s.", text)
+	}
+}
+
+func span(i simulate.Interval) string {
+	return fmt.Sprintf("%+.2f (%+.2f … %+.2f)", i.Mean, i.Low, i.High)
+}
+
+// changes are the lines of [runners.autoscaler] that differ; a changed throttle alone still needs the section in front.
+func changes(today, best Setup) []string {
+	var lines []string
+	if best.Capacity != today.Capacity {
+		lines = append(lines, fmt.Sprintf("capacity_per_instance = %d # was %d", best.Capacity, today.Capacity))
+	}
+	if best.MaxInstances != today.MaxInstances {
+		lines = append(lines, fmt.Sprintf("max_instances = %d # was %d", best.MaxInstances, today.MaxInstances))
+	}
+	if best.Throttle != today.Throttle && len(lines) == 0 {
+		lines = append(lines, "# the throttle:")
+	}
+	return lines
+}
+
+func throttleText(t policy.Throttle) string {
+	text := "limit = " + number(t.Limit) + "\n"
+	if t.Limit > 0 && t.Burst > 0 {
+		text += fmt.Sprintf("burst = %d\n", t.Burst)
+	}
+	return text
+}
+
+// number is a float as TOML writes it.
+func number(f float64) string {
+	text := strconv.FormatFloat(f, 'f', -1, 64)
+	if !strings.Contains(text, ".") {
+		text += ".0"
+	}
+	return text
+}
+
+func policyText(p policy.Policy) string {
+	var b strings.Builder
+	b.WriteString("[[runners.autoscaler.policy]]\n")
+	periods := p.Periods
+	if len(periods) == 0 {
+		periods = []string{"* * * * *"}
+	}
+	quoted := make([]string, len(periods))
+	for i, text := range periods {
+		quoted[i] = quote(text)
+	}
+	fmt.Fprintf(&b, "periods = [%s]\n", strings.Join(quoted, ", "))
+	if p.Timezone != "" && (!slices.Equal(periods, []string{"* * * * *"}) || p.Timezone != "UTC") {
+		fmt.Fprintf(&b, "timezone = %s\n", quote(p.Timezone))
+	}
+	s := p.Settings
+	fmt.Fprintf(&b, "idle_count = %d\nidle_time = %s\n", s.IdleCount, quote(duration(s.IdleTime)))
+	if s.ScaleFactor > 0 {
+		fmt.Fprintf(&b, "scale_factor = %s\n", number(s.ScaleFactor))
+		if s.ScaleFactorLimit > 0 {
+			fmt.Fprintf(&b, "scale_factor_limit = %d\n", s.ScaleFactorLimit)
+		}
+		if s.ScaleFactorMode == policy.FactorAdd {
+			fmt.Fprintf(&b, "scale_factor_mode = %s\n", quote(s.ScaleFactorMode.String()))
+		}
+	}
+	fmt.Fprintf(&b, "preemptive_mode = %t\n", s.Preemptive)
+	if t := s.Throttle; t != nil {
+		b.WriteString("[runners.autoscaler.policy.scale_throttle]\n" + throttleText(*t))
+	}
+	return b.String()
+}
+
+// quote is a TOML basic string of text that has neither quotes nor control characters: periods and zones that compiled.
+func quote(text string) string { return strconv.Quote(text) }
