@@ -1,0 +1,132 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// WriteText writes the comparison for people: a table of figures by run, with the differences to the first, and the Pareto front.
+func (c *Comparison) WriteText(w io.Writer, o TextOptions) error {
+	s := &screen{o: o.withDefaults()}
+	s.line("%s", s.paint(bold, clean(c.title())))
+	if len(c.Runs) > 0 {
+		rows, err := c.table()
+		if err != nil {
+			return err
+		}
+		s.comparison(c, rows)
+	}
+	for _, n := range c.notes() {
+		s.line("%s", s.paint(dim, "note: "+clean(n)))
+	}
+	if c.Pareto != nil {
+		s.pareto(c.Pareto)
+	}
+	_, err := io.WriteString(w, s.b.String())
+	return err
+}
+
+func (c *Comparison) title() string {
+	if c.Title != "" {
+		return c.Title
+	}
+	return fmt.Sprintf("Comparison of %d runs", len(c.Runs))
+}
+
+func (c *Comparison) notes() []string {
+	var notes []string
+	estimated := slices.ContainsFunc(c.Runs, func(r Compared) bool { return len(r.Diffs) > 0 })
+	switch {
+	case len(c.Runs) < 2:
+	case estimated:
+		notes = append(notes, fmt.Sprintf("differences are to %s, with %s confidence intervals from %d %s on common luck; "+
+			"▼ and ▲ mark those that luck does not explain", c.Runs[0].Name, percent(c.Level), c.Samples, c.Method))
+	default:
+		notes = append(notes, fmt.Sprintf("differences are to %s, of one run each: they say nothing about luck", c.Runs[0].Name))
+	}
+	return notes
+}
+
+// comparison prints the table: a block of two or three lines a measure, a column a run.
+func (s *screen) comparison(c *Comparison, rows []tableRow) {
+	const first = 18
+	width := make([]int, len(c.Runs))
+	for i := range c.Runs {
+		width[i] = utf8.RuneCountInString(clean(c.Runs[i].Name))
+		for _, r := range rows {
+			one := r.Cells[i]
+			width[i] = max(width[i], utf8.RuneCountInString(one.Value), utf8.RuneCountInString(one.Diff)+2, utf8.RuneCountInString(one.Range))
+		}
+	}
+	print := func(name string, text func(i int) (string, string)) {
+		line := pad(name, first)
+		for i := range c.Runs {
+			plain, colour := text(i)
+			blank := strings.Repeat(" ", width[i]-utf8.RuneCountInString(plain))
+			if colour != "" {
+				plain = s.paint(colour, plain)
+			}
+			line += "  " + blank + plain
+		}
+		s.line("%s", line)
+	}
+	s.line("")
+	print("", func(i int) (string, string) { return clean(c.Runs[i].Name), bold })
+	for _, r := range rows {
+		print(r.Name, func(i int) (string, string) { return r.Cells[i].Value, "" })
+		if slices.ContainsFunc(r.Cells, func(o cell) bool { return o.Diff != "" && o.Diff != "=" }) {
+			print("", func(i int) (string, string) { return r.Cells[i].marked(), r.Cells[i].colour() })
+		}
+		if slices.ContainsFunc(r.Cells, func(o cell) bool { return o.Range != "" }) {
+			print("", func(i int) (string, string) { return r.Cells[i].Range, dim })
+		}
+	}
+}
+
+// marked is the difference with a mark when luck does not explain it.
+func (o cell) marked() string {
+	switch o.Sense {
+	case "better":
+		return "▼ " + o.Diff
+	case "worse":
+		return "▲ " + o.Diff
+	}
+	return o.Diff
+}
+
+func (o cell) colour() string {
+	switch o.Sense {
+	case "better":
+		return "32"
+	case "worse":
+		return red
+	}
+	return dim
+}
+
+func (s *screen) pareto(p *Pareto) {
+	s.head("Cost against waiting (" + p.costName() + " →, p95 wait ↑)")
+	for _, line := range p.plot(s.o.Width-14, 14) {
+		s.line("%s", line)
+	}
+	s.line("%s", s.paint(dim, "            · tried   ● front   ◆ recommended   ✕ today"))
+	s.line("")
+	for _, i := range p.Front() {
+		q := p.Points[i]
+		mark := "●"
+		switch {
+		case q.Today:
+			mark = "✕"
+		case q.Chosen:
+			mark = "◆"
+		}
+		s.line("  %s %s  %s  %s", mark, padLeft(money(q.Cost), 12), padLeft(seconds(q.P95Wait), 10), clean(q.Name))
+	}
+	if v := p.Verdict(); v != "" {
+		s.line("")
+		s.line("%s", clean(v))
+	}
+}

@@ -1,0 +1,192 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/simulate"
+)
+
+// Figure is one number of a report under the path that it has in the JSON form, such as "wait_seconds.p95". Members of a list are
+// named by their "name", else by their position: "wait_by_tag.linux.mean".
+type Figure struct {
+	Path  string
+	Value float64
+}
+
+// aliases are short names of the figures that people ask for most.
+func aliases() map[string]string {
+	return map[string]string{
+		"mean_wait": "wait_seconds.mean", "p50_wait": "wait_seconds.p50", "p90_wait": "wait_seconds.p90", "p95_wait": "wait_seconds.p95",
+		"p99_wait": "wait_seconds.p99", "max_wait": "wait_seconds.max", "cost": "cost.total",
+	}
+}
+
+// Figures are all numbers of a result, in the order of the JSON form.
+func Figures(res *simulate.Result) ([]Figure, error) {
+	rows, err := flatten(newFigures(res))
+	if err != nil {
+		return nil, err
+	}
+	var all []Figure
+	for _, row := range rows {
+		if v, ok := row.number(); ok {
+			all = append(all, Figure{Path: row.path, Value: v})
+		}
+	}
+	return all, nil
+}
+
+// ValueOf is the figure with this path, or with one of the aliases mean_wait, p50_wait, p90_wait, p95_wait, p99_wait, max_wait and cost.
+// A cause that no job waited for is 0.
+//
+// Errors: *UnknownFigureError.
+func ValueOf(res *simulate.Result, path string) (float64, error) {
+	if full, ok := aliases()[path]; ok {
+		path = full
+	}
+	all, err := Figures(res)
+	if err != nil {
+		return 0, err
+	}
+	near, best := "", 0.0
+	for _, f := range all {
+		if f.Path == path {
+			return f.Value, nil
+		}
+		if s := levenshtein.Similarity(path, f.Path, nil); s > best {
+			near, best = f.Path, s
+		}
+	}
+	if cause, ok := strings.CutPrefix(path, "wait_by_cause."); ok && knownCause(cause) {
+		return 0, nil
+	}
+	return 0, &UnknownFigureError{Path: path, Nearest: near}
+}
+
+// UnknownFigureError is a path that no report has.
+type UnknownFigureError struct {
+	Path    string
+	Nearest string // the figure whose name is most alike
+}
+
+// Error names the figure that was probably meant.
+func (e *UnknownFigureError) Error() string {
+	return fmt.Sprintf("there is no figure %q: did you mean %q? Paths are those of the JSON report; mean_wait, p95_wait, p99_wait and cost "+
+		"are short for the usual ones", e.Path, e.Nearest)
+}
+
+// row is a scalar of a document.
+type row struct {
+	path string
+	raw  any // json.Number, string, bool or nil
+}
+
+func (r row) number() (float64, bool) {
+	n, ok := r.raw.(json.Number)
+	if !ok {
+		return 0, false
+	}
+	v, err := n.Float64()
+	return v, err == nil
+}
+
+func (r row) text() string {
+	switch v := r.raw.(type) {
+	case nil:
+		return ""
+	case bool:
+		return strconv.FormatBool(v)
+	case json.Number:
+		return v.String()
+	}
+	return fmt.Sprint(r.raw)
+}
+
+// flatten lists the scalars of a document in their order.
+func flatten(document any) ([]row, error) {
+	raw, err := json.Marshal(document)
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var rows []row
+	if err := walk(dec, "", &rows); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return rows, nil
+}
+
+// walk reads one value.
+func walk(dec *json.Decoder, path string, rows *[]row) error {
+	token, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	switch token {
+	case json.Delim('{'):
+		for dec.More() {
+			name, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			if err := walk(dec, join(path, fmt.Sprint(name)), rows); err != nil {
+				return err
+			}
+		}
+		_, err = dec.Token()
+		return err
+	case json.Delim('['):
+		for n := 0; dec.More(); n++ {
+			if err := walkElement(dec, path, n, rows); err != nil {
+				return err
+			}
+		}
+		_, err = dec.Token()
+		return err
+	}
+	*rows = append(*rows, row{path: path, raw: token})
+	return nil
+}
+
+// walkElement reads the nth element of a list, and names it by its first member if that is "name".
+func walkElement(dec *json.Decoder, path string, n int, rows *[]row) error {
+	var part []row
+	if err := walk(dec, "", &part); err != nil {
+		return err
+	}
+	at := join(path, strconv.Itoa(n))
+	if len(part) > 1 && part[0].path == "name" {
+		at = join(path, part[0].text())
+		part = part[1:]
+	}
+	for _, p := range part {
+		*rows = append(*rows, row{path: join(at, p.path), raw: p.raw})
+	}
+	return nil
+}
+
+func join(path, name string) string {
+	switch {
+	case path == "":
+		return name
+	case name == "":
+		return path
+	}
+	return path + "." + name
+}
+
+func knownCause(name string) bool {
+	for c := fleet.CauseNone; c.String() != "unknown"; c++ {
+		if c.String() == name {
+			return true
+		}
+	}
+	return false
+}

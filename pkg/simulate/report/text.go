@@ -1,0 +1,277 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/taskscaler/taskscaler/pkg/simulate"
+)
+
+// TextOptions say for what kind of screen the text form is.
+type TextOptions struct {
+	Width int  // columns; 0: 80. At least 60 are used
+	Color bool // with ANSI colours: only for a terminal
+}
+
+func (o TextOptions) withDefaults() TextOptions {
+	if o.Width == 0 {
+		o.Width = 80
+	}
+	o.Width = min(max(o.Width, 60), 140)
+	return o
+}
+
+// ANSI attributes of the text form.
+const (
+	bold   = "1"
+	dim    = "2"
+	blue   = "34"
+	cyan   = "36"
+	yellow = "33"
+	red    = "31"
+	grey   = "90"
+)
+
+// screen collects the lines of the text form.
+type screen struct {
+	o TextOptions
+	b strings.Builder
+}
+
+// paint gives text a colour, where there is any.
+func (s *screen) paint(code, text string) string {
+	if !s.o.Color || text == "" {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}
+
+func (s *screen) line(format string, args ...any) {
+	s.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	s.b.WriteByte('\n')
+}
+
+// head begins a part.
+func (s *screen) head(title string) {
+	s.line("")
+	s.line("%s", s.paint(bold, title))
+}
+
+// field is a line of the figures: its name, then values that are set apart.
+func (s *screen) field(name string, values ...string) {
+	s.line("  %s%s", s.paint(dim, pad(name, 12)), strings.Join(values, "  "))
+}
+
+// pad fills text up to width columns; padLeft does so from the left.
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(width-utf8.RuneCountInString(text), 0))
+}
+
+func padLeft(text string, width int) string {
+	return strings.Repeat(" ", max(width-utf8.RuneCountInString(text), 0)) + text
+}
+
+// clean makes text of a user safe for a terminal: no control characters, one line.
+func clean(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
+			return '�'
+		}
+		return c
+	}, text)
+}
+
+// WriteText writes the report for people: about a screen of aligned figures, and small charts.
+func (r *Report) WriteText(w io.Writer, o TextOptions) error {
+	s := &screen{o: o.withDefaults()}
+	s.header(r)
+	s.figures(r)
+	s.causes(r.Result)
+	s.curves(r.Result)
+	s.split(r.Result)
+	s.remarks(r)
+	_, err := io.WriteString(w, s.b.String())
+	return err
+}
+
+func (s *screen) header(r *Report) {
+	res := r.Result
+	s.line("%s", s.paint(bold, clean(r.title())))
+	end := res.Start.Add(res.End)
+	s.line("%s to %s %s (%s), seed %d", moment(res.Start), moment(end), zone(res), seconds(res.End.Seconds()), res.Seed)
+	if r.Workload.Name != "" {
+		s.line("%s", s.paint(dim, clean(r.Workload.describe())))
+	}
+}
+
+func (w *Workload) describe() string {
+	text := "workload " + w.Name
+	if w.Format != "" {
+		text += " (" + w.Format + ")"
+	}
+	if w.Warmup > 0 {
+		text += ", after a warm-up of " + seconds(w.Warmup.Seconds())
+	}
+	for _, f := range w.Filters {
+		text += ", " + f
+	}
+	return text
+}
+
+func (s *screen) figures(r *Report) {
+	res, w := r.Result, &r.Result.Waits
+	s.head("Figures")
+	jobs := []string{count(res.Arrived) + " arrived", count(res.Completed) + " completed"}
+	if res.Censored > 0 {
+		jobs = append(jobs, s.paint(red, count(res.Censored)+" censored"))
+	}
+	if res.Kills > 0 {
+		jobs = append(jobs, count(res.Kills)+" runs killed")
+	}
+	if res.Denials > 0 {
+		jobs = append(jobs, count(res.Denials)+" denials")
+	}
+	s.field("jobs", jobs...)
+	s.field("wait", "mean "+seconds(w.Mean)+r.plusMinus("wait_seconds.mean", seconds), "longest "+seconds(w.Max), percent(w.Fraction)+" waited")
+	var quantiles []string
+	for _, q := range []struct {
+		name string
+		p    float64
+	}{{"p50", 0.5}, {"p90", 0.9}, {"p95", 0.95}, {"p99", 0.99}} {
+		quantiles = append(quantiles, q.name+" "+seconds(w.Quantile(q.p)))
+	}
+	s.field("", quantiles...)
+	in := res.Instances
+	machines := []string{count(in.Created) + " created", count(in.Deleted) + " deleted", "peak " + count(in.Peak)}
+	if in.Unproductive > 0 {
+		machines = append(machines, count(in.Unproductive)+" unproductive")
+	}
+	if in.Reclaimed+in.Died > 0 {
+		machines = append(machines, count(in.Reclaimed)+" reclaimed", count(in.Died)+" died")
+	}
+	s.field("instances", machines...)
+	s.field("hours", hours(res.Hours.Total)+r.plusMinus("instance_hours.total", hours), "utilisation "+percent(res.Utilization))
+	if res.Cost.Total > 0 {
+		s.field("cost", money(res.Cost.Total)+r.plusMinus("cost.total", money), money(res.Cost.PerJob)+" a job",
+			percent(res.Cost.IdleShare)+" of the hours without a job")
+	}
+}
+
+// plusMinus is half the confidence interval of a figure, if there is one.
+func (r *Report) plusMinus(path string, format func(float64) string) string {
+	if r.Intervals == nil {
+		return ""
+	}
+	if i, ok := r.Intervals.Of[path]; ok {
+		return " ± " + format(i.Half())
+	}
+	return ""
+}
+
+func (s *screen) causes(res *simulate.Result) {
+	total := 0.0
+	for _, c := range res.ByCause {
+		total += c.Seconds
+	}
+	if total == 0 {
+		return
+	}
+	s.head("What jobs waited for, all together")
+	for _, c := range res.ByCause[:min(len(res.ByCause), 6)] {
+		share := c.Seconds / total
+		s.line("  %s %s  %s  %s", pad(causeText(c.Cause), 24), padLeft(percent(share), 7), padLeft(seconds(c.Seconds), 10),
+			s.paint(yellow, bar(share, s.o.Width-52)))
+	}
+}
+
+func (s *screen) curves(res *simulate.Result) {
+	t := res.Timeline
+	if t == nil || len(t.Queue) == 0 {
+		return
+	}
+	supply := make([]float64, len(t.Busy))
+	for i := range supply {
+		supply[i] = t.Booting[i] + t.Idle[i] + t.Busy[i] + t.Drain[i]
+	}
+	s.head("Over time")
+	for _, c := range []struct {
+		name, colour string
+		curve        []float64
+	}{{"waiting", red, t.Peak}, {"running", blue, t.Running}, {"instances", cyan, supply}} {
+		line, top := spark(c.curve, s.o.Width-30)
+		s.line("  %s%s  peak %s", s.paint(dim, pad(c.name, 12)), s.paint(c.colour, pad(line, min(s.o.Width-30, len(t.Queue)))), mean(top))
+	}
+}
+
+func (s *screen) split(res *simulate.Result) {
+	h := res.Hours
+	if h.Total == 0 {
+		return
+	}
+	title := "Where the hours went"
+	if res.Cost.Total > 0 {
+		title = "Where the money went (in proportion to the hours)"
+	}
+	s.head(title)
+	for _, p := range []struct {
+		name, colour string
+		hours        float64
+	}{{"busy", blue, h.Busy}, {"idle", yellow, h.Idle}, {"boot", cyan, h.Boot}, {"drain", grey, h.Drain}} {
+		share := p.hours / h.Total
+		price := ""
+		if res.Cost.Total > 0 {
+			price = money(share * res.Cost.Total)
+		}
+		s.line("  %s%s  %s  %s  %s", s.paint(dim, pad(p.name, 8)), padLeft(percent(share), 7), padLeft(hours(p.hours), 10), padLeft(price, 10),
+			s.paint(p.colour, bar(share, s.o.Width-45)))
+	}
+	switch b := res.Bound; {
+	case b.AtOnce <= 0:
+	case b.AtOnce == b.AtStarts: // always so with one slot an instance
+		s.line("  least possible %s: this run took %s times that", hours(b.AtOnce), rounded(h.Total/b.AtOnce, 2))
+	default:
+		s.line("  least possible %s for these starts, %s without any wait; this run took", hours(b.AtStarts), hours(b.AtOnce))
+		s.line("  %s times the latter", rounded(h.Total/b.AtOnce, 2))
+	}
+}
+
+// remarks are what a reader has to know to trust the figures.
+func (s *screen) remarks(r *Report) {
+	notes := r.notes()
+	if len(notes) == 0 {
+		return
+	}
+	s.line("")
+	for _, n := range notes {
+		s.line("%s", s.paint(dim, "note: "+clean(n)))
+	}
+}
+
+// notes are the reservations under which the figures stand.
+func (r *Report) notes() []string {
+	var notes []string
+	res := r.Result
+	if n := r.Workload.dropped(); n > 0 {
+		var why []string
+		for _, d := range r.Workload.Dropped {
+			why = append(why, count(d.Rows)+" "+d.Reason)
+		}
+		notes = append(notes, fmt.Sprintf("%s of %s rows became no job: %s", count(n), count(r.Workload.Read), strings.Join(why, "; ")))
+	}
+	if res.Censored > 0 {
+		notes = append(notes, fmt.Sprintf("%s jobs had not ended when the run did; those that never started are in no wait", count(res.Censored)))
+	}
+	if !res.Waits.Exact {
+		notes = append(notes, fmt.Sprintf("quantiles of the waits are exact to %s", percent(simulate.HistogramError)))
+	}
+	if v := r.Intervals; v != nil {
+		notes = append(notes, fmt.Sprintf("± is half the %s confidence interval, from %d %s", percent(v.Level), v.Samples, v.Method))
+	}
+	if t := r.Timing; t != nil && t.Wall > 0 {
+		notes = append(notes, fmt.Sprintf("%s events in %s: %s jobs a second", count(int(res.Events)), seconds(t.Wall.Seconds()),
+			count(int(float64(res.Completed)/t.Wall.Seconds()))))
+	}
+	return notes
+}
