@@ -34,7 +34,7 @@ var causePhrases = [...]phrases{
 	fleet.CausePlugin:           {"for the provider plugin to answer", "the provider plugin is away"},
 	fleet.CausePolicy:           {"because the policy that holds now creates nothing", "the policy wants none"},
 	fleet.CauseConfig:           {"for a corrected configuration: the provider refused the present one", "the provider refused the configuration"},
-	fleet.CauseForeign:          {"because another manager seems to work on the same group, so creates and deletes are paused", "another manager seems to be at work"},
+	fleet.CauseForeign:          {"because another manager seems to work on the same group: creates and deletes are paused", "another manager seems to be at work"},
 	fleet.CauseReleased:         {"for a slot", "it was given back"},
 	fleet.CauseDeadline:         {"beyond its deadline", "its deadline passed"},
 	fleet.CauseCancelled:        {"for a slot", "its caller gave up"},

@@ -15,7 +15,8 @@ import (
 )
 
 func TestSentences(t *testing.T) {
-	decision := policy.Decision{Needed: 17, Leases: 9, Waiters: 4, IdleTarget: 4, Supply: 14, Missing: 3, Wanted: 3, PerInstance: 1, Room: -1, Allowed: -1, Grow: 3}
+	decision := policy.Decision{Needed: 17, Leases: 9, Waiters: 4, IdleTarget: 4, Supply: 14, Missing: 3,
+		Wanted: 3, PerInstance: 1, Room: -1, Allowed: -1, Grow: 3}
 	quota := fleet.Failure{Kind: fleet.FailureQuota, Message: "no more vCPUs"}
 	for _, tc := range []struct {
 		fact scaler.Fact

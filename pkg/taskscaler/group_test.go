@@ -38,7 +38,9 @@ type testGroup struct {
 }
 
 func newGroup() *testGroup {
-	return &testGroup{id: "test/group", boot: time.Second, instances: map[string]time.Time{}, states: map[string]provider.State{}, calls: map[string]int{}}
+	return &testGroup{
+		id: "test/group", boot: time.Second, instances: map[string]time.Time{}, states: map[string]provider.State{}, calls: map[string]int{},
+	}
 }
 
 // change sets hooks of a group that is in use.

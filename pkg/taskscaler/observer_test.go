@@ -20,7 +20,8 @@ func TestListedOf(t *testing.T) {
 	for state, want := range map[provider.State]fleet.Listed{
 		provider.StateCreating: fleet.ListedCreating, provider.StateRunning: fleet.ListedRunning, provider.StateDeleting: fleet.ListedDeleting,
 		provider.StateDeleted: fleet.ListedDeleted, provider.StateTimeout: fleet.ListedTimeout, provider.StateSuspending: fleet.ListedSuspended,
-		provider.StateSuspended: fleet.ListedSuspended, provider.StateResuming: fleet.ListedSuspended, "rebooting": fleet.ListedCreating, "": fleet.ListedCreating,
+		provider.StateSuspended: fleet.ListedSuspended, provider.StateResuming: fleet.ListedSuspended,
+		"rebooting": fleet.ListedCreating, "": fleet.ListedCreating,
 	} {
 		if got := listedOf(state); got != want {
 			t.Errorf("listedOf(%q) = %v, want %v", state, got, want)

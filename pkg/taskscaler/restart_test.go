@@ -206,10 +206,16 @@ func TestNewThatFailsClosesWhatItWasGiven(t *testing.T) {
 		want  string
 	}{
 		"configuration": {cfg: Config{UpdateInterval: -1, Core: scaler.Config{Capacity: -2}}, want: "UpdateInterval is negative\nCore.Capacity is negative"},
-		"init":          {group: func(g *testGroup) { g.onInit = func() error { return provider.Errorf(provider.KindConfig, "%w", bad) } }, want: "Init: config: no"},
-		"init panics":   {group: func(g *testGroup) { g.onInit = func() error { panic("boom") } }, want: "panic: boom"},
-		"binding":       {store: func(s *testStore) { s.set(func(context.Context, statestore.Commit) error { return bad }) }, want: `bind the state to group "test/group": no`},
-		"load":          {store: func(s *testStore) { _ = s.Close() }, want: "load the state"},
+		"init": {
+			group: func(g *testGroup) { g.onInit = func() error { return provider.Errorf(provider.KindConfig, "%w", bad) } },
+			want:  "Init: config: no",
+		},
+		"init panics": {group: func(g *testGroup) { g.onInit = func() error { panic("boom") } }, want: "panic: boom"},
+		"binding": {
+			store: func(s *testStore) { s.set(func(context.Context, statestore.Commit) error { return bad }) },
+			want:  `bind the state to group "test/group": no`,
+		},
+		"load": {store: func(s *testStore) { _ = s.Close() }, want: "load the state"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g, s := newGroup(), newStore()

@@ -58,7 +58,8 @@ func FuzzConnectInfoAtRest(f *testing.F) {
 	f.Add([]byte(`{"info":{"key":"!"}}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, value []byte) {
-		snap := &statestore.Snapshot{State: fleet.SavedState{Instances: []fleet.InstanceRecord{{ID: "i-1", Serial: 1}}}, Secrets: map[fleet.ID][]byte{"i-1": value}}
+		saved := fleet.SavedState{Instances: []fleet.InstanceRecord{{ID: "i-1", Serial: 1}}}
+		snap := &statestore.Snapshot{State: saved, Secrets: map[fleet.ID][]byte{"i-1": value}}
 		own := &provider.ConnectorConfig{Password: "p", Key: []byte("k")}
 		v, err := openVault(snap, own)
 		if err != nil {
@@ -95,7 +96,9 @@ func TestSecretsDoNotPrint(t *testing.T) {
 
 // TestEventsHaveNoSecrets: what is journalled holds no connect info, whatever is added to it.
 func TestEventsHaveNoSecrets(t *testing.T) {
-	bad := map[reflect.Type]bool{reflect.TypeFor[provider.ConnectInfo](): true, reflect.TypeFor[provider.ConnectorConfig](): true, reflect.TypeFor[secret](): true}
+	bad := map[reflect.Type]bool{
+		reflect.TypeFor[provider.ConnectInfo](): true, reflect.TypeFor[provider.ConnectorConfig](): true, reflect.TypeFor[secret](): true,
+	}
 	seen := map[reflect.Type]bool{}
 	var walk func(reflect.Type, string)
 	walk = func(typ reflect.Type, path string) {
@@ -153,7 +156,8 @@ func TestWaitersTable(t *testing.T) {
 func TestErrorsAreWhatTheySay(t *testing.T) {
 	all := []error{ErrNoCapacity, ErrShutdown, ErrDraining, ErrUnknownKey, ErrDuplicateKey, context.DeadlineExceeded, context.Canceled}
 	for cause, want := range map[fleet.Cause]error{
-		fleet.CauseDeadline: context.DeadlineExceeded, fleet.CauseCancelled: context.Canceled, fleet.CauseShutdown: ErrShutdown, fleet.CauseDraining: ErrDraining,
+		fleet.CauseDeadline: context.DeadlineExceeded, fleet.CauseCancelled: context.Canceled, fleet.CauseShutdown: ErrShutdown,
+		fleet.CauseDraining:   ErrDraining,
 		fleet.CauseUnknownKey: ErrUnknownKey, fleet.CauseDuplicate: ErrDuplicateKey, fleet.CauseNoCapacity: ErrNoCapacity, fleet.CausePlugin: nil,
 	} {
 		err := &WaitError{Key: "job", Cause: cause, Why: fleet.CauseQuota, Waited: time.Minute}
