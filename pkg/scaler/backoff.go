@@ -105,10 +105,12 @@ func (c *Core) relief(count *int, causes ...fleet.Cause) {
 	}
 }
 
-// bootDeadline is a boot's deadline, doubled with each fruitless boot in a row up to an hour: a slow cloud is given time instead of churn.
+// bootDeadline is a boot's deadline, doubled with each fruitless boot in a row up to an hour: a slow cloud is given time instead of churn. A
+// deadline that is longer by itself stays as it was set.
 func (c *Core) bootDeadline(d time.Duration) time.Duration {
+	most := max(d, time.Hour)
 	for n := c.reg.Meta.Fruitless; n > 0 && d < time.Hour; n-- {
 		d *= 2
 	}
-	return max(min(d, time.Hour), 0)
+	return max(min(d, most), 0)
 }

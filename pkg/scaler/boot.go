@@ -107,18 +107,24 @@ func (c *Core) retry(m *machine) {
 			c.prepare(m)
 		}
 	case fleet.Ready:
-		if m.op == 0 {
-			m.op = c.nextOp()
-			c.command(Command{Kind: CmdHeartbeat, Op: m.op, ID: m.ID, Serial: m.Serial})
-		}
+		c.sendBeat(m)
 	case fleet.Draining:
 		if m.Leased() == 0 {
 			c.startDelete(m)
+		} else {
+			c.sendBeat(m)
 		}
 	case fleet.Deleting:
 		if m.op == 0 {
 			c.sendDelete(m)
 		}
+	}
+}
+
+func (c *Core) sendBeat(m *machine) {
+	if m.op == 0 {
+		m.op = c.nextOp()
+		c.command(Command{Kind: CmdHeartbeat, Op: m.op, ID: m.ID, Serial: m.Serial})
 	}
 }
 
@@ -132,7 +138,7 @@ func (c *Core) nextBeat(m *machine) {
 // the plugin's absence not at all.
 func (c *Core) beat(ev *Event) {
 	m := c.current(ev)
-	if m == nil || m.State != fleet.Ready {
+	if m == nil || m.State != fleet.Ready && m.State != fleet.Draining {
 		return
 	}
 	f := ev.Failure

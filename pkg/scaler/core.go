@@ -107,6 +107,11 @@ func (c *Core) restore() {
 		c.lists.miss(m, c.now.Mono)
 		return true
 	})
+	if n := c.supply(); n > 0 {
+		// What was needed lately is not stored. Until idle_time has passed again, all that is there may have been: a restart in a dip of the
+		// load deletes nothing.
+		c.window.past = append(c.window.past, held{value: n, end: c.now.Mono})
+	}
 	c.unfinished = len(c.reg.Intents()) > 0
 	for _, in := range c.reg.Intents() {
 		w := c.ownIntent(in)
@@ -243,7 +248,7 @@ func (c *Core) fire() {
 		case timerRetry:
 			c.retry(t.owner.(*machine))
 		case timerForget:
-			c.forget(t.owner)
+			c.forget(t.owner.(*machine))
 		case timerIntent:
 			c.intentOverdue(t.owner.(*intent))
 		case timerWaiter:

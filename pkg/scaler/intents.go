@@ -15,11 +15,15 @@ func (c *Core) increased(ev *Event) {
 	}
 	w := in.Owner.(*intent)
 	accepted := min(max(ev.Count, 0), in.Asked)
-	if !ev.Failure.Failed() {
+	failure := ev.Failure
+	if !failure.Failed() && accepted < in.Asked {
+		failure = fleet.Failure{Kind: fleet.FailureCapacity, Message: "the provider accepted less than was asked for and did not say why"}
+	}
+	if !failure.Failed() {
 		c.relief(&c.reg.Meta.Refusals, fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseQuota, fleet.CauseStockOut, fleet.CauseThrottledAPI,
 			fleet.CauseConfig)
 	}
-	sure := ev.Failure.Kind != fleet.FailureTransient || accepted == in.Asked
+	sure := failure.Kind != fleet.FailureTransient || accepted == in.Asked
 	if sure {
 		c.reg.Answered(in)
 	}
@@ -31,8 +35,8 @@ func (c *Core) increased(ev *Event) {
 			in.Unsure = n
 		}
 	}
-	if ev.Failure.Failed() {
-		c.refused(ev.Op, ev.Failure, ev.Away)
+	if failure.Failed() {
+		c.refused(ev.Op, failure, ev.Away)
 	}
 	if in.Left() == 0 {
 		c.close(in)

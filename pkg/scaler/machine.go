@@ -70,15 +70,10 @@ func (c *Core) remember(m *machine) {
 	c.timers.set(&m.boot, c.now.Mono+c.cfg.ForgetAfter)
 }
 
-// forget is due for a machine or an intent that has been remembered long enough.
-func (c *Core) forget(owner any) {
-	switch o := owner.(type) {
-	case *machine:
-		if o.State == fleet.Lost && !o.DeleteAsked && c.repairs > 0 {
-			c.repairs--
-		}
-		c.must(c.reg.Forget(o.Instance))
-	case *intent:
-		c.reg.CloseIntent(o.Intent)
+// forget is due for a machine that has been remembered long enough.
+func (c *Core) forget(m *machine) {
+	if m.State == fleet.Lost && !m.DeleteAsked && c.repairs > 0 {
+		c.repairs--
 	}
+	c.must(c.reg.Forget(m.Instance))
 }

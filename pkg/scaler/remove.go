@@ -24,8 +24,11 @@ func (c *Core) retire(m *machine, why fleet.Cause) {
 		f.Took = c.now.Mono - m.IdleAt.Mono
 	}
 	c.fact(f)
-	if m.Leased() == 0 {
+	switch {
+	case m.Leased() == 0:
 		c.startDelete(m)
+	case c.cfg.Heartbeat && m.ReadyAt.Wall != 0: // its last jobs want to know when it falls ill
+		c.nextBeat(m)
 	}
 }
 
@@ -56,6 +59,10 @@ func (c *Core) redelete(m *machine, why fleet.Cause) {
 }
 
 func (c *Core) sendDelete(m *machine) {
+	if c.paused {
+		c.timers.set(&m.retry, c.now.Mono+c.cfg.DeletionRetry)
+		return
+	}
 	m.op = c.nextOp()
 	m.tries++
 	c.command(Command{Kind: CmdDelete, Op: m.op, ID: m.ID, Serial: m.Serial})

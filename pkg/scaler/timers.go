@@ -8,7 +8,7 @@ type timerKind uint8
 const (
 	timerBoot    timerKind = iota + 1 // a machine's deadline in its state
 	timerRetry                        // preparing, deleting or a heartbeat is to be tried again
-	timerForget                       // a remembered machine or intent is forgotten
+	timerForget                       // a remembered machine is forgotten
 	timerIntent                       // an intent's deadline
 	timerWaiter                       // a waiter's deadline
 	timerReserve                      // a reservation's deadline

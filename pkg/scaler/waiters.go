@@ -112,7 +112,7 @@ func (c *Core) deny(key fleet.Key, ticket uint64, why fleet.Cause) {
 // closed reports whether no new work is taken.
 func (c *Core) closed() bool { return c.draining || c.shutdown }
 
-// turnAway denies every waiter and reservation, once no new work is taken.
+// turnAway denies every waiter, once no new work is taken. Reservations are denied when they come to acquire.
 func (c *Core) turnAway() {
 	for c.queue.head != nil {
 		c.deny(c.queue.head.key, c.queue.head.ticket, c.closedCause())
