@@ -60,6 +60,9 @@ func TestDeadlineIsAtMostAnHour(t *testing.T) {
 	if got := c.bootDeadline(sec); got != time.Hour {
 		t.Errorf("after very many: %v", got)
 	}
+	if got := c.bootDeadline(3 * time.Hour); got != 3*time.Hour {
+		t.Errorf("set to more than an hour: %v", got)
+	}
 	for k := fleet.FailureNone; k <= fleet.FailureUnhealthy; k++ {
 		p := paceOf(k, false)
 		if p.after(1) != p.first || p.after(2) != min(2*p.first, p.last) || p.after(1<<40) != p.last || p.last > maxBackoff || p.cause == fleet.CauseNone {
