@@ -13,6 +13,9 @@ import (
 // never is later than everything.
 const never = math.MaxInt64
 
+// longest bounds what a workload may say, so that sums of a few times cannot overflow.
+const longest = 100 * 365 * 24 * time.Hour
+
 // engine is one run. Times inside are nanoseconds from the start.
 type engine struct {
 	o     Options
@@ -27,7 +30,9 @@ type engine struct {
 	next   Job // the next arrival
 	more   bool
 	read   int // jobs read so far
-	last   int64
+
+	last    int64 // the last arrival or end of a job
+	longest int64 // job so far
 
 	answers []scaler.Event // results of commands that are under way; idle ones are chained by spare
 	spare   []int32
@@ -106,7 +111,7 @@ func (e *engine) play() error {
 			return nil
 		}
 		at, source := e.earliest()
-		if at == never || !e.more && at > e.last+int64(e.o.Patience) {
+		if at == never || !e.more && at > e.last+e.longest+int64(e.o.Patience) {
 			return nil // what is left is censored
 		}
 		e.advance(at)

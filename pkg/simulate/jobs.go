@@ -47,12 +47,15 @@ func (e *engine) read1() error {
 	switch {
 	case j.Arrival < e.next.Arrival:
 		return &WorkloadError{Job: e.read, Reason: "arrives at " + j.Arrival.String() + ", before the job ahead of it (" + e.next.Arrival.String() + ")"}
+	case j.Arrival > longest || j.Duration > longest:
+		return &WorkloadError{Job: e.read, Reason: "arrives at " + j.Arrival.String() + " and runs for " + j.Duration.String() + ": a hundred years are the limit"}
 	case j.Duration < 0:
 		return &WorkloadError{Job: e.read, Reason: "its duration is negative: " + j.Duration.String()}
 	case j.Tag < 0 || j.Tag >= len(e.acc.tags):
 		return &WorkloadError{Job: e.read, Reason: "its tag is unknown"}
 	}
-	e.next, e.more, e.last = j, true, int64(j.Arrival)
+	e.next, e.more, e.last = j, true, max(e.last, int64(j.Arrival))
+	e.longest = max(e.longest, int64(j.Duration))
 	return nil
 }
 
@@ -129,6 +132,10 @@ func (e *engine) granted(g *scaler.Grant) {
 		j := &e.jobs[i]
 		j.turn++
 		j.on, j.start = e.bySerial[g.Serial], e.now
+		if j.on == nil { // the machine went away, and no list has said so yet: the job's connection fails at once
+			e.heap.push(event{at: e.now, kind: kindJobDone, idx: i, turn: j.turn})
+			return
+		}
 		e.acc.started(e, i)
 		j.on.take(e, i)
 		e.busy++
@@ -137,10 +144,15 @@ func (e *engine) granted(g *scaler.Grant) {
 		e.denied = true
 	case scaler.GrantRevoked:
 		n, err := strconv.Atoi(string(g.Key[len("job-"):]))
-		if err == nil {
-			e.killed(int32(n))
-			e.retry = append(e.retry, int32(n))
+		if err != nil {
+			return
 		}
+		if j := &e.jobs[n]; j.on != nil {
+			e.killed(int32(n))
+		} else { // it had found nobody there, and did not run
+			j.turn++
+		}
+		e.retry = append(e.retry, int32(n))
 	}
 }
 
@@ -154,13 +166,28 @@ func (e *engine) killed(i int32) {
 	e.busy--
 }
 
+// nobodyThere: the job was given a machine that had gone away. It says so, and asks again.
+func (e *engine) nobodyThere(i int32) error {
+	j := &e.jobs[i]
+	j.turn++
+	if err := e.step(scaler.Event{Kind: scaler.EvRelease, Key: j.key, Ticket: uint64(i) + 1, Cause: fleet.CauseUnhealthy}); err != nil {
+		return err
+	}
+	e.retry = append(e.retry, i)
+	return e.after()
+}
+
 func (e *engine) jobDone(i int32) error {
 	j := &e.jobs[i]
+	if j.on == nil {
+		return e.nobodyThere(i)
+	}
 	j.turn++
 	j.on.give(e, i)
 	j.on = nil
 	e.busy--
 	e.inside--
+	e.last = max(e.last, e.now)
 	e.acc.finished(e, j)
 	if err := e.step(scaler.Event{Kind: scaler.EvRelease, Key: j.key, Ticket: uint64(i) + 1}); err != nil {
 		return err

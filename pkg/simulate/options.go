@@ -26,7 +26,7 @@ type Options struct {
 	CheckInterval time.Duration // between the runner's polls for jobs; 0: a job is offered the instant it arrives
 
 	Warmup   time.Duration // jobs that arrive before it are left out of every figure
-	Patience time.Duration // how long after the last arrival a run goes on in which nothing ends any more; 0: 48h
+	Patience time.Duration // how long, and the longest job's time on top, a run goes on in which none arrives or ends any more; 0: 48h
 	Check    bool          // check every invariant of the core at every step
 	Timeline int           // points of each curve to keep, 0: none
 	Exact    int           // waits kept exactly before a histogram takes over; 0: 10 million
@@ -67,6 +67,9 @@ func (o *Options) Validate() error {
 		if d.value < 0 {
 			faults = append(faults, fmt.Errorf("%s must not be negative, is %s", d.name, d.value))
 		}
+	}
+	if o.CheckInterval > 0 && o.CheckInterval < time.Millisecond { // each poll is an event of its own while jobs wait
+		faults = append(faults, fmt.Errorf("check_interval must be 0, or a millisecond at least, is %s", o.CheckInterval))
 	}
 	if o.Concurrent < 0 {
 		faults = append(faults, fmt.Errorf("concurrent must not be negative, is %d", o.Concurrent))

@@ -261,7 +261,9 @@ func (r *reader) check(l *layer, prefix string, told map[string]bool) map[string
 // meant is the remedy for a word that is not one of known.
 func meant(word string, known []string) string {
 	const few = 12
-	fold := func(s string) string { return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s)) }
+	fold := func(s string) string {
+		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
+	}
 	best, edits := "", 0
 	for _, k := range known {
 		if d := levenshtein.Distance(fold(word), fold(k), nil); best == "" || d < edits {
