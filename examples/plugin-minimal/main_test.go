@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -72,5 +73,28 @@ func TestKinds(t *testing.T) {
 				t.Errorf("kind %v (%v), want %v", got, err, c.want)
 			}
 		})
+	}
+}
+
+// TestGuide holds the Go code that docs/plugins.md shows equal to this.
+func TestGuide(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	guide, code := read("../../docs/plugins.md"), read("main.go")+read("main_test.go")
+	blocks := 0
+	for _, rest := range strings.Split(guide, "```go\n")[1:] {
+		block, _, _ := strings.Cut(rest, "```")
+		blocks++
+		if !strings.Contains(code, block) {
+			t.Errorf("docs/plugins.md shows code that is not here:\n%s", block)
+		}
+	}
+	if blocks < 2 {
+		t.Errorf("docs/plugins.md shows %d pieces of code", blocks)
 	}
 }

@@ -149,7 +149,7 @@ type Stream struct {
 
 // Lease opens a lease stream. It lives until it is closed, ctx ends, or the manager goes.
 func (c *Client) Lease(ctx context.Context, req LeaseRequest) (*Stream, error) {
-	res, err := c.do(ctx, http.MethodPost, "/v1/leases", "", req)
+	res, err := c.do(ctx, http.MethodPost, "/v1/leases", "", req) //nolint:bodyclose // the Stream closes it
 	if err != nil {
 		return nil, err
 	}

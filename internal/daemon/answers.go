@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/taskscaler/taskscaler/internal/control"
@@ -196,15 +195,21 @@ func (h held) Last() control.Event {
 	case errors.Is(cause, context.Canceled):
 		return control.Event{Released: true}
 	}
-	return control.Event{Error: apiError(cause).(*control.APIError)}
+	return control.Event{Error: classify(cause)}
 }
 
-// apiError gives an error of package taskscaler the code that clients decide by; nil stays nil.
+// apiError is classify for an error that may be nil.
 func apiError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return classify(err)
+}
+
+// classify gives an error of package taskscaler the code that clients decide by.
+func classify(err error) *control.APIError {
 	code := control.CodeInternal
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, taskscaler.ErrShutdown):
 		code = control.CodeShutdown
 	case errors.Is(err, taskscaler.ErrNoCapacity):
@@ -218,5 +223,5 @@ func apiError(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		code = control.CodeTimeout
 	}
-	return &control.APIError{Code: code, Message: fmt.Sprint(err)}
+	return &control.APIError{Code: code, Message: err.Error()}
 }

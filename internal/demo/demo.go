@@ -90,8 +90,8 @@ func watchJobs(ctx context.Context, s *stage, v *view) (observed, error) {
 		}
 		select {
 		case <-ticker.C:
-		case err := <-s.gone:
-			return observed{}, fmt.Errorf("the manager ended: %w", err)
+		case <-s.gone:
+			return observed{}, fmt.Errorf("the manager ended: %w", s.end)
 		case <-ctx.Done():
 			return observed{}, fmt.Errorf("%d of %d jobs are done, %d instances exist: %w", len(seen.jobs), jobCount, fleet.Counts.Existing(),
 				context.Cause(ctx))

@@ -21,14 +21,15 @@ type stage struct {
 
 	manager *exec.Cmd
 	log     *os.File
-	gone    chan error // gets the manager's end
+	gone    chan struct{} // closed when the manager has ended
+	end     error         // how it ended, then
 }
 
 // prepare builds the binaries and copies the quickstart configuration, with a place for records, into dir.
 func prepare(ctx context.Context, dir string) (*stage, error) {
 	s := &stage{
 		dir: dir, bin: filepath.Join(dir, "bin"), config: filepath.Join(dir, "config.toml"), socket: filepath.Join(dir, "control.sock"),
-		records: filepath.Join(dir, "records"), gone: make(chan error, 1),
+		records: filepath.Join(dir, "records"), gone: make(chan struct{}),
 	}
 	root, err := output(ctx, "go", "list", "-m", "-f", "{{.Dir}}")
 	if err != nil {
@@ -78,7 +79,11 @@ func (s *stage) startManager() (err error) {
 	if err := s.manager.Start(); err != nil {
 		return errors.Join(err, s.log.Close())
 	}
-	go func() { s.gone <- s.manager.Wait() }()
+	manager := s.manager
+	go func() {
+		s.end = manager.Wait()
+		close(s.gone)
+	}()
 	return nil
 }
 
@@ -88,10 +93,10 @@ func (s *stage) stopManager(ctx context.Context) error {
 		return fmt.Errorf("stopping the manager: %w", err)
 	}
 	select {
-	case err := <-s.gone:
+	case <-s.gone:
 		s.manager = nil
-		if err != nil {
-			return fmt.Errorf("the manager's end: %w", err)
+		if s.end != nil {
+			return fmt.Errorf("the manager's end: %w", s.end)
 		}
 		return nil
 	case <-ctx.Done():

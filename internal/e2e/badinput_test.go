@@ -272,6 +272,30 @@ func TestTwoRunnersOnOneGroup(t *testing.T) {
 	onlyTheConfig(t, w)
 }
 
+// TestTwoRunnersOfOneName: what the file cannot tell apart, the provider's groups do; --runner takes the position.
+func TestTwoRunnersOfOneName(t *testing.T) {
+	t.Parallel()
+	one := settings{autoscaler: deleting}.String()
+	two := settings{autoscaler: deleting, plugin: `name = "two"`}.String()
+	w := newWorld(t, one+two[strings.Index(two, "[[runners]]"):])
+	m := w.start("run", "--config", w.config)
+	for _, position := range []string{"1", "2"} {
+		w.eventually("runner "+position+" runs", func() (bool, string) {
+			p := w.start("exec", "--runner", position, "--", "sh", "-c", "echo $TASKSCALER_INSTANCE")
+			group := map[string]string{"1": "fake-", "2": "two-"}[position]
+			return p.wait() == 0 && strings.HasPrefix(p.stdout.String(), group), p.stdout.String() + p.stderr.String()
+		})
+	}
+	w.start("exec", "--", "true").refused(125, "--runner")
+	w.start("exec", "--runner", "e2e", "--", "true").refused(125, "2 runners have it")
+	status, err := w.client().Status(t.Context(), "")
+	if err != nil || len(status.Runners) != 2 || status.Runners[0].Identity == status.Runners[1].Identity {
+		t.Errorf("%+v, %v", status, err)
+	}
+	m.drained()
+	w.empty()
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{}.String())

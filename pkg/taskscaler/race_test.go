@@ -93,7 +93,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	cfg := Config{UpdateIntervalWhenExpecting: 5 * time.Millisecond, UpdateInterval: 10 * time.Millisecond, DeleteOnShutdown: true}
 	cfg.Core.Capacity, cfg.Core.MaxInstances, cfg.Core.Schedule = 2, 4, idle(t, 2, time.Millisecond)
-	cfg.Core.ShutdownDeletionRetry = 10 * time.Millisecond
+	cfg.Core.ShutdownDeletionRetry = time.Second
 	ts, err := New(t.Context(), g, cfg, WithDialer(n.dial), WithStore(store))
 	if err != nil {
 		t.Fatal(err)

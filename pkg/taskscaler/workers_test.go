@@ -167,17 +167,16 @@ func TestAnswersToDeletes(t *testing.T) {
 
 func TestPanicOfTheProviderIsAFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := start(t)
-		defer f.end()
 		n := 0
-		f.group.change(func() {
-			f.group.onIncrease = func(_ context.Context, k int) (int, error) {
+		f := start(t, withGroup(func(g *testGroup) {
+			g.onIncrease = func(_ context.Context, k int) (int, error) {
 				if n++; n == 1 {
 					panic("nil map")
 				}
 				return k, nil
 			}
-		})
+		}))
+		defer f.end()
 		f.acquire("job") // by the second try
 		refused := f.facts.of(scaler.FactRefused)
 		if len(refused) != 1 || refused[0].Failure.Message != "transient: panic: nil map" {

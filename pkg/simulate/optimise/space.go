@@ -55,6 +55,9 @@ func factors() []float64 {
 	return []float64{0, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3}
 }
 
+// minDays is how many days the training part must have before hours of the day are learnt from it: what happened at four o'clock twice is no habit.
+const minDays = 4
+
 // newSpace looks at the training part.
 func newSpace(p *Problem, train part) (*space, error) {
 	s := &space{p: p, today: p.today(), fixed: map[Key]bool{}, rates: profileOf(train.jobs.List, train.start)}
@@ -86,7 +89,8 @@ func newSpace(p *Problem, train part) (*space, error) {
 			s.windows = append(s.windows, w)
 		}
 	}
-	if !s.fixed[KeyPeriods] {
+	list := train.jobs.List
+	if long := list[len(list)-1].Arrival >= minDays*24*time.Hour; long && !s.fixed[KeyPeriods] {
 		s.windows = append(s.windows, s.rates.windows()...)
 		for i := range s.windows {
 			if s.windows[i].timezone == "" {

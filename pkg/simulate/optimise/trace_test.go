@@ -46,7 +46,7 @@ func traceProblem(jobs *simulate.Jobs, budget int) Problem {
 			Cloud: cloudmodel.Config{Boot: cloudmodel.Constant(20 * time.Second)},
 		},
 		Today: []policy.Policy{{Settings: policy.Settings{IdleTime: idle}}}, Jobs: jobs, Budget: budget,
-		Fixed: []Key{KeyMaxInstances, KeyThrottle, KeyCapacity}, Train: 0.6,
+		Fixed: []Key{KeyMaxInstances, KeyThrottle, KeyCapacity}, Train: 0.6, Slack: 0.15,
 	}
 }
 
@@ -95,7 +95,9 @@ func TestTraces(t *testing.T) {
 			for _, pack := range []bool{false, true} {
 				ref := asPublished()
 				ref.Pack = pack
-				if pack { ref.Loop = 0 }
+				if pack {
+					ref.Loop = 0
+				}
 				against(t, ref, p, splits)
 			}
 		})

@@ -78,7 +78,7 @@ func (s *screen) comparison(c *Comparison, rows []tableRow) {
 	for _, r := range rows {
 		print(r.Name, func(i int) (string, string) { return r.Cells[i].Value, "" })
 		if slices.ContainsFunc(r.Cells, func(o cell) bool { return o.Diff != "" && o.Diff != "=" }) {
-			print("", func(i int) (string, string) { return r.Cells[i].marked(), r.Cells[i].colour() })
+			print("", func(i int) (string, string) { return r.Cells[i].Marked(), r.Cells[i].colour() })
 		}
 		if slices.ContainsFunc(r.Cells, func(o cell) bool { return o.Range != "" }) {
 			print("", func(i int) (string, string) { return r.Cells[i].Range, dim })
@@ -86,8 +86,8 @@ func (s *screen) comparison(c *Comparison, rows []tableRow) {
 	}
 }
 
-// marked is the difference with a mark when luck does not explain it.
-func (o cell) marked() string {
+// Marked is the difference with a mark when luck does not explain it.
+func (o cell) Marked() string {
 	switch o.Sense {
 	case "better":
 		return "▼ " + o.Diff

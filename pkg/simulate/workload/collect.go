@@ -20,6 +20,12 @@ const otherTags = "(other)"
 // longest bounds a run time: what is beyond it is no measurement.
 const longest = 100 * 365 * day
 
+// The times that arrivals lie in, as Unix time in ns: from 1940 to 2200. Any two of them differ by less than a time.Duration can hold.
+const (
+	earliestTime = -30 * 365 * int64(day)
+	latestTime   = 230 * 365 * int64(day)
+)
+
 // row is what a reader found out about a job.
 type row struct {
 	at       int    // its line or number
@@ -83,6 +89,7 @@ const (
 	whyTime     = "filtered out by the time of its arrival"
 	whyStart    = "it was never started"
 	whyUnknown  = "the run time is unknown"
+	whyYear     = "a time is out of range"
 )
 
 // add takes a job, unless something speaks against it.
@@ -104,6 +111,8 @@ func (c *collector) against(r *row) string {
 		return whyZero
 	case r.duration > int64(longest):
 		return whyLong
+	case r.arrival < earliestTime || r.arrival > latestTime:
+		return whyYear
 	case !c.keep[c.tag(r.tags)]:
 		return whyTag
 	case len(o.Runners) > 0 && !matches(o.Runners, r.runner...):

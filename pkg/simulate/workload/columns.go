@@ -163,8 +163,11 @@ func (t *tabular) point(f field, text string) (ns int64, why string) {
 	if !ok {
 		return 0, fieldNames[f] + " is not a time"
 	}
-	if ns < 0 {
+	switch {
+	case ns < 0:
 		return 0, fieldNames[f] + " is negative"
+	case ns > latestTime:
+		return 0, fieldNames[f] + " is out of range"
 	}
 	kind := relative
 	if isCalendar {
@@ -241,6 +244,9 @@ func (t *tabular) read(values *[fieldCount]string) string {
 		t.row.wait = wait
 	case noStart == "":
 		t.row.wait = started - arrival
+	}
+	if isNothing(values[fTag]) {
+		values[fTag] = ""
 	}
 	t.row.tags = joinTags(strings.FieldsFunc(values[fTag], func(r rune) bool { return r == ',' || r == ';' || r == '|' }))
 	t.row.runner = append(t.row.runner[:0], values[fRunner])

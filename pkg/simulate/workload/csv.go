@@ -138,20 +138,14 @@ func delimiter(head []byte) rune {
 	return best
 }
 
-// noHeader reports whether the first line has values instead of names: every column that is filled is a number or a time.
+// noHeader reports whether the first line has values instead of names: nobody calls a column by a number or a date.
 func noHeader(names []string) bool {
-	filled := 0
 	for _, n := range names {
-		if n = strings.TrimSpace(n); n == "" {
-			continue
-		}
-		filled++
-		if _, _, ok := parseTime(n, 0, time.UTC); ok {
-			continue
-		}
-		if _, ok := parseSpan(n, time.Second); !ok {
-			return false
+		if n = strings.TrimSpace(n); n != "" && n[0] >= '0' && n[0] <= '9' {
+			if _, _, ok := parseTime(n, 0, time.UTC); ok {
+				return true
+			}
 		}
 	}
-	return filled > 0
+	return false
 }

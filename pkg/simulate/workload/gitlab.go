@@ -52,7 +52,6 @@ func readGitLab(in *input, c *collector) error {
 const (
 	whyFields = "a field is not what the API says that it is"
 	whyTwice  = "it is there twice: pages move while they are read"
-	whyYear   = "a time is out of range"
 )
 
 // why says why it is no job; "": it is one.

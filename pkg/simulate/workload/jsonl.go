@@ -48,11 +48,11 @@ func oneALine(head []byte) bool {
 	return json.Valid(line) || !ended
 }
 
-// objects turns objects into jobs. The columns are found among the members of the first object that has enough of them.
+// objects turns objects into jobs. The columns are found among the members of the objects so far, as not every object has them all.
 type objects struct {
 	t      tabular
 	err    error // why the columns were not found
-	seen   []string
+	seen   map[string]bool
 	values [fieldCount]string
 }
 
@@ -62,19 +62,10 @@ func (o *objects) take(at int, raw []byte) {
 		o.t.c.drop(at, "it is not a JSON object")
 		return
 	}
+	o.learn(members)
 	if o.t.m == nil {
-		names := slices.Sorted(maps.Keys(members))
-		m, err := mapColumns(names, o.t.c.in.o)
-		if err != nil {
-			if o.err == nil {
-				o.err, o.seen = err, names
-			}
-			o.t.c.drop(at, "its members say neither when it arrived nor how long it ran")
-			return
-		}
-		o.t.m = m
-		o.t.c.columns = m.String()
-		o.t.c.hint = "check the members (" + m.String() + "), or name others (--columns)"
+		o.t.c.drop(at, "its members do not say when it arrived and how long it ran")
+		return
 	}
 	for f, name := range o.t.m.column {
 		o.values[f] = ""
@@ -85,11 +76,38 @@ func (o *objects) take(at int, raw []byte) {
 	o.t.job(at, &o.values)
 }
 
+// maxMembers bounds the names that are remembered.
+const maxMembers = 1000
+
+// learn looks for the columns again when there is a member that no object had before.
+func (o *objects) learn(members map[string]json.RawMessage) {
+	before := len(o.seen)
+	for name := range members {
+		if !o.seen[name] && len(o.seen) < maxMembers {
+			if o.seen == nil {
+				o.seen = map[string]bool{}
+			}
+			o.seen[name] = true
+		}
+	}
+	if len(o.seen) == before {
+		return
+	}
+	m, err := mapColumns(slices.Sorted(maps.Keys(o.seen)), o.t.c.in.o)
+	if err != nil {
+		o.err = err
+		return
+	}
+	o.t.m = m
+	o.t.c.columns = m.String()
+	o.t.c.hint = "check the members (" + m.String() + "), or name others (--columns)"
+}
+
 // end says which members were missed when no object had them.
 func (o *objects) end(in *input) error {
 	if o.t.m != nil || o.err == nil {
 		return nil
 	}
 	return in.fail(0, 0, nil, strings.Replace(o.err.Error(), "no column says", "no member says", 1),
-		"say which member is which, such as arrival=…,duration=… (--columns); there are: "+strings.Join(o.seen, ", "))
+		"say which member is which, such as arrival=…,duration=… (--columns); there are: "+strings.Join(slices.Sorted(maps.Keys(o.seen)), ", "))
 }

@@ -85,7 +85,7 @@ func (l *Loaded) Notes() []string {
 		}
 	}
 	if l.OutOfOrder > 0 {
-		notes = append(notes, fmt.Sprintf("%d jobs stood behind a later one, and were sorted", l.OutOfOrder))
+		notes = append(notes, fmt.Sprintf("jobs that stood behind a later one, and were sorted: %d", l.OutOfOrder))
 	}
 	return notes
 }

@@ -8,7 +8,7 @@
 
   // ---- how numbers are written: the same as in the rest of the report ----
   const number = (v) => v == null ? "" : v.toLocaleString("en-GB", { maximumFractionDigits: Math.abs(v) >= 100 ? 0 : Math.abs(v) >= 10 ? 1 : 2 });
-  const percent = (v) => v == null ? "" : (v * 100).toLocaleString("en-GB", { maximumFractionDigits: v > 0.99 && v < 1 ? 2 : 1 }) + " %";
+  const percent = (v) => v == null ? "" : (v * 100).toLocaleString("en-GB", { maximumFractionDigits: v > 0 && v < 0.001 ? 3 : v < 0.01 || v > 0.99 && v < 1 ? 2 : 1 }) + " %";
   function seconds(s) {
     if (s == null) return "";
     if (s === 0) return "0 s";
@@ -42,10 +42,13 @@
   const font = () => "11.5px " + getComputedStyle(document.body).fontFamily;
   const axis = (extra) => Object.assign({ stroke: css("muted"), font: font(), grid: { stroke: css("grid"), width: 1 }, ticks: { show: false }, gap: 6, size: 30 }, extra);
   const spans = [0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 86400, 4 * 86400, 16 * 86400, 64 * 86400];
-  const spanSplits = (u, i, min, max) => spans.filter((v) => v >= min * 0.999 && v <= max * 1.001); // on a logarithmic scale
+  const spanSplits = (u, i, min, max) => { // on a logarithmic scale
+    const within = (list) => list.filter((v) => v >= min * 0.999 && v <= max * 1.001);
+    return within(spans).length >= 4 ? within(spans) : within(spanSteps);
+  };
   const all = (u, splits) => splits; // uPlot would name decades only
   const spanSteps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800,
-    86400, 172800, 432800, 864000, 2592000, 7776000];
+    86400, 172800, 432000, 864000, 2592000, 7776000];
   const fromZero = (u, min, max) => [0, max > 0 ? max * 1.06 : 1];
   function plot(id, options, data) {
     const box = byId(id);
@@ -91,7 +94,7 @@
       const text = policyName(index);
       ctx.font = 11 * devicePixelRatio + "px " + getComputedStyle(document.body).fontFamily;
       if (ctx.measureText(text).width + 14 * devicePixelRatio < end - x) {
-        ctx.fillStyle = css("card"); ctx.textBaseline = "middle";
+        ctx.fillStyle = css("card"); ctx.textAlign = "left"; ctx.textBaseline = "middle";
         ctx.fillText(text, x + 7 * devicePixelRatio, bbox.top + bbox.height / 2 + 1);
       }
     });
@@ -152,7 +155,7 @@
   }
   function timeline(id, height, series, data, options) {
     const u = plot(id, Object.assign({
-      height, tzDate, ms: 1, padding: [8, 12, 7, 0], plugins: [gestures],
+      height, tzDate, padding: [8, 12, 7, 0], plugins: [gestures],
       scales: { x: { time: true, auto: false, min: line.t0, max: line.t1 }, y: { range: fromZero } },
       axes: [timeAxis(false), axis({ size: 52, values: (u, splits) => splits.map(number) })],
       series: [{}, ...series],
@@ -222,7 +225,7 @@
     plot("cdf", {
       height: D.cdf.runs.length > 1 ? 280 : 230,
       cursor: { drag: { x: false, y: false }, y: false, points: { size: 6 } },
-      scales: { x: { time: false, distr: 3, range: [D.cdf.x[0], D.cdf.x[D.cdf.x.length - 1]] }, y: { range: (u, min) => [Math.max(0, Math.floor(min * 10 - 0.5) / 10), 1.005] } },
+      scales: { x: { time: false, distr: 3, range: [D.cdf.x[0], D.cdf.x[D.cdf.x.length - 1]] }, y: { range: (u, min) => [Math.max(0, 1 - (1 - min) * 1.15), 1] } },
       axes: [
         axis({ splits: spanSplits, filter: all, values: (u, splits) => splits.map(tick) }),
         axis({ size: 52, values: (u, splits) => splits.map((v) => v > 1 ? "" : percent(v)) }),
