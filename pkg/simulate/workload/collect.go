@@ -125,13 +125,20 @@ func (c *collector) against(r *row) string {
 	return ""
 }
 
-func (c *collector) take(r *row) {
+// takePlain takes a job that has a length and nothing else, and that no filter can refuse.
+func (c *collector) takePlain(arrival, duration int64) {
 	c.rows++
-	if r.arrival < c.latest {
+	if arrival < c.latest {
 		c.behind++
+	} else {
+		c.latest = arrival
 	}
-	c.latest = max(c.latest, r.arrival)
-	c.list = append(c.list, simulate.Job{Arrival: time.Duration(r.arrival), Duration: time.Duration(r.duration), Tag: c.tag(r.tags)})
+	c.list = append(c.list, simulate.Job{Arrival: time.Duration(arrival), Duration: time.Duration(duration)})
+}
+
+func (c *collector) take(r *row) {
+	c.takePlain(r.arrival, r.duration)
+	c.list[len(c.list)-1].Tag = c.tag(r.tags)
 	if r.wait < 0 {
 		r.wait = -1
 	} else if !c.waited {

@@ -152,6 +152,25 @@ type tabular struct {
 	m    *mapping
 	kind calendar
 	row  row
+	sets map[string]string // tags as they were written → their name
+}
+
+// tags is the name of a set of tags that are written in one text.
+func (t *tabular) tags(text string) string {
+	if isNothing(text) {
+		return ""
+	}
+	if set, ok := t.sets[text]; ok {
+		return set
+	}
+	set := joinTags(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == '|' }))
+	if t.sets == nil {
+		t.sets = map[string]string{}
+	}
+	if len(t.sets) < maxTags {
+		t.sets[strings.Clone(text)] = set
+	}
+	return set
 }
 
 // point reads a field that is a point in time. why is empty when it is there and good.
@@ -218,7 +237,7 @@ func (t *tabular) job(at int, values *[fieldCount]string) {
 }
 
 func (t *tabular) read(values *[fieldCount]string) string {
-	t.row = row{wait: -1}
+	t.row = row{wait: -1, runner: t.row.runner}
 	started, noStart := t.point(fStarted, values[fStarted])
 	wait, noWait := t.span(fWait, values[fWait])
 	arrival, why := t.arrival(values, started, noStart, wait, noWait)
@@ -245,10 +264,7 @@ func (t *tabular) read(values *[fieldCount]string) string {
 	case noStart == "":
 		t.row.wait = started - arrival
 	}
-	if isNothing(values[fTag]) {
-		values[fTag] = ""
-	}
-	t.row.tags = joinTags(strings.FieldsFunc(values[fTag], func(r rune) bool { return r == ',' || r == ';' || r == '|' }))
+	t.row.tags = t.tags(values[fTag])
 	t.row.runner = append(t.row.runner[:0], values[fRunner])
 	t.row.name = values[fName]
 	return ""

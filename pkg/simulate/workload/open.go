@@ -34,7 +34,7 @@ func Read(name string, r io.Reader, o Options) (*Loaded, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	in := &input{name: name, o: &o, Reader: bufio.NewReaderSize(r, peek)}
+	in := &input{name: name, o: &o, Reader: bufio.NewReaderSize(r, peek), size: sizeOf(r)}
 	if err := in.unzip(); err != nil {
 		return nil, err
 	}
@@ -55,6 +55,19 @@ func Read(name string, r io.Reader, o Options) (*Loaded, error) {
 	return c.finish()
 }
 
+// sizeOf is how many bytes a reader has, 0 when it does not say.
+func sizeOf(r io.Reader) int {
+	switch r := r.(type) {
+	case *os.File:
+		if info, err := r.Stat(); err == nil && info.Mode().IsRegular() {
+			return int(info.Size())
+		}
+	case interface{ Len() int }:
+		return r.Len()
+	}
+	return 0
+}
+
 // readers are the readers of the formats.
 var readers = map[string]func(in *input, c *collector) error{
 	CSV: readCSV, JSONLines: readJSONLines, GitLab: readGitLab, GitHub: readGitHub, SWF: readSWF, Taskcluster: readTaskcluster,
@@ -66,6 +79,7 @@ type input struct {
 	name    string
 	o       *Options
 	sniffed bool // the format is a guess
+	size    int  // in bytes, 0: unknown
 }
 
 // fail makes an error about the file.
@@ -96,7 +110,7 @@ func (in *input) unzip() error {
 	if err != nil {
 		return in.broken(0, 0, err)
 	}
-	in.Reader = bufio.NewReaderSize(z, peek)
+	in.Reader, in.size = bufio.NewReaderSize(z, peek), 0
 	return nil
 }
 

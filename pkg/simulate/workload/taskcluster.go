@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
 // record is the size of a job in the format of Taskcluster's provisioning simulator.
@@ -17,13 +19,19 @@ func readTaskcluster(in *input, c *collector) error {
 	const remedy = "name the format of the file (--format-in " + CSV + ", " + JSONLines + ", …)"
 	buf := make([]byte, 8192*record)
 	number, offset := 0, int64(0)
+	c.list = make([]simulate.Job, 0, in.size/record)
+	plain := len(in.o.Tags)+len(in.o.Runners)+len(in.o.Names) == 0 // the format knows of none, so every job is taken
+	r := row{wait: -1}
 	for {
 		n, err := fill(in, buf)
 		for b := buf[:n-n%record]; len(b) > 0; b = b[record:] {
 			number++
-			r := row{at: number, wait: -1,
-				arrival:  int64(binary.BigEndian.Uint32(b)) * int64(time.Millisecond),
-				duration: int64(binary.BigEndian.Uint32(b[4:])) * int64(time.Millisecond)}
+			arrival, duration := int64(binary.BigEndian.Uint32(b))*int64(time.Millisecond), int64(binary.BigEndian.Uint32(b[4:]))*int64(time.Millisecond)
+			if plain {
+				c.takePlain(arrival, duration)
+				continue
+			}
+			r.at, r.arrival, r.duration = number, arrival, duration
 			c.add(&r)
 		}
 		offset += int64(n)
