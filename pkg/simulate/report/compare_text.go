@@ -20,7 +20,7 @@ func (c *Comparison) WriteText(w io.Writer, o TextOptions) error {
 		s.comparison(c, rows)
 	}
 	for _, n := range c.notes() {
-		s.line("%s", s.paint(dim, "note: "+clean(n)))
+		s.prose(dim, "note: "+n)
 	}
 	if c.Pareto != nil {
 		s.pareto(c.Pareto)
@@ -127,6 +127,6 @@ func (s *screen) pareto(p *Pareto) {
 	}
 	if v := p.Verdict(); v != "" {
 		s.line("")
-		s.line("%s", clean(v))
+		s.prose("", v)
 	}
 }

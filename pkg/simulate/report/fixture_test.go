@@ -105,7 +105,8 @@ func compared(t testing.TB) *Comparison {
 	c := &Comparison{Level: 0.95, Method: "replicas", Samples: 5}
 	for i, limit := range []int{30, 40, 60} {
 		r := run(t, 1, 9000, 3, limit, 400)
-		c.Runs = append(c.Runs, Compared{Name: fmt.Sprintf("max-%d.toml", limit), Config: Source{Path: fmt.Sprintf("max-%d.toml", limit)}, Result: r.Result})
+		c.Runs = append(c.Runs, Compared{Name: fmt.Sprintf("max-%d.toml", limit), Config: Source{Path: fmt.Sprintf("max-%d.toml", limit)},
+			Result: r.Result})
 		if i == 0 {
 			continue
 		}

@@ -25,7 +25,7 @@ type page struct {
 	CSS, ChartCSS              template.CSS
 	JS, ChartJS                template.JS
 	ChartVersion, ChartLicence string
-	Data                       any // for charts.js; the template writes it as JSON and escapes it
+	Data                       any // for assets/js; the template writes it as JSON and escapes it
 }
 
 // file is a text that is shown as it is.
@@ -46,10 +46,14 @@ func newPage(title string) (page, error) {
 	}
 	// Ours and uPlot's, not the user's: they are the only texts that the template does not escape.
 	p.CSS, p.ChartCSS = template.CSS(read("page.css")), template.CSS(read("uplot/uPlot.min.css"))
-	p.JS = template.JS(read("charts.js"))
+	code := "(() => {\n\"use strict\";\n" // the files share one scope, which nothing outside sees
+	for _, part := range []string{"base", "timelines", "waits", "pareto", "main"} {
+		code += read("js/" + part + ".js")
+	}
+	p.JS = template.JS(code + "})();\n")
 	chart := read("uplot/uPlot.iife.min.js")
-	if _, code, ok := strings.Cut(chart, "*/"); ok && strings.HasPrefix(chart, "/*!") {
-		chart = code // its banner is a link, and the page has none; the licence is in the page as a whole
+	if _, rest, ok := strings.Cut(chart, "*/"); ok && strings.HasPrefix(chart, "/*!") {
+		chart = rest // its banner is a link, and the page has none; the licence is in the page as a whole
 	}
 	p.ChartJS, p.ChartLicence = template.JS(chart), read("uplot/LICENSE")
 	return p, err
@@ -69,7 +73,7 @@ func render(w io.Writer, name string, data any) error {
 	return err
 }
 
-// chartData is what charts.js draws.
+// chartData is what assets/js draws.
 type chartData struct {
 	Start    float64       `json:"start"` // Unix, in seconds
 	Zone     string        `json:"zone,omitempty"`

@@ -57,7 +57,8 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	p := reportPage{page: base, Tiles: r.tiles(), Zone: zone(res).String(), Waited: res.Waits.Max > 0, Priced: res.Cost.Total > 0,
 		Warmup: r.Workload.Warmup > 0, HasHours: len(res.ByHour) > 0, HasTimeline: res.Timeline != nil && len(res.Timeline.Queue) > 0}
 	p.Notes, p.Data, p.Files = r.notes(), r.charts(), files(r.Config, r.Model)
-	p.Period = fmt.Sprintf("%s to %s (%s), %s, seed %d", moment(res.Start), moment(res.Start.Add(res.End)), zone(res), seconds(res.End.Seconds()), res.Seed)
+	p.Period = fmt.Sprintf("%s to %s (%s), %s, seed %d", moment(res.Start), moment(res.Start.Add(res.End)), zone(res),
+		seconds(res.End.Seconds()), res.Seed)
 	if r.Workload.Name != "" {
 		p.Workload = r.Workload.describe()
 	}
@@ -210,16 +211,22 @@ func (p *reportPage) split(res *simulate.Result) {
 
 // boundText sets the run beside the best that could be.
 func boundText(res *simulate.Result) string {
-	b := res.Bound
+	b := bound(res.Bound)
 	if b.AtOnce <= 0 {
 		return ""
 	}
-	if b.AtStarts == b.AtOnce { // always so with one slot an instance
+	if b.same() {
 		return fmt.Sprintf("A fleet that knew every job in advance would need %s: this run took %s times that.", hours(b.AtOnce),
 			rounded(res.Hours.Total/b.AtOnce, 2))
 	}
-	return fmt.Sprintf("A fleet that knew every job in advance would need %s for the same starts, and %s to start every job at once: this run took %s times that.",
-		hours(b.AtStarts), hours(b.AtOnce), rounded(res.Hours.Total/b.AtOnce, 2))
+	return fmt.Sprintf("A fleet that knew every job in advance would need %s for the same starts, and %s to start every job "+
+		"at once: this run took %s times that.", hours(b.AtStarts), hours(b.AtOnce), rounded(res.Hours.Total/b.AtOnce, 2))
 }
+
+// bound is the best that could be.
+type bound simulate.Bound
+
+// same reports whether a reader sees one number in both: with one slot an instance they differ only by what the warm-up left running.
+func (b bound) same() bool { return hours(b.AtOnce) == hours(b.AtStarts) }
 
 func durationOf(sec float64) time.Duration { return time.Duration(sec * float64(time.Second)) }

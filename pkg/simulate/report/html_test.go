@@ -33,7 +33,8 @@ func page2(t testing.TB) string {
 }
 
 func TestHTMLLoadsNothing(t *testing.T) {
-	loads := regexp.MustCompile(`(?i)(src|href|action|srcset|poster|data)\s*=\s*["']?(?:[a-z]+:)?//|url\(|@import|<(script|link|img|iframe|object|embed)[^>]+(src|href)="[^d]`)
+	loads := regexp.MustCompile(`(?i)(src|href|action|srcset|poster|data)\s*=\s*["']?(?:[a-z]+:)?//|` +
+		`url\(|@import|<(script|link|img|iframe|object|embed)[^>]+(src|href)="[^d]`)
 	for name, html := range map[string]string{"report": page1(t), "comparison": page2(t)} {
 		if found := loads.FindString(html); found != "" {
 			t.Errorf("%s loads something: %q", name, found)
@@ -109,7 +110,8 @@ const probe = `<script>
   const event = (el, type, x, extra) => {
     const r = el.getBoundingClientRect();
     const make = type === "wheel" ? WheelEvent : MouseEvent;
-    el.dispatchEvent(new make(type, Object.assign({ bubbles: true, cancelable: true, view: window, clientX: r.left + x * r.width, clientY: r.top + r.height / 2 }, extra)));
+    el.dispatchEvent(new make(type, Object.assign({ bubbles: true, cancelable: true, view: window,
+      clientX: r.left + x * r.width, clientY: r.top + r.height / 2 }, extra)));
   };
   const boxes = [...document.querySelectorAll(".chart")];
   let before, zoomed;
@@ -122,7 +124,8 @@ const probe = `<script>
   }).then(() => later(() => {
     if (!box("queue")) return;
     say("read-out", box("read").textContent.length > 10);
-    say("read-out-synchronised", ["queue", "running", "supply"].every((id) => [...box(id).querySelectorAll(".u-value")].slice(1).every((v) => v.textContent !== "")));
+    say("read-out-synchronised", ["queue", "running", "supply"].every((id) =>
+      [...box(id).querySelectorAll(".u-value")].slice(1).every((v) => v.textContent !== "")));
     event(box("queue").querySelector(".u-over"), "wheel", 0.5, { deltaY: -100 });
     event(box("queue").querySelector(".u-over"), "wheel", 0.5, { deltaY: -100 });
   })).then(() => later(() => {

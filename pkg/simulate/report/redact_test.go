@@ -22,7 +22,8 @@ max_token_age = 5
 			t.Errorf("%q is shown:\n%s", secret, got)
 		}
 	}
-	for _, kept := range []string{`name = "linux <large>"`, "gitlab.example.com", "scale_factor = 0.2", `username = "ci"`, `periods = ["* 7-19 * * mon-fri"]`} {
+	for _, kept := range []string{`name = "linux <large>"`, "gitlab.example.com", "scale_factor = 0.2", `username = "ci"`,
+		`periods = ["* 7-19 * * mon-fri"]`} {
 		if !strings.Contains(got, kept) {
 			t.Errorf("%q is gone:\n%s", kept, got)
 		}

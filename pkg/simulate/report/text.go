@@ -42,7 +42,7 @@ type screen struct {
 
 // paint gives text a colour, where there is any.
 func (s *screen) paint(code, text string) string {
-	if !s.o.Color || text == "" {
+	if !s.o.Color || code == "" || text == "" {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
@@ -62,6 +62,23 @@ func (s *screen) head(title string) {
 // field is a line of the figures: its name, then values that are set apart.
 func (s *screen) field(name string, values ...string) {
 	s.line("  %s%s", s.paint(dim, pad(name, 12)), strings.Join(values, "  "))
+}
+
+// prose writes sentences, broken between words at the width of the screen.
+func (s *screen) prose(colour, text string) {
+	line := ""
+	for _, word := range strings.Fields(clean(text)) {
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > s.o.Width:
+			s.line("%s", s.paint(colour, line))
+			line = word
+		default:
+			line += " " + word
+		}
+	}
+	s.line("%s", s.paint(colour, line))
 }
 
 // pad fills text up to width columns; padLeft does so from the left.
@@ -227,13 +244,13 @@ func (s *screen) split(res *simulate.Result) {
 		s.line("  %s%s  %s  %s  %s", s.paint(dim, pad(p.name, 8)), padLeft(percent(share), 7), padLeft(hours(p.hours), 10), padLeft(price, 10),
 			s.paint(p.colour, bar(share, s.o.Width-45)))
 	}
-	switch b := res.Bound; {
+	switch b := bound(res.Bound); {
 	case b.AtOnce <= 0:
-	case b.AtOnce == b.AtStarts: // always so with one slot an instance
+	case b.same():
 		s.line("  least possible %s: this run took %s times that", hours(b.AtOnce), rounded(h.Total/b.AtOnce, 2))
 	default:
-		s.line("  least possible %s for these starts, %s without any wait; this run took", hours(b.AtStarts), hours(b.AtOnce))
-		s.line("  %s times the latter", rounded(h.Total/b.AtOnce, 2))
+		s.line("  least possible %s for these starts, %s without any wait:", hours(b.AtStarts), hours(b.AtOnce))
+		s.line("  this run took %s times the latter", rounded(h.Total/b.AtOnce, 2))
 	}
 }
 
@@ -245,7 +262,7 @@ func (s *screen) remarks(r *Report) {
 	}
 	s.line("")
 	for _, n := range notes {
-		s.line("%s", s.paint(dim, "note: "+clean(n)))
+		s.prose(dim, "note: "+n)
 	}
 }
 
