@@ -28,8 +28,8 @@ type FindOptions struct {
 func DefaultFindOptions(getenv func(string) string) FindOptions {
 	o := FindOptions{Path: getenv("PATH")}
 	if exe, err := os.Executable(); err == nil {
-		if real, err := filepath.EvalSymlinks(exe); err == nil {
-			exe = real
+		if target, err := filepath.EvalSymlinks(exe); err == nil {
+			exe = target
 		}
 		o.Beside = filepath.Dir(exe)
 	}

@@ -116,7 +116,7 @@ func (p *Process) setAway(why error) {
 // bare takes the outermost *provider.Error off, whose kind would otherwise be in the text twice.
 func bare(err error) error {
 	var e *provider.Error
-	if errors.As(err, &e) && error(e) == err {
+	if errors.As(err, &e) && error(e) == err { //nolint:errorlint // the outermost one is meant
 		return e.Err
 	}
 	return err

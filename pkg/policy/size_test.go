@@ -140,13 +140,12 @@ func oracleSize(s Settings, l Limits, d Demand, a Allowance) (want Decision) {
 		per = l.MaxUses
 	}
 	want.PerInstance = per
-	for n := num(want.Missing); n.Sign() > 0; { // divide by hand: whole instances, and one for the rest
+	if n := num(want.Missing); n.Sign() > 0 { // divide by hand: whole instances, and one for the rest
 		q, r := new(big.Int).QuoRem(n, num(per), new(big.Int))
 		if r.Sign() > 0 {
 			q = plus(q, num(1))
 		}
 		want.Wanted = cut(q)
-		break
 	}
 	bounds := []int{want.Wanted, maxInt, maxInt, maxInt, maxInt}
 	if l.MaxInstances > 0 {

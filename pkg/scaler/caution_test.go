@@ -79,3 +79,15 @@ func TestPauseHoldsEveryDelete(t *testing.T) {
 	r.run(20 * time.Minute)
 	r.want("later", r.state("i-1"), fleet.Gone)
 }
+
+// TestSlowDeleteAtShutdown: a delete that the provider accepted is waited for, however often it was asked; only refused ones are given up.
+func TestSlowDeleteAtShutdown(t *testing.T) {
+	r := standing(t, 1)
+	r.dying = 5 * time.Minute
+	r.do(Event{Kind: EvShutdown, On: true})
+	r.run(4 * time.Minute)
+	r.want("done before it is gone", r.bt.Done, false)
+	r.run(2 * time.Minute)
+	r.want("state", r.state("i-1"), fleet.Gone)
+	r.want("done", r.bt.Done, true)
+}

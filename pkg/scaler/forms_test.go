@@ -37,16 +37,16 @@ func (h *happenings) Pop() any {
 
 // queueing runs jobs with exponential gaps, service and boot times (in seconds) through a core, with instant discovery and no failures.
 type queueing struct {
-	t                   *testing.T
-	core                *Core
-	now                 Time
-	dice                *rand.Rand
-	todo                happenings
-	seq, names          int
-	gap, service, boot  float64
-	jobs                map[fleet.Key]int
-	waits, idle         []float64 // of job n; open slots that it found
-	machines, delivered int
+	t                  *testing.T
+	core               *Core
+	now                Time
+	dice               *rand.Rand
+	todo               happenings
+	seq, names         int
+	gap, service, boot float64
+	jobs               map[fleet.Key]int
+	waits, idle        []float64 // of job n; open slots that it found
+	delivered          int
 }
 
 func newQueueing(t *testing.T, cfg Config, gap, service, boot float64) *queueing {

@@ -86,9 +86,7 @@ func (c *Core) deleted(ev *Event) {
 	again := c.cfg.DeletionRetry
 	if c.shutdown {
 		again = c.cfg.ShutdownDeletionRetry
-		if m.tries >= c.cfg.ShutdownDeletionRetries {
-			m.gaveUp = true
-		}
+		m.gaveUp = !ok && m.tries >= c.cfg.ShutdownDeletionRetries // one that was accepted only takes its time
 	}
 	if ev.Away {
 		again = min(again, 5*time.Second) // the plugin comes back; the provider was not bothered

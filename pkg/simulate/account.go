@@ -20,9 +20,9 @@ type account struct {
 	tags     []string
 	capacity int64
 
-	arrivedN, done, censored, kills, denials int
-	created, deleted, peak, unproductive     int
-	reclaimed, died                          int
+	arrivedN, done, kills, denials       int
+	created, deleted, peak, unproductive int
+	reclaimed, died                      int
 
 	waits   waits
 	service float64 // slot-seconds given to runs, killed ones included

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 // layoutVersion is the version of the file's layout: buckets, keys and guard.
@@ -82,7 +83,7 @@ func OpenBolt(dir string, opts BoltOptions) (*Bolt, error) {
 		return nil, err
 	}
 	if err := b.open(opts); err != nil {
-		b.release()
+		_ = b.release() // err says more
 		removeDirs(b.made)
 		return nil, err
 	}
@@ -135,7 +136,7 @@ func (b *Bolt) openDB(opts BoltOptions) error {
 			MaxSize:         opts.maxSize,
 			OpenFile:        func(path string, _ int, _ fs.FileMode) (*os.File, error) { return b.openVerified(path) },
 		})
-		if errors.Is(err, bolt.ErrTimeout) {
+		if errors.Is(err, berrors.ErrTimeout) {
 			return &LockedError{Dir: b.dir, Owner: readOwner(b.dir)}
 		}
 		if err != nil {
@@ -165,7 +166,7 @@ func (b *Bolt) openVerified(path string) (*os.File, error) {
 		return nil, fmt.Errorf("state file: %w", err)
 	}
 	if named, err := os.Stat(path); err != nil || !os.SameFile(info, named) {
-		b.release()
+		_ = b.release()
 		return nil, errReplaced
 	}
 	if info.Mode().Perm()&0o077 != 0 {

@@ -38,7 +38,7 @@ func (b *Bolt) read() (s Snapshot, err error) {
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback()
+		defer func() { _ = tx.Rollback() }() // after a commit it has nothing to do
 		b.enc.reset()
 		s, err = load(tx, &b.enc)
 		return err

@@ -93,12 +93,6 @@ func (g *testGroup) vanish(id string) {
 	delete(g.instances, id)
 }
 
-func (g *testGroup) set(id string, s provider.State) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.states[id] = s
-}
-
 func (g *testGroup) add(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

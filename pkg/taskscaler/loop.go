@@ -42,7 +42,6 @@ type loop struct {
 	done     bool
 	before   scaler.Summary // of the time before the batch that is being committed
 	trouble  *trouble       // why the last commit failed; nil: it did not
-	draining bool           // what Drain asked for
 	drainers []*drainer
 	inspect  func(*scaler.Batch) // for tests: sees each batch before its commit; nil
 }
@@ -193,9 +192,9 @@ func (l *loop) arm(mono time.Duration) {
 	l.timer.Reset(max(due-mono, 0))
 }
 
-// dispatch lets a committed batch take effect: commands, then answers, then facts.
+// dispatch lets a committed batch take effect: answers, then commands, then facts. A caller whose lease is revoked hears of it before its
+// machine is deleted.
 func (l *loop) dispatch(b *scaler.Batch) {
-	l.t.work.do(b.Commands)
 	for _, lease := range l.moved {
 		l.settleMoved(lease, b)
 	}
@@ -205,6 +204,7 @@ func (l *loop) dispatch(b *scaler.Batch) {
 		l.answer(&b.Grants[i])
 	}
 	l.acknowledge()
+	l.t.work.do(b.Commands)
 	if l.obs.Batch != nil {
 		l.obs.Batch(b)
 	}

@@ -39,7 +39,6 @@ type fixture struct {
 	log   *logBuffer
 	facts *factLog
 	cfg   Config
-	over  bool
 }
 
 type option func(*fixture)

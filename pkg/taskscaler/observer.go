@@ -206,7 +206,6 @@ func (l *collector) close() ([]found, error) {
 type differ struct {
 	known map[fleet.ID]entry
 	turn  uint64
-	order []fleet.ID // the last list's, so that a list in the same order is compared without the map
 	out   []scaler.Event
 }
 

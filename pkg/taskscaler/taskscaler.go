@@ -175,7 +175,7 @@ func (t *Taskscaler) start(core *scaler.Core, obs Observer) {
 	watchCtx, endWatch := context.WithCancel(workCtx)
 	t.commitCtx, t.giveUpHope = context.WithCancelCause(context.Background())
 	t.endWork, t.endWatch = endWork, endWatch
-	t.work = newWorkers(t, workCtx)
+	t.work = newWorkers(workCtx, t)
 	t.observer = newObserver(t)
 	l := &loop{t: t, core: core, obs: obs, leases: map[fleet.Key]*Lease{}}
 	go l.run()

@@ -40,7 +40,7 @@ type workers struct {
 	gathered                   []scaler.Command // the loop's
 }
 
-func newWorkers(t *Taskscaler, ctx context.Context) *workers {
+func newWorkers(ctx context.Context, t *Taskscaler) *workers {
 	w := &workers{t: t, ctx: ctx, lookups: make(chan struct{}, lookupsAtOnce)}
 	w.increases = pool[scaler.Command]{crew: &w.running, limit: 1, run: w.increase}
 	w.prepares = pool[scaler.Command]{crew: &w.running, limit: preparesAtOnce, run: w.prepare}

@@ -169,7 +169,7 @@ func (s *suite) sessions(t *testing.T) {
 	}
 	c, ctx := s.dial(t), s.context(t)
 	// Each waits for the other's word, so they do run at once.
-	var a, b connector.Client = c, c
+	a, b := c, c
 	toA, fromB := io.Pipe()
 	toB, fromA := io.Pipe()
 	var wg sync.WaitGroup
