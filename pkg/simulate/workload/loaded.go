@@ -64,7 +64,7 @@ func (l *Loaded) Period() time.Duration {
 	if !l.Origin.IsZero() && l.Span() >= day {
 		unit = week
 	}
-	return (l.Span()/unit + 1) * unit
+	return l.Span().Truncate(unit) + unit
 }
 
 // Repeat plays the log n times, each time a [Loaded.Period] later. The jobs are not copied, and other plays of them are not disturbed.
