@@ -37,7 +37,7 @@ type Options struct {
 	// A job's arrival is its arrival; else started − wait, when both are there; else created. Its duration is its duration, else
 	// finished − started. Its recorded wait is its wait, else started − arrival.
 	//
-	// A time is Unix time in s, ms, µs or ns (told by its size), RFC 3339, or "2006-01-02 15:04:05" with or without a zone. Times below
+	// A time is Unix time in s, ms, µs or ns (told by its size), RFC 3339, or "2006-01-02 15:04:05" with or without a zone (UTC or ±hh:mm). Times below
 	// 10⁸ s, and durations such as "90m", are counted from the start of the log. A duration is a number of seconds, a text such as
 	// "1h30m", or "1:30:00". A name that ends in _ms, _us, _ns, _min or _hours gives the unit of its numbers.
 	Columns map[string]string

@@ -297,7 +297,8 @@ func (p *partParser) week() error {
 // durations reads the distribution of run times.
 func (p *partParser) durations() error {
 	if p.length == nil {
-		return &SpecError{p.text, "it does not say how long jobs run", "write duration=600s, exp:600s, lognormal:p50=4m,p95=25m or hyperexp:p=0.9,a=60s,b=1800s"}
+		return &SpecError{p.text, "it does not say how long jobs run",
+			"write duration=600s, exp:600s, lognormal:p50=4m,p95=25m or hyperexp:p=0.9,a=60s,b=1800s"}
 	}
 	whole := "duration=" + strings.Join(p.length, ",")
 	kind, value, ok := strings.Cut(p.length[0], ":")

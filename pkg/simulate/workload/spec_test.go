@@ -218,7 +218,9 @@ func TestBursts(t *testing.T) {
 }
 
 func TestPartsAreJoinedInOrder(t *testing.T) {
-	s := mustSpec(t, "poisson:rate=1/s,duration=1s,jobs=1000,tag=a + poisson:rate=2/s,duration=2s,jobs=3000,tz=Etc/GMT+9+burst:size=10,every=1m,duration=3s,jobs=50,tag=a", 1, monday)
+	s := mustSpec(t, "poisson:rate=1/s,duration=1s,jobs=1000,tag=a + "+
+		"poisson:rate=2/s,duration=2s,jobs=3000,tz=Etc/GMT+9+"+
+		"burst:size=10,every=1m,duration=3s,jobs=50,tag=a", 1, monday)
 	if got := s.Tags(); !slices.Equal(got, []string{"", "a"}) {
 		t.Errorf("tags %v", got)
 	}
@@ -261,7 +263,8 @@ func TestSpecIsAFunctionOfItsSeed(t *testing.T) {
 }
 
 func TestSpecsNeedNoMemory(t *testing.T) {
-	s := mustSpec(t, "poisson:rate=3/m,profile=global,tz=Europe/Berlin,burst=5/1h,duration=lognormal:p50=4m,p95=25m,for=100w+poisson:rate=1/s,duration=60s,for=100w", 1, monday)
+	s := mustSpec(t, "poisson:rate=3/m,profile=global,tz=Europe/Berlin,burst=5/1h,duration=lognormal:p50=4m,p95=25m,for=100w+"+
+		"poisson:rate=1/s,duration=60s,for=100w", 1, monday)
 	if n := testing.AllocsPerRun(10_000, func() {
 		if _, ok := s.Next(); !ok {
 			t.Fatal("it ended")
@@ -282,38 +285,126 @@ func TestSpecFaultsNameTheirPart(t *testing.T) {
 		"poisson:rate=5,duration=1s,jobs=1":     {"rate=5", "not a rate", "3/m"},
 		"poisson:rate=0/s,duration=1s,jobs=1":   {"rate=0/s", "not a rate above 0", "3/m"},
 		"poisson:rate=NaN/s,duration=1s,jobs=1": {"rate=NaN/s", "not a rate", "3/m"},
-		"poisson:rate=1/fortnight,duration=1s,jobs=1":               {"rate=1/fortnight", "not a rate", "1/20s"},
-		"poisson:rate=1/s,rate=2/s,duration=1s,jobs=1":              {"rate=2/s", "twice", "remove one"},
-		"poisson:rate=1/s,size=4,duration=1s,jobs=1":                {"size=4", `poisson has no key "size"`, "rate, burst"},
-		"poisson:rate=1/s,jobs=1":                                   {"poisson:rate=1/s,jobs=1", "how long jobs run", "duration=600s"},
-		"poisson:rate=1/s,duration=1s":                              {"poisson:rate=1/s,duration=1s", "never ends", "for=30d"},
-		"poisson:rate=1/s,duration=1s,jobs=0":                       {"jobs=0", "not a number of jobs", "whole number"},
-		"poisson:rate=1/s,duration=1s,jobs=1.5":                     {"jobs=1.5", "not a number of jobs", "whole number"},
-		"poisson:rate=1/s,duration=1s,for=0s":                       {"for=0s", "out of range", "a hundred years"},
-		"poisson:rate=1/s,duration=1s,for=5":                        {"for=5", "not a duration", "30d"},
-		"poisson:rate=1/s,duration=weibull:5s,for=5d":               {"duration=weibull:5s", "no kind of duration", "use const"},
-		"poisson:rate=1/s,duration=exp:soon,for=5d":                 {"duration=exp:soon", `"soon" is not a duration`, "exp:600s"},
-		"poisson:rate=1/s,duration=exp:-5s,for=5d":                  {"duration=exp:-5s", "not a duration", "exp:600s"},
-		"poisson:rate=1/s,duration=lognormal:p50=9m,p95=1m,for=5d":  {"duration=lognormal:p50=9m,p95=1m", "p95: must not be less than p50", "the median"},
-		"poisson:rate=1/s,duration=lognormal:p50=9m,for=5d":         {"duration=lognormal:p50=9m", "not a duration", "the median"},
-		"poisson:rate=1/s,duration=lognormal:p50=9m,a=1m,for=5d":    {"duration=lognormal:p50=9m,a=1m", "does not belong", "the median"},
-		"poisson:rate=1/s,duration=hyperexp:p=1.5,a=1s,b=2s,for=5d": {"duration=hyperexp:p=1.5,a=1s,b=2s", "not a probability", "of mean a"},
-		"poisson:rate=1/s,p50=3s,duration=1s,for=5d":                {"p50=3s", "none stands before it", "duration=lognormal"},
-		"poisson:rate=1/s,duration=1s,for=5d,profile=nine":          {"profile=nine", "no such profile", "office"},
-		"poisson:rate=1/s,duration=1s,for=5d,hours=1*23":            {"hours=1*23", "there are 23 factors, and 24 are needed", "24 factors"},
-		"poisson:rate=1/s,duration=1s,for=5d,hours=1*25":            {"hours=1*25", "more than 24", "24 factors"},
-		"poisson:rate=1/s,duration=1s,for=5d,hours=0*24":            {"hours=0*24", "every factor is 0", "24 factors"},
-		"poisson:rate=1/s,duration=1s,for=5d,weekdays=1*5;-1*2":     {"weekdays=1*5;-1*2", "not a factor", "Monday first"},
-		"poisson:rate=1/s,duration=1s,for=5d,tz=Mars/Olympus":       {"tz=Mars/Olympus", "no such time zone", "Asia/Seoul"},
-		"poisson:rate=1/s,duration=1s,for=5d,tz=Local":              {"tz=Local", "no such time zone", "Asia/Seoul"},
-		"poisson:rate=1/s,duration=1s,for=5d,burst=40":              {"burst=40", "how often", "burst=40/1h"},
-		"poisson:rate=1/s,duration=1s,for=5d,burst=0.5/1h":          {"burst=0.5/1h", "size of a burst", "burst=40/1h"},
-		"burst:size=40,duration=1s,for=5d":                          {"burst:size=40,duration=1s,for=5d", "needs size and every", "every=1h"},
-		"burst:size=-4,every=1h,duration=1s,for=5d":                 {"size=-4", "size of a burst", "size=40"},
-		"burst:size=4,every=0s,duration=1s,for=5d":                  {"every=0s", "out of range", "hundred years"},
-		"poisson:rate=1/s,duration=1s,jobs=9 + gauss:x=1":           {"gauss:x=1", "no kind", "use poisson"},
-		"poisson:rate=1/100d,duration=1s,jobs=1000":                 {"poisson:rate=1/100d,duration=1s,jobs=1000", "more than a hundred years", "raise the rate"},
-		"poisson:rate=1000000/s,duration=1s,for=4w":                 {"poisson:rate=1000000/s,duration=1s,for=4w", "about 2419200000000 jobs", "lower the rate"},
+		"poisson:rate=1/fortnight,duration=1s,jobs=1":  {"rate=1/fortnight", "not a rate", "1/20s"},
+		"poisson:rate=1/s,rate=2/s,duration=1s,jobs=1": {"rate=2/s", "twice", "remove one"},
+		"poisson:rate=1/s,size=4,duration=1s,jobs=1": {
+			"size=4",
+			`poisson has no key "size"`,
+			"rate, burst",
+		},
+		"poisson:rate=1/s,jobs=1": {
+			"poisson:rate=1/s,jobs=1",
+			"how long jobs run",
+			"duration=600s",
+		},
+		"poisson:rate=1/s,duration=1s": {
+			"poisson:rate=1/s,duration=1s",
+			"never ends",
+			"for=30d",
+		},
+		"poisson:rate=1/s,duration=1s,jobs=0": {
+			"jobs=0",
+			"not a number of jobs",
+			"whole number",
+		},
+		"poisson:rate=1/s,duration=1s,jobs=1.5": {
+			"jobs=1.5",
+			"not a number of jobs",
+			"whole number",
+		},
+		"poisson:rate=1/s,duration=1s,for=0s": {"for=0s", "out of range", "a hundred years"},
+		"poisson:rate=1/s,duration=1s,for=5":  {"for=5", "not a duration", "30d"},
+		"poisson:rate=1/s,duration=weibull:5s,for=5d": {
+			"duration=weibull:5s",
+			"no kind of duration",
+			"use const",
+		},
+		"poisson:rate=1/s,duration=exp:soon,for=5d": {
+			"duration=exp:soon",
+			`"soon" is not a duration`,
+			"exp:600s",
+		},
+		"poisson:rate=1/s,duration=exp:-5s,for=5d": {
+			"duration=exp:-5s",
+			"not a duration",
+			"exp:600s",
+		},
+		"poisson:rate=1/s,duration=lognormal:p50=9m,p95=1m,for=5d": {
+			"duration=lognormal:p50=9m,p95=1m",
+			"p95: must not be less than p50",
+			"the median",
+		},
+		"poisson:rate=1/s,duration=lognormal:p50=9m,for=5d": {
+			"duration=lognormal:p50=9m",
+			"not a duration",
+			"the median",
+		},
+		"poisson:rate=1/s,duration=lognormal:p50=9m,a=1m,for=5d": {
+			"duration=lognormal:p50=9m,a=1m",
+			"does not belong",
+			"the median",
+		},
+		"poisson:rate=1/s,duration=hyperexp:p=1.5,a=1s,b=2s,for=5d": {
+			"duration=hyperexp:p=1.5,a=1s,b=2s",
+			"not a probability",
+			"of mean a",
+		},
+		"poisson:rate=1/s,p50=3s,duration=1s,for=5d": {
+			"p50=3s",
+			"none stands before it",
+			"duration=lognormal",
+		},
+		"poisson:rate=1/s,duration=1s,for=5d,profile=nine": {"profile=nine", "no such profile", "office"},
+		"poisson:rate=1/s,duration=1s,for=5d,hours=1*23": {
+			"hours=1*23",
+			"there are 23 factors, and 24 are needed",
+			"24 factors",
+		},
+		"poisson:rate=1/s,duration=1s,for=5d,hours=1*25": {"hours=1*25", "more than 24", "24 factors"},
+		"poisson:rate=1/s,duration=1s,for=5d,hours=0*24": {
+			"hours=0*24",
+			"every factor is 0",
+			"24 factors",
+		},
+		"poisson:rate=1/s,duration=1s,for=5d,weekdays=1*5;-1*2": {
+			"weekdays=1*5;-1*2",
+			"not a factor",
+			"Monday first",
+		},
+		"poisson:rate=1/s,duration=1s,for=5d,tz=Mars/Olympus": {
+			"tz=Mars/Olympus",
+			"no such time zone",
+			"Asia/Seoul",
+		},
+		"poisson:rate=1/s,duration=1s,for=5d,tz=Local": {
+			"tz=Local",
+			"no such time zone",
+			"Asia/Seoul",
+		},
+		"poisson:rate=1/s,duration=1s,for=5d,burst=40": {"burst=40", "how often", "burst=40/1h"},
+		"poisson:rate=1/s,duration=1s,for=5d,burst=0.5/1h": {
+			"burst=0.5/1h",
+			"size of a burst",
+			"burst=40/1h",
+		},
+		"burst:size=40,duration=1s,for=5d": {
+			"burst:size=40,duration=1s,for=5d",
+			"needs size and every",
+			"every=1h",
+		},
+		"burst:size=-4,every=1h,duration=1s,for=5d":       {"size=-4", "size of a burst", "size=40"},
+		"burst:size=4,every=0s,duration=1s,for=5d":        {"every=0s", "out of range", "hundred years"},
+		"poisson:rate=1/s,duration=1s,jobs=9 + gauss:x=1": {"gauss:x=1", "no kind", "use poisson"},
+		"poisson:rate=1/100d,duration=1s,jobs=1000": {
+			"poisson:rate=1/100d,duration=1s,jobs=1000",
+			"more than a hundred years",
+			"raise the rate",
+		},
+		"poisson:rate=1000000/s,duration=1s,for=4w": {
+			"poisson:rate=1000000/s,duration=1s,for=4w",
+			"about 2419200000000 jobs",
+			"lower the rate",
+		},
 	} {
 		_, err := Spec(text, 1, monday)
 		var fault *SpecError
@@ -347,8 +438,10 @@ func TestIsSpec(t *testing.T) {
 
 func FuzzSpec(f *testing.F) {
 	for _, s := range []string{
-		"poisson:rate=0.05/s,duration=exp:600s,jobs=100000", "burst:size=200,every=1d,offset=2h,duration=const:10m,tag=x,for=30d + poisson:rate=1/m,duration=exp:5m,for=30d",
-		"poisson:rate=300/h,profile=office,tz=Asia/Seoul,duration=lognormal:p50=4m,p95=25m,for=30d", "poisson:rate=1/m,burst=40/1h,duration=hyperexp:p=0.9,a=60s,b=1800s,for=1w",
+		"poisson:rate=0.05/s,duration=exp:600s,jobs=100000",
+		"burst:size=200,every=1d,offset=2h,duration=const:10m,tag=x,for=30d + poisson:rate=1/m,duration=exp:5m,for=30d",
+		"poisson:rate=300/h,profile=office,tz=Asia/Seoul,duration=lognormal:p50=4m,p95=25m,for=30d",
+		"poisson:rate=1/m,burst=40/1h,duration=hyperexp:p=0.9,a=60s,b=1800s,for=1w",
 		"poisson:rate=1/h,hours=0.2*8;1*10;0.3*6,weekdays=1*5;0.3;0.2,duration=empirical:1s;2m,from=99y,jobs=5",
 	} {
 		f.Add(s)
