@@ -1,0 +1,69 @@
+package simcmd
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/taskscaler/taskscaler/pkg/simulate/report"
+)
+
+// The formats of a report.
+const (
+	Text = "text"
+	JSON = "json"
+	CSV  = "csv"
+	HTML = "html"
+)
+
+// Output says how a report is written.
+type Output struct {
+	Format string // Text, JSON, CSV or HTML; empty: by the end of File's name, else Text
+	File   string // empty: standard output
+}
+
+// resolve fills in and checks the format.
+func (o *Output) resolve(known ...string) error {
+	if o.Format == "" {
+		o.Format = Text
+		if end := strings.TrimPrefix(strings.ToLower(filepath.Ext(o.File)), "."); slices.Contains(known, end) {
+			o.Format = end
+		}
+	}
+	if !slices.Contains(known, o.Format) {
+		return usage("format", fmt.Sprintf("says %q, which is unknown: use one of %s", o.Format, strings.Join(known, ", ")))
+	}
+	return nil
+}
+
+// textOptions are for a terminal where the report goes to one.
+func (o *Output) textOptions(s *Streams) report.TextOptions {
+	if o.File != "" || s.OutWidth == 0 {
+		return report.TextOptions{}
+	}
+	return report.TextOptions{Width: s.OutWidth, Color: true}
+}
+
+// write renders the whole report before a byte of it is written, so that no half of one is ever left.
+func (o *Output) write(s *Streams, render func(w io.Writer) error) error {
+	var page bytes.Buffer
+	if err := render(&page); err != nil {
+		return err
+	}
+	if o.File == "" {
+		_, err := s.Out.Write(page.Bytes())
+		if err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+		return nil
+	}
+	if err := os.WriteFile(o.File, page.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	s.note("the report is in %s", o.File)
+	return nil
+}

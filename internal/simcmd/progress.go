@@ -1,0 +1,85 @@
+package simcmd
+
+import (
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"github.com/taskscaler/taskscaler/pkg/simulate"
+)
+
+// patience is how long a command works before it shows a bar: what is quicker needs none.
+const patience = time.Second
+
+// bar is a progress bar on a terminal, or nothing. Its methods may be called from several goroutines.
+type bar struct {
+	lock  sync.Mutex
+	w     io.Writer // nil: no bar
+	what  string
+	total int
+	begun time.Time
+	done  atomic.Int64
+	shown *progressbar.ProgressBar
+}
+
+func newBar(s *Streams, what string, total int) *bar {
+	b := &bar{what: what, total: max(total, 1), begun: time.Now()}
+	if s.ErrTerminal {
+		b.w = s.Err
+	}
+	return b
+}
+
+// set moves the bar to done of its total.
+func (b *bar) set(done int) {
+	if b.w == nil {
+		return
+	}
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if b.shown == nil {
+		if time.Since(b.begun) < patience {
+			return
+		}
+		b.shown = progressbar.NewOptions(b.total, progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription(b.what),
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("jobs"), progressbar.OptionFullWidth(),
+			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+	}
+	_ = b.shown.Set(min(done, b.total)) // a terminal that cannot be written to is no reason to stop
+}
+
+// end takes the bar off the terminal.
+func (b *bar) end() {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if b.shown != nil {
+		_ = b.shown.Clear()
+		_ = b.shown.Exit()
+	}
+}
+
+// add moves the bar on by n.
+func (b *bar) add(n int) {
+	if b.w != nil {
+		b.set(int(b.done.Add(int64(n))))
+	}
+}
+
+// counted is a workload whose jobs move a bar as they arrive.
+type counted struct {
+	simulate.Workload
+	bar *bar
+	n   int
+}
+
+// Next implements simulate.Workload.
+func (c *counted) Next() (simulate.Job, bool) {
+	const some = 1 << 12
+	if c.n++; c.n%some == 0 {
+		c.bar.add(some)
+	}
+	return c.Workload.Next()
+}
