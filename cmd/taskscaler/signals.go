@@ -5,9 +5,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/taskscaler/taskscaler/internal/jobexec"
 )
+
+// debounce is how close together two signals are one: timeout(1) and some service managers send to the process and again to its group.
+const debounce = 200 * time.Millisecond
 
 // signals returns two contexts: soon ends with the first of these signals (finish what must be finished), now with the second (stop). The cause of
 // both is a *jobexec.SignalError. A broken pipe is an error of the write from then on, and no signal.
@@ -20,10 +24,17 @@ func signals(parent context.Context, which ...os.Signal) (soon, now context.Cont
 	signal.Notify(pipe, syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
-		for _, end := range []context.CancelCauseFunc{first, second} {
+		var last time.Time
+		ends := []context.CancelCauseFunc{first, second}
+		for len(ends) > 0 {
 			select {
 			case s := <-got:
-				end(&jobexec.SignalError{Signal: s})
+				if time.Since(last) < debounce {
+					continue
+				}
+				last = time.Now()
+				ends[0](&jobexec.SignalError{Signal: s})
+				ends = ends[1:]
 			case <-done:
 				return
 			}

@@ -41,5 +41,6 @@ func mix(z uint64) uint64 {
 // numbers can be asked for in any order.
 func Uniform(seed uint64, s Stream, n uint64) float64 {
 	base := mix(mix(seed+golden) + uint64(s)*spread)
-	return (float64(mix(base+n*golden)>>11) + 0.5) * unitScale
+	u := (float64(mix(base+n*golden)>>11) + 0.5) * unitScale
+	return min(u, 1-unitScale) // the largest would round to 1, whose quantile is infinite
 }

@@ -22,7 +22,7 @@ func (p *Process) current() (*child, error) {
 		return nil, p.away
 	}
 	if p.state == nil {
-		return nil, provider.Errorf(provider.KindTransient, "plugin %s is not initialised", p.name)
+		return nil, awayf("plugin %s is not initialised", p.name)
 	}
 	p.cur.calls.Add(1)
 	return p.cur, nil
@@ -49,10 +49,10 @@ func (p *Process) transportError(ctx context.Context, c *child, name string, err
 		return provider.Errorf(provider.KindTransient, "plugin %s: %s did not return in time: %w", p.name, name, cause)
 	}
 	if c.exitsSoon(ctx) {
-		return provider.Errorf(provider.KindTransient, "plugin %s went away during %s: %s", p.name, name, c.obituary())
+		return awayf("plugin %s went away during %s: %s", p.name, name, c.obituary())
 	}
 	p.suspect(c)
-	return provider.Errorf(provider.KindTransient, "plugin %s: %s: %w", p.name, name, err)
+	return awayf("plugin %s: %s: %w", p.name, name, err)
 }
 
 // gaveUp returns the caller's reason when err comes of its context. gRPC's own timer may be a little ahead of the context's.

@@ -62,7 +62,7 @@ func newProcess(o LaunchOptions) *Process {
 	p.pause = newPause(&p.opts)
 	p.log = o.Logger.With(slog.String("plugin", p.name))
 	p.life, p.stop = context.WithCancel(context.Background())
-	p.away = provider.Errorf(provider.KindTransient, "plugin %s is not started", p.name)
+	p.away = awayf("plugin %s is not started", p.name)
 	return p
 }
 
@@ -143,7 +143,7 @@ func (p *Process) Reconfigure(ctx context.Context, config json.RawMessage, setti
 		p.mu.Unlock()
 		return nil
 	}
-	p.cur, p.away = nil, provider.Errorf(provider.KindTransient, "plugin %s is being started with a new configuration", p.name)
+	p.cur, p.away = nil, awayf("plugin %s is being started with a new configuration", p.name)
 	p.mu.Unlock()
 	if old != nil {
 		p.retire(ctx, old)
@@ -198,7 +198,7 @@ func (p *Process) Close(ctx context.Context) error {
 	defer p.giveTurn()
 	p.mu.Lock()
 	c, initialised := p.cur, p.state != nil
-	p.cur, p.away = nil, provider.Errorf(provider.KindTransient, "plugin %s is closed", p.name)
+	p.cur, p.away = nil, awayf("plugin %s is closed", p.name)
 	p.mu.Unlock()
 	var err error
 	switch {
@@ -219,13 +219,13 @@ func (p *Process) takeTurn(ctx context.Context) error {
 	select {
 	case p.turn <- struct{}{}:
 	case <-ctx.Done():
-		return provider.Errorf(provider.KindTransient, "plugin %s is busy starting: %w", p.name, context.Cause(ctx))
+		return awayf("plugin %s is busy starting: %w", p.name, context.Cause(ctx))
 	case <-p.life.Done():
-		return provider.Errorf(provider.KindTransient, "plugin %s is closed", p.name)
+		return awayf("plugin %s is closed", p.name)
 	}
 	if p.life.Err() != nil {
 		p.giveTurn()
-		return provider.Errorf(provider.KindTransient, "plugin %s is closed", p.name)
+		return awayf("plugin %s is closed", p.name)
 	}
 	return nil
 }

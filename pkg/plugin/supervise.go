@@ -76,7 +76,7 @@ func (p *Process) gone(c *child) {
 		return
 	}
 	why := fmt.Errorf("plugin %s is away: %s", p.name, c.obituary())
-	p.cur, p.away = nil, &provider.Error{Kind: provider.KindTransient, Err: why}
+	p.cur, p.away = nil, awayf("%w", why)
 	initialised := p.state != nil
 	if time.Since(c.born) >= steadyAfter {
 		p.pause.Reset()
@@ -93,7 +93,7 @@ func (p *Process) gone(c *child) {
 func (p *Process) dismiss(c *child, why error) {
 	p.mu.Lock()
 	if p.cur == c {
-		p.cur, p.away = nil, provider.Errorf(provider.KindTransient, "plugin %s is not initialised: %w", p.name, why)
+		p.cur, p.away = nil, awayf("plugin %s is not initialised: %w", p.name, why)
 	}
 	p.mu.Unlock()
 	c.kill()
@@ -109,8 +109,22 @@ func (p *Process) setAway(why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cur == nil && !p.closed {
-		p.away = &provider.Error{Kind: kind, Err: fmt.Errorf("plugin %s is away: %w", p.name, bare(why))}
+		p.away = &provider.Error{Kind: kind, Err: awayError{fmt.Errorf("plugin %s is away: %w", p.name, bare(why))}}
 	}
+}
+
+// awayError is the plugin's absence: nothing was learned about the provider or any instance.
+type awayError struct{ error }
+
+// Is makes it [provider.ErrAway].
+func (awayError) Is(target error) bool { return target == provider.ErrAway }
+
+// Unwrap returns what happened to the plugin.
+func (e awayError) Unwrap() error { return e.error }
+
+// awayf is provider.Errorf for calls that the plugin's absence ended.
+func awayf(format string, args ...any) *provider.Error {
+	return &provider.Error{Kind: provider.KindTransient, Err: awayError{fmt.Errorf(format, args...)}}
 }
 
 // bare takes the outermost *provider.Error off, whose kind would otherwise be in the text twice.

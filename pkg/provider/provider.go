@@ -43,7 +43,7 @@ type InstanceGroup interface {
 // Heartbeater is implemented by a group that can tell whether a machine is still fit for work.
 type Heartbeater interface {
 	// Heartbeat returns nil for a healthy instance and an error of KindUnhealthy (or ErrInstanceUnhealthy) for one that must not be
-	// used again. Any other error says nothing about the instance.
+	// used again. Any other error counts towards failure_threshold, one of KindThrottled and ErrAway not at all.
 	Heartbeat(ctx context.Context, id string) error
 }
 

@@ -76,9 +76,6 @@ func (w *workers) increase(cmd scaler.Command) {
 		return err
 	})
 	ev.Count = min(max(ev.Count, 0), cmd.Count)
-	if err == nil && ev.Count < cmd.Count {
-		err = provider.Errorf(provider.KindTransient, "the provider accepted %d of %d instances and did not say why", ev.Count, cmd.Count)
-	}
 	w.report(&ev, err)
 }
 
