@@ -193,14 +193,14 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("%s %s: %s is %.6g", v.Assertion, word, v.Assertion.Figure, v.Value)
 }
 
-// excess is by how much a figure misses its limit, relative to the limit; 0 when it holds with the given slack.
-func (v Verdict) excess(slack float64) float64 {
+// excess is by how much a figure misses its limit, or the margin it has to keep from it, relative to the limit; 0 when it does not.
+func (v Verdict) excess(margin float64) float64 {
 	limit, sign := v.Assertion.Limit, 1.0
 	if v.Assertion.Operator[0] == '>' {
 		sign = -1
 	}
-	over := sign*(v.Value-limit) + slack*math.Abs(limit)
-	if over < 0 || over == 0 && (slack > 0 || v.OK) {
+	over := sign*(v.Value-limit) + margin
+	if over < 0 || over == 0 && (margin > 0 || v.OK) {
 		return 0
 	}
 	return max(over/max(math.Abs(limit), 1e-9), 1e-12)

@@ -58,11 +58,13 @@ type Problem struct {
 	// is only varied between values that the operator knows to be as good.
 	Capacities []int
 
-	Train   float64 // the share of the jobs, from the first, that the search may see; 0: 0.6
-	Slack   float64 // by how much, relative to its limit, an SLO must hold on the training part; 0: 0.03; below 0: none
-	Budget  int     // runs over the whole training part; 0: 120
-	Workers int     // goroutines; 0: 2. It has no influence on the answer
-	Blocks  int     // of the intervals on the rest; 0: 20
+	Train float64 // the share of the jobs, from the first, that the search may see; 0: 0.6
+	// Slack is what an SLO on a wait must keep from its limit on the training part, as a share of the distance between the limit and the wait
+	// with everything kept idle that may be (of any other figure: as a share of the limit). 0: 0.05; below 0: none.
+	Slack   float64
+	Budget  int // runs over the whole training part; 0: 120
+	Workers int // goroutines; 0: 2. It has no influence on the answer
+	Blocks  int // of the intervals on the rest; 0: 20
 
 	Progress func(Progress) // called from one goroutine at a time; may be nil
 }
@@ -80,7 +82,7 @@ func (p Problem) withDefaults() Problem {
 	}
 	switch {
 	case p.Slack == 0:
-		p.Slack = 0.03
+		p.Slack = 0.05
 	case p.Slack < 0:
 		p.Slack = 0
 	}
@@ -113,6 +115,9 @@ func (p *Problem) check() error {
 			n = len(p.Jobs.List)
 		}
 		add("a workload of %d jobs is too small to learn from: at least %d are needed", n, minJobs)
+	}
+	if p.Options.Start.IsZero() {
+		add("the start of the run is not set: policies need a calendar")
 	}
 	if !(p.Train > 0 && p.Train < 1) {
 		add("the training share must lie between 0 and 1, is %v", p.Train)

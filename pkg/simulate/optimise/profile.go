@@ -65,8 +65,11 @@ type window struct {
 
 func (w *window) holds(day, hour int) bool { return w.days[day] && w.hours[hour] }
 
+// contrast is how many times as busy as the rest of the week a window has to be, to be one.
+const contrast = 1.5
+
 // windows are the busy times that the profile suggests: for some thresholds the longest stretch of hours whose rate is above it, holes of
-// one hour filled; only on Monday to Friday where the weekend was seen and is half as busy or less.
+// one hour filled, if the rest of the week is clearly quieter; only on Monday to Friday where the weekend was seen and is half as busy or less.
 func (p *profile) windows() []window {
 	days := [7]bool{true, true, true, true, true, true, true}
 	weekend := func(d, _ int) bool { return d == 0 || d == 6 }
@@ -86,7 +89,9 @@ func (p *profile) windows() []window {
 		w := window{hours: longest(busy), days: days}
 		w.periods = []string{w.cron()}
 		all, none := !slices.Contains(w.hours[:], false) && days[0], !slices.Contains(w.hours[:], true)
-		if !all && !none && !slices.ContainsFunc(found, func(f window) bool { return f.hours == w.hours }) {
+		in, _ := p.rate(w.holds)
+		out, _ := p.rate(func(d, h int) bool { return !w.holds(d, h) })
+		if !all && !none && in >= contrast*out && !slices.ContainsFunc(found, func(f window) bool { return f.hours == w.hours }) {
 			found = append(found, w)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -94,7 +95,7 @@ func Recommend(ctx context.Context, p Problem) (*Recommendation, error) {
 	if err := h.test(r, p.cut(split, n)); err != nil {
 		return nil, err
 	}
-	r.warn(&p)
+	r.warn(&p, h.keep)
 	return r, nil
 }
 
@@ -114,12 +115,43 @@ func (h *search) begin() error {
 		return fmt.Errorf("optimise: %w", err)
 	}
 	h.s = s
-	h.spent--
+	if err := h.margins(); err != nil {
+		return err
+	}
+	h.spent--                                                           // today's ran for its limits; its run as a candidate is the one that counts
 	if err := h.evaluate([]*candidate{today}, h.train, 1); err != nil { // now that the SLOs are known
 		return err
 	}
 	today.k = s.legal(s.plain())
 	h.full = append(h.full, today)
+	return nil
+}
+
+// margins are the slack in the units of the SLOs. Of a wait only a part is in the hands of a policy: where a fleet is too small, jobs wait
+// whatever is kept idle. So slack is a share of the distance from the limit to the wait with everything kept that may be.
+func (h *search) margins() error {
+	k := h.s.plain()
+	k.on.idle, k.on.time = h.s.ceiling, 1000*time.Hour
+	o, err := h.p.options(h.s.setup(k), h.train.start)
+	if err != nil {
+		return fmt.Errorf("optimise: %w", err)
+	}
+	r, err := run(h.ctx, o, h.train.jobs.Again())
+	if err != nil {
+		return fmt.Errorf("optimise: %w", err)
+	}
+	h.spent++
+	for _, a := range h.slo {
+		margin := h.p.Slack * math.Abs(a.Limit)
+		if wait := unitOf(a.Path) == seconds || a.Path == "wait_fraction"; wait && a.Operator[0] == '<' {
+			least, err := valueOf(r, a.Path)
+			if err != nil {
+				return err
+			}
+			margin = h.p.Slack * max(a.Limit-least, 0)
+		}
+		h.keep = append(h.keep, margin)
+	}
 	return nil
 }
 
@@ -196,7 +228,7 @@ func (h *search) test(r *Recommendation, rest part) error {
 	}
 	result := both[1].Result
 	c := &candidate{figures: figuresOf(result, h.p.Objective)}
-	if err := c.judge(h.slo, result, rest.scale, 0); err != nil {
+	if err := c.judge(h.slo, nil, result, rest.scale); err != nil {
 		return err
 	}
 	r.Holdout = Holdout{Jobs: len(rest.jobs.List), Chosen: c.figures, Today: figuresOf(both[0].Result, h.p.Objective), Verdicts: c.verdicts,
@@ -205,14 +237,14 @@ func (h *search) test(r *Recommendation, rest part) error {
 }
 
 // warn says what an operator has to know before believing it.
-func (r *Recommendation) warn(p *Problem) {
+func (r *Recommendation) warn(p *Problem, margins []float64) {
 	add := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
 	best := r.Best()
 	if !r.Met {
-		for _, v := range best.Verdicts {
-			if v.excess(p.Slack) > 0 {
-				add("no policy that was tried keeps %s on the training part with a slack of %.3g %%: the nearest has %.6g", v.Assertion,
-					p.Slack*100, v.Value)
+		for i, v := range best.Verdicts {
+			if v.excess(margins[i]) > 0 {
+				add("no policy that was tried keeps %s on the training part and stays %.3g away from the limit: the nearest has %.6g", v.Assertion,
+					margins[i], v.Value)
 			}
 		}
 	}

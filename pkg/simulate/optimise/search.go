@@ -79,6 +79,7 @@ type search struct {
 	p     *Problem
 	s     *space
 	slo   []Assertion
+	keep  []float64 // by how much each SLO has to keep from its limit
 	r     *rand.Rand
 	train part
 	seen  map[knobs]bool
@@ -110,14 +111,14 @@ func (h *search) one(c *candidate, on part) {
 		return
 	}
 	c.figures = figuresOf(r, h.p.Objective)
-	c.err = c.judge(h.slo, r, on.scale, h.p.Slack)
+	c.err = c.judge(h.slo, h.keep, r, on.scale)
 }
 
-// judge holds a result of a part against the SLOs; totals are scaled to the length of the whole trace.
-func (c *candidate) judge(slo []Assertion, r *simulate.Result, scale, slack float64) error {
+// judge holds a result of a part against the SLOs and their margins (none: 0); totals are scaled to the length of the whole trace.
+func (c *candidate) judge(slo []Assertion, margins []float64, r *simulate.Result, scale float64) error {
 	c.excess, c.verdicts, c.axis = 0, nil, c.figures.P95Wait
 	axis := false
-	for _, a := range slo {
+	for i, a := range slo {
 		v, err := valueOf(r, a.Path)
 		if err != nil {
 			return err
@@ -130,7 +131,11 @@ func (c *candidate) judge(slo []Assertion, r *simulate.Result, scale, slack floa
 		}
 		verdict := a.judge(v)
 		c.verdicts = append(c.verdicts, verdict)
-		c.excess += verdict.excess(slack)
+		margin := 0.0
+		if i < len(margins) {
+			margin = margins[i]
+		}
+		c.excess += verdict.excess(margin)
 	}
 	if r.Censored > 0 {
 		c.excess += 1000 * float64(r.Censored) / float64(max(r.Arrived, 1))

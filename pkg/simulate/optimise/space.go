@@ -175,6 +175,9 @@ func (s *space) random(r *rand.Rand) knobs {
 	if r.IntN(6) == 0 {
 		k = s.turnLimits(r, k)
 	}
+	if n := len(s.p.Capacities); n > 0 && r.IntN(n+1) > 0 {
+		k.slots = pick(r, s.p.Capacities)
+	}
 	return s.legal(k)
 }
 

@@ -13,19 +13,20 @@ import (
 )
 
 // TOML writes the chosen policy as tables of a config.toml, with its evidence in comments. The trace is named as source. Keys of
-// [runners.autoscaler] that differ from today's stand in front, under a comment when there are none.
+// [runners.autoscaler] and of its scale_throttle that differ from today's stand in front, in sections that a file has once only.
 func (r *Recommendation) TOML(w io.Writer, source string) error {
 	var b strings.Builder
 	r.evidence(func(format string, args ...any) { comment(&b, fmt.Sprintf(format, args...)) }, source)
 	best, today := r.Best().Setup, r.Points[r.Today].Setup
-	changed := changes(today, best)
+	changed, throttle := changes(today, best), best.Throttle != today.Throttle
+	if len(changed) > 0 || throttle {
+		comment(&b, "Put these keys into the sections that are there already:")
+	}
 	if len(changed) > 0 {
-		comment(&b, "Put these keys into the section that is there already:")
-		b.WriteString("[runners.autoscaler]\n" + strings.Join(changed, "\n") + "\n")
-		if best.Throttle != today.Throttle {
-			b.WriteString("[runners.autoscaler.scale_throttle]\n" + throttleText(best.Throttle))
-		}
-		b.WriteString("\n")
+		b.WriteString("[runners.autoscaler]\n" + strings.Join(changed, "\n") + "\n\n")
+	}
+	if throttle {
+		b.WriteString("[runners.autoscaler.scale_throttle]\n" + throttleText(best.Throttle) + "\n")
 	}
 	for i, p := range best.Policies {
 		if i > 0 {
@@ -79,7 +80,7 @@ func span(i simulate.Interval) string {
 	return fmt.Sprintf("%+.2f (%+.2f … %+.2f)", i.Mean, i.Low, i.High)
 }
 
-// changes are the lines of [runners.autoscaler] that differ; a changed throttle alone still needs the section in front.
+// changes are the lines of [runners.autoscaler] itself that differ.
 func changes(today, best Setup) []string {
 	var lines []string
 	if best.Capacity != today.Capacity {
@@ -87,9 +88,6 @@ func changes(today, best Setup) []string {
 	}
 	if best.MaxInstances != today.MaxInstances {
 		lines = append(lines, fmt.Sprintf("max_instances = %d # was %d", best.MaxInstances, today.MaxInstances))
-	}
-	if best.Throttle != today.Throttle && len(lines) == 0 {
-		lines = append(lines, "# the throttle:")
 	}
 	return lines
 }

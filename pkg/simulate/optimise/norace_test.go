@@ -1,0 +1,5 @@
+//go:build !race
+
+package optimise
+
+const raceEnabled = false
