@@ -13,7 +13,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Servers that the connector's suite meets for real. Without them those tests say so and are skipped.
 PEERS    := openssh-server dropbear-bin tinysshd socat
 
-.PHONY: help build install-peers demo test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-compile budgets ci clean
+.PHONY: help build install-peers demo demo-simulate test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-compile budgets ci clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,19 @@ build: ## taskscaler and the fake plugin into bin/, a working installation
 
 demo: ## 40 jobs on a fleet of machines made here: the main job, end to end, within a minute
 	@$(GO) run ./internal/demo
+
+# A month of a company's jobs, about 200,000: its days by profile, and 250 jobs each night.
+MONTH := poisson:rate=730/h,profile=office,tz=Europe/Berlin,duration=lognormal:p50=4m,p95=22m,for=30d,tag=push + \
+burst:size=250,every=1d,offset=1h,duration=lognormal:p50=6m,p95=20m,tag=nightly,for=30d
+SIMULATE = $(BIN)/taskscaler simulate --config examples/simulate/hours.toml --model examples/simulate/model.toml \
+  --workload '$(MONTH)' --timezone Europe/Berlin
+
+demo-simulate: ## a synthetic month (about 200,000 jobs) simulated in a second or two, and its report as HTML
+	@mkdir -p $(BIN)
+	@$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/taskscaler
+	@$(SIMULATE) --timing
+	@$(SIMULATE) --output $(BIN)/simulation.html
+	@echo "open file://$(abspath $(BIN)/simulation.html)"
 
 test: ## everything, with the race detector
 	$(GO) test -race -timeout 20m ./...
@@ -59,6 +72,7 @@ fuzz: ## every fuzz target for FUZZTIME
 examples: ## build the examples and run the embedding one against the fake plugin
 	$(GO) build -o $(BIN)/ ./examples/... ./plugins/fake/cmd/fleeting-plugin-fake
 	$(BIN)/embed -plugin $(BIN)/fleeting-plugin-fake
+	$(MAKE) --no-print-directory demo-simulate
 
 bench: ## every benchmark, with its reference in the same run (compare two runs with benchstat)
 	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} ./pkg/... ./internal/...

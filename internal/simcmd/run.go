@@ -15,7 +15,7 @@ import (
 )
 
 // points is how finely the curves of a report are kept.
-const points = 2000
+const points = 6000
 
 // Request is one simulation.
 type Request struct {

@@ -44,7 +44,8 @@ func (j *Jobs) open(streams *Streams, seed uint64, start string, zone *time.Loca
 	}
 	var err error
 	s := &source{about: report.Workload{Name: j.Workload, Filters: j.filters()}, seed: seed}
-	if start == "" {
+	explicit := start != ""
+	if !explicit {
 		start = DefaultStart
 	} else {
 		s.about.Filters = append(s.about.Filters, "start "+start)
@@ -52,7 +53,6 @@ func (j *Jobs) open(streams *Streams, seed uint64, start string, zone *time.Loca
 	if s.start, err = parseTime(start, zone); err != nil {
 		return nil, &UsageError{Flag: "start", Err: err}
 	}
-	explicit := start != DefaultStart
 	if workload.IsSpec(j.Workload) {
 		err = s.spec(j, seed)
 	} else {
