@@ -31,7 +31,7 @@ func stocked(t testing.TB, k int) Variant {
 }
 
 func TestCompareReplicas(t *testing.T) {
-	make := func(_ int, seed uint64) simulate.Workload { return poissonJobs(seed, 4000, 0.05, nil, 60) }
+	make := func(_ int, seed uint64) simulate.Workload { return poissonJobs(seed, size(4000, 1000), 0.05, nil, 60) }
 	var calls atomic.Int32
 	got, err := Compare(context.Background(), []Variant{stocked(t, 4), stocked(t, 6)}, make,
 		CompareOptions{Seed: 11, Replicas: 12, Confidence: 0.99, Progress: func(done, all int) {
@@ -62,7 +62,7 @@ func TestCompareReplicas(t *testing.T) {
 }
 
 func TestCompareBlocks(t *testing.T) {
-	jobs := poissonJobs(21, 30_000, 0.05, nil, 60)
+	jobs := poissonJobs(21, size(30_000, 6000), 0.05, nil, 60)
 	variants := []Variant{stocked(t, 4), stocked(t, 6), stocked(t, 4)}
 	got, err := Compare(context.Background(), variants, Trace(jobs), CompareOptions{Seed: 1, Confidence: 0.99})
 	if err != nil {
@@ -108,10 +108,7 @@ func jobsHours(j *simulate.Jobs) float64 { return j.List[len(j.List)-1].Arrival.
 func TestIntervalsCoverTheTruth(t *testing.T) {
 	// Of many 90 % intervals over blocks of short runs most contain what theory says: a bound far below 90 %, and far above chance.
 	want := BaseStock(0.05, 60, 6).MeanWait - BaseStock(0.05, 60, 4).MeanWait
-	rounds := 40
-	if raceEnabled {
-		rounds = 20
-	}
+	rounds := size(40, 12)
 	hits := 0
 	for k := range rounds {
 		got, err := Compare(context.Background(), []Variant{stocked(t, 4), stocked(t, 6)}, Trace(poissonJobs(uint64(100+k), 3000, 0.05, nil, 60)),
@@ -165,7 +162,8 @@ func TestCompareErrors(t *testing.T) {
 	bad := stocked(t, 1)
 	bad.Options.Start, bad.Name = time.Time{}, "no calendar"
 	jobs := Trace(poissonJobs(1, 60, 0.05, nil, 60))
-	if _, err := Compare(context.Background(), []Variant{stocked(t, 1), bad}, jobs, CompareOptions{}); err == nil || !strings.Contains(err.Error(), "no calendar: ") {
+	_, err := Compare(context.Background(), []Variant{stocked(t, 1), bad}, jobs, CompareOptions{})
+	if err == nil || !strings.Contains(err.Error(), "no calendar: ") {
 		t.Errorf("%v does not name the variant", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -53,3 +53,11 @@ func assertions(t testing.TB, texts ...string) []Assertion {
 	}
 	return list
 }
+
+// size is a size of a test, and a smaller one under the race detector, which is ten times slower.
+func size(normal, race int) int {
+	if raceEnabled {
+		return race
+	}
+	return normal
+}

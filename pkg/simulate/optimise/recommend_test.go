@@ -34,7 +34,7 @@ func only(keys ...Key) []Key {
 func TestFindsTheOptimum(t *testing.T) {
 	// One knob, all values of which can be tried: the least stock that keeps the promise.
 	for _, limit := range []string{"5s", "20s", "45s"} {
-		p := smallProblem(2000)
+		p := smallProblem(size(2000, 300))
 		p.Fixed, p.Slack, p.SLO = only(KeyIdleCount), -1, assertions(t, "mean_wait<="+limit)
 		r := recommend(t, p)
 		train := p.withDefaults()
@@ -63,7 +63,7 @@ func TestFindsTheOptimum(t *testing.T) {
 }
 
 func TestNearTheOptimumOfTwoKnobs(t *testing.T) {
-	p := smallProblem(1200)
+	p := smallProblem(size(1200, 250))
 	p.Options.Core.MaxUses = 0
 	p.Fixed, p.Slack, p.SLO, p.Budget = only(KeyIdleCount, KeyIdleTime), -1, assertions(t, "p95_wait<=30s"), 60
 	r := recommend(t, p)
@@ -189,7 +189,9 @@ func officeProblem(t *testing.T) Problem {
 }
 
 func TestOfficeHours(t *testing.T) {
-	r := recommend(t, officeProblem(t))
+	p := officeProblem(t)
+	p.Budget = size(p.Budget, 24)
+	r := recommend(t, p)
 	best := r.Best()
 	if !r.Met || len(best.Setup.Policies) != 2 || !slices.Equal(best.Setup.Policies[1].Periods, []string{"* 8-17 * * mon-fri"}) ||
 		best.Setup.Policies[1].Timezone != "Europe/Berlin" {
@@ -207,7 +209,9 @@ func TestOfficeHours(t *testing.T) {
 }
 
 func TestTOMLIsValid(t *testing.T) {
-	office := recommend(t, officeProblem(t))
+	office := recommend(t, smallProblem(300))
+	office.Points[office.Chosen].Setup.Policies = []policy.Policy{{Settings: policy.Settings{IdleTime: 2 * time.Minute}},
+		{Periods: []string{"* 8-17 * * mon-fri"}, Timezone: "Europe/Berlin", Settings: policy.Settings{IdleCount: 8, IdleTime: time.Hour}}}
 	limits := smallProblem(300)
 	limits.Options.Core.MaxUses = 0
 	limits.Capacities, limits.SLO = []int{2, 4}, assertions(t, "p95_wait<=1h")

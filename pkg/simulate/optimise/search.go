@@ -185,6 +185,10 @@ func (h *search) narrow() error {
 		h.tell("narrowing")
 	}
 	h.full = append(h.full, list...)
+	clear(h.seen) // what fell on a short stretch may be tried again: the stretch may have been wrong
+	for _, c := range h.full {
+		h.seen[c.k] = true
+	}
 	h.tell("narrowing")
 	return nil
 }
