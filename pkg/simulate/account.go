@@ -7,11 +7,32 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/fleet"
 )
 
-// causes is room for every cause; they are few, and an array needs no look-up.
-const causes = 48
+// waitCauses are the causes that a wait can have. They are few: a job carries one number for each.
+var waitCauses = [...]fleet.Cause{
+	fleet.CauseNone, fleet.CauseBoot, fleet.CauseThrottle, fleet.CauseMaxInstances, fleet.CauseQuota, fleet.CauseStockOut, fleet.CauseBackoff,
+	fleet.CausePlugin, fleet.CausePolicy, fleet.CauseConfig, fleet.CauseForeign, fleet.CauseNoCapacity, fleet.CauseConfirming, fleet.CauseThrottledAPI,
+}
+
+// causeAt is where a cause stands in waitCauses; one that is not there counts as the first.
+var causeAt = func() (at [256]uint8) {
+	for i, c := range waitCauses {
+		at[c] = uint8(i)
+	}
+	return at
+}()
 
 // spent is time, in seconds, by cause.
-type spent [causes]float64
+type spent [len(waitCauses)]float64
+
+// add counts sec for cause c.
+func (s *spent) add(c fleet.Cause, sec float64) { s[causeAt[c]] += sec }
+
+// plus adds what has come to the integral now since mark.
+func (s *spent) plus(now, mark *spent) {
+	for c := range s {
+		s[c] += now[c] - mark[c]
+	}
+}
 
 // account keeps the books of a run. Only what happens after the warm-up counts.
 type account struct {
@@ -31,6 +52,7 @@ type account struct {
 	inside  spent   // integrals of each cause's share among those who wait inside the core
 	outside spent   // the same for those who stand outside
 	marks   []spent // by job: the integral when it began to wait
+	own     []spent // by job: what it has waited for
 
 	count    [phases]int
 	seconds  [phases]float64
@@ -47,7 +69,7 @@ func (a *account) begin(o *Options, tags []string) {
 		a.tags = []string{""}
 	}
 	a.waits.exact = o.Exact
-	a.bound.capacity = a.capacity
+	a.bound.capacity, a.bound.from = a.capacity, a.from
 	if o.Timeline > 0 {
 		a.line = newRecorder(o.Timeline)
 	}
@@ -69,11 +91,11 @@ func (a *account) pass(e *engine, at int64) {
 	sec := float64(at-e.now) / 1e9
 	if waiting > 0 {
 		share := sec / float64(waiting)
-		a.inside[fleet.CauseBoot] += share * float64(booting)
-		a.inside[cause] += share * float64(waiting-booting)
+		a.inside.add(fleet.CauseBoot, share*float64(booting))
+		a.inside.add(cause, share*float64(waiting-booting))
 	}
 	if e.outside.len() > 0 {
-		a.outside[e.outsideCause()] += sec
+		a.outside.add(e.outsideCause(), sec)
 	}
 	a.busySec += dt * float64(e.busy)
 	a.bound.pass(dt, int64(e.busy))
@@ -101,27 +123,21 @@ func (e *engine) outsideCause() fleet.Cause {
 func (a *account) arrived(e *engine, i int32) {
 	j := &e.jobs[i]
 	for len(a.marks) < len(e.jobs) {
-		a.marks = append(a.marks, spent{})
+		a.marks, a.own = append(a.marks, spent{}), append(a.own, spent{})
 	}
-	a.marks[i] = a.outside
+	a.marks[i], a.own[i] = a.outside, spent{}
+	a.bound.arrive(j.arrival, j.duration)
 	if j.measured {
 		a.arrivedN++
-		a.bound.arrive(j.arrival, j.duration)
 	}
 }
 
 // offered: the job goes from outside to the inside.
 func (a *account) offered(e *engine, i int32) {
-	if j := &e.jobs[i]; j.measured && j.arrival != e.now {
-		a.spend(&a.outside, i)
+	if e.jobs[i].arrival != e.now {
+		a.own[i].plus(&a.outside, &a.marks[i])
 	}
 	a.marks[i] = a.inside
-}
-
-func (a *account) spend(now *spent, i int32) {
-	for c := range now {
-		a.byCause[c] += now[c] - a.marks[i][c]
-	}
 }
 
 // started: the job got its slot. Only the wait for its first start is a wait.
@@ -131,19 +147,21 @@ func (a *account) started(e *engine, i int32) {
 		return
 	}
 	j.began = true
-	if !j.measured {
-		return
+	if j.wait = e.now - j.arrival; j.wait > 0 {
+		a.own[i].plus(&a.inside, &a.marks[i])
 	}
-	wait := e.now - j.arrival
-	if wait > 0 {
-		a.spend(&a.inside, i)
+	if j.measured {
+		j.place = a.waits.add(j.wait, j.tag, a.o.Start.Add(time.Duration(j.arrival)))
 	}
-	a.waits.add(wait, j.tag, a.o.Start.Add(time.Duration(j.arrival)))
 }
 
-func (a *account) finished(e *engine, j *job) {
+func (a *account) finished(e *engine, i int32) {
+	j := &e.jobs[i]
 	if j.measured {
 		a.done++
+		if j.wait > 0 {
+			a.byCause.plus(&a.own[i], &spent{})
+		}
 	}
 	a.service += a.clip(j.start, e.now)
 }
@@ -189,6 +207,7 @@ func (a *account) policy(at int64, index int) {
 // same capacity serves the same jobs with fewer instance-hours.
 type bound struct {
 	capacity int64
+	from     int64   // what lies before it does not count
 	atStarts float64 // instance-seconds, jobs started when the simulation started them
 	atOnce   float64 // the same, each job started when it arrived
 	ends     []int64 // min-heap of ends, at once
@@ -219,7 +238,7 @@ func (b *bound) finish() {
 
 func (b *bound) over(t int64) {
 	if n := int64(len(b.ends)); n > 0 {
-		b.atOnce += float64(t-b.last) / 1e9 * float64((n+b.capacity-1)/b.capacity)
+		b.atOnce += float64(max(t-max(b.last, b.from), 0)) / 1e9 * float64((n+b.capacity-1)/b.capacity)
 	}
 	b.last = t
 }

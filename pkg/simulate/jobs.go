@@ -18,6 +18,8 @@ type job struct {
 	measured bool
 	began    bool  // it has run before: its wait is known
 	start    int64 // of its current run
+	wait     int64 // for its first start
+	place    int   // of that in account.waits
 }
 
 // jobQueue is a first-in first-out queue of indexes.
@@ -48,7 +50,8 @@ func (e *engine) read1() error {
 	case j.Arrival < e.next.Arrival:
 		return &WorkloadError{Job: e.read, Reason: "arrives at " + j.Arrival.String() + ", before the job ahead of it (" + e.next.Arrival.String() + ")"}
 	case j.Arrival > longest || j.Duration > longest:
-		return &WorkloadError{Job: e.read, Reason: "arrives at " + j.Arrival.String() + " and runs for " + j.Duration.String() + ": a hundred years are the limit"}
+		return &WorkloadError{Job: e.read, Reason: "arrives at " + j.Arrival.String() + " and runs for " + j.Duration.String() +
+			": a hundred years are the limit"}
 	case j.Duration < 0:
 		return &WorkloadError{Job: e.read, Reason: "its duration is negative: " + j.Duration.String()}
 	case j.Tag < 0 || j.Tag >= len(e.acc.tags):
@@ -188,7 +191,7 @@ func (e *engine) jobDone(i int32) error {
 	e.busy--
 	e.inside--
 	e.last = max(e.last, e.now)
-	e.acc.finished(e, j)
+	e.acc.finished(e, i)
 	if err := e.step(scaler.Event{Kind: scaler.EvRelease, Key: j.key, Ticket: uint64(i) + 1}); err != nil {
 		return err
 	}

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"github.com/taskscaler/taskscaler/pkg/fleet"
 )
 
 // Result is what became of a workload. Times are in seconds, fleets in instance-hours; jobs that arrived in the warm-up are in no figure.
@@ -75,6 +73,7 @@ func (e *engine) result() *Result {
 		a.close(e, m)
 	}
 	a.bound.finish()
+	a.waits.drop(e.unfinished())
 	const hour = 3600
 	r := &Result{
 		Seed: e.o.Seed, Start: e.o.Start, End: time.Duration(e.now), Arrived: a.arrivedN, Completed: a.done, Censored: a.arrivedN - a.done,
@@ -105,7 +104,7 @@ func (e *engine) result() *Result {
 		}
 	}
 	if a.line != nil {
-		r.Timeline = a.line.result()
+		r.Timeline = a.line.result(e.now)
 	}
 	return r
 }
@@ -124,9 +123,23 @@ func (a *account) causes() []CauseTime {
 	var all []CauseTime
 	for c, sec := range a.byCause {
 		if sec > 1e-6 {
-			all = append(all, CauseTime{Cause: fleet.Cause(c).String(), Seconds: sec})
+			all = append(all, CauseTime{Cause: waitCauses[c].String(), Seconds: sec})
 		}
 	}
 	slices.SortStableFunc(all, func(x, y CauseTime) int { return cmp.Compare(y.Seconds, x.Seconds) })
 	return all
+}
+
+// unfinished is the places of the waits of jobs that began and did not end.
+func (e *engine) unfinished() (places []int) {
+	free := make([]bool, len(e.jobs))
+	for _, i := range e.idle {
+		free[i] = true
+	}
+	for i := range e.jobs {
+		if j := &e.jobs[i]; !free[i] && j.began && j.measured {
+			places = append(places, j.place)
+		}
+	}
+	return places
 }

@@ -76,13 +76,14 @@ func (r *recorder) fold() {
 	r.sum, r.peak, r.step = r.sum[:half], r.peak[:half], r.step*2
 }
 
-func (r *recorder) result() *Timeline {
+// result closes the curves at the end of the run.
+func (r *recorder) result(end int64) *Timeline {
 	t := &Timeline{Step: time.Duration(r.step), Peak: r.peak}
 	to := [curves]*[]float64{&t.Queue, &t.Running, &t.Booting, &t.Idle, &t.Busy, &t.Drain}
 	for k, curve := range to {
 		*curve = make([]float64, len(r.sum))
 		for i := range r.sum {
-			(*curve)[i] = r.sum[i][k] / float64(r.step)
+			(*curve)[i] = r.sum[i][k] / float64(max(min(r.step, end-int64(i)*r.step), 1)) // the last step may be cut short
 		}
 	}
 	return t

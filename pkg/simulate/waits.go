@@ -25,7 +25,8 @@ type waits struct {
 	longest int64
 }
 
-func (w *waits) add(ns int64, tag uint16, arrival time.Time) {
+// add counts a wait and returns its place.
+func (w *waits) add(ns int64, tag uint16, arrival time.Time) int {
 	w.n++
 	w.sum += float64(ns) / 1e9
 	w.longest = max(w.longest, ns)
@@ -34,7 +35,7 @@ func (w *waits) add(ns int64, tag uint16, arrival time.Time) {
 	}
 	if w.hist != nil {
 		_ = w.hist.RecordValue(ns / 1000) // a wait beyond the histogram's ten years cannot be
-		return
+		return -1
 	}
 	w.all = append(w.all, ns)
 	w.tag = append(w.tag, tag)
@@ -45,7 +46,34 @@ func (w *waits) add(ns int64, tag uint16, arrival time.Time) {
 			_ = w.hist.RecordValue(v / 1000)
 		}
 		w.all, w.tag, w.hour = nil, nil, nil
+		return -1
 	}
+	return len(w.all) - 1
+}
+
+// drop takes waits back of which it is known only at the end that their jobs are censored. In a histogram, of millions, they stay.
+func (w *waits) drop(places []int) {
+	if w.hist != nil || len(places) == 0 {
+		return
+	}
+	slices.Sort(places)
+	kept := 0
+	w.n, w.sum, w.waited, w.longest = 0, 0, 0, 0
+	for i, ns := range w.all {
+		if len(places) > 0 && places[0] == i {
+			places = places[1:]
+			continue
+		}
+		w.all[kept], w.tag[kept], w.hour[kept] = ns, w.tag[i], w.hour[i]
+		kept++
+		w.n++
+		w.sum += float64(ns) / 1e9
+		w.longest = max(w.longest, ns)
+		if ns > 0 {
+			w.waited++
+		}
+	}
+	w.all, w.tag, w.hour = w.all[:kept], w.tag[:kept], w.hour[:kept]
 }
 
 // Waits are the waits of the jobs that started, in seconds.

@@ -117,17 +117,17 @@ func (c *Comparison) table() ([]tableRow, error) {
 	var rows []tableRow
 	for _, m := range measures() {
 		row := tableRow{Name: m.name, Path: m.path}
-		any := false
+		seen := false
 		for i := range c.Runs {
 			v := values[i][m.path]
-			any = any || v != 0
+			seen = seen || v != 0
 			one := cell{Value: m.format(v)}
 			if i > 0 {
 				one.compare(m, v, values[0][m.path], c.Runs[i].Diffs)
 			}
 			row.Cells = append(row.Cells, one)
 		}
-		if any {
+		if seen {
 			rows = append(rows, row)
 		}
 	}

@@ -61,7 +61,7 @@ func (s *screen) comparison(c *Comparison, rows []tableRow) {
 			width[i] = max(width[i], utf8.RuneCountInString(one.Value), utf8.RuneCountInString(one.Diff)+2, utf8.RuneCountInString(one.Range))
 		}
 	}
-	print := func(name string, text func(i int) (string, string)) {
+	row := func(name string, text func(i int) (string, string)) {
 		line := pad(name, first)
 		for i := range c.Runs {
 			plain, colour := text(i)
@@ -74,14 +74,14 @@ func (s *screen) comparison(c *Comparison, rows []tableRow) {
 		s.line("%s", line)
 	}
 	s.line("")
-	print("", func(i int) (string, string) { return clean(c.Runs[i].Name), bold })
+	row("", func(i int) (string, string) { return clean(c.Runs[i].Name), bold })
 	for _, r := range rows {
-		print(r.Name, func(i int) (string, string) { return r.Cells[i].Value, "" })
+		row(r.Name, func(i int) (string, string) { return r.Cells[i].Value, "" })
 		if slices.ContainsFunc(r.Cells, func(o cell) bool { return o.Diff != "" && o.Diff != "=" }) {
-			print("", func(i int) (string, string) { return r.Cells[i].Marked(), r.Cells[i].colour() })
+			row("", func(i int) (string, string) { return r.Cells[i].Marked(), r.Cells[i].colour() })
 		}
 		if slices.ContainsFunc(r.Cells, func(o cell) bool { return o.Range != "" }) {
-			print("", func(i int) (string, string) { return r.Cells[i].Range, dim })
+			row("", func(i int) (string, string) { return r.Cells[i].Range, dim })
 		}
 	}
 }

@@ -278,7 +278,7 @@ func (r *Report) notes() []string {
 		notes = append(notes, fmt.Sprintf("%s of %s rows became no job: %s", count(n), count(r.Workload.Read), strings.Join(why, "; ")))
 	}
 	if res.Censored > 0 {
-		notes = append(notes, fmt.Sprintf("%s jobs had not ended when the run did; those that never started are in no wait", count(res.Censored)))
+		notes = append(notes, fmt.Sprintf("%s jobs had not ended when the run did; they are in no wait", count(res.Censored)))
 	}
 	if !res.Waits.Exact {
 		notes = append(notes, fmt.Sprintf("quantiles of the waits are exact to %s", percent(simulate.HistogramError)))
