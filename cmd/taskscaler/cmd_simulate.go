@@ -21,8 +21,8 @@ func newSimulate(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate --config FILE --workload FILE|SPEC",
 		Short: "Learn how long jobs would wait and what it would cost, from the jobs of the past",
-		Long: "simulate plays a log of jobs, or synthetic ones, against the configuration and a model of the cloud, on virtual time: what decides is the\n" +
-			"code that decides in production. The report goes to standard output, everything else to standard error.\n\n" +
+		Long: "simulate plays a log of jobs, or synthetic ones, against the configuration and a model of the cloud, on virtual time: what\n" +
+			"decides is the code that decides in production. The report goes to standard output, everything else to standard error.\n\n" +
 			"A spec is such as poisson:rate=0.05/s,duration=exp:600s,jobs=100000. See docs/simulation.md for logs, specs and models.\n\n" +
 			"Exit codes: 0 done, 1 failed (or not one job was served), 2 wrong usage, 3 an --assert fails, 128+N stopped by signal N.",
 		Args: cobra.NoArgs,

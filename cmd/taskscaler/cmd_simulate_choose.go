@@ -46,7 +46,8 @@ func newSimulateRecommend(env environment) *cobra.Command {
 	f.StringVar(&r.Config, "config", "", "the runner's config.toml: what is in force today, and what must not be touched")
 	f.StringVar(&r.Objective, "objective", "", "cost or instance_hours (default: cost where the model has a price)")
 	f.StringArrayVar(&r.SLO, "slo", nil, "what must hold, such as p95_wait<=60s (can be repeated; default: a p95 wait no longer than today's)")
-	f.StringArrayVar(&r.Fixed, "keep", nil, "a key to leave as it is: idle_count, idle_time, scale_factor, periods, max_instances, scale_throttle (can be repeated)")
+	f.StringArrayVar(&r.Fixed, "keep", nil, "a key to leave as it is: idle_count, idle_time, scale_factor, periods, max_instances, scale_throttle "+
+		"(can be repeated)")
 	f.IntSliceVar(&r.Capacities, "capacity", nil, "values of capacity_per_instance that serve jobs equally well (default: today's alone)")
 	f.Float64Var(&r.Train, "train", 0.6, "share of the jobs to learn from; the rest is the test")
 	f.IntVar(&r.Budget, "budget", 120, "effort: runs over the jobs to learn from")

@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 const simulated1 = `[[runners]]
@@ -103,7 +107,8 @@ func TestSimulateGates(t *testing.T) {
 	if !strings.Contains(out, "Simulation of sim") {
 		t.Errorf("no report: %q", out)
 	}
-	code, out, errs = try(t, append(args, "--assert", "p95_wait<60s", "--assert", "instance_hours<1", "--assert", "utilization>99%", "--replicas", "3")...)
+	code, out, errs = try(t, append(args, "--replicas", "3", "--assert", "p95_wait<60s", "--assert", "instance_hours<1", "--assert",
+		"utilization>99%")...)
 	if code != 3 || strings.Contains(errs, "p95_wait") || !strings.Contains(errs, "instance_hours<1 fails: instance_hours is ") ||
 		!strings.Contains(errs, "utilization>99% fails") || out == "" {
 		t.Errorf("what fails: exit code %d, %s", code, errs)
@@ -148,6 +153,9 @@ func TestSimulateBadInput(t *testing.T) {
 	log := func(text string) string { return file(t, "jobs.csv", text) }
 	model := func(text string) string { return file(t, "model.toml", text) }
 	good := "arrival,duration\n10,5\n20,5\n"
+	cut := file(t, "t.dat", "\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00")
+	bad95 := model("[boot]\ndistribution = \"lognormal\"\np50 = \"60s\"\np95 = \"30s\"\n")
+	never := file(t, "p.toml", strings.NewReplacer("idle_count = 4", "idle_count = 0", "= false", "= true").Replace(simulated1))
 	for _, c := range []struct {
 		name string
 		args []string
@@ -157,23 +165,26 @@ func TestSimulateBadInput(t *testing.T) {
 		{"no config", []string{"--workload", someJobs}, 2, "--config is needed"},
 		{"no workload", []string{"--config", config}, 2, "--workload is needed"},
 		{"config not there", []string{"--config", "nowhere.toml", "--workload", someJobs}, 1, "nowhere.toml: no such file"},
-		{"config with faults", []string{"--config", file(t, "c.toml", tinyWith("-1")), "--workload", someJobs}, 1, "c.toml:8: runners.autoscaler.policy.idle_count"},
+		{"config with faults", []string{"--config", file(t, "c.toml", tinyWith("-1")), "--workload", someJobs}, 1,
+			"c.toml:8: runners.autoscaler.policy.idle_count"},
 		{"workload not there", []string{"--config", config, "--workload", "nowhere.csv"}, 1, "nowhere.csv: the workload cannot be opened"},
-		{"truncated trace", []string{"--config", config, "--workload", file(t, "t.dat", "\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00"), "--format-in", "taskcluster"}, 1,
+		{"truncated trace", []string{"--config", config, "--workload", cut, "--format-in", "taskcluster"}, 1,
 			"the file ends in the middle of a job"},
 		{"wrong column", []string{"--config", config, "--workload", log(good), "--columns", "arrival=when"}, 1, `there is no column "when"`},
-		{"no such field", []string{"--config", config, "--workload", log(good), "--columns", "arrived=arrival"}, 2, `--columns: workload: the column map names the field "arrived"`},
+		{"no such field", []string{"--config", config, "--workload", log(good), "--columns", "arrived=arrival"}, 2,
+			`--columns: workload: the column map names the field "arrived"`},
 		{"negative durations", []string{"--config", config, "--workload", log("arrival,duration\n10,-5\n")}, 1, "the run time is negative"},
 		{"empty trace", []string{"--config", config, "--workload", log("arrival,duration\n")}, 1, "the workload has no jobs"},
 		{"spec", []string{"--config", config, "--workload", "poisson:rate=fast,jobs=1,duration=1s"}, 2, `--workload: workload spec: `},
 		{"filter of a spec", []string{"--config", config, "--workload", someJobs, "--tag", "linux"}, 2, "--tag is for logs"},
-		{"p95 below p50", []string{"--config", config, "--workload", someJobs, "--model", model("[boot]\ndistribution = \"lognormal\"\np50 = \"60s\"\np95 = \"30s\"\n")}, 1,
+		{"p95 below p50", []string{"--config", config, "--workload", someJobs, "--model", bad95}, 1,
 			"model.toml:4: boot.p95: must not be less than p50 (1m0s), is 30s"},
 		{"model not there", []string{"--config", config, "--workload", someJobs, "--model", "nowhere.toml"}, 1, "nowhere.toml: no such file"},
-		{"no such shape", []string{"--config", config, "--workload", someJobs, "--model", model("[shapes.big]\n"), "--shape", "bog"}, 1, `did you mean "big"?`},
+		{"no such shape", []string{"--config", config, "--workload", someJobs, "--model", model("[shapes.big]\n"), "--shape", "bog"}, 1,
+			`did you mean "big"?`},
 		{"shape without a model", []string{"--config", config, "--workload", someJobs, "--shape", "big"}, 2, "--shape names a shape"},
-		{"a policy that never serves", []string{"--config", file(t, "p.toml", strings.NewReplacer("idle_count = 4", "idle_count = 0", "= false", "= true").Replace(simulated1)),
-			"--workload", someJobs}, 1, "not one job was served: preemptive_mode takes jobs only against free slots"},
+		{"a policy that never serves", []string{"--config", never, "--workload", someJobs}, 1,
+			"not one job was served: preemptive_mode takes jobs only against free slots"},
 		{"a cloud that never serves", []string{"--config", config, "--workload", someJobs, "--model", model("[[stockout.windows]]\nfrom = \"0s\"\n")}, 1,
 			"not one job was served: no instance was ever created"},
 		{"boots that never end", []string{"--config", config, "--workload", someJobs, "--model", model("[boot_failure]\nprobability = 1.0\n")}, 1,
@@ -196,5 +207,51 @@ func TestSimulateBadInput(t *testing.T) {
 				t.Errorf("exit code %d, want %d with %q:\n%s", code, c.code, c.want, errs)
 			}
 		})
+	}
+}
+
+// Every flag that the guide names exists, and what the examples' README says works.
+func TestSimulateDocumentation(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/simulation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	simulate := newSimulate(environment{})
+	known := func(name string) bool {
+		return slices.ContainsFunc(append(simulate.Commands(), simulate), func(c *cobra.Command) bool { return c.Flags().Lookup(name) != nil })
+	}
+	named := regexp.MustCompile("--[a-z][a-z-]*").FindAllString(string(guide), -1)
+	if len(named) < 20 {
+		t.Fatalf("the guide names %d flags", len(named))
+	}
+	for _, flag := range named {
+		if !known(strings.TrimPrefix(flag, "--")) {
+			t.Errorf("the guide names %s, which does not exist", flag)
+		}
+	}
+}
+
+func TestSimulateExamples(t *testing.T) {
+	t.Chdir("../../examples/simulate")
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for line := range strings.Lines(string(readme)) {
+		args, ours := strings.CutPrefix(strings.TrimSpace(line), "taskscaler ")
+		if !ours || strings.Contains(args, "--output") {
+			continue
+		}
+		ran++
+		if code, out, errs := try(t, strings.Fields(strings.ReplaceAll(args, "'", ""))...); code != 0 || out == "" {
+			t.Errorf("%s: exit code %d\n%s", line, code, errs)
+		}
+	}
+	if ran < 3 {
+		t.Errorf("%d commands in the README", ran)
+	}
+	if code, out, _ := try(t, "validate", "config.toml", "hours.toml"); code != 0 {
+		t.Errorf("validate: %s", out)
 	}
 }

@@ -66,7 +66,9 @@ func whyNone(c *scene, r *simulate.Result) string {
 	case n.Created == 0:
 		return "no instance was ever created: the model's cloud refuses (stockout, quota, create_errors), or max_instances leaves no room"
 	case n.Died+n.Reclaimed >= n.Created/2 && n.Died+n.Reclaimed > 0:
-		return fmt.Sprintf("%d instances were created, and %d went away before a job could start: see boot_failure and spot of the model", n.Created, n.Died+n.Reclaimed)
+		return fmt.Sprintf("%d instances were created, and %d went away before a job could start: see boot_failure and spot of the model",
+			n.Created, n.Died+n.Reclaimed)
 	}
-	return fmt.Sprintf("%d instances were created, and none was ready in time: see boot and boot_failure of the model, and instance_deadlines of the file", n.Created)
+	return fmt.Sprintf("%d instances were created, and none was ready in time: see boot and boot_failure of the model, and instance_deadlines "+
+		"of the file", n.Created)
 }

@@ -141,8 +141,9 @@ func intervals(results []*simulate.Result) *report.Intervals {
 			Of: map[string]report.Interval{"wait_seconds.mean": {Mean: i.Mean, Low: i.Low, High: i.High}}}
 	}
 	out := &report.Intervals{Level: confidence, Method: "replicas", Samples: len(results), Of: map[string]report.Interval{}}
-	for _, path := range []string{"wait_seconds.mean", "wait_seconds.p50", "wait_seconds.p90", "wait_seconds.p95", "wait_seconds.p99", "wait_seconds.max",
-		"wait_fraction", "instance_hours.total", "instance_hours.idle", "utilization", "cost.total", "cost.per_job", "instances.created", "instances.peak"} {
+	for _, path := range []string{"wait_seconds.mean", "wait_seconds.p50", "wait_seconds.p90", "wait_seconds.p95", "wait_seconds.p99",
+		"wait_seconds.max", "wait_fraction", "instance_hours.total", "instance_hours.idle", "utilization", "cost.total", "cost.per_job",
+		"instances.created", "instances.peak"} {
 		i := simulate.Over(results, confidence, func(r *simulate.Result) float64 {
 			v, _ := report.ValueOf(r, path) // every report has these
 			return v

@@ -235,7 +235,8 @@ func TestOutput(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	results := []*simulate.Result{{Arrived: 10, Completed: 10}, {Arrived: 20, Completed: 20}}
-	for text, ok := range map[string]bool{"jobs.arrived<15": false, "jobs.arrived<=15": true, "jobs.arrived>15": false, "jobs.arrived>=15": true, "jobs.arrived>14": true} {
+	for text, ok := range map[string]bool{"jobs.arrived<15": false, "jobs.arrived<=15": true, "jobs.arrived>15": false, "jobs.arrived>=15": true,
+		"jobs.arrived>14": true} {
 		a, err := optimise.ParseAssertion(text)
 		if err != nil {
 			t.Fatal(err)

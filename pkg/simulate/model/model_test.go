@@ -65,8 +65,9 @@ func TestEveryKey(t *testing.T) {
 		BootFailure: cloudmodel.BootFailure{Probability: 0.02, Mode: "die", After: cloudmodel.Constant(time.Minute)},
 		Price:       cloudmodel.Price{PerHour: 1, Billing: "minute", Minimum: cloudmodel.D(10 * time.Minute)},
 		Spot:        cloudmodel.Spot{ReclaimPerHour: 0.05, Notice: cloudmodel.D(2 * time.Minute)},
-		StockOut:    cloudmodel.StockOut{Windows: []cloudmodel.Window{{From: cloudmodel.D(time.Hour), Until: cloudmodel.D(2 * time.Hour), Every: cloudmodel.D(24 * time.Hour)}}},
-		Quota:       cloudmodel.Quota{Limit: 30, Windows: []cloudmodel.QuotaWindow{{Window: cloudmodel.Window{From: cloudmodel.D(3 * time.Hour)}}}},
+		StockOut: cloudmodel.StockOut{Windows: []cloudmodel.Window{{From: cloudmodel.D(time.Hour), Until: cloudmodel.D(2 * time.Hour),
+			Every: cloudmodel.D(24 * time.Hour)}}},
+		Quota: cloudmodel.Quota{Limit: 30, Windows: []cloudmodel.QuotaWindow{{Window: cloudmodel.Window{From: cloudmodel.D(3 * time.Hour)}}}},
 	}
 	if !reflect.DeepEqual(m.Cloud, want) {
 		t.Errorf("the cloud is\n%+v, want\n%+v", m.Cloud, want)
@@ -83,7 +84,8 @@ func TestEveryKey(t *testing.T) {
 }
 
 func TestNothingIsAPerfectCloud(t *testing.T) {
-	for _, text := range []string{"", "[boot]\ndistribution = \"constant\"\nvalue = \"0s\"\n", "[discovery]\nmode = \"poll\"\n", "[boot_failure]\n", "[price]\nper_hour = 0"} {
+	for _, text := range []string{"", "[boot]\ndistribution = \"constant\"\nvalue = \"0s\"\n", "[discovery]\nmode = \"poll\"\n",
+		"[boot_failure]\n", "[price]\nper_hour = 0"} {
 		m := parse(t, text, "")
 		if m.Instant || m.Cloud.Boot.Value.Value() != 0 || m.Cloud.Price.PerHour != 0 {
 			t.Errorf("%q: %+v", text, m)
@@ -162,7 +164,8 @@ func TestFaults(t *testing.T) {
 		{"no duration", "[delete]\ndistribution = \"exponential\"\nmean = \"soon\"\n", "", []string{`3 delete.mean: "soon" is not a duration`}},
 		{"negative", "[boot]\ndistribution = \"constant\"\nvalue = \"-5s\"\n", "", []string{`3 boot.value: must not be negative`}},
 		{"unknown section", "[bot]\n", "", []string{`1 bot: unknown key "bot" (did you mean "boot"?)`}},
-		{"unknown key", "[spot]\nreclaim_per_hours = 1\n", "", []string{`2 spot.reclaim_per_hours: unknown key "reclaim_per_hours" (did you mean "reclaim_per_hour"?)`}},
+		{"unknown key", "[spot]\nreclaim_per_hours = 1\n", "",
+			[]string{`2 spot.reclaim_per_hours: unknown key "reclaim_per_hours" (did you mean "reclaim_per_hour"?)`}},
 		{"unknown in an array", "[stockout]\nwindows = [\n  { from = \"1h\", until = \"2h\" },\n  { form = \"1h\" },\n]\n", "",
 			[]string{`4 stockout.windows[1].form: unknown key "form" (did you mean "from"?)`}},
 		{"window", "[[stockout.windows]]\nfrom = \"2h\"\nuntil = \"1h\"\n", "", []string{`3 stockout.windows[0].until: must be later than from`}},
@@ -184,7 +187,8 @@ func TestFaults(t *testing.T) {
 		{"shape", "[shapes.small]\n", "smal", []string{`0 shape: there is no shape "smal" in this file (did you mean "small"?)`}},
 		{"no shapes", "", "small", []string{`0 shape: there is no shape "small" in this file (it has none)`}},
 		{"in a shape", "[shapes.a.price]\nbilling = \"week\"\n", "", []string{`2 shapes.a.price.billing: "week" is unknown`}},
-		{"in the base only", "[price]\nbilling = \"week\"\n[shapes.a]\n[shapes.b.price]\nbilling = \"day\"\n", "", []string{`2 price.billing: "week" is unknown`}},
+		{"in the base only", "[price]\nbilling = \"week\"\n[shapes.a]\n[shapes.b.price]\nbilling = \"day\"\n", "",
+			[]string{`2 price.billing: "week" is unknown`}},
 		{"shapes type", "[shapes]\na = 1\n", "", []string{`2 shapes.a: is an integer, must be a table`}},
 		{"syntax", "[boot]\nvalue = \n", "", []string{`2 : not valid TOML`}},
 		{"count", "[quota]\nlimit = 99999999999\n", "", []string{`2 quota.limit: is 99999999999, at most`}},
@@ -256,4 +260,32 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("read twice, two results: %v", err)
 		}
 	})
+}
+
+// The guide's model has every section, and is one; its table names every preset.
+func TestDocumentation(t *testing.T) {
+	guide, err := os.ReadFile("../../../docs/simulation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(guide), "```toml\n")
+	text, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("no model in the guide")
+	}
+	m := parse(t, text, "windows")
+	if m.Cloud.Boot.P50.Value() != 5*time.Minute || m.Cloud.Price.PerHour != 0.31 || parse(t, text, "").Cloud.Quota.Limit != 300 {
+		t.Errorf("%+v", m)
+	}
+	for i := range reflect.TypeFor[cloudmodel.Config]().NumField() {
+		key, _, _ := strings.Cut(reflect.TypeFor[cloudmodel.Config]().Field(i).Tag.Get("toml"), ",")
+		if key != "list" && !strings.Contains(text, key) {
+			t.Errorf("the guide's model does not show %s", key)
+		}
+	}
+	for _, name := range Presets() {
+		if !strings.Contains(string(guide), "| `"+name+"` |") {
+			t.Errorf("the guide does not tell of the preset %s", name)
+		}
+	}
 }
