@@ -37,8 +37,8 @@ func trace(t testing.TB, name string) *simulate.Jobs {
 }
 
 // traceProblem is the reference's setting in our terms: the same cap, boot and reuse, a job an instance at a time, and changes that are known
-// at once. The slack was settled with these traces in sight (0.03, 0.05, 0.08, 0.1 and 0.15 were looked at), one value for all of them: it is the
-// only thing here that has seen a rest.
+// at once. The slack was settled with these traces in sight (0.03, 0.05, 0.08, 0.1 and 0.15 were looked at), one value for all of them; that
+// slack is a share of what a policy can change, and minDays, were settled in the same way. Nothing else has seen a rest.
 func traceProblem(jobs *simulate.Jobs, budget int) Problem {
 	idle := asPublished().Idle
 	return Problem{
