@@ -129,32 +129,32 @@ func (c *Core) cancel(ev *Event) {
 
 // release ends a lease. A second release, or one of a lease that was revoked before, is answered and harmless.
 func (c *Core) release(ev *Event) {
-	i, _ := c.reg.LeaseOf(ev.Key)
+	if ev.Cause != fleet.CauseNone {
+		if i, _ := c.reg.LeaseOf(ev.Key); i != nil {
+			c.retire(own(i), ev.Cause)
+		}
+	}
+	i := c.end(ev.Key)
 	if i == nil {
 		c.deny(ev.Key, ev.Ticket, fleet.CauseUnknownKey)
 		return
 	}
-	if ev.Cause != fleet.CauseNone {
-		c.retire(own(i), ev.Cause)
-	}
-	c.end(ev.Key)
 	c.grant(Grant{Kind: GrantReleased, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial})
 	if ev.Cause != fleet.CauseNone {
 		c.unhealthy(own(i), ev.Cause)
 	}
 }
 
-// end takes key's slot back and lets the instance go where it was the last use, or the last lease of a draining one.
-func (c *Core) end(key fleet.Key) {
+// end takes key's slot back, lets the instance go where it was the last use or the last lease of a draining one, and returns the instance; nil:
+// there is no such lease.
+func (c *Core) end(key fleet.Key) *fleet.Instance {
 	if t := c.orphans[key]; t != nil {
 		c.timers.stop(t)
 		delete(c.orphans, key)
 	}
 	i, _ := c.reg.End(key, c.stamp)
-	if i == nil || i.Leased() > 0 {
-		return
-	}
 	switch {
+	case i == nil || i.Leased() > 0:
 	case i.State == fleet.Draining:
 		c.startDelete(own(i))
 	case i.State == fleet.Ready && c.reg.UsedUp(i):
@@ -162,6 +162,7 @@ func (c *Core) end(key fleet.Key) {
 	case c.deleting:
 		c.retire(own(i), fleet.CauseShutdown)
 	}
+	return i
 }
 
 // replace gives a lease back and waits for one on another instance.
