@@ -50,10 +50,31 @@ type AwayError struct {
 
 // Error says what to do.
 func (e *AwayError) Error() string {
-	if errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, syscall.ECONNREFUSED) {
+	switch {
+	case e.absent():
 		return fmt.Sprintf("no manager is running at %s: start one with `taskscaler run --config FILE`, or say where it listens with --socket", e.Where)
+	case e.cut():
+		return fmt.Sprintf("the manager at %s went away before it answered: try again when it runs", e.Where)
 	}
 	return fmt.Sprintf("the manager at %s does not answer: %v", e.Where, e.Err)
+}
+
+// Gone reports whether there is no manager, or none any more: another may come. Else something stands between it and the caller.
+func (e *AwayError) Gone() bool { return e.absent() || e.cut() }
+
+// absent: nobody listens.
+func (e *AwayError) absent() bool {
+	return errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, syscall.ECONNREFUSED)
+}
+
+// cut: somebody listened, and ended with the connection open.
+func (e *AwayError) cut() bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(e.Err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // Unwrap returns the transport's error.
@@ -125,6 +146,10 @@ func (c *Client) do(ctx context.Context, method, path, runner string, body any) 
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
+		}
+		var request *url.Error // says "Post" and an address that exists nowhere
+		if errors.As(err, &request) {
+			err = request.Err
 		}
 		return nil, &AwayError{Where: c.where, Err: err}
 	}

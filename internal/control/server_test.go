@@ -329,6 +329,44 @@ func TestForeignSocket(t *testing.T) {
 	}
 }
 
+// TestManagerThatGoes: it took the request and ended without an answer. The message has none of the transport's own words.
+func TestManagerThatGoes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "going.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close() // with the request unread this is a reset, else an end
+		}
+	}()
+	c := control.NewClient(path)
+	check := func(err error, words string) {
+		t.Helper()
+		var away *control.AwayError
+		if !errors.As(err, &away) || !away.Gone() || !strings.Contains(err.Error(), words) || strings.Contains(err.Error(), "Post") {
+			t.Errorf("%v", err)
+		}
+	}
+	_, err = c.Lease(within(t), acquire("job", "h"))
+	check(err, "went away before it answered")
+	_ = l.Close()
+	<-done
+	_, err = c.Lease(within(t), acquire("job", "h"))
+	check(err, "no manager is running")
+	other := &control.AwayError{Where: path, Err: errors.ErrUnsupported}
+	if other.Gone() || !strings.Contains(other.Error(), "does not answer: unsupported") {
+		t.Errorf("%v", other)
+	}
+}
+
 // FuzzRequests: whatever is posted, the server answers, and with an error it says which.
 func FuzzRequests(f *testing.F) {
 	f.Add("/v1/leases/release", []byte(`{"key":"k"}`))

@@ -79,7 +79,7 @@ func TestManagerIsKilled(t *testing.T) {
 	m.wait()
 	// The jobs go on without a manager, and the waiting one waits for the next.
 	w.eventually("the jobs have noticed", func() (bool, string) {
-		return strings.Contains(jobs[0].stderr.String(), "the manager is away") && strings.Contains(waiting.stderr.String(), "manager to come back"),
+		return strings.Contains(jobs[0].stderr.String(), "the manager went away: the command goes on") && strings.Contains(waiting.stderr.String(), "manager to come back"),
 			jobs[0].stderr.String() + waiting.stderr.String()
 	})
 	m = w.manager()

@@ -366,8 +366,21 @@ func TestManagerRestartsWhileItWaits(t *testing.T) {
 	if o := <-done; o.code != 0 || o.err != nil {
 		t.Errorf("%+v", o)
 	}
-	if !strings.Contains(r.stderr.String(), "waiting for a manager to come back") {
-		t.Errorf("stderr %q", r.stderr.String())
+	want := "taskscaler: the manager went away: waiting for a manager to come back\n"
+	if got := r.stderr.String(); strings.Count(got, want) != 1 || strings.Contains(got, "Post") || strings.Contains(got, "EOF") {
+		t.Errorf("stderr %q", got)
+	}
+}
+
+func TestSentences(t *testing.T) {
+	for want, err := range map[string]error{
+		"the manager went away: waiting":                        &control.AwayError{Where: "s", Err: syscall.ECONNRESET},
+		"waiting: the manager at s does not answer: not for us": &control.AwayError{Where: "s", Err: errors.New("not for us")},
+		"waiting: it drains":                                    control.Errorf(control.CodeDraining, "it drains"),
+	} {
+		if got := sentence("waiting", err); got != want {
+			t.Errorf("%q, not %q", got, want)
+		}
 	}
 }
 
@@ -377,7 +390,7 @@ func TestManagerIsAwayAtTheEnd(t *testing.T) {
 	r.stop()
 	r.manager = r.manager.Successor()
 	goOn()
-	waitFor(t, func() bool { return strings.Contains(r.stderr.String(), "the manager is away") })
+	waitFor(t, func() bool { return strings.Contains(r.stderr.String(), "the manager went away: the command goes on") })
 	r.start()
 	if o := <-done; o.code != 0 || o.err != nil {
 		t.Errorf("%+v", o)

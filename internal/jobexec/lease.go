@@ -44,7 +44,7 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 		case !queued || !passing(err):
 			return lease, nil, err
 		}
-		r.note("waiting for a manager to come back: %v", err)
+		r.note("%s", sentence("waiting for a manager to come back", err))
 		req.Mode = control.ModeResume // the old manager may have committed a grant that it could not answer
 		if !again.wait(ctx) {
 			return lease, nil, ended(ctx, "no manager came back")
@@ -127,7 +127,7 @@ func (r *run) reattach(ctx context.Context) (*control.Stream, error) {
 		case !passing(err):
 			return nil, lost("", "", err.Error())
 		}
-		r.note("the manager is away, the command goes on: %v", err)
+		r.note("%s", sentence("the command goes on", err))
 		if !again.wait(ctx) {
 			return nil, context.Cause(ctx)
 		}
@@ -149,6 +149,15 @@ func (r *run) release(found control.Unhealthy) {
 			return
 		}
 	}
+}
+
+// sentence says what is done about a manager that is away. Why it is away is only said where that is not plain.
+func sentence(doing string, err error) string {
+	var away *control.AwayError
+	if errors.As(err, &away) && away.Gone() {
+		return "the manager went away: " + doing
+	}
+	return fmt.Sprintf("%s: %v", doing, err)
 }
 
 // passing reports whether err is the absence of a manager rather than its answer.
