@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,7 +46,7 @@ func newStatus(env environment) *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			return failed(show(env.stdout, status))
+			return failed(unlessUnread(show(env.stdout, status)))
 		},
 	}
 	flags.add(cmd)
@@ -75,7 +77,7 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (control.Status, e
 			_, err = fmt.Fprint(w, page.String())
 		}
 		if err != nil {
-			return err
+			return unlessUnread(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -83,6 +85,14 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (control.Status, e
 		case <-ticker.C:
 		}
 	}
+}
+
+// unlessUnread is err, the error of a write, unless the reader went: it has seen enough.
+func unlessUnread(err error) error {
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
 }
 
 func isTerminal(w io.Writer) bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -91,5 +92,25 @@ func TestWatch(t *testing.T) {
 	gone := errors.New("gone")
 	if err := watchStatus(t.Context(), &out, func() (control.Status, error) { return control.Status{}, gone }, showText); !errors.Is(err, gone) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestWatchWithoutReader: a reader that goes ends it quietly, as with `status --watch | head -1`. What fails otherwise is still said.
+func TestWatchWithoutReader(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func() (control.Status, error) { return aStatus(), nil }
+	_ = r.Close()
+	if err := watchStatus(t.Context(), w, ask, showText); err != nil {
+		t.Errorf("without a reader: %v", err)
+	}
+	if err := unlessUnread(showJSON(w, aStatus())); err != nil {
+		t.Errorf("once, without a reader: %v", err)
+	}
+	_ = w.Close()
+	if err := watchStatus(t.Context(), w, ask, showText); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("another error: %v", err)
 	}
 }
