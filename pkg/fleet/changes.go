@@ -29,7 +29,7 @@ func (r *Register) TakeChanges(c *Changes) {
 	r.dropped = r.dropped[:0]
 	for _, in := range r.dirtyIntent {
 		in.dirty = false
-		if r.Intent(in.Op) == in {
+		if !in.closed {
 			c.PutIntents = append(c.PutIntents, in.IntentRecord)
 		}
 	}

@@ -9,7 +9,7 @@ type Intent struct {
 	Unsure int
 	Owner  any // bookkeeping of whoever decides
 
-	dirty bool
+	dirty, closed bool
 }
 
 // Left is how many instances may still appear that this intent would explain.
@@ -58,6 +58,7 @@ func (r *Register) Answered(in *Intent) {
 // CloseIntent forgets in.
 func (r *Register) CloseIntent(in *Intent) {
 	if n := slices.Index(r.intents, in); n >= 0 {
+		in.closed = true
 		r.intentOpen -= in.Open
 		r.intentDoubt -= in.Doubt
 		r.intents = slices.Delete(r.intents, n, n+1)

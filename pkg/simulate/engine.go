@@ -47,9 +47,10 @@ type engine struct {
 	preemptive bool     // the policy in force
 	retry      []int32  // killed, and to be asked for again
 
-	machines map[uint64]*machine // by the cloud's number
-	bySerial map[uint64]*machine
+	machines table      // by the cloud's number
+	bySerial table      // by the core's
 	changed  []*machine // differences that no list has shown yet
+	shown    []*machine // room for the next of them
 	listAt   int64      // of the list in the heap
 	listTurn uint16
 	lastList int64
@@ -68,7 +69,7 @@ func Run(o Options, w Workload) (*Result, error) {
 		return nil, fmt.Errorf("simulate: %w", err)
 	}
 	o = o.withDefaults()
-	e := &engine{o: o, input: w, wakeAt: never, machines: map[uint64]*machine{}, bySerial: map[uint64]*machine{}}
+	e := &engine{o: o, input: w, wakeAt: never}
 	var err error
 	if e.cloud, err = cloudmodel.New(o.Cloud, o.Seed); err != nil {
 		return nil, fmt.Errorf("simulate: the cloud: %w", err)

@@ -134,7 +134,7 @@ func (e *engine) granted(g *scaler.Grant) {
 		i := int32(g.Ticket - 1)
 		j := &e.jobs[i]
 		j.turn++
-		j.on, j.start = e.bySerial[g.Serial], e.now
+		j.on, j.start = e.bySerial.get(g.Serial), e.now
 		if j.on == nil { // the machine went away, and no list has said so yet: the job's connection fails at once
 			e.heap.push(event{at: e.now, kind: kindJobDone, idx: i, turn: j.turn})
 			return

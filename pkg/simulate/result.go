@@ -69,9 +69,7 @@ type Bound struct {
 // result closes the books.
 func (e *engine) result() *Result {
 	a := &e.acc
-	for _, m := range e.alive() {
-		a.close(e, m)
-	}
+	e.machines.each(func(m *machine) { a.close(e, m) })
 	a.bound.finish()
 	a.waits.drop(e.unfinished())
 	const hour = 3600
@@ -107,16 +105,6 @@ func (e *engine) result() *Result {
 		r.Timeline = a.line.result(e.now)
 	}
 	return r
-}
-
-// alive is the machines that are left, in the order of their numbers.
-func (e *engine) alive() []*machine {
-	left := make([]*machine, 0, len(e.machines))
-	for _, m := range e.machines {
-		left = append(left, m)
-	}
-	slices.SortFunc(left, func(a, b *machine) int { return cmp.Compare(a.number, b.number) })
-	return left
 }
 
 func (a *account) causes() []CauseTime {

@@ -37,6 +37,10 @@ func (w *waits) add(ns int64, tag uint16, arrival time.Time) int {
 		_ = w.hist.RecordValue(ns / 1000) // a wait beyond the histogram's ten years cannot be
 		return -1
 	}
+	if len(w.all) == cap(w.all) { // doubled: append alone would copy millions of waits again and again
+		more := min(max(len(w.all), 1024), w.exact+1)
+		w.all, w.tag, w.hour = slices.Grow(w.all, more), slices.Grow(w.tag, more), slices.Grow(w.hour, more)
+	}
 	w.all = append(w.all, ns)
 	w.tag = append(w.tag, tag)
 	w.hour = append(w.hour, uint8(arrival.Hour()))

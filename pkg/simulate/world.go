@@ -33,6 +33,7 @@ type machine struct {
 	changed bool             // in engine.changed
 	shown   cloudmodel.State // by the latest list; 0: not
 	jobs    []int32
+	first   [2]int32 // room for jobs; more need their own
 }
 
 // to moves m to another phase, and accounts for the one that ends.
@@ -99,15 +100,16 @@ func (e *engine) machineOf(id fleet.ID) *machine {
 	if err != nil {
 		return nil
 	}
-	return e.machines[n]
+	return e.machines.get(n)
 }
 
 func (e *engine) newMachine(n uint64) {
 	m := &machine{number: n, id: fleet.ID("i-" + strconv.FormatUint(n, 10)), created: e.now, since: e.now}
-	e.machines[n] = m
+	m.jobs = m.first[:0]
+	e.machines.put(n, m)
 	e.acc.count[phaseBoot]++
 	e.acc.created++
-	e.acc.peak = max(e.acc.peak, len(e.machines))
+	e.acc.peak = max(e.acc.peak, e.machines.count)
 	e.note(m)
 }
 
@@ -138,7 +140,7 @@ func (e *engine) command(cmd *scaler.Command) {
 		var delay time.Duration
 		if m := e.machineOf(cmd.ID); m != nil {
 			m.serial = cmd.Serial
-			e.bySerial[cmd.Serial] = m
+			e.bySerial.put(cmd.Serial, m)
 			delay = e.ready.Sample(cloudmodel.Uniform(e.o.Seed, cloudmodel.StreamReady, m.number))
 		}
 		e.answer(delay, ev)
@@ -158,7 +160,7 @@ func (e *engine) late(ev scaler.Event) scaler.Event {
 func (e *engine) cloudChanged() error {
 	e.diffs = e.cloud.Advance(time.Duration(e.now), e.diffs[:0])
 	for _, d := range e.diffs {
-		m := e.machines[d.Number]
+		m := e.machines.get(d.Number)
 		if m == nil {
 			continue
 		}
@@ -184,8 +186,8 @@ func (e *engine) gone(m *machine, why cloudmodel.EventKind) error {
 		e.retry = append(e.retry, i)
 	}
 	e.acc.gone(e, m, why)
-	delete(e.bySerial, m.serial)
-	delete(e.machines, m.number)
+	e.bySerial.drop(m.serial)
+	e.machines.drop(m.number)
 	return nil
 }
 
@@ -237,13 +239,15 @@ func (e *engine) list() error {
 		return nil // it would say nothing
 	}
 	changed := e.changed
-	e.changed = e.changed[len(e.changed):]
+	e.changed = e.shown[:0]
 	for _, m := range changed {
 		m.changed = false
 		if err := e.show(m); err != nil {
 			return err
 		}
 	}
+	clear(changed)
+	e.shown = changed
 	if err := e.step(scaler.Event{Kind: scaler.EvListed, Since: time.Duration(e.now)}); err != nil {
 		return err
 	}
