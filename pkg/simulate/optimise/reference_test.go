@@ -1,7 +1,6 @@
 package optimise
 
 import (
-	"cmp"
 	"container/heap"
 	"slices"
 	"time"
@@ -179,6 +178,3 @@ func (s *refState) leave(w *worker) {
 		s.out.Unused++
 	}
 }
-
-// byArrival orders jobs.
-func byArrival(a, b simulate.Job) int { return cmp.Compare(a.Arrival, b.Arrival) }
