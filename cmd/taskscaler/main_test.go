@@ -73,6 +73,7 @@ func TestExitCodes(t *testing.T) {
 		"status":               {[]string{"status"}, 1, "", "no manager is running"},
 		"watch":                {[]string{"status", "--watch", "--json"}, 1, "", "no manager is running"},
 		"drain":                {[]string{"drain", "--socket", "/no/such/socket"}, 1, "", "/no/such/socket"},
+		"undo":                 {[]string{"drain", "--undo", "--socket", "/no/such/socket"}, 1, "", "/no/such/socket"},
 		"version":              {[]string{"version"}, 0, "taskscaler", ""},
 		"completion":           {[]string{"completion", "bash"}, 0, "__start_taskscaler", ""},
 	} {

@@ -102,6 +102,11 @@ type ReserveRequest struct {
 	Cancel bool   `json:"cancel,omitempty"` // give it up
 }
 
+// DrainRequest is the body of POST /v1/drain; it may be left out. The runner is in the query.
+type DrainRequest struct {
+	Undo bool `json:"undo,omitempty"` // take new work again, instead of no more
+}
+
 // Unhealthy is what a caller found wrong with an instance.
 type Unhealthy string
 
@@ -124,6 +129,7 @@ const (
 	CodeNoCapacity    Code = "no_capacity"    // no slot can be promised
 	CodeTimeout       Code = "timeout"        // no slot within instance_acquire_timeout
 	CodeDraining      Code = "draining"       // no new work is taken
+	CodeUndrained     Code = "undrained"      // the drain was undone before it was over
 	CodeShutdown      Code = "shutdown"       // the manager is going
 	CodeNotReady      Code = "not_ready"
 	CodeInternal      Code = "internal"

@@ -97,6 +97,11 @@ func (c *Client) Drain(ctx context.Context, runner string) error {
 	return c.call(ctx, http.MethodPost, "/v1/drain", runner, nil, nil)
 }
 
+// Undrain asks the selected runner, or all, to take new work again.
+func (c *Client) Undrain(ctx context.Context, runner string) error {
+	return c.call(ctx, http.MethodPost, "/v1/drain", runner, DrainRequest{Undo: true}, nil)
+}
+
 // Release gives a lease back.
 func (c *Client) Release(ctx context.Context, req ReleaseRequest) error {
 	return c.call(ctx, http.MethodPost, "/v1/leases/release", "", req, nil)

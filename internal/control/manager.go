@@ -8,17 +8,24 @@ import (
 
 // Manager is what the server needs of the process that it serves.
 type Manager interface {
+	Drainer
 	// Runner returns the running runner that selector (a name, an id or a position; empty: the only one) means, or an *APIError of
 	// CodeUnknownRunner or CodeRefused.
 	Runner(selector string) (Runner, error)
 	// Status returns the status of the selected runner, or of all.
 	Status(ctx context.Context, selector string) (Status, error)
-	// Drain makes the selected runner, or all, take no new work and returns when the last lease is gone.
-	Drain(ctx context.Context, selector string) error
 	// Ready returns nil, or why a runner is not ready.
 	Ready() error
 	// Info says who this is.
 	Info() ManagerInfo
+}
+
+// Drainer drains the selected runner, or all.
+type Drainer interface {
+	// Drain takes no new work and returns when the last lease is gone, or with an error when an Undrain comes first.
+	Drain(ctx context.Context, selector string) error
+	// Undrain takes new work again; of what does not drain, nothing changes.
+	Undrain(ctx context.Context, selector string) error
 }
 
 // Runner is what the server needs of one runner. Its errors are *APIError where their kind matters to a client.

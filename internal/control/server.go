@@ -75,7 +75,20 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
-	if err := s.manager.Drain(r.Context(), r.URL.Query().Get("runner")); err != nil {
+	var req DrainRequest
+	var err error
+	if r.ContentLength != 0 {
+		err = decode(w, r, &req)
+	}
+	runner := r.URL.Query().Get("runner")
+	switch {
+	case err != nil:
+	case req.Undo:
+		err = s.manager.Undrain(r.Context(), runner)
+	default:
+		err = s.manager.Drain(r.Context(), runner)
+	}
+	if err != nil {
 		s.fail(w, err)
 		return
 	}
@@ -178,7 +191,7 @@ func httpStatus(c Code) int {
 		return http.StatusBadRequest
 	case CodeUnknownRunner, CodeUnknownKey:
 		return http.StatusNotFound
-	case CodeDuplicateKey, CodeRefused, CodeNoCapacity:
+	case CodeDuplicateKey, CodeRefused, CodeNoCapacity, CodeUndrained:
 		return http.StatusConflict
 	case CodeTimeout:
 		return http.StatusGatewayTimeout

@@ -222,6 +222,7 @@ func TestErrorsKeepTheirCode(t *testing.T) {
 		}(),
 		"status": func() error { _, err := c.Status(within(t), "x"); return err }(),
 		"drain":  c.Drain(within(t), "x"),
+		"undo":   c.Undrain(within(t), "x"),
 	} {
 		if !errors.Is(err, &control.APIError{Code: control.CodeUnknownRunner}) {
 			t.Errorf("%s of an unknown runner: %v", name, err)
@@ -240,6 +241,13 @@ func TestBadRequests(t *testing.T) {
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/leases", strings.NewReader(body)))
 		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), string(control.CodeBadRequest)) {
 			t.Errorf("%.40q: %d %s", body, w.Code, w.Body)
+		}
+	}
+	for _, body := range []string{"{", `{"undo":1}`, `{"redo":true}`} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/drain", strings.NewReader(body)))
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("drain %q: %d %s", body, w.Code, w.Body)
 		}
 	}
 	if calls := m.Calls(); len(calls) != 0 {
@@ -284,6 +292,15 @@ func TestStatusInfoAndDrain(t *testing.T) {
 	next(t, open(t, c, acquire("job", "h")))
 	drained := make(chan error, 1)
 	go func() { drained <- c.Drain(within(t), "") }()
+	await(t, m, "drain", 1)
+	if err := c.Undrain(within(t), "one"); err != nil {
+		t.Error(err)
+	}
+	if err := <-drained; !errors.Is(err, &control.APIError{Code: control.CodeUndrained}) {
+		t.Errorf("the drain that was undone: %v", err)
+	}
+	go func() { drained <- c.Drain(within(t), "") }()
+	await(t, m, "drain", 2)
 	if err := c.Release(within(t), control.ReleaseRequest{Key: "job"}); err != nil {
 		t.Fatal(err)
 	}

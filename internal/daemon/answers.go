@@ -80,6 +80,16 @@ func (d *Daemon) Status(ctx context.Context, selector string) (control.Status, e
 
 // Drain is part of control.Manager.
 func (d *Daemon) Drain(ctx context.Context, selector string) error {
+	return d.each(selector, func(t *taskscaler.Taskscaler) error { return t.Drain(ctx) })
+}
+
+// Undrain is part of control.Manager.
+func (d *Daemon) Undrain(ctx context.Context, selector string) error {
+	return d.each(selector, func(t *taskscaler.Taskscaler) error { return t.Undrain(ctx) })
+}
+
+// each does it with the selected runner, or with all at the same time.
+func (d *Daemon) each(selector string, do func(*taskscaler.Taskscaler) error) error {
 	found := d.runners
 	if selector != "" {
 		var err error
@@ -90,7 +100,7 @@ func (d *Daemon) Drain(ctx context.Context, selector string) error {
 	errs := make([]error, len(found))
 	var all sync.WaitGroup
 	for i, r := range found {
-		all.Go(func() { errs[i] = r.wrap(apiError(r.scaler.Drain(ctx))) })
+		all.Go(func() { errs[i] = r.wrap(apiError(do(r.scaler))) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -216,6 +226,8 @@ func classify(err error) *control.APIError {
 		code = control.CodeNoCapacity
 	case errors.Is(err, taskscaler.ErrDraining):
 		code = control.CodeDraining
+	case errors.Is(err, taskscaler.ErrUndrained):
+		code = control.CodeUndrained
 	case errors.Is(err, taskscaler.ErrUnknownKey):
 		code = control.CodeUnknownKey
 	case errors.Is(err, taskscaler.ErrDuplicateKey):

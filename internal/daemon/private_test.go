@@ -56,7 +56,7 @@ func TestErrorCodes(t *testing.T) {
 	for want, err := range map[control.Code]error{
 		control.CodeShutdown: taskscaler.ErrShutdown, control.CodeDraining: taskscaler.ErrDraining, control.CodeUnknownKey: taskscaler.ErrUnknownKey,
 		control.CodeDuplicateKey: taskscaler.ErrDuplicateKey, control.CodeNoCapacity: &taskscaler.NoCapacityError{},
-		control.CodeTimeout:  context.DeadlineExceeded,
+		control.CodeTimeout: context.DeadlineExceeded, control.CodeUndrained: taskscaler.ErrUndrained,
 		control.CodeInternal: errors.New("something else"),
 	} {
 		got := apiError(fmt.Errorf("with more words: %w", err))

@@ -79,8 +79,8 @@ func TestManagerIsKilled(t *testing.T) {
 	m.wait()
 	// The jobs go on without a manager, and the waiting one waits for the next.
 	w.eventually("the jobs have noticed", func() (bool, string) {
-		return strings.Contains(jobs[0].stderr.String(), "the manager went away: the command goes on") && strings.Contains(waiting.stderr.String(), "manager to come back"),
-			jobs[0].stderr.String() + waiting.stderr.String()
+		job, next := jobs[0].stderr.String(), waiting.stderr.String()
+		return strings.Contains(job, "the manager went away: the command goes on") && strings.Contains(next, "manager to come back"), job + next
 	})
 	m = w.manager()
 	if after := places(w.mustAsk()); !maps.Equal(before, after) {

@@ -19,6 +19,8 @@ var (
 	ErrShutdown = errors.New("taskscaler is shutting down")
 	// ErrDraining says that the manager takes no new work.
 	ErrDraining = errors.New("taskscaler is draining and takes no new work")
+	// ErrUndrained ends a Drain that an Undrain overtook.
+	ErrUndrained = errors.New("the drain was undone, new work is taken again")
 	// ErrUnknownKey says that there is no lease under this key.
 	ErrUnknownKey = errors.New("no lease is held under this key")
 	// ErrDuplicateKey says that the key already has a lease, a wait or a reservation.

@@ -257,10 +257,7 @@ func (l *loop) leave(err error) {
 	}
 	l.waiters.each(func(w *waiter) { w.tell(answer{err: err}) })
 	l.waiters = waiters{}
-	for _, d := range l.drainers {
-		d.done <- err
-	}
-	l.drainers = nil
+	l.endDrains(err)
 	for _, lease := range l.leases {
 		lease.end(errors.Join(ErrShutdown, onlyStop(err)))
 	}

@@ -201,6 +201,27 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+func TestUndrainEndsADrain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		l := f.acquire("job")
+		drained := make(chan error, 1)
+		go func() { drained <- f.Drain(context.Background()) }()
+		synctest.Wait()
+		if err := f.Undrain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-drained; !errors.Is(err, ErrUndrained) {
+			t.Errorf("the drain that was undone: %v", err)
+		}
+		if s := f.status(); s.Draining || l.Err() != nil {
+			t.Errorf("draining %v, lease %v", s.Draining, l.Err())
+		}
+		f.acquire("more")
+	})
+}
+
 func TestReload(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t)

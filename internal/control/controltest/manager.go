@@ -266,6 +266,7 @@ func (m *Manager) Drain(ctx context.Context, selector string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.draining = true
+	m.note("drain")
 	for len(m.leases) > 0 {
 		changed := m.changed
 		m.mu.Unlock()
@@ -277,7 +278,22 @@ func (m *Manager) Drain(ctx context.Context, selector string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if !m.draining {
+			return control.Errorf(control.CodeUndrained, "the drain was undone")
+		}
 	}
+	return nil
+}
+
+// Undrain implements control.Manager.
+func (m *Manager) Undrain(_ context.Context, selector string) error {
+	if _, err := m.Runner(selector); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.draining = false
+	m.note("undrain")
 	return nil
 }
 
