@@ -17,7 +17,7 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 	}
 	a := &Autoscaler{
 		Line:                        s.n.line,
-		CapacityPerInstance:         s.positive("capacity_per_instance", 1),
+		CapacityPerInstance:         s.capacity(),
 		MaxUseCount:                 s.count("max_use_count"),
 		MaxInstances:                s.count("max_instances"),
 		Plugin:                      r.plugin(s),
@@ -49,6 +49,20 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 	a.InstanceDeadlines = r.deadlines(s.table("instance_deadlines"), a.Connector.Timeout)
 	r.policies(s, a)
 	return a
+}
+
+// maxCapacity is far beyond any machine. The books keep a list of instances for each number of open slots.
+const maxCapacity = 10_000
+
+func (s section) capacity() int {
+	const name = "capacity_per_instance"
+	v := s.positive(name, 1)
+	if v > maxCapacity {
+		s.fault(CodeRange, s.get(name), name, fmt.Sprintf("is %d, an instance has at most %d slots", v, maxCapacity),
+			"it counts the jobs of one instance, not those of the fleet: max_instances limits that")
+		return 1
+	}
+	return v
 }
 
 // plugin checks the form of the name only: whether there is such a plugin is known when it is started.

@@ -123,6 +123,16 @@ func TestEverything(t *testing.T) {
 	})
 }
 
+func TestCapacityIsBounded(t *testing.T) {
+	equal(t, "the most", parse(t, fleet("capacity_per_instance = 10000")).Runners[0].Autoscaler.CapacityPerInstance, 10_000)
+	_, report := Parse("config.toml", []byte(fleet("capacity_per_instance = 10001")))
+	faults := report.Faults()
+	if len(faults) != 1 || faults[0].Code != CodeRange || faults[0].Key != "runners.autoscaler.capacity_per_instance" ||
+		!strings.Contains(faults[0].Message, "is 10001, an instance has at most 10000 slots") {
+		t.Errorf("%v", faults)
+	}
+}
+
 func TestThrottleDefaults(t *testing.T) {
 	for _, c := range []struct {
 		text string

@@ -25,6 +25,9 @@ func draw(t *rapid.T, k Key) (written string, meant any) {
 	case "protocol_port":
 		v := rapid.IntRange(1, maxPort).Draw(t, k.Path)
 		return fmt.Sprint(v), v
+	case "capacity_per_instance":
+		v := rapid.IntRange(1, maxCapacity).Draw(t, k.Path)
+		return fmt.Sprint(v), v
 	case "adopt_preexisting":
 		return `"remove"`, "remove"
 	case "plugin":

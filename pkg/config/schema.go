@@ -34,7 +34,7 @@ var instanceKeys = []Key{
 }
 
 var autoscalerKeys = []Key{
-	{"capacity_per_instance", TypeInteger, "1", "Slots of an instance: jobs that it runs at once. 0 is the default.", GitLab, NewInstances},
+	{"capacity_per_instance", TypeInteger, "1", "Slots of an instance: jobs that it runs at once, at most 10000. 0 is the default.", GitLab, Live},
 	{"max_use_count", TypeInteger, "0", "Jobs that an instance runs before it is removed. 0: no limit.", GitLab, Live},
 	{"max_instances", TypeInteger, "0", "Most instances, in every state together. 0: as many as the provider's group can hold.", GitLab, Live},
 	{"plugin", TypeString, "", "The provider plugin: `name`, `repository/name` or `registry/repository/name`, each with an optional " +
