@@ -60,7 +60,8 @@ func sameProcess(old, now *config.Autoscaler) error {
 	check("plugin", old.Plugin == now.Plugin && old.PluginSHA256 == now.PluginSHA256)
 	check("plugin_config", old.PluginConfig.Equal(now.PluginConfig))
 	check("state_storage", old.StateStorage == now.StateStorage)
-	check("connector_config", reflect.DeepEqual(oldC.ToProvider(nil), nowC.ToProvider(nil)) && oldC.KeyPath == nowC.KeyPath)
+	check("connector_config", reflect.DeepEqual(oldC.ToProvider(nil), nowC.ToProvider(nil)) && oldC.KeyPath == nowC.KeyPath &&
+		oldC.UseExternalAddr == nowC.UseExternalAddr) // which leases were told of
 	if len(changed) > 0 {
 		return fmt.Errorf("%s changed: restart the manager for that", strings.Join(changed, ", "))
 	}

@@ -175,6 +175,7 @@ func TestSameProcess(t *testing.T) {
 		"idle_count = 6 → idle_count = 1":                                                                          "",
 		`plugin = "fake" → plugin = "other"`:                                                                       "plugin",
 		`username = "me" → username = "you"`:                                                                       "connector_config",
+		"use_external_addr = true → use_external_addr = false":                                                     "connector_config",
 		"[runners.autoscaler.state_storage] → [runners.autoscaler.state_storage]\ndir = \"x\"":                     "state_storage",
 		"[[runners.autoscaler.policy]] → [runners.autoscaler.plugin_config]\na = 1\n[[runners.autoscaler.policy]]": "plugin_config",
 	} {
