@@ -187,3 +187,27 @@ func TestSameProcess(t *testing.T) {
 		}
 	}
 }
+
+// TestReloadIsDocumented: what reload refuses, and what it does not look at, is never called live.
+func TestReloadIsDocumented(t *testing.T) {
+	const ours = "runners.autoscaler."
+	refused := []string{"plugin", "plugin_sha256", "plugin_config", "connector_config", "state_storage"}
+	seen := 0
+	for _, k := range config.Keys() {
+		part, _, _ := strings.Cut(strings.TrimPrefix(k.Path, ours), ".")
+		switch {
+		case !strings.HasPrefix(k.Path, ours):
+			if k.Reload != config.Restart && k.Reload != config.NotUsed {
+				t.Errorf("%s is called %q and the head of the file is not looked at", k.Path, k.Reload)
+			}
+		case slices.Contains(refused, part):
+			seen++
+			if k.Reload != config.Restart {
+				t.Errorf("%s is called %q and its change is refused", k.Path, k.Reload)
+			}
+		}
+	}
+	if seen < len(refused) {
+		t.Errorf("%d keys are refused, at least %d were expected", seen, len(refused))
+	}
+}

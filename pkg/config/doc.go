@@ -7,3 +7,5 @@
 //
 // [Keys] lists every key that is read; docs/configuration.md is generated from it, and a test holds both true.
 package config
+
+//go:generate go test -run ^TestReference$ -update .

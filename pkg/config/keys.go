@@ -35,10 +35,9 @@ type Reload string
 // What a change can do.
 const (
 	Live         Reload = "live"          // in force at once
-	NewInstances Reload = "new instances" // for instances made from then on
-	Relaunch     Reload = "relaunch"      // the plugin is started again in place; leases stand
+	NewInstances Reload = "new instances" // for instances that come to that stage from then on
 	Restart      Reload = "restart"       // only when the manager is started again
-	NotUsed      Reload = "-"             // read and checked only
+	NotUsed      Reload = "-"             // the running manager does not look at it
 )
 
 // Key describes one key of the file.

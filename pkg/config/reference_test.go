@@ -108,7 +108,7 @@ func TestKeysAreDescribed(t *testing.T) {
 		if !strings.HasSuffix(k.Meaning, ".") || strings.ContainsAny(k.Meaning, "|\n") || k.Type == "" {
 			t.Errorf("%s is not described: %q", k.Path, k.Meaning)
 		}
-		if !slices.Contains([]Origin{GitLab, Ours}, k.Origin) || !slices.Contains([]Reload{Live, NewInstances, Relaunch, Restart, NotUsed}, k.Reload) {
+		if !slices.Contains([]Origin{GitLab, Ours}, k.Origin) || !slices.Contains([]Reload{Live, NewInstances, Restart, NotUsed}, k.Reload) {
 			t.Errorf("%s: origin %q, reload %q", k.Path, k.Origin, k.Reload)
 		}
 		if s := k.Section(); s != "" && !seen[s] {

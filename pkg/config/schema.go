@@ -4,14 +4,16 @@ package config
 
 var headKeys = []Key{
 	{"concurrent", TypeInteger, "not set", "Most jobs that the runner process takes at once, over all runners. taskscaler does not enforce it; it " +
-		"is compared with what the fleet can hold.", GitLab, Live},
+		"is compared with what the fleet can hold.", GitLab, NotUsed},
 	{"check_interval", TypeSeconds, "3", "How often the runner asks for jobs; `simulate` uses it. 0 is the default.", GitLab, NotUsed},
-	{"shutdown_timeout", TypeSeconds, "0", "Bound of the drain when the manager is told to stop. 0: no bound.", GitLab, Live},
+	{"shutdown_timeout", TypeSeconds, "0", "Bound of the drain when the manager is told to stop. 0: no bound.", GitLab, Restart},
 	{"log_level", TypeString, "info", "`debug`, `info`, `warn` or `error`; `trace` counts as `debug`, `fatal` and `panic` as `error`.",
-		GitLab, Live},
+		GitLab, Restart},
 	{"log_format", TypeString, "text", "`text` or `json`; `runner` counts as `text`.", GitLab, Restart},
-	{"listen_address", TypeString, "empty", "Address of the metrics server, `host:port`. Empty: no metrics.", GitLab, Restart},
-	{"runners", TypeTables, "none", "The runners, each a `[[runners]]`. A lone `[runners]` table is one runner, with a warning.", GitLab, Live},
+	{"listen_address", TypeString, "empty", "Address for metrics, `host:port`. Read and checked, without an effect yet: nothing " +
+		"listens there.", GitLab, NotUsed},
+	{"runners", TypeTables, "none", "The runners, each a `[[runners]]`. A lone `[runners]` table is one runner, with a warning. " +
+		"Those that come or go need a restart.", GitLab, Restart},
 }
 
 var runnerKeys = []Key{
@@ -22,9 +24,10 @@ var runnerKeys = []Key{
 	{"executor", TypeString, "", "`docker-autoscaler` or `instance`. Needed beside `[runners.autoscaler]`; with one of these two, that section " +
 		"is needed.", GitLab, NotUsed},
 	{"limit", TypeInteger, "0", "Most jobs of this runner at once. 0: no limit. Not enforced by taskscaler; compared with what the fleet can hold.",
-		GitLab, Live},
+		GitLab, NotUsed},
 	{"instance", TypeTable, "", "The instance executor's own section.", GitLab, NotUsed},
-	{"autoscaler", TypeTable, "", "The fleet of this runner. Without it the runner is none of taskscaler's business.", GitLab, Live},
+	{"autoscaler", TypeTable, "", "The fleet of this runner. Without it the runner is none of taskscaler's business. Its keys, below, speak for " +
+		"themselves; the section's coming or going needs a restart.", GitLab, Restart},
 }
 
 var instanceKeys = []Key{
@@ -37,14 +40,12 @@ var autoscalerKeys = []Key{
 	{"capacity_per_instance", TypeInteger, "1", "Slots of an instance: jobs that it runs at once, at most 10000. 0 is the default.", GitLab, Live},
 	{"max_use_count", TypeInteger, "0", "Jobs that an instance runs before it is removed. 0: no limit.", GitLab, Live},
 	{"max_instances", TypeInteger, "0", "Most instances, in every state together. 0: as many as the provider's group can hold.", GitLab, Live},
-	{"plugin", TypeString, "", "The provider plugin: `name`, `repository/name` or `registry/repository/name`, each with an optional " +
-		"`:version`. Required.",
-		GitLab, Restart},
+	{"plugin", TypeString, "", "The provider plugin, by its name: see above. Required.", GitLab, Restart},
 	{"plugin_config", TypeAny, "empty", "The plugin's own configuration. Every key is passed on as JSON; dates become RFC 3339 strings.",
-		GitLab, Relaunch},
+		GitLab, Restart},
 	{"plugin_sha256", TypeString, "empty", "SHA-256 of the plugin's binary in hex. When set, no other binary is started.", Ours, Restart},
-	{"connector_config", TypeTable, "", "How instances are reached.", GitLab, NewInstances},
-	{"instance_ready_command", TypeString, "empty", "A command that must succeed on an instance before it is given jobs.", GitLab, Live},
+	{"connector_config", TypeTable, "", "How instances are reached.", GitLab, Restart},
+	{"instance_ready_command", TypeString, "empty", "A command that must succeed on an instance before it is given jobs.", GitLab, NewInstances},
 	{"instance_acquire_timeout", TypeDuration, "15m", "How long a job waits for a slot.", GitLab, Live},
 	{"update_interval", TypeDuration, "1m", "How often the provider is asked for its instances.", GitLab, Live},
 	{"update_interval_when_expecting", TypeDuration, "2s", "The same while instances are expected to change.", GitLab, Live},
@@ -53,46 +54,48 @@ var autoscalerKeys = []Key{
 	{"shutdown_deletion_retries", TypeInteger, "3", "How often a removal at shutdown is tried again. 0 is the default.", GitLab, Live},
 	{"failure_threshold", TypeInteger, "3", "Health checks that may fail in a row before an instance is replaced. 0 is the default.", GitLab, Live},
 	{"scale_throttle", TypeTable, "", "How fast instances are created.", GitLab, Live},
-	{"reservation_throttling", TypeBoolean, "true", "Whether asking for jobs is held back while no slot can be promised.", GitLab, Live},
+	{"reservation_throttling", TypeBoolean, "true", "Whether asking for jobs is held back while no slot can be promised. Without an " +
+		"effect yet.", GitLab, NotUsed},
 	{"log_internal_ip", TypeBoolean, "false", "Whether an instance's internal address is logged.", GitLab, Live},
 	{"log_external_ip", TypeBoolean, "false", "Whether an instance's external address is logged.", GitLab, Live},
 	{"delete_instances_on_shutdown", TypeBoolean, "false", "Whether the fleet is removed when the manager stops.", GitLab, Live},
 	{"state_storage", TypeTable, "", "What the manager remembers over a restart.", GitLab, Restart},
 	{"vm_isolation", TypeTable, "", "Nested machines. Parsed and checked; `run` and `exec` refuse a runner that enables them, until they exist.",
 		GitLab, Restart},
-	{"instance_operation_time_buckets", TypeNumbers, "the metric's own", "Histogram bounds in seconds, rising: provider operations.",
-		GitLab, Restart},
-	{"instance_creation_time_buckets", TypeNumbers, "the metric's own", "The same: from the request to the instance's appearance.", GitLab, Restart},
-	{"instance_is_running_time_buckets", TypeNumbers, "the metric's own", "The same: from the request to running.", GitLab, Restart},
-	{"instance_deletion_time_buckets", TypeNumbers, "the metric's own", "The same: from the removal to gone.", GitLab, Restart},
-	{"instance_readiness_time_buckets", TypeNumbers, "the metric's own", "The same: from the request to ready for jobs.", GitLab, Restart},
-	{"instance_life_duration_buckets", TypeNumbers, "the metric's own", "The same: an instance's whole life.", GitLab, Restart},
+	{"instance_operation_time_buckets", TypeNumbers, "the metric's own", "Histogram bounds in seconds, rising: provider operations. Without " +
+		"an effect yet, as the five below: there are no metrics.",
+		GitLab, NotUsed},
+	{"instance_creation_time_buckets", TypeNumbers, "the metric's own", "The same: from the request to the instance's appearance.", GitLab, NotUsed},
+	{"instance_is_running_time_buckets", TypeNumbers, "the metric's own", "The same: from the request to running.", GitLab, NotUsed},
+	{"instance_deletion_time_buckets", TypeNumbers, "the metric's own", "The same: from the removal to gone.", GitLab, NotUsed},
+	{"instance_readiness_time_buckets", TypeNumbers, "the metric's own", "The same: from the request to ready for jobs.", GitLab, NotUsed},
+	{"instance_life_duration_buckets", TypeNumbers, "the metric's own", "The same: an instance's whole life.", GitLab, NotUsed},
 	{"policy", TypeTables, "none", "What is kept idle, and when. The last policy whose period holds wins; without any, nothing is kept " +
 		"idle and an idle instance goes after 5m. A single `[runners.autoscaler.policy]` table is one policy, with a warning.", GitLab, Live},
-	{"instance_deadlines", TypeTable, "", "How long an instance may stay in a state before it is given up.", Ours, Live},
+	{"instance_deadlines", TypeTable, "", "How long an instance may stay in a state before it is given up.", Ours, NewInstances},
 	{"adopt_preexisting", TypeString, "hold", "What becomes of instances found beside an empty or foreign state: `hold` (counted, " +
 		"neither used nor removed), `adopt` or `remove`.", Ours, Live},
 	{"reservation_deadline", TypeDuration, "2m", "How long a reservation is kept that is never acquired.", Ours, Live},
-	{"reattach_after_restart", TypeDuration, "5m", "How long a lease waits for its caller after the manager was started again.", Ours, Live},
+	{"reattach_after_restart", TypeDuration, "5m", "How long a lease waits for its caller after the manager was started again.", Ours, Restart},
 	{"reattach_after_disconnect", TypeDuration, "30s", "How long a lease waits for its caller after the connection between them was lost.",
 		Ours, Live},
 }
 
 var connectorKeys = []Key{
-	{"os", TypeString, "from the plugin", "`linux`, `windows`, `darwin` (or `macos`), in any case.", GitLab, NewInstances},
-	{"arch", TypeString, "from the plugin", "`amd64` (or `x86_64`, `x64`), `arm64` (or `aarch64`, `arm`), in any case.", GitLab, NewInstances},
-	{"protocol", TypeString, "ssh; winrm on windows", "`ssh`, `winrm` or `winrm+https`.", GitLab, NewInstances},
-	{"protocol_port", TypeInteger, "22, 5985 or 5986", "Port of the protocol, 1 to 65535. 0 is the default.", GitLab, NewInstances},
-	{"username", TypeString, "from the plugin", "User to log in as.", GitLab, Live},
-	{"password", TypeString, "from the plugin", "Password to log in with: never printed.", GitLab, Live},
+	{"os", TypeString, "from the plugin", "`linux`, `windows`, `darwin` (or `macos`), in any case.", GitLab, Restart},
+	{"arch", TypeString, "from the plugin", "`amd64` (or `x86_64`, `x64`), `arm64` (or `aarch64`, `arm`), in any case.", GitLab, Restart},
+	{"protocol", TypeString, "ssh; winrm on windows", "`ssh`, `winrm` or `winrm+https`.", GitLab, Restart},
+	{"protocol_port", TypeInteger, "22, 5985 or 5986", "Port of the protocol, 1 to 65535. 0 is the default.", GitLab, Restart},
+	{"username", TypeString, "from the plugin", "User to log in as.", GitLab, Restart},
+	{"password", TypeString, "from the plugin", "Password to log in with: never printed.", GitLab, Restart},
 	{"key_path", TypeString, "from the plugin", "File of the private key to log in with, taken from the folder of the config file when relative.",
-		GitLab, Live},
+		GitLab, Restart},
 	{"use_static_credentials", TypeBoolean, "false", "Whether the credentials above are used as they are, without asking the provider for others.",
-		GitLab, Live},
-	{"keepalive", TypeDuration, "30s", "How often a connection is probed.", GitLab, NewInstances},
-	{"timeout", TypeDuration, "10m", "How long connecting to a new instance is tried.", GitLab, Live},
+		GitLab, Restart},
+	{"keepalive", TypeDuration, "30s", "How often a connection is probed.", GitLab, Restart},
+	{"timeout", TypeDuration, "10m", "How long connecting to a new instance is tried.", GitLab, Restart},
 	{"use_external_addr", TypeBoolean, "false", "Whether the external address is used. Where an instance has only one, that one is.",
-		GitLab, NewInstances},
+		GitLab, Restart},
 }
 
 var throttleKeys = []Key{
@@ -124,18 +127,18 @@ var storageKeys = []Key{
 		"of its own in it.",
 		GitLab, Restart},
 	{"keep_instance_with_acquisitions", TypeBoolean, "false", "Whether an instance whose lease was abandoned over a restart returns to service.",
-		GitLab, Live},
+		GitLab, Restart},
 }
 
 var deadlineKeys = []Key{
-	{"requested", TypeDuration, "10m", "From the request until the provider lists the instance.", Ours, Live},
-	{"creating", TypeDuration, "15m", "From its appearance until it runs.", Ours, Live},
-	{"preparing", TypeDuration, "connector timeout + 10m", "From running until the ready command has succeeded.", Ours, Live},
-	{"deleting_alarm", TypeDuration, "1h", "How long a removal may take before an alarm; it is retried for ever.", Ours, Live},
+	{"requested", TypeDuration, "10m", "From the request until the provider lists the instance.", Ours, NewInstances},
+	{"creating", TypeDuration, "15m", "From its appearance until it runs.", Ours, NewInstances},
+	{"preparing", TypeDuration, "connector timeout + 10m", "From running until the ready command has succeeded.", Ours, NewInstances},
+	{"deleting_alarm", TypeDuration, "1h", "How long a removal may take before an alarm; it is retried for ever.", Ours, NewInstances},
 }
 
 var isolationKeys = []Key{
-	{"enabled", TypeBoolean, "false", "Whether each job runs in a machine nested in its instance.", GitLab, NotUsed},
+	{"enabled", TypeBoolean, "false", "Whether each job runs in a machine nested in its instance.", GitLab, Restart},
 	{"nesting_host", TypeString, "empty", "Address of the nesting daemon on the instance.", GitLab, NotUsed},
 	{"nesting_config", TypeAny, "empty", "The nesting daemon's own configuration. A string of JSON is taken, with a warning.", GitLab, NotUsed},
 	{"image", TypeString, "empty", "Image of the nested machine where a job names none.", GitLab, NotUsed},
