@@ -12,13 +12,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"syscall"
 )
 
 // Client speaks to a manager.
 type Client struct {
 	where string
-	http  *http.Client
+	dial  Dialer
 }
 
 // Dialer opens a connection to the manager.
@@ -34,12 +35,50 @@ func NewClient(path string) *Client {
 
 // NewClientWithDialer speaks to the manager that dial reaches; where names it in messages.
 func NewClientWithDialer(where string, dial Dialer) *Client {
+	return &Client{where: where, dial: dial}
+}
+
+// send sends req on a connection of its own: after a restart none of an old manager is left over. An error has that of the connection beside
+// it: net/http may replace it by one of its own that cannot be told apart.
+func (c *Client) send(req *http.Request) (*http.Response, error) {
+	var ended atomic.Pointer[error]
 	transport := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
-		// A connection of its own for every request: after a restart none of an old manager is left over.
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := c.dial(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return &watchedConn{Conn: conn, ended: &ended}, nil
+		},
 		DisableKeepAlives: true,
 	}
-	return &Client{where: where, http: &http.Client{Transport: transport}}
+	res, err := (&http.Client{Transport: transport}).Do(req)
+	if err == nil {
+		return res, nil
+	}
+	var request *url.Error // says "Post" and an address that exists nowhere
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	if end := ended.Load(); end != nil && !errors.Is(err, *end) {
+		err = fmt.Errorf("%w (%w)", err, *end)
+	}
+	return nil, err
+}
+
+// watchedConn remembers how reading ended.
+type watchedConn struct {
+	net.Conn
+	ended *atomic.Pointer[error]
+}
+
+// Read implements net.Conn.
+func (c *watchedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.ended.CompareAndSwap(nil, &err)
+	}
+	return n, err
 }
 
 // AwayError says that no manager answered.
@@ -147,14 +186,10 @@ func (c *Client) do(ctx context.Context, method, path, runner string, body any) 
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
 	}
-	res, err := c.http.Do(req)
+	res, err := c.send(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
-		}
-		var request *url.Error // says "Post" and an address that exists nowhere
-		if errors.As(err, &request) {
-			err = request.Err
 		}
 		return nil, &AwayError{Where: c.where, Err: err}
 	}

@@ -17,7 +17,8 @@ func (r *Register) TakeChanges(c *Changes) {
 	for _, i := range r.dirty {
 		i.dirty = false
 		if r.byID[i.ID] == i { // else it was forgotten: it is in dropped
-			c.Put = append(c.Put, r.record(i))
+			c.Put = append(c.Put, InstanceRecord{})
+			r.record(i, &c.Put[len(c.Put)-1])
 		}
 	}
 	r.dirty = r.dirty[:0]
@@ -42,17 +43,17 @@ func (r *Register) TakeChanges(c *Changes) {
 	}
 }
 
-func (r *Register) record(i *Instance) InstanceRecord {
+// record writes i's record in place: it is made at every step of a busy fleet.
+func (r *Register) record(i *Instance, to *InstanceRecord) {
 	from := len(r.arena)
 	for n := range i.slots {
 		if s := &i.slots[n]; s.used {
 			r.arena = append(r.arena, LeaseRecord{Key: s.key, Slot: n, At: s.at})
 		}
 	}
-	return InstanceRecord{
-		ID: i.ID, Serial: i.Serial, State: i.State, Origin: i.Origin, Uses: i.Uses, CreatedAt: i.Created.Wall, StateAt: i.Since.Wall,
-		ReadyAt: i.ReadyAt.Wall, IdleAt: i.IdleAt.Wall, Cause: i.Cause, DeleteAsked: i.DeleteAsked, Leases: r.arena[from:len(r.arena):len(r.arena)],
-	}
+	to.ID, to.Serial, to.State, to.Origin, to.Uses, to.Cause, to.DeleteAsked = i.ID, i.Serial, i.State, i.Origin, i.Uses, i.Cause, i.DeleteAsked
+	to.CreatedAt, to.StateAt, to.ReadyAt, to.IdleAt = i.Created.Wall, i.Since.Wall, i.ReadyAt.Wall, i.IdleAt.Wall
+	to.Leases = r.arena[from:len(r.arena):len(r.arena)]
 }
 
 // Load fills an empty register from a saved state. Wall stamps become monotonic ones by the time that has passed since; one from the

@@ -155,7 +155,8 @@ func TestMoves(t *testing.T) {
 func snapshot(r *Register) SavedState {
 	s := SavedState{Meta: r.Meta}
 	r.Each(func(i *Instance) bool {
-		rec := r.record(i)
+		var rec InstanceRecord
+		r.record(i, &rec)
 		rec.Leases = slices.Clone(rec.Leases)
 		s.Instances = append(s.Instances, rec)
 		return true

@@ -208,7 +208,9 @@ func TestAgainstModel(t *testing.T) {
 			},
 			"delete": func(t *rapid.T) {
 				i := m.some(t, Draining)
-				for _, l := range m.r.record(i).Leases {
+				var rec InstanceRecord
+				m.r.record(i, &rec)
+				for _, l := range rec.Leases {
 					m.drop(l.Key)
 				}
 				legalOr(t, m.r.Delete(i, CauseNone, m.stamp()))

@@ -45,14 +45,16 @@ type account struct {
 	created, deleted, peak, unproductive int
 	reclaimed, died                      int
 
-	waits   waits
-	service float64 // slot-seconds given to runs, killed ones included
-	lostSec float64 // of them, to runs that were killed
-	byCause spent
-	inside  spent   // integrals of each cause's share among those who wait inside the core
-	outside spent   // the same for those who stand outside
-	marks   []spent // by job: the integral when it began to wait
-	own     []spent // by job: what it has waited for
+	waits            waits
+	hour             uint8 // of the day, from hourFrom to hourTo
+	hourFrom, hourTo int64
+	service          float64 // slot-seconds given to runs, killed ones included
+	lostSec          float64 // of them, to runs that were killed
+	byCause          spent
+	inside           spent   // integrals of each cause's share among those who wait inside the core
+	outside          spent   // the same for those who stand outside
+	marks            []spent // by job: the integral when it began to wait
+	own              []spent // by job: what it has waited for
 
 	count    [phases]int
 	seconds  [phases]float64
@@ -151,8 +153,23 @@ func (a *account) started(e *engine, i int32) {
 		a.own[i].plus(&a.inside, &a.marks[i])
 	}
 	if j.measured {
-		j.place = a.waits.add(j.wait, j.tag, a.o.Start.Add(time.Duration(j.arrival)))
+		j.place = a.waits.add(j.wait, j.tag, a.hourOf(j.arrival))
 	}
+}
+
+// hourOf is the hour of the day at a moment. Moments come nearly in order, so the calendar is asked about once an hour.
+func (a *account) hourOf(at int64) uint8 {
+	if at < a.hourFrom || at >= a.hourTo {
+		t := a.o.Start.Add(time.Duration(at))
+		into := int64(t.Minute())*int64(time.Minute) + int64(t.Second())*int64(time.Second) + int64(t.Nanosecond())
+		a.hour, a.hourFrom = uint8(t.Hour()), at-into
+		a.hourTo = a.hourFrom + int64(time.Hour)
+		if _, end := t.ZoneBounds(); !end.IsZero() && end.Sub(a.o.Start) > time.Duration(at) {
+			a.hourTo = min(a.hourTo, int64(end.Sub(a.o.Start))) // the clock changes
+		}
+		a.hourFrom = at // what lies before it may be before a change of the clock
+	}
+	return a.hour
 }
 
 func (a *account) finished(e *engine, i int32) {

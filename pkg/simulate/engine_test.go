@@ -50,3 +50,23 @@ func BenchmarkRun(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(jobs.List))*float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
 }
+
+// TestHourOf holds the cached hour against the calendar, over both changes of the clock and at offsets of half an hour.
+func TestHourOf(t *testing.T) {
+	for _, zone := range []string{"UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"} {
+		loc, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Date(2026, 3, 27, 22, 17, 5, 3, loc)
+		a := account{o: &Options{Start: begin}}
+		for at := time.Duration(0); at < 240*24*time.Hour; at += 7 * time.Minute {
+			if got, want := int(a.hourOf(int64(at))), begin.Add(at).Hour(); got != want {
+				t.Fatalf("%s: hour %d at %s, want %d", zone, got, begin.Add(at), want)
+			}
+		}
+		if got, want := int(a.hourOf(int64(time.Hour))), begin.Add(time.Hour).Hour(); got != want {
+			t.Fatalf("%s: going back: hour %d, want %d", zone, got, want)
+		}
+	}
+}

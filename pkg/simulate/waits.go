@@ -26,7 +26,7 @@ type waits struct {
 }
 
 // add counts a wait and returns its place.
-func (w *waits) add(ns int64, tag uint16, arrival time.Time) int {
+func (w *waits) add(ns int64, tag uint16, hour uint8) int {
 	w.n++
 	w.sum += float64(ns) / 1e9
 	w.longest = max(w.longest, ns)
@@ -43,7 +43,7 @@ func (w *waits) add(ns int64, tag uint16, arrival time.Time) int {
 	}
 	w.all = append(w.all, ns)
 	w.tag = append(w.tag, tag)
-	w.hour = append(w.hour, uint8(arrival.Hour()))
+	w.hour = append(w.hour, hour)
 	if len(w.all) > w.exact {
 		w.hist = hdrhistogram.New(1, int64(10*365*24*time.Hour/time.Microsecond), 3)
 		for _, v := range w.all {
