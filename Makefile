@@ -78,7 +78,7 @@ fuzz: ## every fuzz target for FUZZTIME
 
 examples: ## build the examples and run the embedding one against the fake plugin
 	$(GO) build -o $(BIN)/ ./examples/... ./plugins/fake/cmd/fleeting-plugin-fake
-	$(BIN)/embed -plugin $(BIN)/fleeting-plugin-fake
+	$(BIN)/embed -plugin ./$(BIN)/fleeting-plugin-fake
 	$(MAKE) --no-print-directory demo-simulate
 
 bench: ## every benchmark, with its reference in the same run (compare two runs with benchstat)
