@@ -90,7 +90,7 @@ type FactKind uint8
 // The decisions and happenings that are worth keeping.
 const (
 	FactCreate     FactKind = iota + 1 // Count instances were asked for; Decision has the numbers
-	FactAppeared                       // ID was first seen; Cause CauseNone, or why it is held or removed
+	FactAppeared                       // ID was first seen; Op is the create that explains it, 0: none does
 	FactReady                          // ID can be leased; Took is the time since it was first seen
 	FactRetire                         // ID gets no new lease; Cause says why
 	FactDelete                         // the provider is asked to delete ID (Count: how often so far, from 1)
@@ -137,6 +137,8 @@ type Fact struct {
 	Op       uint64
 	Count    int
 	Booting  int
+	Peak     int // FactRetire for idleness: the most slots needed at once in the last idle_time
+	Left     int // FactRetire for idleness: the supply without ID
 	Took     time.Duration
 	Failure  fleet.Failure
 	Policy   int             // index of the policy that held, -1 none

@@ -22,6 +22,7 @@ func (c *Core) retire(m *machine, why fleet.Cause) {
 	if why == fleet.CauseIdle {
 		f.Decision = c.decision
 		f.Took = c.now.Mono - m.IdleAt.Mono
+		f.Peak, f.Left = c.window.max(), c.supply()
 	}
 	c.fact(f)
 	switch {

@@ -20,7 +20,7 @@ func (c *Core) stranger(ev *Event) {
 	case !c.lists.started && c.unfinished, c.cfg.Adopt == AdoptAll:
 		c.adopt(ev, fleet.CauseNone)
 	case !c.lists.started && (c.known || c.cfg.Adopt == AdoptRemove):
-		if m := c.enter(ev, fleet.Creating, fleet.Preexisting); m != nil {
+		if m := c.enter(ev, fleet.Creating, fleet.Preexisting, 0); m != nil {
 			c.retire(m, fleet.CausePreexisting)
 		}
 	default:
@@ -62,7 +62,7 @@ func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
 	if in.Left() == 0 && (in.Answered || in.Owner.(*intent).restored) {
 		c.close(in)
 	}
-	m := c.enter(ev, fleet.Creating, origin)
+	m := c.enter(ev, fleet.Creating, origin, in.Op)
 	if m == nil {
 		return
 	}
@@ -74,7 +74,7 @@ func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
 
 // adopt takes in an instance that no create explains.
 func (c *Core) adopt(ev *Event, why fleet.Cause) {
-	if m := c.enter(ev, fleet.Creating, fleet.Adopted); m != nil {
+	if m := c.enter(ev, fleet.Creating, fleet.Adopted, 0); m != nil {
 		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: why})
 		c.follow(m)
 	}
@@ -82,7 +82,7 @@ func (c *Core) adopt(ev *Event, why fleet.Cause) {
 
 // hold enters an instance that is nobody's: it counts, and nothing else is done with it.
 func (c *Core) hold(ev *Event) {
-	m := c.enter(ev, fleet.Unclaimed, fleet.Preexisting)
+	m := c.enter(ev, fleet.Unclaimed, fleet.Preexisting, 0)
 	if m == nil {
 		return
 	}
@@ -93,8 +93,8 @@ func (c *Core) hold(ev *Event) {
 	}
 }
 
-// enter puts a new instance into the books.
-func (c *Core) enter(ev *Event, s fleet.State, o fleet.Origin) *machine {
+// enter puts a new instance into the books. op is the create that explains it, 0: none does.
+func (c *Core) enter(ev *Event, s fleet.State, o fleet.Origin, op uint64) *machine {
 	i, err := c.reg.Add(ev.ID, s, o, c.stamp)
 	if !c.must(err) {
 		return nil
@@ -104,7 +104,7 @@ func (c *Core) enter(ev *Event, s fleet.State, o fleet.Origin) *machine {
 	if s == fleet.Creating {
 		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
 	}
-	c.fact(Fact{Kind: FactAppeared, ID: i.ID})
+	c.fact(Fact{Kind: FactAppeared, ID: i.ID, Op: op})
 	return m
 }
 
