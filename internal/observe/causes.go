@@ -45,6 +45,7 @@ var causePhrases = [...]phrases{
 	fleet.CauseThrottledAPI:     {"because the provider asked to be called less often", "the provider asked to be called less often"},
 	fleet.CauseDuplicate:        {"for a key of its own", "the key already has a lease, a wait or a reservation"},
 	fleet.CauseUnknownKey:       {"under a key that has no lease", "no lease is held under this key"},
+	fleet.CauseBreaker:          {"because the runaway breaker is open: one machine at a time is tried until one works", "the runaway breaker is open"},
 }
 
 func phrasesOf(c fleet.Cause) phrases {

@@ -35,6 +35,14 @@ func Sentence(f *scaler.Fact) string {
 		return "no more instances come or go unasked: creates and deletes go on"
 	case scaler.FactReload:
 		return "a new configuration holds"
+	case scaler.FactHold:
+		return fmt.Sprintf("held back %s: %s (%s)", count(f.Count, "instance"), Retire(f.Cause), f.Decision)
+	case scaler.FactBreaker:
+		if f.On {
+			return fmt.Sprintf("the runaway breaker opens: %d machines in a row came to nothing; one at a time is tried until one works, the next in %s",
+				f.Count, span(f.Took))
+		}
+		return fmt.Sprintf("the runaway breaker closes: instance %s works", f.ID)
 	case scaler.FactIntent:
 		return fmt.Sprintf("a create of %s came to less than that: %s", count(f.Count, "instance"), Retire(f.Cause))
 	}
@@ -68,6 +76,12 @@ func instanceSentence(f *scaler.Fact) string {
 	case scaler.FactReturned:
 		return fmt.Sprintf("instance %s is listed again", f.ID)
 	case scaler.FactFruitless:
+		if f.On {
+			return fmt.Sprintf("instance %s died young (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), span(f.Took))
+		}
+		if f.ID == "" {
+			return fmt.Sprintf("a create that was accepted showed no instance in time (%d in a row); the next create in %s", f.Count, span(f.Took))
+		}
 		return fmt.Sprintf("the boot of instance %s came to nothing (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), span(f.Took))
 	case scaler.FactUnclaimed:
 		return fmt.Sprintf("instance %s is nobody's that we know: it is counted, and neither used nor deleted; adopt_preexisting decides", f.ID)

@@ -33,7 +33,7 @@ func levelOf(f *scaler.Fact) slog.Level {
 	case scaler.FactLost, scaler.FactRevoke, scaler.FactRefused, scaler.FactFruitless, scaler.FactListFailed, scaler.FactUnclaimed,
 		scaler.FactIntent, scaler.FactPrepare:
 		return slog.LevelWarn
-	case scaler.FactForeign:
+	case scaler.FactForeign, scaler.FactBreaker:
 		if f.On {
 			return slog.LevelError
 		}

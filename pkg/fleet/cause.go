@@ -42,6 +42,7 @@ const (
 	CauseThrottledAPI           // the provider asked to call less often
 	CauseDuplicate              // the key already has a lease, a wait or a reservation
 	CauseUnknownKey             // the key has no lease
+	CauseBreaker                // waits for the one machine that the runaway breaker lets try
 	numCauses
 )
 
@@ -49,7 +50,7 @@ var causeNames = [numCauses]string{
 	"none", "idle", "used_up", "boot_overdue", "prepare_overdue", "prepare_failed", "unhealthy", "missing", "provider_deleting",
 	"provider_timeout", "abandoned", "preexisting", "replaced", "shutdown", "zombie", "operator", "boot", "throttle", "max_instances",
 	"quota", "stock_out", "back_off", "plugin", "policy", "config", "foreign_manager", "released", "deadline", "cancelled", "draining",
-	"changed_host_key", "no_capacity", "confirming", "throttled_api", "duplicate_key", "unknown_key",
+	"changed_host_key", "no_capacity", "confirming", "throttled_api", "duplicate_key", "unknown_key", "breaker",
 }
 
 // String is the cause's name as it stands in facts and in status.

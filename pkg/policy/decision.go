@@ -11,10 +11,11 @@ const (
 	BoundMaxInstances       // max_instances is reached
 	BoundProviderMax        // the provider's own limit is reached
 	BoundThrottle           // scale_throttle: more in a moment
+	BoundBreaker            // the runaway breaker lets one machine at a time try
 	BoundBlocked            // back-off or a pause
 )
 
-var boundNames = [...]string{"none", "max_instances", "provider_max", "throttle", "blocked"}
+var boundNames = [...]string{"none", "max_instances", "provider_max", "throttle", "breaker", "blocked"}
 
 // String is the bound as it stands in records and metrics.
 func (b Bound) String() string {
@@ -41,6 +42,8 @@ type Decision struct {
 	RoomBy      Bound // which of the two gave Room; BoundNone: no limit
 	Allowed     int   // creates that the throttle allowed; -1: no throttle
 	Blocked     bool  // creates were paused
+	Breaker     bool  // the runaway breaker was open
+	Canaries    int   // creates that it allowed
 	Grow        int   // instances to create now
 	BoundBy     Bound // the tightest bound that made Grow smaller than Wanted
 }
@@ -73,6 +76,9 @@ func (d Decision) String() string {
 	}
 	if d.Allowed >= 0 {
 		num("; throttle allowed ", d.Allowed)
+	}
+	if d.Breaker {
+		num("; the runaway breaker allowed ", d.Canaries)
 	}
 	if d.Blocked {
 		b = append(b, "; creates are paused"...)

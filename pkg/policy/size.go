@@ -22,6 +22,8 @@ type Demand struct {
 type Allowance struct {
 	Throttle int  // creates that the throttle allows now; below 0: there is no throttle
 	Blocked  bool // a back-off or a pause: create nothing now
+	Breaker  bool // the runaway breaker is open
+	Canaries int  // creates that it allows now, where it is open
 }
 
 // Size is the sizing rule for growth. With L leases, W waiters, F free slots and C' slots that a new instance brings:
@@ -46,6 +48,9 @@ func Size(s Settings, l Limits, d Demand, a Allowance) (out Decision) {
 		out.Wanted = (out.Missing-1)/out.PerInstance + 1
 	}
 	out.Room, out.Allowed, out.Blocked = -1, max(a.Throttle, -1), a.Blocked
+	if a.Breaker {
+		out.Breaker, out.Canaries = true, max(a.Canaries, 0)
+	}
 	out.bound(l)
 	return out
 }
@@ -66,6 +71,9 @@ func (d *Decision) bound(l Limits) {
 	}
 	if d.Allowed >= 0 && d.Allowed < d.Grow {
 		d.Grow, d.BoundBy = d.Allowed, BoundThrottle
+	}
+	if d.Breaker && d.Canaries < d.Grow {
+		d.Grow, d.BoundBy = d.Canaries, BoundBreaker
 	}
 	if d.Blocked && d.Grow > 0 {
 		d.Grow, d.BoundBy = 0, BoundBlocked

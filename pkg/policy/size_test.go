@@ -88,6 +88,12 @@ func TestSize(t *testing.T) {
 		{"throttle as tight as max_instances", Limits{MaxInstances: 20}, busy, Allowance{Throttle: 6}, 6, BoundMaxInstances, "grow 6"},
 		{"blocked", Limits{MaxInstances: 20}, busy, Allowance{Throttle: 3, Blocked: true}, 0, BoundBlocked, "creates are paused; grow 0, bound by blocked"},
 		{"blocked and full", Limits{MaxInstances: 14}, busy, Allowance{Throttle: 3, Blocked: true}, 0, BoundMaxInstances, "bound by max_instances"},
+		{"a canary", Limits{MaxInstances: 20}, busy, Allowance{Throttle: 3, Breaker: true, Canaries: 1}, 1, BoundBreaker,
+			"throttle allowed 3; the runaway breaker allowed 1; grow 1, bound by breaker"},
+		{"a canary is under way", Limits{}, busy, Allowance{Throttle: 3, Breaker: true}, 0, BoundBreaker, "the runaway breaker allowed 0; grow 0, bound by breaker"},
+		{"a canary in a pause", Limits{}, busy, Allowance{Throttle: 3, Breaker: true, Canaries: 1, Blocked: true}, 0, BoundBlocked, "bound by blocked"},
+		{"one is all that is needed", Limits{}, Demand{Leases: 9, Waiters: 1, Free: 4}, Allowance{Throttle: 3, Breaker: true, Canaries: 1}, 1, BoundNone, "grow 1"},
+		{"canaries of a closed breaker", Limits{}, busy, Allowance{Throttle: -1, Canaries: 1}, 8, BoundNone, "grow 8"},
 		{"blocked with nothing to do", Limits{}, Demand{Free: 4}, Allowance{Blocked: true}, 0, BoundNone, "nothing to create"},
 	} {
 		d := Size(four, c.l, c.d, c.a)
@@ -147,7 +153,7 @@ func oracleSize(s Settings, l Limits, d Demand, a Allowance) (want Decision) {
 		}
 		want.Wanted = cut(q)
 	}
-	bounds := []int{want.Wanted, maxInt, maxInt, maxInt, maxInt}
+	bounds := []int{want.Wanted, maxInt, maxInt, maxInt, maxInt, maxInt}
 	if l.MaxInstances > 0 {
 		bounds[BoundMaxInstances] = cut(new(big.Int).Sub(num(l.MaxInstances), num(d.Existing)))
 	}
@@ -156,6 +162,9 @@ func oracleSize(s Settings, l Limits, d Demand, a Allowance) (want Decision) {
 	}
 	if a.Throttle >= 0 {
 		bounds[BoundThrottle] = a.Throttle
+	}
+	if a.Breaker {
+		bounds[BoundBreaker] = max(a.Canaries, 0)
 	}
 	if a.Blocked {
 		bounds[BoundBlocked] = 0
@@ -203,7 +212,8 @@ func TestSizeAgainstOracle(t *testing.T) {
 			ScaleFactorMode: rapid.SampledFrom([]FactorMode{FactorMax, FactorAdd}).Draw(t, "mode")}
 		l := Limits{genCount(t, "capacity"), genCount(t, "max instances"), genCount(t, "provider max"), genCount(t, "max uses")}
 		d := Demand{genCount(t, "leases"), genCount(t, "waiters"), genCount(t, "free"), genCount(t, "existing")}
-		a := Allowance{Throttle: genCount(t, "throttle"), Blocked: rapid.IntRange(0, 4).Draw(t, "blocked") == 0}
+		a := Allowance{Throttle: genCount(t, "throttle"), Blocked: rapid.IntRange(0, 4).Draw(t, "blocked") == 0,
+			Breaker: rapid.IntRange(0, 3).Draw(t, "breaker") == 0, Canaries: rapid.IntRange(-1, 1).Draw(t, "canaries")}
 		switch rapid.IntRange(0, 3).Draw(t, "factor kind") {
 		case 0:
 			s.ScaleFactor = rapid.SampledFrom([]float64{0, -1.5, math.NaN(), math.Inf(1), math.Inf(-1), 1e300, math.MaxFloat64}).Draw(t, "factor")
@@ -222,11 +232,13 @@ func TestSizeAgainstOracle(t *testing.T) {
 		compare := got
 		compare.Leases, compare.Waiters, compare.Free, compare.Existing = 0, 0, 0, 0
 		compare.Room, compare.RoomBy, compare.Allowed, compare.Blocked = 0, 0, 0, false
+		compare.Breaker, compare.Canaries = false, 0
 		if compare != want {
 			t.Fatalf("got %+v\nwant %+v", compare, want)
 		}
 		if got.Leases != max(d.Leases, 0) || got.Waiters != max(d.Waiters, 0) || got.Free != max(d.Free, 0) ||
-			got.Existing != max(d.Existing, 0) || got.Allowed != max(a.Throttle, -1) || got.Blocked != a.Blocked {
+			got.Existing != max(d.Existing, 0) || got.Allowed != max(a.Throttle, -1) || got.Blocked != a.Blocked ||
+			got.Breaker != a.Breaker || a.Breaker && got.Canaries != max(a.Canaries, 0) {
 			t.Fatalf("inputs are not in the decision: %+v", got)
 		}
 		if (got.Room < 0) != (l.MaxInstances <= 0 && l.ProviderMax <= 0) || (got.Room < 0) != (got.RoomBy == BoundNone) {

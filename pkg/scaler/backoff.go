@@ -39,9 +39,6 @@ func paceOf(k fleet.FailureKind, away bool) pace {
 	return pace{time.Second, time.Minute, fleet.CauseBackoff}
 }
 
-// fruitlessPace answers boots that came to nothing.
-var fruitlessPace = pace{5 * time.Second, 10 * time.Minute, fleet.CauseBackoff}
-
 // after is the delay after the n-th failure in a row, n from 1.
 func (p pace) after(n int) time.Duration {
 	d := p.first
@@ -77,16 +74,6 @@ func (c *Core) refused(op uint64, f fleet.Failure, away bool) {
 	c.fact(Fact{Kind: FactRefused, Op: op, Count: m.Refusals, Failure: f, Took: d, Cause: p.cause})
 }
 
-// fruitless notes a boot that came to nothing.
-func (c *Core) fruitless(id fleet.ID, why fleet.Cause) {
-	m := &c.reg.Meta
-	m.Fruitless++
-	c.reg.TouchMeta()
-	d := fruitlessPace.after(m.Fruitless)
-	c.holdOff(d, fruitlessPace.cause)
-	c.fact(Fact{Kind: FactFruitless, ID: id, Count: m.Fruitless, Cause: why, Took: d})
-}
-
 // relief ends a back-off and the count that led to it.
 func (c *Core) relief(count *int, causes ...fleet.Cause) {
 	if *count == 0 {
@@ -94,7 +81,7 @@ func (c *Core) relief(count *int, causes ...fleet.Cause) {
 	}
 	*count = 0
 	c.reg.TouchMeta()
-	if m := &c.reg.Meta; c.backoff.cause == fleet.CauseBackoff && m.Refusals+m.Fruitless > 0 {
+	if m := &c.reg.Meta; c.backoff.cause == fleet.CauseBackoff && m.Refusals+m.Trials > 0 {
 		return // the pause may be the other count's
 	}
 	for _, why := range causes {

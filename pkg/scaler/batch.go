@@ -102,7 +102,7 @@ const (
 	FactWait                           // the waiters' situation changed: Count wait, of which Booting for machines on their way, the rest for Cause
 	FactPolicy                         // another policy holds: Count is its index, -1 none
 	FactRefused                        // a create failed: Failure; Took is the back-off until the next
-	FactFruitless                      // a boot came to nothing (Count in a row): ID, Cause; Took is the back-off
+	FactFruitless                      // a boot came to nothing (Count in a row; On: it was ready, and died young): ID, Cause; Took is the back-off
 	FactListFailed                     // Failure (Count in a row)
 	FactUnclaimed                      // ID is held: nobody knows whose it is
 	FactAlarm                          // ID could not be deleted for instance_deadlines.deleting_alarm
@@ -111,11 +111,13 @@ const (
 	FactReload                         // a configuration took effect
 	FactIntent                         // a create of Count instances came to nothing, or less (Cause)
 	FactPrepare                        // preparing ID failed and is tried again: Failure
+	FactHold                           // Count instances that are needed are not asked for: Cause; Decision has the numbers
+	FactBreaker                        // the runaway breaker opens (On; Count boots in a row came to nothing, Took is the pause) or closes
 )
 
 var factNames = [...]string{
 	"", "create", "appeared", "ready", "retire", "delete", "gone", "lost", "returned", "revoke", "deny", "wait", "policy", "refused",
-	"fruitless", "list_failed", "unclaimed", "alarm", "foreign", "adopt", "reload", "intent", "prepare",
+	"fruitless", "list_failed", "unclaimed", "alarm", "foreign", "adopt", "reload", "intent", "prepare", "hold", "breaker",
 }
 
 // String is the fact's name as it stands in logs.
@@ -141,6 +143,7 @@ type Fact struct {
 	Left     int // FactRetire for idleness: the supply without ID
 	Took     time.Duration
 	Failure  fleet.Failure
+	Event    int             // index, among the events stepped into this batch, of the one that brought it; -1: the start of the manager
 	Policy   int             // index of the policy that held, -1 none
-	Decision policy.Decision // the sizing that led here (FactCreate, FactRetire for idleness, FactWait)
+	Decision policy.Decision // the sizing that led here (FactCreate, FactHold, FactRetire for idleness, FactWait)
 }

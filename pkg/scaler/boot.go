@@ -66,7 +66,7 @@ func (c *Core) prepared(ev *Event) {
 		c.timers.set(&m.retry, c.now.Mono+max(prepareRetry.after(m.tries), f.RetryAfter))
 	default:
 		c.fact(Fact{Kind: FactPrepare, ID: m.ID, Failure: f, Count: m.tries})
-		c.fruitless(m.ID, fleet.CausePrepareFailed)
+		c.fruitless(m, fleet.CausePrepareFailed)
 		c.retire(m, fleet.CausePrepareFailed)
 	}
 }
@@ -76,7 +76,7 @@ func (c *Core) ready(m *machine) {
 	if !c.must(c.reg.Ready(m.Instance, c.stamp)) {
 		return
 	}
-	c.relief(&c.reg.Meta.Fruitless, fleet.CauseBackoff)
+	c.booted(m)
 	c.fact(Fact{Kind: FactReady, ID: m.ID, Took: c.now.Mono - m.Created.Mono})
 	if c.cfg.Heartbeat {
 		c.nextBeat(m)
@@ -87,10 +87,10 @@ func (c *Core) ready(m *machine) {
 func (c *Core) overdue(m *machine) {
 	switch m.State {
 	case fleet.Creating:
-		c.fruitless(m.ID, fleet.CauseBootOverdue)
+		c.fruitless(m, fleet.CauseBootOverdue)
 		c.retire(m, fleet.CauseBootOverdue)
 	case fleet.Preparing:
-		c.fruitless(m.ID, fleet.CausePrepareOverdue)
+		c.fruitless(m, fleet.CausePrepareOverdue)
 		c.retire(m, fleet.CausePrepareOverdue)
 	case fleet.Ready:
 		if m.strayed > 0 {
@@ -159,13 +159,10 @@ func (c *Core) beat(ev *Event) {
 
 // unhealthy ends the leases of a machine that must not be used any more, first, and retires it.
 func (c *Core) unhealthy(m *machine, why fleet.Cause) {
-	switch m.State {
-	case fleet.Creating, fleet.Preparing:
-		c.fruitless(m.ID, why)
-	case fleet.Ready, fleet.Draining:
-	default:
+	if m.State < fleet.Creating || m.State > fleet.Draining {
 		return
 	}
+	c.unfit(m, why)
 	c.retire(m, why) // first, so that the end of its last use does not name another cause; it is deleted when the last lease has ended
 	c.revokeLeases(m, why)
 }

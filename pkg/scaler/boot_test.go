@@ -344,12 +344,12 @@ func TestTwoReasonsToHoldOff(t *testing.T) {
 	r.acquire("a")
 	r.do(Event{Kind: EvAcquire, Key: "b", Ticket: 100})
 	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Failure: fleet.Failure{Kind: fleet.FailureTransient}})
-	for range 4 {
-		r.core.fruitless("x", fleet.CauseBootOverdue)
+	for range 2 {
+		r.core.fruitless(&machine{Instance: &fleet.Instance{ID: "x", Created: r.core.stamp}}, fleet.CauseBootOverdue)
 	}
 	r.do(Event{Kind: EvIncreased, Op: r.held[1].Op, Count: 1})
-	r.want("pause after four fruitless boots", [2]any{r.sum().BackoffFor, r.sum().Fruitless}, [2]any{40 * sec, 4})
-	r.run(39 * sec)
+	r.want("pause after two fruitless boots", [2]any{r.sum().BackoffFor, r.sum().Fruitless}, [2]any{10 * sec, 2})
+	r.run(9 * sec)
 	r.acquire("c")
 	r.want("creates meanwhile", len(r.commandsOf(CmdIncrease)), 2)
 	r.run(sec)

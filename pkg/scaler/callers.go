@@ -131,6 +131,7 @@ func (c *Core) cancel(ev *Event) {
 func (c *Core) release(ev *Event) {
 	if ev.Cause != fleet.CauseNone {
 		if i, _ := c.reg.LeaseOf(ev.Key); i != nil {
+			c.unfit(own(i), ev.Cause)
 			c.retire(own(i), ev.Cause)
 		}
 	}
@@ -142,7 +143,9 @@ func (c *Core) release(ev *Event) {
 	c.grant(Grant{Kind: GrantReleased, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial})
 	if ev.Cause != fleet.CauseNone {
 		c.unhealthy(own(i), ev.Cause)
+		return
 	}
+	c.proven(i.ID)
 }
 
 // end takes key's slot back, lets the instance go where it was the last use or the last lease of a draining one, and returns the instance; nil:

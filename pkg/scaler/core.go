@@ -39,10 +39,13 @@ type Core struct {
 
 	lists   lists
 	backoff backoff
+	breaker breaker
 	foreign []time.Duration // when ids came that nobody asked for
 	paused  bool
-	repairs int // instances of ours that went without our doing and were not made up for
-	waiting fleet.Cause
+	repairs int         // instances of ours that went without our doing and were not made up for
+	waiting fleet.Cause // what the last waiter waits for
+	held    fleet.Cause // what holds a create back that is needed
+	event   int         // index of the event that is being stepped into this batch
 	known   bool
 	// unfinished: a create was open when the manager stopped, so that what the first list shows cannot be told apart from its instances.
 	unfinished bool
@@ -54,7 +57,7 @@ type Core struct {
 // New returns a core that goes on from saved. known says that the store held the state of this very provider group: beside an unknown
 // one, instances that the provider lists are nobody's until cfg.Adopt says otherwise.
 func New(cfg Config, saved fleet.SavedState, known bool, now Time) (*Core, error) {
-	c := &Core{cfg: cfg.WithDefaults(), now: now, orphans: map[fleet.Key]*timer{}, known: known, openAt: -1}
+	c := &Core{cfg: cfg.WithDefaults(), now: now, orphans: map[fleet.Key]*timer{}, known: known, openAt: -1, event: -1}
 	c.queue.byKey = map[fleet.Key]*waiter{}
 	c.stamp = stampOf(now)
 	c.window.since = now.Mono
@@ -125,6 +128,7 @@ func (c *Core) restore() {
 			c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
 		}
 	}
+	c.restoreBreaker()
 	if m := &c.reg.Meta; m.BackoffUntil > 0 {
 		left := time.Duration(m.BackoffUntil - c.stamp.Wall)
 		c.backoff.until = c.now.Mono + min(max(left, 0), maxBackoff)
@@ -139,13 +143,15 @@ func (c *Core) Step(now Time, ev Event) {
 	}
 	if c.taken {
 		c.batch.reset()
-		c.taken = false
+		c.taken, c.event = false, -1
 	}
+	c.event++
 	c.now, c.stamp = now, stampOf(now)
 	c.refreshPolicy()
 	if c.paused {
 		c.watchForeign()
 	}
+	c.watchCanary()
 	c.fire()
 	c.handle(&ev)
 	c.settle()
@@ -281,6 +287,9 @@ func (c *Core) wake() time.Duration {
 	if c.paused {
 		consider(c.foreign[0] + foreignWindow)
 	}
+	if m := c.breaker.canary; m != nil {
+		consider(m.ReadyAt.Mono + youth)
+	}
 	if !ok {
 		return 0
 	}
@@ -295,7 +304,7 @@ func (c *Core) expecting() bool {
 }
 
 func (c *Core) fact(f Fact) {
-	f.At, f.Policy = c.now, c.active.Index
+	f.At, f.Policy, f.Event = c.now, c.active.Index, c.event
 	c.batch.Facts = append(c.batch.Facts, f)
 }
 

@@ -81,7 +81,7 @@ func (c *Core) intentOverdue(w *intent) {
 	c.reg.Answered(w.Intent)
 	w.confirm, w.since, w.seen = true, c.now.Mono, 0
 	c.fact(Fact{Kind: FactIntent, Op: w.Op, Count: n, Cause: fleet.CauseBootOverdue})
-	c.fruitless("", fleet.CauseBootOverdue)
+	c.failedBoot(Fact{Cause: fleet.CauseBootOverdue, Op: w.Op}, w.asked, &c.reg.Meta.Fruitless)
 	c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
 }
 

@@ -14,7 +14,7 @@ func (c *Core) reload(cfg *Config) {
 	c.evaluated, c.active = c.now.Wall, c.cfg.Schedule.At(c.now.Wall)
 	c.applyThrottle()
 	c.window.reset(c.now.Mono)
-	c.reg.Meta.Refusals = 0
+	c.reg.Meta.Refusals, c.reg.Meta.Trials = 0, 0 // an open breaker stays open, but tries at once
 	c.backoff = backoff{}
 	c.reg.Meta.BackoffUntil, c.reg.Meta.BackoffCause = 0, fleet.CauseNone
 	c.reg.TouchMeta()

@@ -118,9 +118,7 @@ func (c *Core) notRunning(m *machine) {
 
 // condemn retires m although it may have leases: the provider is taking it away.
 func (c *Core) condemn(m *machine, why fleet.Cause) {
-	if m.State == fleet.Creating || m.State == fleet.Preparing {
-		c.fruitless(m.ID, why)
-	}
+	c.unfit(m, why)
 	c.retire(m, why)
 	c.revokeLeases(m, why)
 }
@@ -230,9 +228,7 @@ func (c *Core) confirm(m *machine, since time.Duration) {
 
 // lose gives up on a machine that is gone without our asking: its leases are revoked first.
 func (c *Core) lose(m *machine) {
-	if m.State == fleet.Creating || m.State == fleet.Preparing {
-		c.fruitless(m.ID, fleet.CauseMissing)
-	}
+	c.unfit(m, fleet.CauseMissing)
 	c.revokeLeases(m, fleet.CauseMissing)
 	if m.State == fleet.Deleting { // its last lease ended while it was draining: it goes that way
 		return

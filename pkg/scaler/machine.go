@@ -35,6 +35,7 @@ type intent struct {
 	since    time.Duration // when the doubt began
 	seen     int           // such lists
 	restored bool          // from an earlier life of the manager: no answer will come
+	asked    time.Duration // when it was asked for; for a restored one, when it was restored
 }
 
 func own(i *fleet.Instance) *machine { return i.Owner.(*machine) }
@@ -49,7 +50,7 @@ func (c *Core) own(i *fleet.Instance) *machine {
 }
 
 func (c *Core) ownIntent(in *fleet.Intent) *intent {
-	w := &intent{Intent: in}
+	w := &intent{Intent: in, asked: c.now.Mono}
 	w.timer = timer{kind: timerIntent, owner: w}
 	in.Owner = w
 	return w

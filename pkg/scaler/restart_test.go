@@ -70,6 +70,7 @@ func TestDetach(t *testing.T) {
 // TestRestartMidLife: every state is taken up where it was.
 func TestRestartMidLife(t *testing.T) {
 	r := standing(t, 5, deadlines)
+	r.run(youth)
 	r.hold[CmdPrepare], r.hold[CmdDelete] = true, true
 	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy}) // deleting, and its successor
 	r.acquire("busy")

@@ -29,16 +29,61 @@ func (c *Core) grow() {
 	limits := policy.Limits{
 		Capacity: c.cfg.Capacity, MaxInstances: c.cfg.MaxInstances, ProviderMax: c.cfg.ProviderMax, MaxUses: c.cfg.MaxUses,
 	}
-	d, blocked := c.demand(s), c.blocked()
-	c.decision = policy.Size(s, limits, d, policy.Allowance{Throttle: -1, Blocked: blocked})
+	d, a := c.demand(s), policy.Allowance{Throttle: -1, Blocked: c.blocked()}
+	if a.Breaker = c.breaker.open; a.Breaker {
+		a.Canaries = c.canaries()
+	}
+	c.decision = policy.Size(s, limits, d, a)
 	if c.decision.Grow > 0 {
 		// The bucket is asked only when its answer counts.
-		c.decision = policy.Size(s, limits, d, policy.Allowance{Throttle: c.allowed(), Blocked: blocked})
+		a.Throttle = c.allowed()
+		c.decision = policy.Size(s, limits, d, a)
 	}
 	c.window.set(c.decision.Needed, c.now.Mono)
 	if n := c.decision.Grow; n > 0 {
 		c.create(n)
 	}
+	c.explainHold()
+}
+
+// explainHold publishes what holds back a create that is needed, whenever that changes.
+func (c *Core) explainHold() {
+	why, d := fleet.CauseNone, &c.decision
+	if d.Grow < d.Wanted {
+		why = c.boundCause()
+	}
+	if why != c.held && why != fleet.CauseNone {
+		c.fact(Fact{Kind: FactHold, Cause: why, Count: d.Wanted - d.Grow, Decision: *d})
+	}
+	c.held = why
+}
+
+// boundCause is what the decision's bound means for those who wait.
+func (c *Core) boundCause() fleet.Cause {
+	switch c.decision.BoundBy {
+	case policy.BoundThrottle:
+		return fleet.CauseThrottle
+	case policy.BoundBreaker:
+		return fleet.CauseBreaker
+	case policy.BoundMaxInstances, policy.BoundProviderMax:
+		return fleet.CauseMaxInstances
+	case policy.BoundBlocked:
+		return c.blockedBy()
+	}
+	return fleet.CauseNone
+}
+
+// blockedBy is why nothing may be created now.
+func (c *Core) blockedBy() fleet.Cause {
+	switch {
+	case !c.lists.started:
+		return fleet.CausePlugin
+	case c.closed():
+		return c.closedCause()
+	case c.paused:
+		return fleet.CauseForeign
+	}
+	return c.backoff.cause
 }
 
 // create records the intent and its price before the call goes out. Creates of one batch are one call.
@@ -160,13 +205,8 @@ func (c *Core) waitCause() (cause fleet.Cause, booting int) {
 	case c.paused:
 		return fleet.CauseForeign, booting
 	}
-	switch c.decision.BoundBy {
-	case policy.BoundThrottle:
-		return fleet.CauseThrottle, booting
-	case policy.BoundBlocked:
-		return c.backoff.cause, booting
-	case policy.BoundMaxInstances, policy.BoundProviderMax:
-		return fleet.CauseMaxInstances, booting
+	if why := c.boundCause(); why != fleet.CauseNone {
+		return why, booting
 	}
 	return fleet.CauseConfirming, booting
 }

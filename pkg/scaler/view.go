@@ -26,7 +26,9 @@ type Summary struct {
 	Booting                                                   int // waiters for whom a machine is on its way
 	BackoffCause                                              fleet.Cause
 	BackoffFor                                                time.Duration // from the last step; 0: none
-	Fruitless, Refusals                                       int           // in a row
+	Fruitless, DiedYoung, Refusals                            int           // in a row
+	Breaker                                                   bool          // the runaway breaker is open
+	Held                                                      fleet.Cause   // what holds back creates that are needed
 	ListFailures                                              int           // in a row
 	Lists                                                     int           // complete lists so far
 	Started, Paused, Closed, Shutdown                         bool
@@ -40,7 +42,7 @@ func (c *Core) Summary() Summary {
 		Deleting: r.Count(fleet.Deleting), Unclaimed: r.Count(fleet.Unclaimed), Idle: r.IdleCount(), Requested: r.IntentOpen(), Doubt: r.IntentDoubt(),
 		Capacity: r.Capacity(), MaxInstances: c.maxInstances(), Leases: r.Leased(), Waiters: c.queue.len(), Reservations: r.Reservations(),
 		OpenSlots: r.OpenSlots(), Claimed: r.ClaimedSlots(), Supply: c.supply(), Peak: c.window.max(), Active: c.active, Decision: c.decision,
-		Fruitless: r.Meta.Fruitless, Refusals: r.Meta.Refusals, ListFailures: c.lists.failed, Lists: c.lists.seq, Started: c.lists.started,
+		Fruitless: r.Meta.Fruitless, DiedYoung: r.Meta.DiedYoung, Refusals: r.Meta.Refusals, Breaker: c.breaker.open, Held: c.held, ListFailures: c.lists.failed, Lists: c.lists.seq, Started: c.lists.started,
 		Paused: c.paused, Closed: c.draining, Shutdown: c.shutdown,
 	}
 	s.WaitCause, s.Booting = c.waitCause()

@@ -153,7 +153,9 @@ func appendGroup(b []byte, r *fleet.MetaRecord) []byte {
 	b = appendInt(b, 6, int64(r.Fruitless))
 	b = appendInt(b, 7, int64(r.Refusals))
 	b = appendStamp(b, 8, r.BackoffUntil)
-	return appendInt(b, 9, int64(r.BackoffCause))
+	b = appendInt(b, 9, int64(r.BackoffCause))
+	b = appendInt(b, 10, int64(r.DiedYoung))
+	return appendInt(b, 11, int64(r.Trials))
 }
 
 func decodeGroup(payload []byte, r *fleet.MetaRecord) error {
@@ -178,6 +180,10 @@ func decodeGroup(payload []byte, r *fleet.MetaRecord) error {
 			r.BackoffUntil = f.stamp()
 		case 9:
 			r.BackoffCause = fleet.Cause(f.uint8())
+		case 10:
+			r.DiedYoung = f.int()
+		case 11:
+			r.Trials = f.int()
 		default:
 			f.skip()
 		}

@@ -113,6 +113,7 @@ func drawGroup(r *rapid.T) *fleet.MetaRecord {
 		Group: rapid.String().Draw(r, "group"), LastSerial: rapid.Uint64().Draw(r, "serial"), LastOp: rapid.Uint64().Draw(r, "op"),
 		ThrottleTokens: rapid.Float64().Draw(r, "tokens"), ThrottleAt: rapid.Int64().Draw(r, "at"), Fruitless: rapid.Int().Draw(r, "fruitless"),
 		Refusals: rapid.Int().Draw(r, "refusals"), BackoffUntil: rapid.Int64().Draw(r, "until"), BackoffCause: fleet.Cause(rapid.Uint8().Draw(r, "cause")),
+		DiedYoung: rapid.Int().Draw(r, "died young"), Trials: rapid.Int().Draw(r, "trials"),
 	}
 }
 
