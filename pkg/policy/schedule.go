@@ -7,7 +7,11 @@ import (
 )
 
 // Schedule is compiled policies. It is immutable, so any number of goroutines may use it. The nil Schedule has no policy.
-type Schedule struct{ rules []rule }
+type Schedule struct {
+	rules []rule
+	from  []Policy // what it was compiled from
+	local *time.Location
+}
 
 // rule is one policy: where it holds, and what it then asks for.
 type rule struct {
@@ -28,7 +32,7 @@ func Compile(policies []Policy, local *time.Location) (*Schedule, error) {
 	if local == nil {
 		local = time.UTC
 	}
-	s := &Schedule{rules: make([]rule, 0, len(policies))}
+	s := &Schedule{rules: make([]rule, 0, len(policies)), from: clonePolicies(policies), local: local}
 	zones := map[string]*time.Location{"": local, "Local": local}
 	var faults []error
 	for i := range policies {

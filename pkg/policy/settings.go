@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -69,4 +70,13 @@ type Policy struct {
 	Periods  []string // cron masks, any of which may match; none at all means always ("* * * * *")
 	Timezone string   // IANA name; empty means the local zone given to [Compile]
 	Settings
+}
+
+func clonePolicies(from []Policy) []Policy {
+	all := slices.Clone(from)
+	for i := range all {
+		all[i].Periods = slices.Clone(all[i].Periods)
+		all[i].Settings = all[i].clone()
+	}
+	return all
 }

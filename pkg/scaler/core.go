@@ -34,8 +34,10 @@ type Core struct {
 
 	bucket    *rate.Limiter
 	throttled policy.Throttle // in force in bucket
-	open      *fleet.Intent   // a create of this batch that is still in our hands
-	openAt    int             // its command's index
+	settled   bool            // bucket is as settledAs says, and was not used since
+	settledAs BucketSnapshot
+	open      *fleet.Intent // a create of this batch that is still in our hands
+	openAt    int           // its command's index
 
 	lists   lists
 	backoff backoff

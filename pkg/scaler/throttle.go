@@ -41,6 +41,7 @@ func (c *Core) applyThrottle() {
 	if c.bucket == nil {
 		c.bucket = rate.NewLimiter(limitOf(t), t.Burst)
 	} else if t != c.throttled {
+		c.settled = false
 		now := instant(c.now.Mono)
 		used := c.reg.Meta.ThrottleAt != 0
 		if !used {
@@ -81,6 +82,38 @@ func (c *Core) restoreThrottle() {
 	c.bucket.AllowN(instant(c.now.Mono-ago), c.bucket.Burst())
 }
 
+// settleBucket brings the bucket into the only two forms in which a bucket of x/time/rate can be made again exactly: full, or emptied at
+// one moment. Tokens are rounded down, by what drips in a few nanoseconds. It is done for a snapshot on the live core and by Resume alike, so
+// that both go on with the same bucket; and once only between two uses, so that a bucket that nobody touches keeps its form.
+func (c *Core) settleBucket() BucketSnapshot {
+	if c.settled {
+		return c.settledAs
+	}
+	now := instant(c.now.Mono)
+	tokens, limit := c.bucket.TokensAt(now), float64(c.bucket.Limit())
+	if tokens >= float64(c.bucket.Burst()) {
+		c.resumeBucket(BucketSnapshot{Full: true})
+		return c.settledAs
+	}
+	ago := time.Duration(min(max(tokens, 0)/limit*float64(time.Second), float64(maxMono)))
+	for less := time.Duration(1); ; less *= 2 {
+		c.resumeBucket(BucketSnapshot{Emptied: c.now.Mono - ago})
+		if ago == 0 || c.bucket.TokensAt(now) <= tokens {
+			return c.settledAs
+		}
+		ago = max(ago-less, 0) // the arithmetic of floats rounded up
+	}
+}
+
+// resumeBucket makes the bucket of the throttle in force anew, in one of its two forms.
+func (c *Core) resumeBucket(s BucketSnapshot) {
+	c.bucket = rate.NewLimiter(limitOf(c.throttled), c.throttled.Burst)
+	if !s.Full {
+		c.bucket.AllowN(instant(s.Emptied), c.throttled.Burst)
+	}
+	c.settled, c.settledAs = true, s
+}
+
 // allowed is how many creates the throttle lets through now; −1 when there is none.
 func (c *Core) allowed() int {
 	if math.IsInf(c.throttled.Limit, 1) {
@@ -94,6 +127,7 @@ func (c *Core) spend(n int) {
 	now := instant(c.now.Mono)
 	if !math.IsInf(c.throttled.Limit, 1) {
 		c.bucket.AllowN(now, n)
+		c.settled = false
 	}
 	c.reg.Meta.ThrottleTokens, c.reg.Meta.ThrottleAt = c.bucket.TokensAt(now), c.stamp.Wall
 	c.reg.TouchMeta()

@@ -36,15 +36,7 @@ func TestWorlds(t *testing.T) {
 	}
 }
 
-func runWorld(seed uint64, log func(string, ...any)) (err error) {
-	w := newWorld(seed, log)
-	for n := 0; n < 600; n++ {
-		if err := w.turn(true); err != nil {
-			return fmt.Errorf("turn %d at %v: %w", n, w.now.Mono, err)
-		}
-	}
-	return w.settleDown()
-}
+func runWorld(seed uint64, log func(string, ...any)) error { return newWorld(seed, log).run() }
 
 // machineInCloud is a machine as the cloud has it.
 type machineInCloud struct {
@@ -80,6 +72,7 @@ type world struct {
 	waiting  map[fleet.Key]uint64
 	reserved map[fleet.Key]bool
 	nextKey  int
+	copies   *copies // resumed cores in lockstep; nil: none
 	ticket   uint64
 	creates  []creation
 	nextList time.Duration
@@ -154,7 +147,7 @@ func (w *world) turn(jobs bool) error {
 
 func (w *world) step(ev Event) error {
 	before := w.asked()
-	w.core.Step(w.now, ev)
+	w.copies.step(w.core, w.now, ev)
 	if n := w.core.reg.Existing(); w.asked() > before && n > w.cfg.MaxInstances {
 		return fmt.Errorf("invariant 2: %d exist after a create, max_instances is %d", n, w.cfg.MaxInstances)
 	}
@@ -364,7 +357,7 @@ func (w *world) list() error {
 
 // use carries out the batch in its order: commit, then the rest. A crash can come before the commit, and between it and the rest.
 func (w *world) use() error {
-	b := w.core.Take()
+	b := w.copies.take(w.core)
 	if w.chance(0.005) {
 		w.log("%v crash before commit", w.now.Mono)
 		w.crash()

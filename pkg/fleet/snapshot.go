@@ -1,0 +1,284 @@
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Snapshot is everything that a [Register] is, as plain data that shares nothing with it. What can be counted from the rest is left out.
+// Slices stand in a fixed order, and empty ones are nil, so that the same register always gives the same snapshot.
+type Snapshot struct {
+	Meta              MetaRecord
+	Capacity, MaxUses int
+	Instances         []InstanceSnapshot    // ascending by ID
+	Idle              []ID                  // usable instances without a lease, longest idle first
+	Open              []ID                  // instances with an open slot: emptiest first, among equals in the order of hand-out
+	Reservations      []ReservationSnapshot // ascending by Key
+	Intents           []IntentSnapshot      // ascending by Op
+
+	// What the next TakeChanges will give: empty directly behind one.
+	Dirty        []ID
+	Dropped      []ID
+	DirtyIntents []uint64
+	LostIntents  []uint64
+	MetaDirty    bool
+}
+
+// InstanceSnapshot is one instance.
+type InstanceSnapshot struct {
+	ID                              ID
+	Serial                          uint64
+	State                           State
+	Listed                          Listed
+	Origin                          Origin
+	Cause                           Cause
+	DeleteAsked, Suspect            bool
+	Uses                            int
+	Created, Since, ReadyAt, IdleAt Stamp
+	Leases                          []LeaseRecord // ascending by Slot
+}
+
+// ReservationSnapshot is one reservation.
+type ReservationSnapshot struct {
+	Key     Key
+	Claimed bool
+	Claim   ID // the instance whose slot it holds, if Claimed
+}
+
+// IntentSnapshot is one unfinished create.
+type IntentSnapshot struct {
+	IntentRecord
+	Unsure int
+}
+
+// Bounds of what [Restore] believes, so that a doctored snapshot cannot make it allocate without end.
+const (
+	maxCapacity = 1 << 20
+	maxSlots    = 1 << 22 // of all instances
+)
+
+// Snapshot copies the books. Owners are not part of it.
+func (r *Register) Snapshot() Snapshot {
+	s := Snapshot{Meta: r.Meta, Capacity: r.capacity, MaxUses: r.maxUses, MetaDirty: r.metaDirty}
+	all := r.sorted()
+	for _, i := range all {
+		rec := InstanceSnapshot{
+			ID: i.ID, Serial: i.Serial, State: i.State, Listed: i.Listed, Origin: i.Origin, Cause: i.Cause, DeleteAsked: i.DeleteAsked,
+			Suspect: i.Suspect, Uses: i.Uses, Created: i.Created, Since: i.Since, ReadyAt: i.ReadyAt, IdleAt: i.IdleAt,
+		}
+		if i.leased > 0 {
+			rec.Leases = make([]LeaseRecord, 0, i.leased)
+			i.Each(func(l LeaseRecord) { rec.Leases = append(rec.Leases, l) })
+		}
+		s.Instances = append(s.Instances, rec)
+	}
+	for i := r.idle.head; i != nil; i = i.idle.next {
+		s.Idle = append(s.Idle, i.ID)
+	}
+	for b := range r.open {
+		for i := r.open[b].head; i != nil; i = i.inOpen.next {
+			s.Open = append(s.Open, i.ID)
+		}
+	}
+	for _, res := range r.SortedReservations() {
+		rec := ReservationSnapshot{Key: res.Key}
+		if res.Claim != nil {
+			rec.Claimed, rec.Claim = true, res.Claim.ID
+		}
+		s.Reservations = append(s.Reservations, rec)
+	}
+	for _, in := range r.intents {
+		s.Intents = append(s.Intents, IntentSnapshot{IntentRecord: in.IntentRecord, Unsure: in.Unsure})
+	}
+	r.snapshotDirty(&s)
+	return s
+}
+
+func (r *Register) snapshotDirty(s *Snapshot) {
+	for _, i := range r.dirty {
+		if r.byID[i.ID] == i {
+			s.Dirty = append(s.Dirty, i.ID)
+		}
+	}
+	for _, id := range r.dropped {
+		if r.byID[id] == nil {
+			s.Dropped = append(s.Dropped, id)
+		}
+	}
+	for _, in := range r.dirtyIntent {
+		if !in.closed {
+			s.DirtyIntents = append(s.DirtyIntents, in.Op)
+		}
+	}
+	s.LostIntents = append(s.LostIntents, r.lostIntents...)
+}
+
+// SortedReservations are the reservations, ascending by key.
+func (r *Register) SortedReservations() []*Reservation {
+	all := make([]*Reservation, 0, len(r.reservations))
+	for _, res := range r.reservations { //archtest:unordered sorted below
+		all = append(all, res)
+	}
+	slices.SortFunc(all, func(a, b *Reservation) int { return cmp.Compare(a.Key, b.Key) })
+	return all
+}
+
+// Restore makes the register that s was taken of, without owners. It believes nothing: a snapshot that contradicts itself is an error.
+func Restore(s *Snapshot) (*Register, error) {
+	if s.Capacity < 1 || s.Capacity > maxCapacity || s.MaxUses < 0 {
+		return nil, fmt.Errorf("fleet: a snapshot with capacity %d and max uses %d", s.Capacity, s.MaxUses)
+	}
+	r := NewRegister(s.Capacity, s.MaxUses)
+	r.Meta, r.metaDirty = s.Meta, s.MetaDirty
+	slots := 0
+	for n := range s.Instances {
+		rec := &s.Instances[n]
+		if n > 0 && s.Instances[n-1].ID >= rec.ID {
+			return nil, fmt.Errorf("fleet: the instances of a snapshot are not in order at %q", rec.ID)
+		}
+		if err := r.restoreInstance(rec, &slots); err != nil {
+			return nil, err
+		}
+	}
+	for _, step := range []func(*Snapshot) error{r.restoreReservations, r.restoreIntents, r.restoreLists, r.restoreDirty} {
+		if err := step(s); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.Check(); err != nil {
+		return nil, fmt.Errorf("fleet: a snapshot that contradicts itself: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Register) restoreInstance(rec *InstanceSnapshot, slots *int) error {
+	bad := func(what string) error { return fmt.Errorf("fleet: instance %q of a snapshot: %s", rec.ID, what) }
+	if rec.State < Creating || rec.State > Unclaimed || rec.Listed > ListedDeleted {
+		return bad("no such state")
+	}
+	i := &Instance{
+		ID: rec.ID, Serial: rec.Serial, State: rec.State, Listed: rec.Listed, Origin: rec.Origin, Cause: rec.Cause, DeleteAsked: rec.DeleteAsked,
+		Suspect: rec.Suspect, Uses: rec.Uses, Created: rec.Created, Since: rec.Since, ReadyAt: rec.ReadyAt, IdleAt: rec.IdleAt, bucket: -1,
+	}
+	if n := len(rec.Leases); n > 0 {
+		last := rec.Leases[n-1].Slot
+		if last < 0 || last >= maxCapacity || *slots+last >= maxSlots {
+			return bad("its slots are out of range")
+		}
+		*slots += last + 1
+		i.slots = make([]slot, last+1)
+	}
+	for n, l := range rec.Leases {
+		if l.Slot < 0 || n > 0 && rec.Leases[n-1].Slot >= l.Slot {
+			return bad("its leases are not in order")
+		}
+		if _, dup := r.leases[l.Key]; dup {
+			return bad("a key has two leases")
+		}
+		i.slots[l.Slot] = slot{key: l.Key, at: l.At, used: true}
+		i.leased++
+		r.leased++
+		r.leases[l.Key] = lease{on: i, slot: l.Slot}
+	}
+	r.byID[i.ID] = i
+	r.counts[i.State]++
+	return nil
+}
+
+// restoreReservations also brings the sums and lists up to date, for the first time: claims are part of them.
+func (r *Register) restoreReservations(s *Snapshot) error {
+	for n, rec := range s.Reservations {
+		if n > 0 && s.Reservations[n-1].Key >= rec.Key {
+			return fmt.Errorf("fleet: the reservations of a snapshot are not in order at %q", rec.Key)
+		}
+		res := &Reservation{Key: rec.Key}
+		if rec.Claimed {
+			if res.Claim = r.byID[rec.Claim]; res.Claim == nil {
+				return fmt.Errorf("fleet: reservation %q of a snapshot claims a slot of %q, which is not there", rec.Key, rec.Claim)
+			}
+			res.Claim.claims++
+			r.claims++
+		}
+		r.reservations[rec.Key] = res
+	}
+	for n := range s.Instances {
+		r.refresh(r.byID[s.Instances[n].ID])
+	}
+	return nil
+}
+
+func (r *Register) restoreIntents(s *Snapshot) error {
+	for n, rec := range s.Intents {
+		if n > 0 && s.Intents[n-1].Op >= rec.Op {
+			return fmt.Errorf("fleet: the intents of a snapshot are not in order at %d", rec.Op)
+		}
+		r.intents = append(r.intents, &Intent{IntentRecord: rec.IntentRecord, Unsure: rec.Unsure})
+		r.intentOpen += rec.Open
+		r.intentDoubt += rec.Doubt
+	}
+	return nil
+}
+
+// restoreLists puts the two lists into the order they had: which instances are in them is known already.
+func (r *Register) restoreLists(s *Snapshot) error {
+	if len(s.Idle) != r.idleCount {
+		return fmt.Errorf("fleet: a snapshot names %d idle instances of %d", len(s.Idle), r.idleCount)
+	}
+	moved := make(map[ID]bool, len(s.Open))
+	for _, id := range s.Idle {
+		i := r.byID[id]
+		if i == nil || !i.idle.on || moved[id] {
+			return fmt.Errorf("fleet: %q of a snapshot is not idle, or twice", id)
+		}
+		moved[id] = true
+		r.idle.remove(i)
+		r.idle.insertAfter(r.idle.tail, i)
+	}
+	clear(moved)
+	open, bucket := 0, 0
+	for b := range r.open {
+		for i := r.open[b].head; i != nil; i = i.inOpen.next {
+			open++
+		}
+	}
+	if len(s.Open) != open {
+		return fmt.Errorf("fleet: a snapshot names %d open instances of %d", len(s.Open), open)
+	}
+	for _, id := range s.Open {
+		i := r.byID[id]
+		if i == nil || i.bucket < bucket || moved[id] {
+			return fmt.Errorf("fleet: %q of a snapshot is not open, or out of order", id)
+		}
+		moved[id] = true
+		bucket = i.bucket
+		r.open[bucket].remove(i)
+		r.open[bucket].insertAfter(r.open[bucket].tail, i)
+	}
+	return nil
+}
+
+func (r *Register) restoreDirty(s *Snapshot) error {
+	for _, id := range s.Dirty {
+		i := r.byID[id]
+		if i == nil || i.dirty {
+			return fmt.Errorf("fleet: %q of a snapshot has changed, but is not there, or twice", id)
+		}
+		r.touch(i)
+	}
+	for _, id := range s.Dropped {
+		if r.byID[id] != nil {
+			return fmt.Errorf("fleet: %q of a snapshot was dropped, but is there", id)
+		}
+	}
+	r.dropped = append(r.dropped, s.Dropped...)
+	for _, op := range s.DirtyIntents {
+		in := r.Intent(op)
+		if in == nil || in.dirty {
+			return fmt.Errorf("fleet: intent %d of a snapshot has changed, but is not there, or twice", op)
+		}
+		r.touchIntent(in)
+	}
+	r.lostIntents = append(r.lostIntents, s.LostIntents...)
+	return nil
+}
