@@ -13,7 +13,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Servers that the connector's suite meets for real. Without them those tests say so and are skipped.
 PEERS    := openssh-server dropbear-bin tinysshd socat
 
-.PHONY: help build install-peers demo demo-simulate test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-compile budgets ci clean
+.PHONY: help build install-peers demo demo-simulate test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets ci clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,7 +81,12 @@ examples: ## build the examples and run the embedding one against the fake plugi
 	$(BIN)/embed -plugin ./$(BIN)/fleeting-plugin-fake
 	$(MAKE) --no-print-directory demo-simulate
 
-bench: ## every benchmark, with its reference in the same run (compare two runs with benchstat)
+# The rows of the house's budgets. The raw output comes first: make bench COUNT=10 > new.txt; go run $(BENCHSTAT) old.txt new.txt
+ROWS := AcquireRelease|Reference|ListDiff|ScaleUpLatency|RandomRelease|Memory$$|TiledTrace|CheckedTrace
+bench: ## every budget of speed and memory beside its reference in the same run, ready for benchstat
+	@$(GO) test -run '^$$' -bench '$(ROWS)' -count $${COUNT:-1} ./pkg/taskscaler ./pkg/scaler ./pkg/simulate | $(GO) run ./internal/benchrows
+
+bench-all: ## every benchmark there is
 	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} ./pkg/... ./internal/...
 
 bench-compile: ## every benchmark compiles and runs once

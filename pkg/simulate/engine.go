@@ -20,6 +20,7 @@ const longest = 100 * 365 * 24 * time.Hour
 type engine struct {
 	o     Options
 	core  *scaler.Core
+	audit *auditor // nil: nothing is checked
 	cloud *cloudmodel.Cloud
 	ready cloudmodel.Sampler
 	input Workload
@@ -82,6 +83,9 @@ func Run(o Options, w Workload) (*Result, error) {
 	}
 	if e.core, err = scaler.New(o.Core, fleet.SavedState{}, true, e.time()); err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
+	}
+	if o.Check {
+		e.audit = newAuditor(e.core, o.Core)
 	}
 	e.acc.begin(&e.o, w.Tags())
 	e.preemptive = o.Core.Schedule.At(o.Start).Settings.Preemptive
@@ -200,8 +204,8 @@ func (e *engine) step(ev scaler.Event) error {
 	if b.Bug != nil {
 		return fmt.Errorf("simulate: at %s: %w", time.Duration(e.now), b.Bug)
 	}
-	if e.o.Check {
-		if err := e.core.Check(); err != nil {
+	if e.audit != nil {
+		if err := e.audit.check(b, time.Duration(e.now)); err != nil {
 			return fmt.Errorf("simulate: at %s, after %+v: %w", time.Duration(e.now), ev, err)
 		}
 	}

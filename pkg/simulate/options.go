@@ -27,7 +27,7 @@ type Options struct {
 
 	Warmup   time.Duration // jobs that arrive before it are left out of every figure
 	Patience time.Duration // how long, and the longest job's time on top, a run goes on in which none arrives or ends any more; 0: 48h
-	Check    bool          // check every invariant of the core at every step
+	Check    bool          // hold every step against the invariants, and now and then the core's whole books
 	Timeline int           // points of each curve to keep, 0: none
 	Exact    int           // waits kept exactly before a histogram takes over; 0: 10 million
 
