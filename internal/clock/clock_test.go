@@ -28,6 +28,19 @@ func TestWallHasNoMonotonicPart(t *testing.T) {
 	}
 }
 
+func TestWallThatIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var by time.Duration
+		c := New().WithWall(func(wall time.Time) time.Time { return wall.Add(by) })
+		time.Sleep(time.Minute)
+		by = -time.Hour
+		mono, wall := c.Now()
+		if want := time.Now().Round(0).Add(-time.Hour); mono != time.Minute || !wall.Equal(want) {
+			t.Errorf("%v and %v, want 1m and %v", mono, wall, want)
+		}
+	})
+}
+
 func TestAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New()

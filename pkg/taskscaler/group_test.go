@@ -23,6 +23,7 @@ type testGroup struct {
 	onIncrease  func(ctx context.Context, n int) (int, error) // how many to make, or an error with it
 	onDecrease  func(ctx context.Context, ids []string) ([]string, error)
 	onUpdate    func(ctx context.Context) error
+	onReport    func(n int) error // before a list reports its n-th instance, from 0; an error ends the list
 	onConnect   func(ctx context.Context, id string) (provider.ConnectInfo, error)
 	onHeartbeat func(ctx context.Context, id string) error
 	onShutdown  func() error
@@ -139,7 +140,13 @@ func (g *testGroup) Update(ctx context.Context, update func(string, provider.Sta
 			return err
 		}
 	}
-	for _, id := range g.ids() {
+	cut := hook(g, &g.onReport)
+	for n, id := range g.ids() {
+		if cut != nil {
+			if err := cut(n); err != nil {
+				return err
+			}
+		}
 		g.mu.Lock()
 		state := g.states[id]
 		if state == "" {

@@ -99,7 +99,7 @@ func (f *fixture) acquire(key string) *Lease {
 	f.t.Helper()
 	l, err := f.Acquire(context.Background(), key)
 	if err != nil {
-		f.t.Fatalf("Acquire(%q): %v", key, err)
+		f.t.Fatalf("Acquire(%q): %v\n%s", key, err, f.log)
 	}
 	return l
 }

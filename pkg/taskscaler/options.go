@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/taskscaler/taskscaler/internal/clock"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -19,6 +20,7 @@ type options struct {
 	ready     ReadyFunc
 	observers []Observer
 	dial      Dialer
+	clock     clock.Clock // tests set its wall clock
 }
 
 // Observer is told what the manager does; see [WithObserver].

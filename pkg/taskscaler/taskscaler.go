@@ -69,7 +69,7 @@ type restored struct {
 //
 // Errors: those of Config.Validate, of Init (provider.KindOf tells the kind) and of the store's Load; *GroupMismatchError.
 func New(ctx context.Context, group provider.InstanceGroup, cfg Config, opts ...Option) (*Taskscaler, error) {
-	o := options{dial: connector.Dial, log: slog.New(slog.DiscardHandler)}
+	o := options{dial: connector.Dial, log: slog.New(slog.DiscardHandler), clock: clock.New()}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -96,7 +96,7 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 		return nil, fmt.Errorf("taskscaler: load the state: %w", err)
 	}
 	t := &Taskscaler{
-		group: group, store: o.store, log: o.log, ready: o.ready, dialer: o.dial, clock: clock.New(), restored: restoredOf(&snap.State),
+		group: group, store: o.store, log: o.log, ready: o.ready, dialer: o.dial, clock: o.clock, restored: restoredOf(&snap.State),
 		inbox: newInbox(), dead: make(chan struct{}), loopDone: make(chan struct{}), finished: make(chan struct{}), done: make(chan struct{}),
 	}
 	t.cfg.Store(&cfg)

@@ -112,8 +112,12 @@ func (w *workers) report(ev *scaler.Event, err error) {
 	w.t.inbox.put(ev, nil)
 }
 
-// call calls the group with a timeout (0: def). A panic of the group is a failure of this call.
+// call calls the group with a timeout (0: def). A panic of the group is a failure of this call. Once the manager no longer waits for calls,
+// none is begun: what the loop still dispatches at its end would meet a provider that is shut down.
 func (w *workers) call(timeout, def time.Duration, f func(ctx context.Context) error) (err error) {
+	if w.ctx.Err() != nil {
+		return context.Cause(w.ctx)
+	}
 	if timeout <= 0 {
 		timeout = def
 	}

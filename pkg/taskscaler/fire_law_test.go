@@ -1,0 +1,420 @@
+package taskscaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
+)
+
+// ledger is a store that remembers what became durable when, so that everything that leaves the manager can be held against it.
+type ledger struct {
+	*testStore
+	mu     sync.Mutex
+	at     map[fleet.Key]fleet.ID // where each live lease is, by what is committed
+	leased map[fleet.Key]bool     // its lease was durable at some time
+	ended  map[fleet.Key]bool     // and so was its end
+}
+
+func newLedger() *ledger {
+	return &ledger{testStore: newStore(), at: map[fleet.Key]fleet.ID{}, leased: map[fleet.Key]bool{}, ended: map[fleet.Key]bool{}}
+}
+
+// Commit implements statestore.Store.
+func (l *ledger) Commit(ctx context.Context, c statestore.Commit) error {
+	if err := l.testStore.Commit(ctx, c); err != nil || c.Changes == nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, rec := range c.Changes.Put {
+		for key, id := range l.at {
+			if id == rec.ID {
+				l.ended[key] = true
+				delete(l.at, key)
+			}
+		}
+		for _, lease := range rec.Leases {
+			l.at[lease.Key], l.leased[lease.Key] = rec.ID, true
+			delete(l.ended, lease.Key)
+		}
+	}
+	return nil
+}
+
+// held reports whether a lease of key was durable at some time, over whether it is not any more. One that began and ended in a single
+// commit was never held: only its use is on record.
+func (l *ledger) held(key fleet.Key) (ever, over bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leased[key], l.ended[key]
+}
+
+// record is the instance as a restart would find it now.
+func (l *ledger) record(id string) (rec fleet.InstanceRecord, ok bool) {
+	snap, err := l.Load(context.Background())
+	if err != nil {
+		return fleet.InstanceRecord{Cause: fleet.CauseShutdown}, false
+	}
+	for _, rec := range snap.State.Instances {
+		if string(rec.ID) == id {
+			return rec, true
+		}
+	}
+	return rec, false
+}
+
+func (l *ledger) intents() (open int) {
+	snap, _ := l.Load(context.Background())
+	for _, in := range snap.State.Intents {
+		if !in.Answered {
+			open += in.Asked
+		}
+	}
+	return open
+}
+
+// TestFireNothingLeavesBeforeItIsDurable holds every call to the provider, every answer to a caller and every published fact against what
+// the store has at that moment, while commits are slow and fail.
+func TestFireNothingLeavesBeforeItIsDurable(t *testing.T) {
+	for seed := range uint64(8) {
+		bubble(t, func(t *testing.T) {
+			books := newLedger()
+			r := newRandom(seed)
+			books.set(func(_ context.Context, c statestore.Commit) error {
+				if c.Changes != nil && c.Changes.Meta != nil && c.Changes.Meta.LastOp == 0 {
+					return nil // New binds the store: without that there is no manager
+				}
+				if r.chance(0.3) {
+					time.Sleep(r.upTo(3 * time.Second))
+				}
+				if r.chance(0.2) {
+					return errors.New("disk full")
+				}
+				return nil
+			})
+			f := start(t, withStore(books), withGroup(func(g *testGroup) { holdAgainst(t, g, books, r) }), WithObserver(Observer{Fact: factsAgainst(t, books)}),
+				withConfig(func(c *Config) { c.Core.MaxInstances, c.Core.MaxUses = 6, 5; c.UpdateInterval = 5 * time.Second }))
+			var wg sync.WaitGroup
+			for n := range 12 {
+				wg.Go(func() { workAgainst(t, f, books, r, n) })
+			}
+			wg.Wait()
+			books.set(nil)
+			f.end()
+			if f.group.count("increase") < 3 || f.group.count("decrease") < 3 {
+				t.Errorf("%d creates and %d deletes: nothing was tried", f.group.count("increase"), f.group.count("decrease"))
+			}
+		})
+	}
+}
+
+// random is a source for many goroutines.
+type random struct {
+	mu sync.Mutex
+	r  *rand.Rand
+}
+
+func newRandom(seed uint64) *random { return &random{r: rand.New(rand.NewPCG(seed, 3))} }
+
+func (r *random) chance(p float64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.r.Float64() < p
+}
+
+func (r *random) upTo(d time.Duration) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Duration(r.r.Int64N(int64(d)))
+}
+
+func holdAgainst(t *testing.T, g *testGroup, books *ledger, r *random) {
+	g.onIncrease = func(_ context.Context, n int) (int, error) {
+		if open := books.intents(); open < n {
+			t.Errorf("a create of %d was called, the store has intents for %d", n, open)
+		}
+		return n, nil
+	}
+	g.onDecrease = func(_ context.Context, ids []string) ([]string, error) {
+		for _, id := range ids {
+			if rec, ok := books.record(id); !ok || !rec.DeleteAsked || len(rec.Leases) > 0 {
+				t.Errorf("a delete of %s was called, the store has %+v (found: %v)", id, rec, ok)
+			}
+		}
+		return ids, nil
+	}
+	g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
+		if rec, ok := books.record(id); !ok || rec.State != fleet.Preparing {
+			t.Errorf("%s was prepared, the store has %+v (found: %v)", id, rec, ok)
+		}
+		return provider.ConnectInfo{ID: id}, nil
+	}
+	g.onHeartbeat = func(_ context.Context, id string) error {
+		if _, ok := books.record(id); !ok {
+			t.Errorf("a heartbeat was asked of %s, which the store does not have", id)
+		}
+		if r.chance(0.02) {
+			return provider.ErrInstanceUnhealthy
+		}
+		return nil
+	}
+}
+
+func factsAgainst(t *testing.T, books *ledger) func(*scaler.Fact) {
+	return func(f *scaler.Fact) {
+		rec, ok := books.record(string(f.ID))
+		switch f.Kind {
+		case scaler.FactCreate:
+			if books.intents() < f.Count {
+				t.Error("a create was published before its intent was durable")
+			}
+		case scaler.FactAppeared, scaler.FactAdopt:
+			if !ok {
+				t.Errorf("%s was published before its record was durable", f.ID)
+			}
+		case scaler.FactDelete:
+			if !rec.DeleteAsked {
+				t.Errorf("the delete of %s was published before it was durable", f.ID)
+			}
+		case scaler.FactRevoke:
+			if ever, over := books.held(f.Key); ever && !over {
+				t.Errorf("the end of the lease of %s was published before it was durable", f.Key)
+			}
+		}
+	}
+}
+
+// workAgainst takes leases for half an hour.
+func workAgainst(t *testing.T, f *fixture, books *ledger, r *random, n int) {
+	end := time.Now().Add(30 * time.Minute)
+	for i := 0; time.Now().Before(end); i++ {
+		key := fmt.Sprintf("job-%d-%d", n, i)
+		ctx, cancel := context.WithTimeout(t.Context(), r.upTo(5*time.Minute))
+		l, err := f.Acquire(ctx, key)
+		cancel()
+		if err != nil {
+			continue
+		}
+		if ever, _ := books.held(l.key); !ever && l.Err() == nil {
+			t.Errorf("the lease of %s was handed out before it was durable", key)
+		}
+		select {
+		case <-l.Context().Done():
+		case <-time.After(r.upTo(2 * time.Minute)):
+		}
+		switch end := l.Err(); {
+		case end != nil:
+			err = nil
+		case r.chance(0.1):
+			err = l.ReleaseUnhealthy()
+		default:
+			err = l.Release()
+		}
+		var revoked *RevokedError
+		if err != nil && !errors.As(err, &revoked) {
+			t.Errorf("release of %s: %v", key, err)
+		}
+		if ever, over := books.held(l.key); ever && !over {
+			t.Errorf("the caller of %s was told of its end before that was durable", key)
+		}
+		time.Sleep(r.upTo(time.Minute))
+	}
+}
+
+// TestFireFailingCommitHoldsEverything: releases, revocations, deletes, facts, drains and reloads all wait for the commit; who only asks is
+// answered.
+func TestFireFailingCommitHoldsEverything(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := newStore()
+		f := start(t, withStore(store))
+		defer f.end()
+		a, b := f.acquire("a"), f.acquire("b")
+		store.set(func(context.Context, statestore.Commit) error { return errors.New("disk full") })
+		facts, deletes := len(f.facts.of(scaler.FactRevoke))+len(f.facts.of(scaler.FactRetire)), f.group.count("decrease")
+		told := make(chan string, 10)
+		go func() { told <- fmt.Sprint("unhealthy ", a.ReleaseUnhealthy()) }()
+		synctest.Wait() // it is in the batch that fails; what follows waits behind it
+		go func() { told <- fmt.Sprint("release ", f.Release("b")) }()
+		go func() { told <- fmt.Sprint("reload ", f.Reload(context.Background(), f.cfg)) }()
+		go func() { told <- fmt.Sprint("undrain ", f.Undrain(context.Background())) }()
+		for range 8 {
+			time.Sleep(30 * time.Second)
+			if s := f.status(); !s.Stale || !s.Commit.Failing || s.Commit.Error != "disk full" {
+				t.Fatalf("a query was answered %+v", s.Commit)
+			}
+			if _, _, err := f.Wait(t.Context(), "nobody"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(told); n > 0 {
+			t.Errorf("%d callers were answered, the first: %s", n, <-told)
+		}
+		if a.Err() != nil || b.Err() != nil || f.group.count("decrease") != deletes {
+			t.Errorf("leases %v and %v, %d deletes", a.Err(), b.Err(), f.group.count("decrease")-deletes)
+		}
+		if n := len(f.facts.of(scaler.FactRevoke)) + len(f.facts.of(scaler.FactRetire)); n != facts {
+			t.Errorf("%d facts were published", n-facts)
+		}
+		store.set(nil)
+		var all []string
+		for range 4 {
+			all = append(all, <-told)
+		}
+		text := strings.Join(all, ", ")
+		for _, want := range []string{"unhealthy <nil>", "reload <nil>", "undrain <nil>", "release "} {
+			if !strings.Contains(text, want) {
+				t.Errorf("told: %s; want %q", text, want)
+			}
+		}
+		var revoked *RevokedError
+		if !errors.As(b.Err(), &revoked) {
+			t.Errorf("the neighbour of an unhealthy one: %v", b.Err())
+		}
+		f.until("the delete", func() bool { return f.group.count("decrease") > deletes })
+	})
+}
+
+// TestFireGroupCommit: however many wait while a commit runs, they are one commit together.
+func TestFireGroupCommit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const callers = 60
+		store := newStore()
+		f := start(t, withStore(store), withConfig(func(c *Config) { c.Core.Capacity, c.Core.MaxInstances = 100, 1 }))
+		defer f.end()
+		f.acquire("first")
+		f.until("a quiet moment", func() bool { return f.status().Counts.Free == 99 })
+		hold := make(chan struct{})
+		store.set(func(_ context.Context, c statestore.Commit) error {
+			if leased(c, "plug") {
+				<-hold
+			}
+			return nil
+		})
+		var wg sync.WaitGroup
+		take := func(key string) {
+			wg.Go(func() {
+				if _, err := f.Acquire(context.Background(), key); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		take("plug")
+		synctest.Wait()
+		for i := range callers {
+			take(fmt.Sprint("job-", i))
+		}
+		synctest.Wait()
+		store.set(nil)
+		n := store.count()
+		close(hold)
+		wg.Wait()
+		if got := store.count() - n; got != 1 {
+			t.Errorf("%d callers took %d commits, want 1", callers, got)
+		}
+	})
+}
+
+// TestFireHungCommitTakesNothingAlong: a commit that comes back after the manager was given up does not set off what it was for.
+func TestFireHungCommitTakesNothingAlong(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := newStore()
+		f := start(t, withStore(store), withConfig(func(c *Config) { c.Core.Capacity = 1 }))
+		held := f.acquire("held")
+		f.until("a free one", func() bool { return f.status().Counts.Free == 1 })
+		hold := make(chan struct{})
+		store.set(func(context.Context, statestore.Commit) error { <-hold; return nil })
+		calls, facts := f.group.count("increase"), len(f.facts.of(scaler.FactCreate))
+		from := time.Now()
+		_, err := f.Acquire(context.Background(), "job") // takes the free one and wants another
+		var stop *StopError
+		if !errors.As(err, &stop) {
+			t.Errorf("the caller was told %v", err)
+		}
+		if took := time.Since(from); took < commitPatience || took > commitPatience+2*time.Minute {
+			t.Errorf("given up after %v", took)
+		}
+		if cause := held.Err(); !errors.Is(cause, ErrShutdown) || !errors.As(cause, &stop) {
+			t.Errorf("a lease of the stopped manager: %v", cause)
+		}
+		close(hold)
+		synctest.Wait()
+		if f.group.count("increase") != calls || len(f.facts.of(scaler.FactCreate)) != facts {
+			t.Error("what the hung commit was for was done after the manager had stopped")
+		}
+		if err := f.Shutdown(t.Context()); !errors.As(err, &stop) {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+}
+
+// TestFireRevocationComesBeforeTheDelete: by the time that a machine's delete is called, every lease on it has ended.
+func TestFireRevocationComesBeforeTheDelete(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const leases = 2000
+		f := start(t, withConfig(func(c *Config) {
+			c.Core.Capacity, c.Core.MaxInstances, c.Core.Schedule = leases, 1, idle(t, 0, time.Hour)
+		}))
+		defer f.end()
+		all := make([]*Lease, leases)
+		for i := range all {
+			all[i] = f.acquire(fmt.Sprint("job-", i))
+			all[i].Context() // which makes its end cost something
+		}
+		f.group.change(func() {
+			f.group.onDecrease = func(_ context.Context, ids []string) ([]string, error) {
+				for _, l := range all {
+					if l.Err() == nil {
+						t.Errorf("a delete was called with the lease of %s on the machine", l.Key())
+						break
+					}
+				}
+				return ids, nil
+			}
+		})
+		if err := all[0].ReleaseUnhealthy(); err != nil {
+			t.Fatal(err)
+		}
+		f.until("the delete", func() bool { return f.group.count("decrease") == 1 })
+	})
+}
+
+// TestFireCancelOfAQueuedCaller: a caller who gives up is gone at once, and the next in line takes what comes.
+func TestFireCancelOfAQueuedCaller(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(func(c *Config) { c.Core.Capacity, c.Core.MaxInstances, c.Core.Schedule = 1, 1, idle(t, 0, time.Hour) }))
+		defer f.end()
+		held := f.acquire("held")
+		ctx, cancel := context.WithCancel(t.Context())
+		first, second := make(chan error, 1), make(chan *Lease, 1)
+		go func() { _, err := f.Acquire(ctx, "first"); first <- err }()
+		synctest.Wait()
+		go func() { l, _ := f.Acquire(context.Background(), "second"); second <- l }()
+		synctest.Wait()
+		from := time.Now()
+		cancel()
+		var wait *WaitError
+		if err := <-first; !errors.As(err, &wait) || wait.Cause != fleet.CauseCancelled || time.Since(from) != 0 {
+			t.Errorf("told %v after %v", err, time.Since(from))
+		}
+		if s := f.status(); len(s.Waiters) != 1 || s.Waiters[0].Key != "second" {
+			t.Errorf("waiters: %+v", s.Waiters)
+		}
+		if err := held.Release(); err != nil {
+			t.Fatal(err)
+		}
+		if l := <-second; l == nil || time.Since(from) != 0 {
+			t.Errorf("the next in line: %v after %v", l, time.Since(from))
+		}
+	})
+}
