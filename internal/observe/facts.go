@@ -12,7 +12,7 @@ import (
 func Sentence(f *scaler.Fact) string {
 	switch f.Kind {
 	case scaler.FactCreate:
-		return fmt.Sprintf("asked for %s: %s", count(f.Count, "instance"), f.Decision)
+		return fmt.Sprintf("created %d: %s", f.Count, Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
 	case scaler.FactWait:
 		return Waiting(f.Count, f.Booting, f.Cause)
 	case scaler.FactPolicy:
@@ -36,7 +36,7 @@ func Sentence(f *scaler.Fact) string {
 	case scaler.FactReload:
 		return "a new configuration holds"
 	case scaler.FactHold:
-		return fmt.Sprintf("held back %s: %s (%s)", count(f.Count, "instance"), Retire(f.Cause), f.Decision)
+		return fmt.Sprintf("held back %d, because %s: %s", f.Count, Retire(f.Cause), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
 	case scaler.FactBreaker:
 		if f.On {
 			return fmt.Sprintf("the runaway breaker opens: %d machines in a row came to nothing; one at a time is tried until one works, the next in %s",
@@ -61,7 +61,8 @@ func instanceSentence(f *scaler.Fact) string {
 		return fmt.Sprintf("instance %s is ready, %s after it was first seen", f.ID, span(f.Took))
 	case scaler.FactRetire:
 		if f.Cause == fleet.CauseIdle {
-			return fmt.Sprintf("instance %s is retired: %s (%s)", f.ID, Retire(f.Cause), f.Decision)
+			return fmt.Sprintf("instance %s is retired: %s (idle for %s, needed at most %d in that time, supply without it %d)", f.ID, Retire(f.Cause),
+				span(f.Took), f.Peak, f.Left)
 		}
 		return fmt.Sprintf("instance %s is retired: %s", f.ID, Retire(f.Cause))
 	case scaler.FactDelete:

@@ -23,7 +23,7 @@ func TestSentences(t *testing.T) {
 		want string
 	}{
 		{scaler.Fact{Kind: scaler.FactCreate, Count: 3, Decision: decision},
-			"asked for 3 instances: needed 17 = leased 9 + waiting 4 + idle target 4; supply 14; missing 3 = 3 instances of 1; grow 3"},
+			"created 3: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
 		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1"}, "instance i-1 appeared"},
 		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", On: true, Count: 3, Cause: fleet.CauseMissing, Took: 5 * time.Second},
 			"instance i-1 died young (3 in a row): the provider no longer lists it; the next create in 5s"},
@@ -33,14 +33,14 @@ func TestSentences(t *testing.T) {
 			"the runaway breaker opens: 3 machines in a row came to nothing; one at a time is tried until one works, the next in 5s"},
 		{scaler.Fact{Kind: scaler.FactBreaker, ID: "i-4"}, "the runaway breaker closes: instance i-4 works"},
 		{scaler.Fact{Kind: scaler.FactHold, Count: 3, Cause: fleet.CauseThrottle, Decision: decision},
-			"held back 3 instances: scale_throttle allows no more (needed 17 = leased 9 + waiting 4 + idle target 4; supply 14; missing 3 = 3 instances of 1; grow 3)"},
+			"held back 3, because scale_throttle allows no more: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
 		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1", Cause: fleet.CausePreexisting},
 			"instance i-1 appeared and is not used: it was found at start without a record of ours"},
 		{scaler.Fact{Kind: scaler.FactReady, ID: "i-1", Took: 83*time.Second + 400*time.Millisecond}, "instance i-1 is ready, 1m23s after it was first seen"},
 		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: fleet.CauseUsedUp}, "instance i-1 is retired: it has served max_use_count leases"},
-		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: fleet.CauseIdle, Decision: policy.Decision{Needed: 1, IdleTarget: 1, Supply: 4}},
+		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: fleet.CauseIdle, Took: 2 * time.Minute, Peak: 3, Left: 4},
 			"instance i-1 is retired: it was idle for idle_time and is more than the policy needs " +
-				"(needed 1 = leased 0 + waiting 0 + idle target 1; supply 4; nothing to create)"},
+				"(idle for 2m0s, needed at most 3 in that time, supply without it 4)"},
 		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 1}, "asked to delete instance i-1"},
 		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 3}, "asked to delete instance i-1, for the 3rd time"},
 		{scaler.Fact{Kind: scaler.FactGone, ID: "i-1", Took: 1234 * time.Millisecond}, "instance i-1 is deleted, after a life of 1.23s"},

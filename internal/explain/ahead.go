@@ -1,0 +1,87 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// holding is what holds creates and deletes back at this moment, whether or not any are needed.
+func (h *History) holding() []Holding {
+	s, out := &h.sum, []Holding{}
+	add := func(on bool, cause fleet.Cause, sentence string) {
+		if on {
+			out = append(out, Holding{Cause: cause.String(), Sentence: sentence})
+		}
+	}
+	add(!s.Started, fleet.CausePlugin, "the provider's first list has not come yet: nothing is created or removed before")
+	add(s.Shutdown, fleet.CauseShutdown, "the manager is shutting down: it takes no new work")
+	add(s.Closed && !s.Shutdown, fleet.CauseDraining, "the manager is draining: it takes no new work and removes idle instances (taskscaler drain --undo ends it)")
+	add(s.Paused, fleet.CauseForeign,
+		"creates and deletes are paused: instances come or go that nobody asked for, so another manager seems to work on the group")
+	if s.Breaker {
+		add(true, fleet.CauseBreaker, fmt.Sprintf("the runaway breaker is open: %d machines in a row came to nothing; one at a time is tried until one works",
+			s.Fruitless+s.DiedYoung))
+	}
+	if s.BackoffFor > 0 {
+		until := h.at.Add(s.BackoffFor)
+		out = append(out, Holding{
+			Cause: s.BackoffCause.String(), Until: &until,
+			Sentence: fmt.Sprintf("nothing is created until %s: %s (%s)", h.clock(until), observe.Retire(s.BackoffCause), h.inARow()),
+		})
+	}
+	if s.Held != fleet.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
+		d := &s.Decision
+		add(true, s.Held, fmt.Sprintf("%d of %s that are needed are not created %s", d.Wanted-d.Grow, observe.Count(d.Wanted, "instance"), observe.Wait(s.Held)))
+	}
+	add(s.ListFailures > 0, fleet.CausePlugin, fmt.Sprintf("the provider's list has failed %d times in a row: what it has is not known", s.ListFailures))
+	return out
+}
+
+// inARow says what led to a back-off.
+func (h *History) inARow() string {
+	s := &h.sum
+	switch {
+	case s.Refusals > 0 && s.Fruitless+s.DiedYoung > 0:
+		return fmt.Sprintf("%s and %s in a row", observe.Count(s.Refusals, "failed create"), observe.Count(s.Fruitless+s.DiedYoung, "boot"))
+	case s.Refusals > 0:
+		return observe.Count(s.Refusals, "failed create") + " in a row"
+	}
+	return observe.Count(s.Fruitless+s.DiedYoung, "machine") + " in a row came to nothing"
+}
+
+// coming is what will happen by time alone, the soonest first.
+func (h *History) coming() []Coming {
+	a, s, out := h.core.Ahead(), &h.sum, []Coming{}
+	add := func(at time.Time, format string, args ...any) {
+		out = append(out, Coming{At: at.In(h.opts.Location), Sentence: fmt.Sprintf(format, args...)})
+	}
+	if a.Grow > 0 {
+		at := h.at.Add(a.Grow - h.now.Mono)
+		if s.Decision.BoundBy == policy.BoundThrottle {
+			add(at, "scale_throttle allows one more create")
+		} else {
+			add(at, "the back-off ends: creates go on")
+		}
+	} else if s.BackoffFor > 0 {
+		add(h.at.Add(s.BackoffFor), "the back-off ends")
+	}
+	if a.Shrink > 0 {
+		add(h.at.Add(a.Shrink-h.now.Mono), "the longest idle instance may go")
+	}
+	if !a.Edge.IsZero() {
+		next := h.core.Config().Schedule.At(a.Edge)
+		if next.Index < 0 {
+			add(a.Edge, "no policy matches any more: nothing is kept idle")
+		} else {
+			add(a.Edge, "%s: idle_count %d, idle_time %s", h.policyHolds(next.Index), next.Settings.IdleCount,
+				observe.Span(next.Settings.IdleTime))
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Coming) int { return a.At.Compare(b.At) })
+	return out
+}

@@ -1,0 +1,293 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// creation is what became of a create.
+type creation struct {
+	record   *Record
+	asked    int
+	came     []fleet.ID
+	ready    int // of those that came
+	slowest  time.Duration
+	never    int // did not come in time
+	triggers int
+}
+
+// mostTriggers is how many triggers of one create are named.
+const mostTriggers = 3
+
+// tell takes one fact of the round.
+func (h *History) tell(f *scaler.Fact) {
+	if h.life != nil {
+		h.life.fact(h, f)
+	}
+	switch f.Kind {
+	case scaler.FactCreate:
+		h.created(f)
+	case scaler.FactHold:
+		h.held(f)
+	case scaler.FactRefused, scaler.FactFruitless, scaler.FactBreaker:
+		h.backedOff(f)
+	case scaler.FactAppeared, scaler.FactReady, scaler.FactIntent:
+		h.progress(f)
+	case scaler.FactRetire, scaler.FactDelete, scaler.FactGone:
+		h.removed(f)
+	case scaler.FactRevoke:
+		h.revoked(f)
+	case scaler.FactDeny:
+		h.denied(f.Key, f.Cause, true)
+	case scaler.FactListFailed:
+		h.listFailed(f)
+	case scaler.FactPrepare, scaler.FactWait:
+		// in a life, and in the split of waits
+	default:
+		h.happened(f)
+	}
+}
+
+// decided adds a record of a decision with the numbers of f, and with what brought it about.
+func (h *History) decided(r *Record, f *scaler.Fact, because ...string) *Record {
+	if f.Cause != fleet.CauseNone {
+		r.Cause = f.Cause.String()
+	}
+	r.Policy = h.policyNow()
+	for _, why := range because {
+		if why != "" {
+			r.Chain = append(r.Chain, Link{h.at, RoleTrigger, why})
+		}
+	}
+	r.Chain = append(r.Chain, Link{h.at, RoleDecision, r.Sentence})
+	return h.add(r)
+}
+
+// created records a create, or counts one more into that of the same round: what one round creates is one call.
+func (h *History) created(f *scaler.Fact) {
+	why := h.whyNow(f)
+	if c := h.creations[f.Op]; c != nil {
+		r := c.record
+		c.asked += f.Count
+		d := f.Decision
+		already := r.Count
+		d.Supply, d.Free, d.Existing = d.Supply-already*d.PerInstance, d.Free-already*d.PerInstance, d.Existing-already
+		d.Missing = max(d.Needed-d.Supply, 0)
+		d.Wanted, d.Grow = d.Wanted+already, d.Grow+already
+		if d.Room >= 0 {
+			d.Room += already
+		}
+		if d.Allowed >= 0 {
+			d.Allowed += already
+		}
+		r.Count = c.asked
+		h.createSentence(r, &d, f.Policy)
+		if c.triggers++; c.triggers <= mostTriggers {
+			r.Chain = slices.Insert(r.Chain, len(r.Chain)-1, Link{h.at, RoleTrigger, why})
+		} else {
+			r.Chain[mostTriggers-1].Sentence = fmt.Sprintf("%d more such events", c.triggers-mostTriggers+1)
+		}
+		r.Chain[len(r.Chain)-1].Sentence = r.Sentence
+		return
+	}
+	r := &Record{Kind: KindCreate, Create: f.Op, Count: f.Count}
+	r.creation = &creation{record: r, asked: f.Count, triggers: 1}
+	h.creations[f.Op] = r.creation
+	h.createSentence(r, &f.Decision, f.Policy)
+	h.decided(r, f, why)
+}
+
+func (h *History) createSentence(r *Record, d *policy.Decision, index int) {
+	r.Sizing = sizingOf(d, h.burst())
+	of := ""
+	if d.Grow < d.Wanted {
+		of = fmt.Sprintf(" of %d", d.Wanted)
+	}
+	r.Sentence = fmt.Sprintf("created %d%s: %s", r.Count, of, observe.Sizing(d, h.policyName(index), h.burst()))
+}
+
+// held records growth that is needed and held back.
+func (h *History) held(f *scaler.Fact) {
+	until := ""
+	if at := h.core.Ahead().Grow; at > h.now.Mono {
+		until = " until " + h.clock(h.at.Add(at-h.now.Mono))
+	}
+	h.decided(&Record{
+		Kind: KindHold, Count: f.Count, Sizing: sizingOf(&f.Decision, h.burst()),
+		Sentence: fmt.Sprintf("held back %d%s, because %s: %s", f.Count, until, observe.Retire(f.Cause),
+			observe.Sizing(&f.Decision, h.policyName(f.Policy), h.burst())),
+	}, f, h.whyNow(f))
+}
+
+// backedOff records what stops creates for a while, or lets them go on.
+func (h *History) backedOff(f *scaler.Fact) {
+	r := &Record{Kind: KindBackoff, Instance: string(f.ID), Create: f.Op, Count: f.Count, Sizing: sizingOf(&h.sum.Decision, h.burst())}
+	rest := h.sum.BackoffFor
+	if rest == 0 {
+		rest = f.Took
+	}
+	until := h.clock(h.at.Add(rest))
+	var because []string
+	switch f.Kind {
+	case scaler.FactRefused:
+		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): a create failed, %d in a row (%s): %s", until, observe.Span(rest), f.Count,
+			f.Failure.Kind, f.Failure.Message)
+		if c := h.creations[f.Op]; c != nil {
+			because = append(because, fmt.Sprintf("%s were asked for", observe.Count(c.asked, "instance")))
+			h.then(c.record, h.trigger(f))
+		}
+	case scaler.FactFruitless:
+		what := fmt.Sprintf("the boot of instance %s came to nothing", f.ID)
+		switch {
+		case f.On:
+			what = fmt.Sprintf("instance %s died young", f.ID)
+		case f.ID == "":
+			what = "a create that was accepted showed no instance in time"
+		}
+		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): %s, %d in a row: %s", until, observe.Span(rest), what, f.Count, observe.Retire(f.Cause))
+	default:
+		r.Kind, r.Sentence = KindBreaker, observe.Sentence(f)
+	}
+	h.decided(r, f, append(because, h.trigger(f))...)
+}
+
+// progress notes what becomes of creates.
+func (h *History) progress(f *scaler.Fact) {
+	switch f.Kind {
+	case scaler.FactAppeared:
+		delete(h.absent, f.ID)
+		if c := h.creations[f.Op]; c != nil && f.Op != 0 {
+			c.came = append(c.came, f.ID)
+			c.never = min(c.never, max(c.asked-len(c.came), 0))
+			h.booting[f.ID] = c
+			h.then(c.record, fmt.Sprintf("instance %s appeared", f.ID))
+			if len(c.came) >= c.asked {
+				delete(h.creations, f.Op)
+			}
+		}
+	case scaler.FactReady:
+		if c := h.booting[f.ID]; c != nil {
+			c.ready++
+			c.slowest = max(c.slowest, f.Took)
+			h.then(c.record, fmt.Sprintf("instance %s is ready, %s after it was first seen", f.ID, observe.Span(f.Took)))
+			delete(h.booting, f.ID)
+		}
+	case scaler.FactIntent:
+		if c := h.creations[f.Op]; c != nil {
+			c.never = max(c.never, f.Count)
+			h.then(c.record, fmt.Sprintf("%d did not come: %s", f.Count, neverCame(f.Cause)))
+		}
+	}
+}
+
+// neverCame says why an instance that was asked for is not expected any more.
+func neverCame(c fleet.Cause) string {
+	if c == fleet.CauseBootOverdue {
+		return "the provider did not list it within instance_deadlines.requested"
+	}
+	return "complete lists came without it"
+}
+
+// then adds what followed.
+func (h *History) then(r *Record, sentence string) {
+	r.Chain = append(r.Chain, Link{h.at, RoleThen, sentence})
+}
+
+func (c *creation) outcome() string {
+	var parts []string
+	if n := len(c.came); n > 0 {
+		names := make([]string, n)
+		for i, id := range c.came {
+			names[i] = string(id)
+		}
+		s := fmt.Sprintf("%d appeared: %s", n, strings.Join(shortened(names, 6), ", "))
+		switch {
+		case c.ready == n && n == 1:
+			s += ", ready after " + observe.Span(c.slowest)
+		case c.ready == n:
+			s += ", all ready after " + observe.Span(c.slowest)
+		case c.ready > 0:
+			s += fmt.Sprintf(", %d of them ready", c.ready)
+		}
+		parts = append(parts, s)
+	}
+	if c.never > 0 {
+		parts = append(parts, fmt.Sprintf("%d never came", c.never))
+	}
+	if left := c.asked - len(c.came) - c.never; left > 0 {
+		parts = append(parts, fmt.Sprintf("%d not seen yet", left))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// shortened is the first n names, and how many there are beyond them.
+func shortened(names []string, n int) []string {
+	if len(names) <= n {
+		return names
+	}
+	return append(names[:n:n], fmt.Sprintf("and %d more", len(names)-n))
+}
+
+// finish brings a record's outcome up to date.
+func (h *History) finish(r *Record) {
+	switch {
+	case r.creation != nil:
+		r.Outcome = r.creation.outcome()
+	case r.removal != nil:
+		r.Outcome = r.removal.outcome()
+	}
+}
+
+// happened records what is neither a create nor a removal.
+func (h *History) happened(f *scaler.Fact) {
+	kinds := map[scaler.FactKind]Kind{
+		scaler.FactLost: KindLost, scaler.FactReturned: KindReturned, scaler.FactPolicy: KindPolicy, scaler.FactReload: KindReload,
+		scaler.FactForeign: KindPause, scaler.FactAdopt: KindAdopt, scaler.FactUnclaimed: KindUnclaimed, scaler.FactAlarm: KindAlarm,
+	}
+	r := &Record{Kind: kinds[f.Kind], Instance: string(f.ID), Sentence: observe.Sentence(f)}
+	because := h.trigger(f)
+	switch f.Kind {
+	case scaler.FactPolicy:
+		r.Sentence, because = h.policyBegan(f), ""
+	case scaler.FactLost:
+		if since, ok := h.absent[f.ID]; ok {
+			because = fmt.Sprintf("the provider's list at %s no longer had it, nor had those that followed", h.clock(since))
+		}
+		h.forget(f.ID)
+	case scaler.FactAdopt:
+		switch {
+		case f.Op != 0:
+			r.Sentence += ": a create that had been given up on explains it"
+		case f.Cause == fleet.CauseMissing:
+			r.Sentence += ": the group replaced one that was lost"
+		case f.Cause == fleet.CauseOperator:
+			r.Sentence += ": adopt_preexisting says so"
+		}
+	}
+	h.decided(r, f, because)
+}
+
+// forget drops what is kept of an instance that is gone.
+func (h *History) forget(id fleet.ID) {
+	delete(h.absent, id)
+	delete(h.beats, id)
+	delete(h.booting, id)
+}
+
+// listFailed records lists that fail, those in a row as one.
+func (h *History) listFailed(f *scaler.Fact) {
+	if r := h.listFail; r != nil {
+		r.Count, r.until = f.Count, h.at
+		r.Outcome = fmt.Sprintf("%d failed in a row, the last at %s", f.Count, clock(h.at, r.Time))
+		return
+	}
+	h.listFail = h.note(KindList, "", observe.Sentence(f))
+	h.listFail.Count = f.Count
+}

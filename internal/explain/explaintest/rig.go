@@ -1,0 +1,290 @@
+// Package explaintest plays scripted histories: one real core on virtual time against a cloud that does what the script says, with an
+// explain.History that is fed every round, as the journal's reader would feed it.
+package explaintest
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/explain"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// Machine is a machine of the scripted cloud. Times are Rig.Now.Mono.
+type Machine struct {
+	Boots time.Duration // when it runs
+	Dies  time.Duration // when a delete takes effect; 0: none was asked for
+	Word  fleet.Listed  // what the list says instead of the truth; 0: the truth
+	Away  bool          // the list leaves it out
+}
+
+// Rig plays one script.
+type Rig struct {
+	History *explain.History
+	Core    *scaler.Core
+	Config  scaler.Config
+	Now     scaler.Time
+	Cloud   map[fleet.ID]*Machine
+
+	Boot, Prepare, Dying time.Duration // how long each takes the cloud
+	Every                time.Duration // between two lists; 0: none come by themselves
+
+	// Answer changes the answer to a command, and tells how many instances a create really makes; nil: all goes well.
+	Answer func(cmd scaler.Command, ev *scaler.Event) (made int)
+
+	t      testing.TB
+	saved  fleet.SavedState
+	shown  map[fleet.ID]fleet.Listed
+	due    []due
+	wake   time.Duration
+	listAt time.Duration
+	names  int
+	ticket uint64
+}
+
+type due struct {
+	at time.Duration
+	ev scaler.Event
+}
+
+// Start is when every script begins: a Monday noon.
+var Start = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+// Config is a small group: ten instances of one slot, no throttle, idle ones go after a minute.
+func Config(settings policy.Settings, edit ...func(*scaler.Config)) scaler.Config {
+	schedule, err := policy.Compile([]policy.Policy{{Settings: settings}}, time.UTC)
+	if err != nil {
+		panic(err)
+	}
+	c := scaler.Config{
+		Capacity: 1, MaxInstances: 10, Throttle: policy.Throttle{Limit: -1}, UpdateInterval: 10 * time.Second, Schedule: schedule,
+	}
+	for _, e := range edit {
+		e(&c)
+	}
+	return c
+}
+
+// New starts a manager beside an empty, known store; the first list has come. A list comes every second, and a machine boots in five.
+func New(t testing.TB, cfg scaler.Config, o explain.Options) *Rig {
+	t.Helper()
+	r := &Rig{
+		t: t, Config: cfg, History: explain.NewHistory(o), Cloud: map[fleet.ID]*Machine{}, shown: map[fleet.ID]fleet.Listed{},
+		Every: time.Second, Boot: 5 * time.Second, Now: scaler.Time{Mono: time.Hour, Wall: Start},
+	}
+	r.start()
+	r.List()
+	return r
+}
+
+func (r *Rig) start() {
+	r.t.Helper()
+	var saved fleet.SavedState
+	saved.Apply(&fleet.Changes{Put: r.saved.Instances, PutIntents: r.saved.Intents, Meta: &r.saved.Meta})
+	core, err := scaler.New(r.Config, saved, true, r.Now)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.Core, r.due, r.listAt = core, nil, r.Now.Mono+r.Every
+	clear(r.shown)
+}
+
+// Restart is a crash, and a new life some time later; the first list has come.
+func (r *Rig) Restart(away time.Duration) {
+	r.t.Helper()
+	r.Now = scaler.Time{Mono: r.Now.Mono + away, Wall: r.Now.Wall.Add(away)}
+	r.start()
+	r.List()
+}
+
+// Do steps events at this moment, takes one batch, uses it, and feeds the history.
+func (r *Rig) Do(evs ...scaler.Event) *scaler.Batch {
+	r.t.Helper()
+	for i := range evs {
+		r.Core.Step(r.Now, evs[i])
+	}
+	b := r.Core.Take()
+	if b.Bug != nil {
+		r.t.Fatal(b.Bug)
+	}
+	if err := r.Core.Check(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.saved.Apply(&b.Changes)
+	r.History.Add(r.Core, r.Now, evs, b)
+	r.wake = b.Wake
+	for _, cmd := range b.Commands {
+		r.carryOut(cmd)
+	}
+	return b
+}
+
+// carryOut does what a command asks and has the answer come.
+func (r *Rig) carryOut(cmd scaler.Command) {
+	ev := scaler.Event{Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial, Count: cmd.Count}
+	made, after := cmd.Count, time.Duration(0)
+	switch cmd.Kind {
+	case scaler.CmdIncrease:
+		ev.Kind = scaler.EvIncreased
+	case scaler.CmdDelete:
+		ev.Kind = scaler.EvDeleted
+	case scaler.CmdPrepare:
+		ev.Kind, after = scaler.EvPrepared, r.Prepare
+	case scaler.CmdHeartbeat:
+		ev.Kind = scaler.EvBeat
+	}
+	if r.Answer != nil {
+		made = r.Answer(cmd, &ev)
+	}
+	if cmd.Kind == scaler.CmdIncrease {
+		for range made {
+			r.names++
+			r.Cloud[fleet.ID("i-"+strconv.Itoa(r.names))] = &Machine{Boots: r.Now.Mono + r.Boot}
+		}
+	}
+	if m := r.Cloud[cmd.ID]; cmd.Kind == scaler.CmdDelete && m != nil && m.Dies == 0 && !ev.Failure.Failed() {
+		m.Dies = r.Now.Mono + r.Dying + 1
+	}
+	r.due = append(r.due, due{r.Now.Mono + after, ev})
+}
+
+// List reports the differences between the cloud and the list before, in one round.
+func (r *Rig) List() {
+	r.t.Helper()
+	var evs []scaler.Event
+	seen := map[fleet.ID]fleet.Listed{}
+	for _, id := range slices.Sorted(maps.Keys(r.Cloud)) {
+		m := r.Cloud[id]
+		if m.Dies > 0 && r.Now.Mono >= m.Dies {
+			delete(r.Cloud, id)
+			continue
+		}
+		if m.Away {
+			continue
+		}
+		word := r.word(m)
+		seen[id] = word
+		if was, ok := r.shown[id]; !ok {
+			evs = append(evs, scaler.Event{Kind: scaler.EvAppeared, ID: id, Listed: word})
+		} else if was != word {
+			evs = append(evs, scaler.Event{Kind: scaler.EvChanged, ID: id, Listed: word})
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.shown)) {
+		if _, ok := seen[id]; !ok {
+			evs = append(evs, scaler.Event{Kind: scaler.EvMissing, ID: id})
+		}
+	}
+	r.shown = seen
+	r.Do(append(evs, scaler.Event{Kind: scaler.EvListed, Since: r.Now.Mono})...)
+	r.answers()
+}
+
+// word is what the list says of m.
+func (r *Rig) word(m *Machine) fleet.Listed {
+	switch {
+	case m.Word != 0:
+		return m.Word
+	case m.Dies > 0:
+		return fleet.ListedDeleting
+	case r.Now.Mono < m.Boots:
+		return fleet.ListedCreating
+	}
+	return fleet.ListedRunning
+}
+
+// answers lets every answer come that is due at this very moment.
+func (r *Rig) answers() {
+	r.t.Helper()
+	for n := 0; ; n++ {
+		i := slices.IndexFunc(r.due, func(d due) bool { return d.at <= r.Now.Mono })
+		if i < 0 {
+			return
+		}
+		if n > 10_000 {
+			r.t.Fatal("it does not come to rest at one moment")
+		}
+		ev := r.due[i].ev
+		r.due = slices.Delete(r.due, i, i+1)
+		r.Do(ev)
+	}
+}
+
+// Run lets d pass: wakes, answers and lists come at their times.
+func (r *Rig) Run(d time.Duration) {
+	r.t.Helper()
+	r.answers()
+	for end := r.Now.Mono + d; ; {
+		at, what := end, 0
+		sooner := func(t time.Duration, w int) {
+			if t > 0 && cmp.Less(t, at) {
+				at, what = t, w
+			}
+		}
+		sooner(r.wake, 1)
+		if r.Every > 0 {
+			sooner(r.listAt, 2)
+		}
+		for _, d := range r.due {
+			sooner(d.at, 3)
+		}
+		r.Now.Wall = r.Now.Wall.Add(max(at-r.Now.Mono, 0))
+		r.Now.Mono = max(at, r.Now.Mono)
+		switch what {
+		case 0, 1:
+			r.Do(scaler.Event{Kind: scaler.EvWake})
+		case 2:
+			r.listAt = r.Now.Mono + r.Every
+			r.List()
+		}
+		r.answers()
+		if what == 0 {
+			return
+		}
+	}
+}
+
+// Ask steps a caller's event under a ticket of its own and returns the answer, if there is one at once.
+func (r *Rig) Ask(kind scaler.EventKind, key fleet.Key, edit ...func(*scaler.Event)) (g scaler.Grant) {
+	r.t.Helper()
+	r.ticket++
+	ev := scaler.Event{Kind: kind, Key: key, Ticket: r.ticket}
+	for _, e := range edit {
+		e(&ev)
+	}
+	for _, x := range r.Do(ev).Grants {
+		if x.Ticket == ev.Ticket {
+			g = x
+		}
+	}
+	r.answers()
+	return g
+}
+
+// Acquire asks for a slot under each key, in one round.
+func (r *Rig) Acquire(keys ...fleet.Key) {
+	r.t.Helper()
+	evs := make([]scaler.Event, 0, len(keys))
+	for _, k := range keys {
+		r.ticket++
+		evs = append(evs, scaler.Event{Kind: scaler.EvAcquire, Key: k, Ticket: r.ticket})
+	}
+	r.Do(evs...)
+	r.answers()
+}
+
+// Release gives the slot of each key back; it must have one.
+func (r *Rig) Release(keys ...fleet.Key) {
+	r.t.Helper()
+	for _, k := range keys {
+		if g := r.Ask(scaler.EvRelease, k); g.Kind != scaler.GrantReleased {
+			r.t.Fatalf("release of %s: %+v", k, g)
+		}
+	}
+}

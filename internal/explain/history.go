@@ -1,0 +1,275 @@
+package explain
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// Options say what a History keeps.
+type Options struct {
+	Location *time.Location // of the times in sentences; nil: UTC
+	Keep     int            // the latest records that are kept; 0: all
+	Instance fleet.ID       // an instance whose life is followed
+	Key      fleet.Key      // a caller's key whose waits and leases are followed
+
+	// Record is told each record when the round that made it is over. What is added to its chain and outcome later is not told. nil: nobody.
+	Record func(*Record)
+}
+
+// Span is what a History has seen.
+type Span struct {
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Rounds int       `json:"rounds"`
+	Events int       `json:"events"`
+	Lives  int       `json:"lives"` // of the manager
+	Gaps   int       `json:"gaps"`
+}
+
+// History is what happened to a group, and why. It is not safe for concurrent use.
+type History struct {
+	opts     Options
+	core     *scaler.Core
+	policies []policy.Policy
+	schedule *policy.Schedule // that policies are of
+	records  []*Record
+	fresh    []*Record // of this round
+	span     Span
+	waits    Split
+	enter    entry
+
+	// The round that is being taken in.
+	now    scaler.Time
+	at     time.Time // its wall time, in the location of the sentences
+	events []scaler.Event
+	batch  *scaler.Batch
+	sum    scaler.Summary // after it
+	before scaler.Summary // after the one before
+
+	last      scaler.Time            // of the round before
+	creations map[uint64]*creation   // those that not all instances of have come yet
+	booting   map[fleet.ID]*creation // by the instances that are not ready yet
+	removals  map[fleet.ID]*removal
+	beats     map[fleet.ID]*beats
+	absent    map[fleet.ID]time.Time // since when the lists lack it
+	callers   map[fleet.Key]*caller
+	listFail  *Record // lists have failed since
+
+	life *life
+	key  *keyLife
+}
+
+// NewHistory returns a History that has seen nothing.
+func NewHistory(o Options) *History {
+	if o.Location == nil {
+		o.Location = time.UTC
+	}
+	h := &History{opts: o, waits: Split{}}
+	if o.Instance != "" {
+		h.life = &life{id: o.Instance}
+	}
+	if o.Key != "" {
+		h.key = &keyLife{key: o.Key}
+	}
+	return h
+}
+
+// entry is how the next round follows the one before, if its core was not seen before.
+type entry uint8
+
+const (
+	entryLife   entry = iota // a manager begins
+	entryGap                 // rounds are missing
+	entryResume              // the journal begins in the middle of a life
+)
+
+// Gap says that rounds are missing before the next one, whose core goes on from there.
+func (h *History) Gap() { h.enter, h.core = entryGap, nil }
+
+// Resume says that the next round's core is in the middle of a life, of which nothing is missing but what was before the journal.
+func (h *History) Resume() { h.enter, h.core = entryResume, nil }
+
+// Add takes one round in: events were stepped into core at now, and batch is what it took. It is called before core's next step, and keeps
+// nothing of what it is given but core.
+func (h *History) Add(core *scaler.Core, now scaler.Time, events []scaler.Event, batch *scaler.Batch) {
+	h.now, h.at, h.events, h.batch = now, now.Wall.In(h.opts.Location), events, batch
+	if core != h.core {
+		h.begin(core)
+	} else {
+		h.elapse()
+	}
+	h.before, h.sum = h.sum, core.Summary()
+	h.refreshPolicies()
+	f := 0
+	for i := range events {
+		h.hear(&events[i])
+		for ; f < len(batch.Facts) && eventOf(&batch.Facts[f], len(events)) <= i; f++ {
+			h.tell(&batch.Facts[f])
+		}
+	}
+	for ; f < len(batch.Facts); f++ {
+		h.tell(&batch.Facts[f])
+	}
+	h.answers()
+	if h.life != nil {
+		h.life.commands(h)
+	}
+	if h.key != nil {
+		h.key.look(h)
+	}
+	h.close()
+}
+
+// close ends the round.
+func (h *History) close() {
+	h.span.To, h.last = h.at, h.now
+	h.span.Rounds++
+	h.span.Events += len(h.events)
+	if h.opts.Record != nil {
+		for _, r := range h.fresh {
+			h.finish(r)
+			h.opts.Record(r)
+		}
+	}
+	h.fresh = h.fresh[:0]
+	h.events, h.batch = nil, nil
+	if k := h.opts.Keep; k > 0 && len(h.records) > 4*k {
+		h.records = append(h.records[:0], h.records[len(h.records)-k:]...)
+	}
+}
+
+// begin is the first round of a life of the manager, or of what there is of it.
+func (h *History) begin(core *scaler.Core) {
+	if h.span.Rounds == 0 {
+		h.span.From = h.at
+	}
+	h.core, h.sum = core, scaler.Summary{}
+	h.creations, h.booting, h.removals = map[uint64]*creation{}, map[fleet.ID]*creation{}, map[fleet.ID]*removal{}
+	h.beats, h.absent, h.callers = map[fleet.ID]*beats{}, map[fleet.ID]time.Time{}, map[fleet.Key]*caller{}
+	h.listFail = nil
+	how := h.enter
+	h.enter = entryLife
+	if h.key != nil {
+		h.key.lost(h)
+	}
+	h.restore(core)
+	if how == entryLife || h.span.Lives == 0 {
+		h.span.Lives++
+	}
+	switch how {
+	case entryLife:
+		h.began()
+	case entryGap:
+		h.sum = core.Summary()
+		h.span.Gaps++
+		h.note(KindGap, "", "what happened before this is missing from the journal")
+	case entryResume:
+		h.sum = core.Summary()
+	}
+}
+
+// restore takes up who holds a lease, and who waits.
+func (h *History) restore(core *scaler.Core) {
+	core.Instances(func(v scaler.InstanceView) bool {
+		for _, l := range v.Leases {
+			h.callers[l.Key] = &caller{leased: time.Unix(0, l.At).In(h.opts.Location), instance: v.ID}
+		}
+		return true
+	})
+	core.Waiters(func(w scaler.WaitView) bool {
+		h.callers[w.Key] = &caller{asked: h.at.Add(-w.For), mono: h.now.Mono - w.For}
+		return true
+	})
+}
+
+// refreshPolicies keeps the policies of the configuration in force.
+func (h *History) refreshPolicies() {
+	if s := h.core.Config().Schedule; s != h.schedule {
+		h.schedule, h.policies = s, s.Policies()
+	}
+}
+
+// Span is what has been seen so far.
+func (h *History) Span() Span { return h.span }
+
+// Records are the decisions so far, the latest last.
+func (h *History) Records() []*Record {
+	list := h.records
+	if k := h.opts.Keep; k > 0 && len(list) > k {
+		list = list[len(list)-k:]
+	}
+	for _, r := range list {
+		h.finish(r)
+	}
+	return list
+}
+
+// add keeps a record of this round.
+func (h *History) add(r *Record) *Record {
+	r.Time = h.at
+	h.records, h.fresh = append(h.records, r), append(h.fresh, r)
+	if h.life != nil {
+		h.life.consider(r)
+	}
+	if h.key != nil {
+		h.key.consider(r)
+	}
+	return r
+}
+
+// began records the start of a manager: what it took up from the state of the one before.
+func (h *History) began() {
+	now, instances, leases, creates := h.now.Wall.UnixNano(), 0, 0, 0
+	h.core.Instances(func(v scaler.InstanceView) bool {
+		if v.CreatedAt < now && v.State.Exists() {
+			instances++
+			leases += len(v.Leases)
+		}
+		return true
+	})
+	h.core.Intents(func(in fleet.IntentRecord) bool {
+		if in.At < now {
+			creates++
+		}
+		return true
+	})
+	if instances+creates == 0 {
+		h.note(KindStart, "", "a manager began, and knew of no instance")
+		return
+	}
+	h.note(KindStart, "", fmt.Sprintf("a manager began, and took up %s, %s and %s", observe.Count(instances, "instance"), observe.Count(leases, "lease"),
+		observe.Count(creates, "unfinished create")))
+}
+
+// note adds a record that needs no chain but itself.
+func (h *History) note(k Kind, id fleet.ID, sentence string) *Record {
+	return h.add(&Record{Kind: k, Instance: string(id), Sentence: sentence, Chain: []Link{{h.at, RoleDecision, sentence}}})
+}
+
+// latest returns the latest record, if there is one.
+func (h *History) latest() *Record {
+	if len(h.records) == 0 {
+		return nil
+	}
+	return h.records[len(h.records)-1]
+}
+
+// clock says a moment of the present round's day by its time, any other with its date.
+func (h *History) clock(t time.Time) string { return clock(t, h.at) }
+
+func clock(t, day time.Time) string {
+	if t.IsZero() {
+		return "an unknown time"
+	}
+	t = t.In(day.Location())
+	y, m, d := t.Date()
+	if y2, m2, d2 := day.Date(); y == y2 && m == m2 && d == d2 {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.DateTime)
+}

@@ -1,0 +1,174 @@
+package explain
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// removal is an instance's way out.
+type removal struct {
+	record   *Record
+	began    time.Duration // on the monotonic clock
+	waitsFor int           // leases that it had when it was retired
+	last     fleet.Key     // whose lease ended last
+	drained  time.Duration // how long it took
+	asks     []string      // the answers to its deletes
+	asked    int
+	asking   bool          // an answer is due
+	gone     time.Duration // from the decision on; 0: it is not
+	life     time.Duration
+	lost     bool
+}
+
+// removed takes a fact of an instance's way out.
+func (h *History) removed(f *scaler.Fact) {
+	switch f.Kind {
+	case scaler.FactRetire:
+		h.retired(f)
+	case scaler.FactDelete:
+		h.deleting(f)
+	case scaler.FactGone:
+		if r := h.removals[f.ID]; r != nil {
+			r.gone, r.life, r.asking = max(h.now.Mono-r.began, 1), f.Took, false
+			h.then(r.record, fmt.Sprintf("gone: the provider no longer has it, %s after the decision and %s after it was first seen",
+				observe.Span(r.gone), observe.Span(f.Took)))
+			delete(h.removals, f.ID)
+		}
+		h.forget(f.ID)
+	}
+}
+
+// retired records the decision to remove an instance.
+func (h *History) retired(f *scaler.Fact) {
+	delete(h.booting, f.ID)
+	r := &Record{Kind: KindDelete, Instance: string(f.ID)}
+	r.removal = &removal{record: r, began: h.now.Mono, waitsFor: f.Count}
+	r.Sentence = fmt.Sprintf("removed instance %s: %s", f.ID, observe.Retire(f.Cause))
+	if f.Cause == fleet.CauseIdle {
+		r.Sizing = sizingOf(&f.Decision, h.burst())
+		peak, left := f.Peak, f.Left
+		r.Sizing.Peak, r.Sizing.Left = &peak, &left
+		r.Sentence = fmt.Sprintf("removed instance %s: idle since %s, idle_time %s, needed at most %d in that time, supply without it %d (%s)", f.ID,
+			h.clock(h.at.Add(-f.Took)), observe.Span(h.sum.Active.Settings.IdleTime), peak, left, h.policyName(f.Policy))
+	} else {
+		r.Sizing = sizingOf(&h.sum.Decision, h.burst())
+	}
+	h.removals[f.ID] = r.removal
+	h.decided(r, f, h.whyRetired(f))
+	if f.Count > 0 {
+		h.then(r, fmt.Sprintf("it gets no new lease; it still has %s", observe.Count(f.Count, "lease")))
+	}
+}
+
+// whyRetired says what brought a retirement about.
+func (h *History) whyRetired(f *scaler.Fact) string {
+	cfg := h.core.Config()
+	switch f.Cause {
+	case fleet.CauseIdle:
+		return fmt.Sprintf("idle since %s, which is %s ago, with idle_time %s", h.clock(h.at.Add(-f.Took)), observe.Span(f.Took),
+			observe.Span(h.sum.Active.Settings.IdleTime))
+	case fleet.CauseUsedUp:
+		return fmt.Sprintf("%s; max_use_count is %d", h.trigger(f), cfg.MaxUses)
+	case fleet.CauseBootOverdue:
+		return fmt.Sprintf("it was listed and did not run within instance_deadlines.creating (%s, doubled after each boot in a row that came to nothing)",
+			observe.Span(cfg.CreatingDeadline))
+	case fleet.CausePrepareOverdue:
+		return fmt.Sprintf("it ran and was not ready within instance_deadlines.preparing (%s, doubled after each boot in a row that came to nothing)",
+			observe.Span(cfg.PreparingDeadline))
+	case fleet.CauseMissing:
+		if since, ok := h.absent[f.ID]; ok {
+			return fmt.Sprintf("the provider's list at %s no longer had it", h.clock(since))
+		}
+	case fleet.CauseAbandoned:
+		return "the caller of its lease was away for too long"
+	}
+	return h.trigger(f)
+}
+
+// deleting notes that the provider is asked for a delete. Without a retirement before it (an instance that came back, or one whose retirement
+// is not in the journal) it is a record of its own.
+func (h *History) deleting(f *scaler.Fact) {
+	r := h.removals[f.ID]
+	if r == nil {
+		rec := &Record{Kind: KindDelete, Instance: string(f.ID), Sizing: sizingOf(&h.sum.Decision, h.burst())}
+		rec.Sentence = fmt.Sprintf("deleted instance %s: %s", f.ID, observe.Retire(f.Cause))
+		rec.removal = &removal{record: rec, began: h.now.Mono}
+		r = rec.removal
+		h.removals[f.ID] = r
+		h.decided(rec, f, h.trigger(f))
+	}
+	r.asked++
+	r.asking = true
+	if r.asked <= mostAsks {
+		sentence := "asked the provider to delete it"
+		if r.asked > 1 {
+			sentence += fmt.Sprintf(", for the %s time", observe.Ordinal(r.asked))
+		}
+		h.then(r.record, sentence)
+	}
+}
+
+// mostAsks is how many deletes of one instance, and answers to them, are listed.
+const mostAsks = 10
+
+// answered notes the provider's answer to a delete.
+func (h *History) answered(ev *scaler.Event) {
+	r := h.removals[ev.ID]
+	if r == nil || !r.asking {
+		return
+	}
+	r.asking = false
+	word, sentence := "accepted", "the provider accepted the delete"
+	if ev.Failure.Failed() {
+		word, sentence = ev.Failure.Kind.String(), "the provider refused "+failure(ev)
+		if ev.Away {
+			word = "plugin away"
+		}
+	}
+	r.asks = append(r.asks, word)
+	if r.asked <= mostAsks {
+		h.then(r.record, sentence)
+	}
+}
+
+// ended notes the end of a lease on an instance that is on its way out.
+func (h *History) ended(id fleet.ID, key fleet.Key) {
+	r := h.removals[id]
+	if r == nil || r.waitsFor == 0 {
+		return
+	}
+	if r.waitsFor--; r.waitsFor == 0 {
+		r.last, r.drained = key, max(h.now.Mono-r.began, 1)
+		h.then(r.record, fmt.Sprintf("drained: waited %s for %q", observe.Span(r.drained), key))
+	}
+}
+
+func (r *removal) outcome() string {
+	var parts []string
+	switch {
+	case r.waitsFor > 0:
+		parts = append(parts, fmt.Sprintf("waits for %s to end", observe.Count(r.waitsFor, "lease")))
+	case r.last != "" && r.drained > 1:
+		parts = append(parts, fmt.Sprintf("drained after %s, waited for %q", observe.Span(r.drained), r.last))
+	}
+	switch {
+	case r.asked == 1 && len(r.asks) == 1:
+		parts = append(parts, "delete "+r.asks[0])
+	case r.asked > 0 && len(r.asks) == 0:
+		parts = append(parts, "delete asked")
+	case r.asked > 1:
+		parts = append(parts, fmt.Sprintf("delete asked %d times: %s", r.asked, strings.Join(shortened(r.asks, 6), ", ")))
+	}
+	switch {
+	case r.gone > 0:
+		parts = append(parts, fmt.Sprintf("gone after %s, at the age of %s", observe.Span(r.gone), observe.Span(r.life)))
+	case r.asked > 0:
+		parts = append(parts, "the provider still lists it")
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,196 @@
+package explain
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// State is a group at one moment, and why it is so.
+type State struct {
+	At        time.Time       `json:"at"`     // of the last round
+	Counts    map[string]int  `json:"counts"` // by the names that `taskscaler status --json` has
+	Sentence  string          `json:"sentence"`
+	Sizing    *Sizing         `json:"sizing"`
+	Policy    *Policy         `json:"policy"`
+	Wanted    string          `json:"wanted"` // the sizing in words
+	Held      []Holding       `json:"held"`   // what holds creates and deletes back
+	Idle      []IdleInstance  `json:"idle"`   // why idle instances are still there
+	Instances []InstanceState `json:"instances"`
+	Waiters   []Waiter        `json:"waiters"`
+	Next      []Coming        `json:"next"` // what will change by time alone, the soonest first
+}
+
+// Holding is one thing that holds creates or deletes back.
+type Holding struct {
+	Cause    string     `json:"cause"`
+	Until    *time.Time `json:"until,omitempty"` // absent: until something else happens
+	Sentence string     `json:"sentence"`
+}
+
+// IdleInstance is an instance without a lease, and why it is not removed yet.
+type IdleInstance struct {
+	ID       string     `json:"id"`
+	Since    time.Time  `json:"since"`
+	MayGo    *time.Time `json:"may_go,omitempty"` // not before; absent: not as things are
+	Sentence string     `json:"sentence"`
+}
+
+// InstanceState is one instance.
+type InstanceState struct {
+	ID       string    `json:"id"`
+	State    string    `json:"state"`
+	Since    time.Time `json:"since"`
+	Cause    string    `json:"cause,omitempty"`
+	Leases   []string  `json:"leases"` // keys
+	Uses     int       `json:"uses"`
+	Sentence string    `json:"sentence"`
+}
+
+// Waiter is a caller that waits for a slot.
+type Waiter struct {
+	Key      string  `json:"key"`
+	Position int     `json:"position"` // from 1
+	Cause    string  `json:"cause"`
+	Seconds  float64 `json:"seconds"` // so far
+	Sentence string  `json:"sentence"`
+}
+
+// Coming is something that will happen by time alone if nothing else does.
+type Coming struct {
+	At       time.Time `json:"at"`
+	Sentence string    `json:"sentence"`
+}
+
+// State is the group after the last round; nil: there was none.
+func (h *History) State() *State {
+	if h.core == nil {
+		return nil
+	}
+	s := &h.sum
+	st := &State{
+		At: h.at, Sizing: sizingOf(&s.Decision, h.burst()), Policy: h.policyNow(),
+		Wanted: observe.Sizing(&s.Decision, h.policyName(s.Active.Index), h.burst()), Held: h.holding(), Instances: []InstanceState{},
+		Waiters: []Waiter{}, Idle: []IdleInstance{},
+		Counts: map[string]int{
+			"creating": s.Creating, "preparing": s.Preparing, "ready": s.Ready, "draining": s.Draining, "deleting": s.Deleting,
+			"unclaimed": s.Unclaimed, "idle": s.Idle, "requested": s.Requested, "doubt": s.Doubt, "leases": s.Leases, "waiters": s.Waiters,
+			"reservations": s.Reservations, "free": s.OpenSlots,
+		},
+	}
+	st.Sentence = fmt.Sprintf("%s of at most %s: %d ready (%d without a lease), %d preparing, %d creating, %d requested, %d draining, %d deleting, "+
+		"%d unclaimed; %s, %d waiting, %d reserved", observe.Count(s.Creating+s.Preparing+s.Ready+s.Draining+s.Deleting+s.Unclaimed, "instance"),
+		limit(s.MaxInstances), s.Ready, s.Idle, s.Preparing, s.Creating, s.Requested, s.Draining, s.Deleting, s.Unclaimed,
+		observe.Count(s.Leases, "lease"), s.Waiters, s.Reservations)
+	if s.Decision.Missing == 0 {
+		st.Wanted += "; nothing to create"
+	}
+	h.core.Instances(func(v scaler.InstanceView) bool {
+		st.Instances = append(st.Instances, h.instanceState(&v))
+		if v.State == fleet.Ready && len(v.Leases) == 0 {
+			st.Idle = append(st.Idle, h.idle(&v))
+		}
+		return true
+	})
+	h.core.Waiters(func(w scaler.WaitView) bool {
+		st.Waiters = append(st.Waiters, Waiter{
+			Key: string(w.Key), Position: w.Position, Cause: w.Cause.String(), Seconds: w.For.Seconds(),
+			Sentence: fmt.Sprintf("waits since %s (%s) %s", h.clock(h.at.Add(-w.For)), observe.Span(w.For), observe.Wait(w.Cause)),
+		})
+		return true
+	})
+	st.Next = h.coming()
+	return st
+}
+
+func limit(n int) string {
+	if n == 0 {
+		return "any number"
+	}
+	return fmt.Sprint(n)
+}
+
+func (h *History) instanceState(v *scaler.InstanceView) InstanceState {
+	at := func(ns int64) time.Time { return time.Unix(0, ns).In(h.opts.Location) }
+	out := InstanceState{ID: string(v.ID), State: v.State.String(), Since: at(v.SinceAt), Uses: v.Uses, Leases: []string{}}
+	words := fmt.Sprintf("%s since %s", v.State, h.clock(out.Since))
+	if v.Cause != fleet.CauseNone {
+		out.Cause = v.Cause.String()
+		words += ": " + observe.Retire(v.Cause)
+	}
+	for i, l := range v.Leases {
+		out.Leases = append(out.Leases, string(l.Key))
+		if i < mostLeases {
+			words += fmt.Sprintf("; slot %d leased to %q since %s", l.Slot, l.Key, h.clock(at(l.At)))
+			if l.Detached {
+				words += ", who is away"
+			}
+		}
+	}
+	if more := len(v.Leases) - mostLeases; more > 0 {
+		words += fmt.Sprintf("; %d more leases", more)
+	}
+	if v.State == fleet.Unclaimed {
+		words += "; nobody knows whose it is: adopt_preexisting decides"
+	}
+	if v.State == fleet.Ready && v.Listed != fleet.ListedRunning {
+		words += fmt.Sprintf("; by the provider's latest list it is %s, so it gets no lease", v.Listed)
+	}
+	out.Sentence = words
+	return out
+}
+
+// mostLeases is how many leases of one instance are named.
+const mostLeases = 8
+
+// idle says why an instance without a lease is still there.
+func (h *History) idle(v *scaler.InstanceView) IdleInstance {
+	s, cfg := &h.sum, h.core.Config()
+	since := time.Unix(0, v.IdleAt).In(h.opts.Location)
+	out := IdleInstance{ID: string(v.ID), Since: since}
+	span := s.Active.Settings.IdleTime
+	frees := cfg.Capacity
+	if cfg.MaxUses > 0 {
+		frees = min(frees, max(cfg.MaxUses-v.Uses, 0))
+	}
+	left := s.Supply - frees
+	may := since.Add(span)
+	words := fmt.Sprintf("idle since %s", h.clock(since))
+	switch {
+	case v.Claims > 0:
+		words += fmt.Sprintf("; it stays: %s hold a slot of it", observe.Count(v.Claims, "reservation"))
+	case s.Shutdown:
+		words += "; it stays: the manager is shutting down and keeps its instances"
+	case s.Paused:
+		words += "; it stays: deletes are paused, because another manager seems to work on the group"
+	case !s.Started:
+		words += "; it stays: the provider's first list has not come yet"
+	case left < s.Decision.Needed:
+		words += fmt.Sprintf("; it stays: %d slots are needed now, and without it there would be %d", s.Decision.Needed, left)
+	case left < s.Peak:
+		words += fmt.Sprintf("; it stays: %d slots were needed at once in the last %s (idle_time), and without it there would be %d", s.Peak,
+			observe.Span(span), left)
+		out.MayGo = h.shrinks(may)
+	default:
+		words += fmt.Sprintf("; it may go when it has been idle for idle_time (%s)", observe.Span(span))
+		out.MayGo = h.shrinks(may)
+	}
+	if out.MayGo != nil {
+		words += ", not before " + h.clock(*out.MayGo)
+	}
+	out.Sentence = words
+	return out
+}
+
+// shrinks is when an instance whose own idle_time is over at may may go: not before the first of them all.
+func (h *History) shrinks(may time.Time) *time.Time {
+	if at := h.core.Ahead().Shrink; at > 0 {
+		if first := h.at.Add(at - h.now.Mono); first.After(may) {
+			may = first
+		}
+	}
+	return &may
+}

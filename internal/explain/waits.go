@@ -1,0 +1,94 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// Split is time that was waited, by what it was waited for.
+type Split map[fleet.Cause]time.Duration
+
+// Share is a part of a Split.
+type Share struct {
+	Cause    string  `json:"cause"` // a name of fleet.Cause
+	Seconds  float64 `json:"seconds"`
+	Sentence string  `json:"sentence"` // goes on after "waited"
+}
+
+// add counts d more for cause.
+func (s Split) add(cause fleet.Cause, d time.Duration) {
+	if d > 0 {
+		s[cause] += d
+	}
+}
+
+// Total is all of it.
+func (s Split) Total() (sum time.Duration) {
+	for _, d := range s { //archtest:unordered a sum
+		sum += d
+	}
+	return sum
+}
+
+// Shares are its parts, the largest first.
+func (s Split) Shares() []Share {
+	causes := make([]fleet.Cause, 0, len(s))
+	for c := range s { //archtest:unordered sorted below
+		causes = append(causes, c)
+	}
+	slices.SortFunc(causes, func(a, b fleet.Cause) int {
+		if s[a] != s[b] {
+			if s[a] > s[b] {
+				return -1
+			}
+			return 1
+		}
+		return int(a) - int(b)
+	})
+	out := make([]Share, 0, len(causes))
+	for _, c := range causes {
+		out = append(out, Share{Cause: c.String(), Seconds: s[c].Seconds(), Sentence: observe.Wait(c)})
+	}
+	return out
+}
+
+// String says it: "34s = 20s for a machine to boot + 14s because …".
+func (s Split) String() string {
+	shares := s.Shares()
+	if len(shares) == 0 {
+		return "0s"
+	}
+	parts := make([]string, 0, len(shares))
+	for _, p := range shares {
+		parts = append(parts, fmt.Sprintf("%s %s", observe.Span(time.Duration(p.Seconds*float64(time.Second))), p.Sentence))
+	}
+	return fmt.Sprintf("%s = %s", observe.Span(s.Total()), strings.Join(parts, " + "))
+}
+
+// elapse splits the time since the round before among what those who waited then were waiting for: those in front for machines on their
+// way, the rest for what held creates back.
+func (h *History) elapse() {
+	d := h.now.Mono - h.last.Mono
+	if d <= 0 {
+		return
+	}
+	if n := h.sum.Waiters; n > 0 {
+		booting := 0
+		if h.sum.Started {
+			booting = min(h.sum.Booting, n)
+		}
+		h.waits.add(fleet.CauseBoot, d*time.Duration(booting))
+		h.waits.add(h.sum.WaitCause, d*time.Duration(n-booting))
+	}
+	if h.key != nil {
+		h.key.elapse(d)
+	}
+}
+
+// Waits is the time that all callers together have waited, by cause.
+func (h *History) Waits() Split { return h.waits }

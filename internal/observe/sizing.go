@@ -1,0 +1,156 @@
+package observe
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// Sizing says the numbers of a decision: "needed 17 = leased 9 + waiting 4 + idle target 4 (policy 2, mon-fri 08-18 Asia/Seoul); supply 14;
+// max_instances leaves 6; throttle allowed 3 of 3". name is the policy's, from [PolicyName]; burst is the throttle's, 0 where it is not known.
+func Sizing(d *policy.Decision, name string, burst int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "needed %d = leased %d + waiting %d + idle target %d (%s); supply %d", d.Needed, d.Leases, d.Waiters, d.IdleTarget, name, d.Supply)
+	if d.Missing == 0 {
+		return b.String()
+	}
+	if d.PerInstance > 1 {
+		fmt.Fprintf(&b, "; missing %d = %s of %d slots", d.Missing, count(d.Wanted, "instance"), d.PerInstance)
+	}
+	if d.Room >= 0 {
+		fmt.Fprintf(&b, "; %s leaves %d", boundName(d.RoomBy), d.Room)
+	}
+	if d.Allowed >= 0 {
+		fmt.Fprintf(&b, "; throttle allowed %d", d.Allowed)
+		if burst > 0 {
+			fmt.Fprintf(&b, " of %d", burst)
+		}
+	}
+	if d.Breaker {
+		fmt.Fprintf(&b, "; the runaway breaker allowed %d", d.Canaries)
+	}
+	return b.String()
+}
+
+func boundName(b policy.Bound) string {
+	if b == policy.BoundProviderMax {
+		return "the provider's limit"
+	}
+	return b.String()
+}
+
+// PolicyName is the policy at index, as people know it: its position counted from 1, its periods and its zone.
+func PolicyName(index int, all []policy.Policy) string {
+	if index < 0 {
+		return "no policy matches"
+	}
+	name := fmt.Sprintf("policy %d", index+1)
+	if index >= len(all) {
+		return name
+	}
+	p := &all[index]
+	periods := Periods(p.Periods)
+	if periods != "always" && p.Timezone != "" {
+		periods += " " + p.Timezone
+	}
+	return name + ", " + periods
+}
+
+// Periods says cron masks in fewer characters where they are hours of days: "mon-fri 08-18" for "* 8-17 * * mon-fri". Others stay as they
+// were written.
+func Periods(masks []string) string {
+	if len(masks) == 0 {
+		return "always"
+	}
+	words := make([]string, 0, len(masks))
+	for _, m := range masks {
+		w := period(m)
+		if w == "always" {
+			return w
+		}
+		words = append(words, w)
+	}
+	return strings.Join(words, ", ")
+}
+
+func period(mask string) string {
+	f := strings.Fields(mask)
+	if len(f) != 5 || f[0] != "*" || f[2] != "*" || f[3] != "*" {
+		return strconv.Quote(mask)
+	}
+	hours, okHours := hourRange(f[1])
+	days, okDays := weekdays(f[4])
+	switch {
+	case !okHours || !okDays:
+		return strconv.Quote(mask)
+	case hours == "" && days == "":
+		return "always"
+	case hours == "":
+		return days
+	case days == "":
+		return hours
+	}
+	return days + " " + hours
+}
+
+// hourRange says an hour field as the span from its first to the end of its last hour; "" is every hour.
+func hourRange(field string) (string, bool) {
+	if field == "*" {
+		return "", true
+	}
+	from, to, ranged := strings.Cut(field, "-")
+	if !ranged {
+		to = from
+	}
+	a, errA := strconv.Atoi(from)
+	b, errB := strconv.Atoi(to)
+	if errA != nil || errB != nil || a < 0 || b > 23 || a > b {
+		return "", false
+	}
+	return fmt.Sprintf("%02d-%02d", a, b+1), true
+}
+
+var dayNames = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+
+// weekdays says a day-of-week field by the days' names; "" is every day.
+func weekdays(field string) (string, bool) {
+	if field == "*" {
+		return "", true
+	}
+	var list []string
+	for _, part := range strings.Split(field, ",") {
+		from, to, ranged := strings.Cut(part, "-")
+		a, okA := day(from)
+		b, okB := day(to)
+		switch {
+		case !okA || ranged && !okB:
+			return "", false
+		case ranged:
+			a += "-" + b
+		}
+		list = append(list, a)
+	}
+	return strings.Join(list, ","), true
+}
+
+func day(s string) (string, bool) {
+	s = strings.ToLower(s)
+	for n, name := range dayNames {
+		if s == name || s == strconv.Itoa(n) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// Span is d as people read it: three digits are enough.
+func Span(d time.Duration) string { return span(d) }
+
+// Ordinal is n as a place: "3rd".
+func Ordinal(n int) string { return ordinal(n) }
+
+// Count is n of a noun: "1 instance", "3 instances".
+func Count(n int, noun string) string { return count(n, noun) }
