@@ -13,7 +13,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Servers that the connector's suite meets for real. Without them those tests say so and are skipped.
 PEERS    := openssh-server dropbear-bin tinysshd socat
 
-.PHONY: help build install-peers demo demo-simulate test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets ci clean
+.PHONY: help build install-peers demo demo-simulate soak test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets ci clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ demo-simulate: ## a synthetic month (about 200,000 jobs) simulated in a second o
 	@$(SIMULATE) --timing
 	@$(SIMULATE) --output $(BIN)/simulation.html
 	@echo "open file://$(abspath $(BIN)/simulation.html)"
+
+T ?= 3m
+SEED ?= 0
+soak: ## a manager under fire for T (3m): kills at random moments, judged by the instances' own records; SEED=n repeats one
+	@$(GO) run ./internal/soak -for $(T) -seed $(SEED)
 
 test: ## everything, with the race detector
 	$(GO) test -race -timeout 20m ./...

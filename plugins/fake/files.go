@@ -117,6 +117,15 @@ func (s *spec) end() (at time.Time, as record.Event) {
 	return at, as
 }
 
+// reclaimNotice is when the instance is told that it will be reclaimed; ok is false when it is not, or is given no notice.
+func (s *spec) reclaimNotice() (at time.Time, ok bool) {
+	runs, ok := s.runsAt()
+	if !ok || !s.Fate.Reclaim || s.Fate.Notice <= 0 || s.Fate.Life == cloudmodel.Never {
+		return time.Time{}, false
+	}
+	return later(runs, s.Fate.Life), true
+}
+
 // later adds a span to a time. Never is a thousand years later.
 func later(t time.Time, d time.Duration) time.Time {
 	if d == cloudmodel.Never {

@@ -37,6 +37,7 @@ type machine struct {
 	ends   chan os.Signal
 	server *server // nil: it does not serve
 	gone   bool    // it serves no more
+	warned bool    // the notice of its reclaim is written
 }
 
 // InstanceMain is the main function of an instance's process; args are what follows Subcommand. It returns the exit code.
@@ -77,13 +78,15 @@ func (m *machine) run() {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	at, _ := m.folder.end()
-	boot, end := m.bootTimer(), time.NewTimer(time.Until(at))
+	boot, end, notice := m.bootTimer(), time.NewTimer(time.Until(at)), m.noticeTimer()
 	for {
 		select {
 		case start := <-m.forks:
 			start()
 		case <-boot.C:
 			m.boot()
+		case <-notice:
+			m.noteReclaim()
 		case <-end.C:
 			_, as := m.folder.end()
 			m.leave(record.Entry{Event: as})
@@ -124,6 +127,23 @@ func (m *machine) bootTimer() *time.Timer {
 		at = later(s.Created, min(s.Fate.Timeout, s.Fate.Vanish))
 	}
 	return time.NewTimer(time.Until(at))
+}
+
+// noticeTimer fires when the instance learns that it will be reclaimed; nil: it learns nothing.
+func (m *machine) noticeTimer() <-chan time.Time {
+	at, ok := m.folder.spec.reclaimNotice()
+	if !ok {
+		return nil
+	}
+	return time.After(time.Until(at))
+}
+
+// noteReclaim writes the notice of a reclaim as soon as it is due, and before anything that follows from it.
+func (m *machine) noteReclaim() {
+	if at, ok := m.folder.spec.reclaimNotice(); ok && !m.warned && !time.Now().Before(at) {
+		m.warned = true
+		m.note(record.Entry{Event: record.Reclaiming})
+	}
 }
 
 func (m *machine) boot() {
@@ -169,8 +189,9 @@ func (m *machine) toldToGo() bool {
 	if m.folder.deleting == nil {
 		return false
 	}
+	m.noteReclaim()
+	m.note(record.Entry{Event: record.Deleting}) // before the commands are ended: who reads it sees what ran. None can start any more
 	m.stop()
-	m.note(record.Entry{Event: record.Deleting})
 	return true
 }
 

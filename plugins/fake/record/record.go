@@ -31,7 +31,8 @@ const (
 	BootFailed   Event = "boot_failed"   // it will never run, and waits to be deleted
 	CommandStart Event = "command_start" //
 	CommandEnd   Event = "command_end"   // the command and its process group are gone
-	Deleting     Event = "deleting"      // it was asked to go: it serves no more
+	Reclaiming   Event = "reclaiming"    // the notice of a spot reclaim: it serves on, until its notice is over
+	Deleting     Event = "deleting"      // it was asked to go: it serves no more. What still runs is ended now, and its end stands after this
 	Deleted      Event = "deleted"       // gone because it was asked to
 	Reclaimed    Event = "reclaimed"     // gone by a spot reclaim
 	Vanished     Event = "vanished"      // gone as its failed boot wanted it
