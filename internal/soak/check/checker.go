@@ -260,7 +260,7 @@ func (c *checker) count(f *Figures, j *job) {
 	switch {
 	case told.Code == nil || *told.Code < 0:
 		f.Killed++
-	case *told.Code == codeLost:
+	case c.toldLost(j):
 		f.Lost++
 	case *told.Code == codeRefused:
 		f.Refused++

@@ -14,8 +14,9 @@
 //	group      at no create did more than max_instances instances exist, booting and leaving ones included
 //	once       a job's command ran at most once, and everything under its key under one lease
 //	told       who was told an exit code ran exactly once, with this code and this output. Who was told that the lease or the connection was
-//	           lost ran on an instance that an outer cause ended: reclaimed, vanished, died, expired, or broken by the driver. Who was
-//	           refused ran nothing, and the manager was away meanwhile. Nobody was told anything else, or nothing
+//	           lost, or that SIGKILL ended the command, ran on an instance that an outer cause ended: reclaimed, vanished, died, expired,
+//	           or broken by the driver. Who was refused ran nothing, and the manager was away meanwhile. Nobody was told anything else,
+//	           or nothing
 //	busy       no instance was asked to go while a command of a job ran on it, unless that job's client had been killed (its lease is
 //	           abandoned when its time is over) or was told that its lease was lost, for which the rule "told" wants an outer cause
 //	abandoned  where a client was killed while its command ran, no other key ever ran on that slot: its lease cannot have been given

@@ -67,7 +67,7 @@ func (v Violation) String() string {
 type Figures struct {
 	Jobs      int // asked for
 	OK        int // told their own exit code
-	Lost      int // told that their lease or connection was lost
+	Lost      int // told that their lease or connection was lost, or that their command was killed with its instance
 	Refused   int
 	Killed    int // whose client was killed
 	Cancelled int
@@ -163,6 +163,9 @@ func (c *command) exited() (code int, ok bool) {
 	}
 	return *c.on.at(c.end).ExitCode, true
 }
+
+// wasKilled reports whether the record says that SIGKILL ended it. Nobody but its machine sends that to a whole command.
+func (c *command) wasKilled() bool { return c.end >= 0 && c.on.at(c.end).Signal == "KILL" }
 
 // job is a job by the driver's log; the numbers are indices into it, -1 where there is none.
 type job struct {

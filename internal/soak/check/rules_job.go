@@ -12,6 +12,7 @@ const (
 	codeLost        = 123
 	codeRefused     = 125
 	codeInterrupted = 130
+	codeKilled      = 137 // the command was ended by SIGKILL
 )
 
 // ran are the commands that are the job itself, by its nonce.
@@ -58,7 +59,7 @@ func (c *checker) told(j *job) {
 	case told.Code == nil && j.killed >= 0:
 	case told.Code == nil:
 		c.violate("told", lines, "the client of %q was ended by a signal, and not by the driver", j.key)
-	case *told.Code == codeLost:
+	case c.toldLost(j):
 		if why := c.notLost(j); why != "" {
 			c.violate("told", lines, "%q was told that its lease was lost, %s", j.key, why)
 		}

@@ -80,8 +80,13 @@ func (c *checker) killedBefore(j *job, at time.Time) bool {
 	return j.killed >= 0 && c.log[j.killed].Time.Before(at)
 }
 
+// toldLost reports whether the job's client was told that its lease was lost, or that SIGKILL ended its command, which is how a machine
+// that goes ends what runs on it.
 func (c *checker) toldLost(j *job) bool {
-	return j.told >= 0 && c.log[j.told].Code != nil && *c.log[j.told].Code == codeLost
+	if j.told < 0 || c.log[j.told].Code == nil {
+		return false
+	}
+	return *c.log[j.told].Code == codeLost || *c.log[j.told].Code == codeKilled && slices.ContainsFunc(j.commands, (*command).wasKilled)
 }
 
 // group counts the instances that exist at every create.
