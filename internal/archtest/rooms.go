@@ -83,6 +83,7 @@ var rooms = []room{
 		"~pkg/connector", "~pkg/statestore", "~cmd"))},
 	{dir: "plugins", bans: bans("a plugin serves any manager", "~pkg/scaler", "~pkg/fleet", "~pkg/policy", "~pkg/taskscaler",
 		"~pkg/statestore", "~pkg/config", "~cmd")},
+	{dir: "internal/soak/check", reach: true, bans: bans("a judge shares nothing with the accused", "~pkg", "~internal", "~cmd")},
 	{dir: "cmd", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"), bans(whyWire, "github.com/hashicorp/go-plugin"))},
 }
 

@@ -7,9 +7,9 @@ import (
 	"github.com/taskscaler/taskscaler/internal/soak/check"
 )
 
-// config is the configuration of a soak: short boots, much that fails, and short times to wait for callers. Its two policies take turns by
-// the minute. %s stand for what the seed decides.
-const config = `concurrent = 100
+// template is the configuration of a soak: short boots, much that fails, and short times to wait for callers. Its two policies take turns by
+// the minute. Its verbs are what the seed decides.
+const template = `concurrent = 100
 log_level = "debug"
 shutdown_timeout = 60
 [[runners]]
@@ -70,5 +70,5 @@ func newConfig(seed uint64) (text string, limits check.Limits) {
 	limits = check.Limits{Capacity: 2 + r.IntN(2), MaxUses: 4 + r.IntN(3), MaxInstances: 4 + r.IntN(2), Keep: r.IntN(4) == 0, Seed: seed}
 	mode := []string{"hang", "timeout", "vanish", "die"}[r.IntN(4)]
 	notice := []string{"0s", "400ms", "1500ms"}[r.IntN(3)]
-	return fmt.Sprintf(config, limits.Capacity, limits.MaxUses, limits.MaxInstances, limits.Keep, seed, mode, notice), limits
+	return fmt.Sprintf(template, limits.Capacity, limits.MaxUses, limits.MaxInstances, limits.Keep, seed, mode, notice), limits
 }
