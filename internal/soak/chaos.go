@@ -75,6 +75,7 @@ func (c *chaos) kill(m *manager) {
 	if !m.running() {
 		return
 	}
+	c.stage.away.Store(true)
 	c.stage.log.put(check.Entry{Event: check.ManagerKilled, PID: m.cmd.Process.Pid})
 	_ = m.cmd.Process.Kill()
 	<-m.gone

@@ -48,7 +48,9 @@ func fire(ctx context.Context, s *stage, cl *clients, o options, v *view) error 
 	defer stop()
 	var work sync.WaitGroup
 	work.Go(func() { watch(over, s, cl, v) })
-	work.Go(func() { (&load{clients: cl, rand: rand.New(rand.NewPCG(o.seed, 2)), phase: o.phase, view: v, seed: o.seed}).run(over) })
+	work.Go(func() {
+		(&load{clients: cl, rand: rand.New(rand.NewPCG(o.seed, 2)), phase: o.phase, view: v}).run(over)
+	})
 	work.Go(func() {
 		c := &chaos{stage: s, clients: cl, rand: rand.New(rand.NewPCG(o.seed, 3)), minGap: o.minGap, maxGap: o.maxGap, view: v}
 		if err := c.run(over, ctx); err != nil {

@@ -12,7 +12,6 @@ type load struct {
 	rand    *rand.Rand
 	phase   time.Duration
 	view    *view
-	seed    uint64
 }
 
 // run goes through the phases until ctx ends.
@@ -37,6 +36,9 @@ func (l *load) job(atLeast, atMost time.Duration) {
 	code := 0
 	if l.rand.IntN(5) == 0 {
 		code = 1 + l.rand.IntN(100)
+	}
+	if l.clients.stage.away.Load() && l.rand.IntN(6) != 0 { // most would only be refused
+		return
 	}
 	if err := l.clients.start(l.between(atLeast, atMost), code); err != nil {
 		l.view.say("%v", err) // the checker misses its answer

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,6 +35,7 @@ const patience = 3 * time.Minute
 type stage struct {
 	dir, bin, socket string
 	log              *logbook
+	away             atomic.Bool // no manager serves
 
 	mu      sync.Mutex
 	manager *manager          // the last one that was started
@@ -206,6 +208,7 @@ func (s *stage) serving(ctx context.Context, m *manager) error {
 		f, err := s.ask(ctx)
 		if err == nil && f.Started {
 			s.log.put(check.Entry{Event: check.ManagerServes, PID: m.cmd.Process.Pid})
+			s.away.Store(false)
 			return nil
 		}
 		if time.Now().After(deadline) {

@@ -91,7 +91,9 @@ func (v *view) erase() {
 // table prints the figures of a soak.
 func table(w io.Writer, f *check.Figures) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { _, _ = fmt.Fprintf(t, "  %s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row := func(name, format string, args ...any) {
+		_, _ = fmt.Fprintf(t, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
 	row("jobs", "%d: %d told their exit code, %d that their lease was lost, %d refused while no manager served, %d cancelled, %d killed",
 		f.Jobs, f.OK, f.Lost, f.Refused, f.Cancelled, f.Killed)
 	row("instances", "%d: %d deleted, %d reclaimed, %d died, %d vanished", f.Instances, f.Ends[record.Deleted], f.Ends[record.Reclaimed],
