@@ -93,7 +93,7 @@ func (r *resumption) creates() error {
 	for n, in := range r.c.reg.Intents() {
 		s := &r.s.Creates[n]
 		w := r.c.ownIntent(in)
-		w.confirm, w.restored, w.since, w.seen = s.Confirm, s.Restored, s.Since, s.Seen
+		w.confirm, w.restored, w.since, w.asked, w.seen = s.Confirm, s.Restored, s.Since, s.Asked, s.Seen
 		r.arm(&w.timer, s.Timer)
 	}
 	return nil
@@ -156,6 +156,20 @@ func (r *resumption) absent() error {
 		r.c.lists.absent = append(r.c.lists.absent, own(i))
 		own(i).absentPos = len(r.c.lists.absent)
 	}
+	return nil
+}
+
+func (r *resumption) breaker() error {
+	s := &r.s.Breaker
+	r.c.breaker = breaker{open: s.Open, judged: s.Judged}
+	if !s.OnTrial {
+		return nil
+	}
+	i := r.c.reg.Get(s.Canary)
+	if i == nil {
+		return fmt.Errorf("scaler: %q of a snapshot is on trial, but not there", s.Canary)
+	}
+	r.c.breaker.canary = own(i)
 	return nil
 }
 

@@ -31,10 +31,12 @@ type Snapshot struct {
 	Lists        ListsSnapshot
 	BackoffUntil time.Duration
 	BackoffCause fleet.Cause
+	Breaker      BreakerSnapshot
 	Foreign      []time.Duration
 	Paused       bool
 	Repairs      int
 	Waiting      fleet.Cause
+	Held         fleet.Cause
 	Known        bool
 	Unfinished   bool
 	Draining     bool
@@ -66,7 +68,7 @@ type MachineSnapshot struct {
 type CreateSnapshot struct {
 	Timer             TimerSnapshot
 	Confirm, Restored bool
-	Since             time.Duration
+	Since, Asked      time.Duration
 	Seen              int
 }
 
@@ -106,6 +108,14 @@ type ListsSnapshot struct {
 	Absent                       []fleet.ID // in the order in which they are judged
 }
 
+// BreakerSnapshot is the runaway breaker.
+type BreakerSnapshot struct {
+	Open    bool
+	Judged  time.Duration
+	OnTrial bool
+	Canary  fleet.ID // the machine that has to show that it lives, if OnTrial
+}
+
 // BatchSnapshot is what the next Take will give beside the register's changes. It is empty directly behind a Take, which is when a
 // running manager takes snapshots; directly behind New it is not.
 type BatchSnapshot struct {
@@ -114,6 +124,7 @@ type BatchSnapshot struct {
 	Facts    []Fact
 	Create   uint64 // the intent of the batch's create; 0: none
 	CreateAt int    // its place in Commands
+	Event    int    // index of the last event that was stepped into it; -1: none was
 }
 
 // Snapshot copies the core, at any time but after a refused move (Batch.Bug). The bucket of the core itself is brought into the form in
@@ -123,7 +134,7 @@ func (c *Core) Snapshot() Snapshot {
 	s := Snapshot{
 		Config: c.cfg, Now: utc(c.now), Register: c.reg.Snapshot(), TimerSeq: c.timers.seq, Evaluated: c.evaluated.Round(0).UTC(),
 		Decision: c.decision, Bucket: c.settleBucket(), BackoffUntil: c.backoff.until, BackoffCause: c.backoff.cause,
-		Foreign: copied(c.foreign), Paused: c.paused, Repairs: c.repairs, Waiting: c.waiting, Known: c.known,
+		Foreign: copied(c.foreign), Paused: c.paused, Repairs: c.repairs, Waiting: c.waiting, Held: c.held, Known: c.known,
 		Unfinished: c.unfinished, Draining: c.draining, Shutdown: c.shutdown, Deleting: c.deleting,
 		Lists: ListsSnapshot{Started: c.lists.started, Seq: c.lists.seq, Failed: c.lists.failed, Present: c.lists.present, Missed: c.lists.missed},
 	}
@@ -133,7 +144,9 @@ func (c *Core) Snapshot() Snapshot {
 	})
 	for _, in := range c.reg.Intents() {
 		w := in.Owner.(*intent)
-		s.Creates = append(s.Creates, CreateSnapshot{Timer: w.timer.snapshot(), Confirm: w.confirm, Restored: w.restored, Since: w.since, Seen: w.seen})
+		s.Creates = append(s.Creates, CreateSnapshot{
+			Timer: w.timer.snapshot(), Confirm: w.confirm, Restored: w.restored, Since: w.since, Asked: w.asked, Seen: w.seen,
+		})
 	}
 	for _, res := range c.reg.SortedReservations() {
 		s.Reservations = append(s.Reservations, res.Owner.(*timer).snapshot())
@@ -146,6 +159,10 @@ func (c *Core) Snapshot() Snapshot {
 	}
 	for _, m := range c.lists.absent {
 		s.Lists.Absent = append(s.Lists.Absent, m.ID)
+	}
+	s.Breaker = BreakerSnapshot{Open: c.breaker.open, Judged: c.breaker.judged}
+	if m := c.breaker.canary; m != nil {
+		s.Breaker.OnTrial, s.Breaker.Canary = true, m.ID
 	}
 	s.Window = c.window.snapshot()
 	s.Batch = c.batchSnapshot()
@@ -182,9 +199,9 @@ func (w *window) snapshot() WindowSnapshot {
 
 func (c *Core) batchSnapshot() BatchSnapshot {
 	if c.taken {
-		return BatchSnapshot{}
+		return BatchSnapshot{Event: -1}
 	}
-	s := BatchSnapshot{Commands: copied(c.batch.Commands), Grants: copied(c.batch.Grants), Facts: copied(c.batch.Facts)}
+	s := BatchSnapshot{Event: c.event, Commands: copied(c.batch.Commands), Grants: copied(c.batch.Grants), Facts: copied(c.batch.Facts)}
 	for i := range s.Facts {
 		s.Facts[i].At = utc(s.Facts[i].At)
 	}
@@ -207,7 +224,7 @@ func Resume(s *Snapshot) (*Core, error) {
 	c := &Core{
 		cfg: s.Config.WithDefaults(), reg: reg, now: s.Now, stamp: stampOf(s.Now), orphans: map[fleet.Key]*timer{}, evaluated: s.Evaluated,
 		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, foreign: copied(s.Foreign), paused: s.Paused,
-		repairs: s.Repairs, waiting: s.Waiting, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
+		repairs: s.Repairs, waiting: s.Waiting, held: s.Held, event: s.Batch.Event, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
 		deleting: s.Deleting, openAt: -1,
 		lists: lists{started: s.Lists.Started, seq: s.Lists.Seq, failed: s.Lists.Failed, present: s.Lists.Present, missed: s.Lists.Missed},
 	}
@@ -218,7 +235,7 @@ func Resume(s *Snapshot) (*Core, error) {
 	c.resumeBucket(s.Bucket)
 	c.resumeWindow(&s.Window)
 	r := resumption{c: c, s: s}
-	for _, step := range []func() error{r.machines, r.creates, r.reservations, r.waiters, r.orphans, r.timers, r.absent, r.batch} {
+	for _, step := range []func() error{r.machines, r.creates, r.reservations, r.waiters, r.orphans, r.timers, r.absent, r.breaker, r.batch} {
 		if err := step(); err != nil {
 			return nil, err
 		}

@@ -176,9 +176,10 @@ func TestSettleBucket(t *testing.T) {
 // whether a resumed core needs it, and puts it into Snapshot and Resume if so.
 var decided = map[string]string{
 	"scaler.Core": "cfg reg now stamp batch bug taken timers queue orphans window active nextEdge hasEdge evaluated decision bucket throttled " +
-		"settled settledAs open openAt lists backoff foreign paused repairs waiting known unfinished draining shutdown deleting",
+		"settled settledAs open openAt lists backoff breaker foreign paused repairs waiting held event known unfinished draining shutdown deleting",
 	"scaler.machine": "Instance boot retry op tries beatFail accepted gaveUp alarmed strayed absentAt absentSeq absentMul absentPos acceptedAt",
-	"scaler.intent":  "Intent timer confirm since seen restored",
+	"scaler.intent":  "Intent timer confirm since seen restored asked",
+	"scaler.breaker": "open judged canary",
 	"scaler.waiter":  "key ticket not since deadline prev next",
 	"scaler.queue":   "head tail byKey picky spare",
 	"scaler.timer":   "at seq kind pos owner",
