@@ -1,0 +1,304 @@
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// run is the background: it writes at most delay after something was appended, and at once when the buffer is full.
+func (w *Writer) run() {
+	defer close(w.ended)
+	defer w.disk.retire()
+	flush, again := stoppedTimer(), stoppedTimer()
+	armed, pause := false, time.Duration(0)
+	for {
+		var answer chan error
+		select {
+		case <-w.dirty:
+			if !armed {
+				armed = true
+				flush.Reset(delay)
+			}
+			continue
+		case <-again.C:
+			if err := w.disk.probe(); err == nil {
+				w.due.Store(true)
+			} else {
+				pause = longer(pause)
+				again.Reset(pause)
+			}
+			continue
+		case <-flush.C:
+			armed = false
+		case <-w.full:
+		case answer = <-w.flushes:
+		case <-w.closing:
+			_, _ = w.write()
+			return
+		}
+		wrote, err := w.write()
+		switch {
+		case err != nil:
+			pause = longer(pause)
+			again.Reset(pause)
+		case wrote:
+			pause = 0
+		}
+		if answer != nil {
+			answer <- w.settled(err)
+		}
+	}
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// longer is how long the disk is left alone after one more failure.
+func longer(pause time.Duration) time.Duration { return min(max(2*pause, delay), time.Minute) }
+
+// settled is the answer to a flush: that nothing is wrong now does not help where something was dropped.
+func (w *Writer) settled(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil && w.bypass.Load() && w.life != (Life{}) {
+		return errGap
+	}
+	return err
+}
+
+var errGap = errors.New("journal: events were dropped, because the disk was too slow or full")
+
+// write empties what is pending into the file. The first failure drops everything and begins a gap, and so does what the owner had to drop.
+func (w *Writer) write() (wrote bool, err error) {
+	w.mu.Lock()
+	work := w.pending
+	w.pending, w.bytes = w.spare[:0], 0
+	dropped := w.dropped
+	w.dropped = false
+	w.mu.Unlock()
+	for i := range work {
+		c := &work[i]
+		if err == nil {
+			err = w.writeChunk(c)
+		}
+		c.begin = nil
+		if cap(c.data) > 8*fullBuffer {
+			c.data = nil
+		}
+	}
+	w.mu.Lock()
+	w.spare = work[:0]
+	if err != nil {
+		w.gap()
+		w.dropped = false
+	}
+	w.mu.Unlock()
+	if err == nil && dropped {
+		err = errGap
+	}
+	w.tell(err, len(work) > 0)
+	return len(work) > 0, err
+}
+
+// tell warns of the first failure in a row, and says when it is over.
+func (w *Writer) tell(err error, wrote bool) {
+	was := w.disk.err()
+	if err == nil && !wrote {
+		return
+	}
+	w.disk.setErr(err)
+	switch {
+	case err != nil && was == nil:
+		w.o.Log.Warn("the journal cannot be written: what happens now cannot be explained or replayed later; the manager itself is not affected",
+			"directory", w.disk.dir, "error", err)
+	case err == nil && was != nil:
+		w.o.Log.Info("the journal is written again", "directory", w.disk.dir)
+	}
+}
+
+func (w *Writer) writeChunk(c *chunk) error {
+	if c.begin != nil {
+		first, err := w.disk.begin(c.begin)
+		if err != nil {
+			return err
+		}
+		w.limit.Store(max(w.o.MaxBytes/8, 4*first) - first)
+	}
+	return w.disk.write(c.data)
+}
+
+// disk is the directory. All but err belongs to the background.
+type disk struct {
+	dir      string
+	max      int64
+	next     uint64
+	segments []onDisk       // closed ones, oldest first
+	bytes    int64          // of these
+	file     io.WriteCloser // the open segment; nil: none
+	create   func(path string) (io.WriteCloser, error)
+	name     string
+	size     int64
+
+	mu     sync.Mutex
+	failed error
+}
+
+type onDisk struct {
+	name string
+	size int64
+}
+
+func openDisk(dir string, limit int64) (*disk, error) {
+	d := &disk{dir: dir, max: limit, create: createFile}
+	files, err := list(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		info, err := os.Stat(filepath.Join(dir, f.name))
+		if err != nil {
+			return nil, err
+		}
+		d.segments = append(d.segments, onDisk{f.name, info.Size()})
+		d.bytes += info.Size()
+		d.next = f.number
+	}
+	return d, nil
+}
+
+type numbered struct {
+	name   string
+	number uint64
+}
+
+// list are the segments of a directory, by number.
+func list(dir string) (files []numbered, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		digits, ours := strings.CutSuffix(e.Name(), extension)
+		if n, err := strconv.ParseUint(digits, 16, 64); ours && err == nil && len(digits) == 16 {
+			files = append(files, numbered{e.Name(), n})
+		}
+	}
+	slices.SortFunc(files, func(a, b numbered) int { return strings.Compare(a.name, b.name) })
+	return files, nil
+}
+
+// begin closes the open segment and starts the next; it returns the size that it has with its snapshot.
+func (d *disk) begin(b *beginning) (int64, error) {
+	d.retire()
+	d.next++
+	b.header.number = d.next
+	snapshot, err := encodeSnapshot(b.snapshot)
+	if err != nil {
+		return 0, fmt.Errorf("a snapshot cannot be written: %w", err)
+	}
+	out := []byte(magic)
+	at := len(out)
+	out = seal(b.header.append(open(out, kindHeader)), at)
+	at = len(out)
+	out = seal(append(open(out, kindSnapshot), snapshot...), at)
+	d.name = fmt.Sprintf("%016x%s", d.next, extension)
+	file, err := d.create(filepath.Join(d.dir, d.name))
+	if err != nil {
+		return 0, err
+	}
+	d.file = file
+	return int64(len(out)), d.write(out)
+}
+
+func createFile(path string) (io.WriteCloser, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+}
+
+func encodeSnapshot(s *scaler.Snapshot) ([]byte, error) {
+	var b bytes.Buffer
+	z, err := flate.NewWriter(&b, flate.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	buffered := bufio.NewWriterSize(z, 32<<10)
+	err = errors.Join(gob.NewEncoder(buffered).Encode(s), buffered.Flush(), z.Close())
+	return b.Bytes(), err
+}
+
+func (d *disk) write(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if d.file == nil {
+		return errors.New("no segment is open")
+	}
+	n, err := d.file.Write(data)
+	d.size += int64(n)
+	if err != nil {
+		d.retire()
+		return err
+	}
+	return d.prune()
+}
+
+// retire closes the open segment.
+func (d *disk) retire() {
+	if d.file == nil {
+		return
+	}
+	_ = d.file.Close() // what was written counts; nothing can be done about the rest
+	d.segments = append(d.segments, onDisk{d.name, d.size})
+	d.bytes += d.size
+	d.file, d.size = nil, 0
+}
+
+// prune removes the oldest segments until all fit.
+func (d *disk) prune() error {
+	for len(d.segments) > 0 && d.bytes+d.size > d.max {
+		if err := os.Remove(filepath.Join(d.dir, d.segments[0].name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		d.bytes -= d.segments[0].size
+		d.segments = d.segments[1:]
+	}
+	return nil
+}
+
+// probe reports whether a file of some size can be written.
+func (d *disk) probe() error {
+	f, err := os.CreateTemp(d.dir, "probe-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, fullBuffer))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}
+
+func (d *disk) err() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failed
+}
+
+func (d *disk) setErr(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.failed = err
+}

@@ -1,0 +1,252 @@
+package journal
+
+import (
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// driver is a core in a noisy world, and the journal of it.
+type driver struct {
+	t     testing.TB
+	w     *Writer
+	r     *rand.Rand
+	core  *scaler.Core
+	cfg   scaler.Config
+	now   scaler.Time
+	tick  uint64
+	cmds  []scaler.Command
+	seen  map[time.Duration]string // what each batch said, by its time
+	times []time.Duration
+}
+
+func config(t testing.TB) scaler.Config {
+	t.Helper()
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := policy.Compile([]policy.Policy{
+		{Settings: policy.Settings{IdleCount: 2, IdleTime: time.Minute, ScaleFactor: 0.5}},
+		{Periods: []string{"* 9 * * *"}, Timezone: "Asia/Seoul", Settings: policy.Settings{IdleCount: 4, Throttle: &policy.Throttle{Limit: 1}}},
+	}, zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return scaler.Config{
+		Capacity: 2, MaxInstances: 9, Heartbeat: true, UpdateInterval: 10 * time.Second, Schedule: s, Throttle: policy.Throttle{Limit: 0.3, Burst: 4},
+	}
+}
+
+// drive opens a journal and begins a life in it.
+func drive(t testing.TB, dir string, seed uint64, o Options) *driver {
+	t.Helper()
+	w, err := Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &driver{
+		t: t, w: w, r: rand.New(rand.NewPCG(seed, 1)), cfg: config(t), seen: map[time.Duration]string{},
+		now: scaler.Time{Mono: time.Duration(seed) * 1000 * time.Hour, Wall: time.Date(2026, 3, 6, 23, 59, 0, 12345, time.UTC)},
+	}
+	if d.core, err = scaler.New(d.cfg, fleet.SavedState{}, true, d.now); err != nil {
+		t.Fatal(err)
+	}
+	s := d.core.Snapshot()
+	w.Start(&s)
+	t.Cleanup(func() { _ = w.Close() })
+	return d
+}
+
+// round does what a manager's loop does in one round, and notes what came of it.
+func (d *driver) round(n int) {
+	d.t.Helper()
+	step := time.Duration(1 + d.r.IntN(3_000_000_000))
+	d.now = scaler.Time{Mono: d.now.Mono + step, Wall: d.now.Wall.Add(step + time.Duration(d.r.IntN(999)-500))}
+	if d.r.IntN(200) == 0 {
+		d.now.Wall = d.now.Wall.Add(time.Duration(d.r.IntN(7200)-3600) * time.Second)
+	}
+	events := make([]scaler.Event, 0, n)
+	for range n {
+		events = append(events, d.event())
+	}
+	d.w.Round(d.now, events)
+	for i := range events {
+		d.core.Step(d.now, events[i])
+	}
+	b := d.core.Take()
+	if b.Bug != nil {
+		d.t.Fatal(b.Bug)
+	}
+	d.w.Taken(b)
+	if d.w.Due() {
+		s := d.core.Snapshot()
+		d.w.Rotate(&s)
+	}
+	d.cmds = append(d.cmds, b.Commands...)
+	d.seen[d.now.Mono] = digest(b)
+	d.times = append(d.times, d.now.Mono)
+}
+
+func (d *driver) event() scaler.Event {
+	d.tick++
+	ev := scaler.Event{Ticket: d.tick, Key: fleet.Key(fmt.Sprintf("job-%08d", d.r.IntN(20)))}
+	id := fleet.ID(fmt.Sprint("i-", d.r.IntN(9)))
+	switch n := d.r.IntN(20); {
+	case n < 6:
+		ev.Kind, ev.Deadline = scaler.EvAcquire, d.now.Mono+10*time.Minute
+	case n < 10:
+		ev.Kind, ev.Cause = scaler.EvRelease, []fleet.Cause{0, 0, fleet.CauseUnhealthy}[d.r.IntN(3)]
+	case n < 11:
+		return scaler.Event{Kind: scaler.EvListFailed, Failure: fleet.Failure{Kind: fleet.FailureTransient, RetryAfter: 3, Message: "öh " + strings.Repeat("é", d.r.IntN(600))}}
+	case n < 13:
+		return scaler.Event{Kind: scaler.EvAppeared, ID: id, Listed: fleet.ListedRunning}
+	case n < 14:
+		return scaler.Event{Kind: scaler.EvListed, Since: d.now.Mono - time.Second}
+	case n < 18 && len(d.cmds) > 0:
+		return d.answer()
+	case n == 19 && d.r.IntN(30) == 0:
+		cfg := d.cfg
+		cfg.Capacity = 1 + d.r.IntN(3)
+		return scaler.Event{Kind: scaler.EvReload, Config: &cfg}
+	case n == 18:
+		ev.Kind = []scaler.EventKind{scaler.EvReserve, scaler.EvReplace, scaler.EvDetach, scaler.EvReattach, scaler.EvUnreserve}[d.r.IntN(5)]
+	default:
+		return scaler.Event{Kind: scaler.EvWake}
+	}
+	return ev
+}
+
+func (d *driver) answer() scaler.Event {
+	n := d.r.IntN(len(d.cmds))
+	c := d.cmds[n]
+	d.cmds = slices.Delete(d.cmds, n, n+1)
+	kinds := map[scaler.CommandKind]scaler.EventKind{
+		scaler.CmdIncrease: scaler.EvIncreased, scaler.CmdDelete: scaler.EvDeleted, scaler.CmdPrepare: scaler.EvPrepared, scaler.CmdHeartbeat: scaler.EvBeat,
+	}
+	ev := scaler.Event{Kind: kinds[c.Kind], Op: c.Op, ID: c.ID, Serial: c.Serial, Count: c.Count}
+	if d.r.IntN(5) == 0 {
+		ev.Failure, ev.Away = fleet.Failure{Kind: fleet.FailureKind(1 + d.r.IntN(7)), Message: "no"}, d.r.IntN(2) == 0
+	}
+	return ev
+}
+
+// digest is all that a batch says; times on the wall as instants.
+func digest(b *scaler.Batch) string {
+	h := fnv.New64a()
+	c := *b
+	c.Facts = slices.Clone(b.Facts)
+	for i := range c.Facts {
+		c.Facts[i].At.Wall = c.Facts[i].At.Wall.UTC()
+	}
+	meta := fleet.MetaRecord{}
+	if b.Changes.Meta != nil {
+		meta = *b.Changes.Meta
+	}
+	c.Changes.Meta = nil
+	fmt.Fprintf(h, "%+v|%+v", meta, c)
+	return fmt.Sprintf("%x", h.Sum64())
+}
+
+func (d *driver) flush() {
+	d.t.Helper()
+	if err := d.w.Flush(d.t.Context()); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// replayed is what a replay showed.
+type replayed struct {
+	rounds   int
+	begins   []Begin
+	problems []*Problem
+	first    time.Duration
+	last     time.Duration
+}
+
+// replay replays what path holds and compares every batch with what the drivers saw.
+func replayAll(t testing.TB, path string, o ReplayOptions, ds ...*driver) (replayed, error) {
+	t.Helper()
+	var out replayed
+	j, err := OpenDir(path)
+	if err != nil {
+		return out, err
+	}
+	o.Report = func(p *Problem) { out.problems = append(out.problems, p) }
+	err = j.Replay(o, func(s Step) error {
+		if s.Begin != BeginNone {
+			out.begins = append(out.begins, s.Begin)
+			return nil
+		}
+		if out.rounds == 0 {
+			out.first = s.Now.Mono
+		}
+		out.rounds++
+		out.last = s.Now.Mono
+		for _, d := range ds {
+			if want, ok := d.seen[s.Now.Mono]; ok {
+				if got := digest(s.Batch); got != want {
+					return fmt.Errorf("round %d of segment %d: another batch: %+v", s.Round, s.Segment, *s.Batch)
+				}
+				return nil
+			}
+		}
+		if len(ds) > 0 {
+			return fmt.Errorf("a round at %v that never was", s.Now.Mono)
+		}
+		return nil
+	})
+	return out, err
+}
+
+func size(t testing.TB, dir string) (bytes int64, files int) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(dir, "*"+extension))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		info, err := os.Stat(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes += info.Size()
+	}
+	return bytes, len(all)
+}
+
+// logs collects what was logged.
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logs) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), what)
+}
+
+func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

@@ -1,0 +1,152 @@
+package journal
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// Journal is a directory's segments as they were when it was opened. A manager may go on writing: what it adds to the last segment is read,
+// new segments are not.
+type Journal struct{ segments []Segment }
+
+// Segment is one file.
+type Segment struct {
+	Path    string
+	Number  uint64
+	Life    Life
+	Begin   Begin
+	At      time.Time // when its snapshot was taken, UTC
+	Version string    // of the build that wrote it
+	Size    int64
+	Err     error // why it cannot be read at all; nil: it can. Then only Path and Size are known
+}
+
+// OpenDir reads the headers of a directory's segments, or of one segment. A segment that cannot be read is listed with its error. Errors: path
+// cannot be read, or has no segment (fs.ErrNotExist).
+func OpenDir(path string) (*Journal, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	files := []numbered{{name: filepath.Base(path)}}
+	dir := filepath.Dir(path)
+	if info.IsDir() {
+		dir = path
+		if files, err = list(path); err != nil {
+			return nil, fmt.Errorf("journal: %w", err)
+		}
+	}
+	j := &Journal{}
+	for _, f := range files {
+		s, err := readHead(filepath.Join(dir, f.name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it was the oldest and has been removed meanwhile
+		}
+		s.Err = err
+		j.segments = append(j.segments, s)
+	}
+	if len(j.segments) == 0 {
+		return nil, fmt.Errorf("journal: %s has no segment of a journal (*%s): %w", path, extension, os.ErrNotExist)
+	}
+	return j, nil
+}
+
+// Segments are the files, oldest first.
+func (j *Journal) Segments() []Segment { return append([]Segment(nil), j.segments...) }
+
+// maxHead bounds the header's record: its only part without a fixed size is a version.
+const maxHead = 64 << 10
+
+func readHead(path string) (Segment, error) {
+	s := Segment{Path: path}
+	f, err := os.Open(path)
+	if err != nil {
+		return s, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil {
+		s.Size = info.Size()
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxHead))
+	if err != nil {
+		return s, err
+	}
+	h, _, err := head(b)
+	if err == nil {
+		s.Number, s.Life, s.Begin, s.At, s.Version = h.number, h.life, h.begin, time.Unix(0, h.wall).UTC(), h.version
+	}
+	return s, err
+}
+
+// head reads the header and returns where the records behind it begin.
+func head(b []byte) (h header, size int, err error) {
+	if len(b) < len(magic) || string(b[:len(magic)]) != magic {
+		return h, 0, errors.New("it is no segment of a journal")
+	}
+	f, n, err := next(b[len(magic):])
+	if err == nil && f.kind != kindHeader {
+		err = errMalformed
+	}
+	if err != nil {
+		return h, 0, err
+	}
+	h, err = parseHeader(f.payload)
+	return h, len(magic) + n, err
+}
+
+// maxSnapshot bounds what a snapshot may unpack to.
+const maxSnapshot = 512 << 20
+
+func decodeSnapshot(payload []byte) (*scaler.Snapshot, error) {
+	z := flate.NewReader(bytes.NewReader(payload))
+	s := &scaler.Snapshot{}
+	if err := gob.NewDecoder(io.LimitReader(z, maxSnapshot)).Decode(s); err != nil {
+		return nil, fmt.Errorf("the snapshot cannot be read: %w", err)
+	}
+	return s, nil
+}
+
+// Problem is damage that a replay met and went round.
+type Problem struct {
+	Segment uint64
+	Path    string
+	Offset  int64 // where in the file; what follows was not used
+	Torn    bool  // the end is missing, as a crash leaves it
+	Err     error
+}
+
+// Error says what is damaged, and where.
+func (p *Problem) Error() string {
+	what := "is damaged"
+	if p.Torn {
+		what = "is torn, as a crash leaves it"
+	}
+	return fmt.Sprintf("journal: segment %016x %s at byte %d of %s: %v", p.Segment, what, p.Offset, p.Path, p.Err)
+}
+
+// Unwrap gives the fault itself.
+func (p *Problem) Unwrap() error { return p.Err }
+
+// DivergedError says that a replay decided otherwise than the manager did: another version decides otherwise, or the core is not
+// deterministic, which is a fault of ours.
+type DivergedError struct {
+	Segment uint64
+	Round   int       // in the segment, from 1; 0: the snapshot at its beginning
+	Wall    time.Time // of the round
+	Version string    // of the build that wrote the journal
+}
+
+// Error names the round.
+func (e *DivergedError) Error() string {
+	return fmt.Sprintf("journal: the replay decides otherwise than the manager did, at round %d of segment %016x (%s), which version %q wrote: "+
+		"replay it with that version", e.Round, e.Segment, e.Wall.Format(time.RFC3339Nano), e.Version)
+}
