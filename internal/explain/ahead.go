@@ -36,7 +36,7 @@ func (h *History) holding() []Holding {
 	}
 	if s.Held != fleet.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
 		d := &s.Decision
-		add(true, s.Held, fmt.Sprintf("%d of %s that are needed are not created %s", d.Wanted-d.Grow, observe.Count(d.Wanted, "instance"), observe.Wait(s.Held)))
+		add(true, s.Held, fmt.Sprintf("%d of %s that are needed, because %s", d.Wanted-d.Grow, observe.Count(d.Wanted, "instance"), observe.Retire(s.Held)))
 	}
 	add(s.ListFailures > 0, fleet.CausePlugin, fmt.Sprintf("the provider's list has failed %d times in a row: what it has is not known", s.ListFailures))
 	return out

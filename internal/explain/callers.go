@@ -149,6 +149,9 @@ func (h *History) whyRevoked(f *scaler.Fact) string {
 func (h *History) denied(key fleet.Key, why fleet.Cause, known bool) {
 	c := h.callers[key]
 	sentence := h.denial(key, why, c)
+	if h.key != nil && key == h.opts.Key {
+		h.key.add(h.at, sentence)
+	}
 	switch {
 	case c == nil, why == fleet.CauseDuplicate, why == fleet.CauseUnknownKey: // the key's own business goes on
 	case !c.leased.IsZero():
@@ -165,9 +168,6 @@ func (h *History) denied(key fleet.Key, why fleet.Cause, known bool) {
 		r.Count++
 		r.until = h.at
 		r.Outcome = fmt.Sprintf("refused %d times for the same reason until %s", r.Count, clock(h.at, r.Time))
-		if h.key != nil && key == h.opts.Key {
-			h.key.add(h.at, sentence)
-		}
 		return
 	}
 	h.decided(&Record{
@@ -192,13 +192,11 @@ func (h *History) denial(key fleet.Key, why fleet.Cause, c *caller) string {
 		return fmt.Sprintf("the reservation of %q is void: nobody acquired it within reservation_deadline (%s)", key,
 			observe.Span(h.core.Config().ReservationDeadline))
 	case c != nil && !c.asked.IsZero() && h.now.Mono > c.mono:
-		gave := "refused " + fmt.Sprintf("%q", key)
+		text := fmt.Sprintf("refused %q after %s: %s", key, observe.Span(h.now.Mono-c.mono), observe.Denial(why))
 		if why == fleet.CauseCancelled {
-			gave = fmt.Sprintf("%q gave up", key)
-			return fmt.Sprintf("%s after %s of waiting, at the end %s", gave, observe.Span(h.now.Mono-c.mono), observe.Wait(h.before.WaitCause))
+			text = fmt.Sprintf("%q gave up after %s", key, observe.Span(h.now.Mono-c.mono))
 		}
-		return fmt.Sprintf("%s after %s of waiting, at the end %s: %s", gave, observe.Span(h.now.Mono-c.mono), observe.Wait(h.before.WaitCause),
-			observe.Denial(why))
+		return text + "; at the end it waited " + observe.Wait(h.before.WaitCause)
 	}
 	return fmt.Sprintf("refused %q: %s", key, observe.Denial(why))
 }

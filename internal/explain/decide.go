@@ -144,18 +144,18 @@ func (h *History) backedOff(f *scaler.Fact) {
 			h.then(c.record, h.trigger(f))
 		}
 	case scaler.FactFruitless:
-		what := fmt.Sprintf("the boot of instance %s came to nothing", f.ID)
+		what, reason := fmt.Sprintf("the boot of instance %s came to nothing", f.ID), ": "+h.reason(f)
 		switch {
 		case f.On:
 			what = fmt.Sprintf("instance %s died young", f.ID)
 		case f.ID == "":
-			what = "a create that was accepted showed no instance in time"
+			what, reason = "a create that was accepted showed no instance in time", ""
 		}
-		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): %s, %d in a row: %s", until, observe.Span(rest), what, f.Count, observe.Retire(f.Cause))
+		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): %s, %d in a row%s", until, observe.Span(rest), what, f.Count, reason)
 	default:
 		r.Kind, r.Sentence = KindBreaker, observe.Sentence(f)
 	}
-	h.decided(r, f, append(because, h.trigger(f))...)
+	h.decided(r, f, append(because, h.why(f))...)
 }
 
 // progress notes what becomes of creates.

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
@@ -14,6 +15,7 @@ import (
 type Options struct {
 	Location *time.Location // of the times in sentences; nil: UTC
 	Keep     int            // the latest records that are kept; 0: all
+	Around   time.Time      // keep that many on each side of this moment instead; see History.Around
 	Instance fleet.ID       // an instance whose life is followed
 	Key      fleet.Key      // a caller's key whose waits and leases are followed
 
@@ -41,7 +43,8 @@ type History struct {
 	fresh    []*Record // of this round
 	span     Span
 	waits    Split
-	enter    entry
+	enter    Entry
+	entered  bool
 
 	// The round that is being taken in.
 	now    scaler.Time
@@ -79,30 +82,37 @@ func NewHistory(o Options) *History {
 	return h
 }
 
-// entry is how the next round follows the one before, if its core was not seen before.
-type entry uint8
+// Entry is how a round whose core was not seen before follows the one before it.
+type Entry uint8
 
+// The entries.
 const (
-	entryLife   entry = iota // a manager begins
-	entryGap                 // rounds are missing
-	entryResume              // the journal begins in the middle of a life
+	EntryLife    Entry = iota // a manager began
+	EntryGap                  // rounds are missing: a wait or a removal that stands across is not measured
+	EntryMiddle               // what there is begins in the middle of a manager's life
+	EntrySegment              // the core is a copy of the one before: nothing happened
 )
 
-// Gap says that rounds are missing before the next one, whose core goes on from there.
-func (h *History) Gap() { h.enter, h.core = entryGap, nil }
-
-// Resume says that the next round's core is in the middle of a life, of which nothing is missing but what was before the journal.
-func (h *History) Resume() { h.enter, h.core = entryResume, nil }
+// Enter says how the next round follows. Without it, a core that was not seen before is a new life of the manager.
+func (h *History) Enter(e Entry) {
+	if e == EntryMiddle && h.span.Rounds > 0 {
+		e = EntryGap
+	}
+	h.enter, h.entered = e, true
+}
 
 // Add takes one round in: events were stepped into core at now, and batch is what it took. It is called before core's next step, and keeps
 // nothing of what it is given but core.
 func (h *History) Add(core *scaler.Core, now scaler.Time, events []scaler.Event, batch *scaler.Batch) {
 	h.now, h.at, h.events, h.batch = now, now.Wall.In(h.opts.Location), events, batch
-	if core != h.core {
+	switch {
+	case h.core == nil, h.entered && h.enter != EntrySegment, !h.entered && core != h.core:
 		h.begin(core)
-	} else {
+	default:
+		h.core = core
 		h.elapse()
 	}
+	h.enter, h.entered = EntryLife, false
 	h.before, h.sum = h.sum, core.Summary()
 	h.refreshPolicies()
 	f := 0
@@ -138,9 +148,38 @@ func (h *History) close() {
 	}
 	h.fresh = h.fresh[:0]
 	h.events, h.batch = nil, nil
-	if k := h.opts.Keep; k > 0 && len(h.records) > 4*k {
-		h.records = append(h.records[:0], h.records[len(h.records)-k:]...)
+	h.trim()
+}
+
+// trim drops records that are not to be kept.
+func (h *History) trim() {
+	k := h.opts.Keep
+	if k <= 0 || len(h.records) <= 4*k {
+		return
 	}
+	if h.opts.Around.IsZero() {
+		h.records = append(h.records[:0], h.records[len(h.records)-k:]...)
+		return
+	}
+	before, after := h.Around()
+	h.records = append(append([]*Record{}, before...), after...)
+}
+
+// Around are the latest Options.Keep records up to Options.Around, and the first as many after it.
+func (h *History) Around() (before, after []*Record) {
+	i := slices.IndexFunc(h.records, func(r *Record) bool { return r.Time.After(h.opts.Around) })
+	if i < 0 {
+		i = len(h.records)
+	}
+	k := max(h.opts.Keep, 0)
+	before, after = h.records[max(i-k, 0):i], h.records[i:min(i+k, len(h.records))]
+	for _, r := range before {
+		h.finish(r)
+	}
+	for _, r := range after {
+		h.finish(r)
+	}
+	return before, after
 }
 
 // begin is the first round of a life of the manager, or of what there is of it.
@@ -149,26 +188,30 @@ func (h *History) begin(core *scaler.Core) {
 		h.span.From = h.at
 	}
 	h.core, h.sum = core, scaler.Summary{}
-	h.creations, h.booting, h.removals = map[uint64]*creation{}, map[fleet.ID]*creation{}, map[fleet.ID]*removal{}
+	if h.creations == nil { // creates and removals go on in the next life
+		h.creations, h.booting, h.removals = map[uint64]*creation{}, map[fleet.ID]*creation{}, map[fleet.ID]*removal{}
+	}
 	h.beats, h.absent, h.callers = map[fleet.ID]*beats{}, map[fleet.ID]time.Time{}, map[fleet.Key]*caller{}
 	h.listFail = nil
 	how := h.enter
-	h.enter = entryLife
+	if how == EntrySegment {
+		how = EntryMiddle // the segments before it are no longer there
+	}
 	if h.key != nil {
 		h.key.lost(h)
 	}
 	h.restore(core)
-	if how == entryLife || h.span.Lives == 0 {
+	if how == EntryLife || h.span.Lives == 0 {
 		h.span.Lives++
 	}
 	switch how {
-	case entryLife:
+	case EntryLife:
 		h.began()
-	case entryGap:
+	case EntryGap:
 		h.sum = core.Summary()
 		h.span.Gaps++
 		h.note(KindGap, "", "what happened before this is missing from the journal")
-	case entryResume:
+	case EntryMiddle:
 		h.sum = core.Summary()
 	}
 }

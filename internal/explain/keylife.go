@@ -105,8 +105,6 @@ func (k *keyLife) grant(h *History, g *scaler.Grant) {
 	case scaler.GrantRevoked:
 		k.add(h.at, fmt.Sprintf("its lease on instance %s was revoked: %s", g.ID, observe.Revoke(g.Cause)))
 		k.uses = end(k.uses, h, string(g.Key), string(g.ID), g.Cause.String())
-	case scaler.GrantDenied:
-		k.add(h.at, "it was refused: "+observe.Denial(g.Cause))
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // removal is an instance's way out.
 type removal struct {
 	record   *Record
-	began    time.Duration // on the monotonic clock
+	began    time.Time
 	waitsFor int           // leases that it had when it was retired
 	last     fleet.Key     // whose lease ended last
 	drained  time.Duration // how long it took
@@ -22,7 +22,6 @@ type removal struct {
 	asking   bool          // an answer is due
 	gone     time.Duration // from the decision on; 0: it is not
 	life     time.Duration
-	lost     bool
 }
 
 // removed takes a fact of an instance's way out.
@@ -34,7 +33,7 @@ func (h *History) removed(f *scaler.Fact) {
 		h.deleting(f)
 	case scaler.FactGone:
 		if r := h.removals[f.ID]; r != nil {
-			r.gone, r.life, r.asking = max(h.now.Mono-r.began, 1), f.Took, false
+			r.gone, r.life, r.asking = max(h.at.Sub(r.began), 1), f.Took, false
 			h.then(r.record, fmt.Sprintf("gone: the provider no longer has it, %s after the decision and %s after it was first seen",
 				observe.Span(r.gone), observe.Span(f.Took)))
 			delete(h.removals, f.ID)
@@ -47,34 +46,55 @@ func (h *History) removed(f *scaler.Fact) {
 func (h *History) retired(f *scaler.Fact) {
 	delete(h.booting, f.ID)
 	r := &Record{Kind: KindDelete, Instance: string(f.ID)}
-	r.removal = &removal{record: r, began: h.now.Mono, waitsFor: f.Count}
-	r.Sentence = fmt.Sprintf("removed instance %s: %s", f.ID, observe.Retire(f.Cause))
+	r.removal = &removal{record: r, began: h.at, waitsFor: f.Count}
+	r.Sentence = fmt.Sprintf("removed instance %s: %s", f.ID, h.reason(f))
 	if f.Cause == fleet.CauseIdle {
 		r.Sizing = sizingOf(&f.Decision, h.burst())
 		peak, left := f.Peak, f.Left
 		r.Sizing.Peak, r.Sizing.Left = &peak, &left
-		r.Sentence = fmt.Sprintf("removed instance %s: idle since %s, idle_time %s, needed at most %d in that time, supply without it %d (%s)", f.ID,
-			h.clock(h.at.Add(-f.Took)), observe.Span(h.sum.Active.Settings.IdleTime), peak, left, h.policyName(f.Policy))
+		r.Sentence = fmt.Sprintf("removed instance %s: %s (%s)", f.ID, h.idled(f), h.policyName(f.Policy))
 	} else {
 		r.Sizing = sizingOf(&h.sum.Decision, h.burst())
 	}
 	h.removals[f.ID] = r.removal
-	h.decided(r, f, h.whyRetired(f))
+	h.decided(r, f, h.why(f))
 	if f.Count > 0 {
 		h.then(r, fmt.Sprintf("it gets no new lease; it still has %s", observe.Count(f.Count, "lease")))
 	}
 }
 
-// whyRetired says what brought a retirement about.
-func (h *History) whyRetired(f *scaler.Fact) string {
+// idled says why an idle instance goes.
+func (h *History) idled(f *scaler.Fact) string {
+	return fmt.Sprintf("idle since %s, idle_time %s, needed at most %d in that time, supply without it %d", h.clock(h.at.Add(-f.Took)),
+		observe.Span(h.sum.Active.Settings.IdleTime), f.Peak, f.Left)
+}
+
+// reason says why an instance goes, as exactly as it is known.
+func (h *History) reason(f *scaler.Fact) string {
+	ev := h.event(f)
+	switch {
+	case ev == nil || ev.ID != f.ID && ev.Key == "":
+	case f.Cause == fleet.CausePrepareFailed:
+		return h.said(ev)
+	case f.Cause == fleet.CauseUnhealthy:
+		return "it is unhealthy: " + h.said(ev)
+	}
+	return observe.Retire(f.Cause)
+}
+
+// why says what brought the end of an instance about.
+func (h *History) why(f *scaler.Fact) string {
 	cfg := h.core.Config()
 	switch f.Cause {
 	case fleet.CauseIdle:
-		return fmt.Sprintf("idle since %s, which is %s ago, with idle_time %s", h.clock(h.at.Add(-f.Took)), observe.Span(f.Took),
-			observe.Span(h.sum.Active.Settings.IdleTime))
+		return h.idled(f)
 	case fleet.CauseUsedUp:
 		return fmt.Sprintf("%s; max_use_count is %d", h.trigger(f), cfg.MaxUses)
 	case fleet.CauseBootOverdue:
+		if f.ID == "" {
+			return fmt.Sprintf("no list had it within instance_deadlines.requested (%s, doubled after each boot in a row that came to nothing)",
+				observe.Span(cfg.RequestedDeadline))
+		}
 		return fmt.Sprintf("it was listed and did not run within instance_deadlines.creating (%s, doubled after each boot in a row that came to nothing)",
 			observe.Span(cfg.CreatingDeadline))
 	case fleet.CausePrepareOverdue:
@@ -97,11 +117,12 @@ func (h *History) deleting(f *scaler.Fact) {
 	if r == nil {
 		rec := &Record{Kind: KindDelete, Instance: string(f.ID), Sizing: sizingOf(&h.sum.Decision, h.burst())}
 		rec.Sentence = fmt.Sprintf("deleted instance %s: %s", f.ID, observe.Retire(f.Cause))
-		rec.removal = &removal{record: rec, began: h.now.Mono}
+		rec.removal = &removal{record: rec, began: h.at}
 		r = rec.removal
 		h.removals[f.ID] = r
 		h.decided(rec, f, h.trigger(f))
 	}
+	h.drains(f.ID)
 	r.asked++
 	r.asking = true
 	if r.asked <= mostAsks {
@@ -136,6 +157,15 @@ func (h *History) answered(ev *scaler.Event) {
 	}
 }
 
+// drains notes the leases of id that ended in this round: their ends are answers, which come after all facts, and went before the delete.
+func (h *History) drains(id fleet.ID) {
+	for i := range h.batch.Grants {
+		if g := &h.batch.Grants[i]; g.ID == id && (g.Kind == scaler.GrantReleased || g.Kind == scaler.GrantRevoked) {
+			h.ended(id, g.Key)
+		}
+	}
+}
+
 // ended notes the end of a lease on an instance that is on its way out.
 func (h *History) ended(id fleet.ID, key fleet.Key) {
 	r := h.removals[id]
@@ -143,8 +173,12 @@ func (h *History) ended(id fleet.ID, key fleet.Key) {
 		return
 	}
 	if r.waitsFor--; r.waitsFor == 0 {
-		r.last, r.drained = key, max(h.now.Mono-r.began, 1)
-		h.then(r.record, fmt.Sprintf("drained: waited %s for %q", observe.Span(r.drained), key))
+		r.last, r.drained = key, max(h.at.Sub(r.began), 1)
+		if r.drained > 1 {
+			h.then(r.record, fmt.Sprintf("drained: waited %s for %q", observe.Span(r.drained), key))
+		} else {
+			h.then(r.record, fmt.Sprintf("the lease of %q ended at once", key))
+		}
 	}
 }
 

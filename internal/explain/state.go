@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
@@ -81,10 +82,7 @@ func (h *History) State() *State {
 			"reservations": s.Reservations, "free": s.OpenSlots,
 		},
 	}
-	st.Sentence = fmt.Sprintf("%s of at most %s: %d ready (%d without a lease), %d preparing, %d creating, %d requested, %d draining, %d deleting, "+
-		"%d unclaimed; %s, %d waiting, %d reserved", observe.Count(s.Creating+s.Preparing+s.Ready+s.Draining+s.Deleting+s.Unclaimed, "instance"),
-		limit(s.MaxInstances), s.Ready, s.Idle, s.Preparing, s.Creating, s.Requested, s.Draining, s.Deleting, s.Unclaimed,
-		observe.Count(s.Leases, "lease"), s.Waiters, s.Reservations)
+	st.Sentence = thereIs(s)
 	if s.Decision.Missing == 0 {
 		st.Wanted += "; nothing to create"
 	}
@@ -104,6 +102,30 @@ func (h *History) State() *State {
 	})
 	st.Next = h.coming()
 	return st
+}
+
+// thereIs counts what there is; states that no instance is in are left out.
+func thereIs(s *scaler.Summary) string {
+	var parts []string
+	add := func(n int, what string) {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	add(s.Ready, fmt.Sprintf("ready (%d of them without a lease)", s.Idle))
+	add(s.Preparing, "preparing")
+	add(s.Creating, "creating")
+	add(s.Draining, "draining")
+	add(s.Deleting, "deleting")
+	add(s.Unclaimed, "unclaimed")
+	add(s.Requested, "asked for and not listed yet")
+	add(s.Doubt, "that may appear although nobody expects them")
+	text := fmt.Sprintf("%s of at most %s", observe.Count(s.Creating+s.Preparing+s.Ready+s.Draining+s.Deleting+s.Unclaimed, "instance"),
+		limit(s.MaxInstances))
+	if len(parts) > 0 {
+		text += ": " + strings.Join(parts, ", ")
+	}
+	return text + fmt.Sprintf("; %s, %d waiting, %s", observe.Count(s.Leases, "lease"), s.Waiters, observe.Count(s.Reservations, "reservation"))
 }
 
 func limit(n int) string {
@@ -169,17 +191,17 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 	case !s.Started:
 		words += "; it stays: the provider's first list has not come yet"
 	case left < s.Decision.Needed:
-		words += fmt.Sprintf("; it stays: %d slots are needed now, and without it there would be %d", s.Decision.Needed, left)
+		words += fmt.Sprintf("; it stays: needed %d now, supply without it %d", s.Decision.Needed, left)
 	case left < s.Peak:
-		words += fmt.Sprintf("; it stays: %d slots were needed at once in the last %s (idle_time), and without it there would be %d", s.Peak,
+		words += fmt.Sprintf("; it stays: needed at most %d in the last %s (idle_time), supply without it %d", s.Peak,
 			observe.Span(span), left)
 		out.MayGo = h.shrinks(may)
 	default:
-		words += fmt.Sprintf("; it may go when it has been idle for idle_time (%s)", observe.Span(span))
+		words += fmt.Sprintf("; it stays until it has been idle for idle_time (%s)", observe.Span(span))
 		out.MayGo = h.shrinks(may)
 	}
 	if out.MayGo != nil {
-		words += ", not before " + h.clock(*out.MayGo)
+		words += "; it may go at " + h.clock(*out.MayGo)
 	}
 	out.Sentence = words
 	return out

@@ -161,12 +161,11 @@ func (h *History) whyNow(f *scaler.Fact) string {
 // released says what held creates back before this round, or else what the event was.
 func (h *History) released(f *scaler.Fact) string {
 	b := &h.before
-	if b.Decision.Grow >= b.Decision.Wanted {
-		return h.trigger(f)
-	}
 	switch {
-	case !b.Started:
+	case !b.Started && h.sum.Started:
 		return "the provider's first list came"
+	case b.Decision.Grow >= b.Decision.Wanted:
+		return h.trigger(f)
 	case b.Paused:
 		return "the pause for another manager was over"
 	case b.Decision.BoundBy == policy.BoundThrottle:

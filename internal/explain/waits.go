@@ -60,8 +60,11 @@ func (s Split) Shares() []Share {
 // String says it: "34s = 20s for a machine to boot + 14s because …".
 func (s Split) String() string {
 	shares := s.Shares()
-	if len(shares) == 0 {
-		return "0s"
+	switch len(shares) {
+	case 0:
+		return observe.Span(0)
+	case 1:
+		return observe.Span(s.Total()) + " " + shares[0].Sentence
 	}
 	parts := make([]string, 0, len(shares))
 	for _, p := range shares {

@@ -44,7 +44,10 @@ func Sentence(f *scaler.Fact) string {
 		}
 		return fmt.Sprintf("the runaway breaker closes: instance %s works", f.ID)
 	case scaler.FactIntent:
-		return fmt.Sprintf("a create of %s came to less than that: %s", count(f.Count, "instance"), Retire(f.Cause))
+		if f.Cause == fleet.CauseBootOverdue {
+			return fmt.Sprintf("%s that the provider accepted did not appear within instance_deadlines.requested", count(f.Count, "instance"))
+		}
+		return fmt.Sprintf("%s that had been asked for will not come: complete lists came without them", count(f.Count, "instance"))
 	}
 	return instanceSentence(f)
 }

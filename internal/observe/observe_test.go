@@ -72,7 +72,7 @@ func TestSentences(t *testing.T) {
 		{scaler.Fact{Kind: scaler.FactAdopt, ID: "i-1"}, "instance i-1 is taken in"},
 		{scaler.Fact{Kind: scaler.FactReload}, "a new configuration holds"},
 		{scaler.Fact{Kind: scaler.FactIntent, Count: 1, Cause: fleet.CauseBootOverdue},
-			"a create of 1 instance came to less than that: it was still creating after instance_deadlines.creating"},
+			"1 instance that the provider accepted did not appear within instance_deadlines.requested"},
 		{scaler.Fact{Kind: scaler.FactPrepare, ID: "i-1", Failure: quota}, "preparing instance i-1 failed: no more vCPUs"},
 	} {
 		if got := Sentence(&tc.fact); got != tc.want {

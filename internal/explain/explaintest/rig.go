@@ -46,6 +46,20 @@ type Rig struct {
 	listAt time.Duration
 	names  int
 	ticket uint64
+	lives  []*life
+}
+
+// life is one life of the manager, as a journal would have it.
+type life struct {
+	config scaler.Config
+	saved  fleet.SavedState
+	now    scaler.Time
+	rounds []round
+}
+
+type round struct {
+	now    scaler.Time
+	events []scaler.Event
 }
 
 type due struct {
@@ -85,14 +99,39 @@ func New(t testing.TB, cfg scaler.Config, o explain.Options) *Rig {
 
 func (r *Rig) start() {
 	r.t.Helper()
-	var saved fleet.SavedState
-	saved.Apply(&fleet.Changes{Put: r.saved.Instances, PutIntents: r.saved.Intents, Meta: &r.saved.Meta})
-	core, err := scaler.New(r.Config, saved, true, r.Now)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.Core, r.due, r.listAt = core, nil, r.Now.Mono+r.Every
+	l := &life{config: r.Config, now: r.Now}
+	l.saved.Apply(&fleet.Changes{Put: r.saved.Instances, PutIntents: r.saved.Intents, Meta: &r.saved.Meta})
+	r.lives = append(r.lives, l)
+	r.Core, r.due, r.listAt = l.core(r.t), nil, r.Now.Mono+r.Every
 	clear(r.shown)
+}
+
+func (l *life) core(t testing.TB) *scaler.Core {
+	t.Helper()
+	var saved fleet.SavedState
+	saved.Apply(&fleet.Changes{Put: l.saved.Instances, PutIntents: l.saved.Intents, Meta: &l.saved.Meta})
+	core, err := scaler.New(l.config, saved, true, l.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return core
+}
+
+// Feed replays what the script did, with fresh cores.
+func (r *Rig) Feed(until time.Time, h *explain.History) (notes []string, err error) {
+	for _, l := range r.lives {
+		core := l.core(r.t)
+		for _, x := range l.rounds {
+			if !until.IsZero() && x.now.Wall.After(until) {
+				return nil, nil
+			}
+			for i := range x.events {
+				core.Step(x.now, x.events[i])
+			}
+			h.Add(core, x.now, x.events, core.Take())
+		}
+	}
+	return nil, nil
 }
 
 // Restart is a crash, and a new life some time later; the first list has come.
@@ -118,6 +157,8 @@ func (r *Rig) Do(evs ...scaler.Event) *scaler.Batch {
 	}
 	r.saved.Apply(&b.Changes)
 	r.History.Add(r.Core, r.Now, evs, b)
+	l := r.lives[len(r.lives)-1]
+	l.rounds = append(l.rounds, round{r.Now, evs})
 	r.wake = b.Wake
 	for _, cmd := range b.Commands {
 		r.carryOut(cmd)

@@ -1,0 +1,166 @@
+package explain
+
+import (
+	"fmt"
+	"time"
+)
+
+// Schema names the format of a Document in JSON. A change that a reader could notice, other than a new field, changes it.
+const Schema = "taskscaler.explain/v1"
+
+// Document is an answer: what `taskscaler explain --json` prints. Fields that the question did not ask for are absent.
+type Document struct {
+	Schema    string     `json:"schema"`
+	Runner    string     `json:"runner,omitempty"`
+	Zone      string     `json:"zone"` // of the times in sentences
+	Journal   Span       `json:"journal"`
+	Notes     []string   `json:"notes,omitempty"` // what is wrong with the journal
+	At        *time.Time `json:"at,omitempty"`    // the moment that was asked for
+	State     *State     `json:"state,omitempty"` // the group at that moment, or now
+	Waits     *WaitTotal `json:"waits,omitempty"` // of all callers over the whole journal
+	Decisions []*Record  `json:"decisions,omitempty"`
+	Before    []*Record  `json:"before,omitempty"`
+	After     []*Record  `json:"after,omitempty"`
+	Instance  *Life      `json:"instance,omitempty"`
+	Key       *Caller    `json:"key,omitempty"`
+}
+
+// WaitTotal is the time that all callers together have waited.
+type WaitTotal struct {
+	Seconds  float64 `json:"seconds"`
+	Split    []Share `json:"split"`
+	Sentence string  `json:"sentence"`
+}
+
+// Question is what is asked. At most one of Instance, Key and At is set; none of them asks for the present.
+type Question struct {
+	Instance string
+	Key      string
+	At       time.Time
+	Location *time.Location
+	Last     int  // decisions to tell; 0: 10
+	Running  bool // a manager runs: what there is goes on until now
+	Now      time.Time
+}
+
+// Feed replays what happened up to a moment (zero: all) into h, and returns what was wrong with it.
+type Feed func(until time.Time, h *History) (notes []string, err error)
+
+// UnknownError says that the journal never heard of what was asked for.
+type UnknownError struct {
+	What, Name string
+	Span       Span
+}
+
+// Error says where was looked.
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("the journal, which reaches from %s to %s, knows no %s %q: see `taskscaler status` for those of now, or a larger journal for older ones",
+		e.Span.From.Format(time.DateTime), e.Span.To.Format(time.DateTime), e.What, e.Name)
+}
+
+// OutsideError says that a moment is outside of the journal.
+type OutsideError struct {
+	At   time.Time
+	Span Span
+}
+
+// Error says what the journal has.
+func (e *OutsideError) Error() string {
+	return fmt.Sprintf("%s is outside of the journal, which reaches from %s to %s", e.At.Format(time.DateTime+" MST"),
+		e.Span.From.Format(time.DateTime), e.Span.To.Format(time.DateTime+" MST"))
+}
+
+// Answer answers q from what feed replays.
+func Answer(q Question, feed Feed) (*Document, error) {
+	if q.Location == nil {
+		q.Location = time.UTC
+	}
+	if q.Last <= 0 {
+		q.Last = 10
+	}
+	if !q.At.IsZero() {
+		return answerAt(q, feed)
+	}
+	h, d, err := ask(q, Options{Keep: q.Last, Instance: id(q.Instance), Key: key(q.Key)}, time.Time{}, feed)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case q.Instance != "":
+		if d.Instance = h.Instance(); d.Instance == nil {
+			return nil, &UnknownError{"instance", q.Instance, h.Span()}
+		}
+	case q.Key != "":
+		if d.Key = h.Key(); d.Key == nil {
+			return nil, &UnknownError{"key", q.Key, h.Span()}
+		}
+	default:
+		d.State, d.Decisions = h.State(), h.Records()
+		w := h.Waits()
+		d.Waits = &WaitTotal{Seconds: w.Total().Seconds(), Split: w.Shares(), Sentence: "waited " + w.String()}
+		if len(w) == 0 {
+			d.Waits.Sentence = "nobody waited"
+		}
+	}
+	return d, nil
+}
+
+// ask replays once.
+func ask(q Question, o Options, until time.Time, feed Feed) (*History, *Document, error) {
+	o.Location = q.Location
+	h := NewHistory(o)
+	notes, err := feed(until, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	if h.Span().Rounds == 0 && until.IsZero() {
+		return nil, nil, errEmpty
+	}
+	return h, &Document{Schema: Schema, Zone: zone(q), Journal: h.Span(), Notes: notes}, nil
+}
+
+var errEmpty = fmt.Errorf("the journal is empty: nothing has happened yet, or it is not the journal of a manager that ran")
+
+// answerAt replays twice: up to the moment for the state, and all of it for what followed.
+func answerAt(q Question, feed Feed) (*Document, error) {
+	all, d, err := ask(q, Options{Keep: q.Last, Around: q.At}, time.Time{}, feed)
+	if err != nil {
+		return nil, err
+	}
+	span := all.Span()
+	if q.At.Before(span.From) || q.At.After(span.To) && (!q.Running || q.At.After(q.Now)) {
+		return nil, &OutsideError{At: q.At.In(q.Location), Span: span}
+	}
+	then, _, err := ask(q, Options{Keep: 1}, q.At, feed)
+	if err != nil {
+		return nil, err
+	}
+	at := q.At.In(q.Location)
+	d.At, d.State = &at, then.State()
+	d.Before, d.After = all.Around()
+	return d, nil
+}
+
+// zone names the zone of q's times, as people know it.
+func zone(q Question) string {
+	name := q.Location.String()
+	abbreviation, offset := q.Now.In(q.Location).Zone()
+	if name == "UTC" {
+		return name
+	}
+	if name == "Local" {
+		name = abbreviation
+	}
+	return fmt.Sprintf("%s (UTC%s)", name, hours(offset))
+}
+
+func hours(offset int) string {
+	sign := "+"
+	if offset < 0 {
+		sign, offset = "-", -offset
+	}
+	if offset%3600 == 0 {
+		return fmt.Sprintf("%s%d", sign, offset/3600)
+	}
+	return fmt.Sprintf("%s%d:%02d", sign, offset/3600, offset%3600/60)
+}

@@ -1,0 +1,222 @@
+package explain
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+)
+
+// Text writes d for people.
+func (d *Document) Text(out io.Writer) error {
+	w := &page{Writer: bufio.NewWriter(out), day: d.Journal.To}
+	title := d.Runner
+	if title != "" {
+		title = "runner " + title + ": "
+	}
+	w.line("%sthe journal has %s to %s, %d rounds of %s, %s of the manager; times are %s", title, d.Journal.From.Format(time.DateTime),
+		w.clock(d.Journal.To), d.Journal.Rounds, observe.Count(d.Journal.Events, "event"), lives(d.Journal.Lives), d.Zone)
+	for _, n := range d.Notes {
+		w.line("note: %s", n)
+	}
+	switch {
+	case d.Instance != nil:
+		w.instance(d.Instance)
+	case d.Key != nil:
+		w.key(d.Key)
+	case d.At != nil:
+		w.day = *d.At
+		w.line("\nat %s", d.At.Format(time.DateTime))
+		w.state(d.State)
+		w.records("decisions before", d.Before, true)
+		w.records("decisions after", d.After, true)
+	default:
+		w.state(d.State)
+		w.line("\nwaits      in all of the journal: %s", d.Waits.Sentence)
+		w.records("decisions", d.Decisions, false)
+	}
+	return w.Flush()
+}
+
+func lives(n int) string {
+	if n == 1 {
+		return "1 life"
+	}
+	return fmt.Sprintf("%d lives", n)
+}
+
+// page is written line by line; errors show at the Flush.
+type page struct {
+	*bufio.Writer
+	day time.Time // moments of this day are told without their date
+}
+
+func (w *page) clock(t time.Time) string { return clock(t, w.day) }
+
+func (w *page) line(format string, args ...any) { _, _ = fmt.Fprintf(w.Writer, format+"\n", args...) }
+
+// state writes what is there, what is wanted and why, what holds it back, and what comes.
+func (w *page) state(s *State) {
+	if s == nil {
+		w.line("\nnothing had happened yet")
+		return
+	}
+	w.line("\nthere is   %s", s.Sentence)
+	w.line("wanted     %s", s.Wanted)
+	label := "held back  "
+	for _, o := range s.Held {
+		w.line("%s%s", label, o.Sentence)
+		label = "           "
+	}
+	label = "idle       "
+	for i, o := range s.Idle {
+		if i == mostShown {
+			w.line("           and %d more", len(s.Idle)-i)
+			break
+		}
+		w.line("%s%s %s", label, o.ID, o.Sentence)
+		label = "           "
+	}
+	label = "waiting    "
+	for i, o := range s.Waiters {
+		if i == mostShown {
+			w.line("           and %d more", len(s.Waiters)-i)
+			break
+		}
+		w.line("%s%s %s", label, o.Key, o.Sentence)
+		label = "           "
+	}
+	label = "next       "
+	for _, o := range s.Next {
+		w.line("%s%s %s", label, w.clock(o.At), o.Sentence)
+		label = "           "
+	}
+	if len(s.Next) == 0 {
+		w.line("next       nothing changes by time alone")
+	}
+	w.instances(s.Instances)
+}
+
+// instances writes those that there are; those that are gone have their decisions.
+func (w *page) instances(list []InstanceState) {
+	label, shown, past, more := "instances  ", 0, 0, 0
+	for _, o := range list {
+		switch {
+		case o.State == fleet.Gone.String() || o.State == fleet.Lost.String():
+			past++
+		case shown == 2*mostShown:
+			more++
+		default:
+			w.line("%s%s %s", label, o.ID, o.Sentence)
+			label = "           "
+			shown++
+		}
+	}
+	if more > 0 {
+		w.line("           and %d more: `taskscaler status` has them", more)
+	}
+	if past > 0 {
+		w.line("%s%d gone or lost lately", label, past)
+	}
+}
+
+// mostShown is how many of a kind are told to people; JSON has all.
+const mostShown = 10
+
+// records writes decisions, each with what became of it; with its causes where it is to be explained.
+func (w *page) records(title string, list []*Record, chain bool) {
+	w.line("\n%s", title)
+	if len(list) == 0 {
+		w.line("  none")
+	}
+	for _, r := range list {
+		w.record(r, chain)
+	}
+}
+
+func (w *page) record(r *Record, chain bool) {
+	w.line("  %s %s", w.clock(r.Time), r.Sentence)
+	for _, l := range r.Chain {
+		switch {
+		case l.Role == RoleTrigger && strings.Contains(r.Sentence, l.Sentence):
+		case l.Role == RoleTrigger:
+			w.line("           because %s", l.Sentence)
+		case l.Role == RoleThen && chain:
+			w.line("           then %s %s", clock(l.Time, r.Time), l.Sentence)
+		}
+	}
+	if r.Outcome != "" && (!chain || len(r.Chain) == 0) {
+		w.line("           → %s", r.Outcome)
+	}
+}
+
+// instance writes a life.
+func (w *page) instance(l *Life) {
+	w.line("\ninstance %s: %s, %s", l.ID, l.State, observe.Count(l.Uses, "use"))
+	if l.Created != nil {
+		w.records("created by", []*Record{l.Created}, false)
+	} else if l.Found != "" {
+		w.line("\nno create in this journal explains it: it was %s", l.Found)
+	}
+	w.line("\nits life")
+	for _, m := range l.Moments {
+		w.line("  %s %s", w.clock(m.Time), m.Sentence)
+	}
+	w.uses(l.Leases, false)
+	if len(l.Other) > 0 {
+		w.records("decisions about it", l.Other, true)
+	}
+	if len(l.Removed) > 0 {
+		w.records("removed", l.Removed, true)
+	}
+}
+
+// uses writes leases.
+func (w *page) uses(list []Use, where bool) {
+	w.line("\nleases")
+	if len(list) == 0 {
+		w.line("  none")
+	}
+	for _, u := range list {
+		who := fmt.Sprintf("%q", u.Key)
+		if where {
+			who = "instance " + u.Instance
+		}
+		took := observe.Span(time.Duration(u.Duration * float64(time.Second)))
+		if u.To == nil {
+			w.line("  %s %s, slot %d: still leased, for %s so far", w.clock(u.From), who, u.Slot, took)
+			continue
+		}
+		w.line("  %s %s, slot %d: until %s (%s), %s", w.clock(u.From), who, u.Slot, clock(*u.To, u.From), took, u.End)
+	}
+}
+
+// key writes all about a caller.
+func (w *page) key(c *Caller) {
+	w.line("\nkey %s: %s", c.Key, c.State)
+	w.line("\nwaits")
+	if len(c.Waits) == 0 {
+		w.line("  none")
+	}
+	for _, o := range c.Waits {
+		w.line("  %s %s", w.clock(o.From), o.Sentence)
+	}
+	w.uses(c.Leases, true)
+	w.line("\nwhat happened")
+	for _, m := range c.Moments {
+		w.line("  %s %s", w.clock(m.Time), m.Sentence)
+	}
+	if len(c.Records) > 0 {
+		w.records("decisions about it", c.Records, true)
+	}
+}
+
+// Line writes one record as one line, as `taskscaler replay` does.
+func (r *Record) Line(out io.Writer) error {
+	_, err := fmt.Fprintf(out, "%s %s\n", r.Time.Format("2006-01-02 15:04:05"), r.Sentence)
+	return err
+}
