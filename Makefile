@@ -13,7 +13,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Servers that the connector's suite meets for real. Without them those tests say so and are skipped.
 PEERS    := openssh-server dropbear-bin tinysshd socat
 
-.PHONY: help build install-peers demo demo-simulate soak test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets ci clean
+.PHONY: help build install-peers demo demo-simulate soak test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst ci clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,12 @@ bench-compile: ## every benchmark compiles and runs once
 
 budgets: ## sizes of files and functions beside the house's budgets
 	$(GO) test -count=1 -v -run 'Budget' ./internal/archtest/...
+
+SEEDS ?= 20000
+dst: ## SEEDS schedules of deterministic simulation (SEED=n replays one and prints its trace)
+	@mkdir -p $(BIN)
+	@$(GO) build -o $(BIN)/dst ./internal/dst/cmd/dst
+	@$(BIN)/dst $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
 
 install-peers:
 	@missing=; for p in $(PEERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \

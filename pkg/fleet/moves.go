@@ -12,6 +12,9 @@ var legal = [...]uint16{
 	Unclaimed: 1<<Creating | 1<<Draining,
 }
 
+// CanBecome reports whether a move from s to to is legal.
+func (s State) CanBecome(to State) bool { return int(s) < len(legal) && legal[s]&(1<<to) != 0 }
+
 // Add enters an instance that was seen for the first time, as Creating or Unclaimed, under the next serial. A gone or lost record of the
 // same id gives way to it: it is another machine.
 func (r *Register) Add(id ID, s State, o Origin, at Stamp) (*Instance, error) {

@@ -1,0 +1,95 @@
+package dst
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"hash/fnv"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+// recorder keeps what a replay needs: each life's beginning, and every step and take since.
+type recorder struct {
+	from    scaler.Config
+	state   fleet.SavedState
+	wasKnow bool
+	startAt scaler.Time
+	journal []entry
+	digest  uint64 // of all batches of the world
+}
+
+// entry is one step, and what the batch that was taken behind it looked like; 0: none was.
+type entry struct {
+	now    scaler.Time
+	ev     scaler.Event
+	digest uint64
+}
+
+// openJournal starts the journal of a life.
+func (w *world) openJournal() {
+	w.replay()
+	w.from, w.state, w.wasKnow, w.startAt = w.cfg, cloneState(&w.saved), w.known, w.now
+	w.journal = w.journal[:0]
+}
+
+func (w *world) record(ev *scaler.Event) { w.journal = append(w.journal, entry{now: w.now, ev: *ev}) }
+
+func (w *world) taken(b *scaler.Batch) {
+	d := digestOf(b)
+	w.journal[len(w.journal)-1].digest = d
+	w.digest = w.digest*0x100000001b3 ^ d
+}
+
+// replay feeds the journal of this life to a fresh core: invariant 10.
+func (w *world) replay() {
+	if len(w.journal) == 0 || w.broken != nil {
+		return
+	}
+	core, err := scaler.New(w.from, cloneState(&w.state), w.wasKnow, w.startAt)
+	if err != nil {
+		w.fail("10", "the state that a life began with is refused the second time: %v", err)
+		return
+	}
+	var fresh Decider = core
+	if w.opts.wrap != nil {
+		fresh = w.opts.wrap(core)
+	}
+	for n := range w.journal {
+		e := &w.journal[n]
+		fresh.Step(e.now, e.ev)
+		if e.digest == 0 {
+			continue
+		}
+		if d := digestOf(fresh.Take()); d != e.digest {
+			w.fail("10", "entry %d of %d of the journal (%s at +%v) gives another batch when it is replayed", n+1, len(w.journal), w.describe(&e.ev), e.now.Mono-began)
+			return
+		}
+	}
+}
+
+// digestOf is a fingerprint of all that a batch says; never 0.
+func digestOf(b *scaler.Batch) uint64 {
+	h := fnv.New64a()
+	meta := fleet.MetaRecord{}
+	if b.Changes.Meta != nil {
+		meta = *b.Changes.Meta
+	}
+	fmt.Fprintf(h, "%+v|%+v|%+v|%+v|%+v|%+v|%+v|", b.Changes.Put, b.Changes.Drop, b.Changes.PutIntents, b.Changes.DropIntents, meta, b.Commands, b.Grants)
+	digestFacts(h, b.Facts)
+	fmt.Fprintf(h, "|%v|%v|%v", b.Wake, b.Expecting, b.Done)
+	return h.Sum64() | 1
+}
+
+// digestFacts avoids the pointer that a fact's decision may hold.
+func digestFacts(h hash.Hash64, facts []scaler.Fact) {
+	var buf [8]byte
+	for i := range facts {
+		f := &facts[i]
+		fmt.Fprintf(h, "%d|%d|%v|%v|%s|%s|%d|%d|%d|%v|%+v|%d|%s", f.Kind, f.Cause, f.On, f.At.Mono, f.ID, f.Key, f.Op, f.Count, f.Booting, f.Took, f.Failure,
+			f.Policy, f.Decision)
+		binary.LittleEndian.PutUint64(buf[:], uint64(f.At.Wall.UnixNano()))
+		h.Write(buf[:]) //nolint:errcheck // a hash never fails
+	}
+}

@@ -1,0 +1,242 @@
+package dst
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options say what a run is.
+type Options struct {
+	Seeds     int                   // schedules to run, small worlds included
+	Workers   int                   // 0: as many as there are processors for us
+	StopFirst bool                  // stop at the first violation
+	Progress  func(done, total int) // called now and then, by one goroutine; nil: nobody looks
+
+	tune func(*runOptions) // tests: change each schedule
+}
+
+// Failure is one schedule that broke an invariant, with its shrunk trace.
+type Failure struct {
+	Seed      uint64
+	Violation Violation
+	Trace     []string // of the shrunk schedule
+	Shrunk    Violation
+	Faults    int // that the shrunk schedule needs
+	Jobs      int // the same
+}
+
+// Report is what a run found.
+type Report struct {
+	Schedules   int
+	Steps       int64
+	Violations  int
+	Failures    []Failure // the first ones, shrunk
+	SmallWorlds int       // crashed at every point of every commit
+	Small       int       // the schedules that these took
+	SmallMost   int       // commits of the longest of them
+	Table       string    // coverage, for people
+	Short       []string  // what was reached too seldom
+	Took        time.Duration
+}
+
+// Shares of a run. A schedule in journalEvery is journalled and replayed; small worlds take at most half of a run, and no more than smallEnough of
+// them are crashed everywhere.
+const (
+	journalEvery = 32
+	smallEnough  = 220
+	smallCommits = 40
+	maxFailures  = 5
+)
+
+// Run plays n schedules: small worlds that are crashed at every point of every commit, and random worlds.
+func Run(o Options) Report {
+	r := &runner{o: o, began: time.Now()}
+	if r.o.Workers <= 0 {
+		r.o.Workers = runtime.GOMAXPROCS(0)
+	}
+	r.plan()
+	r.work()
+	return r.report()
+}
+
+// task is one schedule, or all of a small world's.
+type task struct {
+	seed    uint64
+	commits int // small worlds: crash at each of them; 0: a random world
+}
+
+type runner struct {
+	o      Options
+	began  time.Time
+	tasks  []task
+	small  int
+	worlds int
+	most   int
+	done   atomic.Int64
+	stop   atomic.Bool
+
+	mu     sync.Mutex
+	cover  coverage
+	steps  int64
+	count  int
+	broken []outcome
+}
+
+func (r *runner) options(seed uint64) runOptions {
+	o := optionsOf(seed)
+	o.journal = seed%journalEvery == 0
+	if r.o.tune != nil {
+		r.o.tune(&o)
+	}
+	return o
+}
+
+// plan chooses the small worlds, in the order of their numbers, and fills the rest with random worlds. A small world is taken if all of it fits
+// into half of the run.
+func (r *runner) plan() {
+	budget := r.o.Seeds / 2
+	for from := 1; budget-r.small > 8 && r.worlds < smallEnough && from < 100000; from += 64 {
+		commits := r.measure(from, 64)
+		for n, c := range commits {
+			need := c*len(smallPoints) + 1
+			if c == 0 || c > smallCommits || need > budget-r.small || r.worlds >= smallEnough {
+				continue
+			}
+			r.small += need
+			r.worlds++
+			r.most = max(r.most, c)
+			r.tasks = append(r.tasks, task{seed: smallSeed(from+n, 0, 0), commits: c})
+		}
+		if r.o.Seeds < 200 && from > 1 {
+			break
+		}
+	}
+	for n := range r.o.Seeds - r.small {
+		r.tasks = append(r.tasks, task{seed: uint64(n + 1)})
+	}
+}
+
+// measure is how many commits small worlds have when nothing crashes.
+func (r *runner) measure(from, n int) []int {
+	out := make([]int, n)
+	r.each(n, func(s *stage, k int) {
+		o := r.options(smallSeed(from+k, 0, 0))
+		o.journal = false
+		out[k] = s.play(o).commits
+	})
+	return out
+}
+
+// each calls f for 0 to n−1, on all workers.
+func (r *runner) each(n int, f func(s *stage, k int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range r.o.Workers {
+		wg.Go(func() {
+			s := &stage{}
+			for k := int(next.Add(1)) - 1; k < n && !r.stop.Load(); k = int(next.Add(1)) - 1 {
+				f(s, k)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (r *runner) work() {
+	if r.o.Progress != nil {
+		ended := make(chan struct{})
+		var told sync.WaitGroup
+		told.Go(func() { r.tell(ended) })
+		defer told.Wait()
+		defer close(ended)
+	}
+	r.each(len(r.tasks), func(s *stage, k int) {
+		t := r.tasks[k]
+		r.one(s, t.seed)
+		world := int(t.seed &^ smallBit >> worldShift)
+		for c := 1; c <= t.commits; c++ {
+			for p := range smallPoints {
+				r.one(s, smallSeed(world, c, p))
+			}
+		}
+	})
+}
+
+// one plays one schedule and counts it.
+func (r *runner) one(s *stage, seed uint64) {
+	if r.stop.Load() {
+		return
+	}
+	out := s.play(r.options(seed))
+	out.seed = seed
+	r.done.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count++
+	r.steps += int64(out.steps)
+	r.cover.add(&out.cover)
+	if out.broken != nil {
+		r.broken = append(r.broken, out)
+		if r.o.StopFirst {
+			r.stop.Store(true)
+		}
+	}
+}
+
+func (r *runner) tell(ended <-chan struct{}) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+			r.o.Progress(int(r.done.Load()), r.o.Seeds)
+		}
+	}
+}
+
+// report sums up, and shrinks the first failures.
+func (r *runner) report() Report {
+	out := Report{Schedules: r.count, Steps: r.steps, Violations: len(r.broken), SmallWorlds: r.worlds, Small: r.small, SmallMost: r.most,
+		Table: r.cover.table(r.count)}
+	if r.count >= gateFrom && !r.stop.Load() {
+		for _, s := range short(r.cover.rows(r.count)) {
+			out.Short = append(out.Short, shortLine(s))
+		}
+		if r.count >= fullFrom && r.worlds < smallWanted {
+			out.Short = append(out.Short, "fewer than 200 small worlds were crashed at every point")
+		}
+	}
+	sortOutcomes(r.broken)
+	most := maxFailures
+	if r.o.StopFirst {
+		most = 1
+	}
+	s := &stage{}
+	for n := 0; n < len(r.broken) && n < most; n++ {
+		out.Failures = append(out.Failures, r.explain(s, r.broken[n]))
+	}
+	out.Took = time.Since(r.began)
+	return out
+}
+
+// explain shrinks a failing schedule and traces what is left.
+func (r *runner) explain(s *stage, bad outcome) Failure {
+	o, small := shrink(s, r.options(bad.seed), bad)
+	o.trace = true
+	traced := s.play(o)
+	f := Failure{Seed: bad.seed, Violation: *bad.broken, Shrunk: *small.broken, Trace: traced.lines, Faults: len(small.occurred),
+		Jobs: small.jobs - len(o.dropJobs)}
+	return f
+}
+
+// Replay plays one schedule and returns its whole trace, and its violation or nil.
+func Replay(seed uint64) (trace []string, broken *Violation, steps int) {
+	o := optionsOf(seed)
+	o.trace, o.journal = true, true
+	out := (&stage{}).play(o)
+	return out.lines, out.broken, out.steps
+}
