@@ -154,11 +154,11 @@ func (w *world) runs(j *job) {
 }
 
 func (w *world) reattached(j *job, g *scaler.Grant) {
-	w.judgeReattach(j, g)
-	if w.broken != nil {
+	if j.state == jobReleasing || j.state == jobWaiting { // it has given back meanwhile what it asked for
 		return
 	}
-	if j.state == jobReleasing { // it gave back meanwhile what it asked for
+	w.judgeReattach(j, g)
+	if w.broken != nil {
 		return
 	}
 	if j.on == nil {

@@ -230,7 +230,7 @@ func (w *world) act(j *job, a action) {
 			w.step(scaler.Event{Kind: scaler.EvCancel, Key: j.key, Ticket: j.ticket})
 		}
 	case actDuplicate:
-		if j.state == jobWaiting || j.state == jobHolding {
+		if j.state == jobWaiting && len(j.requests) > 0 || j.state == jobHolding {
 			w.ask(j, scaler.EvAcquire, fleet.CauseNone)
 		}
 	case actEnd:

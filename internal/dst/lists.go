@@ -119,14 +119,17 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 		if n < lacks {
 			word = w.wordOf(m, asOf)
 		}
-		switch {
-		case word == fleet.ListedAbsent || word == m.shown:
+		if word == fleet.ListedAbsent || word == m.shown {
 			continue
+		}
+		if m.state == 0 || m.state == fleet.Gone || m.state == fleet.Lost {
+			w.arrived++
+		}
+		switch {
 		case m.shown == fleet.ListedAbsent:
 			if m.foreign || m.missed >= w.cfg.MissingLists {
 				w.confused = true
 			}
-			w.arrived++
 			m.shown, m.missed = word, 0
 			w.step(scaler.Event{Kind: scaler.EvAppeared, ID: m.id, Listed: word})
 		default:

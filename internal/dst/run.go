@@ -47,7 +47,7 @@ const (
 	journalEvery = 32
 	smallEnough  = 220
 	smallCommits = 40
-	maxFailures  = 5
+	maxFailures  = 12
 )
 
 // Run plays n schedules: small worlds that are crashed at every point of every commit, and random worlds.

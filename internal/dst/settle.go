@@ -46,7 +46,7 @@ func (w *world) settle() {
 			quietSince = w.now.Mono
 		}
 		if s.Unclaimed > 0 && w.now.Mono-max(w.moved, looked) > 10*time.Minute { // a person looks, and decides
-			looked = w.now.Mono
+			looked, w.moved = w.now.Mono, w.now.Mono
 			w.operator()
 		}
 		quiet := max(2*s.Active.Settings.IdleTime+2*time.Minute, quietFloor)
@@ -108,7 +108,12 @@ func (w *world) unsettled(s *scaler.Summary) {
 	case s.Deleting+s.Draining > 0:
 		w.fail("5", "%d are still draining and %d deleting, %v after the faults ended", s.Draining, s.Deleting, settleFor)
 	case w.active > 0:
-		w.fail("8", "%d callers are not done", w.active)
+		for _, no := range w.live {
+			if j := &w.jobs[no]; j.state != jobDone {
+				w.fail("8", "%d callers are not done, %s among them (state %d, %d requests)", w.active, j.key, j.state, len(j.requests))
+			}
+		}
+		w.fail("model", "%d callers are said to be active, and none is", w.active)
 	default:
 		w.fail("7", "it does not settle: %d creating, %d preparing, %d ready, %d requested, %d in doubt, %d unclaimed, back-off %v, paused %v; the last "+
 			"create or delete was at +%v", s.Creating, s.Preparing, s.Ready, s.Requested, s.Doubt, s.Unclaimed, s.BackoffFor, s.Paused, w.moved-began)
