@@ -78,6 +78,10 @@ func (c *Core) ready(m *machine) {
 	}
 	c.booted(m)
 	c.fact(Fact{Kind: FactReady, ID: m.ID, Took: c.now.Mono - m.Created.Mono})
+	if c.reg.UsedUp(m.Instance) { // it was lost and came back: its uses stay counted, and nobody can have it
+		c.retire(m, fleet.CauseUsedUp)
+		return
+	}
 	if c.cfg.Heartbeat {
 		c.nextBeat(m)
 	}

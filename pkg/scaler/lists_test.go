@@ -33,6 +33,31 @@ func TestMissing(t *testing.T) {
 	r.want("its uses stay counted", r.core.reg.Get("i-1").Uses, 1)
 }
 
+// TestUsedUpComesBack: an instance that served its last use while deletes paused, went missing and comes back is of no use to anybody: it
+// goes, and makes room for one that is.
+func TestUsedUpComesBack(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.MaxInstances, c.MaxUses = 1, 1 })
+	r.acquire("a")
+	for n := range 3 {
+		r.spawn(fleet.ID(fmt.Sprint("x-", n)))
+	}
+	r.list()
+	r.want("paused", r.sum().Paused, true)
+	r.release("a")
+	r.cloud["i-1"].away = true
+	r.run(30 * sec)
+	r.want("its state", r.state("i-1"), fleet.Lost)
+	for n := range 3 {
+		delete(r.cloud, fleet.ID(fmt.Sprint("x-", n)))
+	}
+	r.cloud["i-1"].away = false
+	r.run(foreignWindow)
+	r.acquire("b")
+	r.run(time.Minute)
+	r.want("the job that came then", r.leaseOf("b"), "i-2/0")
+	r.want("its state", r.state("i-1"), fleet.Gone)
+}
+
 // TestMissingBriefly: one that comes back in time keeps everything.
 func TestMissingBriefly(t *testing.T) {
 	r := standing(t, 1)
