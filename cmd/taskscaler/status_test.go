@@ -21,6 +21,8 @@ func aStatus() control.Status {
 		Waiting: taskscaler.WaitingStatus{Cause: "boot", Sentence: "3 jobs are waiting for machines that boot"},
 		Plugin:  taskscaler.PluginStatus{Away: true, Error: "it ended"},
 		Commit:  taskscaler.CommitStatus{Failing: true, Error: "disk full"},
+		Hold:    &taskscaler.HoldStatus{Count: 1, Cause: "quota", Sentence: "1 of 2 needed instances, because an account limit of the provider is reached"},
+		Breaker: &taskscaler.BreakerStatus{Failures: 4},
 		Backoff: &taskscaler.BackoffStatus{Until: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), Cause: "quota"},
 		Instances: []taskscaler.InstanceStatus{
 			{ID: "i-1", State: "ready", Uses: 4, Leases: []taskscaler.LeaseStatus{{Key: "a", Slot: 0}, {Key: "b", Slot: 1, Detached: true}}},
@@ -49,6 +51,8 @@ instances  1 ready, 0 preparing, 0 creating, 0 requested, 0 draining, 0 deleting
 slots      2 leased, 0 free; 3 waiting, 0 reserved
 sizing     needed 2 = leased 2
 waiting    3 jobs are waiting for machines that boot
+held back  1 of 2 needed instances, because an account limit of the provider is reached
+breaker    the runaway breaker is open: 4 machines in a row came to nothing; one at a time is tried until one works
 back-off   no instance is created until 12:00:00 (quota)
 plugin     away: it ended
 store      cannot be written: disk full

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
@@ -42,6 +43,12 @@ func showFleet(out io.Writer, f *taskscaler.Status) {
 	line(out, "sizing\t%s", f.Sizing.Sentence)
 	if f.Waiting.Sentence != "" {
 		line(out, "waiting\t%s", f.Waiting.Sentence)
+	}
+	if f.Hold != nil {
+		line(out, "held back\t%s", f.Hold.Sentence)
+	}
+	if f.Breaker != nil {
+		line(out, "breaker\t%s", observe.Breaker(f.Breaker.Failures))
 	}
 	if f.Backoff != nil {
 		line(out, "back-off\tno instance is created until %s (%s)", f.Backoff.Until.Format(time.TimeOnly), f.Backoff.Cause)

@@ -24,8 +24,7 @@ func (h *History) holding() []Holding {
 	add(s.Paused, fleet.CauseForeign,
 		"creates and deletes are paused: instances come or go that nobody asked for, so another manager seems to work on the group")
 	if s.Breaker {
-		add(true, fleet.CauseBreaker, fmt.Sprintf("the runaway breaker is open: %d machines in a row came to nothing; one at a time is tried until one works",
-			s.Fruitless+s.DiedYoung))
+		add(true, fleet.CauseBreaker, observe.Breaker(s.Fruitless+s.DiedYoung))
 	}
 	if s.BackoffFor > 0 {
 		until := h.at.Add(s.BackoffFor)
@@ -35,8 +34,7 @@ func (h *History) holding() []Holding {
 		})
 	}
 	if s.Held != fleet.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
-		d := &s.Decision
-		add(true, s.Held, fmt.Sprintf("%d of %s that are needed, because %s", d.Wanted-d.Grow, observe.Count(d.Wanted, "instance"), observe.Retire(s.Held)))
+		add(true, s.Held, observe.Held(s.Decision.Wanted-s.Decision.Grow, s.Decision.Wanted, s.Held))
 	}
 	add(s.ListFailures > 0, fleet.CausePlugin, fmt.Sprintf("the provider's list has failed %d times in a row: what it has is not known", s.ListFailures))
 	return out

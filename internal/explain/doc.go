@@ -14,6 +14,6 @@
 //	for _, r := range h.Records() { fmt.Println(r.Sentence, r.Outcome) }
 //	state := h.State() // what is there now, what is wanted, what holds it back, what comes next
 //
-// A core that was not seen before is a new life of the manager, unless [History.Enter] says otherwise. Every decision makes a [Record] with the chain from what brought it about to what became of it. Set Options.Instance or Options.Key to follow one instance or one
+// A core that was not seen before is a new life of the manager, unless [History.Begin] says otherwise. Every decision makes a [Record] with the chain from what brought it about to what became of it. Set Options.Instance or Options.Key to follow one instance or one
 // caller in full: [History.Instance], [History.Key].
 package explain

@@ -32,6 +32,14 @@ type WaitTotal struct {
 	Sentence string  `json:"sentence"`
 }
 
+func waitTotal(h *History) *WaitTotal {
+	w := h.Waits()
+	if len(w) == 0 {
+		return &WaitTotal{Split: []Share{}, Sentence: "nobody waited"}
+	}
+	return &WaitTotal{Seconds: w.Total().Seconds(), Split: w.Shares(), Sentence: "waited " + w.String()}
+}
+
 // Question is what is asked. At most one of Instance, Key and At is set; none of them asks for the present.
 type Question struct {
 	Instance string
@@ -96,11 +104,7 @@ func Answer(q Question, feed Feed) (*Document, error) {
 		}
 	default:
 		d.State, d.Decisions = h.State(), h.Records()
-		w := h.Waits()
-		d.Waits = &WaitTotal{Seconds: w.Total().Seconds(), Split: w.Shares(), Sentence: "waited " + w.String()}
-		if len(w) == 0 {
-			d.Waits.Sentence = "nobody waited"
-		}
+		d.Waits = waitTotal(h)
 	}
 	return d, nil
 }
@@ -113,7 +117,7 @@ func ask(q Question, o Options, until time.Time, feed Feed) (*History, *Document
 	if err != nil {
 		return nil, nil, err
 	}
-	if h.Span().Rounds == 0 && until.IsZero() {
+	if h.core == nil && until.IsZero() {
 		return nil, nil, errEmpty
 	}
 	return h, &Document{Schema: Schema, Zone: zone(q), Journal: h.Span(), Notes: notes}, nil

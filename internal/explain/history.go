@@ -43,8 +43,6 @@ type History struct {
 	fresh    []*Record // of this round
 	span     Span
 	waits    Split
-	enter    Entry
-	entered  bool
 
 	// The round that is being taken in.
 	now    scaler.Time
@@ -82,7 +80,7 @@ func NewHistory(o Options) *History {
 	return h
 }
 
-// Entry is how a round whose core was not seen before follows the one before it.
+// Entry is how a core that was not seen before follows what came before it.
 type Entry uint8
 
 // The entries.
@@ -93,26 +91,36 @@ const (
 	EntrySegment              // the core is a copy of the one before: nothing happened
 )
 
-// Enter says how the next round follows. Without it, a core that was not seen before is a new life of the manager.
-func (h *History) Enter(e Entry) {
-	if e == EntryMiddle && h.span.Rounds > 0 {
-		e = EntryGap
+// Begin takes in how things stood before the next round, whose core was not seen before, and how that hangs together with the round before.
+// Without it the next round itself is the beginning of a new life.
+func (h *History) Begin(core *scaler.Core, now scaler.Time, how Entry) {
+	if how == EntrySegment && h.core != nil {
+		h.core = core
+		return
 	}
-	h.enter, h.entered = e, true
+	if how == EntryMiddle && h.core != nil {
+		how = EntryGap
+	}
+	h.now, h.at = now, now.Wall.In(h.opts.Location)
+	h.begin(core, how)
+	h.sum = core.Summary()
+	h.refreshPolicies()
+	h.span.To, h.last = h.at, h.now
+	if h.key != nil {
+		h.key.look(h)
+	}
+	h.flush()
 }
 
 // Add takes one round in: events were stepped into core at now, and batch is what it took. It is called before core's next step, and keeps
 // nothing of what it is given but core.
 func (h *History) Add(core *scaler.Core, now scaler.Time, events []scaler.Event, batch *scaler.Batch) {
 	h.now, h.at, h.events, h.batch = now, now.Wall.In(h.opts.Location), events, batch
-	switch {
-	case h.core == nil, h.entered && h.enter != EntrySegment, !h.entered && core != h.core:
-		h.begin(core)
-	default:
-		h.core = core
+	if core != h.core {
+		h.begin(core, EntryLife)
+	} else {
 		h.elapse()
 	}
-	h.enter, h.entered = EntryLife, false
 	h.before, h.sum = h.sum, core.Summary()
 	h.refreshPolicies()
 	f := 0
@@ -140,6 +148,13 @@ func (h *History) close() {
 	h.span.To, h.last = h.at, h.now
 	h.span.Rounds++
 	h.span.Events += len(h.events)
+	h.events, h.batch = nil, nil
+	h.flush()
+	h.trim()
+}
+
+// flush tells the new records.
+func (h *History) flush() {
 	if h.opts.Record != nil {
 		for _, r := range h.fresh {
 			h.finish(r)
@@ -147,8 +162,6 @@ func (h *History) close() {
 		}
 	}
 	h.fresh = h.fresh[:0]
-	h.events, h.batch = nil, nil
-	h.trim()
 }
 
 // trim drops records that are not to be kept.
@@ -183,8 +196,8 @@ func (h *History) Around() (before, after []*Record) {
 }
 
 // begin is the first round of a life of the manager, or of what there is of it.
-func (h *History) begin(core *scaler.Core) {
-	if h.span.Rounds == 0 {
+func (h *History) begin(core *scaler.Core, how Entry) {
+	if h.core == nil {
 		h.span.From = h.at
 	}
 	h.core, h.sum = core, scaler.Summary{}
@@ -193,7 +206,6 @@ func (h *History) begin(core *scaler.Core) {
 	}
 	h.beats, h.absent, h.callers = map[fleet.ID]*beats{}, map[fleet.ID]time.Time{}, map[fleet.Key]*caller{}
 	h.listFail = nil
-	how := h.enter
 	if how == EntrySegment {
 		how = EntryMiddle // the segments before it are no longer there
 	}

@@ -67,6 +67,7 @@ func (k *keyLife) look(h *History) {
 	case waits && !k.waiting:
 		k.known = true
 		k.waits = append(k.waits, &wait{from: h.at.Add(-v.For), split: Split{}})
+		k.waits[len(k.waits)-1].split.add(fleet.CauseNone, v.For) // before the journal began
 	case !waits && k.waiting:
 		k.waits[len(k.waits)-1].to = h.at
 	case waits && v.Cause != k.cause:

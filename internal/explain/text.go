@@ -13,7 +13,7 @@ import (
 
 // Text writes d for people.
 func (d *Document) Text(out io.Writer) error {
-	w := &page{Writer: bufio.NewWriter(out), day: d.Journal.To}
+	w := newPage(out, d.Journal.To)
 	title := d.Runner
 	if title != "" {
 		title = "runner " + title + ": "
@@ -53,6 +53,10 @@ func lives(n int) string {
 type page struct {
 	*bufio.Writer
 	day time.Time // moments of this day are told without their date
+}
+
+func newPage(out io.Writer, day time.Time) *page {
+	return &page{Writer: bufio.NewWriterSize(out, 64<<10), day: day}
 }
 
 func (w *page) clock(t time.Time) string { return clock(t, w.day) }
@@ -213,10 +217,4 @@ func (w *page) key(c *Caller) {
 	if len(c.Records) > 0 {
 		w.records("decisions about it", c.Records, true)
 	}
-}
-
-// Line writes one record as one line, as `taskscaler replay` does.
-func (r *Record) Line(out io.Writer) error {
-	_, err := fmt.Fprintf(out, "%s %s\n", r.Time.Format("2006-01-02 15:04:05"), r.Sentence)
-	return err
 }

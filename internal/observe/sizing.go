@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/pkg/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
@@ -33,6 +34,16 @@ func Sizing(d *policy.Decision, name string, burst int) string {
 		fmt.Fprintf(&b, "; the runaway breaker allowed %d", d.Canaries)
 	}
 	return b.String()
+}
+
+// Held says that n of wanted instances are not created.
+func Held(n, wanted int, cause fleet.Cause) string {
+	return fmt.Sprintf("%d of %s, because %s", n, count(wanted, "needed instance"), Retire(cause))
+}
+
+// Breaker says that the runaway breaker is open after so many failures in a row.
+func Breaker(failures int) string {
+	return fmt.Sprintf("the runaway breaker is open: %d machines in a row came to nothing; one at a time is tried until one works", failures)
 }
 
 func boundName(b policy.Bound) string {

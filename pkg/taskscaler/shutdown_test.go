@@ -313,6 +313,9 @@ func TestStatusTellsOfBackoffAndCreates(t *testing.T) {
 		if s.Backoff == nil || s.Backoff.Cause != "quota" || !s.Backoff.Until.After(s.At) {
 			t.Errorf("back-off: %+v", s.Backoff)
 		}
+		if s.Hold == nil || s.Hold.Cause != "quota" || s.Hold.Count != 1 || s.Breaker != nil {
+			t.Errorf("what is held back: %+v, breaker: %+v", s.Hold, s.Breaker)
+		}
 		if refused := f.facts.of(scaler.FactRefused); len(refused) != 1 || !f.log.has("no more vCPUs") {
 			t.Errorf("facts: %+v", refused)
 		}

@@ -24,7 +24,9 @@ type Status struct {
 	Sizing    SizingStatus     `json:"sizing"`
 	Counts    Counts           `json:"counts"`
 	Waiting   WaitingStatus    `json:"waiting"`
+	Hold      *HoldStatus      `json:"hold,omitempty"`
 	Backoff   *BackoffStatus   `json:"backoff,omitempty"`
+	Breaker   *BreakerStatus   `json:"breaker,omitempty"`
 	Plugin    PluginStatus     `json:"plugin"`
 	Commit    CommitStatus     `json:"commit"`
 	Intents   []IntentStatus   `json:"intents"`   // unfinished creates, oldest first
@@ -88,6 +90,18 @@ type WaitingStatus struct {
 	Cause    string `json:"cause,omitempty"`   // empty: nobody waits
 	Booting  int    `json:"booting,omitempty"` // waiters for whom a machine is on its way
 	Sentence string `json:"sentence,omitempty"`
+}
+
+// HoldStatus says that instances which are needed are not created.
+type HoldStatus struct {
+	Count    int    `json:"count"` // instances
+	Cause    string `json:"cause"`
+	Sentence string `json:"sentence"` // "3 of 5 instances that are needed, because max_instances is reached"
+}
+
+// BreakerStatus says that the runaway breaker is open: machines came to nothing, and one at a time is tried until one works.
+type BreakerStatus struct {
+	Failures int `json:"failures"` // machines in a row
 }
 
 // BackoffStatus says that no instance is created for a while.

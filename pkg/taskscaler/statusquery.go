@@ -79,6 +79,7 @@ func (l *loop) status() Status {
 	if sum.BackoffFor > 0 {
 		s.Backoff = &BackoffStatus{Until: wall.Add(sum.BackoffFor - (t.clock.Mono() - l.last)), Cause: sum.BackoffCause.String()}
 	}
+	s.Hold, s.Breaker = holdStatus(&sum), breakerStatus(&sum)
 	if l.trouble != nil {
 		return s
 	}
@@ -131,6 +132,21 @@ func waitingStatus(s *scaler.Summary) WaitingStatus {
 		return WaitingStatus{}
 	}
 	return WaitingStatus{Cause: s.WaitCause.String(), Booting: s.Booting, Sentence: observe.Waiting(s.Waiters, s.Booting, s.WaitCause)}
+}
+
+func holdStatus(s *scaler.Summary) *HoldStatus {
+	if s.Held == fleet.CauseNone {
+		return nil
+	}
+	n := s.Decision.Wanted - s.Decision.Grow
+	return &HoldStatus{Count: n, Cause: s.Held.String(), Sentence: observe.Held(n, s.Decision.Wanted, s.Held)}
+}
+
+func breakerStatus(s *scaler.Summary) *BreakerStatus {
+	if !s.Breaker {
+		return nil
+	}
+	return &BreakerStatus{Failures: s.Fruitless + s.DiedYoung}
 }
 
 func (t *Taskscaler) pluginStatus() PluginStatus {

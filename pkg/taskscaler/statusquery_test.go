@@ -1,0 +1,23 @@
+package taskscaler
+
+import (
+	"testing"
+
+	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
+)
+
+func TestHoldAndBreakerStatus(t *testing.T) {
+	none := scaler.Summary{}
+	if holdStatus(&none) != nil || breakerStatus(&none) != nil {
+		t.Error("something is held back in a fleet at rest")
+	}
+	s := scaler.Summary{Held: fleet.CauseBreaker, Breaker: true, Fruitless: 3, DiedYoung: 1, Decision: policy.Decision{Wanted: 5, Grow: 1}}
+	if h := holdStatus(&s); *h != (HoldStatus{4, "breaker", "4 of 5 needed instances, because the runaway breaker is open"}) {
+		t.Errorf("%+v", h)
+	}
+	if b := breakerStatus(&s); b.Failures != 4 {
+		t.Errorf("%+v", b)
+	}
+}
