@@ -85,8 +85,9 @@ func soakOnce(ctx context.Context, o options, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "soak: interrupted; nothing was judged, and nothing is left")
 		return 1
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "soak: %v\nsoak: the folder is kept: %s\n", err, dir)
+	if err != nil { // the witnesses may say more
+		fmt.Fprintf(stderr, "soak: it did not come to its end: %v\nsoak: the folder is kept: %s\n", err, dir)
+		_ = judge(dir, stdout, stderr)
 		return 1
 	}
 	code := judge(dir, stdout, stderr)

@@ -322,6 +322,13 @@ var doctorings = []doctoring{
 		}
 		return ok
 	}},
+	{"a lease that nobody asked for", "status", func(h *History, r *rand.Rand) bool {
+		at, ok := pick(r, h.seen(isLeased))
+		if ok {
+			at.Leases[0].Key = "nobody"
+		}
+		return ok
+	}},
 	{"a lease on an instance that goes", "status", func(h *History, r *rand.Rand) bool {
 		at, ok := pick(r, h.seen(isLeased))
 		if ok {

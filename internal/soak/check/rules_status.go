@@ -92,7 +92,10 @@ func (c *checker) leases(i int, e Entry) {
 		}
 	}
 	for _, key := range sortedKeys(shown) {
-		if j := c.byKey[key]; j != nil && c.gaveBack(j, e.Status.Asked) {
+		switch j := c.byKey[key]; {
+		case j == nil:
+			c.violate("status", c.logLines(i), "%q has a lease, and nobody asked for it", key)
+		case c.gaveBack(j, e.Status.Asked):
 			c.violate("lease", c.logLines(j.told, i), "%q had given its lease back, and status still shows it", key)
 		}
 	}
