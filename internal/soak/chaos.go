@@ -25,33 +25,35 @@ type chaos struct {
 // frozen when it returns nil. A manager that cannot be started is an error.
 func (c *chaos) run(over, ctx context.Context) error {
 	for pause(over, c.minGap+time.Duration(c.rand.Int64N(int64(c.maxGap-c.minGap)+1))) {
-		if err := c.strike(ctx); err != nil {
+		for !c.strike(ctx) && pause(over, 50*time.Millisecond) { // there was nobody to hit
+		}
+		if err := c.revive(ctx); err != nil {
 			return err
 		}
 	}
 	return c.revive(ctx)
 }
 
-// strike does one violent thing.
-func (c *chaos) strike(ctx context.Context) error {
+// strike does one violent thing, and reports whether there was somebody to suffer it.
+func (c *chaos) strike(ctx context.Context) bool {
 	n := c.rand.IntN(1 << 30) // one draw whatever follows
 	switch draw := c.rand.IntN(100); {
-	case draw < 36:
+	case draw < 34:
 		c.killManager(ctx, n)
-	case draw < 58:
-		c.signalPlugin(check.PluginKilled, syscall.SIGKILL)
-	case draw < 64:
-		c.freezePlugin(ctx, n)
-	case draw < 76:
-		c.clients.hit(n, syscall.SIGKILL, check.ClientKilled)
-	case draw < 86:
-		c.clients.hit(n, syscall.SIGINT, check.ClientCancelled)
-	case draw < 94:
-		c.killMachine(n)
+		return true
+	case draw < 54:
+		return c.signalPlugin(check.PluginKilled, syscall.SIGKILL) != 0
+	case draw < 59:
+		return c.freezePlugin(ctx, n)
+	case draw < 73:
+		return c.clients.hit(n, syscall.SIGKILL, check.ClientKilled)
+	case draw < 83:
+		return c.clients.hit(n, syscall.SIGINT, check.ClientCancelled)
+	case draw < 93:
+		return c.killMachine(n)
 	default:
-		c.breakMachine(n)
+		return c.breakMachine(n)
 	}
-	return c.revive(ctx)
 }
 
 // killManager kills the manager's process alone, and sometimes something else together with it, or its successor while it starts.
@@ -105,39 +107,42 @@ func (c *chaos) signalPlugin(e check.Event, sig syscall.Signal) int {
 }
 
 // freezePlugin stops the plugin for a while: shorter or longer than it takes the manager to notice and to replace it.
-func (c *chaos) freezePlugin(ctx context.Context, n int) {
+func (c *chaos) freezePlugin(ctx context.Context, n int) bool {
 	pid := c.signalPlugin(check.PluginFrozen, syscall.SIGSTOP)
 	if pid == 0 {
-		return
+		return false
 	}
 	pause(ctx, time.Duration(300+n%6000)*time.Millisecond)
 	if isPlugin(pid) { // it may have been replaced
 		c.stage.log.put(check.Entry{Event: check.PluginThawed, PID: pid})
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
+	return true
 }
 
 // killMachine kills an instance's process.
-func (c *chaos) killMachine(n int) {
+func (c *chaos) killMachine(n int) bool {
 	booted, ok := c.machine(n)
 	if !ok || !c.stage.isMachine(booted.PID, booted.Instance) {
-		return
+		return false
 	}
 	c.stage.log.put(check.Entry{Event: check.MachineKilled, PID: booted.PID, Instance: booted.Instance})
 	_ = syscall.Kill(booted.PID, syscall.SIGKILL)
+	return true
 }
 
 // breakMachine makes an instance's heartbeats fail.
-func (c *chaos) breakMachine(n int) {
+func (c *chaos) breakMachine(n int) bool {
 	booted, ok := c.machine(n)
 	if !ok {
-		return
+		return false
 	}
 	c.stage.log.put(check.Entry{Event: check.MachineBroken, Instance: booted.Instance})
 	folders, _ := filepath.Glob(filepath.Join(c.stage.dir, machineFolder, "*", booted.Instance)) // the pattern is well-formed
 	for _, folder := range folders {
 		_ = os.WriteFile(filepath.Join(folder, "unhealthy"), nil, 0o600) // it may go in this moment
 	}
+	return true
 }
 
 // machine is the boot of an instance that serves, by the records.

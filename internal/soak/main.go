@@ -77,7 +77,7 @@ func soakOnce(ctx context.Context, o options, stdout, stderr io.Writer) int {
 		return 1
 	}
 	fmt.Fprintf(stdout, "soak: seed %d, %s, in %s\n", o.seed, o.length, dir)
-	v := newView(stdout, isTerminal(stdout))
+	v := newView(stdout, terminalWidth(stdout))
 	err = drive(ctx, dir, o, v)
 	v.end()
 	if ctx.Err() != nil {
@@ -124,7 +124,17 @@ func judge(dir string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func isTerminal(w io.Writer) bool {
+// terminalWidth tells the width of the terminal that w is; nil: it is none.
+func terminalWidth(w io.Writer) func() int {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return func() int {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil || width <= 0 {
+			return 80
+		}
+		return width
+	}
 }

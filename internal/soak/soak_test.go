@@ -162,7 +162,7 @@ func TestConfig(t *testing.T) {
 
 func TestView(t *testing.T) {
 	var out bytes.Buffer
-	v := newView(&out, true)
+	v := newView(&out, func() int { return 100 })
 	v.phase("bursts")
 	v.jobs(tally{running: 3})
 	first := out.String()

@@ -17,20 +17,20 @@ const quietFor = 30 * time.Second
 
 // view shows how it goes: on a terminal one line that is written over itself, elsewhere a line now and then.
 type view struct {
-	mu       sync.Mutex
-	w        io.Writer
-	terminal bool
-	start    time.Time
-	printed  time.Time // when the last plain line was
-	drawn    bool      // there is a line on the terminal that is to be written over
-	load     string
-	state    string
-	tally    tally
+	mu      sync.Mutex
+	w       io.Writer
+	width   func() int // of the terminal; nil: it is none
+	start   time.Time
+	printed time.Time // when the last plain line was
+	drawn   bool      // there is a line on the terminal that is to be written over
+	load    string
+	state   string
+	tally   tally
 }
 
-func newView(w io.Writer, terminal bool) *view {
+func newView(w io.Writer, width func() int) *view {
 	now := time.Now()
-	return &view{w: w, terminal: terminal, start: now, printed: now}
+	return &view{w: w, width: width, start: now, printed: now}
 }
 
 // say prints a line that stays.
@@ -64,9 +64,9 @@ func (v *view) jobs(t tally) {
 	line := fmt.Sprintf("%5.0fs %-11s instances: %s; jobs: %d run, %d ok, %d lost, %d refused, %d killed", time.Since(v.start).Seconds(), v.load,
 		v.state, t.running, t.ok, t.lost, t.refused, t.hurt)
 	switch {
-	case v.terminal:
+	case v.width != nil:
 		v.erase()
-		_, _ = fmt.Fprintf(v.w, "%.118s", line)
+		_, _ = fmt.Fprintf(v.w, "%.*s", max(v.width()-1, 0), line) // a line that is wrapped could not be taken away
 		v.drawn = true
 	case time.Since(v.printed) >= quietFor:
 		v.printed = time.Now()

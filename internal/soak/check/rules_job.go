@@ -56,7 +56,7 @@ func (c *checker) told(j *job) {
 	}
 	told := c.log[j.told]
 	switch {
-	case told.Code == nil && j.killed >= 0:
+	case told.Code == nil && (j.killed >= 0 || j.cancelled >= 0): // SIGINT too, in the moment before the client minds it
 	case told.Code == nil:
 		c.violate("told", lines, "the client of %q was ended by a signal, and not by the driver", j.key)
 	case c.toldLost(j):
