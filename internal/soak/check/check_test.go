@@ -155,6 +155,19 @@ func TestKeep(t *testing.T) {
 	}
 }
 
+// TestSameViolation: what several statuses show is one violation.
+func TestSameViolation(t *testing.T) {
+	s := newStory(limits)
+	s.events(ManagerStarted, ManagerServes)
+	for range 3 {
+		s.status(ready("nobody's", 0))
+	}
+	found, _ := Check(s.done())
+	if len(found) != 1 || found[0].Times != 3 || !strings.Contains(found[0].String(), "nobody made it (and 2 times more)\n    log:4 {") {
+		t.Errorf("%v", found)
+	}
+}
+
 func TestNoBeginning(t *testing.T) {
 	found, _ := Check(&History{})
 	if got := rules(found); !slices.Contains(got, "record") || !slices.Contains(got, "left") {

@@ -50,7 +50,12 @@ func Check(h *History) ([]Violation, Figures) {
 }
 
 func (c *checker) violate(rule string, lines []string, format string, args ...any) {
-	c.found = append(c.found, Violation{Rule: rule, Text: fmt.Sprintf(format, args...), Lines: lines})
+	text := fmt.Sprintf(format, args...)
+	if i := slices.IndexFunc(c.found, func(v Violation) bool { return v.Rule == rule && v.Text == text }); i >= 0 {
+		c.found[i].Times++
+		return
+	}
+	c.found = append(c.found, Violation{Rule: rule, Text: text, Lines: lines, Times: 1})
 }
 
 // logLine is an entry of the log as evidence.

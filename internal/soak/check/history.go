@@ -55,12 +55,17 @@ func Load(records, log string) (*History, error) {
 type Violation struct {
 	Rule  string // its name, as the package's comment has it
 	Text  string
-	Lines []string // of the records and of the log, each with where it stands
+	Lines []string // of the records and of the log, each with where it stands; of the first time
+	Times int      // how often it was found: several statuses can show the same
 }
 
 // String is the violation on several lines.
 func (v Violation) String() string {
-	return v.Rule + ": " + v.Text + "\n    " + strings.Join(v.Lines, "\n    ")
+	again := ""
+	if v.Times > 1 {
+		again = fmt.Sprintf(" (and %d times more)", v.Times-1)
+	}
+	return v.Rule + ": " + v.Text + again + "\n    " + strings.Join(v.Lines, "\n    ")
 }
 
 // Figures are what the witnesses say about the size of the soak.
