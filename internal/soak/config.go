@@ -32,6 +32,7 @@ instance_ready_command = 'case "$HOME" in *7/work) exit 1;; esac'
 reattach_after_restart = "20s"
 reattach_after_disconnect = "2s"
 [runners.autoscaler.instance_deadlines]
+requested = "10s"
 creating = "8s"
 [runners.autoscaler.state_storage]
 keep_instance_with_acquisitions = %[4]t

@@ -92,6 +92,9 @@ func newStage(ctx context.Context, dir string, seed uint64) (*stage, error) {
 	if err := os.Mkdir(filepath.Join(dir, recordFolder), 0o700); err != nil {
 		return nil, err
 	}
+	if err := keepGroup(filepath.Join(dir, machineFolder, "fake")); err != nil {
+		return nil, err
+	}
 	file, err := os.OpenFile(filepath.Join(dir, logFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -99,6 +102,15 @@ func newStage(ctx context.Context, dir string, seed uint64) (*stage, error) {
 	s.log = &logbook{file: file}
 	s.log.put(check.Entry{Event: check.Begin, Limits: &limits})
 	return s, nil
+}
+
+// keepGroup makes the group's folder with a file in it that is not the group's, so that the folder stays when the group is empty. With it stay
+// the counters that the model's luck depends on: a group that begins anew has the same luck again, and can be unlucky for ever.
+func keepGroup(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "keep"), nil, 0o600)
 }
 
 // command is one of ours, in a process group of its own: a Ctrl-C is the driver's to handle.
