@@ -36,6 +36,9 @@ func (c *Core) increased(ev *Event) {
 		}
 	}
 	if failure.Failed() {
+		if accepted > 0 { // a create that brought something is no refusal in a row: the pause after it is the first one
+			c.reg.Meta.Refusals = 0
+		}
 		c.refused(ev.Op, failure, ev.Away)
 	}
 	if in.Left() == 0 {

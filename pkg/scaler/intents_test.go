@@ -65,6 +65,31 @@ func TestPartialSuccess(t *testing.T) {
 	r.want("all served", r.sum().Leases, 4)
 }
 
+// TestPartialSuccessAgainAndAgain: a provider that gives one machine at a time is asked again after the first pause each time. Were a partial
+// create one more refusal in a row, the fifth machine would come after 155 s.
+func TestPartialSuccessAgainAndAgain(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 6 }))
+	r.answer = func(cmd Command, ev *Event) int {
+		if cmd.Count > 1 {
+			ev.Count, ev.Failure = 1, fleet.Failure{Kind: fleet.FailureCapacity}
+		}
+		return ev.Count
+	}
+	r.do(Event{Kind: EvAcquire, Key: "a", Ticket: 1}, Event{Kind: EvAcquire, Key: "b", Ticket: 2}, Event{Kind: EvAcquire, Key: "c", Ticket: 3},
+		Event{Kind: EvAcquire, Key: "d", Ticket: 4}, Event{Kind: EvAcquire, Key: "e", Ticket: 5})
+	r.settle()
+	for n := 1; n < 5; n++ {
+		r.want("machines", len(r.made), n)
+		if n < 4 {
+			r.want("pause", [2]any{r.sum().BackoffFor <= 5*sec, r.sum().Refusals}, [2]any{true, 1})
+		}
+		r.run(5 * sec)
+	}
+	r.run(20 * sec)
+	r.want("machines in the end", len(r.made), 5)
+	r.want("all served", r.sum().Leases, 5)
+}
+
 // TestAmbiguousIsNotCreatedTwice: when nobody knows whether a create took place, nothing is created in its stead until lists have told.
 func TestAmbiguousIsNotCreatedTwice(t *testing.T) {
 	for _, made := range []int{0, 1, 3} {
