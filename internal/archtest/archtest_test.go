@@ -95,6 +95,15 @@ func TestPureRooms(t *testing.T) {
 	}
 }
 
+// TestJournalHoldsNoSecrets reads the types of the journal, which writes what the pure rooms are told to disk.
+func TestJournalHoldsNoSecrets(t *testing.T) {
+	for _, pkg := range load(t, "../journal") {
+		for _, leak := range leaks(pkg) {
+			t.Error(leak)
+		}
+	}
+}
+
 var want = regexp.MustCompile(`// want (("[a-z ]+" ?)+)`)
 
 // TestWalkRejects gives the walk one package for each rule. Every line that says so must be found, and no other.

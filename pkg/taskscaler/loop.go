@@ -53,6 +53,9 @@ func (l *loop) run() {
 	l.timer = time.AfterFunc(recheck, l.t.inbox.tick)
 	err := l.serve()
 	l.timer.Stop()
+	if err != nil {
+		l.t.lastWords()
+	}
 	l.t.stop(err)
 	l.leave(l.t.stopped())
 	l.mu.Unlock()
@@ -147,6 +150,7 @@ func (l *loop) ticket(mono time.Duration) {
 // step steps the events of the mail at one moment, and does with the batch what the batch's comment says, in that order.
 func (l *loop) step(now scaler.Time) error {
 	l.before = l.core.Summary()
+	l.record(now)
 	if l.obs.Events != nil {
 		l.obs.Events(now, l.mail.events)
 	}
@@ -155,6 +159,7 @@ func (l *loop) step(now scaler.Time) error {
 	}
 	l.last, l.begun = now.Mono, true
 	batch := l.core.Take()
+	l.recorded(batch)
 	if l.inspect != nil {
 		l.inspect(batch)
 	}

@@ -21,6 +21,9 @@ type options struct {
 	observers []Observer
 	dial      Dialer
 	clock     clock.Clock // tests set its wall clock
+
+	journalDir string
+	journal    JournalOptions
 }
 
 // Observer is told what the manager does; see [WithObserver].

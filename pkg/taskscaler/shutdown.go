@@ -42,6 +42,7 @@ func (t *Taskscaler) shutdown(ctx context.Context) error {
 	}
 	t.giveUpHope(ErrShutdown)
 	t.await(t.observer.done, time.Second)
+	closeJournal(t.journal, t.log)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupShutdown)
 	defer cancel()
 	if e := guard(t.log, func() error { return t.group.Shutdown(end) }); e != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/clock"
+	"github.com/taskscaler/taskscaler/internal/journal"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/fleet"
@@ -38,6 +39,7 @@ type Taskscaler struct {
 	work     *workers
 	observer *observer
 	health   health
+	journal  *journal.Writer // nil: none
 
 	reload   sync.Mutex // one Reload at a time
 	endWork  context.CancelCauseFunc
@@ -115,6 +117,7 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 	if err != nil {
 		return nil, fmt.Errorf("taskscaler: %w", err)
 	}
+	t.journal = openJournal(o, core)
 	t.start(core, observe.Tee(append([]Observer{observe.Log(o.log)}, o.observers...)...))
 	return t, nil
 }
