@@ -29,6 +29,7 @@ type RunnerStatus struct {
 	Position int                `json:"position"`          // in the file, from 1
 	Identity string             `json:"identity"`          // names its state directory
 	Refused  string             `json:"refused,omitempty"` // why this runner is not run; then Fleet is absent
+	Journal  string             `json:"journal,omitempty"` // directory of its journal, which has all that Fleet says; empty: none is kept
 	Fleet    *taskscaler.Status `json:"fleet,omitempty"`
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
 	"github.com/taskscaler/taskscaler/internal/observe"
@@ -69,13 +70,27 @@ func (d *Daemon) Status(ctx context.Context, selector string) (control.Status, e
 			return status, r.wrap(apiError(err))
 		}
 		status.Runners = append(status.Runners, control.RunnerStatus{
-			Name: r.file.Name, ID: r.file.ID, Position: r.file.Index, Identity: r.identity, Fleet: &fleet,
+			Name: r.file.Name, ID: r.file.ID, Position: r.file.Index, Identity: r.identity, Journal: r.scaler.Journal(), Fleet: &fleet,
 		})
+		r.flush(ctx)
 	}
 	if selector == "" {
 		status.Runners = append(status.Runners, d.refused...)
 	}
 	return status, nil
+}
+
+// flushPatience bounds how long a status waits for the journal.
+const flushPatience = time.Second
+
+// flush writes the journal out, so that whoever reads it after a status sees all that the status says. A disk that cannot take it is none of
+// the asker's business: the writer warns of it.
+func (r *runner) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, flushPatience)
+	defer cancel()
+	if err := r.scaler.FlushJournal(ctx); err != nil {
+		r.log.Debug("the journal was not written out for a status", "error", err)
+	}
 }
 
 // Drain is part of control.Manager.

@@ -92,7 +92,7 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	for _, r := range d.runners {
-		if err := r.start(ctx); err != nil {
+		if err := r.start(ctx, &d.opts); err != nil {
 			return err
 		}
 	}

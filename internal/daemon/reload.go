@@ -60,6 +60,7 @@ func sameProcess(old, now *config.Autoscaler) error {
 	check("plugin", old.Plugin == now.Plugin && old.PluginSHA256 == now.PluginSHA256)
 	check("plugin_config", old.PluginConfig.Equal(now.PluginConfig))
 	check("state_storage", old.StateStorage == now.StateStorage)
+	check("journal", old.Journal == now.Journal)
 	check("connector_config", reflect.DeepEqual(oldC.ToProvider(nil), nowC.ToProvider(nil)) && oldC.KeyPath == nowC.KeyPath &&
 		oldC.UseExternalAddr == nowC.UseExternalAddr) // which leases were told of
 	if len(changed) > 0 {

@@ -88,8 +88,12 @@ func (r *runner) open(identity string, o *Options) (err error) {
 }
 
 // start makes the manager; from then on the group is worked on.
-func (r *runner) start(ctx context.Context) (err error) {
-	r.scaler, err = taskscaler.New(ctx, r.group, r.settings, taskscaler.WithStore(r.state), taskscaler.WithLogger(r.log))
+func (r *runner) start(ctx context.Context, o *Options) (err error) {
+	opts := []taskscaler.Option{taskscaler.WithStore(r.state), taskscaler.WithLogger(r.log)}
+	if j := r.file.Autoscaler.Journal; j.Enabled && !o.Private {
+		opts = append(opts, taskscaler.WithJournal(r.state.journal(), taskscaler.JournalOptions{MaxBytes: j.MaxSize, Version: o.Version}))
+	}
+	r.scaler, err = taskscaler.New(ctx, r.group, r.settings, opts...)
 	return r.wrap(err)
 }
 

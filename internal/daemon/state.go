@@ -26,6 +26,9 @@ type state struct {
 	ours  bool   // it goes at the end: a private manager made it, or it is used for its lock only
 }
 
+// journal is the directory of the runner's journal.
+func (s *state) journal() string { return filepath.Join(s.bolt.Dir(), "journal") }
+
 // Close is for the manager, which closes its store at the end: the lock stays with us until finish.
 func (s *state) Close() error { return nil }
 

@@ -37,6 +37,7 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 		LogExternalIP:               s.flag("log_external_ip", false),
 		DeleteInstancesOnShutdown:   s.flag("delete_instances_on_shutdown", false),
 		StateStorage:                r.stateStorage(s.table("state_storage")),
+		Journal:                     r.journal(s.table("journal")),
 		VMIsolation:                 r.vmIsolation(s.table("vm_isolation")),
 		Buckets:                     r.bucketsOf(s),
 		AdoptPreexisting: Adoption(s.choice("adopt_preexisting", string(AdoptHold), same("hold", "adopt", "remove"),
@@ -128,6 +129,17 @@ func (r *reader) stateStorage(s section) StateStorage {
 			"without stored state a restart removes every instance that it finds, with the jobs on them", "remove the line, or write enabled = true")
 	}
 	return out
+}
+
+// The least and most that a journal may be given: eight files of some hours of a small group, and what nobody reads through any more.
+const (
+	minJournal     = 1 << 20
+	defaultJournal = 64 << 20
+	maxJournal     = 1 << 40
+)
+
+func (r *reader) journal(s section) Journal {
+	return Journal{Enabled: s.flag("enabled", true), MaxSize: s.size("max_size", defaultJournal, minJournal, maxJournal)}
 }
 
 func (r *reader) vmIsolation(s section) VMIsolation {

@@ -65,6 +65,7 @@ type Autoscaler struct {
 	LogExternalIP               bool
 	DeleteInstancesOnShutdown   bool
 	StateStorage                StateStorage
+	Journal                     Journal
 	VMIsolation                 VMIsolation
 	Buckets                     Buckets
 	Policies                    []policy.Policy
@@ -92,6 +93,12 @@ type StateStorage struct {
 	EnabledSet                   bool   // the file says so itself
 	Dir                          string // absolute; each runner has a folder of its own in it
 	KeepInstanceWithAcquisitions bool
+}
+
+// Journal says how what the manager is told is kept, for explain and replay.
+type Journal struct {
+	Enabled bool
+	MaxSize int64 // bytes of all its files
 }
 
 // VMIsolation is about nested machines. It is read and checked, and nothing acts on it yet.

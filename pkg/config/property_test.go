@@ -36,6 +36,9 @@ func draw(t *rapid.T, k Key) (written string, meant any) {
 		return `"` + strings.Repeat("AB", 32) + `"`, strings.Repeat("ab", 32)
 	case "key_path":
 		return `"keys/../id"`, "/etc/taskscaler/id"
+	case "max_size":
+		v := rapid.Int64Range(1, 1<<20).Draw(t, k.Path)
+		return fmt.Sprintf(`"%d MiB"`, v), v << 20
 	case "dir":
 		return `"/var/lib/x"`, "/var/lib/x"
 	}

@@ -192,6 +192,27 @@ func integerRemedy(name string, n *node) string {
 	return ""
 }
 
+// size reads a number of bytes with its unit, from least to most.
+func (s section) size(name string, absent, least, most int64) int64 {
+	const remedy = `write a whole number and KiB, MiB or GiB, such as "64MiB"`
+	text := s.str(name, "")
+	if text == "" {
+		return absent
+	}
+	digits := strings.TrimRight(text, "BGKMi")
+	shift, known := map[string]int{"KiB": 10, "MiB": 20, "GiB": 30}[text[len(digits):]]
+	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+	if !known || err != nil || n < 0 {
+		s.fault(CodeValue, s.get(name), name, fmt.Sprintf("is %q, which is no size", text), remedy)
+		return absent
+	}
+	if n > most>>shift || n<<shift < least {
+		s.fault(CodeRange, s.get(name), name, fmt.Sprintf("is %q, possible are %d MiB to %d GiB", text, least>>20, most>>30), "")
+		return absent
+	}
+	return n << shift
+}
+
 // number reads an integer or a finite float.
 func (s section) number(name string) float64 {
 	n := s.get(name)

@@ -60,6 +60,7 @@ var autoscalerKeys = []Key{
 	{"log_external_ip", TypeBoolean, "false", "Whether an instance's external address is logged.", GitLab, Live},
 	{"delete_instances_on_shutdown", TypeBoolean, "false", "Whether the fleet is removed when the manager stops.", GitLab, Live},
 	{"state_storage", TypeTable, "", "What the manager remembers over a restart.", GitLab, Restart},
+	{"journal", TypeTable, "", "What the manager was told, kept for `explain` and `replay`.", Ours, Restart},
 	{"vm_isolation", TypeTable, "", "Nested machines. Parsed and checked; `run` and `exec` refuse a runner that enables them, until they exist.",
 		GitLab, Restart},
 	{"instance_operation_time_buckets", TypeNumbers, "the metric's own", "Histogram bounds in seconds, rising: provider operations. Without " +
@@ -128,6 +129,12 @@ var storageKeys = []Key{
 		GitLab, Restart},
 	{"keep_instance_with_acquisitions", TypeBoolean, "false", "Whether an instance whose lease was abandoned over a restart returns to service.",
 		GitLab, Restart},
+}
+
+var journalKeys = []Key{
+	{"enabled", TypeBoolean, "true", "Whether a journal is kept, in `journal` in the runner's folder of `state_storage.dir` (also where no state is " +
+		"stored). It holds no secrets.", Ours, Restart},
+	{"max_size", TypeString, "64MiB", "Most that all files of the journal take, `1MiB` to `1024GiB`: then the oldest go.", Ours, Restart},
 }
 
 var deadlineKeys = []Key{
