@@ -19,6 +19,8 @@ type books struct {
 	uses     int
 	limit    int
 
+	openBreaker bool // committed facts say so
+
 	creates    []creation
 	throttles  []throttled
 	minted     []creation    // tokens that a jump of the wall clock may have minted at a restart

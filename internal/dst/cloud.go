@@ -48,6 +48,7 @@ type cloud struct {
 	byID      map[fleet.ID]*machine
 	spare     []*machine // of earlier worlds of this worker
 	awayUntil time.Duration
+	badUntil  time.Duration // until when machines die young
 	noStock   time.Duration // until when creates find no machine
 	quota     int           // 0: none
 	quotaTo   time.Duration
@@ -58,7 +59,7 @@ func (c *cloud) reset() {
 	c.spare = append(c.spare, c.machines...)
 	c.machines = c.machines[:0]
 	clear(c.byID)
-	c.awayUntil, c.noStock, c.quota, c.quotaTo, c.confused = 0, 0, 0, 0, false
+	c.awayUntil, c.badUntil, c.noStock, c.quota, c.quotaTo, c.confused = 0, 0, 0, 0, 0, false
 }
 
 // newMachine makes a machine under a new name.
@@ -305,8 +306,32 @@ func (w *world) prepare(cmd *scaler.Command) {
 	case w.hit(FaultPrepareHangs):
 		fail(fleet.FailureTransient)
 		latency = cmd.Timeout
+	default:
+		w.youth(m, latency)
 	}
 	w.reply(latency, &ev)
+}
+
+// youth decides whether a machine that is being prepared dies young.
+func (w *world) youth(m *machine, latency time.Duration) {
+	if w.hit(FaultDiesYoung) {
+		w.badUntil = max(w.badUntil, w.now.Mono+w.dice.skewed(10*time.Second, 30*time.Minute))
+	}
+	if w.faulty && w.now.Mono < w.badUntil {
+		w.later(latency+w.roll(streamLatency).span(time.Second, 100*time.Second), itemHeal, m.no, healYouth)
+	}
+}
+
+// dieYoung ends a machine that was ready: it is ill, or gone.
+func (w *world) dieYoung(m *machine, stale bool) {
+	if !w.faulty || !m.exists(w.now.Mono) {
+		return
+	}
+	if m.no%2 == 0 && !stale {
+		w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: m.id, Serial: m.serial, Cause: fleet.CauseUnhealthy})
+		return
+	}
+	m.gone = w.now.Mono
 }
 
 // beat asks for a heartbeat.

@@ -58,6 +58,9 @@ func (w *world) commit() {
 	w.expect(b.Expecting)
 	w.batchEnds()
 	w.arm(b.Wake)
+	if w.opts.journal {
+		w.copyCore()
+	}
 	if w.over > 0 && (done || w.endLife) {
 		w.crash()
 	}
@@ -118,6 +121,7 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 		switch cmd.Kind {
 		case scaler.CmdIncrease:
 			w.judgeCreate(cmd)
+			w.judgeBreaker(b, cmd)
 		case scaler.CmdDelete:
 			w.judgeDelete(cmd)
 		}
@@ -125,6 +129,7 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 			w.carryOut(cmd)
 		}
 	}
+	w.breakerMoves(b)
 	for i := range b.Facts {
 		if w.opts.trace {
 			w.sayFact(&b.Facts[i])

@@ -28,6 +28,8 @@ type coverage struct {
 	backs   [numCauses]int // why creates were held off
 	others  [numCauses]int // causes of other facts
 	lives   int
+	copies  int            // snapshots that a core was made of
+	held    [numCauses]int // why creates that are needed are held back
 }
 
 // path[a][b] is the shortest legal way from a to b, a and b included.
@@ -80,6 +82,8 @@ func (c *coverage) fact(f *scaler.Fact) {
 	case scaler.FactFruitless:
 		c.backs[fleet.CauseBackoff]++
 		c.others[f.Cause]++
+	case scaler.FactHold:
+		c.held[f.Cause]++
 	case scaler.FactRevoke, scaler.FactDeny:
 	default:
 		c.others[f.Cause]++
@@ -113,8 +117,10 @@ func (c *coverage) merge(o *coverage) {
 		c.waits[n] += o.waits[n]
 		c.backs[n] += o.backs[n]
 		c.others[n] += o.others[n]
+		c.held[n] += o.held[n]
 	}
 	c.lives += o.lives
+	c.copies += o.copies
 }
 
 // row is one line of the coverage table: how often something was reached, and how often it must be.
@@ -156,7 +162,7 @@ func (c *coverage) rows(n int) (rows []row) {
 		causes []fleet.Cause
 	}{
 		{"retire", &c.retires, retireCauses}, {"revoke", &c.revokes, revokeCauses}, {"deny", &c.denials, denyCauses},
-		{"wait", &c.waits, waitCauses}, {"back-off", &c.backs, backoffCauses}, {"other", &c.others, otherCauses},
+		{"wait", &c.waits, waitCauses}, {"back-off", &c.backs, backoffCauses}, {"hold", &c.held, holdCauses}, {"other", &c.others, otherCauses},
 	} {
 		for _, cause := range g.causes {
 			rows = append(rows, row{g.name, cause.String(), g.counts[cause], scaled, false})
@@ -175,9 +181,12 @@ var (
 	denyCauses = []fleet.Cause{fleet.CauseShutdown, fleet.CausePolicy, fleet.CauseDeadline, fleet.CauseCancelled, fleet.CauseDraining,
 		fleet.CauseNoCapacity, fleet.CauseDuplicate, fleet.CauseUnknownKey}
 	waitCauses = []fleet.Cause{fleet.CauseNone, fleet.CauseBoot, fleet.CauseThrottle, fleet.CauseMaxInstances, fleet.CauseQuota, fleet.CauseStockOut,
-		fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseConfig, fleet.CauseForeign, fleet.CauseThrottledAPI}
+		fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseConfig, fleet.CauseForeign, fleet.CauseThrottledAPI, fleet.CauseBreaker}
 	backoffCauses = []fleet.Cause{fleet.CauseQuota, fleet.CauseStockOut, fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseConfig,
 		fleet.CauseThrottledAPI}
+	// While no new work is taken nothing is needed, so that neither a drain nor a shutdown holds anything back.
+	holdCauses = []fleet.Cause{fleet.CauseThrottle, fleet.CauseMaxInstances, fleet.CauseQuota, fleet.CauseStockOut,
+		fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseConfig, fleet.CauseForeign, fleet.CauseThrottledAPI, fleet.CauseBreaker}
 	otherCauses = []fleet.Cause{fleet.CauseZombie}
 )
 

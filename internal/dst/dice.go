@@ -18,6 +18,7 @@ const (
 	streamPoller
 	streamRestart
 	streamReload
+	streamTwin
 	numStreams
 )
 

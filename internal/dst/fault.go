@@ -41,6 +41,7 @@ const (
 	FaultBeatFails
 	FaultBeatUnhealthy
 	FaultHostKey
+	FaultDiesYoung
 	FaultDeleteFails
 	FaultDeleteLies
 	FaultDeleteStuck
@@ -128,6 +129,7 @@ var faults = [numFaults]faultInfo{
 	FaultBeatFails:       {"heartbeat fails", 0.12, "a heartbeat fails, often several in a row"},
 	FaultBeatUnhealthy:   {"heartbeat unhealthy", 0.01, "the provider says that a machine is unhealthy"},
 	FaultHostKey:         {"host key changed", 0.004, "the shell learns that a machine cannot be trusted"},
+	FaultDiesYoung:       {"dies young", 0.05, "for a while machines are ready, and ill or gone within two minutes"},
 	FaultDeleteFails:     {"delete fails", 0.15, "a delete fails"},
 	FaultDeleteLies:      {"delete lies", 0.05, "a delete answers not_found, or an error, whatever it did"},
 	FaultDeleteStuck:     {"delete stuck", 0.06, "a delete that was accepted takes effect only when the faults end"},

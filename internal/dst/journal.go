@@ -17,7 +17,8 @@ type recorder struct {
 	wasKnow bool
 	startAt scaler.Time
 	journal []entry
-	digest  uint64 // of all batches of the world
+	digest  uint64       // of all batches of the world
+	twin    *scaler.Core // made of a snapshot, goes on beside the core; nil: none
 }
 
 // entry is one step, and what the batch that was taken behind it looked like; 0: none was.
@@ -25,6 +26,7 @@ type entry struct {
 	now    scaler.Time
 	ev     scaler.Event
 	digest uint64
+	copied bool // a snapshot was taken behind it
 }
 
 // openJournal starts the journal of a life.
@@ -32,14 +34,41 @@ func (w *world) openJournal() {
 	w.replay()
 	w.from, w.state, w.wasKnow, w.startAt = w.cfg, cloneState(&w.saved), w.known, w.now
 	w.journal = w.journal[:0]
+	w.twin = nil
 }
 
-func (w *world) record(ev *scaler.Event) { w.journal = append(w.journal, entry{now: w.now, ev: *ev}) }
+func (w *world) record(ev *scaler.Event) {
+	w.journal = append(w.journal, entry{now: w.now, ev: *ev})
+	if w.twin != nil {
+		w.twin.Step(w.now, *ev)
+	}
+}
 
 func (w *world) taken(b *scaler.Batch) {
 	d := digestOf(b)
 	w.journal[len(w.journal)-1].digest = d
 	w.digest = w.digest*0x100000001b3 ^ d
+	if w.twin != nil {
+		if t := digestOf(w.twin.Take()); t != d {
+			w.fail("10", "a core that was made of a snapshot gives another batch than the one that the snapshot was taken of")
+		}
+	}
+}
+
+// copyCore takes a snapshot now and then, and has the core that is made of it go on in lockstep.
+func (w *world) copyCore() {
+	if w.roll(streamTwin).below(40) > 0 || w.broken != nil {
+		return
+	}
+	s := w.real.Snapshot()
+	w.journal[len(w.journal)-1].copied = true
+	twin, err := scaler.Resume(&s)
+	if err != nil {
+		w.fail("10", "a snapshot cannot be used: %v", err)
+		return
+	}
+	w.cover.copies++
+	w.twin = twin
 }
 
 // replay feeds the journal of this life to a fresh core: invariant 10.
@@ -66,6 +95,9 @@ func (w *world) replay() {
 			w.fail("10", "entry %d of %d of the journal (%s at +%v) gives another batch when it is replayed", n+1, len(w.journal), w.describe(&e.ev), e.now.Mono-began)
 			return
 		}
+		if e.copied { // it rounds the throttle's bucket, by next to nothing
+			core.Snapshot()
+		}
 	}
 }
 
@@ -89,6 +121,7 @@ func digestFacts(h hash.Hash64, facts []scaler.Fact) {
 		f := &facts[i]
 		fmt.Fprintf(h, "%d|%d|%v|%v|%s|%s|%d|%d|%d|%v|%+v|%d|%s", f.Kind, f.Cause, f.On, f.At.Mono, f.ID, f.Key, f.Op, f.Count, f.Booting, f.Took, f.Failure,
 			f.Policy, f.Decision)
+		fmt.Fprintf(h, "|%d|%d|%d", f.Peak, f.Left, f.Event)
 		binary.LittleEndian.PutUint64(buf[:], uint64(f.At.Wall.UnixNano()))
 		h.Write(buf[:]) //nolint:errcheck // a hash never fails
 	}

@@ -34,6 +34,7 @@ func (w *world) start() {
 	}
 	w.watch()
 	w.throttleRestarted()
+	w.breakerRestarted()
 	w.widen()
 	w.callersRestart()
 	if w.opts.trace {
@@ -58,6 +59,7 @@ func (w *world) forgetState() {
 	w.forgotten = true
 	w.creates = w.creates[:0]
 	w.minted = w.minted[:0]
+	w.openBreaker = false
 	for _, m := range w.machines {
 		m.serial, m.prepared, m.uses, m.deletedSerial = 0, false, 0, 0
 	}
@@ -113,6 +115,7 @@ var anytime = [...]Fault{
 const (
 	healPlugin uint8 = iota
 	healDrain
+	healYouth
 )
 
 func (w *world) mishap(f Fault) {
@@ -159,6 +162,9 @@ func (w *world) mishap(f Fault) {
 }
 
 func (w *world) heal(it *item) {
+	if it.act == healYouth {
+		w.dieYoung(w.machines[it.n], it.life != w.life)
+	}
 	if it.act == healDrain && it.life == w.life && w.drained {
 		w.drained = false
 		w.step(scaler.Event{Kind: scaler.EvDrain})

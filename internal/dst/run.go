@@ -169,7 +169,13 @@ func (r *runner) one(s *stage, seed uint64) {
 	if r.stop.Load() {
 		return
 	}
-	out := s.play(r.options(seed))
+	o := r.options(seed)
+	out := s.play(o)
+	if o.journal && out.broken == nil {
+		if again := s.play(o); again.broken == nil && (again.digest != out.digest || again.steps != out.steps) {
+			out.broken = &Violation{Invariant: "10", Step: out.steps, What: "the same seed gives other batches the second time"}
+		}
+	}
 	out.seed = seed
 	r.done.Add(1)
 	r.mu.Lock()

@@ -101,12 +101,12 @@ func (w *world) calm(s *scaler.Summary) bool {
 // unsettled says what did not come to its end.
 func (w *world) unsettled(s *scaler.Summary) {
 	switch {
-	case s.Waiters > 0:
-		w.fail("8", "%d still wait (%s), %v after the faults ended", s.Waiters, s.WaitCause, settleFor)
 	case s.Leases > 0:
 		w.fail("4", "%d leases are held by nobody, %v after the faults ended", s.Leases, settleFor)
 	case s.Deleting+s.Draining > 0:
 		w.fail("5", "%d are still draining and %d deleting, %v after the faults ended", s.Draining, s.Deleting, settleFor)
+	case s.Waiters > 0:
+		w.fail("8", "%d still wait (%s), %v after the faults ended", s.Waiters, s.WaitCause, settleFor)
 	case w.active > 0:
 		for _, no := range w.live {
 			if j := &w.jobs[no]; j.state != jobDone {
