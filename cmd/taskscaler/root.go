@@ -74,7 +74,7 @@ func newRoot(env environment) *cobra.Command {
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
-	root.AddCommand(newRun(env), newExec(env), newStatus(env), newDrain(env), newReplay(env), newValidate(env), newSimulate(env), newVersion(env))
+	root.AddCommand(newRun(env), newExec(env), newStatus(env), newDrain(env), newExplain(env), newReplay(env), newValidate(env), newSimulate(env), newVersion(env))
 	return root
 }
 

@@ -111,7 +111,7 @@ func (h *History) answers() {
 			}
 		case scaler.GrantDenied:
 			if g.Cause == fleet.CauseNoCapacity || g.Cause == fleet.CausePolicy {
-				h.denied(g.Key, g.Cause, false)
+				h.denied(g.Key, g.Cause, nil)
 			}
 		}
 	}
@@ -144,9 +144,9 @@ func (h *History) whyRevoked(f *scaler.Fact) string {
 	return h.trigger(f)
 }
 
-// denied records a caller that was refused. known says that a fact tells it, so that the answer is not told again. Callers that are refused
-// for the same reason by the same numbers, with nothing else in between, are one record: pollers ask every few seconds.
-func (h *History) denied(key fleet.Key, why fleet.Cause, known bool) {
+// denied records a caller that was refused, as f tells; nil: only its answer does. Callers that are refused for the same reason by the same
+// numbers, with nothing else in between, are one record: pollers ask every few seconds.
+func (h *History) denied(key fleet.Key, why fleet.Cause, f *scaler.Fact) {
 	c := h.callers[key]
 	sentence := h.denial(key, why, c)
 	if h.key != nil && key == h.opts.Key {
@@ -160,7 +160,7 @@ func (h *History) denied(key fleet.Key, why fleet.Cause, known bool) {
 		delete(h.callers, key)
 	}
 	same := ""
-	if !known {
+	if f == nil {
 		d := &h.sum.Decision
 		same = fmt.Sprint(why, d.Needed, d.Supply, h.sum.OpenSlots, h.sum.Reservations)
 	}
@@ -172,7 +172,7 @@ func (h *History) denied(key fleet.Key, why fleet.Cause, known bool) {
 	}
 	h.decided(&Record{
 		Kind: KindDeny, Key: string(key), Cause: why.String(), Count: 1, Sentence: sentence, Sizing: sizingOf(&h.sum.Decision, h.burst()), same: same,
-	}, &scaler.Fact{Cause: why}, h.whyDenied(key, why, c))
+	}, &scaler.Fact{Cause: why}, h.whyDenied(key, why, c, f))
 }
 
 // denial says why key was refused, with the numbers of the moment.
@@ -201,14 +201,18 @@ func (h *History) denial(key fleet.Key, why fleet.Cause, c *caller) string {
 	return fmt.Sprintf("refused %q: %s", key, observe.Denial(why))
 }
 
-func (h *History) whyDenied(key fleet.Key, why fleet.Cause, c *caller) string {
+// whyDenied says what the caller had asked for.
+func (h *History) whyDenied(key fleet.Key, why fleet.Cause, c *caller, f *scaler.Fact) string {
+	if f != nil {
+		if ev := h.event(f); ev != nil && ev.Key == key && ev.Kind != scaler.EvCancel {
+			return h.said(ev)
+		}
+	}
 	switch {
 	case why == fleet.CauseDeadline && c != nil && !c.reserved.IsZero():
 		return fmt.Sprintf("%q was promised a slot at %s", key, h.clock(c.reserved))
 	case c != nil && !c.asked.IsZero():
 		return fmt.Sprintf("%q asked for a slot at %s", key, h.clock(c.asked))
-	case why == fleet.CauseNoCapacity, why == fleet.CausePolicy:
-		return fmt.Sprintf("%q asked for a reservation", key)
 	}
-	return fmt.Sprintf("%q asked", key)
+	return fmt.Sprintf("%q asked for a reservation", key)
 }

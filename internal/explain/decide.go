@@ -45,7 +45,7 @@ func (h *History) tell(f *scaler.Fact) {
 	case scaler.FactRevoke:
 		h.revoked(f)
 	case scaler.FactDeny:
-		h.denied(f.Key, f.Cause, true)
+		h.denied(f.Key, f.Cause, f)
 	case scaler.FactListFailed:
 		h.listFailed(f)
 	case scaler.FactPrepare, scaler.FactWait:
@@ -121,9 +121,17 @@ func (h *History) held(f *scaler.Fact) {
 	}
 	h.decided(&Record{
 		Kind: KindHold, Count: f.Count, Sizing: sizingOf(&f.Decision, h.burst()),
-		Sentence: fmt.Sprintf("held back %d%s, because %s: %s", f.Count, until, observe.Retire(f.Cause),
+		Sentence: fmt.Sprintf("held back %d%s, because %s: %s", f.Count, until, h.holds(f.Cause),
 			observe.Sizing(&f.Decision, h.policyName(f.Policy), h.burst())),
 	}, f, h.whyNow(f))
+}
+
+// holds says what holds creates back.
+func (h *History) holds(c fleet.Cause) string {
+	if c == fleet.CausePlugin && !h.sum.Started {
+		return "the provider's first list has not come yet"
+	}
+	return observe.Retire(c)
 }
 
 // backedOff records what stops creates for a while, or lets them go on.

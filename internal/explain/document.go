@@ -149,11 +149,11 @@ func answerAt(q Question, feed Feed) (*Document, error) {
 func zone(q Question) string {
 	name := q.Location.String()
 	abbreviation, offset := q.Now.In(q.Location).Zone()
-	if name == "UTC" {
-		return name
-	}
 	if name == "Local" {
 		name = abbreviation
+	}
+	if name == "UTC" {
+		return name
 	}
 	return fmt.Sprintf("%s (UTC%s)", name, hours(offset))
 }

@@ -212,6 +212,9 @@ func (h *History) begin(core *scaler.Core, how Entry) {
 	if h.key != nil {
 		h.key.lost(h)
 	}
+	if h.life != nil && h.life.known && how != EntryMiddle {
+		h.life.add(h, "a manager began")
+	}
 	h.restore(core)
 	if how == EntryLife || h.span.Lives == 0 {
 		h.span.Lives++

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/journal"
@@ -20,7 +21,7 @@ var entries = [...]Entry{
 // FromJournal replays the journal at path: a directory, or one segment. A divergence is a *journal.DivergedError.
 func FromJournal(ctx context.Context, path string) Feed {
 	return func(until time.Time, h *History) (notes []string, err error) {
-		j, err := journal.OpenDir(path)
+		j, err := openJournal(path)
 		if err != nil {
 			return nil, err
 		}
@@ -44,6 +45,21 @@ func FromJournal(ctx context.Context, path string) Feed {
 		})
 		return notes, err
 	}
+}
+
+// openJournal opens a journal, and says what to do where there is none.
+func openJournal(path string) (*journal.Journal, error) {
+	j, err := journal.OpenDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: name the folder `journal` in a runner's folder of state_storage.dir; `taskscaler status --json` has it for a manager that runs", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if all := j.Segments(); len(all) == 1 && all[0].Err != nil {
+		return nil, fmt.Errorf("%s cannot be replayed: %w", all[0].Path, all[0].Err)
+	}
+	return j, nil
 }
 
 // ReplaySchema names the format of `taskscaler replay --json`: a line of JSON for this name, for each record, and for the end.

@@ -147,6 +147,8 @@ func (w *page) record(r *Record, chain bool) {
 	for _, l := range r.Chain {
 		switch {
 		case l.Role == RoleTrigger && strings.Contains(r.Sentence, l.Sentence):
+		case l.Role == RoleTrigger && r.Kind == KindHold:
+			w.line("           when %s", l.Sentence)
 		case l.Role == RoleTrigger:
 			w.line("           because %s", l.Sentence)
 		case l.Role == RoleThen && chain:

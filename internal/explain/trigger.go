@@ -72,7 +72,7 @@ func callerSaid(ev *scaler.Event) string {
 	case scaler.EvReplace:
 		return fmt.Sprintf("%q asked for a slot on another instance", ev.Key)
 	case scaler.EvReattach:
-		return fmt.Sprintf("%q took its lease up again", ev.Key)
+		return fmt.Sprintf("%q asked to take its lease up again", ev.Key)
 	case scaler.EvDetach:
 		return fmt.Sprintf("the connection of %q was lost", ev.Key)
 	case scaler.EvRelease:

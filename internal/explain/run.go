@@ -1,0 +1,192 @@
+package explain
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/pkg/config"
+)
+
+// Journals tells where managers keep their journals; control.Client does. What it tells of has been written before it answers.
+type Journals interface {
+	Status(ctx context.Context, runner string) (control.Status, error)
+}
+
+// Request is one call of `taskscaler explain`.
+type Request struct {
+	Instance, Key, At string // at most one
+	Runner            string // name, id or position
+	Config            string // a config.toml whose runner's journal is read, or
+	Journal           string // a journal; neither: that of the running manager
+	Last              int
+	JSON              bool
+	Location          *time.Location
+	Now               time.Time
+	Out               io.Writer
+	Journals          func() (Journals, error) // the running manager
+}
+
+// Check returns what is wrong with the flags.
+func (q *Request) Check() error {
+	asked := 0
+	for _, s := range []string{q.Instance, q.Key, q.At} {
+		if s != "" {
+			asked++
+		}
+	}
+	switch {
+	case asked > 1:
+		return errors.New("--instance, --key and --at exclude each other: ask one question at a time")
+	case q.Journal != "" && q.Config != "":
+		return errors.New("--journal and --config exclude each other: both say which journal")
+	case q.Journal != "" && q.Runner != "":
+		return errors.New("--journal and --runner exclude each other: a journal is one runner's")
+	case q.Last < 1:
+		return errors.New("--last must be at least 1")
+	}
+	if q.At != "" {
+		if _, err := When(q.At, q.Now.In(q.Location)); err != nil {
+			return fmt.Errorf("--at: %w", err)
+		}
+	}
+	return nil
+}
+
+// Run finds the journal, and writes the answer.
+func Run(ctx context.Context, q Request) error {
+	if err := q.Check(); err != nil {
+		return err
+	}
+	where, err := q.find(ctx)
+	if err != nil {
+		return err
+	}
+	question := Question{Instance: q.Instance, Key: q.Key, Location: q.Location, Last: q.Last, Now: q.Now, Running: where.running}
+	if q.At != "" {
+		if question.At, err = When(q.At, q.Now.In(q.Location)); err != nil {
+			return err
+		}
+	}
+	d, err := Answer(question, FromJournal(ctx, where.path))
+	if err != nil {
+		return err
+	}
+	d.Runner = where.runner
+	if !q.JSON {
+		return d.Text(q.Out)
+	}
+	return json.NewEncoder(q.Out).Encode(d)
+}
+
+// place is where a journal is, and whose.
+type place struct {
+	path, runner string
+	running      bool
+}
+
+func (q *Request) find(ctx context.Context) (place, error) {
+	switch {
+	case q.Journal != "":
+		return place{path: q.Journal}, nil
+	case q.Config != "":
+		return q.fromConfig()
+	}
+	journals, err := q.Journals()
+	if err != nil {
+		return place{}, err
+	}
+	status, err := journals.Status(ctx, q.Runner)
+	if err != nil {
+		var away *control.AwayError
+		if errors.As(err, &away) && away.Gone() {
+			return place{}, fmt.Errorf("%w; or read what a manager left behind, with --config FILE or --journal DIR", err)
+		}
+		return place{}, err
+	}
+	return one(status.Runners)
+}
+
+// one is the only runner that runs.
+func one(runners []control.RunnerStatus) (place, error) {
+	var names []string
+	var found *control.RunnerStatus
+	for i := range runners {
+		if r := &runners[i]; r.Fleet != nil {
+			names = append(names, fmt.Sprintf("%d: %s", r.Position, r.Name))
+			found = r
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return place{}, errors.New("the manager runs no runner that could be explained: `taskscaler status` says why")
+	case len(names) > 1:
+		return place{}, fmt.Errorf("the manager runs %d runners: choose one with --runner: %s", len(names), strings.Join(names, "; "))
+	case found.Journal == "":
+		return place{}, fmt.Errorf("runner %q keeps no journal, so nothing can be explained: %s", found.Name, journalRemedy)
+	}
+	return place{path: found.Journal, runner: found.Name, running: true}, nil
+}
+
+const journalRemedy = "set enabled = true in [runners.autoscaler.journal] (the default) and restart the manager"
+
+// fromConfig is where the runner of a configuration file keeps its journal.
+func (q *Request) fromConfig() (place, error) {
+	file, report, err := config.Load(q.Config)
+	if err == nil {
+		err = report.Err()
+	}
+	if err != nil {
+		return place{}, err
+	}
+	found, err := file.Select(q.Runner)
+	if err != nil {
+		return place{}, err
+	}
+	if len(found) > 1 {
+		var names []string
+		for _, r := range found {
+			names = append(names, fmt.Sprintf("%d: %s", r.Index, r.Label()))
+		}
+		return place{}, fmt.Errorf("%s has %d runners that scale: choose one with --runner: %s", q.Config, len(found), strings.Join(names, "; "))
+	}
+	return ofRunner(found[0])
+}
+
+// ofRunner finds a runner's journal in its state directory: that of its identity, or where another runner shares it, of its group.
+func ofRunner(r config.Runner) (place, error) {
+	dir := r.Autoscaler.StateStorage.Dir
+	pattern := filepath.Join(dir, r.Identity(), journalDir)
+	if r.Shared {
+		pattern = filepath.Join(dir, r.Identity()+"-*", journalDir)
+	}
+	found, err := filepath.Glob(pattern)
+	if err != nil {
+		return place{}, fmt.Errorf("looking for the journal: %w", err)
+	}
+	switch {
+	case len(found) == 0:
+		return place{}, fmt.Errorf("%s has no journal at %s: no manager has run with this file, or its journal is off: %s", r.Label(), pattern, journalRemedy)
+	case len(found) > 1:
+		return place{}, fmt.Errorf("several journals may be meant: choose one with --journal: %s", strings.Join(found, ", "))
+	}
+	if _, err := os.Stat(found[0]); errors.Is(err, fs.ErrPermission) {
+		return place{}, fmt.Errorf("%w: ask as the manager's user", err)
+	}
+	name := r.Name
+	if name == "" {
+		name = r.Label()
+	}
+	return place{path: found[0], runner: name}, nil
+}
+
+// journalDir is the folder of a runner's journal in its state directory.
+const journalDir = "journal"
