@@ -82,7 +82,9 @@ func TestRun(t *testing.T) {
 func TestRunRefuses(t *testing.T) {
 	dir := t.TempDir()
 	restarts(t).Journal(dir, 0)
-	away := func() (explain.Journals, error) { return manager{err: &control.AwayError{Where: "/run/x", Err: fs.ErrNotExist}}, nil }
+	away := func() (explain.Journals, error) {
+		return manager{err: &control.AwayError{Where: "/run/x", Err: fs.ErrNotExist}}, nil
+	}
 	broken := func() (explain.Journals, error) { return nil, errors.New("no socket directory") }
 	one := running("one", dir)
 	for _, c := range []struct {
