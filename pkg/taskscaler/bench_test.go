@@ -54,7 +54,7 @@ func pairs(b *testing.B, callers int, pair func(caller int) error) {
 }
 
 // ready is a manager whose fleet has a slot for every caller.
-func benchManager(b *testing.B, store statestore.Store, slots int) *Taskscaler {
+func benchManager(b *testing.B, store statestore.Store, slots int, journal bool) *Taskscaler {
 	b.Helper()
 	g, n := newGroup(), &testNet{}
 	g.boot = 0
@@ -62,7 +62,11 @@ func benchManager(b *testing.B, store statestore.Store, slots int) *Taskscaler {
 		Core:                        scaler.Config{Capacity: 8, MaxInstances: slots/8 + 1, Schedule: idle(b, slots, time.Hour)},
 		UpdateIntervalWhenExpecting: 10 * time.Millisecond, UpdateInterval: time.Second,
 	}
-	t, err := New(b.Context(), g, cfg, WithStore(store), WithDialer(n.dial))
+	opts := []Option{WithStore(store), WithDialer(n.dial)}
+	if journal {
+		opts = append(opts, WithJournal(b.TempDir(), JournalOptions{}))
+	}
+	t, err := New(b.Context(), g, cfg, opts...)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -86,8 +90,8 @@ func benchManager(b *testing.B, store statestore.Store, slots int) *Taskscaler {
 	return t
 }
 
-func benchLeases(b *testing.B, store statestore.Store, callers int) {
-	t := benchManager(b, store, callers)
+func benchLeases(b *testing.B, store statestore.Store, callers int, journal bool) {
+	t := benchManager(b, store, callers, journal)
 	keys := make([]string, callers)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("job-%04d", i)
@@ -104,21 +108,33 @@ func benchLeases(b *testing.B, store statestore.Store, callers int) {
 // BenchmarkAcquireReleaseMemory is the price of a lease without a disk. Its reference is BenchmarkReferenceMailbox.
 func BenchmarkAcquireReleaseMemory(b *testing.B) {
 	for _, callers := range []int{1, 64, 256} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchLeases(b, statestore.NewMemory(), callers) })
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchLeases(b, statestore.NewMemory(), callers, true) })
 	}
+}
+
+// BenchmarkAcquireReleaseMemoryNoJournal is the same without the journal, which is on by default in the command.
+func BenchmarkAcquireReleaseMemoryNoJournal(b *testing.B) {
+	b.Run("callers=64", func(b *testing.B) { benchLeases(b, statestore.NewMemory(), 64, false) })
 }
 
 // BenchmarkAcquireReleaseBolt is the price of a durable lease. Its reference is BenchmarkReferenceGroupCommit.
 func BenchmarkAcquireReleaseBolt(b *testing.B) {
 	for _, callers := range []int{64, 256} {
-		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
-			store, err := statestore.OpenBolt(b.TempDir(), statestore.BoltOptions{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			benchLeases(b, store, callers)
-		})
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchBolt(b, callers, true) })
 	}
+}
+
+// BenchmarkAcquireReleaseBoltNoJournal is the same without the journal.
+func BenchmarkAcquireReleaseBoltNoJournal(b *testing.B) {
+	b.Run("callers=256", func(b *testing.B) { benchBolt(b, 256, false) })
+}
+
+func benchBolt(b *testing.B, callers int, journal bool) {
+	store, err := statestore.OpenBolt(b.TempDir(), statestore.BoltOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchLeases(b, store, callers, journal)
 }
 
 // reference is a mailbox loop that decides nothing: what any design with one owner and answers by channel must pay.
