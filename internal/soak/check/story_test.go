@@ -1,8 +1,8 @@
 package check
 
 import (
-	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
@@ -167,13 +167,32 @@ func good() *History {
 
 // clone is a deep copy.
 func clone(h *History) *History {
-	raw, err := json.Marshal(h)
-	if err != nil {
-		panic(err)
+	out := &History{Log: slices.Clone(h.Log)}
+	for _, r := range h.Records {
+		r.Entries = slices.Clone(r.Entries)
+		for i := range r.Entries {
+			r.Entries[i].ExitCode = copied(r.Entries[i].ExitCode)
+		}
+		out.Records = append(out.Records, r)
 	}
-	var out History
-	if err := json.Unmarshal(raw, &out); err != nil {
-		panic(err)
+	for i := range out.Log {
+		e := &out.Log[i]
+		e.Limits, e.Code, e.Status, e.Left = copied(e.Limits), copied(e.Code), copied(e.Status), copied(e.Left)
+		if e.Status == nil {
+			continue
+		}
+		e.Status.Instances = slices.Clone(e.Status.Instances)
+		for n := range e.Status.Instances {
+			e.Status.Instances[n].Leases = slices.Clone(e.Status.Instances[n].Leases)
+		}
 	}
-	return &out
+	return out
+}
+
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
 }
