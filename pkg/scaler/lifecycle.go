@@ -82,7 +82,7 @@ func (c *Core) finished() bool {
 	if !c.deleting {
 		return true
 	}
-	if !c.lists.started || c.reg.IntentOpen() > 0 {
+	if !c.lists.started || c.reg.IntentOpen()+c.reg.IntentDoubt() > 0 { // what is in doubt may still appear: lists rule it out
 		return false
 	}
 	left := c.reg.Exists() - c.reg.Count(fleet.Unclaimed)

@@ -286,3 +286,24 @@ func TestContradictoryStateIsRefused(t *testing.T) {
 		t.Error("one id twice was believed")
 	}
 }
+
+// TestShutdownWaitsForDoubt: a create that was refused may have made a machine all the same. The shutdown is not done before three lists have
+// ruled it out, and takes away what appears meanwhile.
+func TestShutdownWaitsForDoubt(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		r := newRig(t, conf())
+		r.answer = func(_ Command, ev *Event) int {
+			ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureCapacity}
+			return 0
+		}
+		r.acquire("a")
+		r.want("doubt", r.sum().Doubt, 1)
+		r.do(Event{Kind: EvShutdown, On: true})
+		r.want("done at once", r.bt.Done, false)
+		if late {
+			r.spawn("")
+		}
+		r.run(20 * sec)
+		r.want("left, doubt, done", [3]any{len(r.cloud), r.sum().Doubt, r.bt.Done}, [3]any{0, 0, true})
+	}
+}
