@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,8 +25,18 @@ type chaos struct {
 // run kills something again and again until over ends. What it has begun it brings to its end, within ctx: a manager serves and no plugin is
 // frozen when it returns nil. A manager that cannot be started is an error.
 func (c *chaos) run(over, ctx context.Context) error {
+	var deck []func(ctx context.Context, n int) bool
 	for pause(over, c.minGap+time.Duration(c.rand.Int64N(int64(c.maxGap-c.minGap)+1))) {
-		for !c.strike(ctx) && pause(over, 50*time.Millisecond) { // there was nobody to hit
+		for struck := false; !struck; {
+			if len(deck) == 0 {
+				deck = c.deck()
+			}
+			at := c.rand.IntN(len(deck))
+			if struck = deck[at](ctx, c.rand.IntN(1<<30)); struck {
+				deck = slices.Delete(deck, at, at+1)
+			} else if !pause(over, 50*time.Millisecond) { // there was nobody to suffer it: its turn will come
+				break
+			}
 		}
 		if err := c.revive(ctx); err != nil {
 			return err
@@ -34,26 +45,19 @@ func (c *chaos) run(over, ctx context.Context) error {
 	return c.revive(ctx)
 }
 
-// strike does one violent thing, and reports whether there was somebody to suffer it.
-func (c *chaos) strike(ctx context.Context) bool {
-	n := c.rand.IntN(1 << 30) // one draw whatever follows
-	switch draw := c.rand.IntN(100); {
-	case draw < 34:
-		c.killManager(ctx, n)
-		return true
-	case draw < 54:
-		return c.signalPlugin(check.PluginKilled, syscall.SIGKILL) != 0
-	case draw < 59:
-		return c.freezePlugin(ctx, n)
-	case draw < 73:
-		return c.clients.hit(n, syscall.SIGKILL, check.ClientKilled)
-	case draw < 83:
-		return c.clients.hit(n, syscall.SIGINT, check.ClientCancelled)
-	case draw < 93:
-		return c.killMachine(n)
-	default:
-		return c.breakMachine(n)
+// deck is what is done in twenty strikes, in an order that is drawn. Each reports whether there was somebody to suffer it.
+func (c *chaos) deck() (all []func(context.Context, int) bool) {
+	add := func(n int, strike func(context.Context, int) bool) {
+		all = append(all, slices.Repeat([]func(context.Context, int) bool{strike}, n)...)
 	}
+	add(7, func(ctx context.Context, n int) bool { c.killManager(ctx, n); return true })
+	add(4, func(context.Context, int) bool { return c.signalPlugin(check.PluginKilled, syscall.SIGKILL) != 0 })
+	add(1, c.freezePlugin)
+	add(3, func(_ context.Context, n int) bool { return c.clients.hit(n, syscall.SIGKILL, check.ClientKilled) })
+	add(2, func(_ context.Context, n int) bool { return c.clients.hit(n, syscall.SIGINT, check.ClientCancelled) })
+	add(2, func(_ context.Context, n int) bool { return c.killMachine(n) })
+	add(1, func(_ context.Context, n int) bool { return c.breakMachine(n) })
+	return all
 }
 
 // killManager kills the manager's process alone, and sometimes something else together with it, or its successor while it starts.
