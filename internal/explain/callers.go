@@ -27,7 +27,9 @@ func (h *History) hear(ev *scaler.Event) {
 	case scaler.EvAcquire, scaler.EvReplace:
 		h.asked(ev)
 	case scaler.EvUnreserve:
-		delete(h.callers, ev.Key)
+		if c := h.callers[ev.Key]; c != nil && !c.reserved.IsZero() {
+			delete(h.callers, ev.Key)
+		}
 	case scaler.EvAppeared, scaler.EvChanged:
 		if len(h.absent) > 0 {
 			delete(h.absent, ev.ID)

@@ -38,7 +38,6 @@ type Use struct {
 type life struct {
 	id      fleet.ID
 	known   bool
-	ops     map[uint64]bool // commands about it
 	moments []Link
 	records []*Record
 	uses    []Use
