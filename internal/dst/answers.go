@@ -72,14 +72,14 @@ func (w *world) answered(j *job, kind scaler.EventKind, g *scaler.Grant) {
 		if j.on != nil && kind != scaler.EvRelease {
 			w.fail("answers", "%s was told that it released what it holds", j.key)
 		}
-		if j.state == jobReleasing {
-			w.done(j)
-		}
 	case scaler.GrantDenied:
 		w.denial(g)
 		w.denied(j, kind, g)
 	default:
 		w.fail("answers", "%s got a grant of kind %d", j.key, g.Kind)
+	}
+	if j.state == jobReleasing && len(j.requests) == 0 {
+		w.done(j)
 	}
 }
 
@@ -179,10 +179,6 @@ func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 		if j.state == jobReserving {
 			w.done(j)
 		}
-	case scaler.EvRelease:
-		if j.state == jobReleasing && len(j.requests) == 0 {
-			w.done(j)
-		}
 	case scaler.EvReattach:
 		w.unknown(j)
 	case scaler.EvReplace:
@@ -199,7 +195,7 @@ func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 		switch {
 		case g.Ticket != j.ticket || j.state != jobWaiting: // of the second of two
 		case g.Cause == fleet.CauseDuplicate: // an earlier life's grant, or the wait, is there
-			j.state = jobReturning
+			j.state, j.was = jobReturning, jobWaiting
 			w.plan(j, time.Second, actRestart)
 		default:
 			w.done(j)

@@ -87,12 +87,18 @@ func (w *world) crashPoint(b *scaler.Batch) Fault {
 		w.advance(w.now.Mono + 5*time.Minute)
 		return FaultCrashBeforeCommit
 	}
+	tookEffect := false
 	if w.hit(FaultCommitFails) {
 		w.advance(w.now.Mono + w.dice.skewed(100*time.Millisecond, 4*time.Minute))
 		w.apply(&b.Changes) // it took effect, and nobody was told: it is tried again
+		tookEffect = true
 	}
 	for _, f := range crashes {
-		if w.hit(f) {
+		switch {
+		case !w.hit(f):
+		case f == FaultCrashBeforeCommit && tookEffect:
+			return FaultCrashAfterCommit
+		default:
 			return f
 		}
 	}

@@ -61,7 +61,7 @@ func (w *world) forgetState() {
 	w.minted = w.minted[:0]
 	w.openBreaker = false
 	for _, m := range w.machines {
-		m.serial, m.prepared, m.uses, m.deletedSerial = 0, false, 0, 0
+		m.serial, m.prepared, m.uses, m.deletedSerial, m.state = 0, false, 0, 0, 0
 	}
 	for i := range w.jobs {
 		w.orphaned(&w.jobs[i])

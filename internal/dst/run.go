@@ -13,6 +13,7 @@ type Options struct {
 	Workers   int                   // 0: as many as there are processors for us
 	StopFirst bool                  // stop at the first violation
 	Progress  func(done, total int) // called now and then, by one goroutine; nil: nobody looks
+	Hung      func(seed uint64)     // a schedule has not returned for HungAfter: the core hangs in a step; nil: nobody looks
 
 	tune func(*runOptions) // tests: change each schedule
 }
@@ -26,6 +27,9 @@ type Failure struct {
 	Faults    int // that the shrunk schedule needs
 	Jobs      int // the same
 }
+
+// HungAfter is how long a schedule may take. A usual one takes milliseconds.
+const HungAfter = time.Minute
 
 // Report is what a run found.
 type Report struct {
@@ -56,8 +60,16 @@ func Run(o Options) Report {
 	if r.o.Workers <= 0 {
 		r.o.Workers = runtime.GOMAXPROCS(0)
 	}
+	for range r.o.Workers {
+		r.stages = append(r.stages, &stage{})
+	}
+	ended := make(chan struct{})
+	var told sync.WaitGroup
+	told.Go(func() { r.tell(ended) })
 	r.plan()
 	r.work()
+	close(ended)
+	told.Wait()
 	return r.report()
 }
 
@@ -75,6 +87,7 @@ type runner struct {
 	worlds int
 	most   int
 	done   atomic.Int64
+	stages []*stage
 	stop   atomic.Bool
 
 	mu     sync.Mutex
@@ -133,9 +146,8 @@ func (r *runner) measure(from, n int) []int {
 func (r *runner) each(n int, f func(s *stage, k int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range r.o.Workers {
+	for _, s := range r.stages {
 		wg.Go(func() {
-			s := &stage{}
 			for k := int(next.Add(1)) - 1; k < n && !r.stop.Load(); k = int(next.Add(1)) - 1 {
 				f(s, k)
 			}
@@ -145,13 +157,6 @@ func (r *runner) each(n int, f func(s *stage, k int)) {
 }
 
 func (r *runner) work() {
-	if r.o.Progress != nil {
-		ended := make(chan struct{})
-		var told sync.WaitGroup
-		told.Go(func() { r.tell(ended) })
-		defer told.Wait()
-		defer close(ended)
-	}
 	r.each(len(r.tasks), func(s *stage, k int) {
 		t := r.tasks[k]
 		r.one(s, t.seed)
@@ -191,6 +196,7 @@ func (r *runner) one(s *stage, seed uint64) {
 	}
 }
 
+// tell says how far the run is, and when a schedule does not return.
 func (r *runner) tell(ended <-chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -199,7 +205,14 @@ func (r *runner) tell(ended <-chan struct{}) {
 		case <-ended:
 			return
 		case <-tick.C:
+		}
+		if r.o.Progress != nil {
 			r.o.Progress(int(r.done.Load()), r.o.Seeds)
+		}
+		for _, s := range r.stages {
+			if since := s.since.Load(); r.o.Hung != nil && since > 0 && time.Since(time.Unix(0, since)) > HungAfter {
+				r.o.Hung(s.seed.Load())
+			}
 		}
 	}
 }

@@ -3,6 +3,9 @@ package dst
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/fleet"
 )
@@ -36,6 +39,14 @@ func optionsOf(seed uint64) runOptions {
 	return o
 }
 
+// name is the seed that optionsOf makes o of.
+func (o *runOptions) name() uint64 {
+	if !o.small {
+		return o.seed
+	}
+	return smallSeed(int(o.seed&^smallBit>>worldShift), o.crashAt, max(slices.Index(smallPoints[:], o.crashPoint), 0))
+}
+
 // outcome is what became of one schedule.
 type outcome struct {
 	seed     uint64
@@ -50,13 +61,20 @@ type outcome struct {
 }
 
 // stage is what a worker keeps from one schedule to the next, so that a world costs few allocations.
-type stage struct{ w world }
+type stage struct {
+	w     world
+	seed  atomic.Uint64 // of what is played
+	since atomic.Int64  // when it began, Unix nanoseconds; 0: nothing is played
+}
 
 // play runs one schedule. A panic, of the core or of the world, is a violation.
 func (s *stage) play(o runOptions) (out outcome) {
 	w := &s.w
+	s.seed.Store(o.name())
+	s.since.Store(time.Now().UnixNano())
 	w.wipe(o)
 	defer func() {
+		s.since.Store(0)
 		if p := recover(); p != nil {
 			w.broken = nil
 			w.fail("panic", "%v\n%s", p, debug.Stack())

@@ -41,6 +41,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return replay(*seed, stdout)
 	}
 	o := dst.Options{Seeds: *seeds, Workers: *workers, StopFirst: *stopFirst}
+	o.Hung = func(seed uint64) {
+		fmt.Fprintf(stdout, "seed %d: no return from a step within %v\nreplay: %s\ndst: 1 violations\n", seed, dst.HungAfter, dst.Command(seed))
+		os.Exit(exitViolated)
+	}
 	if f, ok := stderr.(*os.File); ok && !*quiet && isTerminal(f) {
 		began := time.Now()
 		o.Progress = func(done, total int) {
