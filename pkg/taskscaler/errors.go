@@ -113,15 +113,23 @@ func (e *GroupMismatchError) Error() string {
 		"or correct plugin_config", e.Stored, e.Provider)
 }
 
-// LeftoverError lists the instances that a shutdown was to delete and could not.
+// LeftoverError lists the instances that a shutdown was to delete and could not, and counts those that may appear only now.
 type LeftoverError struct {
 	Instances []string // ascending
+	Expected  int      // instances of creates that are not finished
 }
 
-// Error names them.
+// Error names them, and says what to do.
 func (e *LeftoverError) Error() string {
-	return fmt.Sprintf("%d instances could not be deleted before the end of the shutdown and may still cost money: %s",
-		len(e.Instances), strings.Join(e.Instances, ", "))
+	var parts []string
+	if n := len(e.Instances); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d instances could not be deleted before the end of the shutdown and may still cost money: %s", n,
+			strings.Join(e.Instances, ", ")))
+	}
+	if e.Expected > 0 {
+		parts = append(parts, fmt.Sprintf("up to %d instances may still appear from creates that are not finished", e.Expected))
+	}
+	return strings.Join(parts, "; ") + "; start the manager on the same state and stop it again, or look after them in the provider's console"
 }
 
 // StopError says why the manager stopped by itself. The store has everything that was ever answered.

@@ -21,7 +21,7 @@ const (
 // Shutdown ends the manager: no new grants, and the waiters are told so. It waits for leases to be released until ctx ends. What is left then is
 // revoked and deleted with Config.DeleteOnShutdown (within Core.ShutdownDeletionRetries × Core.ShutdownDeletionRetry and a little more), and
 // otherwise stays in the store for Reattach after the next start. Then it closes group and store. The error is nil, or has a *LeftoverError
-// with instances that could not be deleted, or why group or store could not be closed. A second call waits for the first.
+// with instances that could not be deleted or may still appear, or why group or store could not be closed. A second call waits for the first.
 func (t *Taskscaler) Shutdown(ctx context.Context) error {
 	t.shutOnce.Do(func() { t.shutErr = t.shutdown(ctx) })
 	return t.shutErr
@@ -94,29 +94,33 @@ func (t *Taskscaler) emptyFleet(ctx context.Context) error {
 	return t.leftovers(cfg)
 }
 
-// leftovers is the error that names the instances of ours that are still there.
+// leftovers is the error that names the instances of ours that are still there, and counts those that may still come.
 func (t *Taskscaler) leftovers(cfg *Config) error {
 	if !cfg.DeleteOnShutdown {
 		return nil
 	}
-	left := make(chan []string, 1)
+	found := make(chan *LeftoverError, 1)
 	asked := t.inbox.ask(func(l *loop) {
-		var ids []string
+		var left LeftoverError
 		l.core.Instances(func(v scaler.InstanceView) bool {
 			if v.State.Exists() && v.State != fleet.Unclaimed {
-				ids = append(ids, string(v.ID))
+				left.Instances = append(left.Instances, string(v.ID))
 			}
 			return true
 		})
-		left <- ids
+		l.core.Intents(func(in fleet.IntentRecord) bool {
+			left.Expected += in.Open + in.Doubt
+			return true
+		})
+		found <- &left
 	})
 	if !asked {
 		return nil
 	}
 	select {
-	case ids := <-left:
-		if len(ids) > 0 {
-			return &LeftoverError{Instances: ids}
+	case left := <-found:
+		if len(left.Instances)+left.Expected > 0 {
+			return left
 		}
 	case <-t.dead:
 	}

@@ -130,6 +130,27 @@ func TestShutdownNamesWhatItCouldNotDelete(t *testing.T) {
 	})
 }
 
+// TestShutdownCountsWhatMayStillCome: a create that is not answered when the patience ends is no clean end.
+func TestShutdownCountsWhatMayStillCome(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(deleting))
+		f.acquire("job")
+		before := f.group.count("increase")
+		f.group.change(func() {
+			f.group.onIncrease = func(ctx context.Context, _ int) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
+		})
+		go func() { _, _ = f.Acquire(t.Context(), "more") }()
+		f.until("the create", func() bool { return f.group.count("increase") > before })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := f.Shutdown(ctx)
+		var left *LeftoverError
+		if !errors.As(err, &left) || left.Expected == 0 || !strings.Contains(err.Error(), "may still appear") {
+			t.Errorf("err = %v", err)
+		}
+	})
+}
+
 func TestShutdownReportsWhatDoesNotClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		no := errors.New("no")
