@@ -51,12 +51,14 @@ var scripts = []struct {
 	{"breaker", nil, breakerOpens},
 	{"unhealthy", map[string]explain.Question{"instance": {Instance: "i-1"}}, unhealthy},
 	{"missing", map[string]explain.Question{"key": {Key: "job"}}, missing},
-	{"reservations", map[string]explain.Question{"key": {Key: "poll"}}, reservations},
+	{"reservations", map[string]explain.Question{"key": {Key: "poll"}, "at": {At: explaintest.Start.Add(15 * time.Second)}}, reservations},
 	{"restart", map[string]explain.Question{"key": {Key: "a"}, "instance": {Instance: "i-1"}}, restarts},
 	{"drain", nil, drains},
 	{"foreign", nil, foreign},
 	{"never-came", nil, neverCame},
 	{"lists-fail", nil, listsFail},
+	{"alarm", nil, alarm},
+	{"adopt", map[string]explain.Question{"instance": {Instance: "x-1"}}, adopt},
 }
 
 // officeHours: more is wanted by day; a throttle and max_instances bound it.
@@ -245,6 +247,36 @@ func listsFail(t *testing.T) *explaintest.Rig {
 	return r
 }
 
+// alarm: a delete is refused for ever.
+func alarm(t *testing.T) *explaintest.Rig {
+	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.DeletingAlarm = 150 * time.Second }),
+		explain.Options{})
+	r.Answer = func(cmd scaler.Command, ev *scaler.Event) int {
+		if cmd.Kind == scaler.CmdDelete {
+			ev.Failure = fleet.Failure{Kind: fleet.FailureConfig, Message: "permission denied"}
+		}
+		return cmd.Count
+	}
+	r.Acquire("a")
+	r.Run(10 * time.Second)
+	r.Release("a")
+	r.Run(5 * time.Minute)
+	return r
+}
+
+// adopt: an instance of unknown origin is taken in by a reload.
+func adopt(t *testing.T) *explaintest.Rig {
+	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}), explain.Options{})
+	r.Cloud["x-1"] = &explaintest.Machine{}
+	r.Run(5 * time.Second)
+	cfg := r.Config
+	cfg.Adopt = scaler.AdoptAll
+	r.Do(scaler.Event{Kind: scaler.EvReload, Config: &cfg})
+	r.Run(5 * time.Second)
+	r.Acquire("a")
+	return r
+}
+
 func TestAnswers(t *testing.T) {
 	kinds := map[explain.Kind]bool{}
 	for _, s := range scripts {
@@ -270,7 +302,7 @@ func TestAnswers(t *testing.T) {
 	for _, k := range []explain.Kind{
 		explain.KindCreate, explain.KindHold, explain.KindBackoff, explain.KindBreaker, explain.KindDelete, explain.KindRevoke, explain.KindDeny,
 		explain.KindLost, explain.KindReturned, explain.KindPolicy, explain.KindReload, explain.KindPause, explain.KindUnclaimed, explain.KindList,
-		explain.KindOperator, explain.KindStart,
+		explain.KindOperator, explain.KindStart, explain.KindAlarm, explain.KindAdopt,
 	} {
 		if !kinds[k] {
 			t.Errorf("no script has a record of kind %s", k)

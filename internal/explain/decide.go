@@ -269,6 +269,11 @@ func (h *History) happened(f *scaler.Fact) {
 			because = fmt.Sprintf("the provider's list at %s no longer had it, nor had those that followed", h.clock(since))
 		}
 		h.forget(f.ID)
+	case scaler.FactAlarm:
+		because = fmt.Sprintf("the delete was asked for %d times in %s", f.Count, observe.Span(f.Took))
+		if gone := h.removals[f.ID]; gone != nil && len(gone.asks) > 0 {
+			because += "; the latest answer: " + gone.asks[len(gone.asks)-1]
+		}
 	case scaler.FactAdopt:
 		switch {
 		case f.Op != 0:

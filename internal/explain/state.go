@@ -21,6 +21,7 @@ type State struct {
 	Held      []Holding       `json:"held"`   // what holds creates and deletes back
 	Idle      []IdleInstance  `json:"idle"`   // why idle instances are still there
 	Instances []InstanceState `json:"instances"`
+	Waiting   string          `json:"waiting"` // for how many of those who wait a machine is on its way, and what the others wait for
 	Waiters   []Waiter        `json:"waiters"`
 	Next      []Coming        `json:"next"` // what will change by time alone, the soonest first
 }
@@ -75,7 +76,7 @@ func (h *History) State() *State {
 	st := &State{
 		At: h.at, Sizing: sizingOf(&s.Decision, h.burst()), Policy: h.policyNow(),
 		Wanted: observe.Sizing(&s.Decision, h.policyName(s.Active.Index), h.burst()), Held: h.holding(), Instances: []InstanceState{},
-		Waiters: []Waiter{}, Idle: []IdleInstance{},
+		Waiters: []Waiter{}, Idle: []IdleInstance{}, Waiting: observe.Waiting(s.Waiters, s.Booting, s.WaitCause),
 		Counts: map[string]int{
 			"creating": s.Creating, "preparing": s.Preparing, "ready": s.Ready, "draining": s.Draining, "deleting": s.Deleting,
 			"unclaimed": s.Unclaimed, "idle": s.Idle, "requested": s.Requested, "doubt": s.Doubt, "leases": s.Leases, "waiters": s.Waiters,
@@ -83,6 +84,9 @@ func (h *History) State() *State {
 		},
 	}
 	st.Sentence = thereIs(s)
+	if s.Waiters == 0 {
+		st.Waiting = "nobody waits"
+	}
 	if s.Decision.Missing == 0 {
 		st.Wanted += "; nothing to create"
 	}
@@ -183,7 +187,7 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 	words := fmt.Sprintf("idle since %s", h.clock(since))
 	switch {
 	case v.Claims > 0:
-		words += fmt.Sprintf("; it stays: %s hold a slot of it", observe.Count(v.Claims, "reservation"))
+		words += fmt.Sprintf("; it stays: %s by a reservation", claimed(v.Claims))
 	case s.Shutdown:
 		words += "; it stays: the manager is shutting down and keeps its instances"
 	case s.Paused:
@@ -205,6 +209,13 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 	}
 	out.Sentence = words
 	return out
+}
+
+func claimed(n int) string {
+	if n == 1 {
+		return "a slot of it is claimed"
+	}
+	return fmt.Sprintf("%d slots of it are claimed", n)
 }
 
 // shrinks is when an instance whose own idle_time is over at may may go: not before the first of them all.

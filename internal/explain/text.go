@@ -85,14 +85,15 @@ func (w *page) state(s *State) {
 		w.line("%s%s %s", label, o.ID, o.Sentence)
 		label = "           "
 	}
-	label = "waiting    "
+	if len(s.Waiters) > 0 {
+		w.line("waiting    %s", s.Waiting)
+	}
 	for i, o := range s.Waiters {
 		if i == mostShown {
 			w.line("           and %d more", len(s.Waiters)-i)
 			break
 		}
-		w.line("%s%s %s", label, o.Key, o.Sentence)
-		label = "           "
+		w.line("           %s %s", o.Key, o.Sentence)
 	}
 	label = "next       "
 	for _, o := range s.Next {
