@@ -39,9 +39,8 @@ demo-simulate: ## a synthetic month (about 200,000 jobs) simulated in a second o
 	@echo "open file://$(abspath $(BIN)/simulation.html)"
 
 T ?= 3m
-SEED ?= 0
 soak: ## a manager under fire for T (3m): kills at random moments, judged by the instances' own records; SEED=n repeats one
-	@$(GO) run ./internal/soak -for $(T) -seed $(SEED)
+	@$(GO) run ./internal/soak -for $(T) -seed $(or $(SEED),0)
 
 test: ## everything, with the race detector
 	$(GO) test -race -timeout 20m ./...
