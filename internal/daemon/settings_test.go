@@ -171,13 +171,14 @@ func TestSameProcess(t *testing.T) {
 	dir := t.TempDir()
 	old := parse(t, dir, text).Runners[0].Autoscaler
 	for change, fault := range map[string]string{
-		"max_instances = 5 → max_instances = 9":                                                                    "",
-		"idle_count = 6 → idle_count = 1":                                                                          "",
-		`plugin = "fake" → plugin = "other"`:                                                                       "plugin",
-		`username = "me" → username = "you"`:                                                                       "connector_config",
-		"use_external_addr = true → use_external_addr = false":                                                     "connector_config",
-		"[runners.autoscaler.state_storage] → [runners.autoscaler.state_storage]\ndir = \"x\"":                     "state_storage",
-		"[[runners.autoscaler.policy]] → [runners.autoscaler.plugin_config]\na = 1\n[[runners.autoscaler.policy]]": "plugin_config",
+		"max_instances = 5 → max_instances = 9":                                                                        "",
+		"idle_count = 6 → idle_count = 1":                                                                              "",
+		`plugin = "fake" → plugin = "other"`:                                                                           "plugin",
+		`username = "me" → username = "you"`:                                                                           "connector_config",
+		"use_external_addr = true → use_external_addr = false":                                                         "connector_config",
+		"[runners.autoscaler.state_storage] → [runners.autoscaler.state_storage]\ndir = \"x\"":                         "state_storage",
+		"[[runners.autoscaler.policy]] → [runners.autoscaler.journal]\nenabled = false\n[[runners.autoscaler.policy]]": "journal",
+		"[[runners.autoscaler.policy]] → [runners.autoscaler.plugin_config]\na = 1\n[[runners.autoscaler.policy]]":     "plugin_config",
 	} {
 		from, to, _ := strings.Cut(change, " → ")
 		now := parse(t, dir, strings.Replace(text, from, to, 1)).Runners[0].Autoscaler
@@ -191,7 +192,7 @@ func TestSameProcess(t *testing.T) {
 // TestReloadIsDocumented: what reload refuses, and what it does not look at, is never called live.
 func TestReloadIsDocumented(t *testing.T) {
 	const ours = "runners.autoscaler."
-	refused := []string{"plugin", "plugin_sha256", "plugin_config", "connector_config", "state_storage"}
+	refused := []string{"plugin", "plugin_sha256", "plugin_config", "connector_config", "state_storage", "journal"}
 	seen := 0
 	for _, k := range config.Keys() {
 		part, _, _ := strings.Cut(strings.TrimPrefix(k.Path, ours), ".")
