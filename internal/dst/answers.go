@@ -107,6 +107,7 @@ func (w *world) leased(j *job, g *scaler.Grant) {
 		return
 	}
 	w.occupy(j, g)
+	j.away = 0
 	if j.state == jobDone || j.given {
 		if j.state == jobDone {
 			w.active++
@@ -161,6 +162,7 @@ func (w *world) reattached(j *job, g *scaler.Grant) {
 	if w.broken != nil {
 		return
 	}
+	j.away = 0
 	if j.on == nil {
 		w.occupy(j, g)
 	}
@@ -228,7 +230,8 @@ func (w *world) revoked(g *scaler.Grant) {
 			continue
 		}
 		if j.on != nil {
-			w.leave(j)
+			w.judgeAbandoned(j, g)
+			w.leave(j, w.lastStep)
 		}
 		if j.state == jobHolding || j.state == jobReturning {
 			w.done(j)

@@ -18,6 +18,9 @@ type books struct {
 	capacity int // the largest in force since the last batch
 	uses     int
 	limit    int
+	idleTime time.Duration // the shortest in force since the last batch
+	doubtful uint64        // a create whose answer left all open, alone in this batch; 0: none
+	doubtOf  int           // what was expected of it before
 
 	openBreaker bool // committed facts say so
 
@@ -55,21 +58,25 @@ func (w *world) widen() {
 	w.capacity = max(w.capacity, w.cfg.Capacity)
 	w.uses = max(w.uses, orMax(w.cfg.MaxUses))
 	w.limit = max(w.limit, orMax(maxInstances(&w.cfg)))
+	w.idleTime = min(w.idleTime, w.cfg.Schedule.At(w.now.Wall).Settings.IdleTime)
 }
 
 // batchEnds makes room for the next batch.
 func (w *world) batchEnds() {
 	w.batchNo++
-	w.fed, w.arrived, w.capacity, w.uses, w.limit = 0, 0, 0, 0, 0
+	w.fed, w.arrived, w.capacity, w.uses, w.limit, w.idleTime, w.doubtful = 0, 0, 0, 0, 0, time.Hour, 0
 	w.widen()
 }
 
 // noteEvent keeps what the oracles need to know of an event that is about to be stepped.
 func (w *world) noteEvent(ev *scaler.Event) {
 	w.fed++
+	if ev.Kind == scaler.EvIncreased {
+		w.noteAnswer(ev)
+	}
 	if ev.Kind == scaler.EvPrepared && !ev.Failure.Failed() {
-		if m := w.byID[ev.ID]; m.serial == ev.Serial {
-			m.prepared = true
+		if m := w.byID[ev.ID]; m.serial == ev.Serial && !m.prepared {
+			m.prepared, m.idleAt, m.idleDrift = true, w.now.Mono, w.drift
 		}
 	}
 }
@@ -94,6 +101,7 @@ func (w *world) apply(c *fleet.Changes) {
 		w.byID[id].state = 0
 	}
 	w.saved.Apply(c)
+	w.judgeDoubt()
 }
 
 // recordOf is the committed record of an instance, or nil.
@@ -123,9 +131,10 @@ func (w *world) occupy(j *job, g *scaler.Grant) {
 	j.on, j.slot, j.serial = m, g.Slot, g.Serial
 }
 
-// leave notes that j holds its slot no more.
-func (w *world) leave(j *job) {
+// leave notes that j holds its slot no more, since at.
+func (w *world) leave(j *job, at time.Duration) {
 	j.on.slots[j.slot] = 0
+	j.on.idleAt, j.on.idleDrift = at, w.drift
 	j.on.held--
 	j.on = nil
 }
@@ -211,6 +220,7 @@ func (w *world) judgeStanding() {
 		j := &w.jobs[no]
 		if j.on != nil {
 			w.stands(j)
+			w.judgeOrphan(j)
 		}
 		if j.state == jobWaiting && j.deadline > 0 && w.lastStep >= j.deadline && len(j.requests) > 0 {
 			for _, r := range j.requests {

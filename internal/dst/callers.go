@@ -63,8 +63,10 @@ type job struct {
 	moving   bool // it asked for another instance
 	given    bool // it gave up: a lease that still comes goes back at once
 	was      jobState
-	ends     bool // its end is planned
-	listed   bool // in callers.live
+	ends     bool          // its end is planned
+	listed   bool          // in callers.live
+	away     time.Duration // since when the manager cannot know that it is there; 0: it is
+	patience time.Duration // how long the manager then waits for it
 }
 
 // callers are all of them.
@@ -239,7 +241,7 @@ func (w *world) act(j *job, a action) {
 		w.replace(j)
 	case actDetach:
 		if j.state == jobHolding {
-			w.step(scaler.Event{Kind: scaler.EvDetach, Key: j.key})
+			w.detach(j)
 		}
 	case actReattach, actRestart:
 		w.comeBack(j)
@@ -248,9 +250,17 @@ func (w *world) act(j *job, a action) {
 		w.ask(j, scaler.EvRelease, fleet.CauseNone)
 	case actGone: // it never speaks again; its lease is for the manager to end
 		if j.state == jobHolding {
-			w.step(scaler.Event{Kind: scaler.EvDetach, Key: j.key})
+			w.detach(j)
 		}
 	}
+}
+
+// detach: the manager learns that j's connection is lost.
+func (w *world) detach(j *job) {
+	if j.away == 0 {
+		j.away, j.patience = w.now.Mono, w.cfg.ReattachAfterDisconnect
+	}
+	w.step(scaler.Event{Kind: scaler.EvDetach, Key: j.key})
 }
 
 // race takes a reservation back and uses it, in one order or the other.
@@ -281,7 +291,7 @@ func (w *world) end(j *job) {
 		cause = fleet.CauseChangedHostKey
 	}
 	if j.on != nil { // else it was revoked, and nobody told its caller
-		w.leave(j)
+		w.leave(j, w.now.Mono)
 	}
 	j.state = jobReleasing
 	w.ask(j, scaler.EvRelease, cause)
@@ -301,7 +311,7 @@ func (w *world) replace(j *job) {
 	if j.on == nil {
 		return
 	}
-	w.leave(j)
+	w.leave(j, w.now.Mono)
 	// With max_instances 1 there is no other instance: only a deadline, which the shell always gives, ends such a wait.
 	j.state, j.moving, j.deadline = jobWaiting, true, w.now.Mono+10*time.Minute
 	j.ticket = uint64(j.no+1)<<16 | (j.asked + 1)
@@ -344,6 +354,7 @@ func (w *world) callersRestart() {
 		if j.on != nil {
 			w.stands(j)
 		}
+		j.away, j.patience = w.now.Mono, w.cfg.ReattachAfterRestart
 		d := w.dice.at(streamRestart, uint64(w.life)<<32|uint64(no)|1<<62)
 		wait, way := d.skewed(0, 2*time.Minute), d.below(4)
 		if w.hit(FaultGivesUpAtRestart) {
@@ -372,7 +383,7 @@ func (w *world) callersRestart() {
 // orphaned makes j a caller that believes in no lease any more.
 func (w *world) orphaned(j *job) {
 	if j.on != nil {
-		w.leave(j)
+		w.leave(j, w.now.Mono)
 		if j.state == jobHolding || j.state == jobReturning {
 			w.done(j)
 		}

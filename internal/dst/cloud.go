@@ -26,10 +26,12 @@ type machine struct {
 	wordTo  time.Duration
 	hidden  time.Duration // until then lists lack it
 
-	shown    fleet.Listed // the last complete list that was reported
-	ran      uint64       // the batch in which it was shown running last
-	missed   int          // complete lists in a row without it, since it was born or last listed
-	accepted bool         // a delete was accepted
+	shown    fleet.Listed  // the last complete list that was reported
+	ran      uint64        // the batch in which it was shown running last
+	missed   int           // complete lists in a row without it, since it was born or last listed
+	lacked   int           // the same in this life of the manager
+	lackedAt time.Duration // since when
+	accepted bool          // a delete was accepted
 
 	serial        uint64      // of the committed record
 	prepared      bool        // a preparation of this serial worked
@@ -38,6 +40,8 @@ type machine struct {
 	state         fleet.State // committed
 	slots         [12]int32   // 1 + the job that was told that it holds the slot
 	held          int
+	idleAt        time.Duration // it was ready, or its last lease known to us ended
+	idleDrift     time.Duration // of the wall clock then
 }
 
 func (m *machine) exists(t time.Duration) bool { return m.born <= t && t < m.gone }

@@ -54,6 +54,7 @@ func (w *world) commit() {
 		return
 	}
 	w.judgeStanding()
+	w.judgeSupply()
 	done := b.Done
 	w.expect(b.Expecting)
 	w.batchEnds()
@@ -151,7 +152,7 @@ func (w *world) unheard(g *scaler.Grant) {
 	}
 	for _, no := range w.live {
 		if j := &w.jobs[no]; j.key == g.Key && j.on != nil {
-			w.leave(j)
+			w.leave(j, w.lastStep)
 		}
 	}
 }

@@ -15,7 +15,7 @@ func (w *world) judgeCreate(cmd *scaler.Command) {
 	for i := range w.saved.Intents {
 		found = found || w.saved.Intents[i].Op == cmd.Op && w.saved.Intents[i].Asked >= cmd.Count
 	}
-	if !found && w.arrived == 0 {
+	if !found {
 		w.fail("5", "create %d of %d leaves without a committed intent", cmd.Op, cmd.Count)
 	}
 	if !w.first {
@@ -162,6 +162,9 @@ func (w *world) holderOf(m *machine) fleet.Key {
 // judgeFact: not knowing is never "idle".
 func (w *world) judgeFact(f *scaler.Fact) {
 	w.cover.fact(f)
+	if f.Kind == scaler.FactLost {
+		w.judgeLost(w.byID[f.ID])
+	}
 	if f.Kind != scaler.FactRetire || f.Cause != fleet.CauseIdle {
 		return
 	}
@@ -171,5 +174,7 @@ func (w *world) judgeFact(f *scaler.Fact) {
 		w.fail("9", "%s is retired as idle, and the last list does not show it running but %s", f.ID, m.shown)
 	case m.held > 0:
 		w.fail("9", "%s is retired as idle while %s was told that it holds a slot of it", f.ID, w.holderOf(m))
+	case w.lastStep-m.idleAt < min(w.idleTime, w.cfg.Schedule.At(w.now.Wall).Settings.IdleTime) && m.idleDrift == w.drift && m.prepared:
+		w.fail("7", "%s is retired as idle after %v", f.ID, w.lastStep-m.idleAt)
 	}
 }

@@ -23,6 +23,7 @@ func (w *world) watch() {
 		if m.shown != fleet.ListedAbsent {
 			m.shown, m.missed = fleet.ListedAbsent, 0
 		}
+		m.lacked, m.lackedAt = 0, w.now.Mono
 	}
 	w.nextList(0)
 }
@@ -104,6 +105,7 @@ func (w *world) answerList() {
 	for _, m := range w.machines {
 		if m.shown == fleet.ListedAbsent && m.born < since {
 			m.missed++
+			m.lacked++
 		}
 	}
 	if news || w.faulty || w.steps == 0 || w.real.AwaitsList() {
@@ -149,7 +151,7 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 			m.ran = w.batchNo
 		}
 		if m.shown != fleet.ListedAbsent && (n >= lacks || w.wordOf(m, asOf) == fleet.ListedAbsent) {
-			m.shown, m.missed = fleet.ListedAbsent, 0
+			m.shown, m.missed, m.lacked, m.lackedAt = fleet.ListedAbsent, 0, 0, w.now.Mono
 			news = true
 			w.step(scaler.Event{Kind: scaler.EvMissing, ID: m.id})
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
@@ -160,9 +161,6 @@ func TestOraclesFire(t *testing.T) {
 		{"a create without an intent", "5", func(l *liar) {
 			l.batch = func(_ *scaler.Core, b *scaler.Batch) { b.Changes.PutIntents = nil }
 		}},
-		{"more at rest than is asked for", "7", func(l *liar) {
-			l.summary = func(s *scaler.Summary) { s.Supply += 40 * s.Ready }
-		}},
 		{"an end that never comes", "7", func(l *liar) {
 			l.summary = func(s *scaler.Summary) { s.BackoffFor = 100 * time.Hour }
 		}},
@@ -209,6 +207,23 @@ func TestOraclesFire(t *testing.T) {
 			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
 				if calls++; calls%701 == 0 {
 					b.Expecting = !b.Expecting
+				}
+			}
+		}},
+		{"a supply that is not there", "sizing", func(l *liar) {
+			l.summary = func(s *scaler.Summary) { s.Supply += s.Draining }
+		}},
+		{"a create in doubt that is asked for again", "2", func(l *liar) {
+			unsure := uint64(0)
+			l.step = func(ev *scaler.Event) bool {
+				if unsure = 0; ev.Kind == scaler.EvIncreased && ev.Failure.Kind == fleet.FailureTransient {
+					unsure = ev.Op
+				}
+				return false
+			}
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				if unsure != 0 {
+					b.Changes.DropIntents = append(b.Changes.DropIntents, unsure)
 				}
 			}
 		}},
@@ -272,4 +287,56 @@ func caught(t *testing.T, invariant string, lie func(*liar)) {
 		return
 	}
 	t.Fatal("400 worlds did not notice")
+}
+
+// TestSizeOracle: at rest there is what the idle target asks for, neither more nor less.
+func TestSizeOracle(t *testing.T) {
+	w := &world{}
+	w.cfg = scaler.Config{Capacity: 2, MaxInstances: 4, Schedule: compile(policy.Policy{Settings: policy.Settings{IdleCount: 3}})}
+	for name, c := range map[string]struct {
+		sum  scaler.Summary
+		well bool
+	}{
+		"two machines": {scaler.Summary{Ready: 2, Supply: 4}, true}, "one": {scaler.Summary{Ready: 1, Supply: 2}, false},
+		"three": {scaler.Summary{Ready: 3, Supply: 6}, false}, "three, one promised": {scaler.Summary{Ready: 3, Supply: 6, Reservations: 1}, true},
+		"all there may be": {scaler.Summary{Ready: 4, Supply: 2}, true},
+	} {
+		w.broken = nil
+		if w.verifySize(&c.sum); (w.broken == nil) != c.well {
+			t.Errorf("%s: %v", name, w.broken)
+		}
+	}
+}
+
+// TestPatienceOracles: the oracles of time, on doctored histories.
+func TestPatienceOracles(t *testing.T) {
+	at := began + time.Hour
+	for name, c := range map[string]struct {
+		judge     func(w *world)
+		invariant string
+	}{
+		"lost in time":  {func(w *world) { w.judgeLost(&machine{id: "i-1", lacked: 3, lackedAt: at - 2*time.Minute}) }, ""},
+		"lost by lists": {func(w *world) { w.judgeLost(&machine{id: "i-1", lacked: 2, lackedAt: at - 2*time.Minute}) }, "9"},
+		"lost by time":  {func(w *world) { w.judgeLost(&machine{id: "i-1", lacked: 9, lackedAt: at - time.Minute}) }, "9"},
+		"abandoned": {func(w *world) {
+			w.judgeAbandoned(&job{away: at - time.Minute, patience: time.Minute}, abandonedGrant())
+		}, ""},
+		"too soon": {func(w *world) {
+			w.judgeAbandoned(&job{away: at - time.Second, patience: time.Minute}, abandonedGrant())
+		}, "4"},
+		"though there": {func(w *world) { w.judgeAbandoned(&job{patience: time.Minute}, abandonedGrant()) }, "4"},
+		"waited for":   {func(w *world) { w.judgeOrphan(&job{away: at - time.Minute, patience: time.Minute}) }, ""},
+		"for ever":     {func(w *world) { w.judgeOrphan(&job{away: at - time.Hour, patience: time.Minute}) }, "5"},
+	} {
+		w := &world{lastStep: at}
+		w.cfg.MissingLists, w.cfg.UpdateInterval = 3, time.Minute
+		c.judge(w)
+		if got := w.broken != nil; got != (c.invariant != "") || got && w.broken.Invariant != c.invariant {
+			t.Errorf("%s: %v, want invariant %q", name, w.broken, c.invariant)
+		}
+	}
+}
+
+func abandonedGrant() *scaler.Grant {
+	return &scaler.Grant{Kind: scaler.GrantRevoked, Cause: fleet.CauseAbandoned}
 }
