@@ -123,6 +123,6 @@ func digestFacts(h hash.Hash64, facts []scaler.Fact) {
 			f.Policy, f.Decision)
 		fmt.Fprintf(h, "|%d|%d|%d", f.Peak, f.Left, f.Event)
 		binary.LittleEndian.PutUint64(buf[:], uint64(f.At.Wall.UnixNano()))
-		h.Write(buf[:]) //nolint:errcheck // a hash never fails
+		h.Write(buf[:])
 	}
 }

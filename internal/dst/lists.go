@@ -9,11 +9,10 @@ import (
 
 // observer is the shell's: it asks for lists and reports what is different.
 type observer struct {
-	since   time.Duration // when the list under way was asked for
-	first   bool          // a complete list was had in this life
-	tries   int
-	listNo  uint64
-	repeats bool // the list under way is the last one once more
+	since  time.Duration // when the list under way was asked for
+	first  bool          // a complete list was had in this life
+	tries  int
+	listNo uint64
 }
 
 // watch begins the observer of a new life: it has seen no list.

@@ -64,11 +64,10 @@ type world struct {
 	expecting bool
 	over      uint8 // a shutdown: 1 under way, 2 with deletes
 	drained   bool
-	downAt    time.Duration // when the present shutdown began
-	stepped   bool          // something was stepped since the last batch
-	endLife   bool          // a shutdown ran out of patience
-	loseState bool          // the next life finds an empty store
-	forgotten bool          // some life did
+	stepped   bool // something was stepped since the last batch
+	endLife   bool // a shutdown ran out of patience
+	loseState bool // the next life finds an empty store
+	forgotten bool // some life did
 
 	cover    *coverage
 	occurred []occurrence
