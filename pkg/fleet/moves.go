@@ -116,7 +116,8 @@ func (r *Register) Delete(i *Instance, why Cause, at Stamp) error {
 // Finish notes that it is deleted and no longer listed: Deleting → Gone.
 func (r *Register) Finish(i *Instance, at Stamp) error { return r.move(i, Gone, "finish", at) }
 
-// Lose notes that it is gone without our asking: Creating, Preparing, Ready, Draining → Lost. Leases are revoked and claims dropped first.
+// Lose notes that it is gone without our asking: Creating, Preparing, Ready, Draining → Lost. Leases are revoked and claims dropped first. One that
+// was draining keeps the cause that it was retired for.
 func (r *Register) Lose(i *Instance, why Cause, at Stamp) error {
 	if i.leased > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "lose with a lease"}
@@ -124,10 +125,13 @@ func (r *Register) Lose(i *Instance, why Cause, at Stamp) error {
 	if i.claims > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "lose with a claim"}
 	}
+	retired := i.State == Draining
 	if err := r.move(i, Lost, "lose", at); err != nil {
 		return err
 	}
-	i.Cause = why
+	if !retired {
+		i.Cause = why
+	}
 	return nil
 }
 

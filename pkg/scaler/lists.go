@@ -137,7 +137,8 @@ func (c *Core) risen(m *machine, ev *Event) {
 	c.redelete(m, fleet.CauseZombie)
 }
 
-// returned handles a lost instance that is listed again: it is un-lost, unless a delete was sent.
+// returned handles a lost instance that is listed again: it is un-lost, unless a delete was sent. One that had been retired when it went has to
+// go all the same: what it was retired for (another host key, say) has not passed.
 func (c *Core) returned(m *machine) {
 	c.stop(m)
 	m.boot.kind = timerBoot
@@ -146,10 +147,16 @@ func (c *Core) returned(m *machine) {
 		return
 	}
 	c.repairs = max(c.repairs-1, 0)
-	if c.must(c.reg.Return(m.Instance, c.stamp)) {
-		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
-		c.fact(Fact{Kind: FactReturned, ID: m.ID})
+	why := m.Cause
+	if !c.must(c.reg.Return(m.Instance, c.stamp)) {
+		return
 	}
+	c.fact(Fact{Kind: FactReturned, ID: m.ID})
+	if why != fleet.CauseMissing {
+		c.retire(m, why)
+		return
+	}
+	c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
 }
 
 // missing notes that the list that is being reported lacks an instance which the one before had.

@@ -58,6 +58,40 @@ func TestUsedUpComesBack(t *testing.T) {
 	r.want("its state", r.state("i-1"), fleet.Gone)
 }
 
+// TestRetiredComesBack: what was retired and then lost, while deletes paused, is not used again when it comes back: neither in this life of the
+// manager nor in the next.
+func TestRetiredComesBack(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
+		for n := range 3 {
+			r.spawn(fleet.ID(fmt.Sprint("x-", n)))
+		}
+		r.list()
+		r.want("paused", r.sum().Paused, true)
+		r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseChangedHostKey})
+		r.want("retired", r.state("i-1"), fleet.Draining)
+		r.cloud["i-1"].away = true
+		r.run(30 * sec)
+		r.want("its state", r.state("i-1"), fleet.Lost)
+		for n := range 3 {
+			delete(r.cloud, fleet.ID(fmt.Sprint("x-", n)))
+		}
+		if restart {
+			r.restart(sec)
+		}
+		r.cloud["i-1"].away = false
+		r.acquire("a")
+		for range 700 {
+			r.run(sec)
+			if r.leaseOf("a") == "i-1/0" {
+				t.Fatal("it was leased")
+			}
+		}
+		r.want("gone", r.state("i-1"), fleet.Gone)
+		r.want("a runs elsewhere", r.leaseOf("a"), "i-2/0")
+	}
+}
+
 // TestMissingBriefly: one that comes back in time keeps everything.
 func TestMissingBriefly(t *testing.T) {
 	r := standing(t, 1)
