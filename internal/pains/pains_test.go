@@ -32,6 +32,7 @@ func TestRunningMachineIsPruned(t *testing.T) {
 	p.Run(2 * time.Minute)
 	p.want("afterwards", p.count(scaler.CmdDelete, "i-1"), 1)
 	p.says(explain.KindDelete, `i-2.*idle since .* idle_time 1m`)
+	p.silent(explain.KindRevoke)
 	life := p.History.Instance()
 	if len(life.Leases) != 1 || life.Leases[0].Key != "job" || life.Leases[0].Duration < 1800 || len(life.Removed) != 1 {
 		t.Errorf("its life: %+v", life)
@@ -116,6 +117,7 @@ func TestNeverToZero(t *testing.T) {
 	p.Run(5 * time.Minute)
 	p.want("and then", [2]int{p.sum().Ready, len(p.Cloud)}, [2]int{0, 0})
 	p.says(explain.KindDelete, `idle since .*needed at most \d+`)
+	p.silent(explain.KindBackoff)
 }
 
 // TestSteadyLoadChurns: scale_factor 1.5, capacity 1, idle_time two job lengths: at most 40 creates for 100 jobs.
