@@ -222,8 +222,8 @@ func TestCallerThatGaveUpDuringAFailingCommitHoldsNothingAfterwards(t *testing.T
 		}
 		store.set(nil)
 		f.until("the slot to come back", func() bool {
-			c := f.status().Counts
-			return c.Leases == 1 && c.Waiters == 0 && c.Reservations == 0
+			s := f.status() // a stale one is from before the commit
+			return !s.Stale && s.Counts.Leases == 1 && s.Counts.Waiters == 0 && s.Counts.Reservations == 0
 		})
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/fleet"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
 // gate lets calls through, or holds them, and counts how many were inside at once.
@@ -339,6 +340,40 @@ func TestFireNothingAfterShutdown(t *testing.T) {
 		}
 		if store.count() != commits || f.group.shut != 1 {
 			t.Errorf("%d commits after the shutdown; the group was shut down %d times", store.count()-commits, f.group.shut)
+		}
+	})
+}
+
+// TestFireCommitThatOutlastsTheShutdown: what its batch was for is not begun any more; the next start finds it in the store.
+func TestFireCommitThatOutlastsTheShutdown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store, hold := newStore(), make(chan struct{})
+		f := start(t, withStore(store), withConfig(func(c *Config) { c.Core.Capacity = 1 }))
+		f.until("a free one", func() bool { return f.status().Counts.Free == 1 })
+		sick := f.acquire("sick")
+		f.until("another", func() bool { return f.status().Counts.Free == 1 })
+		store.set(func(context.Context, statestore.Commit) error { <-hold; return nil })
+		go func() { _ = sick.ReleaseUnhealthy() }() // one goes, and one is to come
+		synctest.Wait()
+		increases, deletes := f.group.count("increase"), f.group.count("decrease")
+		time.AfterFunc(callGrace+loopGrace/2, func() { close(hold) })
+		f.end()
+		synctest.Wait()
+		if i, d := f.group.count("increase")-increases, f.group.count("decrease")-deletes; i != 0 || d != 0 {
+			t.Errorf("%d creates and %d deletes were called when nobody waited for calls any more", i, d)
+		}
+		snap, err := store.Memory.Reopen().Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := 0
+		for _, rec := range snap.State.Instances {
+			if rec.DeleteAsked {
+				asked++
+			}
+		}
+		if asked != 1 {
+			t.Errorf("%d deletes are on record, want 1", asked)
 		}
 	})
 }
