@@ -13,7 +13,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Servers that the connector's suite meets for real. Without them those tests say so and are skipped.
 PEERS    := openssh-server dropbear-bin tinysshd socat
 
-.PHONY: help build install-peers demo demo-simulate soak test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst ci clean
+.PHONY: help build install-peers demo demo-simulate soak test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool ci clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,15 @@ dst: ## SEEDS schedules of deterministic simulation (SEED=n replays one and prin
 	@mkdir -p $(BIN)
 	@$(GO) build -o $(BIN)/dst ./internal/dst/cmd/dst
 	@$(BIN)/dst $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
+
+dst-mutants: ## every fault of internal/dst/mutants is found by the simulation or the shell's suites; writes docs/mutants.md
+	@$(GO) run ./internal/mutants kill
+
+dst-mutants-proof: ## each of those faults builds, is vetted and passes the unit tests
+	@$(GO) run ./internal/mutants proof
+
+dst-mutants-tool: ## the first 50 mutants of an off-the-shelf tool; each survivor has an explanation
+	@$(GO) run ./internal/mutants tool -n 50
 
 install-peers:
 	@missing=; for p in $(PEERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
