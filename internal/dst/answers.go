@@ -69,9 +69,7 @@ func (w *world) answered(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	case scaler.GrantReattached:
 		w.reattached(j, g)
 	case scaler.GrantReleased:
-		if j.on != nil && kind != scaler.EvRelease {
-			w.fail("answers", "%s was told that it released what it holds", j.key)
-		}
+		w.released(j, kind, g)
 	case scaler.GrantDenied:
 		w.denial(g)
 		w.denied(j, kind, g)
@@ -107,7 +105,7 @@ func (w *world) leased(j *job, g *scaler.Grant) {
 		return
 	}
 	w.occupy(j, g)
-	j.away = 0
+	w.there(j, g)
 	if j.state == jobDone || j.given {
 		if j.state == jobDone {
 			w.active++
@@ -154,6 +152,25 @@ func (w *world) runs(j *job) {
 	w.plan(j, hold, actEnd)
 }
 
+// there: the manager knows that j is there, unless j's connection was lost after it had asked what is answered now.
+func (w *world) there(j *job, g *scaler.Grant) {
+	if g.Ticket&0xffff > j.lost {
+		j.away = 0
+	}
+}
+
+// released: what j gave back may be a lease that it was told of only now, when both fell into one group.
+func (w *world) released(j *job, kind scaler.EventKind, g *scaler.Grant) {
+	switch {
+	case j.on == nil:
+	case kind != scaler.EvRelease || g.ID != j.on.id:
+		w.fail("answers", "%s was told that it released a slot of %s; it holds one of %s", j.key, g.ID, j.on.id)
+	default:
+		w.leave(j, w.lastStep)
+		w.done(j)
+	}
+}
+
 func (w *world) reattached(j *job, g *scaler.Grant) {
 	if j.state == jobReleasing || j.state == jobWaiting { // it has given back meanwhile what it asked for
 		return
@@ -162,7 +179,7 @@ func (w *world) reattached(j *job, g *scaler.Grant) {
 	if w.broken != nil {
 		return
 	}
-	j.away = 0
+	w.there(j, g)
 	if j.on == nil {
 		w.occupy(j, g)
 	}

@@ -13,9 +13,10 @@ import (
 // books are what the oracles remember beside the model itself.
 type books struct {
 	batchNo  uint64
-	fed      int // events stepped since the last batch
-	arrived  int // machines that were listed for the first time since the last batch
-	capacity int // the largest in force since the last batch
+	fed      int            // events stepped since the last batch
+	grants   []scaler.Grant // of the batch that is being used
+	arrived  int            // machines that were listed for the first time since the last batch
+	capacity int            // the largest in force since the last batch
 	uses     int
 	limit    int
 	idleTime time.Duration // the shortest in force since the last batch
@@ -170,7 +171,7 @@ func (w *world) judgeLease(j *job, g *scaler.Grant) {
 		w.fail("2", "%s is use %d of %s (%d were told before), max_use_count %d", g.Key, g.Use, g.ID, m.uses, w.uses)
 	case g.Use <= m.uses:
 		w.fail("2", "%s is said to be use %d of %s, of which %d were told before", g.Key, g.Use, g.ID, m.uses)
-	case !stored && (w.fed == 1 || w.live1(g.Key)):
+	case !stored && (w.fed == 1 || w.live1(g.Key)) && !w.endedBehind(g):
 		w.fail("4", "%s was told of slot %d of %s, which is not committed", g.Key, g.Slot, g.ID)
 	case rec.ReadyAt == 0 || rec.Serial != g.Serial || w.fed == 1 && rec.State != fleet.Ready:
 		w.fail("9", "%s was leased %s, whose committed record is %s, serial %d (told: %d)", g.Key, g.ID, rec.State, rec.Serial, g.Serial)
@@ -182,6 +183,20 @@ func (w *world) judgeLease(j *job, g *scaler.Grant) {
 	if m != nil {
 		m.uses = max(m.uses+1, g.Use)
 	}
+}
+
+// endedBehind reports whether a later answer of the same batch ends the lease that g tells of.
+func (w *world) endedBehind(g *scaler.Grant) bool {
+	behind := false
+	for i := range w.grants {
+		o := &w.grants[i]
+		if o == g {
+			behind = true
+		} else if behind && o.Key == g.Key && o.ID == g.ID && (o.Kind == scaler.GrantRevoked || o.Kind == scaler.GrantReleased) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) live1(key fleet.Key) bool {
@@ -197,7 +212,7 @@ func (w *world) judgeReattach(j *job, g *scaler.Grant) {
 		}
 		return
 	}
-	if _, stored := w.committed(g); !stored && (w.fed == 1 || w.live1(g.Key)) {
+	if _, stored := w.committed(g); !stored && (w.fed == 1 || w.live1(g.Key)) && !w.endedBehind(g) {
 		w.fail("4", "%s was given back slot %d of %s, which is not committed", g.Key, g.Slot, g.ID)
 	}
 	if m := w.byID[g.ID]; m != nil {

@@ -1,6 +1,7 @@
 package dst
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -65,6 +66,7 @@ type job struct {
 	was      jobState
 	ends     bool          // its end is planned
 	listed   bool          // in callers.live
+	lost     uint64        // requests that were asked when its connection was lost: their answers do not bring it back
 	away     time.Duration // since when the manager cannot know that it is there; 0: it is
 	patience time.Duration // how long the manager then waits for it
 }
@@ -257,9 +259,11 @@ func (w *world) act(j *job, a action) {
 
 // detach: the manager learns that j's connection is lost.
 func (w *world) detach(j *job) {
-	if j.away == 0 {
+	back := slices.ContainsFunc(j.requests, func(r request) bool { return r.kind == scaler.EvReattach })
+	if j.away == 0 || back { // the manager has heard that it was back
 		j.away, j.patience = w.now.Mono, w.cfg.ReattachAfterDisconnect
 	}
+	j.lost = j.asked
 	w.step(scaler.Event{Kind: scaler.EvDetach, Key: j.key})
 }
 

@@ -210,6 +210,9 @@ func (w *world) increase(cmd *scaler.Command) {
 			ev.Count = w.dice.below(cmd.Count)
 		}
 		made = cmd.Count
+		if ev.Failure.Kind != fleet.FailureTransient { // a provider that lies about a sure failure may cost a machine too many (ADR 4)
+			w.confused = true
+		}
 	}
 	if w.hit(FaultCreateSlow) {
 		latency = w.dice.skewed(2*time.Second, 2*time.Minute)

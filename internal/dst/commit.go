@@ -110,6 +110,7 @@ var crashes = [...]Fault{FaultCrashBeforeCommit, FaultCrashAfterCommit, FaultCra
 
 // dispatch lets the first so many answers and commands of a committed batch out.
 func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
+	w.grants = b.Grants
 	for i := range b.Grants {
 		if i < grants {
 			w.answer(&b.Grants[i])

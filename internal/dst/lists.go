@@ -123,7 +123,7 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 		if word == fleet.ListedAbsent || word == m.shown {
 			continue
 		}
-		if m.state == 0 || m.state == fleet.Gone || m.state == fleet.Lost {
+		if m.state == 0 || m.state == fleet.Gone || m.state == fleet.Lost || m.state == fleet.Deleting && w.fed > 0 { // it may be gone by now
 			w.arrived++
 		}
 		switch {
