@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,8 +27,14 @@ func newExplain(env environment) *cobra.Command {
 			defer stop()
 			q.Location, q.Now, q.Runner = location(utc), time.Now(), flags.runner
 			q.Journals = func() (explain.Journals, error) { return flags.client(env) }
+			if err := notEmpty(cmd); err != nil {
+				return err
+			}
 			if err := q.Check(); err != nil {
-				return &exitError{code: exitUsage, err: fmt.Errorf("%w (see taskscaler explain --help)", err)}
+				return usage(cmd, err)
+			}
+			if flags.socket != "" && (q.Journal != "" || q.Config != "") {
+				return usage(cmd, errors.New("--socket excludes --journal and --config: it asks the running manager for its journal"))
 			}
 			return failed(unlessUnread(explain.Run(soon, q)))
 		},

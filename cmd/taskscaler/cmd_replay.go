@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,11 +18,23 @@ func newReplay(env environment) *cobra.Command {
 		Long: "replay steps the very code that decides through what a journal recorded (a directory, or one segment of it), prints every decision on a line\n" +
 			"as it is made, then how things stood at the end, and what it did. It touches nothing, and the manager may be running.\n\n" +
 			"Exit codes: 0 replayed; 1 failed, or the replay decided otherwise than the manager did (another version wrote the journal); 2 wrong usage.",
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] == "" {
+				return errors.New("name one journal: its directory or one segment of it; `taskscaler status --json` has that of a " +
+					"manager that runs")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			soon, _, stop := signals(cmd.Context(), endings()...)
 			defer stop()
 			q.Path, q.Location, q.Now = args[0], location(utc), time.Now()
+			if err := notEmpty(cmd); err != nil {
+				return err
+			}
+			if err := q.Check(); err != nil {
+				return usage(cmd, err)
+			}
 			if isTerminal(env.stderr) && !isTerminal(env.stdout) {
 				q.Progress = env.stderr
 			}

@@ -74,6 +74,13 @@ func TestExitCodes(t *testing.T) {
 		"watch":                {[]string{"status", "--watch", "--json"}, 1, "", "no manager is running"},
 		"drain":                {[]string{"drain", "--socket", "/no/such/socket"}, 1, "", "/no/such/socket"},
 		"undo":                 {[]string{"drain", "--undo", "--socket", "/no/such/socket"}, 1, "", "/no/such/socket"},
+		"explain, empty key":   {[]string{"explain", "--key", ""}, 2, "", "--key is empty"},
+		"explain, two places":  {[]string{"explain", "--socket", "s", "--journal", "j"}, 2, "", "--socket excludes --journal"},
+		"explain, two asked":   {[]string{"explain", "--key", "k", "--instance", "i"}, 2, "", "ask one question at a time"},
+		"explain, no moment":   {[]string{"explain", "--at", "noon"}, 2, "", "--at: \"noon\" is no moment"},
+		"replay of nothing":    {[]string{"replay"}, 2, "", "name one journal"},
+		"replay, no moment":    {[]string{"replay", ".", "--until", "noon"}, 2, "", "--until: \"noon\" is no moment"},
+		"replay, empty until":  {[]string{"replay", ".", "--until", ""}, 2, "", "--until is empty"},
 		"version":              {[]string{"version"}, 0, "taskscaler", ""},
 		"completion":           {[]string{"completion", "bash"}, 0, "__start_taskscaler", ""},
 	} {

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/taskscaler/taskscaler/internal/control"
 )
@@ -39,6 +40,21 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
+// usage is the error of a command that was used wrongly.
+func usage(cmd *cobra.Command, err error) *exitError {
+	return &exitError{code: exitUsage, err: fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+}
+
+// notEmpty refuses a flag that was given without a value, as "$JOB" does where the variable is not set: the answer would be to another question.
+func notEmpty(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && err == nil {
+			err = usage(cmd, fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name))
+		}
+	})
+	return err
+}
+
 // run is the whole program behind main. It returns the exit code.
 func run(ctx context.Context, args []string, env environment) int {
 	root := newRoot(env)
@@ -49,7 +65,7 @@ func run(ctx context.Context, args []string, env environment) int {
 	}
 	var exit *exitError
 	if !errors.As(err, &exit) { // cobra's own: a flag or an argument that does not exist
-		exit = &exitError{code: exitUsage, err: fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+		exit = usage(cmd, err)
 		if cmd.Name() == "exec" {
 			exit.code = execFailed
 		}

@@ -86,18 +86,32 @@ type ReplayEnd struct {
 	Sentence string     `json:"sentence"`
 }
 
+// Check returns what is wrong with the flags.
+func (q *ReplayRequest) Check() error {
+	_, err := q.until()
+	return err
+}
+
+func (q *ReplayRequest) until() (time.Time, error) {
+	if q.Until == "" {
+		return time.Time{}, nil
+	}
+	until, err := When(q.Until, q.Now.In(q.Location))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("--until: %w", err)
+	}
+	return until, nil
+}
+
 // Replay replays a journal and writes every record as it is made, a line each, then how things stood at the end and what was done. A replay
 // that decides otherwise than the manager did is an error, after what it had by then was written.
 func Replay(ctx context.Context, q ReplayRequest) error {
 	if q.Location == nil {
 		q.Location = time.UTC
 	}
-	var until time.Time
-	if q.Until != "" {
-		var err error
-		if until, err = When(q.Until, q.Now.In(q.Location)); err != nil {
-			return fmt.Errorf("--until: %w", err)
-		}
+	until, err := q.until()
+	if err != nil {
+		return err
 	}
 	w := &replayWriter{q: q, page: newPage(q.Out, time.Time{})}
 	w.start()

@@ -195,13 +195,22 @@ func list(dir string) (files []numbered, err error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		digits, ours := strings.CutSuffix(e.Name(), extension)
-		if n, err := strconv.ParseUint(digits, 16, 64); ours && err == nil && len(digits) == 16 {
+		if n, ours := numberOf(e.Name()); ours {
 			files = append(files, numbered{e.Name(), n})
 		}
 	}
 	slices.SortFunc(files, func(a, b numbered) int { return strings.Compare(a.name, b.name) })
 	return files, nil
+}
+
+// numberOf is the number of the segment of this name, if it is one.
+func numberOf(name string) (uint64, bool) {
+	digits, ours := strings.CutSuffix(name, extension)
+	n, err := strconv.ParseUint(digits, 16, 64)
+	if err != nil {
+		n = 0
+	}
+	return n, ours && err == nil && len(digits) == 16
 }
 
 // begin closes the open segment and starts the next; it returns the size that it has with its snapshot.

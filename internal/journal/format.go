@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -120,18 +121,29 @@ type frame struct {
 func next(b []byte) (f frame, size int, err error) {
 	n, head := binary.Uvarint(b)
 	switch {
-	case head <= 0 || n == 0:
+	case head == 0 || n == 0 && blank(b):
+		return f, 0, errTorn
+	case head < 0 || n == 0:
 		return f, 0, errors.New("the length of a record cannot be read")
 	case n > uint64(len(b)-head) || uint64(len(b)-head)-n < crc32.Size:
-		return f, 0, errors.New("the file ends in the middle of a record")
+		return f, 0, errTorn
 	}
 	body := b[head : head+int(n)]
 	size = head + int(n) + crc32.Size
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(b[head+int(n):]) {
+		if blank(b[size-crc32.Size:]) {
+			return f, 0, errTorn
+		}
 		return f, 0, errors.New("the checksum of a record is wrong")
 	}
 	return frame{kind: body[0], payload: body[1:]}, size, nil
 }
+
+// errTorn is how a process that was killed leaves a file, or, with zeros at its end, a machine that lost its power.
+var errTorn = errors.New("the file ends in the middle of a record")
+
+// blank reports whether b is nothing but zeros.
+func blank(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/scaler"
@@ -27,7 +28,7 @@ type Segment struct {
 	At      time.Time // when its snapshot was taken, UTC
 	Version string    // of the build that wrote it
 	Size    int64
-	Err     error // why it cannot be read at all; nil: it can. Then only Path and Size are known
+	Err     error // why it cannot be read at all, with only Path, Number (by the file's name) and Size known; nil: it can
 }
 
 // OpenDir reads the headers of a directory's segments, or of one segment. A segment that cannot be read is listed with its error. Errors: path
@@ -37,7 +38,8 @@ func OpenDir(path string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	files := []numbered{{name: filepath.Base(path)}}
+	number, _ := numberOf(filepath.Base(path))
+	files := []numbered{{filepath.Base(path), number}}
 	dir := filepath.Dir(path)
 	if info.IsDir() {
 		dir = path
@@ -51,7 +53,9 @@ func OpenDir(path string) (*Journal, error) {
 		if errors.Is(err, os.ErrNotExist) {
 			continue // it was the oldest and has been removed meanwhile
 		}
-		s.Err = err
+		if s.Err = err; err != nil {
+			s.Number = f.number
+		}
 		j.segments = append(j.segments, s)
 	}
 	if len(j.segments) == 0 {
@@ -87,9 +91,17 @@ func readHead(path string) (Segment, error) {
 	return s, err
 }
 
+// errEmpty is a segment that nothing was written into.
+var errEmpty = fmt.Errorf("it is empty: %w", errTorn)
+
 // head reads the header and returns where the records behind it begin.
 func head(b []byte) (h header, size int, err error) {
-	if len(b) < len(magic) || string(b[:len(magic)]) != magic {
+	switch {
+	case len(b) == 0:
+		return h, 0, errEmpty
+	case len(b) < len(magic) && strings.HasPrefix(magic, string(b)) || len(b) >= len(magic) && blank(b):
+		return h, 0, errTorn
+	case !bytes.HasPrefix(b, []byte(magic)):
 		return h, 0, errors.New("it is no segment of a journal")
 	}
 	f, n, err := next(b[len(magic):])
@@ -120,17 +132,19 @@ type Problem struct {
 	Segment uint64
 	Path    string
 	Offset  int64 // where in the file; what follows was not used
-	Torn    bool  // the end is missing, as a crash leaves it
+	Torn    bool  // the end is missing, as a crash leaves it; a checksum that is wrong is another matter
 	Err     error
 }
 
 // Error says what is damaged, and where.
 func (p *Problem) Error() string {
-	what := "is damaged"
-	if p.Torn {
-		what = "is torn, as a crash leaves it"
+	switch {
+	case p.Torn:
+		return fmt.Sprintf("journal: segment %016x ends at byte %d of %s, as a crash leaves it: %v", p.Segment, p.Offset, p.Path, p.Err)
+	case p.Offset == 0:
+		return fmt.Sprintf("journal: segment %016x, %s, cannot be read: %v", p.Segment, p.Path, p.Err)
 	}
-	return fmt.Sprintf("journal: segment %016x %s at byte %d of %s: %v", p.Segment, what, p.Offset, p.Path, p.Err)
+	return fmt.Sprintf("journal: segment %016x is damaged at byte %d of %s, and what follows in it is not used: %v", p.Segment, p.Offset, p.Path, p.Err)
 }
 
 // Unwrap gives the fault itself.

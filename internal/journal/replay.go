@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"os"
 	"reflect"
 	"time"
@@ -86,7 +87,7 @@ type replay struct {
 
 // damage notes that what follows in this segment is not used.
 func (r *replay) damage(err error) error {
-	torn := r.last || r.next.Err == nil && r.next.Begin != BeginSegment
+	torn := errors.Is(err, errTorn) && (r.last || r.next.Err == nil && r.next.Begin != BeginSegment)
 	p := &Problem{Segment: r.file.Number, Path: r.file.Path, Offset: int64(r.off), Torn: torn, Err: err}
 	r.whole = false
 	if r.problem == nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -199,6 +200,54 @@ func TestDamageInTheMiddle(t *testing.T) {
 	out, err = replayAll(t, dir, ReplayOptions{}, d)
 	if err != nil || len(out.problems) != 1 || out.last != d.times[len(d.times)-1] {
 		t.Fatalf("%+v %v", out, err)
+	}
+}
+
+// TestDamageIsNoCrash: only an end that is missing is called torn. A wrong checksum, another format, a file of something else or of nobody's
+// are not, though they are in the last segment; each is named by its file's number.
+func TestDamageIsNoCrash(t *testing.T) {
+	whole := segmentOf(t, 8, 24)
+	_, head, err := next(whole[len(magic):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := func(at int) []byte {
+		b := bytes.Clone(whole)
+		b[at] ^= 0x10
+		return b
+	}
+	for _, c := range []struct {
+		name, says string
+		b          []byte
+		torn       bool
+	}{
+		{"a wrong checksum in the middle", "is damaged at byte", flipped(len(whole) - 40), false},
+		{"a wrong checksum in the header", "cannot be read: the checksum", flipped(len(magic) + 5), false},
+		{"another format", "cannot be read: it is of format 2", reseal(whole, func(n int, f *frame) {
+			if n == 0 {
+				f.payload[0] = 2
+			}
+		}), false},
+		{"something else", "cannot be read: it is no segment", []byte("hello"), false},
+		{"a length of nothing in the middle", "is damaged at byte", append(bytes.Clone(whole[:len(magic)+head]), 0, 1, 2, 3), false},
+		{"zeros, as a power cut leaves them", "as a crash leaves it", append(bytes.Clone(whole[:len(whole)-20]), make([]byte, 4096)...), true},
+		{"zeros alone", "as a crash leaves it", make([]byte, 4096), true},
+		{"empty", "as a crash leaves it: it is empty", nil, true},
+		{"the beginning of the magic", "as a crash leaves it", []byte(magic[:3]), true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "000000000000000a"+extension), c.b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, _ := replayAll(t, dir, ReplayOptions{})
+			if len(out.problems) != 1 || out.problems[0].Torn != c.torn || !strings.Contains(out.problems[0].Error(), c.says) {
+				t.Fatalf("%v", out.problems)
+			}
+			if len(out.begins) == 0 && out.problems[0].Offset == 0 && out.problems[0].Segment != 10 {
+				t.Errorf("it is called segment %x", out.problems[0].Segment)
+			}
+		})
 	}
 }
 
