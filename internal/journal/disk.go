@@ -152,6 +152,7 @@ type disk struct {
 	segments []onDisk       // closed ones, oldest first
 	bytes    int64          // of these
 	file     io.WriteCloser // the open segment; nil: none
+	info     os.FileInfo    // of it
 	create   func(path string) (io.WriteCloser, error)
 	name     string
 	size     int64
@@ -167,20 +168,26 @@ type onDisk struct {
 
 func openDisk(dir string, limit int64) (*disk, error) {
 	d := &disk{dir: dir, max: limit, create: createFile}
-	files, err := list(dir)
+	return d, d.look()
+}
+
+// look takes note of the closed segments that are there.
+func (d *disk) look() error {
+	files, err := list(d.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	d.segments, d.bytes = nil, 0
 	for _, f := range files {
-		info, err := os.Stat(filepath.Join(dir, f.name))
+		info, err := os.Stat(filepath.Join(d.dir, f.name))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		d.segments = append(d.segments, onDisk{f.name, info.Size()})
 		d.bytes += info.Size()
-		d.next = f.number
+		d.next = max(d.next, f.number)
 	}
-	return d, nil
+	return nil
 }
 
 type numbered struct {
@@ -233,7 +240,28 @@ func (d *disk) begin(b *beginning) (int64, error) {
 		return 0, err
 	}
 	d.file = file
+	if d.info, err = os.Stat(filepath.Join(d.dir, d.name)); err != nil {
+		d.retire()
+		return 0, err
+	}
 	return int64(len(out)), d.write(out)
+}
+
+// errRemoved: what would be written now would be in a file that nobody can open.
+var errRemoved = errors.New("its files were removed or replaced by somebody else; a new one is begun")
+
+// removed reports whether the open segment is no longer the file of its name, and gives it up then.
+func (d *disk) removed() bool {
+	now, err := os.Stat(filepath.Join(d.dir, d.name))
+	if err == nil && os.SameFile(d.info, now) || err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false
+	}
+	_ = d.file.Close() // its bytes are lost either way
+	d.file, d.size = nil, 0
+	if err := d.mkdir(); err == nil {
+		_ = d.look() // the probe says more
+	}
+	return true
 }
 
 func createFile(path string) (io.WriteCloser, error) {
@@ -257,6 +285,9 @@ func (d *disk) write(data []byte) error {
 	}
 	if d.file == nil {
 		return errors.New("no segment is open")
+	}
+	if d.removed() {
+		return errRemoved
 	}
 	n, err := d.file.Write(data)
 	d.size += int64(n)
@@ -290,8 +321,19 @@ func (d *disk) prune() error {
 	return nil
 }
 
+// mkdir makes the directory again, but not what it lies in: a state directory without its state would say something else.
+func (d *disk) mkdir() error {
+	if err := os.Mkdir(d.dir, 0o700); !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return nil
+}
+
 // probe reports whether a file of some size can be written.
 func (d *disk) probe() error {
+	if err := d.mkdir(); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(d.dir, "probe-*")
 	if err != nil {
 		return err

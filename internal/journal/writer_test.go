@@ -186,25 +186,27 @@ func TestSlowDisk(t *testing.T) {
 	}
 }
 
-// TestDirectoryGoes: a directory that is removed under a running manager stops nothing, and the journal comes back with it.
+// TestDirectoryGoes: a state directory that is removed under a running manager stops nothing, and the journal comes back with it.
 func TestDirectoryGoes(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "journal")
+	dir := filepath.Join(t.TempDir(), "state", "journal")
 	synctest.Test(t, func(t *testing.T) {
 		d := drive(t, dir, 14, Options{})
 		d.flush()
-		if err := os.RemoveAll(dir); err != nil {
+		if err := os.RemoveAll(filepath.Dir(dir)); err != nil {
 			t.Fatal(err)
 		}
 		s := d.core.Snapshot()
 		d.w.Rotate(&s)
 		d.round(1)
-		if err := d.w.Flush(t.Context()); !errors.Is(err, os.ErrNotExist) {
+		if err := d.w.Flush(t.Context()); !errors.Is(err, errRemoved) {
 			t.Errorf("Flush: %v", err)
 		}
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if err := os.Mkdir(filepath.Dir(dir), 0o700); err != nil { // it is not made again by the journal
 			t.Fatal(err)
 		}
-		time.Sleep(5 * time.Second)
+		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		d.round(1)
 		d.round(1)
@@ -216,6 +218,46 @@ func TestDirectoryGoes(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestFilesAreRemoved: what an operator deletes under a running manager, the directory or the open file alone, comes back within seconds, with
+// one warning each time and behind a gap; nothing goes on into a file that has no name any more.
+func TestFilesAreRemoved(t *testing.T) {
+	for _, all := range []bool{true, false} {
+		dir := filepath.Join(t.TempDir(), "journal")
+		synctest.Test(t, func(t *testing.T) {
+			log := &logs{}
+			d := drive(t, dir, 17, Options{Log: log.logger()})
+			d.round(3)
+			d.flush()
+			gone := dir
+			if !all {
+				gone = filepath.Join(dir, "0000000000000001"+extension)
+			}
+			if err := os.RemoveAll(gone); err != nil {
+				t.Fatal(err)
+			}
+			d.round(3)
+			if err := d.w.Flush(t.Context()); !errors.Is(err, errRemoved) {
+				t.Fatalf("Flush: %v", err)
+			}
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			d.round(3)
+			d.round(3)
+			d.flush()
+			out, err := replayAll(t, dir, ReplayOptions{}, d)
+			if err != nil || out.rounds != 1 || !slices.Equal(out.begins, []Begin{BeginGap}) || len(out.problems) > 0 {
+				t.Errorf("%+v %v", out, err)
+			}
+			if log.count("level=WARN") != 1 || log.count("is written again") != 1 {
+				t.Errorf("log:\n%s", log.text.String())
+			}
+			if err := d.w.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // TestClosed: after Close nothing is taken, nothing panics, and a flush says so.
