@@ -36,7 +36,8 @@ func (h *History) holding() []Holding {
 	if s.Held != fleet.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
 		add(true, s.Held, observe.Held(s.Decision.Wanted-s.Decision.Grow, s.Decision.Wanted, s.Held))
 	}
-	add(s.ListFailures > 0, fleet.CausePlugin, fmt.Sprintf("the provider's list has failed %d times in a row: what it has is not known", s.ListFailures))
+	add(s.ListFailures > 0, fleet.CausePlugin, "the provider's list has failed "+observe.Count(s.ListFailures, "time")+
+		" in a row: what it has is not known")
 	return out
 }
 

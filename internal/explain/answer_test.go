@@ -370,3 +370,50 @@ func TestAnswerErrors(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestGaveUpInFront: the first in the queue waits for the machine that is on its way, whatever holds creates back for those behind it, and
+// who gives up is told so. What is given back in case it was granted meanwhile is not called a slot that was given back.
+func TestGaveUpInFront(t *testing.T) {
+	for key, want := range map[string]string{
+		"front": "at the end it waited for a machine to boot", "behind": "at the end it waited for a slot to be given back: max_instances",
+		"": "at the end the first 1 of 2 waited for a machine to boot, the others for a slot to be given back: max_instances",
+	} {
+		r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 1 }), explain.Options{})
+		r.Boot = time.Minute
+		r.Do(scaler.Event{Kind: scaler.EvAcquire, Key: "front", Ticket: 1001}, scaler.Event{Kind: scaler.EvAcquire, Key: "behind", Ticket: 1002})
+		r.Run(20 * time.Second)
+		gone := map[string]scaler.Event{
+			"front": {Kind: scaler.EvCancel, Key: "front", Ticket: 1001}, "behind": {Kind: scaler.EvCancel, Key: "behind", Ticket: 1002},
+		}
+		if key != "" {
+			r.Do(gone[key])
+			r.Do(scaler.Event{Kind: scaler.EvRelease, Key: fleet.Key(key), Ticket: 1003})
+		} else {
+			r.Do(gone["behind"])
+		}
+		d, err := explain.Answer(explain.Question{Key: key, Last: 20, Now: r.Now.Wall}, r.Feed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		if err := d.Text(&text); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), "gave its slot back") ||
+			key != "" && !strings.Contains(text.String(), "asked to end a lease, in case it had one") {
+			t.Errorf("%s: %q is not in\n%s", key, want, text.String())
+		}
+	}
+}
+
+// TestIdleButNotListed: an instance that the latest list lacks is no supply, so no sum may be made with it.
+func TestIdleButNotListed(t *testing.T) {
+	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleCount: 1, IdleTime: time.Minute}), explain.Options{})
+	r.Run(20 * time.Second)
+	r.Cloud["i-1"].Away = true
+	r.Run(time.Second)
+	st := r.History.State()
+	if len(st.Idle) != 1 || !strings.Contains(st.Idle[0].Sentence, "it is absent: no job gets it") || !strings.Contains(st.Sentence, "1 ready (0 of them idle)") {
+		t.Errorf("%s\n%+v", st.Sentence, st.Idle)
+	}
+}

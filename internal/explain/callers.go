@@ -198,9 +198,21 @@ func (h *History) denial(key fleet.Key, why fleet.Cause, c *caller) string {
 		if why == fleet.CauseCancelled {
 			text = fmt.Sprintf("%q gave up after %s", key, observe.Span(h.now.Mono-c.mono))
 		}
-		return text + "; at the end it waited " + observe.Wait(h.before.WaitCause)
+		return text + "; at the end " + h.waitedFor(key)
 	}
 	return fmt.Sprintf("refused %q: %s", key, observe.Denial(why))
+}
+
+// waitedFor says what a caller whose wait ends without a slot waited for. Where it stood in the queue is known of a caller that is followed.
+func (h *History) waitedFor(key fleet.Key) string {
+	booting, cause := h.before.Booting, h.before.WaitCause
+	switch {
+	case h.key != nil && h.key.key == key && h.key.waiting:
+		return "it waited " + observe.Wait(h.key.cause)
+	case booting > 0 && booting < h.before.Waiters:
+		return fmt.Sprintf("the first %d of %d waited %s, the others %s", booting, h.before.Waiters, observe.Wait(fleet.CauseBoot), observe.Wait(cause))
+	}
+	return "it waited " + observe.Wait(cause)
 }
 
 // whyDenied says what the caller had asked for.

@@ -148,7 +148,7 @@ func (h *History) backedOff(f *scaler.Fact) {
 		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): a create failed, %d in a row (%s): %s", until, observe.Span(rest), f.Count,
 			f.Failure.Kind, f.Failure.Message)
 		if c := h.creations[f.Op]; c != nil {
-			because = append(because, fmt.Sprintf("%s were asked for", observe.Count(c.asked, "instance")))
+			because = append(because, observe.Count(c.asked, "instance")+" had been asked for")
 			h.then(c.record, h.trigger(f))
 		}
 	case scaler.FactFruitless:

@@ -116,7 +116,7 @@ func thereIs(s *scaler.Summary) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
 	}
-	add(s.Ready, fmt.Sprintf("ready (%d of them without a lease)", s.Idle))
+	add(s.Ready, fmt.Sprintf("ready (%d of them idle)", s.Idle))
 	add(s.Preparing, "preparing")
 	add(s.Creating, "creating")
 	add(s.Draining, "draining")
@@ -186,6 +186,8 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 	may := since.Add(span)
 	words := fmt.Sprintf("idle since %s", h.clock(since))
 	switch {
+	case v.Listed != fleet.ListedRunning:
+		words += fmt.Sprintf("; by the provider's latest list it is %s: no job gets it and it is no supply, until lists say what became of it", v.Listed)
 	case v.Claims > 0:
 		words += fmt.Sprintf("; it stays: %s by a reservation", claimed(v.Claims))
 	case s.Shutdown:

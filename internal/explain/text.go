@@ -101,7 +101,7 @@ func (w *page) state(s *State) {
 		label = "           "
 	}
 	if len(s.Next) == 0 {
-		w.line("next       nothing changes by time alone")
+		w.line("next       no create, no removal of an idle instance and no other policy is due by time alone")
 	}
 	w.instances(s.Instances)
 }

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
@@ -56,7 +57,15 @@ func (h *History) said(ev *scaler.Event) string {
 	case scaler.EvRevokeAll:
 		return "the shutdown's patience was over"
 	}
+	if ev.Kind == scaler.EvRelease && !h.gaveBack(ev.Key) {
+		return fmt.Sprintf("%q asked to end a lease, in case it had one", ev.Key)
+	}
 	return callerSaid(ev)
+}
+
+// gaveBack reports whether a lease of key was given back in this round. Whoever stops waiting gives back what may have been granted meanwhile.
+func (h *History) gaveBack(key fleet.Key) bool {
+	return h.batch != nil && slices.ContainsFunc(h.batch.Grants, func(g scaler.Grant) bool { return g.Kind == scaler.GrantReleased && g.Key == key })
 }
 
 func callerSaid(ev *scaler.Event) string {

@@ -50,6 +50,7 @@ type run struct {
 	job     Job
 	manager Manager
 	holder  string // proves to the manager that a second stream is the same caller's
+	waited  string // what it waited for last, in words
 	notes   sync.Mutex
 	said    string
 }

@@ -273,10 +273,14 @@ func TestTimeoutAndSignals(t *testing.T) {
 			r := newRig(t, 0)
 			ctx, end := context.WithCancelCause(t.Context())
 			done := r.begin(ctx, "true")
-			r.await("acquire k")
+			waitFor(t, func() bool { return r.stderr.String() != "" })
 			end(c.cause)
-			if o := <-done; o.code != c.code || !errors.Is(o.err, c.cause) {
+			o := <-done
+			if o.code != c.code || !errors.Is(o.err, c.cause) {
 				t.Errorf("%+v", o)
+			}
+			if want := "no slot was leased, waiting for a machine to boot: "; !strings.HasPrefix(o.err.Error(), want) {
+				t.Errorf("%v does not begin with %q", o.err, want)
 			}
 			r.await("gave up k")
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -38,7 +39,7 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 			return lease, stream, nil
 		case ctx.Err() != nil:
 			r.release("") // a grant may have crossed the end of ctx
-			return lease, nil, ended(ctx, "no slot was leased")
+			return lease, nil, ended(ctx, strings.TrimSuffix("no slot was leased, "+r.waited, ", "))
 		case errors.Is(err, &control.APIError{Code: control.CodeTimeout}):
 			return lease, nil, &Error{Code: ExitTimeout, Err: err}
 		case !queued || !passing(err):
@@ -65,6 +66,7 @@ func (r *run) ask(ctx context.Context, req control.LeaseRequest, queued *bool) (
 			*queued = true // it was accepted, and then the manager went
 		case ev.Wait != nil:
 			*queued = true
+			r.waited = ev.Wait.Sentence
 			r.note("%s", ev.Wait.Sentence)
 			continue
 		case ev.Lease != nil:
