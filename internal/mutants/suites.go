@@ -24,11 +24,13 @@ var whole = map[string][]string{
 type tests struct {
 	unit, suite []string
 	inBubble    map[string]bool // of suite: on virtual time
+	rapid       bool            // a library that writes what failed into the tree, unless it is told not to
 }
 
 // testsOf reads the tests of one of our packages.
 func testsOf(root, pkg string) (*tests, error) {
-	calls, err := callsOf(filepath.Join(root, pkg))
+	t := &tests{inBubble: map[string]bool{}}
+	calls, err := t.callsOf(filepath.Join(root, pkg))
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +46,6 @@ func testsOf(root, pkg string) (*tests, error) {
 		}
 		return visit(name)
 	}
-	t := &tests{inBubble: map[string]bool{}}
 	for name := range calls {
 		switch {
 		case !strings.HasPrefix(name, "Test") || name == "TestMain":
@@ -64,7 +65,7 @@ func testsOf(root, pkg string) (*tests, error) {
 }
 
 // callsOf is which functions of the package's tests mention which names: a call, or a function handed on.
-func callsOf(dir string) (map[string][]string, error) {
+func (t *tests) callsOf(dir string) (map[string][]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -81,6 +82,7 @@ func callsOf(dir string) (map[string][]string, error) {
 		if strings.HasSuffix(f.Name.Name, "_test") {
 			continue // examples
 		}
+		t.rapid = t.rapid || slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"pgregory.net/rapid"` })
 		for _, d := range f.Decls {
 			fn, ok := d.(*ast.FuncDecl)
 			if !ok || fn.Recv != nil || fn.Body == nil {
