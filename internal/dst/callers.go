@@ -67,6 +67,7 @@ type job struct {
 	ends     bool          // its end is planned
 	listed   bool          // in callers.live
 	lost     uint64        // requests that were asked when its connection was lost: their answers do not bring it back
+	late     bool          // it may have lost its lease before its connection was lost again
 	away     time.Duration // since when the manager cannot know that it is there; 0: it is
 	patience time.Duration // how long the manager then waits for it
 }
@@ -261,6 +262,7 @@ func (w *world) act(j *job, a action) {
 func (w *world) detach(j *job) {
 	back := slices.ContainsFunc(j.requests, func(r request) bool { return r.kind == scaler.EvReattach })
 	if j.away == 0 || back { // the manager has heard that it was back
+		j.late = j.away != 0 && w.now.Mono-j.away >= j.patience // it may have come back too late
 		j.away, j.patience = w.now.Mono, w.cfg.ReattachAfterDisconnect
 	}
 	j.lost = j.asked

@@ -22,6 +22,7 @@ type machine struct {
 	gone    time.Duration // from when it does not exist
 	stuck   bool          // its delete takes effect when the faults end
 	broken  bool          // no preparation works
+	denied  bool          // the provider surely said that it did not create it
 	word    fleet.Listed  // what lists say instead of the truth, until wordTo
 	wordTo  time.Duration
 	hidden  time.Duration // until then lists lack it
@@ -145,8 +146,8 @@ func (w *world) renamed() *machine {
 	return nil
 }
 
-// make creates n machines.
-func (w *world) make(n int) {
+// make creates n machines; denied: the answer surely says that it did not.
+func (w *world) make(n int, denied bool) {
 	for range n {
 		var m *machine
 		if w.hit(FaultNameReused) {
@@ -157,7 +158,7 @@ func (w *world) make(n int) {
 		if m == nil {
 			m = w.newMachine()
 		}
-		m.born = w.now.Mono
+		m.born, m.denied = w.now.Mono, denied
 		w.planBoot(m)
 	}
 }
@@ -186,7 +187,7 @@ func (w *world) increase(cmd *scaler.Command) {
 		ev.Away, ev.Count = true, 0
 		ev.Failure = fleet.Failure{Kind: fleet.FailureTransient, Message: "the plugin is away"}
 		if w.hit(FaultCreateLies) {
-			w.make(cmd.Count)
+			w.make(cmd.Count, false)
 		}
 		w.reply(latency, &ev)
 		return
@@ -203,21 +204,19 @@ func (w *world) increase(cmd *scaler.Command) {
 		}
 	}
 	w.bounded(&ev)
-	made := ev.Count
+	made, denied := ev.Count, false
 	if w.hit(FaultCreateLies) {
 		if !ev.Failure.Failed() {
 			ev.Failure = fleet.Failure{Kind: fleet.FailureKind(1 + w.dice.below(7)), Message: "a lie"}
 			ev.Count = w.dice.below(cmd.Count)
 		}
 		made = cmd.Count
-		if ev.Failure.Kind != fleet.FailureTransient { // a provider that lies about a sure failure may cost a machine too many (ADR 4)
-			w.confused = true
-		}
+		denied = ev.Failure.Kind != fleet.FailureTransient
 	}
 	if w.hit(FaultCreateSlow) {
 		latency = w.dice.skewed(2*time.Second, 2*time.Minute)
 	}
-	w.make(made)
+	w.make(made, denied)
 	w.reply(latency, &ev)
 }
 

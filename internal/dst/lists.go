@@ -131,6 +131,9 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 			if m.foreign || m.missed >= w.cfg.MissingLists {
 				w.confused = true
 			}
+			if m.denied && m.state == 0 && w.core.Summary().Requested > 0 { // it is taken for one of another create: the price of such a lie (ADR 4)
+				w.confused = true
+			}
 			m.shown, m.missed = word, 0
 			w.step(scaler.Event{Kind: scaler.EvAppeared, ID: m.id, Listed: word})
 		default:

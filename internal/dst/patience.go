@@ -25,7 +25,7 @@ func (w *world) judgeAbandoned(j *job, g *scaler.Grant) {
 	switch {
 	case j.away == 0:
 		w.fail("4", "the lease of %s is revoked as abandoned, and its caller is there", j.key)
-	case w.lastStep-j.away < j.patience:
+	case w.lastStep-j.away < j.patience && !j.late:
 		w.fail("4", "the lease of %s is revoked as abandoned %v after its caller went, which has %v", j.key, w.lastStep-j.away, j.patience)
 	}
 }
