@@ -72,14 +72,19 @@ const maxHead = 64 << 10
 
 func readHead(path string) (Segment, error) {
 	s := Segment{Path: path}
+	info, err := os.Stat(path)
+	if err != nil {
+		return s, err
+	}
+	if !info.Mode().IsRegular() { // to open a pipe would wait for ever
+		return s, errors.New("it is no file")
+	}
+	s.Size = info.Size()
 	f, err := os.Open(path)
 	if err != nil {
 		return s, err
 	}
 	defer func() { _ = f.Close() }()
-	if info, err := f.Stat(); err == nil {
-		s.Size = info.Size()
-	}
 	b, err := io.ReadAll(io.LimitReader(f, maxHead))
 	if err != nil {
 		return s, err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -248,6 +249,24 @@ func TestDamageIsNoCrash(t *testing.T) {
 				t.Errorf("it is called segment %x", out.problems[0].Segment)
 			}
 		})
+	}
+}
+
+// TestNoFile: what is no file is not opened; a pipe would hang its reader.
+func TestNoFile(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "0000000000000001"+extension)
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir, pipe} {
+		j, err := OpenDir(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := j.Segments(); len(s) != 1 || s[0].Err == nil || s[0].Number != 1 || !strings.Contains(s[0].Err.Error(), "no file") {
+			t.Errorf("%s: %+v", path, s)
+		}
 	}
 }
 
