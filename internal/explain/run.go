@@ -131,7 +131,8 @@ func one(runners []control.RunnerStatus) (place, error) {
 	case len(names) > 1:
 		return place{}, fmt.Errorf("the manager runs %d runners: choose one with --runner: %s", len(names), strings.Join(names, "; "))
 	case found.Journal == "":
-		return place{}, fmt.Errorf("runner %q keeps no journal, so nothing can be explained: %s; if it is on, the manager could not open it, and its log says why", found.Name, journalRemedy)
+		return place{}, fmt.Errorf("runner %q keeps no journal, so nothing can be explained: %s; if it is on, the manager could not open it, "+
+			"and its log says why", found.Name, journalRemedy)
 	}
 	return place{path: found.Journal, runner: found.Name, running: true}, nil
 }
