@@ -346,3 +346,32 @@ func TestRestartForgetsTheFleet(t *testing.T) {
 	p.want("creates: the one for the job's slot", p.count(scaler.CmdIncrease, ""), 1)
 	p.says(explain.KindStart, "took up 2 instances, 1 lease")
 }
+
+// TestMachinesDieYoung: machines that turn ready and vanish before they have done anything are no endless create either, beside a machine that
+// has worked for long.
+func TestMachinesDieYoung(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: time.Hour}, func(c *scaler.Config) { c.UpdateInterval = time.Minute })
+	p.Acquire("long")
+	p.Run(10 * time.Minute)
+	p.Acquire("a", "b", "c")
+	for range 3600 {
+		p.Run(sec)
+		p.Core.Instances(func(v scaler.InstanceView) bool {
+			if v.ID != p.on("long") && v.State == fleet.Ready && p.Now.Wall.UnixNano()-v.ReadyAt > int64(20*sec) {
+				delete(p.Cloud, v.ID)
+			}
+			return true
+		})
+		for _, key := range []fleet.Key{"a", "b", "c"} { // who lost its machine asks again
+			if _, waits := p.Core.Wait(key); !waits && p.on(key) == "" {
+				p.Acquire(key)
+			}
+		}
+	}
+	if n := p.count(scaler.CmdIncrease, ""); n > 30 {
+		t.Errorf("%d creates in an hour", n)
+	}
+	p.says(explain.KindBackoff, "died young")
+	p.says(explain.KindBreaker, "opens")
+	p.want("the old one works on", p.on("long"), "i-1")
+}

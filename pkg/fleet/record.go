@@ -113,6 +113,7 @@ type MetaRecord struct {
 	ThrottleTokens float64 // tokens in the bucket at ThrottleAt
 	ThrottleAt     int64   // wall time, Unix nanoseconds; 0: the bucket was never used and is full
 	Fruitless      int     // boots in a row that came to nothing
+	YoungSince     int64   // when the first of DiedYoung was first seen, wall time in Unix nanoseconds
 	DiedYoung      int     // machines in a row that were ready and fell ill or went before they had done anything
 	Trials         int     // tries in a row that failed: boots that were under way together are one
 	Refusals       int     // creates in a row that the provider refused

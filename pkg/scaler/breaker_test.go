@@ -1,6 +1,8 @@
 package scaler
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -184,3 +186,84 @@ func TestFactsNameTheirEvent(t *testing.T) {
 
 // existing is the number of machines on their way or there, in any state.
 func existing(r *rig) int { return r.core.reg.Existing() }
+
+// killReady makes n ready machines ill.
+func (r *rig) killReady(n int) {
+	for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
+		if r.state(id) == fleet.Ready && n > 0 {
+			n--
+			r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+		}
+	}
+}
+
+// TestCanaryAcrossRestart: a machine on trial that lives through a restart of the manager closes the breaker like any other.
+func TestCanaryAcrossRestart(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute})))
+	for range 3 {
+		r.run(40 * sec)
+		r.killReady(1)
+	}
+	r.run(40 * sec)
+	r.want("open, and one is on trial", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{true, 1})
+	r.restart(sec)
+	r.run(youth - 20*sec)
+	r.want("not yet", r.sum().Breaker, true)
+	r.run(20 * sec)
+	r.want("closed", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{false, 1})
+}
+
+// TestOldMachinesProveNothing: jobs that end on a machine that is older than the row of young deaths say nothing of the new ones: a bad image on
+// a busy fleet opens the breaker too.
+func TestOldMachinesProveNothing(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 4, IdleTime: time.Minute}), func(c *Config) { c.Capacity = 2 }))
+	r.run(youth + 30*sec)
+	r.acquire("stays", "comes and goes")
+	old, _, _ := r.core.Lease("stays")
+	r.want("both on one", r.leaseOf("comes and goes"), string(old)+"/1")
+	made := len(r.made)
+	for range 120 {
+		for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
+			if id != old && r.state(id) == fleet.Ready {
+				r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+			}
+		}
+		r.release("comes and goes")
+		r.acquire("comes and goes")
+		r.run(5 * sec)
+	}
+	if n := len(r.made) - made; n > 15 || !r.sum().Breaker {
+		t.Errorf("%d machines in ten minutes, open %v", n, r.sum().Breaker)
+	}
+}
+
+// TestSiblingLives: the one of a try that lives shows that the image works, though nothing more is needed.
+func TestSiblingLives(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 4, IdleTime: time.Minute})))
+	r.run(15 * sec)
+	r.killReady(3)
+	r.want("open", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{true, 1})
+	cfg := conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute}))
+	r.do(Event{Kind: EvReload, Config: &cfg})
+	r.run(youth)
+	r.want("closed", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{false, 1})
+}
+
+// TestVanishYoung: machines that vanish half a minute after they turned ready died young, although that they are gone is known only some lists
+// later; and one that the lists lack has not lived through its youth.
+func TestVanishYoung(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 2, IdleTime: time.Minute}), func(c *Config) { c.UpdateInterval = time.Minute }))
+	for range 3600 {
+		r.run(sec)
+		for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
+			if i := r.core.reg.Get(id); i != nil && i.State == fleet.Ready && r.now.Mono-i.ReadyAt.Mono > 30*sec {
+				delete(r.cloud, id)
+			}
+		}
+	}
+	// Twelve before the first loss is believed, then one at a time.
+	if n := len(r.made); n > 24 || !r.sum().Breaker {
+		t.Errorf("%d machines in an hour, open %v", n, r.sum().Breaker)
+	}
+	r.want("opened once", len(r.factsOf(FactBreaker)), 1)
+}

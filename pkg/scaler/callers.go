@@ -145,7 +145,7 @@ func (c *Core) release(ev *Event) {
 		c.unhealthy(own(i), ev.Cause)
 		return
 	}
-	c.proven(i.ID)
+	c.proven(own(i))
 }
 
 // end takes key's slot back, lets the instance go where it was the last use or the last lease of a draining one, and returns the instance; nil:

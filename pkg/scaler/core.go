@@ -153,7 +153,7 @@ func (c *Core) Step(now Time, ev Event) {
 	if c.paused {
 		c.watchForeign()
 	}
-	c.watchCanary()
+	c.watchYoung()
 	c.fire()
 	c.handle(&ev)
 	c.settle()
@@ -289,8 +289,8 @@ func (c *Core) wake() time.Duration {
 	if c.paused {
 		consider(c.foreign[0] + foreignWindow)
 	}
-	if m := c.breaker.canary; m != nil {
-		consider(m.ReadyAt.Mono + youth)
+	if t, may := c.grownUpAt(); may {
+		consider(t)
 	}
 	if !ok {
 		return 0

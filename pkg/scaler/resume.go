@@ -161,15 +161,20 @@ func (r *resumption) absent() error {
 
 func (r *resumption) breaker() error {
 	s := &r.s.Breaker
-	r.c.breaker = breaker{open: s.Open, judged: s.Judged}
-	if !s.OnTrial {
-		return nil
+	b := breaker{open: s.Open, judged: s.Judged, since: s.Since}
+	for _, list := range []struct {
+		from []TrialSnapshot
+		to   *[]trial
+	}{{s.Young, &b.young}, {s.Unseen, &b.unseen}} {
+		for _, t := range list.from {
+			i := r.c.reg.Get(t.ID)
+			if i == nil || i.State != fleet.Ready {
+				return fmt.Errorf("scaler: %q of a snapshot is on trial, but not ready", t.ID)
+			}
+			*list.to = append(*list.to, trial{own(i), t.Ready})
+		}
 	}
-	i := r.c.reg.Get(s.Canary)
-	if i == nil {
-		return fmt.Errorf("scaler: %q of a snapshot is on trial, but not there", s.Canary)
-	}
-	r.c.breaker.canary = own(i)
+	r.c.breaker = b
 	return nil
 }
 

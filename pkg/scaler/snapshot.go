@@ -110,10 +110,15 @@ type ListsSnapshot struct {
 
 // BreakerSnapshot is the runaway breaker.
 type BreakerSnapshot struct {
-	Open    bool
-	Judged  time.Duration
-	OnTrial bool
-	Canary  fleet.ID // the machine that has to show that it lives, if OnTrial
+	Open          bool
+	Judged, Since time.Duration
+	Young, Unseen []TrialSnapshot // machines that have to show that they live
+}
+
+// TrialSnapshot is a machine on trial, and when it turned ready.
+type TrialSnapshot struct {
+	ID    fleet.ID
+	Ready time.Duration
 }
 
 // BatchSnapshot is what the next Take will give beside the register's changes. It is empty directly behind a Take, which is when a
@@ -160,9 +165,13 @@ func (c *Core) Snapshot() Snapshot {
 	for _, m := range c.lists.absent {
 		s.Lists.Absent = append(s.Lists.Absent, m.ID)
 	}
-	s.Breaker = BreakerSnapshot{Open: c.breaker.open, Judged: c.breaker.judged}
-	if m := c.breaker.canary; m != nil {
-		s.Breaker.OnTrial, s.Breaker.Canary = true, m.ID
+	c.tidyTrials()
+	s.Breaker = BreakerSnapshot{Open: c.breaker.open, Judged: c.breaker.judged, Since: c.breaker.since}
+	for _, t := range c.breaker.young {
+		s.Breaker.Young = append(s.Breaker.Young, TrialSnapshot{t.m.ID, t.ready})
+	}
+	for _, t := range c.breaker.unseen {
+		s.Breaker.Unseen = append(s.Breaker.Unseen, TrialSnapshot{t.m.ID, t.ready})
 	}
 	s.Window = c.window.snapshot()
 	s.Batch = c.batchSnapshot()

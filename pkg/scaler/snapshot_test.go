@@ -179,7 +179,7 @@ var decided = map[string]string{
 		"settled settledAs open openAt lists backoff breaker foreign paused repairs waiting held event known unfinished draining shutdown deleting",
 	"scaler.machine": "Instance boot retry op tries beatFail accepted gaveUp alarmed strayed absentAt absentSeq absentMul absentPos acceptedAt",
 	"scaler.intent":  "Intent timer confirm since seen restored asked",
-	"scaler.breaker": "open judged canary",
+	"scaler.breaker": "open judged since young unseen", "scaler.trial": "m ready",
 	"scaler.waiter":  "key ticket not since deadline prev next",
 	"scaler.queue":   "head tail byKey picky spare",
 	"scaler.timer":   "at seq kind pos owner",

@@ -26,7 +26,7 @@ func TestEveryFieldIsKept(t *testing.T) {
 	instance := fullInstance()
 	intent := fleet.IntentRecord{Op: 1, Asked: 2, Open: 3, Doubt: 4, Faded: 5, At: 6, Answered: true}
 	group := fleet.MetaRecord{Group: "g", LastSerial: 1, LastOp: 2, ThrottleTokens: 0.5, ThrottleAt: 4, Fruitless: 5, Refusals: 6, BackoffUntil: 7,
-		BackoffCause: fleet.CauseQuota, DiedYoung: 8, Trials: 9}
+		BackoffCause: fleet.CauseQuota, DiedYoung: 8, Trials: 9, YoungSince: 10}
 	for _, v := range []any{instance, instance.Leases[0], intent, group} {
 		for i := range reflect.TypeOf(v).NumField() {
 			if reflect.ValueOf(v).Field(i).IsZero() {

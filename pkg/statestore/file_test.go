@@ -44,7 +44,7 @@ func firstRelease() []statestore.Commit {
 			},
 			PutIntents: []fleet.IntentRecord{{Op: 9, Asked: 8, Open: 1, Doubt: 2, Faded: 3, At: at, Answered: true}, {Op: math.MaxUint64, Asked: 1}},
 			Meta: &fleet.MetaRecord{Group: "fake/first", LastSerial: 6, LastOp: 9, ThrottleTokens: 12.75, ThrottleAt: at, Fruitless: 3, Refusals: 4,
-				BackoffUntil: at + 6, BackoffCause: fleet.CauseStockOut, DiedYoung: 2, Trials: 1},
+				BackoffUntil: at + 6, BackoffCause: fleet.CauseStockOut, DiedYoung: 2, Trials: 1, YoungSince: at + 7},
 		}, Secrets: []statestore.Secret{{ID: "i-0abc", Value: []byte(`{"password":"x"}`)}, {ID: "i-deleting", Value: bytes.Repeat([]byte{0, 255}, 1500)}}},
 		{Changes: &fleet.Changes{
 			Put:  []fleet.InstanceRecord{{ID: "i-gone", Serial: 1, State: fleet.Gone, Cause: fleet.CauseIdle}},

@@ -155,7 +155,8 @@ func appendGroup(b []byte, r *fleet.MetaRecord) []byte {
 	b = appendStamp(b, 8, r.BackoffUntil)
 	b = appendInt(b, 9, int64(r.BackoffCause))
 	b = appendInt(b, 10, int64(r.DiedYoung))
-	return appendInt(b, 11, int64(r.Trials))
+	b = appendInt(b, 11, int64(r.Trials))
+	return appendStamp(b, 12, r.YoungSince)
 }
 
 func decodeGroup(payload []byte, r *fleet.MetaRecord) error {
@@ -184,6 +185,8 @@ func decodeGroup(payload []byte, r *fleet.MetaRecord) error {
 			r.DiedYoung = f.int()
 		case 11:
 			r.Trials = f.int()
+		case 12:
+			r.YoungSince = f.stamp()
 		default:
 			f.skip()
 		}

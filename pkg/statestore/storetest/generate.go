@@ -114,6 +114,7 @@ func drawGroup(r *rapid.T) *fleet.MetaRecord {
 		ThrottleTokens: rapid.Float64().Draw(r, "tokens"), ThrottleAt: rapid.Int64().Draw(r, "at"), Fruitless: rapid.Int().Draw(r, "fruitless"),
 		Refusals: rapid.Int().Draw(r, "refusals"), BackoffUntil: rapid.Int64().Draw(r, "until"), BackoffCause: fleet.Cause(rapid.Uint8().Draw(r, "cause")),
 		DiedYoung: rapid.Int().Draw(r, "died young"), Trials: rapid.Int().Draw(r, "trials"),
+		YoungSince: rapid.Int64().Draw(r, "young since"),
 	}
 }
 
