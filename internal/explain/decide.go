@@ -264,6 +264,11 @@ func (h *History) happened(f *scaler.Fact) {
 	switch f.Kind {
 	case scaler.FactPolicy:
 		r.Sentence, because = h.policyBegan(f), ""
+	case scaler.FactReload:
+		if ev := h.event(f); ev != nil && ev.Config != nil {
+			to := ev.Config.WithDefaults()
+			r.Sentence, h.cfg = r.Sentence+": "+reloaded(&h.cfg, &to), to
+		}
 	case scaler.FactLost:
 		if since, ok := h.absent[f.ID]; ok {
 			because = fmt.Sprintf("the provider's list at %s no longer had it, nor had those that followed", h.clock(since))

@@ -39,6 +39,7 @@ type History struct {
 	core     *scaler.Core
 	policies []policy.Policy
 	schedule *policy.Schedule // that policies are of
+	cfg      scaler.Config    // in force, as of the last reload
 	records  []*Record
 	fresh    []*Record // of this round
 	span     Span
@@ -200,7 +201,7 @@ func (h *History) begin(core *scaler.Core, how Entry) {
 	if h.core == nil {
 		h.span.From = h.at
 	}
-	h.core, h.sum = core, scaler.Summary{}
+	h.core, h.sum, h.cfg = core, scaler.Summary{}, core.Config()
 	if h.creations == nil { // creates and removals go on in the next life
 		h.creations, h.booting, h.removals = map[uint64]*creation{}, map[fleet.ID]*creation{}, map[fleet.ID]*removal{}
 	}
