@@ -31,6 +31,9 @@ func (h *History) tell(f *scaler.Fact) {
 	if h.life != nil {
 		h.life.fact(h, f)
 	}
+	if m := f.Failure.Message; m != "" && (f.Kind == scaler.FactRefused || f.Kind == scaler.FactPrepare) {
+		h.lastWords = m
+	}
 	switch f.Kind {
 	case scaler.FactCreate:
 		h.created(f)

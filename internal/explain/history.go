@@ -40,10 +40,12 @@ type History struct {
 	policies []policy.Policy
 	schedule *policy.Schedule // that policies are of
 	cfg      scaler.Config    // in force, as of the last reload
-	records  []*Record
-	fresh    []*Record // of this round
-	span     Span
-	waits    Split
+
+	lastWords string // of the latest create or preparation that failed
+	records   []*Record
+	fresh     []*Record // of this round
+	span      Span
+	waits     Split
 
 	// The round that is being taken in.
 	now    scaler.Time

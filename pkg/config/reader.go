@@ -196,7 +196,7 @@ func integerRemedy(name string, n *node) string {
 func (s section) size(name string, absent, least, most int64) int64 {
 	const remedy = `write a whole number and KiB, MiB or GiB, such as "64MiB"`
 	text := s.str(name, "")
-	if text == "" {
+	if n := s.get(name); n == nil || n.kind != kindString { // another type is a fault already
 		return absent
 	}
 	digits := strings.TrimRight(text, "BGKMi")

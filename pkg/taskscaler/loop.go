@@ -33,17 +33,19 @@ type loop struct {
 	leases  map[fleet.Key]*Lease
 	moved   []*Lease // leases that an EvReplace of this batch gives back
 
-	begun    bool          // something was stepped
-	last     time.Duration // Mono of the last step
-	wake     time.Duration // the core's wish; 0: none
-	timer    *time.Timer
-	armed    time.Duration // when timer fires
-	started  bool
-	done     bool
-	before   scaler.Summary // of the time before the batch that is being committed
-	trouble  *trouble       // why the last commit failed; nil: it did not
-	drainers []*drainer
-	inspect  func(*scaler.Batch) // for tests: sees each batch before its commit; nil
+	begun   bool          // something was stepped
+	last    time.Duration // Mono of the last step
+	wake    time.Duration // the core's wish; 0: none
+	timer   *time.Timer
+	armed   time.Duration // when timer fires
+	started bool
+	done    bool
+
+	lastWords string         // of the latest create or preparation that failed
+	before    scaler.Summary // of the time before the batch that is being committed
+	trouble   *trouble       // why the last commit failed; nil: it did not
+	drainers  []*drainer
+	inspect   func(*scaler.Batch) // for tests: sees each batch before its commit; nil
 }
 
 // run steps what waits until the inbox is closed and empty, or something stops it; then it answers everybody who is left.
@@ -213,9 +215,13 @@ func (l *loop) dispatch(b *scaler.Batch) {
 	if l.obs.Batch != nil {
 		l.obs.Batch(b)
 	}
-	if l.obs.Fact != nil {
-		for i := range b.Facts {
-			l.obs.Fact(&b.Facts[i])
+	for i := range b.Facts {
+		f := &b.Facts[i]
+		if m := f.Failure.Message; m != "" && (f.Kind == scaler.FactRefused || f.Kind == scaler.FactPrepare) {
+			l.lastWords = m
+		}
+		if l.obs.Fact != nil {
+			l.obs.Fact(f)
 		}
 	}
 	l.t.observer.expect(b.Expecting)

@@ -331,7 +331,7 @@ func TestStatusTellsOfBackoffAndCreates(t *testing.T) {
 		close(hold)
 		synctest.Wait()
 		s := f.status()
-		if s.Backoff == nil || s.Backoff.Cause != "quota" || !s.Backoff.Until.After(s.At) {
+		if s.Backoff == nil || s.Backoff.Cause != "quota" || s.Backoff.Latest != "quota: no more vCPUs" || !s.Backoff.Until.After(s.At) {
 			t.Errorf("back-off: %+v", s.Backoff)
 		}
 		if s.Hold == nil || s.Hold.Cause != "quota" || s.Hold.Count != 1 || s.Breaker != nil {

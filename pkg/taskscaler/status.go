@@ -101,13 +101,15 @@ type HoldStatus struct {
 
 // BreakerStatus says that the runaway breaker is open: machines came to nothing, and one at a time is tried until one works.
 type BreakerStatus struct {
-	Failures int `json:"failures"` // machines in a row
+	Failures int    `json:"failures"`         // machines in a row
+	Latest   string `json:"latest,omitempty"` // what a failed create or preparation said last
 }
 
 // BackoffStatus says that no instance is created for a while.
 type BackoffStatus struct {
-	Until time.Time `json:"until"`
-	Cause string    `json:"cause"`
+	Until  time.Time `json:"until"`
+	Cause  string    `json:"cause"`
+	Latest string    `json:"latest,omitempty"` // what a failed create or preparation said last
 }
 
 // PluginStatus is what became of the last call to the group.

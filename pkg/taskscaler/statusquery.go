@@ -77,9 +77,13 @@ func (l *loop) status() Status {
 		Instances: []InstanceStatus{}, Waiters: []WaitStatus{}, Intents: []IntentStatus{},
 	}
 	if sum.BackoffFor > 0 {
-		s.Backoff = &BackoffStatus{Until: wall.Add(sum.BackoffFor - (t.clock.Mono() - l.last)), Cause: sum.BackoffCause.String()}
+		s.Backoff = &BackoffStatus{Until: wall.Add(sum.BackoffFor - (t.clock.Mono() - l.last)), Cause: sum.BackoffCause.String(),
+			Latest: l.lastWords}
 	}
 	s.Hold, s.Breaker = holdStatus(&sum), breakerStatus(&sum)
+	if s.Breaker != nil {
+		s.Breaker.Latest = l.lastWords
+	}
 	if l.trouble != nil {
 		return s
 	}
