@@ -118,8 +118,11 @@ func (g *InstanceGroup) load() error {
 		g.state = s
 		return g.newCloud()
 	}
+	// A list is not saved, and its luck must not come again: a list that fails by chance would fail until the next create.
+	lists := max(s.Counters.Lists, g.cloud.Counters().Lists)
 	g.state = s
-	g.cloud.SetCounters(s.Counters)
+	g.state.Counters.Lists = lists
+	g.cloud.SetCounters(g.state.Counters)
 	return nil
 }
 

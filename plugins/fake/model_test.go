@@ -361,3 +361,20 @@ func TestDefaults(t *testing.T) {
 		t.Error("the default folder is still there")
 	}
 }
+
+// TestListsHaveTheirOwnLuck: a list that fails by chance does not fail again and again until the next create.
+func TestListsHaveTheirOwnLuck(t *testing.T) {
+	t.Parallel()
+	g := newGroup(t, `{"boot":{"distribution":"constant","value":"20ms"},"list":{"failure":{"probability":0.5}}}`)
+	increase(t, g, 1)
+	failed := 0
+	const lists = 40
+	for range lists {
+		if err := g.Update(t.Context(), func(string, provider.State) {}); err != nil {
+			failed++
+		}
+	}
+	if failed < lists/8 || failed > lists*7/8 {
+		t.Errorf("%d of %d lists failed at a probability of one half", failed, lists)
+	}
+}
