@@ -48,10 +48,10 @@ func showFleet(out io.Writer, f *taskscaler.Status) {
 		line(out, "held back\t%s", f.Hold.Sentence)
 	}
 	if f.Breaker != nil {
-		line(out, "breaker\t%s%s", observe.Breaker(f.Breaker.Failures), latest(f.Breaker.Latest))
+		line(out, "breaker\t%s%s", observe.Breaker(f.Breaker.Failures), observe.Latest(f.Breaker.Latest))
 	}
 	if f.Backoff != nil {
-		line(out, "back-off\tno instance is created until %s (%s)%s", f.Backoff.Until.Format(time.TimeOnly), f.Backoff.Cause, latest(f.Backoff.Latest))
+		line(out, "back-off\tno instance is created until %s (%s)%s", f.Backoff.Until.Format(time.TimeOnly), f.Backoff.Cause, observe.Latest(f.Backoff.Latest))
 	}
 	if f.Plugin.Away {
 		line(out, "plugin\taway: %s", f.Plugin.Error)
@@ -103,11 +103,3 @@ func limit(n int) string {
 
 // line prints one line; write errors show at the Flush.
 func line(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
-
-// latest is what the latest failure said.
-func latest(words string) string {
-	if words == "" {
-		return ""
-	}
-	return "; the latest failure: " + words
-}

@@ -24,13 +24,13 @@ func (h *History) holding() []Holding {
 	add(s.Paused, fleet.CauseForeign,
 		"creates and deletes are paused: instances come or go that nobody asked for, so another manager seems to work on the group")
 	if s.Breaker {
-		add(true, fleet.CauseBreaker, observe.Breaker(s.Fruitless+s.DiedYoung)+h.latestFailure())
+		add(true, fleet.CauseBreaker, observe.Breaker(s.Fruitless+s.DiedYoung)+observe.Latest(h.lastWords))
 	}
 	if s.BackoffFor > 0 {
 		until := h.at.Add(s.BackoffFor)
 		out = append(out, Holding{
 			Cause: s.BackoffCause.String(), Until: &until,
-			Sentence: fmt.Sprintf("nothing is created until %s: %s (%s)", h.clock(until), observe.Retire(s.BackoffCause), h.inARow()) + h.latestFailure(),
+			Sentence: fmt.Sprintf("nothing is created until %s: %s (%s)", h.clock(until), observe.Retire(s.BackoffCause), h.inARow()) + observe.Latest(h.lastWords),
 		})
 	}
 	if s.Held != fleet.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
@@ -39,14 +39,6 @@ func (h *History) holding() []Holding {
 	add(s.ListFailures > 0, fleet.CausePlugin, "the provider's list has failed "+observe.Count(s.ListFailures, "time")+
 		" in a row: what it has is not known")
 	return out
-}
-
-// latestFailure is what a failed create or preparation said last.
-func (h *History) latestFailure() string {
-	if h.lastWords == "" {
-		return ""
-	}
-	return "; the latest failure: " + h.lastWords
 }
 
 // inARow says what led to a back-off.

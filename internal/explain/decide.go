@@ -31,8 +31,8 @@ func (h *History) tell(f *scaler.Fact) {
 	if h.life != nil {
 		h.life.fact(h, f)
 	}
-	if m := f.Failure.Message; m != "" && (f.Kind == scaler.FactRefused || f.Kind == scaler.FactPrepare) {
-		h.lastWords = m
+	if words, ok := observe.Words(f); ok {
+		h.lastWords = words
 	}
 	switch f.Kind {
 	case scaler.FactCreate:

@@ -8,6 +8,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/pkg/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // Sizing says the numbers of a decision: "needed 17 = leased 9 + waiting 4 + idle target 4 (policy 2, mon-fri 08-18 Asia/Seoul); supply 14;
@@ -44,6 +45,20 @@ func Held(n, wanted int, cause fleet.Cause) string {
 // Breaker says that the runaway breaker is open after so many failures in a row.
 func Breaker(failures int) string {
 	return fmt.Sprintf("the runaway breaker is open: %d machines in a row came to nothing; one at a time is tried until one works", failures)
+}
+
+// Words are what a failed create or preparation said; ok is false for every other fact, and for a failure without words.
+func Words(f *scaler.Fact) (words string, ok bool) {
+	words = f.Failure.Message
+	return words, words != "" && (f.Kind == scaler.FactRefused || f.Kind == scaler.FactPrepare)
+}
+
+// Latest goes on behind what holds creates back, with the latest of [Words]; empty: there were none.
+func Latest(words string) string {
+	if words == "" {
+		return ""
+	}
+	return "; the latest failure: " + words
 }
 
 func boundName(b policy.Bound) string {

@@ -3,7 +3,9 @@ package observe
 import (
 	"testing"
 
+	"github.com/taskscaler/taskscaler/pkg/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 func TestSizing(t *testing.T) {
@@ -54,5 +56,20 @@ func TestPeriods(t *testing.T) {
 		if got := Periods(c.masks); got != c.want {
 			t.Errorf("%q: %s, want %s", c.masks, got, c.want)
 		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	failed := fleet.Failure{Kind: fleet.FailureQuota, Message: "no more vCPUs"}
+	for kind, want := range map[scaler.FactKind]bool{scaler.FactRefused: true, scaler.FactPrepare: true, scaler.FactListFailed: false} {
+		if words, ok := Words(&scaler.Fact{Kind: kind, Failure: failed}); ok != want || ok && words != failed.Message {
+			t.Errorf("%s: %q, %v", kind, words, ok)
+		}
+	}
+	if _, ok := Words(&scaler.Fact{Kind: scaler.FactRefused}); ok {
+		t.Error("a failure without words has some")
+	}
+	if Latest("") != "" || Latest("full") != "; the latest failure: full" {
+		t.Errorf("%q, %q", Latest(""), Latest("full"))
 	}
 }

@@ -217,8 +217,8 @@ func (l *loop) dispatch(b *scaler.Batch) {
 	}
 	for i := range b.Facts {
 		f := &b.Facts[i]
-		if m := f.Failure.Message; m != "" && (f.Kind == scaler.FactRefused || f.Kind == scaler.FactPrepare) {
-			l.lastWords = m
+		if words, ok := observe.Words(f); ok {
+			l.lastWords = words
 		}
 		if l.obs.Fact != nil {
 			l.obs.Fact(f)
