@@ -23,7 +23,7 @@ build: ## taskscaler and the fake plugin into bin/, a working installation
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/taskscaler ./plugins/fake/cmd/fleeting-plugin-fake
 
 demo: ## 40 jobs on a fleet of machines made here: the main job, end to end, within a minute
-	@$(GO) run ./internal/demo
+	@$(GO) run ./internal/test/demo
 
 # A month of a company's jobs, about 200,000: its days by profile, and 250 jobs each night.
 MONTH := poisson:rate=730/h,profile=office,tz=Europe/Berlin,duration=lognormal:p50=4m,p95=22m,for=30d,tag=push + \
@@ -40,7 +40,7 @@ demo-simulate: ## a synthetic month (about 200,000 jobs) simulated in a second o
 
 T ?= 3m
 soak: ## a manager under fire for T (3m): kills at random moments, judged by the instances' own records; SEED=n repeats one
-	@$(GO) run ./internal/soak -for $(T) -seed $(or $(SEED),0)
+	@$(GO) run ./internal/test/soak -for $(T) -seed $(or $(SEED),0)
 
 test: ## everything, with the race detector
 	$(GO) test -race -timeout 20m ./...
@@ -58,7 +58,7 @@ lint: ## golangci-lint, at its pinned version
 	$(GO) run $(LINT) run ./...
 
 arch: ## the import law and the pure line
-	$(GO) test ./internal/archtest/...
+	$(GO) test ./internal/test/archtest/...
 
 generate: ## write the generated files again
 	$(GO) generate ./...
@@ -88,7 +88,7 @@ examples: ## build the examples and run the embedding one against the fake plugi
 # The rows of the house's budgets. The raw output comes first: make bench COUNT=10 > new.txt; go run $(BENCHSTAT) old.txt new.txt
 ROWS := AcquireRelease|Reference|ListDiff|ScaleUpLatency|RandomRelease|Memory$$|TiledTrace|CheckedTrace
 bench: ## every budget of speed and memory beside its reference in the same run, ready for benchstat
-	@$(GO) test -run '^$$' -bench '$(ROWS)' -count $${COUNT:-1} ./pkg/taskscaler ./pkg/scaler ./pkg/simulate | $(GO) run ./internal/benchrows
+	@$(GO) test -run '^$$' -bench '$(ROWS)' -count $${COUNT:-1} ./pkg/taskscaler ./internal/scaler ./pkg/simulate | $(GO) run ./internal/test/benchrows
 
 bench-all: ## every benchmark there is
 	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} ./pkg/... ./internal/...
@@ -97,22 +97,22 @@ bench-compile: ## every benchmark compiles and runs once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./pkg/... ./internal/... > /dev/null
 
 budgets: ## sizes of files and functions beside the house's budgets
-	$(GO) test -count=1 -v -run 'Budget' ./internal/archtest/...
+	$(GO) test -count=1 -v -run 'Budget' ./internal/test/archtest/...
 
 SEEDS ?= 20000
 dst: ## SEEDS schedules of deterministic simulation (SEED=n replays one and prints its trace)
 	@mkdir -p $(BIN)
-	@$(GO) build -o $(BIN)/dst ./internal/dst/cmd/dst
+	@$(GO) build -o $(BIN)/dst ./internal/test/dst/cmd/dst
 	@$(BIN)/dst $(if $(SEED),-seed $(SEED),-seeds $(SEEDS))
 
-dst-mutants: ## every fault of internal/dst/mutants is found by the simulation or the shell's suites; writes docs/mutants.md
-	@$(GO) run ./internal/mutants kill
+dst-mutants: ## every fault of internal/test/dst/mutants is found by the simulation or the shell's suites; writes docs/mutants.md
+	@$(GO) run ./internal/test/mutants kill
 
 dst-mutants-proof: ## each of those faults builds, is vetted and passes the unit tests
-	@$(GO) run ./internal/mutants proof
+	@$(GO) run ./internal/test/mutants proof
 
 dst-mutants-tool: ## the first 50 mutants of an off-the-shelf tool; each survivor has an explanation
-	@$(GO) run ./internal/mutants tool -n 50
+	@$(GO) run ./internal/test/mutants tool -n 50
 
 install-peers:
 	@missing=; for p in $(PEERS); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/taskscaler/taskscaler/internal/simcmd"
+	"github.com/taskscaler/taskscaler/cmd/taskscaler/internal/simcmd"
 	"github.com/taskscaler/taskscaler/pkg/simulate/report"
 )
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/taskscaler/taskscaler/internal/simcmd"
+	"github.com/taskscaler/taskscaler/cmd/taskscaler/internal/simcmd"
 )
 
 func newSimulateCompare(env environment) *cobra.Command {

@@ -3,7 +3,7 @@ package cloudmodel
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 // State is where an instance is in its life, as the cloud tells it.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 func newCloud(t testing.TB, cfg Config) *Cloud {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 // Config describes a cloud. The zero Config is a perfect one: machines at once, for ever, without limit, for nothing.

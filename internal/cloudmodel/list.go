@@ -3,7 +3,7 @@ package cloudmodel
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 // Instance is a machine as a list shows it.

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/groupconfig"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/provider"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 

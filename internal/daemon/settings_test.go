@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/config"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // everyKey sets every key that reaches a manager to something else than its default.

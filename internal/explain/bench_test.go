@@ -8,9 +8,9 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/explain"
 	"github.com/taskscaler/taskscaler/internal/explain/explaintest"
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // BenchmarkReplay replays a journal of a busy day: 100,000 jobs on up to 100 instances, which come and go with the load. The figure that

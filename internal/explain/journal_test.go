@@ -14,7 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/explain"
 	"github.com/taskscaler/taskscaler/internal/explain/explaintest"
 	"github.com/taskscaler/taskscaler/internal/journal"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // text is a document as people read it.

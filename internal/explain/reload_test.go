@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 func TestReloaded(t *testing.T) {

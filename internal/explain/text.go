@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
-	"github.com/taskscaler/taskscaler/pkg/fleet"
 )
 
 // Text writes d for people.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
-	"github.com/taskscaler/taskscaler/pkg/fleet"
 )
 
 // Split is time that was waited, by what it was waited for.

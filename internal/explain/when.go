@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 // When reads a moment as people write it: RFC 3339, "2026-03-02 14:05" or with seconds, "14:05" or "14:05:10" (today, or yesterday if that

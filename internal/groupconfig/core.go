@@ -3,8 +3,8 @@
 package groupconfig
 
 import (
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/config"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // Core is the core's configuration for one [runners.autoscaler]. What only the provider knows (its largest size, heartbeats) is left open.

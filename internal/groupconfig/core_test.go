@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/config"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 const full = `

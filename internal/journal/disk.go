@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // run is the background: it writes at most delay after something was appended, and at once when the buffer is full.

@@ -57,5 +57,5 @@
 // it cannot write, warns once, and begins a new segment behind a gap when writing works again; the manager never waits for it. The oldest
 // segments are removed when all together exceed their bound.
 //
-// Nothing secret is in it: events and snapshots carry no connect info and no credentials (a type check in internal/archtest).
+// Nothing secret is in it: events and snapshots carry no connect info and no credentials (a type check in internal/test/archtest).
 package journal

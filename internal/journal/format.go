@@ -8,7 +8,7 @@ import (
 	"hash/crc32"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // Journal is a directory's segments as they were when it was opened. A manager may go on writing: what it adds to the last segment is read,

@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // ReplayOptions say what of a journal is replayed. The zero ReplayOptions mean all of it.

@@ -1,6 +1,6 @@
 package observe
 
-import "github.com/taskscaler/taskscaler/pkg/fleet"
+import "github.com/taskscaler/taskscaler/internal/fleet"
 
 // phrases says a cause in words, for each place that it can stand in.
 type phrases struct {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // Log is an observer that writes every fact to log, with its sentence as the message and its fields as attributes.

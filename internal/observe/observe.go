@@ -3,7 +3,7 @@
 package observe
 
 import (
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // Observer is a set of callbacks, each of which may be nil. They are called one after the other, in the order of events, and must be quick.

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // Whatever a file says, a run ends, without a panic and with the books in order.

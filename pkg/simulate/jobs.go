@@ -3,8 +3,8 @@ package simulate
 import (
 	"strconv"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // job is one job that arrived and is not done. Entries are used again, with their keys, so that memory grows with what is alive.

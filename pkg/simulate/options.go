@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // Options are everything that a run depends on beside its workload.

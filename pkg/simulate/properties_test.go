@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // anySpan draws a duration up to most that is often 0 and often a round number of seconds, so that events meet at one instant.

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // trace reads one of the Firefox CI traces, which are not part of the repository.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 // Memory is a store that lives as long as its process: for tests, for private managers and for those who choose to forget.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 // Store keeps the state of one group. Its methods may be called by any goroutine; commits happen one after the other.

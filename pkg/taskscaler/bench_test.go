@@ -14,9 +14,9 @@ import (
 	"github.com/jackc/puddle/v2"
 	"go.etcd.io/bbolt"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 

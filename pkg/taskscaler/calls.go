@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // Reserve asks for the promise of a slot before a job is accepted. It does not wait for capacity. The promise is taken up by an Acquire

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // Config is everything that a manager's behaviour depends on beside its collaborators. The zero value of a field is its default. It is

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // deleter asks for deletes, one call after the other: what comes while a call runs goes out together in the next.

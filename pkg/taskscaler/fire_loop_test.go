@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/clock"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // wakeLog holds each step of the loop against what the core asked for: it must come no later than the wish, and no later than the recheck; and

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // listLog has what the observer told the loop, in words, one entry a list.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // errTakenOver ends the handle of a lease whose key was reattached by somebody else.

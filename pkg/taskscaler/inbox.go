@@ -3,7 +3,7 @@ package taskscaler
 import (
 	"sync"
 
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // inbox is how everybody talks to the loop: many producers append, the loop takes all that waits at once. Nothing is allocated a message

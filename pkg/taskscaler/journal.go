@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/journal"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // JournalOptions bound a journal. The zero JournalOptions are good.

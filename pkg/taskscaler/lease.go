@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
-	"github.com/taskscaler/taskscaler/pkg/fleet"
 	"github.com/taskscaler/taskscaler/pkg/provider"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // Lease is a slot of an instance, held under a key. Its methods may be called by any goroutine.

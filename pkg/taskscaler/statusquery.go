@@ -6,9 +6,9 @@ import (
 	"math"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
-	"github.com/taskscaler/taskscaler/pkg/fleet"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // Status is what the manager knows at this moment. It works while a commit fails (see Status.Stale); after the manager has stopped it is

@@ -3,9 +3,9 @@ package taskscaler
 import (
 	"testing"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 func TestHoldAndBreakerStatus(t *testing.T) {

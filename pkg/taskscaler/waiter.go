@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
 // waiter is a caller who waits for the answer to one event. The loop gives it a ticket when it takes the event in, and answers exactly once.

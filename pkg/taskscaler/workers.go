@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // Bounds of the workers: how many calls of a kind run at once, and how long one may take that the core gave no timeout.

@@ -12,10 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
-	"github.com/taskscaler/taskscaler/pkg/fleet"
 	"github.com/taskscaler/taskscaler/pkg/provider"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // TestSlowCreateStallsNothing: while the provider thinks about a create, leases come and go, lists are read and instances deleted.

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/explain"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/journal"
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 )
 
 // Machine is a machine of the scripted cloud. Times are Rig.Now.Mono.

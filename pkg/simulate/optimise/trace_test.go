@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
-	"github.com/taskscaler/taskscaler/pkg/scaler"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 	"github.com/taskscaler/taskscaler/pkg/simulate/workload"
 )

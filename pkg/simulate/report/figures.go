@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/agext/levenshtein"
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 

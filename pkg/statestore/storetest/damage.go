@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 

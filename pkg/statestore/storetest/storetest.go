@@ -16,7 +16,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/taskscaler/taskscaler/pkg/fleet"
+	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 

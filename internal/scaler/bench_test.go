@@ -1,0 +1,164 @@
+package scaler
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// largeSaved is the stored state of n idle instances.
+func largeSaved(n int, now Time) fleet.SavedState {
+	s := fleet.SavedState{Meta: fleet.MetaRecord{Group: "g", LastSerial: uint64(2_000_000 + n)}}
+	wall := now.Wall.UnixNano()
+	for k := range n {
+		s.Instances = append(s.Instances, fleet.InstanceRecord{
+			ID: fleet.ID(fmt.Sprintf("i-%07d", k)), Serial: uint64(1_000_000 + k), State: fleet.Ready, Origin: fleet.Created,
+			CreatedAt: wall, StateAt: wall, ReadyAt: wall, IdleAt: wall,
+		})
+	}
+	return s
+}
+
+// large is a core with n idle, listed instances.
+func large(tb testing.TB, n int) (*Core, Time) {
+	tb.Helper()
+	now := Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)}
+	cfg := Config{MaxInstances: n, Schedule: always(policy.Settings{IdleCount: n, IdleTime: 1e4 * time.Hour}), Throttle: policy.Throttle{Limit: -1}}
+	c, err := New(cfg, largeSaved(n, now), true, now)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for k := n - 1; k >= 0; k-- {
+		c.Step(now, Event{Kind: EvAppeared, ID: fleet.ID(fmt.Sprintf("i-%07d", k)), Listed: fleet.ListedRunning})
+	}
+	c.Step(now, Event{Kind: EvListed, Since: now.Mono})
+	if b := c.Take(); b.Bug != nil || c.Summary().Idle != n {
+		tb.Fatalf("%v, %+v", b.Bug, c.Summary())
+	}
+	return c, now
+}
+
+var sizes = []int{1_000, 100_000}
+
+// BenchmarkAcquireRelease is the lease path of the core alone, two steps and two takes a pair, at two sizes: it must not depend on the fleet.
+func BenchmarkAcquireRelease(b *testing.B) {
+	for _, n := range append([]int{10}, sizes...) {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c, now := large(b, n)
+			b.ReportAllocs()
+			for b.Loop() {
+				now.Mono += 1000
+				c.Step(now, Event{Kind: EvAcquire, Key: "k", Ticket: 1})
+				if g := c.Take().Grants; len(g) != 1 || g[0].Kind != GrantLease {
+					b.Fatal(g)
+				}
+				c.Step(now, Event{Kind: EvRelease, Key: "k", Ticket: 1})
+				c.Take()
+			}
+		})
+	}
+}
+
+// BenchmarkRandomRelease releases uniformly random leases of a full fleet, and grants them anew outside the clock.
+func BenchmarkRandomRelease(b *testing.B) {
+	const n = 100_000
+	c, now := large(b, n)
+	keys := make([]fleet.Key, n)
+	for k := range keys {
+		keys[k] = fleet.Key(fmt.Sprintf("job-%06d", k))
+		c.Step(now, Event{Kind: EvAcquire, Key: keys[k], Ticket: 1})
+	}
+	c.Take()
+	dice := rand.New(rand.NewPCG(1, 2))
+	var spent time.Duration
+	ops := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		batch := make([]fleet.Key, 0, 1000)
+		for len(batch) < 1000 {
+			batch = append(batch, keys[dice.IntN(n)])
+		}
+		start := time.Now()
+		for _, k := range batch {
+			now.Mono += 1000
+			c.Step(now, Event{Kind: EvRelease, Key: k, Ticket: 1})
+			c.Take()
+		}
+		spent += time.Since(start)
+		ops += len(batch)
+		for _, k := range batch {
+			c.Step(now, Event{Kind: EvAcquire, Key: k, Ticket: 1})
+		}
+		c.Take()
+	}
+	b.ReportMetric(float64(spent.Nanoseconds())/float64(ops), "ns/release")
+}
+
+// BenchmarkListEvents takes instances off the list and back: two events and a complete list each.
+func BenchmarkListEvents(b *testing.B) {
+	for _, n := range sizes {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c, now := large(b, n)
+			b.ReportAllocs()
+			for k := 0; b.Loop(); k++ {
+				now.Mono += 1000
+				id := fleet.ID("i-0000007")
+				c.Step(now, Event{Kind: EvMissing, ID: id})
+				c.Step(now, Event{Kind: EvListed, Since: now.Mono})
+				c.Step(now, Event{Kind: EvAppeared, ID: id, Listed: fleet.ListedRunning})
+				c.Step(now, Event{Kind: EvListed, Since: now.Mono})
+				c.Take()
+			}
+		})
+	}
+}
+
+// perInstance is the heap that an idle instance takes in the core and its register.
+func perInstance(tb testing.TB, n int) float64 {
+	heap := func() float64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.HeapAlloc)
+	}
+	before := heap()
+	c, _ := large(tb, n)
+	after := heap()
+	runtime.KeepAlive(c)
+	return (after - before) / float64(n)
+}
+
+// BenchmarkMemory reports it.
+func BenchmarkMemory(b *testing.B) {
+	for b.Loop() {
+		b.ReportMetric(perInstance(b, 100_000), "B/instance")
+	}
+}
+
+// TestMemory holds it to a kibibyte.
+func TestMemory(t *testing.T) {
+	if got := perInstance(t, 20_000); got > 1024 {
+		t.Errorf("an idle instance takes %.0f bytes, want at most 1024", got)
+	}
+}
+
+// TestLeasePathAllocatesNothing: a lease and its end use memory that is there already.
+func TestLeasePathAllocatesNothing(t *testing.T) {
+	c, now := large(t, 100)
+	got := testing.AllocsPerRun(2000, func() {
+		now.Mono += 1000
+		c.Step(now, Event{Kind: EvAcquire, Key: "k", Ticket: 1})
+		c.Take()
+		c.Step(now, Event{Kind: EvRelease, Key: "k", Ticket: 1})
+		c.Take()
+	})
+	if got != 0 {
+		t.Errorf("a lease and its end allocate %v times", got)
+	}
+}

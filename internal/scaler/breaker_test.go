@@ -1,0 +1,269 @@
+package scaler
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// badImage makes every preparation fail as long as *bad says so.
+func badImage(r *rig, bad *bool) {
+	r.fail = func(c Command) (fleet.Failure, bool) {
+		if c.Kind == CmdPrepare && *bad {
+			return fleet.Failure{Kind: fleet.FailureConfig, Message: "the ready command failed"}, false
+		}
+		return fleet.Failure{}, false
+	}
+}
+
+// TestRunawayBreaker: a fleet of bad machines is not made again and again: one at a time is tried, further and further apart, until one works.
+func TestRunawayBreaker(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 8, IdleTime: time.Minute})))
+	bad := true
+	badImage(r, &bad)
+	r.run(9 * sec)
+	r.want("all that was wanted was tried at once", len(r.made), 8)
+	r.want("open", r.sum().Breaker, true)
+	on := r.factsOf(FactBreaker)
+	r.want("said once", len(on), 1)
+	r.want("what it said", [2]any{on[0].On, on[0].Count}, [2]any{true, 3})
+	r.run(time.Hour)
+	if n := len(r.made) - 8; n < 7 || n > 12 { // 5, 10, 20 … 600 s apart, and a boot each
+		t.Errorf("%d machines were tried in an hour", n)
+	}
+	for n := 9; n < len(r.made); n++ {
+		if gap := r.made[n] - r.made[n-1]; gap < r.made[n-1]-r.made[n-2]-sec && gap < 10*time.Minute {
+			t.Errorf("try %d came %v after the one before, that one %v", n, gap, r.made[n-1]-r.made[n-2])
+		}
+	}
+	r.want("held by", r.sum().Held, fleet.CauseBreaker)
+	bad = false
+	r.run(12 * time.Minute)
+	r.want("closed by the canary that worked", [3]any{r.sum().Breaker, r.sum().Fruitless, r.sum().Ready}, [3]any{false, 0, 8})
+	r.want("and said so", len(r.factsOf(FactBreaker)), 2)
+}
+
+// TestCanaryIsAlone: while the breaker is open nothing is created beside the one that is tried, whoever waits.
+func TestCanaryIsAlone(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 3, IdleTime: time.Minute})))
+	bad := true
+	badImage(r, &bad)
+	r.run(10 * sec)
+	r.acquire("a", "b", "c", "d")
+	r.boot = 30 * sec
+	for range 600 {
+		r.run(sec)
+		if s := r.sum(); s.Breaker && s.Creating+s.Preparing+s.Requested > 1 {
+			t.Fatalf("%d boot beside each other", s.Creating+s.Preparing+s.Requested)
+		}
+	}
+	w, _ := r.core.Wait("d")
+	r.want("what the last waits for", w.Cause, fleet.CauseBreaker)
+}
+
+// TestOneTryIsOneStep: machines that were under way together are one try, however many they were.
+func TestOneTryIsOneStep(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 9, IdleTime: time.Minute})))
+	bad := true
+	badImage(r, &bad)
+	r.run(9 * sec)
+	for _, f := range r.factsOf(FactFruitless) {
+		r.want("pause after "+string(f.ID), f.Took, 5*sec)
+	}
+	r.want("machines that came to nothing", r.sum().Fruitless, 9)
+}
+
+// TestDiedYoung: machines that turn ready and die before they have done anything open the breaker too, and only one that lives closes it.
+func TestDiedYoung(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 3, IdleTime: time.Minute})))
+	kill := func() {
+		for id := range r.cloud {
+			if i := r.core.reg.Get(id); i != nil && i.State == fleet.Ready {
+				r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+			}
+		}
+	}
+	r.run(10 * sec)
+	r.want("ready", r.sum().Ready, 3)
+	kill()
+	r.want("open", [2]any{r.sum().Breaker, r.sum().DiedYoung}, [2]any{true, 3})
+	r.want("as such", r.factsOf(FactFruitless)[0].On, true)
+	r.run(20 * sec)
+	r.want("the canary is ready, and nothing beside it", [3]any{r.sum().Ready, existing(r), r.sum().Breaker}, [3]any{1, 1, true})
+	kill()
+	r.run(25 * sec)
+	r.want("the next one", [2]int{r.sum().Ready, r.sum().DiedYoung}, [2]int{1, 4})
+	r.run(youth - 20*sec)
+	r.want("not yet", r.sum().Breaker, true)
+	r.run(30 * sec)
+	r.want("it lives", [3]any{r.sum().Breaker, r.sum().DiedYoung, r.sum().Ready}, [3]any{false, 0, 3})
+}
+
+// TestWorkProves: a job that ends as it should closes the breaker before the machine's youth is over.
+func TestWorkProves(t *testing.T) {
+	r := newRig(t, conf())
+	for n := range 3 {
+		key := fleet.Key([]string{"a", "b", "c"}[n])
+		r.acquire(key)
+		r.run(time.Minute)
+		r.ask(EvRelease, key, func(ev *Event) { ev.Cause = fleet.CauseChangedHostKey })
+		r.run(time.Minute)
+	}
+	r.want("open", r.sum().Breaker, true)
+	r.acquire("d", "e")
+	r.run(30 * sec)
+	r.want("d runs, e waits", [2]any{r.leaseOf("d") != "", r.leaseOf("e")}, [2]any{true, ""})
+	r.release("d")
+	r.want("closed", [2]any{r.sum().Breaker, r.sum().DiedYoung}, [2]any{false, 0})
+}
+
+// TestOldMachinesDoNotDieYoung: what has worked, or lived, is no sign of a bad image when it goes.
+func TestOldMachinesDoNotDieYoung(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 4, IdleTime: time.Minute})))
+	r.run(youth + 10*sec)
+	for _, id := range []fleet.ID{"i-1", "i-2", "i-3", "i-4"} {
+		r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+	}
+	r.want("died young", [2]any{r.sum().DiedYoung, r.sum().Breaker}, [2]any{0, false})
+}
+
+// TestBreakerSurvivesRestart: neither a restart nor a reload makes a fleet of bad machines; a reload tries at once.
+func TestBreakerSurvivesRestart(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 5, IdleTime: time.Minute})))
+	bad := true
+	badImage(r, &bad)
+	r.run(10 * time.Minute)
+	made := len(r.made)
+	r.restart(sec)
+	r.want("open after a restart", r.sum().Breaker, true)
+	r.run(time.Minute)
+	if n := len(r.made) - made; n > 1 {
+		t.Errorf("%d machines were tried in the minute after a restart", n)
+	}
+	r.run(10 * time.Minute)
+	for existing(r) > 0 { // until the try that is under way has failed
+		r.run(sec)
+	}
+	made = len(r.made)
+	cfg := r.cfg
+	r.do(Event{Kind: EvReload, Config: &cfg})
+	r.settle()
+	r.want("tried at once, alone", [2]any{len(r.made) - made, r.sum().Breaker}, [2]any{1, true})
+}
+
+// TestHoldIsSaid: what keeps a needed create from happening is a fact, once, with the numbers.
+func TestHoldIsSaid(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 2 }))
+	r.acquire("a", "b")
+	r.want("nothing is held", len(r.factsOf(FactHold)), 0)
+	r.acquire("c")
+	r.acquire("d")
+	f := r.factsOf(FactHold)
+	if len(f) != 1 || f[0].Cause != fleet.CauseMaxInstances || f[0].Count != 1 || f[0].Decision.BoundBy != policy.BoundMaxInstances {
+		t.Fatalf("%+v", f)
+	}
+	r.run(10 * sec)
+	r.release("a")
+	r.release("b")
+	r.want("not held any more", r.sum().Held, fleet.CauseNone)
+}
+
+// TestFactsNameTheirEvent: a fact says which of the events that were stepped together brought it.
+func TestFactsNameTheirEvent(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
+	b := r.do(Event{Kind: EvDetach, Key: "nobody"}, Event{Kind: EvAcquire, Key: "a", Ticket: 7}, Event{Kind: EvAcquire, Key: "a", Ticket: 8})
+	for _, f := range b.Facts {
+		want := map[FactKind]int{FactCreate: 1, FactDeny: 2, FactWait: 1}[f.Kind]
+		r.want(f.Kind.String(), f.Event, want)
+	}
+	b = r.do(Event{Kind: EvRelease, Key: "nobody", Ticket: 9})
+	r.want("counted afresh", b.Facts[0].Event, 0)
+}
+
+// existing is the number of machines on their way or there, in any state.
+func existing(r *rig) int { return r.core.reg.Existing() }
+
+// killReady makes n ready machines ill.
+func (r *rig) killReady(n int) {
+	for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
+		if r.state(id) == fleet.Ready && n > 0 {
+			n--
+			r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+		}
+	}
+}
+
+// TestCanaryAcrossRestart: a machine on trial that lives through a restart of the manager closes the breaker like any other.
+func TestCanaryAcrossRestart(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute})))
+	for range 3 {
+		r.run(40 * sec)
+		r.killReady(1)
+	}
+	r.run(40 * sec)
+	r.want("open, and one is on trial", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{true, 1})
+	r.restart(sec)
+	r.run(youth - 20*sec)
+	r.want("not yet", r.sum().Breaker, true)
+	r.run(20 * sec)
+	r.want("closed", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{false, 1})
+}
+
+// TestOldMachinesProveNothing: jobs that end on a machine that is older than the row of young deaths say nothing of the new ones: a bad image on
+// a busy fleet opens the breaker too.
+func TestOldMachinesProveNothing(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 4, IdleTime: time.Minute}), func(c *Config) { c.Capacity = 2 }))
+	r.run(youth + 30*sec)
+	r.acquire("stays", "comes and goes")
+	old, _, _ := r.core.Lease("stays")
+	r.want("both on one", r.leaseOf("comes and goes"), string(old)+"/1")
+	made := len(r.made)
+	for range 120 {
+		for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
+			if id != old && r.state(id) == fleet.Ready {
+				r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+			}
+		}
+		r.release("comes and goes")
+		r.acquire("comes and goes")
+		r.run(5 * sec)
+	}
+	if n := len(r.made) - made; n > 15 || !r.sum().Breaker {
+		t.Errorf("%d machines in ten minutes, open %v", n, r.sum().Breaker)
+	}
+}
+
+// TestSiblingLives: the one of a try that lives shows that the image works, though nothing more is needed.
+func TestSiblingLives(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 4, IdleTime: time.Minute})))
+	r.run(15 * sec)
+	r.killReady(3)
+	r.want("open", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{true, 1})
+	cfg := conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute}))
+	r.do(Event{Kind: EvReload, Config: &cfg})
+	r.run(youth)
+	r.want("closed", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{false, 1})
+}
+
+// TestVanishYoung: machines that vanish half a minute after they turned ready died young, although that they are gone is known only some lists
+// later; and one that the lists lack has not lived through its youth.
+func TestVanishYoung(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 2, IdleTime: time.Minute}), func(c *Config) { c.UpdateInterval = time.Minute }))
+	for range 3600 {
+		r.run(sec)
+		for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
+			if i := r.core.reg.Get(id); i != nil && i.State == fleet.Ready && r.now.Mono-i.ReadyAt.Mono > 30*sec {
+				delete(r.cloud, id)
+			}
+		}
+	}
+	// Twelve before the first loss is believed, then one at a time.
+	if n := len(r.made); n > 24 || !r.sum().Breaker {
+		t.Errorf("%d machines in an hour, open %v", n, r.sum().Breaker)
+	}
+	r.want("opened once", len(r.factsOf(FactBreaker)), 1)
+}

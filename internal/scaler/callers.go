@@ -1,0 +1,251 @@
+package scaler
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+)
+
+// reserve promises a slot. In preemptive mode the promise is a free, ready slot that no other key gets; otherwise only that leases, waits
+// and promises together stay below what max_instances can hold.
+func (c *Core) reserve(ev *Event) {
+	switch {
+	case c.closed():
+		c.deny(ev.Key, ev.Ticket, c.closedCause())
+	case c.busyKey(ev.Key) || c.reg.Reservation(ev.Key) != nil:
+		c.deny(ev.Key, ev.Ticket, fleet.CauseDuplicate)
+	default:
+		claim, why := c.admit()
+		if why != fleet.CauseNone {
+			c.deny(ev.Key, ev.Ticket, why)
+			return
+		}
+		res, err := c.reg.Reserve(ev.Key, claim)
+		if !c.must(err) {
+			return
+		}
+		t := &timer{kind: timerReserve, owner: res}
+		res.Owner = t
+		c.timers.set(t, c.now.Mono+c.cfg.ReservationDeadline)
+		c.grant(Grant{Kind: GrantReserved, Ticket: ev.Ticket, Key: ev.Key})
+	}
+}
+
+// admit decides on one more reservation: the instance whose slot it claims, or none, or why not.
+func (c *Core) admit() (*fleet.Instance, fleet.Cause) {
+	if s := c.active.Settings; s.Preemptive {
+		if i := c.reg.Fullest(""); i != nil && c.queue.len() == 0 {
+			return i, fleet.CauseNone
+		}
+		if s.IdleCount == 0 && c.decision.IdleTarget == 0 {
+			return nil, fleet.CausePolicy // nothing is ever created for it
+		}
+		return nil, fleet.CauseNoCapacity
+	}
+	m := c.maxInstances()
+	taken := c.reg.Leased() + c.queue.len() + c.reg.Reservations()
+	if m > 0 && taken/c.reg.Capacity() >= m {
+		return nil, fleet.CauseNoCapacity
+	}
+	return nil, fleet.CauseNone
+}
+
+// maxInstances is the tighter of our limit and the provider's; 0: none.
+func (c *Core) maxInstances() int {
+	a, b := max(c.cfg.MaxInstances, 0), max(c.cfg.ProviderMax, 0)
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
+}
+
+func (c *Core) busyKey(key fleet.Key) bool {
+	i, _ := c.reg.LeaseOf(key)
+	return i != nil || c.queue.byKey[key] != nil
+}
+
+func (c *Core) unreserve(key fleet.Key) {
+	if res := c.reg.Reservation(key); res != nil {
+		c.timers.stop(res.Owner.(*timer))
+		c.reg.Unreserve(res)
+	}
+}
+
+func (c *Core) expireReservation(res *fleet.Reservation) {
+	c.reg.Unreserve(res)
+	c.fact(Fact{Kind: FactDeny, Key: res.Key, Cause: fleet.CauseDeadline})
+}
+
+// acquire grants at once where a slot is open and nobody waits, or on the slot that the key's own reservation claimed; else it queues.
+func (c *Core) acquire(ev *Event) {
+	if c.closed() {
+		c.unreserve(ev.Key)
+		c.deny(ev.Key, ev.Ticket, c.closedCause())
+		return
+	}
+	if c.busyKey(ev.Key) {
+		c.deny(ev.Key, ev.Ticket, fleet.CauseDuplicate)
+		return
+	}
+	var claim *fleet.Instance
+	if res := c.reg.Reservation(ev.Key); res != nil {
+		claim = res.Claim
+		c.unreserve(ev.Key)
+	}
+	if claim == nil || claim.Open() == 0 {
+		claim = nil
+		if c.queue.head == nil {
+			claim = c.reg.Fullest("")
+		}
+	}
+	if claim != nil {
+		c.hand(claim, ev.Key, ev.Ticket, c.now.Mono)
+		return
+	}
+	c.wait(ev, "")
+}
+
+func (c *Core) closedCause() fleet.Cause {
+	if c.shutdown {
+		return fleet.CauseShutdown
+	}
+	return fleet.CauseDraining
+}
+
+func (c *Core) wait(ev *Event, not fleet.ID) {
+	w := c.queue.push(ev.Key, ev.Ticket, not, c.now.Mono)
+	if ev.Deadline > 0 {
+		c.timers.set(&w.deadline, ev.Deadline)
+	}
+}
+
+// cancel ends a wait that its caller gave up. A lease granted before is the caller's to release.
+func (c *Core) cancel(ev *Event) {
+	if w := c.queue.byKey[ev.Key]; w != nil && w.ticket == ev.Ticket {
+		c.deny(ev.Key, ev.Ticket, fleet.CauseCancelled)
+		c.dismiss(w)
+	}
+}
+
+// release ends a lease. A second release, or one of a lease that was revoked before, is answered and harmless.
+func (c *Core) release(ev *Event) {
+	if ev.Cause != fleet.CauseNone {
+		if i, _ := c.reg.LeaseOf(ev.Key); i != nil {
+			c.unfit(own(i), ev.Cause)
+			c.retire(own(i), ev.Cause)
+		}
+	}
+	i := c.end(ev.Key)
+	if i == nil {
+		c.deny(ev.Key, ev.Ticket, fleet.CauseUnknownKey)
+		return
+	}
+	c.grant(Grant{Kind: GrantReleased, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial})
+	if ev.Cause != fleet.CauseNone {
+		c.unhealthy(own(i), ev.Cause)
+		return
+	}
+	c.proven(own(i))
+}
+
+// end takes key's slot back, lets the instance go where it was the last use or the last lease of a draining one, and returns the instance; nil:
+// there is no such lease.
+func (c *Core) end(key fleet.Key) *fleet.Instance {
+	if t := c.orphans[key]; t != nil {
+		c.timers.stop(t)
+		delete(c.orphans, key)
+	}
+	i, _ := c.reg.End(key, c.stamp)
+	switch {
+	case i == nil || i.Leased() > 0:
+	case i.State == fleet.Draining:
+		c.startDelete(own(i))
+	case i.State == fleet.Ready && c.reg.UsedUp(i):
+		c.retire(own(i), fleet.CauseUsedUp)
+	case c.deleting:
+		c.retire(own(i), fleet.CauseShutdown)
+	}
+	return i
+}
+
+// replace gives a lease back and waits for one on another instance.
+func (c *Core) replace(ev *Event) {
+	i, _ := c.reg.LeaseOf(ev.Key)
+	switch {
+	case i == nil:
+		c.deny(ev.Key, ev.Ticket, fleet.CauseUnknownKey)
+	case c.closed():
+		c.deny(ev.Key, ev.Ticket, c.closedCause())
+	default:
+		c.end(ev.Key)
+		c.wait(ev, i.ID)
+	}
+}
+
+// reattach takes a lease up again, after a restart of the manager or a lost connection.
+func (c *Core) reattach(ev *Event) {
+	i, slot := c.reg.LeaseOf(ev.Key)
+	if i == nil {
+		c.deny(ev.Key, ev.Ticket, fleet.CauseUnknownKey)
+		return
+	}
+	if t := c.orphans[ev.Key]; t != nil {
+		c.timers.stop(t)
+		delete(c.orphans, ev.Key)
+	}
+	c.grant(Grant{Kind: GrantReattached, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial, Slot: slot, Use: i.Uses})
+}
+
+func (c *Core) detach(key fleet.Key) {
+	if i, _ := c.reg.LeaseOf(key); i != nil && c.orphans[key] == nil {
+		c.orphan(key, c.cfg.ReattachAfterDisconnect)
+	}
+}
+
+// orphan gives the caller of key's lease so long to come back.
+func (c *Core) orphan(key fleet.Key, patience time.Duration) {
+	t := &timer{kind: timerOrphan, owner: key}
+	c.orphans[key] = t
+	c.timers.set(t, c.now.Mono+patience)
+}
+
+// abandoned revokes a lease whose caller did not come back. What the machine does meanwhile is not known, so it is retired, unless
+// keep_instance_with_acquisitions trusts it.
+func (c *Core) abandoned(key fleet.Key) {
+	i, _ := c.reg.LeaseOf(key)
+	if i == nil {
+		return
+	}
+	m := own(i)
+	if !c.cfg.KeepAbandoned {
+		c.retire(m, fleet.CauseAbandoned)
+	}
+	c.revoke(m, key, fleet.CauseAbandoned)
+}
+
+// revoke ends one lease against its caller's will, and tells why.
+func (c *Core) revoke(m *machine, key fleet.Key, why fleet.Cause) {
+	_, slot := c.reg.LeaseOf(key)
+	c.grant(Grant{Kind: GrantRevoked, Key: key, ID: m.ID, Serial: m.Serial, Slot: slot, Cause: why})
+	c.fact(Fact{Kind: FactRevoke, Key: key, ID: m.ID, Cause: why})
+	c.end(key)
+}
+
+// revokeLeases ends every lease of m.
+func (c *Core) revokeLeases(m *machine, why fleet.Cause) {
+	if m.Leased() == 0 {
+		return
+	}
+	keys := make([]fleet.Key, 0, m.Leased())
+	m.Each(func(l fleet.LeaseRecord) { keys = append(keys, l.Key) })
+	for _, k := range keys {
+		c.revoke(m, k, why)
+	}
+}
+
+func (c *Core) revokeAll(why fleet.Cause) {
+	c.reg.Each(func(i *fleet.Instance) bool {
+		c.revokeLeases(own(i), why)
+		return true
+	})
+}

@@ -1,0 +1,93 @@
+package scaler
+
+import (
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// TestRestartInADip: what was needed lately is not stored, so that after a restart nothing counts as idle for too long before idle_time has passed again.
+func TestRestartInADip(t *testing.T) {
+	r := standing(t, 1, func(c *Config) {
+		c.MaxInstances, c.Schedule = 4, always(policy.Settings{IdleTime: time.Minute, IdleCount: 1})
+	})
+	r.acquire("a", "b", "c")
+	r.run(30 * sec)
+	r.release("a", "b", "c")
+	r.run(50 * sec)
+	ready := r.sum().Ready
+	r.restart(30 * sec) // idle for longer than idle_time by now
+	r.run(59 * sec)
+	r.want("nothing is deleted for idle_time", r.sum().Ready, ready)
+	r.run(time.Minute)
+	r.want("then the fleet falls to its target", r.sum().Ready, 1)
+}
+
+// TestShortAnswer: a provider that accepts less than it was asked for, and does not say why, has refused.
+func TestShortAnswer(t *testing.T) {
+	r := standing(t, 1)
+	r.answer = func(_ Command, ev *Event) int {
+		ev.Count = 0
+		return 0
+	}
+	r.acquire("a", "b")
+	before := len(r.commandsOf(CmdIncrease))
+	r.run(10 * time.Minute)
+	if n := len(r.commandsOf(CmdIncrease)) - before; n < 2 || n > 12 {
+		t.Errorf("%d creates in ten minutes of silent refusals", n)
+	}
+	r.want("who waits is told", r.sum().BackoffCause, fleet.CauseStockOut)
+}
+
+// TestDrainingHeartbeat: a machine that only serves its last jobs is still watched.
+func TestDrainingHeartbeat(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances, c.Heartbeat, c.MaxUses = 2, 1, true, 0 })
+	r.acquire("a", "b")
+	r.do(Event{Kind: EvDetach, Key: "b"})
+	r.run(31 * sec) // b's caller does not come back: the instance is retired under a
+	r.want("draining", r.state("i-1"), fleet.Draining)
+	r.fail = func(c Command) (fleet.Failure, bool) {
+		if c.Kind == CmdHeartbeat {
+			return fleet.Failure{Kind: fleet.FailureUnhealthy}, false
+		}
+		return fleet.Failure{}, false
+	}
+	r.run(2 * time.Minute)
+	g := r.last("a")
+	r.want("its last job is told", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, fleet.CauseUnhealthy})
+}
+
+// TestPauseHoldsEveryDelete: while another manager seems to be at work, one that came back from the dead is not deleted either.
+func TestPauseHoldsEveryDelete(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.MaxInstances = 9 })
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.run(time.Minute)
+	r.want("deleted", r.state("i-1"), fleet.Gone)
+	for range 3 {
+		r.names++
+		r.spawn(fleet.ID("x-" + string(rune('a'+r.names))))
+	}
+	r.run(30 * sec)
+	r.want("paused", r.sum().Paused, true)
+	deletes := len(r.commandsOf(CmdDelete))
+	r.spawn("i-1")
+	r.run(5 * time.Minute)
+	r.want("state of the one that came back", r.state("i-1"), fleet.Deleting)
+	r.want("deletes while paused", len(r.commandsOf(CmdDelete)), deletes)
+	r.run(20 * time.Minute)
+	r.want("later", r.state("i-1"), fleet.Gone)
+}
+
+// TestSlowDeleteAtShutdown: a delete that the provider accepted is waited for, however often it was asked; only refused ones are given up.
+func TestSlowDeleteAtShutdown(t *testing.T) {
+	r := standing(t, 1)
+	r.dying = 5 * time.Minute
+	r.do(Event{Kind: EvShutdown, On: true})
+	r.run(4 * time.Minute)
+	r.want("done before it is gone", r.bt.Done, false)
+	r.run(2 * time.Minute)
+	r.want("state", r.state("i-1"), fleet.Gone)
+	r.want("done", r.bt.Done, true)
+}

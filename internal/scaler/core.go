@@ -1,0 +1,321 @@
+package scaler
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// Core decides for one group. It is not safe for concurrent use: one goroutine owns it.
+type Core struct {
+	cfg Config
+	reg *fleet.Register
+
+	now   Time
+	stamp fleet.Stamp
+	batch Batch
+	bug   error
+	taken bool // the batch was taken: the next step begins a new one
+
+	timers  timers
+	queue   queue                // waiters, first come first served
+	orphans map[fleet.Key]*timer // detached leases
+	window  window               // N̂: the largest demand of the last idle_time
+
+	active    policy.Active
+	nextEdge  time.Time // when active may change, on the wall
+	hasEdge   bool
+	evaluated time.Time
+	decision  policy.Decision
+
+	bucket    *rate.Limiter
+	throttled policy.Throttle // in force in bucket
+	settled   bool            // bucket is as settledAs says, and was not used since
+	settledAs BucketSnapshot
+	open      *fleet.Intent // a create of this batch that is still in our hands
+	openAt    int           // its command's index
+
+	lists   lists
+	backoff backoff
+	breaker breaker
+	foreign []time.Duration // when ids came that nobody asked for
+	paused  bool
+	repairs int         // instances of ours that went without our doing and were not made up for
+	waiting fleet.Cause // what the last waiter waits for
+	held    fleet.Cause // what holds a create back that is needed
+	event   int         // index of the event that is being stepped into this batch
+	known   bool
+	// unfinished: a create was open when the manager stopped, so that what the first list shows cannot be told apart from its instances.
+	unfinished bool
+	draining   bool
+	shutdown   bool
+	deleting   bool // shutdown with delete_instances_on_shutdown
+}
+
+// New returns a core that goes on from saved. known says that the store held the state of this very provider group: beside an unknown
+// one, instances that the provider lists are nobody's until cfg.Adopt says otherwise.
+func New(cfg Config, saved fleet.SavedState, known bool, now Time) (*Core, error) {
+	c := &Core{cfg: cfg.WithDefaults(), now: now, orphans: map[fleet.Key]*timer{}, known: known, openAt: -1, event: -1}
+	c.queue.byKey = map[fleet.Key]*waiter{}
+	c.stamp = stampOf(now)
+	c.window.since = now.Mono
+	c.reg = fleet.NewRegister(c.cfg.Capacity, c.cfg.MaxUses)
+	if err := c.reg.Load(&saved, c.stamp); err != nil {
+		return nil, errors.Join(errors.New("scaler: the saved state contradicts itself"), err)
+	}
+	if err := c.reg.Check(); err != nil {
+		return nil, errors.Join(errors.New("scaler: the saved state contradicts itself"), err)
+	}
+	c.refreshPolicy()
+	c.restoreThrottle()
+	c.restore()
+	return c, nil
+}
+
+func stampOf(t Time) fleet.Stamp { return fleet.Stamp{Mono: t.Mono, Wall: t.Wall.UnixNano()} }
+
+// restore arms what a running core would have armed for the saved state.
+func (c *Core) restore() {
+	c.reg.Each(func(i *fleet.Instance) bool {
+		m := c.own(i)
+		switch i.State {
+		case fleet.Creating:
+			c.timers.set(&m.boot, i.Since.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
+		case fleet.Preparing:
+			c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.PreparingDeadline))
+		case fleet.Gone, fleet.Lost:
+			c.timers.set(&m.boot, i.Since.Mono+c.cfg.ForgetAfter)
+			m.boot.kind = timerForget
+			if i.State == fleet.Lost && !i.DeleteAsked {
+				c.repairs++
+			}
+			return true
+		case fleet.Deleting:
+			// Whether the delete was ever sent is not known: it is asked again, which is harmless.
+			c.timers.set(&m.retry, c.now.Mono)
+		case fleet.Draining:
+			if i.Leased() == 0 {
+				c.timers.set(&m.retry, c.now.Mono)
+			}
+		case fleet.Ready:
+			if i.Leased() == 0 && c.reg.UsedUp(i) { // the limit was lowered while we were away
+				c.retire(m, fleet.CauseUsedUp)
+			}
+		case fleet.Unclaimed:
+			c.settleUnclaimed(m)
+		}
+		i.Each(func(l fleet.LeaseRecord) { c.orphan(l.Key, c.cfg.ReattachAfterRestart) })
+		c.lists.miss(m, c.now.Mono)
+		return true
+	})
+	if n := c.supply(); n > 0 {
+		// What was needed lately is not stored. Until idle_time has passed again, all that is there may have been: a restart in a dip of the
+		// load deletes nothing.
+		c.window.past = append(c.window.past, held{value: n, end: c.now.Mono})
+	}
+	c.unfinished = len(c.reg.Intents()) > 0
+	for _, in := range c.reg.Intents() {
+		w := c.ownIntent(in)
+		w.restored = true
+		w.confirm = !in.Answered || in.Doubt > 0
+		w.since = c.now.Mono
+		at := fleet.Past(in.At, c.stamp).Mono
+		if in.Open > 0 {
+			c.timers.set(&w.timer, at+c.bootDeadline(c.cfg.RequestedDeadline))
+		} else {
+			c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
+		}
+	}
+	c.restoreBreaker()
+	if m := &c.reg.Meta; m.BackoffUntil > 0 {
+		left := time.Duration(m.BackoffUntil - c.stamp.Wall)
+		c.backoff.until = c.now.Mono + min(max(left, 0), maxBackoff)
+		c.backoff.cause = m.BackoffCause
+	}
+}
+
+// Step tells the core that ev happened at now. now.Mono never goes back; a reading that does counts as the last one.
+func (c *Core) Step(now Time, ev Event) {
+	if now.Mono < c.now.Mono {
+		now.Mono = c.now.Mono
+	}
+	if c.taken {
+		c.batch.reset()
+		c.taken, c.event = false, -1
+	}
+	c.event++
+	c.now, c.stamp = now, stampOf(now)
+	c.refreshPolicy()
+	if c.paused {
+		c.watchForeign()
+	}
+	c.watchYoung()
+	c.fire()
+	c.handle(&ev)
+	c.settle()
+}
+
+// handle is the list of everything that can happen.
+func (c *Core) handle(ev *Event) {
+	switch ev.Kind {
+	case EvReserve:
+		c.reserve(ev)
+	case EvUnreserve:
+		c.unreserve(ev.Key)
+	case EvAcquire:
+		c.acquire(ev)
+	case EvCancel:
+		c.cancel(ev)
+	case EvRelease:
+		c.release(ev)
+	case EvReplace:
+		c.replace(ev)
+	case EvReattach:
+		c.reattach(ev)
+	case EvDetach:
+		c.detach(ev.Key)
+	case EvAppeared, EvChanged:
+		c.listed(ev)
+	case EvMissing:
+		c.missing(ev.ID)
+	case EvListed:
+		c.listDone(ev)
+	case EvListFailed:
+		c.listFailed(ev)
+	case EvIncreased:
+		c.increased(ev)
+	case EvDeleted:
+		c.deleted(ev)
+	case EvPrepared:
+		c.prepared(ev)
+	case EvBeat:
+		c.beat(ev)
+	case EvUnhealthy:
+		if i := c.reg.Get(ev.ID); i != nil && (ev.Serial == 0 || ev.Serial == i.Serial) {
+			c.unhealthy(own(i), ev.Cause)
+		}
+	case EvReload:
+		c.reload(ev.Config)
+	case EvDrain:
+		c.draining = ev.On
+	case EvShutdown:
+		c.shutDown(ev.On)
+	case EvRevokeAll:
+		c.revokeAll(ev.Cause)
+	}
+}
+
+// settle brings the fleet towards what it should be, in one place: hand out, create, retire. Hand-out and idleness are judged here and
+// nowhere else, so that an instance that just took a lease is never retired as idle.
+func (c *Core) settle() {
+	if c.closed() {
+		c.turnAway()
+	}
+	c.serve()
+	c.grow()
+	c.shrink()
+	c.explainWaits()
+}
+
+// Take returns what the steps since the last Take decided. It is valid until the next Step.
+func (c *Core) Take() *Batch {
+	b := &c.batch
+	c.reg.TakeChanges(&b.Changes)
+	b.Wake = c.wake()
+	b.Expecting = c.expecting()
+	b.Done = c.finished()
+	b.Bug = c.bug
+	c.open, c.openAt = nil, -1
+	c.taken = true
+	return b
+}
+
+// reset empties the batch at the first step after a Take.
+func (b *Batch) reset() {
+	b.Commands, b.Grants, b.Facts = b.Commands[:0], b.Grants[:0], b.Facts[:0]
+}
+
+// must keeps the first refused move: the batch says so and nothing of it is used.
+func (c *Core) must(err error) bool {
+	if err != nil && c.bug == nil {
+		c.bug = err
+	}
+	return err == nil
+}
+
+// fire handles every timer whose time has come.
+func (c *Core) fire() {
+	for t := c.timers.due(c.now.Mono); t != nil; t = c.timers.due(c.now.Mono) {
+		switch t.kind {
+		case timerBoot:
+			c.overdue(t.owner.(*machine))
+		case timerRetry:
+			c.retry(t.owner.(*machine))
+		case timerForget:
+			c.forget(t.owner.(*machine))
+		case timerIntent:
+			c.intentOverdue(t.owner.(*intent))
+		case timerWaiter:
+			c.timeout(t.owner.(*waiter))
+		case timerReserve:
+			c.expireReservation(t.owner.(*fleet.Reservation))
+		case timerOrphan:
+			c.abandoned(t.owner.(fleet.Key))
+		}
+	}
+}
+
+// wake is the earliest moment at which something can change without an event: strictly after now.
+func (c *Core) wake() time.Duration {
+	at, ok := c.timers.next()
+	consider := func(t time.Duration) {
+		if !ok || t < at {
+			at, ok = t, true
+		}
+	}
+	if c.hasEdge {
+		consider(c.now.Mono + max(c.nextEdge.Sub(c.now.Wall), time.Millisecond))
+	}
+	if t, may := c.growAt(); may {
+		consider(t)
+	}
+	if t, may := c.shrinkAt(); may {
+		consider(t)
+	}
+	if c.paused {
+		consider(c.foreign[0] + foreignWindow)
+	}
+	if t, may := c.grownUpAt(); may {
+		consider(t)
+	}
+	if !ok {
+		return 0
+	}
+	return max(at, c.now.Mono+1)
+}
+
+// expecting reports whether the provider's list is likely to change soon.
+func (c *Core) expecting() bool {
+	r := c.reg
+	return !c.lists.started || r.IntentOpen()+r.IntentDoubt() > 0 || r.Count(fleet.Creating) > 0 || r.Count(fleet.Deleting) > 0 ||
+		len(c.lists.absent) > 0
+}
+
+func (c *Core) fact(f Fact) {
+	f.At, f.Policy, f.Event = c.now, c.active.Index, c.event
+	c.batch.Facts = append(c.batch.Facts, f)
+}
+
+func (c *Core) grant(g Grant) { c.batch.Grants = append(c.batch.Grants, g) }
+
+func (c *Core) command(cmd Command) { c.batch.Commands = append(c.batch.Commands, cmd) }
+
+// nextOp numbers a command. Numbers are not committed with commands that need no intent: a restart forgets those commands.
+func (c *Core) nextOp() uint64 {
+	c.reg.Meta.LastOp++
+	return c.reg.Meta.LastOp
+}

@@ -1,0 +1,98 @@
+package scaler
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+)
+
+// increased takes the provider's answer to a create. What it surely did not create is no supply any more, but counts against max_instances
+// until complete lists came without it; what it may have created stays supply until then, so that nothing is created twice.
+func (c *Core) increased(ev *Event) {
+	in := c.reg.Intent(ev.Op)
+	if in == nil {
+		return
+	}
+	w := in.Owner.(*intent)
+	accepted := min(max(ev.Count, 0), in.Asked)
+	failure := ev.Failure
+	if !failure.Failed() && accepted < in.Asked {
+		failure = fleet.Failure{Kind: fleet.FailureCapacity, Message: "the provider accepted less than was asked for and did not say why"}
+	}
+	if !failure.Failed() {
+		c.relief(&c.reg.Meta.Refusals, fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseQuota, fleet.CauseStockOut, fleet.CauseThrottledAPI,
+			fleet.CauseConfig)
+	}
+	sure := failure.Kind != fleet.FailureTransient || accepted == in.Asked
+	if sure {
+		c.reg.Answered(in)
+	}
+	if short := in.Asked - accepted; short > 0 {
+		w.confirm, w.since, w.seen = true, c.now.Mono, 0
+		if n := min(short, in.Open); sure {
+			c.must(c.reg.Shift(in, -n, n, 0))
+		} else {
+			in.Unsure = n
+		}
+	}
+	if failure.Failed() {
+		if accepted > 0 { // a create that brought something is no refusal in a row: the pause after it is the first one
+			c.reg.Meta.Refusals = 0
+		}
+		c.refused(ev.Op, failure, ev.Away)
+	}
+	if in.Left() == 0 {
+		c.close(in)
+	}
+}
+
+// confirmIntents counts one complete list, asked for at since, towards every create in doubt.
+func (c *Core) confirmIntents(since time.Duration) {
+	for n := len(c.reg.Intents()) - 1; n >= 0; n-- {
+		in := c.reg.Intents()[n]
+		w := in.Owner.(*intent)
+		if !w.confirm || since < w.since {
+			continue
+		}
+		if w.seen++; w.seen < c.cfg.MissingLists {
+			continue
+		}
+		w.confirm = false
+		unsure := in.Unsure
+		c.must(c.reg.Shift(in, -unsure, -in.Doubt, unsure+in.Doubt))
+		in.Unsure = 0
+		c.reg.Answered(in)
+		c.fact(Fact{Kind: FactIntent, Op: in.Op, Count: in.Faded, Cause: fleet.CauseMissing})
+		if in.Open == 0 {
+			c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
+		}
+	}
+}
+
+// intentOverdue is due when an accepted create has shown nothing in time, or when one that was given up on is forgotten.
+func (c *Core) intentOverdue(w *intent) {
+	if w.Open == 0 {
+		if w.Doubt > 0 { // lists could not be had: it cannot be ruled out yet
+			c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
+			return
+		}
+		c.reg.CloseIntent(w.Intent)
+		return
+	}
+	n := w.Open
+	c.must(c.reg.Shift(w.Intent, -n, n, 0))
+	c.reg.Answered(w.Intent)
+	w.confirm, w.since, w.seen = true, c.now.Mono, 0
+	c.fact(Fact{Kind: FactIntent, Op: w.Op, Count: n, Cause: fleet.CauseBootOverdue})
+	c.failedBoot(Fact{Cause: fleet.CauseBootOverdue, Op: w.Op}, w.asked, &c.reg.Meta.Fruitless)
+	c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
+}
+
+// close ends an intent whose instances have all appeared.
+func (c *Core) close(in *fleet.Intent) {
+	c.timers.stop(&in.Owner.(*intent).timer)
+	if c.open == in {
+		return // still in our hands: its command has not left
+	}
+	c.reg.CloseIntent(in)
+}

@@ -1,0 +1,214 @@
+package scaler
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// TestOneCallPerBatch: creates that are decided together are one call and one intent.
+func TestOneCallPerBatch(t *testing.T) {
+	r := newRig(t, conf())
+	b := r.do(Event{Kind: EvAcquire, Key: "a", Ticket: 1}, Event{Kind: EvAcquire, Key: "b", Ticket: 2}, Event{Kind: EvAcquire, Key: "c", Ticket: 3})
+	r.want("commands", len(b.Commands), 1)
+	r.want("count", b.Commands[0].Count, 3)
+	r.want("intents committed", fmt.Sprintf("%+v", b.Changes.PutIntents[0]),
+		fmt.Sprintf("%+v", fleet.IntentRecord{Op: b.Commands[0].Op, Asked: 3, Open: 3, At: r.now.Wall.UnixNano()}))
+	r.want("expecting", b.Expecting, true)
+	r.run(10 * sec)
+	r.want("intents when all came", len(collect(r.core.Intents)), 0)
+	r.want("stored", len(r.saved.Intents), 0)
+	r.want("expecting still", r.bt.Expecting, false)
+}
+
+// TestShownBeforeAnswered: a list may show instances before the call that made them returns.
+func TestShownBeforeAnswered(t *testing.T) {
+	r := newRig(t, conf())
+	r.hold[CmdIncrease] = true
+	r.acquire("a")
+	r.spawn("")
+	r.run(10 * sec)
+	r.want("served", r.leaseOf("a"), "i-1/0")
+	r.want("origin", r.core.reg.Get("i-1").Origin, fleet.Created)
+	r.want("intents while the call is under way", len(collect(r.core.Intents)), 1)
+	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Count: 1})
+	r.want("then", len(collect(r.core.Intents)), 0)
+	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Count: 1}) // again: harmless
+	r.want("created", len(r.commandsOf(CmdIncrease)), 1)
+}
+
+// TestPartialSuccess: what was surely not made is asked for again after the pause, what was made is used.
+func TestPartialSuccess(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 5 }))
+	first := true
+	r.answer = func(cmd Command, ev *Event) int {
+		if first {
+			first = false
+			ev.Count, ev.Failure = 2, fleet.Failure{Kind: fleet.FailureQuota}
+		}
+		return ev.Count
+	}
+	r.do(Event{Kind: EvAcquire, Key: "a", Ticket: 1}, Event{Kind: EvAcquire, Key: "b", Ticket: 2}, Event{Kind: EvAcquire, Key: "c", Ticket: 3},
+		Event{Kind: EvAcquire, Key: "d", Ticket: 4})
+	r.settle()
+	s := r.sum()
+	r.want("requested, doubt", [2]int{s.Requested, s.Doubt}, [2]int{2, 2})
+	r.want("two of four wait for boots", s.Booting, 2)
+	r.want("the rest for", s.WaitCause, fleet.CauseQuota)
+	r.run(10*sec - 1)
+	r.want("machines", len(r.made), 2)
+	r.run(15 * sec)
+	r.want("machines in the end", len(r.made), 4)
+	r.want("all served", r.sum().Leases, 4)
+}
+
+// TestPartialSuccessAgainAndAgain: a provider that gives one machine at a time is asked again after the first pause each time. Were a partial
+// create one more refusal in a row, the fifth machine would come after 155 s.
+func TestPartialSuccessAgainAndAgain(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 6 }))
+	r.answer = func(cmd Command, ev *Event) int {
+		if cmd.Count > 1 {
+			ev.Count, ev.Failure = 1, fleet.Failure{Kind: fleet.FailureCapacity}
+		}
+		return ev.Count
+	}
+	r.do(Event{Kind: EvAcquire, Key: "a", Ticket: 1}, Event{Kind: EvAcquire, Key: "b", Ticket: 2}, Event{Kind: EvAcquire, Key: "c", Ticket: 3},
+		Event{Kind: EvAcquire, Key: "d", Ticket: 4}, Event{Kind: EvAcquire, Key: "e", Ticket: 5})
+	r.settle()
+	for n := 1; n < 5; n++ {
+		r.want("machines", len(r.made), n)
+		if n < 4 {
+			r.want("pause", [2]any{r.sum().BackoffFor <= 5*sec, r.sum().Refusals}, [2]any{true, 1})
+		}
+		r.run(5 * sec)
+	}
+	r.run(20 * sec)
+	r.want("machines in the end", len(r.made), 5)
+	r.want("all served", r.sum().Leases, 5)
+}
+
+// TestAmbiguousIsNotCreatedTwice: when nobody knows whether a create took place, nothing is created in its stead until lists have told.
+func TestAmbiguousIsNotCreatedTwice(t *testing.T) {
+	for _, made := range []int{0, 1, 3} {
+		r := newRig(t, conf(func(c *Config) { c.MaxInstances = 4 }))
+		first := true
+		r.answer = func(cmd Command, ev *Event) int {
+			if first {
+				first = false
+				ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureTransient}
+				return made
+			}
+			return cmd.Count
+		}
+		r.do(Event{Kind: EvAcquire, Key: "a", Ticket: 1}, Event{Kind: EvAcquire, Key: "b", Ticket: 2}, Event{Kind: EvAcquire, Key: "c", Ticket: 3})
+		r.settle()
+		r.want("still supply", r.sum().Requested, 3)
+		r.run(3*sec - 1)
+		r.want("calls before lists have told", len(r.commandsOf(CmdIncrease)), 1)
+		r.run(20 * sec)
+		r.want(fmt.Sprintf("machines when %d of 3 had been made", made), [2]int{len(r.made), r.sum().Leases}, [2]int{3, 3})
+		r.run(time.Hour + time.Minute)
+		r.want("intents at last", len(collect(r.core.Intents)), 0)
+	}
+}
+
+// TestListsAskedBeforeProveNothing: only lists that were asked for after the answer count against a create in doubt.
+func TestListsAskedBeforeProveNothing(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 4 }))
+	r.every, r.listAt = 0, 1<<62
+	r.answer = func(_ Command, ev *Event) int {
+		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureCapacity}
+		return 0
+	}
+	r.acquire("a")
+	since := r.now.Mono - 1
+	for range 10 {
+		r.do(Event{Kind: EvListed, Since: since})
+	}
+	r.want("in doubt", r.sum().Doubt, 1)
+	for range 3 {
+		r.do(Event{Kind: EvListed, Since: r.now.Mono})
+	}
+	r.want("ruled out", r.sum().Doubt, 0)
+	r.want("told", r.factsOf(FactIntent)[0].Cause, fleet.CauseMissing)
+}
+
+// TestLateAfterError: an instance that appears although its create answered an error is adopted and used.
+func TestLateAfterError(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 4 }))
+	r.answer = func(_ Command, ev *Event) int {
+		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureConfig}
+		return 0
+	}
+	r.acquire("a")
+	r.spawn("ghost")
+	r.run(2 * sec)
+	i := r.core.reg.Get("ghost")
+	r.want("adopted", [2]any{i.Origin, r.sum().Unclaimed}, [2]any{fleet.Adopted, 0})
+	r.run(10 * sec)
+	r.want("used", r.leaseOf("a"), "ghost/0")
+	r.run(10 * time.Minute)
+	r.want("a second one is nobody's", r.sum().Unclaimed, 0)
+	r.spawn("stranger")
+	r.run(2 * sec)
+	r.want("held", r.state("stranger"), fleet.Unclaimed)
+	r.run(time.Hour)
+	r.want("and never touched", r.state("stranger"), fleet.Unclaimed)
+}
+
+// TestDoubtCountsAgainstMax: what may yet appear is room that is taken.
+func TestDoubtCountsAgainstMax(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
+	r.answer = func(_ Command, ev *Event) int {
+		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureThrottled, RetryAfter: sec}
+		return 0
+	}
+	r.every, r.listAt = 0, 1<<62
+	r.acquire("a")
+	r.run(30 * sec)
+	r.want("calls", len(r.commandsOf(CmdIncrease)), 1)
+	r.answer = nil
+	for range 3 {
+		r.list()
+	}
+	r.every, r.listAt = sec, r.now.Mono+sec
+	r.run(10 * sec)
+	r.want("served when it was ruled out", r.leaseOf("a"), "i-1/0")
+}
+
+// TestCrashBetweenCommitAndCall: the intent is known, the call may or may not have been made. Either way nothing is created twice.
+func TestCrashBetweenCommitAndCall(t *testing.T) {
+	for _, called := range []bool{false, true} {
+		r := newRig(t, conf(func(c *Config) { c.MaxInstances = 3 }))
+		r.hold[CmdIncrease] = true
+		r.acquire("a", "b")
+		if called {
+			r.spawn("")
+		}
+		r.restart(20 * sec)
+		r.hold[CmdIncrease] = false
+		r.want("remembered", len(collect(r.core.Intents)), map[bool]int{false: 2, true: 1}[called])
+		r.acquire("a", "b")
+		r.run(20 * sec)
+		r.want(fmt.Sprintf("machines, leases, called %v", called), [2]int{len(r.cloud), r.sum().Leases}, [2]int{2, 2})
+		r.want("nothing was held or removed", [2]int{r.sum().Unclaimed, len(r.factsOf(FactRetire))}, [2]int{0, 0})
+		r.run(2 * time.Hour)
+		r.want("intents", len(r.saved.Intents), 0)
+	}
+}
+
+// TestIncreaseAnswersStale: an answer to a create that nobody remembers, or with silly numbers, does no harm.
+func TestIncreaseAnswersStale(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 2, IdleTime: time.Minute})))
+	r.do(Event{Kind: EvIncreased, Op: 999, Count: 5})
+	r.hold[CmdIncrease] = true
+	r.acquire("a")
+	op := r.held[len(r.held)-1].Op
+	r.do(Event{Kind: EvIncreased, Op: op, Count: 1 << 40})
+	r.want("more than asked", r.sum().Requested, 3)
+	r.do(Event{Kind: EvIncreased, Op: op, Count: -7, Failure: fleet.Failure{Kind: fleet.FailureQuota}})
+	r.want("fewer than none", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{2, 1})
+}

@@ -1,0 +1,100 @@
+package scaler
+
+import "github.com/taskscaler/taskscaler/internal/fleet"
+
+// reload puts a new configuration into force. Leases and instances stand; what held creates back is tried again, since that may be what
+// was mended.
+func (c *Core) reload(cfg *Config) {
+	if cfg == nil {
+		return
+	}
+	c.cfg = cfg.WithDefaults()
+	c.reg.SetLimits(c.cfg.Capacity, c.cfg.MaxUses)
+	c.nextEdge, c.hasEdge = c.cfg.Schedule.NextChange(c.now.Wall)
+	c.evaluated, c.active = c.now.Wall, c.cfg.Schedule.At(c.now.Wall)
+	c.applyThrottle()
+	c.window.reset(c.now.Mono)
+	c.reg.Meta.Refusals, c.reg.Meta.Trials = 0, 0 // an open breaker stays open, but tries at once
+	c.backoff = backoff{}
+	c.reg.Meta.BackoffUntil, c.reg.Meta.BackoffCause = 0, fleet.CauseNone
+	c.reg.TouchMeta()
+	c.reg.Each(func(i *fleet.Instance) bool {
+		m := own(i)
+		switch {
+		case i.State == fleet.Ready && i.Leased() == 0 && c.reg.UsedUp(i):
+			c.retire(m, fleet.CauseUsedUp)
+		case i.State == fleet.Ready && !c.cfg.Heartbeat:
+			c.timers.stop(&m.retry)
+		case i.State == fleet.Ready && m.op == 0 && m.retry.pos == 0:
+			c.nextBeat(m)
+		case i.State == fleet.Unclaimed:
+			c.settleUnclaimed(m)
+		}
+		return true
+	})
+	c.fact(Fact{Kind: FactReload})
+}
+
+// settleUnclaimed does with an unclaimed instance what adopt_preexisting says now.
+func (c *Core) settleUnclaimed(m *machine) {
+	switch c.cfg.Adopt {
+	case AdoptAll:
+		c.claim(m)
+	case AdoptRemove:
+		c.retire(m, fleet.CausePreexisting)
+	}
+}
+
+// claim makes an unclaimed instance ours.
+func (c *Core) claim(m *machine) {
+	if c.must(c.reg.Adopt(m.Instance, c.stamp)) {
+		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
+		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: fleet.CauseOperator})
+		c.follow(m)
+	}
+}
+
+// shutDown takes no new work from here on; with del, everything of ours that has no lease is retired, booting ones too.
+func (c *Core) shutDown(del bool) {
+	c.shutdown = true
+	if c.deleting || !del {
+		return
+	}
+	c.deleting = true
+	c.reg.Each(func(i *fleet.Instance) bool {
+		m := own(i)
+		switch {
+		case i.State == fleet.Deleting && m.op == 0:
+			m.tries = 0 // the shutdown's own count
+			c.sendDelete(m)
+		case i.Leased() == 0 && i.State != fleet.Unclaimed:
+			c.retire(m, fleet.CauseShutdown)
+		}
+		return true
+	})
+}
+
+// finished reports whether a shutdown has nothing left to do.
+func (c *Core) finished() bool {
+	if !c.shutdown || c.reg.Leased() > 0 {
+		return false
+	}
+	if !c.deleting {
+		return true
+	}
+	if !c.lists.started || c.reg.IntentOpen()+c.reg.IntentDoubt() > 0 { // what is in doubt may still appear: lists rule it out
+		return false
+	}
+	left := c.reg.Exists() - c.reg.Count(fleet.Unclaimed)
+	if left == 0 {
+		return true
+	}
+	gaveUp := 0
+	c.reg.Each(func(i *fleet.Instance) bool {
+		if i.State == fleet.Deleting && own(i).gaveUp {
+			gaveUp++
+		}
+		return true
+	})
+	return gaveUp == left
+}

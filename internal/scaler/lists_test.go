@@ -1,0 +1,325 @@
+package scaler
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// TestMissing: an instance that lists lack is given no new lease at once, and is lost, with its lease revoked first, only after three
+// lists and twice the update interval.
+func TestMissing(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.MaxInstances, c.Capacity = 2, 2 })
+	r.acquire("a")
+	r.cloud["i-1"].away = true
+	r.run(2 * sec)
+	r.want("after one list: open, lease", [2]any{r.sum().OpenSlots, r.leaseOf("a")}, [2]any{0, "i-1/0"})
+	r.want("one short list does not double the fleet", len(r.made), 1)
+	r.run(17 * sec)
+	r.want("many lists, but less than twice the interval", r.leaseOf("a"), "i-1/0")
+	r.want("it is no supply any more", len(r.made), 2)
+	r.run(3 * sec)
+	g := r.last("a")
+	r.want("then", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, fleet.CauseMissing})
+	r.want("its state", r.state("i-1"), fleet.Lost)
+	r.want("deletes of what is not there", len(r.commandsOf(CmdDelete)), 0)
+	r.cloud["i-1"].away = false
+	r.run(2 * sec)
+	r.want("it came back: un-lost, prepared anew", r.state("i-1"), fleet.Ready)
+	r.want("told", len(r.factsOf(FactReturned)), 1)
+	r.want("its uses stay counted", r.core.reg.Get("i-1").Uses, 1)
+}
+
+// TestUsedUpComesBack: an instance that served its last use while deletes paused, went missing and comes back is of no use to anybody: it
+// goes, and makes room for one that is.
+func TestUsedUpComesBack(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.MaxInstances, c.MaxUses = 1, 1 })
+	r.acquire("a")
+	for n := range 3 {
+		r.spawn(fleet.ID(fmt.Sprint("x-", n)))
+	}
+	r.list()
+	r.want("paused", r.sum().Paused, true)
+	r.release("a")
+	r.cloud["i-1"].away = true
+	r.run(30 * sec)
+	r.want("its state", r.state("i-1"), fleet.Lost)
+	for n := range 3 {
+		delete(r.cloud, fleet.ID(fmt.Sprint("x-", n)))
+	}
+	r.cloud["i-1"].away = false
+	r.run(foreignWindow)
+	r.acquire("b")
+	r.run(time.Minute)
+	r.want("the job that came then", r.leaseOf("b"), "i-2/0")
+	r.want("its state", r.state("i-1"), fleet.Gone)
+}
+
+// TestRetiredComesBack: what was retired and then lost, while deletes paused, is not used again when it comes back: neither in this life of the
+// manager nor in the next.
+func TestRetiredComesBack(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
+		for n := range 3 {
+			r.spawn(fleet.ID(fmt.Sprint("x-", n)))
+		}
+		r.list()
+		r.want("paused", r.sum().Paused, true)
+		r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseChangedHostKey})
+		r.want("retired", r.state("i-1"), fleet.Draining)
+		r.cloud["i-1"].away = true
+		r.run(30 * sec)
+		r.want("its state", r.state("i-1"), fleet.Lost)
+		for n := range 3 {
+			delete(r.cloud, fleet.ID(fmt.Sprint("x-", n)))
+		}
+		if restart {
+			r.restart(sec)
+		}
+		r.cloud["i-1"].away = false
+		r.acquire("a")
+		for range 700 {
+			r.run(sec)
+			if r.leaseOf("a") == "i-1/0" {
+				t.Fatal("it was leased")
+			}
+		}
+		r.want("gone", r.state("i-1"), fleet.Gone)
+		r.want("a runs elsewhere", r.leaseOf("a"), "i-2/0")
+	}
+}
+
+// TestMissingBriefly: one that comes back in time keeps everything.
+func TestMissingBriefly(t *testing.T) {
+	r := standing(t, 1)
+	r.acquire("a")
+	made := len(r.made)
+	for range 20 {
+		r.cloud["i-1"].away = true
+		r.run(2 * sec)
+		r.cloud["i-1"].away = false
+		r.run(10 * sec)
+	}
+	r.want("lease", r.leaseOf("a"), "i-1/0")
+	r.want("lost", len(r.factsOf(FactLost)), 0)
+	if len(r.made) > made {
+		t.Errorf("%d instances were created for nothing", len(r.made)-made)
+	}
+}
+
+// TestShrinkingList: a list that loses more than half of more than four is believed only after twice the time.
+func TestShrinkingList(t *testing.T) {
+	r := standing(t, 6)
+	r.acquire("a")
+	for n := 1; n <= 6; n++ {
+		r.cloud[fleet.ID(fmt.Sprint("i-", n))].away = true
+	}
+	r.run(39 * sec)
+	r.want("lost before twice the time", len(r.factsOf(FactLost)), 0)
+	r.want("lease", r.leaseOf("a") != "", true)
+	r.run(4 * sec)
+	r.want("lost after it", len(r.factsOf(FactLost)), 6)
+	few := standing(t, 3)
+	for n := 1; n <= 3; n++ {
+		few.cloud[fleet.ID(fmt.Sprint("i-", n))].away = true
+	}
+	few.run(23 * sec)
+	few.want("three of three are too few to doubt", len(few.factsOf(FactLost)), 3)
+}
+
+// TestFailedListsProveNothing: while lists fail nobody is missing.
+func TestFailedListsProveNothing(t *testing.T) {
+	r := standing(t, 1)
+	r.every, r.listAt = 0, 1<<62
+	for n := range 100 {
+		r.do(Event{Kind: EvListFailed, Failure: fleet.Failure{Kind: fleet.FailureTransient}})
+		r.want("failures in a row", r.sum().ListFailures, n+1)
+		r.run(10 * sec)
+	}
+	r.want("ready", r.sum().Ready, 1)
+	r.acquire("a")
+	r.want("it still serves", r.leaseOf("a"), "i-1/0")
+	r.list()
+	r.want("failures after a list", r.sum().ListFailures, 0)
+}
+
+// TestDeleteIsConfirmed: an instance is gone when its delete was accepted and a list asked for later lacks it; until then it counts.
+func TestDeleteIsConfirmed(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
+	r.dying = 25 * sec
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.settle()
+	r.run(20 * sec)
+	r.want("on its way out: state, existing, made", [3]any{r.state("i-1"), r.core.reg.Existing(), len(r.made)}, [3]any{fleet.Deleting, 1, 1})
+	r.run(8 * sec)
+	r.want("gone, and replaced", [2]any{r.state("i-1"), len(r.made)}, [2]any{fleet.Gone, 2})
+}
+
+// TestDeleteRetries: a delete is asked again until the instance is gone, and alarms after its time.
+func TestDeleteRetries(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.DeletionRetry, c.DeletingAlarm = 30*sec, 2*time.Minute })
+	r.fail = func(cmd Command) (fleet.Failure, bool) {
+		return fleet.Failure{Kind: fleet.FailureTransient}, false
+	}
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.run(5 * time.Minute)
+	n := 0
+	for _, c := range r.commandsOf(CmdDelete) {
+		if c.ID == "i-1" {
+			n++
+		}
+	}
+	if n < 10 || n > 11 {
+		t.Errorf("%d deletes in five minutes at one in 30 s", n)
+	}
+	r.want("alarms", len(r.factsOf(FactAlarm)), 1)
+	r.fail = nil
+	r.run(time.Minute)
+	r.want("gone in the end", r.state("i-1"), fleet.Gone)
+	r.want("told", r.factsOf(FactGone)[0].Cause, fleet.CauseUnhealthy)
+}
+
+// TestDeleteWhileAway: while the plugin is away a delete is tried soon again; a delete that finds nothing is a success.
+func TestDeleteWhileAway(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.DeletionRetry = 10 * time.Minute })
+	away := true
+	r.fail = func(cmd Command) (fleet.Failure, bool) {
+		if cmd.Kind != CmdDelete {
+			return fleet.Failure{}, false
+		}
+		if away {
+			return fleet.Failure{Kind: fleet.FailureTransient}, true
+		}
+		return fleet.Failure{Kind: fleet.FailureNotFound}, false
+	}
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.run(11 * sec)
+	r.want("tries", len(r.commandsOf(CmdDelete)), 3)
+	away = false
+	delete(r.cloud, "i-1")
+	r.run(10 * sec)
+	r.want("gone", r.state("i-1"), fleet.Gone)
+}
+
+// TestZombie: what comes back after it was deleted is deleted again, under the books' old name.
+func TestZombie(t *testing.T) {
+	r := standing(t, 1)
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.run(10 * sec)
+	r.want("gone", r.state("i-1"), fleet.Gone)
+	before := len(r.commandsOf(CmdDelete))
+	r.spawn("i-1")
+	r.run(2 * sec)
+	r.want("deleted again", len(r.commandsOf(CmdDelete)), before+1)
+	r.want("as", r.core.reg.Get("i-1").Cause, fleet.CauseZombie)
+	r.run(10 * sec)
+	r.want("gone again", [2]any{r.state("i-1"), len(r.cloud)}, [2]any{fleet.Gone, 1})
+}
+
+// TestSameNameAgain: a fixed list of hosts gives a deleted name out again; a create that is open explains it.
+func TestSameNameAgain(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
+	r.answer = func(Command, *Event) int { r.spawn("host"); return 0 }
+	r.acquire("a")
+	r.run(10 * sec)
+	r.want("first life", r.leaseOf("a"), "host/0")
+	r.release("a")
+	r.run(2 * time.Minute)
+	r.want("gone", r.state("host"), fleet.Gone)
+	r.acquire("b")
+	r.run(10 * sec)
+	r.want("second life", r.leaseOf("b"), "host/0")
+	r.want("another machine", [2]any{r.last("b").Serial, r.last("b").Use}, [2]any{2, 1})
+}
+
+// TestProviderTakesItAway: deleting, deleted and timeout by the provider's word revoke leases and retire, with a cause; and one of ours that
+// went is replaced by the group's own repair.
+func TestProviderTakesItAway(t *testing.T) {
+	for word, cause := range map[fleet.Listed]fleet.Cause{
+		fleet.ListedDeleting: fleet.CauseProviderDeleting, fleet.ListedDeleted: fleet.CauseProviderDeleting,
+		fleet.ListedTimeout: fleet.CauseProviderTimeout,
+	} {
+		r := standing(t, 1)
+		r.acquire("a")
+		r.cloud["i-1"].word = word
+		r.run(2 * sec)
+		g := r.last("a")
+		r.want(word.String(), [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, cause})
+		r.want("state", r.state("i-1") == fleet.Ready, false)
+	}
+	r := standing(t, 1, func(c *Config) { c.MaxInstances = 2 })
+	r.cloud["i-1"].word = fleet.ListedDeleting
+	r.run(2 * sec)
+	r.spawn("repaired")
+	r.run(10 * sec)
+	r.want("the group's own repair", [2]any{r.state("repaired"), r.core.reg.Get("repaired").Origin}, [2]any{fleet.Ready, fleet.Adopted})
+}
+
+// TestStrays: one that stops running keeps its leases, gets no new one, and has a boot's time to come back.
+func TestStrays(t *testing.T) {
+	r := standing(t, 1, deadlines, func(c *Config) { c.Capacity = 2 })
+	r.acquire("a")
+	r.cloud["i-1"].word = fleet.ListedSuspended
+	r.run(time.Minute)
+	r.want("lease, open there", [2]any{r.leaseOf("a"), r.core.reg.Get("i-1").Open()}, [2]any{"i-1/0", 0})
+	r.cloud["i-1"].word = 0
+	r.run(2 * sec)
+	r.want("it came back", r.core.reg.Get("i-1").Open(), 1)
+	r.run(3 * time.Minute)
+	r.want("and stays", r.leaseOf("a"), "i-1/0")
+	r.cloud["i-1"].word = fleet.ListedSuspended
+	r.run(2*time.Minute + 3*sec)
+	r.want("not in time", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, fleet.CauseUnhealthy})
+}
+
+// TestForeignPause: three ids that nobody asked for in ten minutes pause creates and deletes; when they stop coming it goes on.
+func TestForeignPause(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.MaxInstances = 20 })
+	for n := range 3 {
+		r.spawn(fleet.ID(fmt.Sprint("foreign-", n)))
+		r.run(20 * sec)
+		r.want("held", r.state(fleet.ID(fmt.Sprint("foreign-", n))), fleet.Unclaimed)
+		r.want("paused", r.sum().Paused, n == 2)
+	}
+	made, deletes := len(r.made), len(r.commandsOf(CmdDelete))
+	r.acquire("a", "b")
+	r.want("who waits is told", r.sum().WaitCause, fleet.CauseForeign)
+	r.want("leases go on", r.leaseOf("a"), "i-1/0")
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.run(5 * time.Minute)
+	r.want("creates and deletes meanwhile", [2]int{len(r.made) - made, len(r.commandsOf(CmdDelete)) - deletes}, [2]int{0, 0})
+	r.run(6 * time.Minute)
+	r.want("over", r.sum().Paused, false)
+	r.want("told: on, off", [2]bool{r.factsOf(FactForeign)[0].On, r.factsOf(FactForeign)[1].On}, [2]bool{true, false})
+	r.want("the delete went out", r.state("i-1"), fleet.Gone)
+	r.want("the waiter is served", r.leaseOf("b") != "", true)
+	r.want("theirs were never touched", r.sum().Unclaimed, 3)
+	delete(r.cloud, "foreign-0")
+	r.run(30 * sec)
+	r.want("one that left is forgotten", [2]any{r.sum().Unclaimed, r.state("foreign-0")}, [2]any{2, fleet.State(0)})
+}
+
+// TestUnknownWordsOfALifeOver: what the list still shows of the dead changes nothing.
+func TestUnknownWordsOfALifeOver(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute})))
+	r.do(Event{Kind: EvAppeared, ID: "dead", Listed: fleet.ListedDeleted}, Event{Kind: EvMissing, ID: "never seen"})
+	r.want("entered", r.state("dead"), fleet.State(0))
+	r.run(10 * sec)
+	r.dying = time.Hour
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy, Serial: 77})
+	r.want("a word about another machine of that name", r.state("i-1"), fleet.Ready)
+	r.do(Event{Kind: EvUnhealthy, ID: "nobody", Cause: fleet.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy, Serial: 1})
+	r.cloud["i-1"].word = fleet.ListedDeleted
+	r.run(3 * sec)
+	r.want("gone by the list's word", r.state("i-1"), fleet.Gone)
+	gone := len(r.factsOf(FactGone))
+	r.cloud["i-1"] = &vm{word: fleet.ListedTimeout}
+	r.run(2 * sec)
+	r.cloud["i-1"].word = fleet.ListedDeleted
+	r.run(2 * time.Minute)
+	r.want("a zombie, ended once more", [2]any{len(r.factsOf(FactGone)), r.state("i-1")}, [2]any{gone + 1, fleet.Gone})
+}

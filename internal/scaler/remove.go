@@ -1,0 +1,109 @@
+package scaler
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+)
+
+// retire gives m no new lease, and deletes it when the last one ends.
+func (c *Core) retire(m *machine, why fleet.Cause) {
+	switch m.State {
+	case fleet.Creating, fleet.Preparing, fleet.Ready, fleet.Unclaimed:
+	default:
+		return
+	}
+	c.dropClaims(m)
+	c.stop(m)
+	if !c.must(c.reg.Drain(m.Instance, why, c.stamp)) {
+		return
+	}
+	f := Fact{Kind: FactRetire, ID: m.ID, Cause: why, Count: m.Leased()}
+	if why == fleet.CauseIdle {
+		f.Decision = c.decision
+		f.Took = c.now.Mono - m.IdleAt.Mono
+		f.Peak, f.Left = c.window.max(), c.supply()
+	}
+	c.fact(f)
+	switch {
+	case m.Leased() == 0:
+		c.startDelete(m)
+	case c.cfg.Heartbeat && m.ReadyAt.Wall != 0: // its last jobs want to know when it falls ill
+		c.nextBeat(m)
+	}
+}
+
+// dropClaims lets reservations lose their slot on m; they stand, and wait like others when they come to acquire.
+func (c *Core) dropClaims(m *machine) {
+	if m.Claims() > 0 {
+		c.reg.UnclaimAll(m.Instance)
+	}
+}
+
+// startDelete records the delete and sends it. While another manager seems to be at work nothing is deleted.
+func (c *Core) startDelete(m *machine) {
+	if c.paused {
+		return
+	}
+	c.stop(m)
+	if c.must(c.reg.Delete(m.Instance, fleet.CauseNone, c.stamp)) {
+		c.sendDelete(m)
+	}
+}
+
+// redelete deletes a machine that came back after a delete was sent.
+func (c *Core) redelete(m *machine, why fleet.Cause) {
+	if c.must(c.reg.Delete(m.Instance, why, c.stamp)) {
+		m.alarmed, m.gaveUp, m.accepted = false, false, false
+		c.sendDelete(m)
+	}
+}
+
+func (c *Core) sendDelete(m *machine) {
+	if c.paused {
+		c.timers.set(&m.retry, c.now.Mono+c.cfg.DeletionRetry)
+		return
+	}
+	m.op = c.nextOp()
+	m.tries++
+	c.command(Command{Kind: CmdDelete, Op: m.op, ID: m.ID, Serial: m.Serial})
+	c.fact(Fact{Kind: FactDelete, ID: m.ID, Cause: m.Cause, Count: m.tries})
+	if !m.alarmed && c.now.Mono-m.Since.Mono >= c.cfg.DeletingAlarm {
+		m.alarmed = true
+		c.fact(Fact{Kind: FactAlarm, ID: m.ID, Count: m.tries, Took: c.now.Mono - m.Since.Mono})
+	}
+}
+
+// deleted takes the answer to a delete. It is asked again for ever, until the provider no longer lists the instance; only a shutdown gives up.
+func (c *Core) deleted(ev *Event) {
+	m := c.current(ev)
+	if m == nil || m.State != fleet.Deleting {
+		return
+	}
+	ok := !ev.Failure.Failed() || ev.Failure.Kind == fleet.FailureNotFound
+	if ok && !m.accepted {
+		m.accepted, m.acceptedAt = true, c.now.Mono
+	}
+	again := c.cfg.DeletionRetry
+	if c.shutdown {
+		again = c.cfg.ShutdownDeletionRetry
+		m.gaveUp = !ok && m.tries >= c.cfg.ShutdownDeletionRetries // one that was accepted only takes its time
+	}
+	if ev.Away {
+		again = min(again, 5*time.Second) // the plugin comes back; the provider was not bothered
+	}
+	if ok && m.Listed == fleet.ListedDeleted {
+		c.gone(m)
+		return
+	}
+	c.timers.set(&m.retry, c.now.Mono+max(again, ev.Failure.RetryAfter))
+}
+
+// gone: the delete is confirmed. The machine is remembered for a while, because a list may be late.
+func (c *Core) gone(m *machine) {
+	if c.must(c.reg.Finish(m.Instance, c.stamp)) {
+		c.fact(Fact{Kind: FactGone, ID: m.ID, Cause: m.Cause, Took: c.now.Mono - m.Created.Mono})
+		c.remember(m)
+		m.absentSeq = c.lists.seq
+	}
+}

@@ -1,0 +1,309 @@
+package scaler
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// TestReattach: after a restart a lease waits for its caller, on the same slot; nothing else gets it.
+func TestReattach(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances, c.ReattachAfterRestart = 2, 1, 5*time.Minute })
+	r.acquire("a", "b")
+	r.release("a")
+	r.restart(time.Minute)
+	r.want("leases after the restart", [2]any{r.leaseOf("b"), r.sum().Leases}, [2]any{"i-1/1", 1})
+	views := collect(r.core.Instances)
+	r.want("shown as detached", views[0].Leases[0].Detached, true)
+	r.run(4 * time.Minute)
+	g := r.ask(EvReattach, "b")
+	r.want("reattached", fmt.Sprint(g.Kind, g.ID, g.Slot, g.Serial, g.Use), fmt.Sprint(GrantReattached, "i-1", 1, 1, 2))
+	r.run(time.Hour)
+	r.want("it stays", r.leaseOf("b"), "i-1/1")
+	r.want("new leases take the other slot", r.acquire("c").Slot, 0)
+}
+
+// TestAbandoned: a lease that nobody takes up again is revoked at its time, and its instance retired, or kept where that is asked for.
+func TestAbandoned(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		r := standing(t, 1, func(c *Config) { c.MaxInstances, c.KeepAbandoned, c.ReattachAfterRestart = 1, keep, 5*time.Minute })
+		r.acquire("a")
+		r.restart(10 * sec)
+		r.run(5*time.Minute - 1)
+		r.want("before", r.leaseOf("a"), "i-1/0")
+		r.run(1)
+		g := r.last("a")
+		r.want("then", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, fleet.CauseAbandoned})
+		want := fleet.Deleting
+		if keep {
+			want = fleet.Ready
+		}
+		r.want(fmt.Sprintf("instance, keep %v", keep), r.state("i-1"), want)
+		g = r.ask(EvReattach, "a")
+		r.want("too late", g.Cause, fleet.CauseUnknownKey)
+	}
+}
+
+// TestDetach: a lost connection has its own patience; coming back, and the end of the lease, end it.
+func TestDetach(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances, c.ReattachAfterDisconnect = 3, 1, 30*sec })
+	r.acquire("a", "b", "c")
+	for _, k := range []fleet.Key{"a", "b", "c"} {
+		r.do(Event{Kind: EvDetach, Key: k})
+	}
+	r.run(20 * sec)
+	r.do(Event{Kind: EvDetach, Key: "c"}) // a second report does not prolong it
+	r.want("back in time", r.ask(EvReattach, "a").Kind, GrantReattached)
+	r.release("b")
+	r.run(10 * sec)
+	r.want("a stays", r.leaseOf("a"), "i-1/0")
+	r.want("c was revoked", [2]any{r.last("c").Kind, r.last("c").Cause}, [2]any{GrantRevoked, fleet.CauseAbandoned})
+	r.want("b was not", r.last("b").Kind, GrantReleased)
+	r.want("the instance drains for a", r.state("i-1"), fleet.Draining)
+	r.release("a")
+	r.want("and goes with a's end", r.state("i-1"), fleet.Deleting)
+}
+
+// TestRestartMidLife: every state is taken up where it was.
+func TestRestartMidLife(t *testing.T) {
+	r := standing(t, 5, deadlines)
+	r.run(youth)
+	r.hold[CmdPrepare], r.hold[CmdDelete] = true, true
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy}) // deleting, and its successor
+	r.acquire("busy")
+	id := r.last("busy").ID
+	r.do(Event{Kind: EvUnhealthy, ID: "i-2", Cause: fleet.CauseUnhealthy})
+	r.run(10 * sec)
+	r.want("states before", [2]int{r.sum().Deleting, r.sum().Preparing}, [2]int{2, r.sum().Preparing})
+	before := r.sum()
+	if before.Preparing == 0 {
+		t.Fatal("nothing is preparing")
+	}
+	r.hold[CmdPrepare], r.hold[CmdDelete] = false, false
+	r.restart(5 * sec)
+	r.ask(EvReattach, "busy")
+	r.want("the lease", r.leaseOf("busy"), string(id)+"/0")
+	r.run(20 * sec)
+	r.want("deletes were asked again", [2]fleet.State{r.state("i-1"), r.state("i-2")}, [2]fleet.State{fleet.Gone, fleet.Gone})
+	r.want("preparations too", r.sum().Preparing, 0)
+	r.want("ready for the target", r.sum().OpenSlots >= 5, true)
+	r.want("nothing preexisting", r.sum().Unclaimed, 0)
+	r.want("ended well", r.core.Check(), error(nil))
+}
+
+// TestVanishedWhileAway: what only the store knows has to be confirmed missing before anything is given up.
+func TestVanishedWhileAway(t *testing.T) {
+	r := standing(t, 2)
+	r.acquire("a")
+	delete(r.cloud, r.last("a").ID)
+	made := len(r.made)
+	r.restart(sec)
+	r.ask(EvReattach, "a")
+	r.run(15 * sec)
+	r.want("not yet", r.leaseOf("a") != "", true)
+	r.run(10 * sec)
+	r.want("lost", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, fleet.CauseMissing})
+	r.run(10 * sec)
+	r.want("with a gone, nothing has to be made up for", len(r.made), made)
+	r.want("idle", r.sum().Idle, 2)
+}
+
+// TestAdoption: what is found at the start without a record, by what the store knows and what the operator says.
+func TestAdoption(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		known bool
+		mode  AdoptMode
+		want  fleet.State
+	}{
+		{"beside a known store it is removed", true, AdoptHold, fleet.Deleting}, {"beside an unknown one it is held", false, AdoptHold, fleet.Unclaimed},
+		{"known, adopt", true, AdoptAll, fleet.Preparing}, {"unknown, adopt", false, AdoptAll, fleet.Preparing},
+		{"known, remove", true, AdoptRemove, fleet.Deleting}, {"unknown, remove", false, AdoptRemove, fleet.Deleting},
+	} {
+		r := bareRig(t, conf(func(cfg *Config) { cfg.Adopt = c.mode }))
+		r.boot, r.prep, r.dying = 0, 5*sec, time.Hour
+		r.spawn("x")
+		r.start(c.known)
+		r.list()
+		r.want(c.name, r.state("x"), c.want)
+		if c.want == fleet.Unclaimed {
+			r.want("it counts", r.core.reg.Existing(), 1)
+			r.acquire("a")
+			r.run(time.Hour)
+			r.want("it is never leased or deleted", [2]any{r.leaseOf("a"), r.state("x")}, [2]any{"i-1/0", fleet.Unclaimed})
+			r.want("one does not pause", r.sum().Paused, false)
+		}
+	}
+}
+
+// TestUnclaimedSettledByReload: the operator's word settles what was held.
+func TestUnclaimedSettledByReload(t *testing.T) {
+	for mode, want := range map[AdoptMode]fleet.State{AdoptHold: fleet.Unclaimed, AdoptAll: fleet.Ready, AdoptRemove: fleet.Gone} {
+		r := bareRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Hour})))
+		r.boot = 0
+		r.spawn("x")
+		r.start(false)
+		r.list()
+		cfg := r.cfg
+		cfg.Adopt = mode
+		r.do(Event{Kind: EvReload, Config: &cfg})
+		r.run(10 * sec)
+		r.want(fmt.Sprint("mode ", mode), r.state("x"), want)
+		r.cfg = cfg
+		r.restart(sec)
+		r.run(10 * sec)
+		r.want("after a restart too", r.state("x"), want)
+	}
+}
+
+// TestFoundWithOpenIntent: beside an unfinished create nothing that is found can be told apart, so all of it is adopted.
+func TestFoundWithOpenIntent(t *testing.T) {
+	r := newRig(t, conf())
+	r.hold[CmdIncrease] = true
+	r.acquire("a")
+	r.spawn("x")
+	r.spawn("y")
+	r.restart(sec)
+	r.want("both", [2]bool{r.state("x").Exists(), r.state("y").Exists()}, [2]bool{true, true})
+	r.run(20 * sec)
+	r.want("none held, none removed", [2]int{r.sum().Unclaimed, len(r.factsOf(FactDelete))}, [2]int{0, 0})
+}
+
+// TestReload: a new configuration holds from now on, what stands stands, and what held creates back is tried again.
+func TestReload(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxInstances = 2, 1 }))
+	r.acquire("a", "b", "c")
+	r.run(10 * sec)
+	r.want("before", [2]int{r.sum().Leases, r.sum().Waiters}, [2]int{2, 1})
+	cfg := conf(func(c *Config) { c.Capacity, c.MaxInstances, c.MaxUses = 1, 2, 1 })
+	r.cfg = cfg
+	r.do(Event{Kind: EvReload, Config: &cfg})
+	r.run(10 * sec)
+	r.want("both leases stand, the third has its own", [3]string{r.leaseOf("a"), r.leaseOf("b"), r.leaseOf("c")}, [3]string{"i-1/0", "i-1/1", "i-2/0"})
+	r.release("a", "b")
+	r.want("used up by the new limit", r.state("i-1"), fleet.Deleting)
+	r.do(Event{Kind: EvReload}) // without a configuration: nothing
+	refused := newRig(t, conf())
+	refused.answer = func(_ Command, ev *Event) int {
+		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureConfig}
+		return 0
+	}
+	refused.acquire("a")
+	refused.answer = nil
+	refused.run(sec)
+	refused.want("held off", refused.sum().BackoffCause, fleet.CauseConfig)
+	refused.do(Event{Kind: EvReload, Config: &refused.cfg})
+	refused.run(10 * sec)
+	refused.want("tried again at once", refused.leaseOf("a"), "i-1/0")
+}
+
+// TestReloadHeartbeats: heartbeats can be switched on and off.
+func TestReloadHeartbeats(t *testing.T) {
+	r := standing(t, 1)
+	cfg := r.cfg
+	for _, on := range []bool{true, false} {
+		cfg.Heartbeat = on
+		r.do(Event{Kind: EvReload, Config: &cfg})
+		before := len(r.commandsOf(CmdHeartbeat))
+		r.run(time.Minute)
+		r.want(fmt.Sprint("beats, on ", on), len(r.commandsOf(CmdHeartbeat)) > before, on)
+	}
+}
+
+// TestShutdownKeeps: without delete_instances_on_shutdown leases end in peace, instances stay, and the next life goes on with them.
+func TestShutdownKeeps(t *testing.T) {
+	r := standing(t, 2, func(c *Config) { c.MaxInstances = 2 })
+	r.acquire("a", "b", "w")
+	r.do(Event{Kind: EvShutdown})
+	r.want("waiters are told", r.last("w").Cause, fleet.CauseShutdown)
+	r.want("done with a lease", r.bt.Done, false)
+	r.run(10 * time.Minute)
+	r.want("nothing is removed", len(r.commandsOf(CmdDelete)), 0)
+	r.do(Event{Kind: EvRevokeAll, Cause: fleet.CauseShutdown})
+	r.want("the patience is over", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, fleet.CauseShutdown})
+	r.want("done", r.bt.Done, true)
+	n := len(r.cloud)
+	r.restart(time.Minute)
+	r.want("taken up", [2]int{r.sum().Ready, len(r.cloud)}, [2]int{n, n})
+}
+
+// TestShutdownDeletes: with it everything of ours goes, booting ones too, strangers not; leases end first.
+func TestShutdownDeletes(t *testing.T) {
+	r := standing(t, 2)
+	r.acquire("a")
+	r.boot = time.Hour
+	r.acquire("b", "c")
+	r.spawn("stranger")
+	r.run(sec + 1)
+	r.do(Event{Kind: EvShutdown, On: true})
+	r.run(10 * sec)
+	r.want("left while a and b run", [2]int{len(r.cloud), r.sum().Leases}, [2]int{3, 2})
+	r.want("done", r.bt.Done, false)
+	r.release("a", "b")
+	r.run(10 * sec)
+	r.want("left", [3]any{len(r.cloud), r.state("stranger"), r.bt.Done}, [3]any{1, fleet.Unclaimed, true})
+	r.do(Event{Kind: EvShutdown, On: true})
+	r.want("asked twice", r.bt.Done, true)
+}
+
+// TestShutdownGivesUp: a provider that refuses is asked so often, then the shutdown is done.
+func TestShutdownGivesUp(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.ShutdownDeletionRetries, c.ShutdownDeletionRetry = 3, 10*sec })
+	r.fail = func(Command) (fleet.Failure, bool) { return fleet.Failure{Kind: fleet.FailureTransient}, false }
+	r.do(Event{Kind: EvShutdown, On: true})
+	r.run(20*sec - 1)
+	r.want("after two", r.bt.Done, false)
+	r.run(2)
+	r.want("after three", [2]any{r.bt.Done, len(r.commandsOf(CmdDelete))}, [2]any{true, 3})
+	r.want("the store keeps it for the next life", len(r.saved.Instances), 1)
+}
+
+// TestShutdownWaitsForCreates: a create under way is waited for, so that nothing is left behind.
+func TestShutdownWaitsForCreates(t *testing.T) {
+	r := newRig(t, conf())
+	r.hold[CmdIncrease] = true
+	r.acquire("a")
+	r.do(Event{Kind: EvShutdown, On: true})
+	r.run(10 * sec)
+	r.want("with a call under way", r.bt.Done, false)
+	r.spawn("")
+	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Count: 1})
+	r.run(10 * sec)
+	r.want("left, done", [2]any{len(r.cloud), r.bt.Done}, [2]any{0, true})
+}
+
+// TestContradictoryStateIsRefused: a core is not built on books that cannot be.
+func TestContradictoryStateIsRefused(t *testing.T) {
+	bad := fleet.SavedState{Instances: []fleet.InstanceRecord{{ID: "a", Serial: 1, State: fleet.Deleting}}}
+	if _, err := New(conf(), bad, true, Time{Wall: time.Unix(1e9, 0)}); err == nil {
+		t.Error("a delete that was never asked was believed")
+	}
+	twice := fleet.SavedState{Instances: []fleet.InstanceRecord{{ID: "a", State: fleet.Ready}, {ID: "a", State: fleet.Ready}}}
+	if _, err := New(conf(), twice, true, Time{Wall: time.Unix(1e9, 0)}); err == nil {
+		t.Error("one id twice was believed")
+	}
+}
+
+// TestShutdownWaitsForDoubt: a create that was refused may have made a machine all the same. The shutdown is not done before three lists have
+// ruled it out, and takes away what appears meanwhile.
+func TestShutdownWaitsForDoubt(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		r := newRig(t, conf())
+		r.answer = func(_ Command, ev *Event) int {
+			ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureCapacity}
+			return 0
+		}
+		r.acquire("a")
+		r.want("doubt", r.sum().Doubt, 1)
+		r.do(Event{Kind: EvShutdown, On: true})
+		r.want("done at once", r.bt.Done, false)
+		if late {
+			r.spawn("")
+		}
+		r.run(20 * sec)
+		r.want("left, doubt, done", [3]any{len(r.cloud), r.sum().Doubt, r.bt.Done}, [3]any{0, 0, true})
+	}
+}

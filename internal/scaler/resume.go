@@ -1,0 +1,199 @@
+package scaler
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+)
+
+// Bounds of what [Resume] and whoever replays events believes: sums of two such times do not overflow, and a step costs what it should.
+const (
+	maxMono     = time.Duration(1) << 61 // 73 years of one life of a manager
+	maxSpan     = time.Duration(1) << 62 // 146 years
+	maxCapacity = 1 << 20
+)
+
+// Plausible reports what in c no configuration that was ever in force has: a journal that was tampered with must not stop its reader.
+func (c *Config) Plausible() error {
+	if c.Capacity > maxCapacity {
+		return fmt.Errorf("scaler: capacity %d is out of range", c.Capacity)
+	}
+	for _, d := range []time.Duration{
+		c.UpdateInterval, c.RequestedDeadline, c.CreatingDeadline, c.PreparingDeadline, c.DeletingAlarm, c.DeletionRetry,
+		c.ShutdownDeletionRetry, c.ReservationDeadline, c.ReattachAfterRestart, c.ReattachAfterDisconnect, c.ForgetAfter,
+	} {
+		if d > maxSpan {
+			return fmt.Errorf("scaler: a deadline of %v is out of range", d)
+		}
+	}
+	return nil
+}
+
+// Plausible reports whether t can have been read by a manager.
+func (t Time) Plausible() bool { return t.Mono <= maxMono && t.Mono >= -maxMono }
+
+// plausible checks what the parts of a resumption do not.
+func (s *Snapshot) plausible() error {
+	if err := s.Config.Plausible(); err != nil {
+		return err
+	}
+	switch {
+	case !s.Now.Plausible():
+		return fmt.Errorf("scaler: a snapshot of the time %v", s.Now.Mono)
+	case s.Register.Capacity != max(s.Config.Capacity, 1) || s.Register.MaxUses != max(s.Config.MaxUses, 0):
+		return errors.New("scaler: a snapshot's configuration is not the one in force")
+	case s.Paused && len(s.Foreign) == 0:
+		return errors.New("scaler: a snapshot is paused for nothing")
+	case len(s.Window.Values) != len(s.Window.Ends):
+		return errors.New("scaler: a snapshot's window is torn")
+	case len(s.Machines) != len(s.Register.Instances) || len(s.Creates) != len(s.Register.Intents) ||
+		len(s.Reservations) != len(s.Register.Reservations):
+		return errors.New("scaler: a snapshot's bookkeeping does not fit its register")
+	}
+	return nil
+}
+
+// resumption is the work of one Resume.
+type resumption struct {
+	c     *Core
+	s     *Snapshot
+	armed []*timer
+}
+
+// arm notes that t is to be armed as it was.
+func (r *resumption) arm(t *timer, s TimerSnapshot) {
+	if s.Seq > 0 {
+		t.at, t.seq = s.At, s.Seq
+		r.armed = append(r.armed, t)
+	}
+}
+
+func (r *resumption) machines() error {
+	for n := range r.s.Machines {
+		s := &r.s.Machines[n]
+		m := r.c.own(r.c.reg.Get(r.s.Register.Instances[n].ID))
+		m.op, m.tries, m.beatFail, m.accepted, m.gaveUp, m.alarmed = s.Op, s.Tries, s.BeatFail, s.Accepted, s.GaveUp, s.Alarmed
+		m.strayed, m.absentAt, m.absentSeq, m.absentMul, m.acceptedAt = s.Strayed, s.AbsentAt, s.AbsentSeq, s.AbsentMul, s.AcceptedAt
+		if s.Forget {
+			m.boot.kind = timerForget
+		}
+		if s.Forget && s.Boot.Seq > 0 && m.State != fleet.Gone && m.State != fleet.Lost {
+			return fmt.Errorf("scaler: %q of a snapshot is to be forgotten as %s", m.ID, m.State)
+		}
+		r.arm(&m.boot, s.Boot)
+		r.arm(&m.retry, s.Retry)
+	}
+	return nil
+}
+
+func (r *resumption) creates() error {
+	for n, in := range r.c.reg.Intents() {
+		s := &r.s.Creates[n]
+		w := r.c.ownIntent(in)
+		w.confirm, w.restored, w.since, w.asked, w.seen = s.Confirm, s.Restored, s.Since, s.Asked, s.Seen
+		r.arm(&w.timer, s.Timer)
+	}
+	return nil
+}
+
+func (r *resumption) reservations() error {
+	for n, res := range r.c.reg.SortedReservations() {
+		t := &timer{kind: timerReserve, owner: res}
+		res.Owner = t
+		r.arm(t, r.s.Reservations[n])
+	}
+	return nil
+}
+
+func (r *resumption) waiters() error {
+	for n := range r.s.Waiters {
+		s := &r.s.Waiters[n]
+		if r.c.busyKey(s.Key) {
+			return fmt.Errorf("scaler: key %q of a snapshot waits twice, or has a lease", s.Key)
+		}
+		r.arm(&r.c.queue.push(s.Key, s.Ticket, s.Not, s.Since).deadline, s.Deadline)
+	}
+	return nil
+}
+
+func (r *resumption) orphans() error {
+	for n, s := range r.s.Orphans {
+		if n > 0 && r.s.Orphans[n-1].Key >= s.Key {
+			return fmt.Errorf("scaler: the orphans of a snapshot are not in order at %q", s.Key)
+		}
+		t := &timer{kind: timerOrphan, owner: s.Key}
+		r.c.orphans[s.Key] = t
+		r.arm(t, s.Timer)
+	}
+	return nil
+}
+
+// timers arms what was armed, under the same numbers: what is due first is decided by time and number alone.
+func (r *resumption) timers() error {
+	slices.SortFunc(r.armed, bySeq)
+	h := &r.c.timers
+	for n, t := range r.armed {
+		if n > 0 && r.armed[n-1].seq == t.seq || t.seq > r.s.TimerSeq {
+			return fmt.Errorf("scaler: timer %d of a snapshot is there twice, or from its future", t.seq)
+		}
+		h.heap = append(h.heap, t)
+		t.pos = len(h.heap)
+		h.up(t.pos - 1)
+	}
+	h.seq = r.s.TimerSeq
+	return nil
+}
+
+func (r *resumption) absent() error {
+	for _, id := range r.s.Lists.Absent {
+		i := r.c.reg.Get(id)
+		if i == nil || own(i).absentPos > 0 || i.State == fleet.Gone || i.State == fleet.Lost {
+			return fmt.Errorf("scaler: %q of a snapshot is missing, but not there to be missed, or twice", id)
+		}
+		r.c.lists.absent = append(r.c.lists.absent, own(i))
+		own(i).absentPos = len(r.c.lists.absent)
+	}
+	return nil
+}
+
+func (r *resumption) breaker() error {
+	s := &r.s.Breaker
+	b := breaker{open: s.Open, judged: s.Judged, since: s.Since}
+	for _, list := range []struct {
+		from []TrialSnapshot
+		to   *[]trial
+	}{{s.Young, &b.young}, {s.Unseen, &b.unseen}} {
+		for _, t := range list.from {
+			i := r.c.reg.Get(t.ID)
+			if i == nil || i.State != fleet.Ready {
+				return fmt.Errorf("scaler: %q of a snapshot is on trial, but not ready", t.ID)
+			}
+			*list.to = append(*list.to, trial{own(i), t.Ready})
+		}
+	}
+	r.c.breaker = b
+	return nil
+}
+
+func (r *resumption) batch() error {
+	s, c := &r.s.Batch, r.c
+	c.batch.Commands, c.batch.Grants, c.batch.Facts = s.Commands, s.Grants, s.Facts
+	if s.Create == 0 {
+		return nil
+	}
+	c.open, c.openAt = c.reg.Intent(s.Create), s.CreateAt
+	if c.open == nil || s.CreateAt < 0 || s.CreateAt >= len(s.Commands) || s.Commands[s.CreateAt].Op != s.Create {
+		return fmt.Errorf("scaler: create %d of a snapshot's batch is not in it", s.Create)
+	}
+	return nil
+}
+
+func (c *Core) resumeWindow(s *WindowSnapshot) {
+	c.window = window{current: s.Current, since: s.Since}
+	for n, v := range s.Values {
+		c.window.past = append(c.window.past, held{value: v, end: s.Ends[n]})
+	}
+}

@@ -1,0 +1,212 @@
+package scaler
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// supply is S of the sizing rule: live leases plus every free slot, there or on its way.
+func (c *Core) supply() int {
+	return c.reg.Leased() + c.reg.Supply() + c.reg.IntentOpen()*c.reg.PerInstance()
+}
+
+// demand gathers what the sizing rule reads. While somebody waits, a standing slot beyond the idle target is one that nobody who waits can
+// have (it is claimed by a reservation, on the instance they asked to leave, or not seen by the latest list): it is no supply to them.
+func (c *Core) demand(s policy.Settings) policy.Demand {
+	d := policy.Demand{Leases: c.reg.Leased(), Waiters: c.queue.len(), Free: c.supply() - c.reg.Leased(), Existing: c.reg.Existing()}
+	if d.Waiters > 0 {
+		standing := c.reg.Supply() - c.reg.Pending()
+		d.Free -= max(standing-policy.IdleTarget(s, d.Leases, d.Waiters), 0)
+	}
+	return d
+}
+
+// grow creates what the sizing rule asks for and its bounds allow.
+func (c *Core) grow() {
+	s := c.settings()
+	limits := policy.Limits{
+		Capacity: c.cfg.Capacity, MaxInstances: c.cfg.MaxInstances, ProviderMax: c.cfg.ProviderMax, MaxUses: c.cfg.MaxUses,
+	}
+	d, a := c.demand(s), policy.Allowance{Throttle: -1, Blocked: c.blocked()}
+	if a.Breaker = c.breaker.open; a.Breaker {
+		a.Canaries = c.canaries()
+	}
+	c.decision = policy.Size(s, limits, d, a)
+	if c.decision.Grow > 0 {
+		// The bucket is asked only when its answer counts.
+		a.Throttle = c.allowed()
+		c.decision = policy.Size(s, limits, d, a)
+	}
+	c.window.set(c.decision.Needed, c.now.Mono)
+	if n := c.decision.Grow; n > 0 {
+		c.create(n)
+	}
+	c.explainHold()
+}
+
+// explainHold publishes what holds back a create that is needed, whenever that changes.
+func (c *Core) explainHold() {
+	why, d := fleet.CauseNone, &c.decision
+	if d.Grow < d.Wanted {
+		why = c.boundCause()
+	}
+	if why != c.held && why != fleet.CauseNone {
+		c.fact(Fact{Kind: FactHold, Cause: why, Count: d.Wanted - d.Grow, Decision: *d})
+	}
+	c.held = why
+}
+
+// boundCause is what the decision's bound means for those who wait.
+func (c *Core) boundCause() fleet.Cause {
+	switch c.decision.BoundBy {
+	case policy.BoundThrottle:
+		return fleet.CauseThrottle
+	case policy.BoundBreaker:
+		return fleet.CauseBreaker
+	case policy.BoundMaxInstances, policy.BoundProviderMax:
+		return fleet.CauseMaxInstances
+	case policy.BoundBlocked:
+		return c.blockedBy()
+	}
+	return fleet.CauseNone
+}
+
+// blockedBy is why nothing may be created now.
+func (c *Core) blockedBy() fleet.Cause {
+	switch {
+	case !c.lists.started:
+		return fleet.CausePlugin
+	case c.closed():
+		return c.closedCause()
+	case c.paused:
+		return fleet.CauseForeign
+	}
+	return c.backoff.cause
+}
+
+// create records the intent and its price before the call goes out. Creates of one batch are one call.
+func (c *Core) create(n int) {
+	c.spend(n)
+	if c.open != nil {
+		c.reg.Extend(c.open, n)
+		c.batch.Commands[c.openAt].Count += n
+	} else {
+		c.open = c.reg.OpenIntent(n, c.stamp)
+		w := c.ownIntent(c.open)
+		c.timers.set(&w.timer, c.now.Mono+c.bootDeadline(c.cfg.RequestedDeadline))
+		c.openAt = len(c.batch.Commands)
+		c.command(Command{Kind: CmdIncrease, Op: c.open.Op, Count: n})
+	}
+	c.fact(Fact{Kind: FactCreate, Op: c.open.Op, Count: n, Decision: c.decision})
+}
+
+// blocked reports whether nothing may be created now, whatever is needed.
+func (c *Core) blocked() bool {
+	return !c.lists.started || c.closed() || c.paused || c.now.Mono < c.backoff.until
+}
+
+// growAt is when a create that is needed but held back by time alone may happen.
+func (c *Core) growAt() (time.Duration, bool) {
+	d := &c.decision
+	if d.Grow >= d.Wanted {
+		return 0, false
+	}
+	switch d.BoundBy {
+	case policy.BoundThrottle:
+		return c.nextToken(), true
+	case policy.BoundBlocked:
+		if c.lists.started && !c.closed() && !c.paused {
+			return c.backoff.until, true
+		}
+	}
+	return 0, false
+}
+
+// shrink retires what has been idle for idle_time and was not needed once in that time, longest idle first. A reservation's instance stays.
+func (c *Core) shrink() {
+	if c.closed() {
+		c.shrinkClosed()
+		return
+	}
+	if !c.lists.started || c.paused {
+		return
+	}
+	span := c.active.Settings.IdleTime
+	c.window.expire(c.now.Mono, span)
+	for i := c.reg.LongestIdle(); i != nil && c.now.Mono-i.IdleAt.Mono >= span; {
+		next := c.reg.NextIdle(i)
+		if i.Claims() == 0 {
+			if c.supply()-i.Supply() < c.window.max() {
+				return
+			}
+			c.retire(own(i), fleet.CauseIdle)
+		}
+		i = next
+	}
+}
+
+// shrinkClosed retires every idle instance while the manager takes no new work; a shutdown that keeps its instances retires none.
+func (c *Core) shrinkClosed() {
+	if c.shutdown && !c.deleting {
+		return
+	}
+	why := fleet.CauseOperator
+	if c.shutdown {
+		why = fleet.CauseShutdown
+	}
+	for i := c.reg.LongestIdle(); i != nil; {
+		next := c.reg.NextIdle(i)
+		c.retire(own(i), why)
+		i = next
+	}
+}
+
+// shrinkAt is when the longest idle instance may go if nothing else happens.
+func (c *Core) shrinkAt() (time.Duration, bool) {
+	if !c.lists.started || c.paused || c.closed() {
+		return 0, false
+	}
+	i := c.reg.LongestIdle()
+	for i != nil && i.Claims() > 0 {
+		i = c.reg.NextIdle(i)
+	}
+	if i == nil {
+		return 0, false
+	}
+	span := c.active.Settings.IdleTime
+	at, ok := c.window.fallsTo(c.supply()-i.Supply(), span)
+	return max(at, i.IdleAt.Mono+span), ok
+}
+
+// explainWaits publishes why the waiters wait, whenever that changes.
+func (c *Core) explainWaits() {
+	cause, booting := c.waitCause()
+	if cause == c.waiting {
+		return
+	}
+	c.waiting = cause
+	c.fact(Fact{Kind: FactWait, Cause: cause, Count: c.queue.len(), Booting: booting, Decision: c.decision})
+}
+
+// waitCause is what the last waiter waits for, and how many of the first wait for machines on their way.
+func (c *Core) waitCause() (cause fleet.Cause, booting int) {
+	w := c.queue.len()
+	if w == 0 {
+		return fleet.CauseNone, 0
+	}
+	booting = min(w, c.reg.Pending()+c.reg.IntentOpen()*c.reg.PerInstance())
+	switch {
+	case !c.lists.started:
+		return fleet.CausePlugin, booting
+	case booting == w:
+		return fleet.CauseBoot, booting
+	case c.paused:
+		return fleet.CauseForeign, booting
+	}
+	if why := c.boundCause(); why != fleet.CauseNone {
+		return why, booting
+	}
+	return fleet.CauseConfirming, booting
+}

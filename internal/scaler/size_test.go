@@ -1,0 +1,274 @@
+package scaler
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// TestGrowToDemand: as many instances as slots are missing, in one call, and the decision says why.
+func TestGrowToDemand(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.Capacity = 4 }, withPolicy(policy.Settings{IdleCount: 3, IdleTime: time.Minute})))
+	r.want("for the idle target alone", len(r.made), 1)
+	var evs []Event
+	for n := range 9 {
+		evs = append(evs, Event{Kind: EvAcquire, Key: fleet.Key(fmt.Sprint("k", n)), Ticket: uint64(n + 1)})
+	}
+	r.do(evs...)
+	creates := r.commandsOf(CmdIncrease)
+	r.want("calls", len(creates), 2)
+	r.want("for nine jobs and three idle slots", creates[1].Count, 2)
+	d := r.factsOf(FactCreate)
+	last := d[len(d)-1].Decision
+	r.want("when the last was asked for: needed, supply", [2]int{last.Needed, last.Supply}, [2]int{9, 8})
+	r.run(10 * sec)
+	r.want("leases", r.sum().Leases, 9)
+	r.want("open", r.sum().OpenSlots, 3)
+}
+
+// TestGrowIsBounded: max_instances and the provider's own limit bound creates, and who waits is told.
+func TestGrowIsBounded(t *testing.T) {
+	for _, c := range []struct{ ours, theirs, want int }{{2, 0, 2}, {5, 1, 1}, {0, 3, 3}, {2, math.MaxInt, 2}} {
+		r := newRig(t, conf(func(cfg *Config) { cfg.MaxInstances, cfg.ProviderMax = c.ours, c.theirs }))
+		for n := range 6 {
+			r.acquire(fleet.Key(fmt.Sprint("k", n)))
+		}
+		r.run(10 * sec)
+		r.want(fmt.Sprintf("instances of %+v", c), [2]int{len(r.made), r.sum().Leases}, [2]int{c.want, c.want})
+		r.want("cause", r.sum().WaitCause, fleet.CauseMaxInstances)
+	}
+}
+
+// TestShrinkAfterIdleTime: an instance stays for exactly idle_time, and the longest idle goes first.
+func TestShrinkAfterIdleTime(t *testing.T) {
+	r := newRig(t, conf())
+	r.acquire("a", "b")
+	r.run(10 * sec)
+	r.release("b")
+	r.run(5 * sec)
+	r.release("a")
+	r.run(55*sec - 1)
+	r.want("just before", r.sum().Ready, 2)
+	r.run(1)
+	r.want("b's at one minute", [2]fleet.State{r.state("i-1"), r.state("i-2")}, [2]fleet.State{fleet.Ready, fleet.Deleting})
+	f := r.factsOf(FactRetire)[0]
+	r.want("cause and time", [2]any{f.Cause, f.Took}, [2]any{fleet.CauseIdle, time.Minute})
+	r.run(5 * sec)
+	r.want("a's at one minute", r.state("i-1") == fleet.Ready, false)
+	r.run(10 * sec)
+	r.want("scaled to zero", len(r.cloud), 0)
+	r.want("gone", len(r.factsOf(FactGone)), 2)
+	r.want("asked to wake only to forget them", r.bt.Wake > r.now.Mono+50*time.Minute, true)
+	r.run(time.Hour)
+	r.want("books after an hour", r.core.reg.Len(), 0)
+	r.want("wake with nothing to do", r.bt.Wake, time.Duration(0))
+}
+
+// TestDipDeletesNothing: demand that falls for less than idle_time deletes nothing, although instances are idle all the time.
+func TestDipDeletesNothing(t *testing.T) {
+	r := newRig(t, conf())
+	r.acquire("a", "b", "c")
+	r.run(10 * sec)
+	for n := range 20 {
+		r.release("a", "b", "c")
+		r.run(40 * sec)
+		r.acquire("a", "b", "c")
+		r.run(20 * sec)
+		r.want(fmt.Sprintf("instances after dip %d", n), [2]int{len(r.made), len(r.commandsOf(CmdDelete))}, [2]int{3, 0})
+	}
+	r.release("a")
+	r.run(59 * sec)
+	r.want("a third of the demand left for less than idle_time", r.sum().Ready, 3)
+	r.run(sec)
+	r.want("for idle_time", r.sum().Ready, 2)
+	r.want("N̂", r.sum().Peak, 2)
+}
+
+// TestIdleTarget: constant demand is a fixed point: no create, no delete, however long.
+func TestIdleTarget(t *testing.T) {
+	for _, s := range []policy.Settings{
+		{IdleCount: 3, IdleTime: 0}, {IdleCount: 1, ScaleFactor: 0.5, IdleTime: 5 * sec},
+		{IdleCount: 2, ScaleFactor: 1.5, ScaleFactorLimit: 4, ScaleFactorMode: policy.FactorAdd, IdleTime: time.Minute},
+	} {
+		r := newRig(t, conf(func(c *Config) { c.Capacity = 2 }, withPolicy(s)))
+		r.acquire("a", "b", "c")
+		r.run(5 * time.Minute)
+		before := len(r.commands)
+		r.run(time.Hour)
+		r.want(fmt.Sprintf("commands in a steady hour under %+v", s), len(r.commands)-before, 0)
+		if sum := r.sum(); sum.OpenSlots < sum.Decision.IdleTarget {
+			t.Errorf("%+v: %d open, target %d", s, sum.OpenSlots, sum.Decision.IdleTarget)
+		}
+	}
+}
+
+// TestSteadyLoad: jobs that come and go at scale_factor 1.5 cost at most 40 creates per 100 jobs.
+func TestSteadyLoad(t *testing.T) {
+	const job = 60 * sec
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 100 }, withPolicy(policy.Settings{ScaleFactor: 1.5, IdleTime: 2 * job})))
+	const n = 400
+	for k := range n {
+		r.acquire(fleet.Key(fmt.Sprint("k", k)))
+		r.run(12 * sec)
+		if k >= 5 {
+			r.release(fleet.Key(fmt.Sprint("k", k-5)))
+		}
+	}
+	if per := float64(len(r.made)) * 100 / n; per > 40 {
+		t.Errorf("%.1f creates per 100 jobs, want at most 40", per)
+	}
+	r.want("deletes in a steady load", len(r.commandsOf(CmdDelete)), 0)
+}
+
+// TestThrottleClosedForm: in a burst, the n-th create comes at max(0, (n−b)/r) seconds.
+func TestThrottleClosedForm(t *testing.T) {
+	for _, c := range []struct {
+		limit float64
+		burst int
+	}{{0.5, 3}, {4, 1}, {1, 10}, {0.1, 2}} {
+		r := newRig(t, conf(func(cfg *Config) {
+			cfg.MaxInstances, cfg.Throttle = 30, policy.Throttle{Limit: c.limit, Burst: c.burst}
+		}))
+		r.every = 0
+		start := r.now.Mono
+		for n := range 30 {
+			r.acquire(fleet.Key(fmt.Sprint("k", n)))
+		}
+		if c.burst < 30 {
+			r.want("cause", r.sum().WaitCause, fleet.CauseThrottle)
+		}
+		r.run(time.Duration(30/c.limit)*sec + sec)
+		if len(r.made) != 30 {
+			t.Fatalf("%+v: %d of 30 created", c, len(r.made))
+		}
+		for n, at := range r.made {
+			want := time.Duration(max(0, float64(n+1-c.burst)/c.limit) * float64(sec))
+			if got := at - start; got < want-time.Microsecond || got > want+5*time.Microsecond*time.Duration(n+1) {
+				t.Errorf("%+v: create %d at %v, want %v", c, n+1, got, want)
+			}
+		}
+	}
+}
+
+// TestThrottleDefaults: limit 0 is a hundred a second, −1 none; burst 0 is max_instances, else the limit.
+func TestThrottleDefaults(t *testing.T) {
+	for _, c := range []struct {
+		max       int
+		t         policy.Throttle
+		jobs, now int
+	}{
+		{10, policy.Throttle{}, 20, 10}, {0, policy.Throttle{}, 150, 100}, {0, policy.Throttle{Limit: -1}, 5000, 5000},
+		{0, policy.Throttle{Limit: 2.5}, 10, 3}, {0, policy.Throttle{Limit: math.NaN()}, 300, 300}, {0, policy.Throttle{Limit: 1, Burst: 7}, 10, 7},
+		{0, policy.Throttle{Limit: math.Inf(1)}, 300, 300},
+	} {
+		r := newRig(t, conf(func(cfg *Config) { cfg.MaxInstances, cfg.Throttle = c.max, c.t }))
+		var evs []Event
+		for n := range c.jobs {
+			evs = append(evs, Event{Kind: EvAcquire, Key: fleet.Key(fmt.Sprint("k", n)), Ticket: uint64(n + 1)})
+		}
+		r.light = true
+		r.do(evs...)
+		r.want(fmt.Sprintf("created at once under %+v", c), len(r.made), c.now)
+	}
+}
+
+// TestThrottleRestart: a restart mints no tokens, and time away drips.
+func TestThrottleRestart(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances, c.Throttle = 50, policy.Throttle{Limit: 0.1, Burst: 5} }))
+	acquire := func(from int) {
+		for n := range 12 {
+			r.acquire(fleet.Key(fmt.Sprint("k", from+n)))
+		}
+	}
+	acquire(0)
+	r.want("burst", len(r.made), 5)
+	r.restart(0)
+	acquire(100)
+	r.want("at once after a restart", len(r.made), 5)
+	r.restart(31 * sec) // the waiters are gone with their connections; five leases are reattached by nobody yet
+	acquire(200)
+	r.want("after 31 s away at one in ten", len(r.made), 8)
+	r.restart(time.Hour)
+	acquire(300)
+	r.want("a full bucket is no fuller", len(r.made) <= 13, true)
+}
+
+// TestThrottlePolicyOverride: a policy's own throttle replaces the group's while it holds; tokens carry over.
+func TestThrottlePolicyOverride(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) {
+		c.MaxInstances, c.Throttle = 40, policy.Throttle{Limit: 0.01, Burst: 1}
+		c.Schedule = sched(policy.Policy{Settings: policy.Settings{IdleTime: time.Hour}},
+			policy.Policy{Periods: []string{"10-59 12 * * *"}, Settings: policy.Settings{
+				IdleTime: time.Hour, Throttle: &policy.Throttle{Limit: 1, Burst: 20},
+			}})
+	}))
+	for n := range 40 {
+		r.acquire(fleet.Key(fmt.Sprint("k", n)))
+	}
+	r.run(10*time.Minute - 1)
+	before := len(r.made)
+	r.want("under the group's", before, 6)
+	r.run(10 * sec)
+	if n := len(r.made) - before; n < 9 || n > 12 {
+		t.Errorf("%d created in ten seconds at one a second", n)
+	}
+	r.want("told: the start and the change", len(r.factsOf(FactPolicy)), 2)
+}
+
+// TestPolicyEdge: at the edge the new policy holds, to the nanosecond, and the old one's peak is forgotten.
+func TestPolicyEdge(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) {
+		c.Schedule = sched(policy.Policy{Settings: policy.Settings{IdleCount: 4, IdleTime: 30 * time.Minute}},
+			policy.Policy{Periods: []string{"10-19 12 * * *"}, Settings: policy.Settings{IdleCount: 1, IdleTime: 0}})
+	}))
+	r.run(10*time.Minute - 1)
+	r.want("before", [2]any{r.sum().Ready, r.sum().Active.Index}, [2]any{4, 0})
+	r.run(1)
+	r.want("at the edge", [2]any{r.sum().Ready, r.sum().Active.Index}, [2]any{1, 1})
+	r.run(10*time.Minute - 1)
+	r.want("until the end", r.sum().Ready, 1)
+	r.run(10 * sec)
+	r.want("back", [2]any{r.sum().Ready, r.sum().Active.Index}, [2]any{4, 0})
+	r.want("told: the start and two edges", len(r.factsOf(FactPolicy)), 3)
+}
+
+// TestDrain: no new work, idle ones go, leases end in peace; then back to normal.
+func TestDrain(t *testing.T) {
+	r := standing(t, 2)
+	r.acquire("a")
+	r.ask(EvReserve, "r")
+	r.do(Event{Kind: EvDrain, On: true})
+	r.want("idle one", r.sum().Idle, 0)
+	r.want("leased one", r.state(r.last("a").ID), fleet.Ready)
+	g := r.acquire("b")
+	r.want("new work", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, fleet.CauseDraining})
+	g = r.acquire("r")
+	r.want("promised work", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, fleet.CauseDraining})
+	r.want("its reservation", r.sum().Reservations, 0)
+	g = r.ask(EvReserve, "c")
+	r.want("a promise", g.Cause, fleet.CauseDraining)
+	r.run(10 * time.Minute)
+	r.want("leases and machines", [2]int{r.sum().Leases, len(r.cloud)}, [2]int{1, 1})
+	r.release("a")
+	r.run(10 * sec)
+	r.want("all gone", [2]any{len(r.cloud), r.sum().Closed}, [2]any{0, true})
+	r.do(Event{Kind: EvDrain})
+	r.run(10 * sec)
+	r.want("back to normal", r.sum().Idle, 2)
+}
+
+// TestDrainTurnsWaitersAway: who waits is told at once.
+func TestDrainTurnsWaitersAway(t *testing.T) {
+	r := newRig(t, conf())
+	r.acquire("a", "b")
+	r.do(Event{Kind: EvDrain, On: true})
+	for _, k := range []fleet.Key{"a", "b"} {
+		r.want("answer", [2]any{r.last(k).Kind, r.last(k).Cause}, [2]any{GrantDenied, fleet.CauseDraining})
+	}
+	r.run(time.Minute)
+	r.want("what was on its way is not kept", len(r.cloud), 0)
+}

@@ -1,0 +1,256 @@
+package scaler
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// Snapshot is everything that a [Core] is, as plain data that shares nothing with it that can change. [Resume] makes a core of it whose
+// further batches are those of the core that it was taken of, byte for byte. What follows from the rest is left out: the policy that
+// holds, the throttle in force, sums and positions. Slices stand in a fixed order, and empty ones are nil.
+type Snapshot struct {
+	Config       Config
+	Now          Time // of the last step; Wall in UTC
+	Register     fleet.Snapshot
+	Machines     []MachineSnapshot // one for each of Register.Instances
+	Creates      []CreateSnapshot  // one for each of Register.Intents
+	Reservations []TimerSnapshot   // one for each of Register.Reservations: its deadline
+	Waiters      []WaiterSnapshot  // in order of service
+	Orphans      []OrphanSnapshot  // detached leases, ascending by Key
+	TimerSeq     uint64            // the last number that a timer got
+	Window       WindowSnapshot
+	Evaluated    time.Time // when the policies were last asked, on the wall, in UTC
+	Decision     policy.Decision
+	Bucket       BucketSnapshot
+	Lists        ListsSnapshot
+	BackoffUntil time.Duration
+	BackoffCause fleet.Cause
+	Breaker      BreakerSnapshot
+	Foreign      []time.Duration
+	Paused       bool
+	Repairs      int
+	Waiting      fleet.Cause
+	Held         fleet.Cause
+	Known        bool
+	Unfinished   bool
+	Draining     bool
+	Shutdown     bool
+	Deleting     bool
+	Batch        BatchSnapshot
+}
+
+// TimerSnapshot is one deadline. Seq orders those of one moment; 0: not armed.
+type TimerSnapshot struct {
+	At  time.Duration
+	Seq uint64
+}
+
+// MachineSnapshot is the bookkeeping of one instance.
+type MachineSnapshot struct {
+	Boot, Retry               TimerSnapshot
+	Forget                    bool // Boot is when it is forgotten
+	Op                        uint64
+	Tries, BeatFail           int
+	Accepted, GaveUp, Alarmed bool
+	Strayed                   time.Duration
+	AbsentAt                  time.Duration
+	AbsentSeq, AbsentMul      int
+	AcceptedAt                time.Duration
+}
+
+// CreateSnapshot is the bookkeeping of one unfinished create.
+type CreateSnapshot struct {
+	Timer             TimerSnapshot
+	Confirm, Restored bool
+	Since, Asked      time.Duration
+	Seen              int
+}
+
+// WaiterSnapshot is one acquire that has no slot yet.
+type WaiterSnapshot struct {
+	Key      fleet.Key
+	Ticket   uint64
+	Not      fleet.ID
+	Since    time.Duration
+	Deadline TimerSnapshot
+}
+
+// OrphanSnapshot is one lease whose caller is away.
+type OrphanSnapshot struct {
+	Key   fleet.Key
+	Timer TimerSnapshot
+}
+
+// WindowSnapshot is what N̂ is the maximum of: the current value, and those that stopped holding.
+type WindowSnapshot struct {
+	Current int
+	Since   time.Duration
+	Values  []int
+	Ends    []time.Duration // when each of Values stopped holding
+}
+
+// BucketSnapshot is the throttle's bucket: full, or as if it had been emptied at some moment, on Time.Mono.
+type BucketSnapshot struct {
+	Full    bool
+	Emptied time.Duration
+}
+
+// ListsSnapshot is what is known of the provider's lists.
+type ListsSnapshot struct {
+	Started                      bool
+	Seq, Failed, Present, Missed int
+	Absent                       []fleet.ID // in the order in which they are judged
+}
+
+// BreakerSnapshot is the runaway breaker.
+type BreakerSnapshot struct {
+	Open          bool
+	Judged, Since time.Duration
+	Young, Unseen []TrialSnapshot // machines that have to show that they live
+}
+
+// TrialSnapshot is a machine on trial, and when it turned ready.
+type TrialSnapshot struct {
+	ID    fleet.ID
+	Ready time.Duration
+}
+
+// BatchSnapshot is what the next Take will give beside the register's changes. It is empty directly behind a Take, which is when a
+// running manager takes snapshots; directly behind New it is not.
+type BatchSnapshot struct {
+	Commands []Command
+	Grants   []Grant
+	Facts    []Fact
+	Create   uint64 // the intent of the batch's create; 0: none
+	CreateAt int    // its place in Commands
+	Event    int    // index of the last event that was stepped into it; -1: none was
+}
+
+// Snapshot copies the core, at any time but after a refused move (Batch.Bug). The bucket of the core itself is brought into the form in
+// which it is copied, which may take a few nanoseconds' worth of tokens from it and never adds any: so the core and its copy go on
+// with the same tokens to the last bit.
+func (c *Core) Snapshot() Snapshot {
+	s := Snapshot{
+		Config: c.cfg, Now: utc(c.now), Register: c.reg.Snapshot(), TimerSeq: c.timers.seq, Evaluated: c.evaluated.Round(0).UTC(),
+		Decision: c.decision, Bucket: c.settleBucket(), BackoffUntil: c.backoff.until, BackoffCause: c.backoff.cause,
+		Foreign: copied(c.foreign), Paused: c.paused, Repairs: c.repairs, Waiting: c.waiting, Held: c.held, Known: c.known,
+		Unfinished: c.unfinished, Draining: c.draining, Shutdown: c.shutdown, Deleting: c.deleting,
+		Lists: ListsSnapshot{Started: c.lists.started, Seq: c.lists.seq, Failed: c.lists.failed, Present: c.lists.present, Missed: c.lists.missed},
+	}
+	c.reg.Each(func(i *fleet.Instance) bool {
+		s.Machines = append(s.Machines, own(i).snapshot())
+		return true
+	})
+	for _, in := range c.reg.Intents() {
+		w := in.Owner.(*intent)
+		s.Creates = append(s.Creates, CreateSnapshot{
+			Timer: w.timer.snapshot(), Confirm: w.confirm, Restored: w.restored, Since: w.since, Asked: w.asked, Seen: w.seen,
+		})
+	}
+	for _, res := range c.reg.SortedReservations() {
+		s.Reservations = append(s.Reservations, res.Owner.(*timer).snapshot())
+	}
+	for w := c.queue.head; w != nil; w = w.next {
+		s.Waiters = append(s.Waiters, WaiterSnapshot{Key: w.key, Ticket: w.ticket, Not: w.not, Since: w.since, Deadline: w.deadline.snapshot()})
+	}
+	for _, key := range slices.Sorted(maps.Keys(c.orphans)) {
+		s.Orphans = append(s.Orphans, OrphanSnapshot{Key: key, Timer: c.orphans[key].snapshot()})
+	}
+	for _, m := range c.lists.absent {
+		s.Lists.Absent = append(s.Lists.Absent, m.ID)
+	}
+	c.tidyTrials()
+	s.Breaker = BreakerSnapshot{Open: c.breaker.open, Judged: c.breaker.judged, Since: c.breaker.since}
+	for _, t := range c.breaker.young {
+		s.Breaker.Young = append(s.Breaker.Young, TrialSnapshot{t.m.ID, t.ready})
+	}
+	for _, t := range c.breaker.unseen {
+		s.Breaker.Unseen = append(s.Breaker.Unseen, TrialSnapshot{t.m.ID, t.ready})
+	}
+	s.Window = c.window.snapshot()
+	s.Batch = c.batchSnapshot()
+	return s
+}
+
+func utc(t Time) Time { return Time{Mono: t.Mono, Wall: t.Wall.Round(0).UTC()} }
+
+// copied is a copy that is nil when empty.
+func copied[T any](s []T) []T { return append([]T(nil), s...) }
+
+func (t *timer) snapshot() TimerSnapshot {
+	if t.pos == 0 {
+		return TimerSnapshot{}
+	}
+	return TimerSnapshot{At: t.at, Seq: t.seq}
+}
+
+func (m *machine) snapshot() MachineSnapshot {
+	return MachineSnapshot{
+		Boot: m.boot.snapshot(), Retry: m.retry.snapshot(), Forget: m.boot.kind == timerForget, Op: m.op, Tries: m.tries, BeatFail: m.beatFail,
+		Accepted: m.accepted, GaveUp: m.gaveUp, Alarmed: m.alarmed, Strayed: m.strayed, AbsentAt: m.absentAt, AbsentSeq: m.absentSeq,
+		AbsentMul: m.absentMul, AcceptedAt: m.acceptedAt,
+	}
+}
+
+func (w *window) snapshot() WindowSnapshot {
+	s := WindowSnapshot{Current: w.current, Since: w.since}
+	for _, h := range w.past[w.head:] {
+		s.Values, s.Ends = append(s.Values, h.value), append(s.Ends, h.end)
+	}
+	return s
+}
+
+func (c *Core) batchSnapshot() BatchSnapshot {
+	if c.taken {
+		return BatchSnapshot{Event: -1}
+	}
+	s := BatchSnapshot{Event: c.event, Commands: copied(c.batch.Commands), Grants: copied(c.batch.Grants), Facts: copied(c.batch.Facts)}
+	for i := range s.Facts {
+		s.Facts[i].At = utc(s.Facts[i].At)
+	}
+	if c.open != nil {
+		s.Create, s.CreateAt = c.open.Op, c.openAt
+	}
+	return s
+}
+
+// Resume makes the core that s was taken of. It believes nothing: an error says what in s contradicts itself. s is not kept, but the
+// core uses the slices of s.Batch as its own.
+func Resume(s *Snapshot) (*Core, error) {
+	if err := s.plausible(); err != nil {
+		return nil, err
+	}
+	reg, err := fleet.Restore(&s.Register)
+	if err != nil {
+		return nil, errors.Join(errors.New("scaler: the snapshot cannot be used"), err)
+	}
+	c := &Core{
+		cfg: s.Config.WithDefaults(), reg: reg, now: s.Now, stamp: stampOf(s.Now), orphans: map[fleet.Key]*timer{}, evaluated: s.Evaluated,
+		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, foreign: copied(s.Foreign), paused: s.Paused,
+		repairs: s.Repairs, waiting: s.Waiting, held: s.Held, event: s.Batch.Event, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
+		deleting: s.Deleting, openAt: -1,
+		lists: lists{started: s.Lists.Started, seq: s.Lists.Seq, failed: s.Lists.Failed, present: s.Lists.Present, missed: s.Lists.Missed},
+	}
+	c.queue.byKey = map[fleet.Key]*waiter{}
+	c.nextEdge, c.hasEdge = c.cfg.Schedule.NextChange(c.evaluated)
+	c.active = c.cfg.Schedule.At(c.evaluated)
+	c.throttled = c.throttleNow()
+	c.resumeBucket(s.Bucket)
+	c.resumeWindow(&s.Window)
+	r := resumption{c: c, s: s}
+	for _, step := range []func() error{r.machines, r.creates, r.reservations, r.waiters, r.orphans, r.timers, r.absent, r.breaker, r.batch} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// bySeq orders timers by their numbers.
+func bySeq(a, b *timer) int { return cmp.Compare(a.seq, b.seq) }

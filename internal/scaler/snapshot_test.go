@@ -1,0 +1,244 @@
+package scaler
+
+import (
+	"bytes"
+	"encoding/gob"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// copies are cores that were resumed from snapshots of one core. They step what it steps, and must decide what it decides.
+type copies struct {
+	t       testing.TB
+	r       *rand.Rand
+	every   int // one batch in so many is followed by a snapshot, one step in as many by one in the middle of a batch
+	of      *Core
+	all     []*Core
+	resumed int
+	batches int
+}
+
+func (k *copies) step(c *Core, now Time, ev Event) {
+	if k == nil {
+		c.Step(now, ev)
+		return
+	}
+	if c != k.of { // a new life: its first snapshot is taken before anything was stepped
+		k.of, k.all = c, nil
+		k.snapshot()
+	}
+	c.Step(now, ev)
+	for _, x := range k.all {
+		x.Step(now, ev)
+	}
+	if k.r.IntN(k.every*4) == 0 && c.bug == nil {
+		k.snapshot()
+	}
+}
+
+func (k *copies) take(c *Core) *Batch {
+	b := c.Take()
+	if k == nil {
+		return b
+	}
+	for n, x := range k.all {
+		if got := x.Take(); digest(got) != digest(b) {
+			k.t.Fatalf("batch %d: copy %d decides\n%+v\nnot\n%+v", k.batches, n, *got, *b)
+		}
+	}
+	if k.batches++; k.r.IntN(k.every) == 0 && b.Bug == nil {
+		k.snapshot()
+	}
+	return b
+}
+
+// snapshot makes one more copy, and compares all there are, field by field.
+func (k *copies) snapshot() {
+	s := k.of.Snapshot()
+	again := k.of.Snapshot()
+	k.same("a second snapshot", &again, &s)
+	for n, x := range k.all {
+		got := x.Snapshot()
+		k.same(fmt.Sprintf("batch %d: copy %d", k.batches, n), &got, &s)
+	}
+	var wire bytes.Buffer
+	var back Snapshot
+	if err := gob.NewEncoder(&wire).Encode(&s); err != nil {
+		k.t.Fatal(err)
+	}
+	if err := gob.NewDecoder(&wire).Decode(&back); err != nil {
+		k.t.Fatal(err)
+	}
+	k.same("decoded", &back, &s)
+	x, err := Resume(&back)
+	if err != nil {
+		k.t.Fatalf("batch %d: %v", k.batches, err)
+	}
+	got := x.Snapshot()
+	k.same("resumed", &got, &s)
+	k.resumed++
+	if k.all = append(k.all, x); len(k.all) > 3 {
+		k.all = slices.Delete(k.all, 0, 1)
+	}
+}
+
+func (k *copies) same(what string, got, want *Snapshot) {
+	k.t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		k.t.Fatalf("%s: the snapshot differs\n%+v\nwant\n%+v", what, got, want)
+	}
+}
+
+func newCopies(t testing.TB, seed uint64, every int) *copies {
+	return &copies{t: t, r: rand.New(rand.NewPCG(seed, 99)), every: every}
+}
+
+// run is the life of a world: 600 turns, then peace.
+func (w *world) run() error {
+	for n := 0; n < 600; n++ {
+		if err := w.turn(true); err != nil {
+			return fmt.Errorf("turn %d at %v: %w", n, w.now.Mono, err)
+		}
+	}
+	return w.settleDown()
+}
+
+// TestResumeWorlds: cores resumed anywhere in random worlds go on like the one that they were taken of, crashes and all.
+func TestResumeWorlds(t *testing.T) {
+	resumed := 0
+	for seed := uint64(1); seed <= 8; seed++ {
+		w := newWorld(seed, func(string, ...any) {})
+		w.copies = newCopies(t, seed, 20)
+		if err := w.run(); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		resumed += w.copies.resumed
+	}
+	if resumed < 300 {
+		t.Errorf("only %d snapshots were resumed", resumed)
+	}
+}
+
+// TestResumeBusyHour: the same over an hour with policy edges, a throttle and preemptive reservations.
+func TestResumeBusyHour(t *testing.T) {
+	r := busyHour(t, 11)
+	core, err := New(r.cfg, fleet.SavedState{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := newCopies(t, 1, 30)
+	for _, s := range r.journal {
+		if k.step(core, s.now, s.ev); s.take {
+			k.take(core)
+		}
+	}
+	if k.resumed < 50 {
+		t.Errorf("only %d snapshots were resumed", k.resumed)
+	}
+}
+
+// TestSettleBucket: the normal form of a bucket never holds more tokens than the bucket, hardly fewer, and is made once.
+func TestSettleBucket(t *testing.T) {
+	dice := rand.New(rand.NewPCG(4, 4))
+	for n := range 20_000 {
+		limit := []float64{1e-6, 0.01, 1.0 / 3, 1, 7, 100, 1e6}[n%7] * (0.5 + dice.Float64())
+		core, err := New(conf(func(c *Config) { c.Throttle = policy.Throttle{Limit: limit, Burst: 1 + dice.IntN(50)} }),
+			fleet.SavedState{}, true, Time{Mono: time.Duration(dice.Int64N(1e15)), Wall: time.Unix(1e9, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		core.spend(dice.IntN(core.bucket.Burst() + 1))
+		core.now.Mono += time.Duration(dice.Int64N(1e10))
+		now := instant(core.now.Mono)
+		before := core.bucket.TokensAt(now)
+		s := core.settleBucket()
+		after := core.bucket.TokensAt(now)
+		if after > before || before-after > 1e-6*max(limit, 1)+1e-6*float64(core.bucket.Burst()) {
+			t.Fatalf("limit %v burst %d: %v tokens became %v", limit, core.bucket.Burst(), before, after)
+		}
+		core.now.Mono += time.Second
+		if core.settleBucket() != s {
+			t.Fatal("it was settled twice")
+		}
+	}
+}
+
+// decided are the fields of everything that a snapshot is made of, or that is left out of it for a reason. Who adds a field decides here
+// whether a resumed core needs it, and puts it into Snapshot and Resume if so.
+var decided = map[string]string{
+	"scaler.Core": "cfg reg now stamp batch bug taken timers queue orphans window active nextEdge hasEdge evaluated decision bucket throttled " +
+		"settled settledAs open openAt lists backoff breaker foreign paused repairs waiting held event known unfinished draining shutdown deleting",
+	"scaler.machine": "Instance boot retry op tries beatFail accepted gaveUp alarmed strayed absentAt absentSeq absentMul absentPos acceptedAt",
+	"scaler.intent":  "Intent timer confirm since seen restored asked",
+	"scaler.breaker": "open judged since young unseen", "scaler.trial": "m ready",
+	"scaler.waiter":  "key ticket not since deadline prev next",
+	"scaler.queue":   "head tail byKey picky spare",
+	"scaler.timer":   "at seq kind pos owner",
+	"scaler.timers":  "heap seq",
+	"scaler.lists":   "started seq failed present missed absent",
+	"scaler.backoff": "until cause",
+	"scaler.window":  "current since past head",
+	"scaler.held":    "value end",
+	"scaler.Batch":   "Changes Commands Grants Facts Wake Expecting Done Bug",
+	"fleet.Register": "Meta capacity maxUses byID leases reservations intents idle open openBits counts leased supply pending claims openSlots " +
+		"idleCount intentOpen intentDoubt dirty dropped arena dirtyIntent lostIntents metaDirty metaOut",
+	"fleet.Instance": "ID Serial State Listed Origin Cause DeleteAsked Suspect Uses Created Since ReadyAt IdleAt Owner slots leased claims supply " +
+		"pending open bucket idle inOpen dirty",
+	"fleet.Intent":      "IntentRecord Unsure Owner dirty closed",
+	"fleet.Reservation": "Key Claim Owner",
+	"fleet.slot":        "key at used",
+	"fleet.lease":       "on slot",
+	"fleet.list":        "head tail of",
+	"fleet.link":        "prev next on",
+	"policy.Active":     "Index Settings",
+}
+
+// TestEveryFieldIsDecided: a field that nobody has decided about fails. Records, configurations and facts are plain data that a snapshot
+// copies whole, and the types of other modules are looked at by TestSettleBucket.
+func TestEveryFieldIsDecided(t *testing.T) {
+	whole := []string{"scaler.Config", "scaler.Time", "fleet.Stamp", "fleet.MetaRecord", "fleet.IntentRecord", "fleet.Changes", "scaler.Command",
+		"scaler.Grant", "scaler.Fact", "policy.Decision", "policy.Throttle", "policy.Settings", "scaler.BucketSnapshot", "fleet.LeaseRecord",
+		"fleet.InstanceRecord"}
+	seen := map[string]bool{}
+	var walk func(rt reflect.Type)
+	walk = func(rt reflect.Type) {
+		switch rt.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array:
+			walk(rt.Elem())
+		case reflect.Map:
+			walk(rt.Key())
+			walk(rt.Elem())
+		case reflect.Struct:
+			name := rt.String()
+			if seen[name] || slices.Contains(whole, name) || !strings.Contains(rt.PkgPath(), "taskscaler") {
+				return
+			}
+			seen[name] = true
+			var fields []string
+			for n := range rt.NumField() {
+				fields = append(fields, rt.Field(n).Name)
+				walk(rt.Field(n).Type)
+			}
+			if got := strings.Join(fields, " "); got != decided[name] {
+				t.Errorf("%s has the fields\n%s\nand decided names\n%s\nDecide whether a snapshot needs what is new.", name, got, decided[name])
+			}
+		}
+	}
+	for _, v := range []any{Core{}, machine{}, intent{}} { // owners hide behind any
+		walk(reflect.TypeOf(v))
+	}
+	for _, name := range slices.Sorted(maps.Keys(decided)) {
+		if !seen[name] {
+			t.Errorf("%s is not reached any more", name)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package scaler
+
+import (
+	"github.com/taskscaler/taskscaler/internal/fleet"
+)
+
+// stranger decides whose an instance is that the books do not know.
+func (c *Core) stranger(ev *Event) {
+	if ev.Listed == fleet.ListedDeleted {
+		return // gone already, whosever it was
+	}
+	if in := c.explain(); in != nil {
+		c.takeIn(ev, in)
+		return
+	}
+	switch {
+	case c.repairs > 0 && c.lists.started:
+		c.repairs--
+		c.adopt(ev, fleet.CauseMissing)
+	case !c.lists.started && c.unfinished, c.cfg.Adopt == AdoptAll:
+		c.adopt(ev, fleet.CauseNone)
+	case !c.lists.started && (c.known || c.cfg.Adopt == AdoptRemove):
+		if m := c.enter(ev, fleet.Creating, fleet.Preexisting, 0); m != nil {
+			c.retire(m, fleet.CausePreexisting)
+		}
+	default:
+		c.hold(ev)
+	}
+}
+
+// explain returns the oldest create that is still expected to show an instance, else one that may yet, else one that was given up on.
+func (c *Core) explain() *fleet.Intent {
+	var doubt, faded *fleet.Intent
+	for _, in := range c.reg.Intents() {
+		switch {
+		case in.Open > 0:
+			return in
+		case in.Doubt > 0 && doubt == nil:
+			doubt = in
+		case in.Faded > 0 && faded == nil:
+			faded = in
+		}
+	}
+	if doubt != nil {
+		return doubt
+	}
+	return faded
+}
+
+// takeIn enters an instance that a create explains.
+func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
+	origin, open, doubt, faded := fleet.Created, 0, 0, 0
+	switch {
+	case in.Open > 0:
+		open = -1
+	case in.Doubt > 0:
+		origin, doubt = fleet.Adopted, -1
+	default:
+		origin, faded = fleet.Adopted, -1
+	}
+	c.must(c.reg.Shift(in, open, doubt, faded))
+	if in.Left() == 0 && (in.Answered || in.Owner.(*intent).restored) {
+		c.close(in)
+	}
+	m := c.enter(ev, fleet.Creating, origin, in.Op)
+	if m == nil {
+		return
+	}
+	if origin == fleet.Adopted {
+		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Op: in.Op})
+	}
+	c.follow(m)
+}
+
+// adopt takes in an instance that no create explains.
+func (c *Core) adopt(ev *Event, why fleet.Cause) {
+	if m := c.enter(ev, fleet.Creating, fleet.Adopted, 0); m != nil {
+		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: why})
+		c.follow(m)
+	}
+}
+
+// hold enters an instance that is nobody's: it counts, and nothing else is done with it.
+func (c *Core) hold(ev *Event) {
+	m := c.enter(ev, fleet.Unclaimed, fleet.Preexisting, 0)
+	if m == nil {
+		return
+	}
+	c.fact(Fact{Kind: FactUnclaimed, ID: m.ID})
+	if c.lists.started {
+		c.foreign = append(c.foreign, c.now.Mono)
+		c.watchForeign()
+	}
+}
+
+// enter puts a new instance into the books. op is the create that explains it, 0: none does.
+func (c *Core) enter(ev *Event, s fleet.State, o fleet.Origin, op uint64) *machine {
+	i, err := c.reg.Add(ev.ID, s, o, c.stamp)
+	if !c.must(err) {
+		return nil
+	}
+	m := c.own(i)
+	c.reg.SetListed(i, ev.Listed)
+	if s == fleet.Creating {
+		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
+	}
+	c.fact(Fact{Kind: FactAppeared, ID: i.ID, Op: op})
+	return m
+}
+
+// watchForeign pauses creates and deletes while ids come that nobody asked for, and goes on when they stop coming.
+func (c *Core) watchForeign() {
+	for len(c.foreign) > 0 && c.foreign[0]+foreignWindow <= c.now.Mono {
+		c.foreign = c.foreign[1:]
+	}
+	paused := len(c.foreign) >= foreignLimit
+	if paused == c.paused {
+		return
+	}
+	c.paused = paused
+	c.fact(Fact{Kind: FactForeign, On: paused, Count: len(c.foreign)})
+	if paused {
+		return
+	}
+	c.reg.Each(func(i *fleet.Instance) bool {
+		if i.State == fleet.Draining && i.Leased() == 0 {
+			c.startDelete(own(i))
+		}
+		return true
+	})
+}

@@ -1,0 +1,121 @@
+package scaler
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+)
+
+// waiter is an acquire that has no slot yet.
+type waiter struct {
+	key        fleet.Key
+	ticket     uint64
+	not        fleet.ID // an instance it does not want (EvReplace)
+	since      time.Duration
+	deadline   timer
+	prev, next *waiter
+}
+
+// queue is the waiters in order of arrival, by key.
+type queue struct {
+	head, tail *waiter
+	byKey      map[fleet.Key]*waiter
+	picky      int     // waiters that do not want some instance
+	spare      *waiter // used waiters, kept for the next
+}
+
+func (q *queue) len() int { return len(q.byKey) }
+
+func (q *queue) push(key fleet.Key, ticket uint64, not fleet.ID, since time.Duration) *waiter {
+	w := q.spare
+	if w == nil {
+		w = &waiter{}
+		w.deadline = timer{kind: timerWaiter, owner: w}
+	} else {
+		q.spare = w.next
+	}
+	w.key, w.ticket, w.not, w.since, w.prev, w.next = key, ticket, not, since, q.tail, nil
+	if q.tail == nil {
+		q.head = w
+	} else {
+		q.tail.next = w
+	}
+	q.tail = w
+	q.byKey[key] = w
+	if not != "" {
+		q.picky++
+	}
+	return w
+}
+
+func (q *queue) remove(w *waiter) {
+	if w.prev == nil {
+		q.head = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		q.tail = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	if w.not != "" {
+		q.picky--
+	}
+	delete(q.byKey, w.key)
+	w.key, w.not, w.prev, w.next = "", "", nil, q.spare
+	q.spare = w
+}
+
+// serve hands open slots to waiters, first come first served. A waiter that does not want the only instance with an open slot is passed over.
+func (c *Core) serve() {
+	for w := c.queue.head; w != nil && c.reg.OpenSlots() > 0 && !c.closed(); {
+		next := w.next
+		if i := c.reg.Fullest(w.not); i != nil {
+			c.hand(i, w.key, w.ticket, w.since)
+			c.dismiss(w)
+		} else if c.queue.picky == 0 {
+			return
+		}
+		w = next
+	}
+}
+
+// dismiss takes w out of the queue.
+func (c *Core) dismiss(w *waiter) {
+	c.timers.stop(&w.deadline)
+	c.queue.remove(w)
+}
+
+// hand leases a slot of i to key and answers its caller.
+func (c *Core) hand(i *fleet.Instance, key fleet.Key, ticket uint64, since time.Duration) {
+	slot, use, err := c.reg.Lease(i, key, c.stamp)
+	if !c.must(err) {
+		return
+	}
+	c.grant(Grant{Kind: GrantLease, Ticket: ticket, Key: key, ID: i.ID, Serial: i.Serial, Slot: slot, Use: use, Waited: c.now.Mono - since})
+}
+
+// timeout is due for a waiter whose own deadline passed: it is told what it waited for.
+func (c *Core) timeout(w *waiter) {
+	c.deny(w.key, w.ticket, fleet.CauseDeadline)
+	c.dismiss(w)
+}
+
+func (c *Core) deny(key fleet.Key, ticket uint64, why fleet.Cause) {
+	c.grant(Grant{Kind: GrantDenied, Ticket: ticket, Key: key, Cause: why})
+	if why != fleet.CauseNoCapacity && why != fleet.CausePolicy {
+		c.fact(Fact{Kind: FactDeny, Key: key, Cause: why})
+	}
+}
+
+// closed reports whether no new work is taken.
+func (c *Core) closed() bool { return c.draining || c.shutdown }
+
+// turnAway denies every waiter, once no new work is taken. Reservations are denied when they come to acquire.
+func (c *Core) turnAway() {
+	for c.queue.head != nil {
+		c.deny(c.queue.head.key, c.queue.head.ticket, c.closedCause())
+		c.dismiss(c.queue.head)
+	}
+}

@@ -1,0 +1,62 @@
+package archtest
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// mention is what a document means by `internal/fleet.Register.Check` or `fleet.Register.Check()`: an exported name of a package.
+var mention = regexp.MustCompile("`(?:\\*|&)?([a-z][a-z0-9_]*(?:/[a-z0-9_.-]+)*)\\.([A-Z]\\w*(?:\\.[A-Z]\\w*)?)(?:\\([^`]*\\))?`")
+
+// declared are the names of the module's packages, by directory.
+type declared map[string]map[string]bool
+
+func declarations(list []*source) declared {
+	d := make(declared)
+	for _, s := range list {
+		if strings.HasSuffix(s.file.Name.Name, "_test") {
+			continue
+		}
+		if d[s.dir()] == nil {
+			d[s.dir()] = make(map[string]bool)
+		}
+		for _, name := range s.names() {
+			d[s.dir()][name] = true
+		}
+	}
+	return d
+}
+
+// unknown lists the names in a document that no package of the module has. foreign are the other packages whose names may be
+// mentioned; theirs are not looked up.
+func (d declared) unknown(document string, foreign map[string]bool) (missing []string) {
+	for i, line := range strings.Split(document, "\n") {
+		for _, m := range mention.FindAllStringSubmatch(line, -1) {
+			if why := d.lookUp(m[1], m[2], foreign); why != "" {
+				missing = append(missing, fmt.Sprintf("line %d: %s: %s", i+1, m[0], why))
+			}
+		}
+	}
+	return missing
+}
+
+func (d declared) lookUp(pkg, name string, foreign map[string]bool) string {
+	known := false
+	for dir, names := range d {
+		if dir == pkg || !strings.Contains(pkg, "/") && path.Base(dir) == pkg || strings.Contains(pkg, "/") && strings.HasSuffix(dir, "/"+pkg) {
+			if names[name] {
+				return ""
+			}
+			known = true
+		}
+	}
+	switch {
+	case known:
+		return "the package has no such name"
+	case foreign[pkg], foreign[path.Base(pkg)] && !strings.Contains(pkg, "/"):
+		return ""
+	}
+	return "there is no such package"
+}

@@ -1,0 +1,262 @@
+package dst
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
+)
+
+// books are what the oracles remember beside the model itself.
+type books struct {
+	batchNo  uint64
+	fed      int            // events stepped since the last batch
+	grants   []scaler.Grant // of the batch that is being used
+	arrived  int            // machines that were listed for the first time since the last batch
+	capacity int            // the largest in force since the last batch
+	uses     int
+	limit    int
+	idleTime time.Duration // the shortest in force since the last batch
+	doubtful uint64        // a create whose answer left all open, alone in this batch; 0: none
+	doubtOf  int           // what was expected of it before
+
+	openBreaker bool // committed facts say so
+
+	creates    []creation
+	throttles  []throttled
+	minted     []creation    // tokens that a jump of the wall clock may have minted at a restart
+	drift      time.Duration // how far the wall clock has jumped in all
+	spentDrift time.Duration // the same when the last create was committed
+	moved      time.Duration // when the last create or delete was sent
+}
+
+type creation struct {
+	at time.Duration
+	n  float64
+}
+
+// throttled is a throttle and the moment from which it holds.
+type throttled struct {
+	from         time.Duration
+	limit, burst float64
+}
+
+func (b *books) reset() {
+	*b = books{creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0]}
+}
+
+// widen notes limits that hold from now on: in this batch, those before hold too.
+func (w *world) widen() {
+	orMax := func(n int) int {
+		if n <= 0 {
+			return math.MaxInt
+		}
+		return n
+	}
+	w.capacity = max(w.capacity, w.cfg.Capacity)
+	w.uses = max(w.uses, orMax(w.cfg.MaxUses))
+	w.limit = max(w.limit, orMax(maxInstances(&w.cfg)))
+	w.idleTime = min(w.idleTime, w.cfg.Schedule.At(w.now.Wall).Settings.IdleTime)
+}
+
+// batchEnds makes room for the next batch.
+func (w *world) batchEnds() {
+	w.batchNo++
+	w.fed, w.arrived, w.capacity, w.uses, w.limit, w.idleTime, w.doubtful = 0, 0, 0, 0, 0, time.Hour, 0
+	w.widen()
+}
+
+// noteEvent keeps what the oracles need to know of an event that is about to be stepped.
+func (w *world) noteEvent(ev *scaler.Event) {
+	w.fed++
+	if ev.Kind == scaler.EvIncreased {
+		w.noteAnswer(ev)
+	}
+	if ev.Kind == scaler.EvPrepared && !ev.Failure.Failed() {
+		if m := w.byID[ev.ID]; m.serial == ev.Serial && !m.prepared {
+			m.prepared, m.idleAt, m.idleDrift = true, w.now.Mono, w.drift
+		}
+	}
+}
+
+// apply commits the batch's changes, and keeps the model's view of what is committed.
+func (w *world) apply(c *fleet.Changes) {
+	for i := range c.Put {
+		rec := &c.Put[i]
+		m := w.byID[rec.ID]
+		if m == nil {
+			w.fail("5", "a record of %s is committed, which never existed", rec.ID)
+			return
+		}
+		from := m.state
+		if m.serial != rec.Serial {
+			m.serial, m.prepared, m.uses, m.deletedSerial, from = rec.Serial, false, 0, 0, 0
+		}
+		w.cover.move(from, rec.State)
+		m.state = rec.State
+	}
+	for _, id := range c.Drop {
+		w.byID[id].state = 0
+	}
+	w.saved.Apply(c)
+	w.judgeDoubt()
+}
+
+// recordOf is the committed record of an instance, or nil.
+func (w *world) recordOf(id fleet.ID) *fleet.InstanceRecord {
+	at, ok := slices.BinarySearchFunc(w.saved.Instances, id, func(r fleet.InstanceRecord, id fleet.ID) int {
+		return strings.Compare(string(r.ID), string(id))
+	})
+	if !ok {
+		return nil
+	}
+	return &w.saved.Instances[at]
+}
+
+// occupy notes that j was told that it has a slot.
+func (w *world) occupy(j *job, g *scaler.Grant) {
+	m := w.byID[g.ID]
+	if m == nil || g.Slot < 0 || g.Slot >= len(m.slots) {
+		w.fail("1", "%s was told that it holds slot %d of %s", g.Key, g.Slot, g.ID)
+		return
+	}
+	if other := m.slots[g.Slot]; other != 0 {
+		w.fail("1", "%s was told that it holds slot %d of %s, which %s was told to hold", g.Key, g.Slot, g.ID, w.jobs[other-1].key)
+		return
+	}
+	m.slots[g.Slot] = j.no + 1
+	m.held++
+	j.on, j.slot, j.serial = m, g.Slot, g.Serial
+}
+
+// leave notes that j holds its slot no more, since at.
+func (w *world) leave(j *job, at time.Duration) {
+	j.on.slots[j.slot] = 0
+	j.on.idleAt, j.on.idleDrift = at, w.drift
+	j.on.held--
+	j.on = nil
+}
+
+// committed reports whether the store has this lease, as told.
+func (w *world) committed(g *scaler.Grant) (*fleet.InstanceRecord, bool) {
+	rec := w.recordOf(g.ID)
+	if rec == nil || rec.Serial != g.Serial {
+		return rec, false
+	}
+	for i := range rec.Leases {
+		if rec.Leases[i].Key == g.Key && rec.Leases[i].Slot == g.Slot {
+			return rec, true
+		}
+	}
+	return rec, false
+}
+
+// judgeLease holds a lease that j is being told of against invariants 1, 2, 4 and 9.
+func (w *world) judgeLease(j *job, g *scaler.Grant) {
+	m := w.byID[g.ID]
+	rec, stored := w.committed(g)
+	switch {
+	case m == nil || rec == nil:
+		w.fail("9", "%s was leased %s, of which no record is committed", g.Key, g.ID)
+	case j.on != nil:
+		w.fail("1", "%s was told of a lease on %s while it holds one on %s", g.Key, g.ID, j.on.id)
+	case g.Slot < 0 || g.Slot >= w.capacity:
+		w.fail("1", "%s was told of slot %d of %s, capacity %d", g.Key, g.Slot, g.ID, w.capacity)
+	case m.held >= w.capacity:
+		w.fail("1", "%s is the %dth on %s, capacity %d", g.Key, m.held+1, g.ID, w.capacity)
+	case m.uses >= w.uses || g.Use > w.uses:
+		w.fail("2", "%s is use %d of %s (%d were told before), max_use_count %d", g.Key, g.Use, g.ID, m.uses, w.uses)
+	case g.Use <= m.uses:
+		w.fail("2", "%s is said to be use %d of %s, of which %d were told before", g.Key, g.Use, g.ID, m.uses)
+	case !stored && (w.fed == 1 || w.live1(g.Key)) && !w.endedBehind(g):
+		w.fail("4", "%s was told of slot %d of %s, which is not committed", g.Key, g.Slot, g.ID)
+	case rec.ReadyAt == 0 || rec.Serial != g.Serial || w.fed == 1 && rec.State != fleet.Ready:
+		w.fail("9", "%s was leased %s, whose committed record is %s, serial %d (told: %d)", g.Key, g.ID, rec.State, rec.Serial, g.Serial)
+	case m.shown != fleet.ListedRunning && m.ran != w.batchNo:
+		w.fail("9", "%s was leased %s, which the last list does not show running but %s", g.Key, g.ID, m.shown)
+	case !m.prepared:
+		w.fail("9", "%s was leased %s, whose preparation never worked", g.Key, g.ID)
+	}
+	if m != nil {
+		m.uses = max(m.uses+1, g.Use)
+	}
+}
+
+// endedBehind reports whether a later answer of the same batch ends the lease that g tells of.
+func (w *world) endedBehind(g *scaler.Grant) bool {
+	behind := false
+	for i := range w.grants {
+		o := &w.grants[i]
+		if o == g {
+			behind = true
+		} else if behind && o.Key == g.Key && o.ID == g.ID && (o.Kind == scaler.GrantRevoked || o.Kind == scaler.GrantReleased) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) live1(key fleet.Key) bool {
+	_, _, ok := w.core.Lease(key)
+	return ok
+}
+
+// judgeReattach: the lease that a caller takes up again must be the one that it had, or one that was granted and never told.
+func (w *world) judgeReattach(j *job, g *scaler.Grant) {
+	if j.on != nil {
+		if j.on.id != g.ID || j.slot != g.Slot {
+			w.fail("4", "%s held slot %d of %s and was given back slot %d of %s", g.Key, j.slot, j.on.id, g.Slot, g.ID)
+		}
+		return
+	}
+	if _, stored := w.committed(g); !stored && (w.fed == 1 || w.live1(g.Key)) && !w.endedBehind(g) {
+		w.fail("4", "%s was given back slot %d of %s, which is not committed", g.Key, g.Slot, g.ID)
+	}
+	if m := w.byID[g.ID]; m != nil {
+		m.uses = max(m.uses, g.Use)
+	}
+}
+
+// stands: what a caller was told that it holds is still in the books.
+func (w *world) stands(j *job) {
+	id, slot, ok := w.core.Lease(j.key)
+	if !ok || id != j.on.id || slot != j.slot {
+		w.fail("4", "%s was told that it holds slot %d of %s; in the books it is %s slot %d (%v)", j.key, j.slot, j.on.id, id, slot, ok)
+	}
+}
+
+// judgeStanding looks at every caller that is under way, after a batch is out.
+func (w *world) judgeStanding() {
+	kept := w.live[:0]
+	for _, no := range w.live {
+		j := &w.jobs[no]
+		if j.on != nil {
+			w.stands(j)
+			w.judgeOrphan(j)
+		}
+		if j.state == jobWaiting && j.deadline > 0 && w.lastStep >= j.deadline && len(j.requests) > 0 {
+			for _, r := range j.requests {
+				if r.ticket == j.ticket {
+					w.fail("8", "%s was not told anything by its deadline %v", j.key, j.deadline-began)
+				}
+			}
+		}
+		if j.state == jobDone && j.on == nil && len(j.requests) == 0 {
+			j.listed = false
+			continue
+		}
+		kept = append(kept, no)
+	}
+	w.live = kept
+}
+
+// denial notes why somebody was refused.
+func (w *world) denial(g *scaler.Grant) {
+	w.cover.denials[g.Cause]++
+	if g.Cause == fleet.CauseNone {
+		w.fail("8", "%s was refused without a cause", g.Key)
+	}
+}

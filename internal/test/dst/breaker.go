@@ -1,0 +1,49 @@
+package dst
+
+import (
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
+)
+
+// breakerRestarted: a restart closes no breaker.
+func (w *world) breakerRestarted() {
+	if open := w.core.Summary().Breaker; w.openBreaker && !open {
+		w.fail("breaker", "the runaway breaker was open, and a restart has closed it")
+	} else if open && !w.openBreaker {
+		w.openBreaker = true
+	}
+}
+
+// breakerMoves follows the facts of a committed batch.
+func (w *world) breakerMoves(b *scaler.Batch) {
+	for i := range b.Facts {
+		if f := &b.Facts[i]; f.Kind == scaler.FactBreaker {
+			w.openBreaker = f.On
+		}
+	}
+}
+
+// judgeBreaker: while the runaway breaker is open, one machine at a time is tried. Judged where it was open before the batch and still is behind
+// it, by what lists have shown: a machine that a create made while it answered that it had not is nobody's fault.
+func (w *world) judgeBreaker(b *scaler.Batch, cmd *scaler.Command) {
+	if !w.openBreaker || w.arrived > 0 {
+		return
+	}
+	for i := range b.Facts {
+		if b.Facts[i].Kind == scaler.FactBreaker {
+			return
+		}
+	}
+	if cmd.Count > 1 {
+		w.fail("breaker", "%d machines are asked for while the runaway breaker is open", cmd.Count)
+	}
+	if s := w.core.Summary(); s.Requested > 1 {
+		w.fail("breaker", "%d machines are expected while the runaway breaker is open", s.Requested)
+	}
+	for _, m := range w.machines {
+		if m.shown != fleet.ListedAbsent && (m.state == fleet.Creating || m.state == fleet.Preparing) {
+			w.fail("breaker", "a machine is asked for while the runaway breaker is open and %s is %s", m.id, m.state)
+			return
+		}
+	}
+}

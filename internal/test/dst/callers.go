@@ -1,0 +1,404 @@
+package dst
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
+)
+
+// jobState is where a caller believes it is.
+type jobState uint8
+
+const (
+	jobIdle      jobState = iota
+	jobReserving          // asked for a reservation
+	jobReserved
+	jobWaiting   // asked for a lease
+	jobHolding   // was told that it has one
+	jobReleasing // gave it back, and awaits the answer
+	jobReturning // the manager restarted, or the connection was lost: it asked for its lease again
+	jobDone
+)
+
+// action is what a job does when its time comes.
+type action uint8
+
+const (
+	actBegin action = iota
+	actAcquire
+	actUnreserve
+	actRace
+	actCancel
+	actEnd
+	actReplace
+	actDetach
+	actReattach
+	actDuplicate
+	actRestart // take up again what a restart interrupted
+	actLate
+	actGone
+)
+
+// request is something asked that is not answered yet.
+type request struct {
+	ticket uint64
+	kind   scaler.EventKind
+}
+
+// job is one caller.
+type job struct {
+	no       int32
+	state    jobState
+	key      fleet.Key
+	requests []request
+	asked    uint64        // requests so far, for tickets
+	ticket   uint64        // of the wait under way
+	deadline time.Duration // its own; 0: none
+	hold     time.Duration
+	on       *machine // what it was told that it has
+	serial   uint64
+	slot     int
+	moving   bool // it asked for another instance
+	given    bool // it gave up: a lease that still comes goes back at once
+	was      jobState
+	ends     bool          // its end is planned
+	listed   bool          // in callers.live
+	lost     uint64        // requests that were asked when its connection was lost: their answers do not bring it back
+	late     bool          // it may have lost its lease before its connection was lost again
+	away     time.Duration // since when the manager cannot know that it is there; 0: it is
+	patience time.Duration // how long the manager then waits for it
+}
+
+// callers are all of them.
+type callers struct {
+	jobs     []job
+	live     []int32 // jobs that are under way
+	keys     []fleet.Key
+	names    []fleet.ID
+	nextJob  int
+	jobLimit int
+	active   int
+	pollKeys [8]fleet.Key
+	polling  [8]bool
+	pollAsk  [8]uint64
+	pollNo   [8]uint64
+	closing  bool // no new jobs: finish
+}
+
+func (c *callers) reset() {
+	for i := range c.jobs {
+		c.jobs[i].requests = c.jobs[i].requests[:0]
+	}
+	c.jobs, c.live = c.jobs[:0], c.live[:0]
+	c.nextJob, c.active, c.closing = 0, 0, false
+	for n := range c.pollKeys {
+		c.pollKeys[n], c.polling[n], c.pollAsk[n], c.pollNo[n] = fleet.Key("poller-"+strconv.Itoa(n)), false, 0, 0
+	}
+}
+
+// plans begins the load.
+func (w *world) plans() {
+	w.jobLimit = 1 << 30
+	if w.opts.small {
+		w.jobLimit = 1 + w.dice.at(streamJob, 1<<40).below(3)
+	}
+	w.later(time.Second, itemArrival, 0, 0)
+	for n := range w.setup.pollers {
+		w.later(time.Duration(n+1)*700*time.Millisecond, itemPoller, n, 0)
+	}
+}
+
+// arrive begins a job, or a burst of them, and plans the next.
+func (w *world) arrive() {
+	if w.closing || w.nextJob >= w.jobLimit {
+		return
+	}
+	d := w.dice.at(streamJob, uint64(w.nextJob)|1<<41)
+	next, n := w.setup.every, 1
+	switch w.setup.load {
+	case loadBursts:
+		n = w.setup.burst
+		next = d.span(time.Minute, 15*time.Minute)
+	case loadDiurnal:
+		minute := int(w.now.Mono/time.Minute) % 40
+		if minute > 20 {
+			minute = 40 - minute
+		}
+		next = d.span(next/4, next*time.Duration(1+20-minute)/2+time.Second)
+	case loadQuiet:
+		next = d.skewed(time.Minute, time.Hour)
+	default:
+		next = d.span(next/4, next*7/4)
+	}
+	for ; n > 0 && w.nextJob < w.jobLimit; n-- {
+		w.newJob()
+	}
+	w.later(next, itemArrival, 0, 0)
+}
+
+func (w *world) newJob() {
+	no := w.nextJob
+	w.nextJob++
+	for len(w.keys) <= no {
+		w.keys = append(w.keys, fleet.Key("job-"+strconv.Itoa(len(w.keys)+1)))
+	}
+	if no < cap(w.jobs) {
+		w.jobs = w.jobs[:no+1]
+	} else {
+		w.jobs = append(w.jobs, job{})
+	}
+	j := &w.jobs[no]
+	*j = job{no: int32(no), key: w.keys[no], requests: j.requests[:0]}
+	if w.opts.dropJobs != nil && w.opts.dropJobs[j.no] {
+		j.state = jobDone
+		return
+	}
+	w.active++
+	j.listed = true
+	w.live = append(w.live, j.no)
+	w.act(j, actBegin)
+}
+
+// begin draws what the job wants, and asks for it.
+func (w *world) begin(j *job) {
+	k := uint64(j.no)
+	d := w.dice.at(streamJob, k)
+	j.hold = d.skewed(time.Second, 3*w.setup.hold)
+	reserve, patience, limit := d.below(4) == 0, d.span(time.Second, 5*time.Minute), d.below(3) == 0
+	think := d.span(0, 30*time.Second)
+	if reserve {
+		j.state = jobReserving
+		w.ask(j, scaler.EvReserve, fleet.CauseNone)
+		j.hold += think
+		return
+	}
+	if limit {
+		j.deadline = w.now.Mono + patience
+	}
+	w.acquire(j)
+	if w.hitAt(FaultCancels, k) {
+		w.plan(j, w.dice.skewed(0, 2*time.Minute), actCancel)
+	}
+	if w.hitAt(FaultDuplicateAcquire, k) {
+		w.plan(j, w.dice.skewed(0, time.Minute), actDuplicate)
+	}
+}
+
+func (w *world) plan(j *job, d time.Duration, a action) { w.later(d, itemJob, int(j.no), uint8(a)) }
+
+// ask sends a request of j; its answer bears the ticket.
+func (w *world) ask(j *job, kind scaler.EventKind, cause fleet.Cause) uint64 {
+	j.asked++
+	ev := scaler.Event{Kind: kind, Key: j.key, Cause: cause, Ticket: uint64(j.no+1)<<16 | j.asked}
+	if kind == scaler.EvAcquire || kind == scaler.EvReplace {
+		ev.Deadline = j.deadline
+	}
+	j.requests = append(j.requests, request{ev.Ticket, kind})
+	w.step(ev)
+	return ev.Ticket
+}
+
+func (w *world) acquire(j *job) {
+	j.state = jobWaiting
+	if j.deadline != 0 && j.deadline <= w.now.Mono {
+		j.deadline = w.now.Mono + time.Minute
+	}
+	j.ticket = uint64(j.no+1)<<16 | (j.asked + 1)
+	w.ask(j, scaler.EvAcquire, fleet.CauseNone)
+}
+
+// act does what is planned for j, if it still makes sense.
+func (w *world) act(j *job, a action) {
+	if w.core == nil || j.state == jobDone && a != actLate {
+		return
+	}
+	switch a {
+	case actBegin:
+		w.begin(j)
+	case actAcquire:
+		if j.state == jobReserved {
+			w.acquire(j)
+		}
+	case actUnreserve:
+		if j.state == jobReserved {
+			w.step(scaler.Event{Kind: scaler.EvUnreserve, Key: j.key})
+			w.done(j)
+		}
+	case actRace:
+		w.race(j)
+	case actCancel:
+		if j.state == jobWaiting && !j.given {
+			j.given = true
+			w.step(scaler.Event{Kind: scaler.EvCancel, Key: j.key, Ticket: j.ticket})
+		}
+	case actDuplicate:
+		if j.state == jobWaiting && len(j.requests) > 0 || j.state == jobHolding {
+			w.ask(j, scaler.EvAcquire, fleet.CauseNone)
+		}
+	case actEnd:
+		w.end(j)
+	case actReplace:
+		w.replace(j)
+	case actDetach:
+		if j.state == jobHolding {
+			w.detach(j)
+		}
+	case actReattach, actRestart:
+		w.comeBack(j)
+	case actLate:
+		w.relist(j)
+		w.ask(j, scaler.EvRelease, fleet.CauseNone)
+	case actGone: // it never speaks again; its lease is for the manager to end
+		if j.state == jobHolding {
+			w.detach(j)
+		}
+	}
+}
+
+// detach: the manager learns that j's connection is lost.
+func (w *world) detach(j *job) {
+	back := slices.ContainsFunc(j.requests, func(r request) bool { return r.kind == scaler.EvReattach })
+	if j.away == 0 || back { // the manager has heard that it was back
+		j.late = j.away != 0 && w.now.Mono-j.away >= j.patience // it may have come back too late
+		j.away, j.patience = w.now.Mono, w.cfg.ReattachAfterDisconnect
+	}
+	j.lost = j.asked
+	w.step(scaler.Event{Kind: scaler.EvDetach, Key: j.key})
+}
+
+// race takes a reservation back and uses it, in one order or the other.
+func (w *world) race(j *job) {
+	if j.state != jobReserved {
+		return
+	}
+	undo := scaler.Event{Kind: scaler.EvUnreserve, Key: j.key}
+	if j.no%2 == 0 {
+		w.step(undo)
+		w.acquire(j)
+		return
+	}
+	w.acquire(j)
+	w.step(undo)
+}
+
+// end gives the lease back.
+func (w *world) end(j *job) {
+	if j.state != jobHolding {
+		return
+	}
+	k, cause := uint64(j.no), fleet.CauseNone
+	switch {
+	case w.hitAt(FaultReleaseUnhealthy, k):
+		cause = fleet.CauseUnhealthy
+	case w.hitAt(FaultReleaseHostKey, k):
+		cause = fleet.CauseChangedHostKey
+	}
+	if j.on != nil { // else it was revoked, and nobody told its caller
+		w.leave(j, w.now.Mono)
+	}
+	j.state = jobReleasing
+	w.ask(j, scaler.EvRelease, cause)
+	if w.hitAt(FaultDoubleRelease, k) {
+		w.ask(j, scaler.EvRelease, fleet.CauseNone)
+	}
+	if w.hitAt(FaultLateRelease, k) {
+		w.plan(j, w.dice.skewed(time.Second, time.Minute), actLate)
+	}
+}
+
+// replace gives the lease back for one on another instance.
+func (w *world) replace(j *job) {
+	if j.state != jobHolding || j.moving {
+		return
+	}
+	if j.on == nil {
+		return
+	}
+	w.leave(j, w.now.Mono)
+	// With max_instances 1 there is no other instance: only a deadline, which the shell always gives, ends such a wait.
+	j.state, j.moving, j.deadline = jobWaiting, true, w.now.Mono+10*time.Minute
+	j.ticket = uint64(j.no+1)<<16 | (j.asked + 1)
+	w.ask(j, scaler.EvReplace, fleet.CauseNone)
+}
+
+// comeBack asks for the lease that the caller had, or may have got.
+func (w *world) comeBack(j *job) {
+	switch j.state {
+	case jobHolding, jobReturning:
+		j.was = jobHolding
+		if j.on == nil {
+			j.was = jobWaiting
+		}
+		w.ask(j, scaler.EvReattach, fleet.CauseNone)
+	case jobReleasing:
+		if len(j.requests) == 0 {
+			w.ask(j, scaler.EvRelease, fleet.CauseNone)
+		}
+	case jobWaiting:
+		if len(j.requests) == 0 {
+			w.acquire(j)
+		}
+	case jobReserved:
+		w.acquire(j)
+	}
+}
+
+// callersRestart is what callers do when the manager is back: those who ran go on, those who waited ask again, or ask what became of it.
+func (w *world) callersRestart() {
+	for n := range w.pollKeys {
+		w.polling[n], w.pollAsk[n] = false, 0
+	}
+	for _, no := range w.live {
+		j := &w.jobs[no]
+		j.requests = j.requests[:0]
+		if j.state == jobDone {
+			continue
+		}
+		if j.on != nil {
+			w.stands(j)
+		}
+		j.away, j.patience = w.now.Mono, w.cfg.ReattachAfterRestart
+		d := w.dice.at(streamRestart, uint64(w.life)<<32|uint64(no)|1<<62)
+		wait, way := d.skewed(0, 2*time.Minute), d.below(4)
+		if w.hit(FaultGivesUpAtRestart) {
+			w.orphaned(j)
+			w.done(j)
+			continue
+		}
+		switch j.state {
+		case jobReserving:
+			j.state = jobReserved
+		case jobReturning:
+			j.state = j.was
+		}
+		if j.state == jobWaiting && way > 0 {
+			j.state, j.was = jobReturning, jobWaiting
+		}
+		j.given = false
+		w.plan(j, wait, actRestart)
+		if j.state == jobReserved {
+			continue
+		}
+		w.plan(j, wait+j.hold, actEnd)
+	}
+}
+
+// orphaned makes j a caller that believes in no lease any more.
+func (w *world) orphaned(j *job) {
+	if j.on != nil {
+		w.leave(j, w.now.Mono)
+		if j.state == jobHolding || j.state == jobReturning {
+			w.done(j)
+		}
+	}
+}
+
+func (w *world) done(j *job) {
+	if j.state != jobDone {
+		j.state = jobDone
+		w.active--
+	}
+}

@@ -1,0 +1,360 @@
+package dst
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
+)
+
+const never = time.Duration(math.MaxInt64)
+
+// machine is one machine as the provider really has it, and what the oracles know of it.
+type machine struct {
+	no      int
+	id      fleet.ID
+	foreign bool // nobody of ours asked for it
+	born    time.Duration
+	runs    time.Duration // when it runs
+	dying   time.Duration // from when the truth is that it is being deleted
+	gone    time.Duration // from when it does not exist
+	stuck   bool          // its delete takes effect when the faults end
+	broken  bool          // no preparation works
+	denied  bool          // the provider surely said that it did not create it
+	word    fleet.Listed  // what lists say instead of the truth, until wordTo
+	wordTo  time.Duration
+	hidden  time.Duration // until then lists lack it
+
+	shown    fleet.Listed  // the last complete list that was reported
+	ran      uint64        // the batch in which it was shown running last
+	missed   int           // complete lists in a row without it, since it was born or last listed
+	lacked   int           // the same in this life of the manager
+	lackedAt time.Duration // since when
+	accepted bool          // a delete was accepted
+
+	serial        uint64      // of the committed record
+	prepared      bool        // a preparation of this serial worked
+	uses          int         // grants told, of this serial
+	deletedSerial uint64      // a delete was sent for this serial
+	state         fleet.State // committed
+	slots         [12]int32   // 1 + the job that was told that it holds the slot
+	held          int
+	idleAt        time.Duration // it was ready, or its last lease known to us ended
+	idleDrift     time.Duration // of the wall clock then
+}
+
+func (m *machine) exists(t time.Duration) bool { return m.born <= t && t < m.gone }
+
+// cloud is the provider's truth.
+type cloud struct {
+	machines  []*machine
+	byID      map[fleet.ID]*machine
+	spare     []*machine // of earlier worlds of this worker
+	awayUntil time.Duration
+	badUntil  time.Duration // until when machines die young
+	noStock   time.Duration // until when creates find no machine
+	quota     int           // 0: none
+	quotaTo   time.Duration
+	confused  bool // ids were taken for what they are not: what is unlisted cannot be told from them
+}
+
+func (c *cloud) reset() {
+	c.spare = append(c.spare, c.machines...)
+	c.machines = c.machines[:0]
+	clear(c.byID)
+	c.awayUntil, c.badUntil, c.noStock, c.quota, c.quotaTo, c.confused = 0, 0, 0, 0, 0, false
+}
+
+// newMachine makes a machine under a new name.
+func (w *world) newMachine() *machine {
+	no := len(w.machines)
+	m := &machine{}
+	if n := len(w.spare); n > 0 {
+		m, w.spare = w.spare[n-1], w.spare[:n-1]
+	}
+	for len(w.names) <= no {
+		text := "i-" + strconv.Itoa(len(w.names)+1001)
+		w.names = append(w.names, fleet.ID(text))
+	}
+	*m = machine{no: no, id: w.names[no], born: w.now.Mono, runs: w.now.Mono, gone: never, dying: never}
+	w.machines = append(w.machines, m)
+	w.byID[m.id] = m
+	return m
+}
+
+// populate is what there is before the first start.
+func (w *world) populate() {
+	if w.hit(FaultPreexisting) {
+		for n := 1 + w.dice.below(3); n > 0; n-- {
+			m := w.newMachine()
+			m.foreign = true
+		}
+	}
+}
+
+// anyMachine is a machine of ours that exists and is listed; nil: none.
+func (w *world) anyMachine(d *dice) *machine {
+	from := d.below(max(len(w.machines), 1))
+	for n := range w.machines {
+		m := w.machines[(from+n)%len(w.machines)]
+		if !m.foreign && m.shown != fleet.ListedAbsent && m.exists(w.now.Mono) {
+			return m
+		}
+	}
+	return nil
+}
+
+func (w *world) existing() (n int) {
+	for _, m := range w.machines {
+		if m.exists(w.now.Mono) {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) away() bool { return w.faulty && w.now.Mono < w.awayUntil }
+
+// plan draws the life of a machine that is being made.
+func (w *world) planBoot(m *machine) {
+	d := w.dice.at(streamMachine, uint64(m.no))
+	m.runs = m.born + d.span(time.Second, w.setup.boot)
+	k := uint64(m.no)
+	switch {
+	case w.hitAt(FaultNeverBoots, k):
+		m.runs = never
+	case w.hitAt(FaultSlowBoot, k):
+		m.runs = m.born + w.dice.span(time.Minute, 8*time.Minute)
+	case w.hitAt(FaultProviderTimeout, k):
+		m.runs, m.word, m.wordTo = never, fleet.ListedTimeout, never
+	}
+	m.broken = w.hitAt(FaultPrepareBroken, k)
+}
+
+// rename gives a new machine the name of one that is gone and that no list shows, as a fixed list of hosts does; nil: there is none.
+func (w *world) renamed() *machine {
+	for _, m := range w.machines {
+		if !m.foreign && m.gone <= w.now.Mono && m.shown == fleet.ListedAbsent && m.held == 0 && m.missed >= 4 && m.deletedSerial == m.serial {
+			fresh := machine{no: m.no, id: m.id, born: w.now.Mono, gone: never, dying: never, serial: m.serial, uses: m.uses,
+				prepared: m.prepared, deletedSerial: m.deletedSerial}
+			*m = fresh
+			return m
+		}
+	}
+	return nil
+}
+
+// make creates n machines; denied: the answer surely says that it did not.
+func (w *world) make(n int, denied bool) {
+	for range n {
+		var m *machine
+		if w.hit(FaultNameReused) {
+			if m = w.renamed(); m != nil {
+				w.confused = true
+			}
+		}
+		if m == nil {
+			m = w.newMachine()
+		}
+		m.born, m.denied = w.now.Mono, denied
+		w.planBoot(m)
+	}
+}
+
+// createFailure is what goes wrong with this create, if anything.
+func (w *world) createFailure() (f fleet.Failure) {
+	for n, fault := range [...]Fault{FaultCreateTransient, FaultCreateNotFound, FaultCreateCapacity, FaultCreateQuota, FaultCreateThrottled,
+		FaultCreateConfig, FaultCreateUnhealthy} {
+		if w.likely[fault] > 0 && w.hit(fault) {
+			f = fleet.Failure{Kind: fleet.FailureKind(n + 1), Message: "planted"}
+			if f.Kind == fleet.FailureThrottled && w.dice.below(2) == 0 {
+				f.RetryAfter = w.dice.span(time.Second, time.Minute)
+			}
+			return f
+		}
+	}
+	return f
+}
+
+// increase is the provider's side of a create, and its answer.
+func (w *world) increase(cmd *scaler.Command) {
+	ev := scaler.Event{Kind: scaler.EvIncreased, Op: cmd.Op, Count: cmd.Count}
+	d := w.roll(streamLatency)
+	latency := d.span(50*time.Millisecond, 3*time.Second)
+	if w.away() {
+		ev.Away, ev.Count = true, 0
+		ev.Failure = fleet.Failure{Kind: fleet.FailureTransient, Message: "the plugin is away"}
+		if w.hit(FaultCreateLies) {
+			w.make(cmd.Count, false)
+		}
+		w.reply(latency, &ev)
+		return
+	}
+	if f := w.createFailure(); f.Failed() {
+		ev.Failure, ev.Count = f, 0
+		if w.dice.below(3) == 0 {
+			ev.Count = w.dice.below(cmd.Count)
+		}
+	} else if w.hit(FaultCreatePartial) {
+		ev.Count = w.dice.below(cmd.Count)
+		if w.dice.below(2) == 0 {
+			ev.Failure = fleet.Failure{Kind: pick(&w.dice, fleet.FailureCapacity, fleet.FailureQuota, fleet.FailureTransient), Message: "in part"}
+		}
+	}
+	w.bounded(&ev)
+	made, denied := ev.Count, false
+	if w.hit(FaultCreateLies) {
+		if !ev.Failure.Failed() {
+			ev.Failure = fleet.Failure{Kind: fleet.FailureKind(1 + w.dice.below(7)), Message: "a lie"}
+			ev.Count = w.dice.below(cmd.Count)
+		}
+		made = cmd.Count
+		denied = ev.Failure.Kind != fleet.FailureTransient
+	}
+	if w.hit(FaultCreateSlow) {
+		latency = w.dice.skewed(2*time.Second, 2*time.Minute)
+	}
+	w.make(made, denied)
+	w.reply(latency, &ev)
+}
+
+// bounded applies what the account and the region allow at this moment.
+func (w *world) bounded(ev *scaler.Event) {
+	if !w.faulty {
+		return
+	}
+	if w.hit(FaultStockOut) {
+		w.noStock = w.now.Mono + w.dice.skewed(10*time.Second, 20*time.Minute)
+	}
+	switch {
+	case w.now.Mono < w.noStock:
+		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureCapacity, Message: "no stock"}
+	case w.now.Mono < w.quotaTo:
+		if room := max(w.quota-w.existing(), 0); room < ev.Count {
+			ev.Count, ev.Failure = room, fleet.Failure{Kind: fleet.FailureQuota, Message: "over quota"}
+		}
+	}
+}
+
+// decrease is the provider's side of a delete, and its answer.
+func (w *world) decrease(cmd *scaler.Command) {
+	ev := scaler.Event{Kind: scaler.EvDeleted, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
+	d := w.roll(streamLatency)
+	latency, takes := d.span(50*time.Millisecond, 2*time.Second), d.span(0, 40*time.Second)
+	m := w.byID[cmd.ID]
+	switch {
+	case w.away():
+		ev.Away, ev.Failure = true, fleet.Failure{Kind: fleet.FailureTransient, Message: "the plugin is away"}
+	case m == nil || !m.exists(w.now.Mono):
+		ev.Failure = fleet.Failure{Kind: fleet.FailureNotFound, Message: "no such instance"}
+		if m != nil {
+			m.accepted = true
+		}
+	case w.hit(FaultDeleteFails):
+		ev.Failure = fleet.Failure{Kind: pick(&w.dice, fleet.FailureTransient, fleet.FailureThrottled, fleet.FailureConfig, fleet.FailureUnhealthy,
+			fleet.FailureQuota), Message: "planted"}
+		if w.dice.below(4) == 0 {
+			ev.Failure.RetryAfter = w.dice.span(time.Second, 3*time.Minute)
+		}
+	default:
+		w.accept(m, takes, &ev)
+	}
+	w.reply(latency, &ev)
+}
+
+// accept deletes m, whatever it answers.
+func (w *world) accept(m *machine, takes time.Duration, ev *scaler.Event) {
+	if m.dying == never {
+		m.dying = w.now.Mono
+		if w.hit(FaultDeleteStuck) {
+			m.stuck = true
+		} else {
+			m.gone = w.now.Mono + takes
+			if k := uint64(m.no); w.hit(FaultRises) {
+				w.add(item{at: m.gone + w.dice.skewed(time.Second, 10*time.Minute), kind: itemRise, n: int32(m.no), ev: -1, act: uint8(k)})
+			}
+		}
+	}
+	if w.hit(FaultDeleteLies) {
+		ev.Failure = fleet.Failure{Kind: pick(&w.dice, fleet.FailureNotFound, fleet.FailureTransient, fleet.FailureThrottled), Message: "a lie"}
+	}
+	m.accepted = m.accepted || !ev.Failure.Failed() || ev.Failure.Kind == fleet.FailureNotFound
+}
+
+// rise makes a machine that was gone exist again.
+func (w *world) rise(m *machine, _ uint64) {
+	if w.faulty && m.gone <= w.now.Mono {
+		w.confused = true
+		m.gone, m.dying, m.stuck, m.runs, m.wordTo, m.accepted = never, never, false, w.now.Mono, 0, false
+	}
+}
+
+// prepare connects to a machine and runs the ready command.
+func (w *world) prepare(cmd *scaler.Command) {
+	ev := scaler.Event{Kind: scaler.EvPrepared, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
+	latency := w.roll(streamLatency).span(200*time.Millisecond, 8*time.Second)
+	m := w.byID[cmd.ID]
+	fail := func(k fleet.FailureKind) { ev.Failure = fleet.Failure{Kind: k, Message: "planted"} }
+	switch {
+	case w.away():
+		ev.Away = true
+		fail(fleet.FailureTransient)
+	case m == nil || !m.exists(w.now.Mono):
+		fail(fleet.FailureNotFound)
+	case m.broken:
+		fail(pick(&w.dice, fleet.FailureTransient, fleet.FailureTransient, fleet.FailureUnhealthy))
+	case w.hit(FaultPrepareFails):
+		fail(pick(&w.dice, fleet.FailureTransient, fleet.FailureThrottled))
+	case w.hit(FaultPrepareRefused):
+		fail(pick(&w.dice, fleet.FailureNotFound, fleet.FailureCapacity, fleet.FailureQuota, fleet.FailureConfig, fleet.FailureUnhealthy))
+	case w.hit(FaultPrepareHangs):
+		fail(fleet.FailureTransient)
+		latency = cmd.Timeout
+	default:
+		w.youth(m, latency)
+	}
+	w.reply(latency, &ev)
+}
+
+// youth decides whether a machine that is being prepared dies young.
+func (w *world) youth(m *machine, latency time.Duration) {
+	if w.hit(FaultDiesYoung) {
+		w.badUntil = max(w.badUntil, w.now.Mono+w.dice.skewed(10*time.Second, 30*time.Minute))
+	}
+	if w.faulty && w.now.Mono < w.badUntil {
+		w.later(latency+w.roll(streamLatency).span(time.Second, 100*time.Second), itemHeal, m.no, healYouth)
+	}
+}
+
+// dieYoung ends a machine that was ready: it is ill, or gone.
+func (w *world) dieYoung(m *machine, stale bool) {
+	if !w.faulty || !m.exists(w.now.Mono) {
+		return
+	}
+	if m.no%2 == 0 && !stale {
+		w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: m.id, Serial: m.serial, Cause: fleet.CauseUnhealthy})
+		return
+	}
+	m.gone = w.now.Mono
+}
+
+// beat asks for a heartbeat.
+func (w *world) beat(cmd *scaler.Command) {
+	ev := scaler.Event{Kind: scaler.EvBeat, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
+	latency := w.roll(streamLatency).span(10*time.Millisecond, time.Second)
+	m := w.byID[cmd.ID]
+	switch {
+	case w.away():
+		ev.Away, ev.Failure = true, fleet.Failure{Kind: fleet.FailureTransient, Message: "the plugin is away"}
+	case m == nil || !m.exists(w.now.Mono):
+		ev.Failure = fleet.Failure{Kind: fleet.FailureNotFound, Message: "no such instance"}
+	case w.hit(FaultBeatUnhealthy):
+		ev.Failure = fleet.Failure{Kind: fleet.FailureUnhealthy, Message: "planted"}
+	case w.hit(FaultBeatFails):
+		ev.Failure = fleet.Failure{Kind: pick(&w.dice, fleet.FailureTransient, fleet.FailureThrottled, fleet.FailureConfig), Message: "planted"}
+		latency = w.dice.skewed(latency, 30*time.Second)
+	}
+	w.reply(latency, &ev)
+}

@@ -1,0 +1,172 @@
+package dst
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/scaler"
+)
+
+// commit takes the batch and uses it in the lawful order: the changes in one transaction, then answers, commands, facts, the wake. A crash can
+// come before, between and behind.
+func (w *world) commit() {
+	if !w.stepped || w.broken != nil {
+		return
+	}
+	w.stepped = false
+	b := w.core.Take()
+	if w.opts.journal {
+		w.taken(b)
+	}
+	switch {
+	case b.Bug != nil:
+		w.fail("books", "the core refused a move of its own: %v", b.Bug)
+	case b.Wake != 0 && b.Wake <= w.lastStep:
+		w.fail("wake", "the core asks to be woken at %v, which is not after %v", b.Wake, w.lastStep)
+	}
+	if w.opts.tamper != nil {
+		w.opts.tamper(w)
+	}
+	if w.broken != nil {
+		return
+	}
+	w.throttleChanged()
+	point := w.crashPoint(b)
+	if point == FaultCrashBeforeCommit {
+		w.crash()
+		return
+	}
+	w.apply(&b.Changes)
+	grants, commands := len(b.Grants), len(b.Commands)
+	switch point {
+	case FaultCrashAfterCommit:
+		grants, commands = 0, 0
+	case FaultCrashMidGrants:
+		grants, commands = w.dice.below(grants+1), 0
+	case FaultCrashMidCommands:
+		commands = w.dice.below(commands + 1)
+	}
+	w.dispatch(b, grants, commands)
+	if w.broken != nil {
+		return
+	}
+	if point != numFaults {
+		w.crash()
+		return
+	}
+	w.judgeStanding()
+	w.judgeSupply()
+	done := b.Done
+	w.expect(b.Expecting)
+	w.batchEnds()
+	w.arm(b.Wake)
+	if w.opts.journal {
+		w.copyCore()
+	}
+	if w.over > 0 && (done || w.endLife) {
+		w.crash()
+	}
+}
+
+// crashPoint decides whether the manager dies around this commit, and where; numFaults: it does not. A commit may also fail for a while.
+func (w *world) crashPoint(b *scaler.Batch) Fault {
+	if b.Changes.Empty() {
+		return numFaults
+	}
+	w.commits++
+	if w.opts.small {
+		if w.commits == w.opts.crashAt {
+			w.cover.faults[w.opts.crashPoint]++
+			w.dice.at(streamRestart, uint64(w.commits)|1<<61)
+			return w.opts.crashPoint
+		}
+		return numFaults
+	}
+	if !w.faulty {
+		return numFaults
+	}
+	if w.hit(FaultCommitStuck) {
+		w.advance(w.now.Mono + 5*time.Minute)
+		return FaultCrashBeforeCommit
+	}
+	tookEffect := false
+	if w.hit(FaultCommitFails) {
+		w.advance(w.now.Mono + w.dice.skewed(100*time.Millisecond, 4*time.Minute))
+		w.apply(&b.Changes) // it took effect, and nobody was told: it is tried again
+		tookEffect = true
+	}
+	for _, f := range crashes {
+		switch {
+		case !w.hit(f):
+		case f == FaultCrashBeforeCommit && tookEffect:
+			return FaultCrashAfterCommit
+		default:
+			return f
+		}
+	}
+	return numFaults
+}
+
+var crashes = [...]Fault{FaultCrashBeforeCommit, FaultCrashAfterCommit, FaultCrashMidGrants, FaultCrashMidCommands, FaultCrashAfterDispatch}
+
+// dispatch lets the first so many answers and commands of a committed batch out.
+func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
+	w.grants = b.Grants
+	for i := range b.Grants {
+		if i < grants {
+			w.answer(&b.Grants[i])
+		} else {
+			w.unheard(&b.Grants[i])
+		}
+		if w.broken != nil {
+			return
+		}
+	}
+	for i := range b.Commands {
+		cmd := &b.Commands[i]
+		if w.opts.trace {
+			w.sayCommand(cmd, i < commands)
+		}
+		switch cmd.Kind {
+		case scaler.CmdIncrease:
+			w.judgeCreate(cmd)
+			w.judgeBreaker(b, cmd)
+		case scaler.CmdDelete:
+			w.judgeDelete(cmd)
+		}
+		if i < commands && w.broken == nil {
+			w.carryOut(cmd)
+		}
+	}
+	w.breakerMoves(b)
+	for i := range b.Facts {
+		if w.opts.trace {
+			w.sayFact(&b.Facts[i])
+		}
+		w.judgeFact(&b.Facts[i])
+	}
+}
+
+// unheard is an answer that was committed and never given. What it ended is ended all the same: its caller learns when it comes back.
+func (w *world) unheard(g *scaler.Grant) {
+	if g.Kind != scaler.GrantRevoked {
+		return
+	}
+	for _, no := range w.live {
+		if j := &w.jobs[no]; j.key == g.Key && j.on != nil {
+			w.leave(j, w.lastStep)
+		}
+	}
+}
+
+func (w *world) carryOut(cmd *scaler.Command) {
+	switch cmd.Kind {
+	case scaler.CmdIncrease:
+		w.increase(cmd)
+	case scaler.CmdDelete:
+		w.decrease(cmd)
+	case scaler.CmdPrepare:
+		w.prepare(cmd)
+	case scaler.CmdHeartbeat:
+		w.beat(cmd)
+	}
+}

@@ -1,0 +1,172 @@
+package dst
+
+import (
+	"slices"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
+)
+
+const groupID = "group-1"
+
+// start begins a life of the manager from what was committed, as the shell does.
+func (w *world) start() {
+	if !w.setup.store && w.life > 0 || w.loseState {
+		w.forgetState()
+	}
+	bound := w.saved.Meta.Group
+	w.known = bound != "" && !w.saved.Empty()
+	w.saved.Meta.Group = groupID
+	w.life++
+	w.over, w.drained, w.endLife, w.wakeAt, w.expecting, w.stepped = 0, false, false, 0, false, false
+	core, err := scaler.New(w.cfg, cloneState(&w.saved), w.known, w.now)
+	if err != nil {
+		w.fail("restart", "the committed state is refused: %v", err)
+		return
+	}
+	w.real, w.core = core, core
+	if w.opts.wrap != nil {
+		w.core = w.opts.wrap(core)
+	}
+	if w.opts.journal {
+		w.openJournal()
+	}
+	w.watch()
+	w.throttleRestarted()
+	w.breakerRestarted()
+	w.widen()
+	w.callersRestart()
+	if w.opts.trace {
+		w.say("start", "life %d begins: known %v, %d records, %d creates open, %d leases live", w.life, w.known, len(w.saved.Instances),
+			len(w.saved.Intents), w.core.Summary().Leases)
+	}
+	w.arm(w.now.Mono + 1)
+}
+
+func cloneState(s *fleet.SavedState) fleet.SavedState {
+	out := fleet.SavedState{Meta: s.Meta, Instances: slices.Clone(s.Instances), Intents: slices.Clone(s.Intents)}
+	for i := range out.Instances {
+		out.Instances[i].Leases = slices.Clone(out.Instances[i].Leases)
+	}
+	return out
+}
+
+// forgetState empties the store. What was promised about leases was promised by it: callers have nothing left to come back to.
+func (w *world) forgetState() {
+	w.saved = fleet.SavedState{}
+	w.loseState = false
+	w.forgotten = true
+	w.creates = w.creates[:0]
+	w.minted = w.minted[:0]
+	w.openBreaker = false
+	for _, m := range w.machines {
+		m.serial, m.prepared, m.uses, m.deletedSerial, m.state = 0, false, 0, 0, 0
+	}
+	for i := range w.jobs {
+		w.orphaned(&w.jobs[i])
+	}
+}
+
+// crash ends this life, and begins the next after a while.
+func (w *world) crash() {
+	if w.opts.trace {
+		w.say("crash", "the manager is gone")
+	}
+	w.cover.lives++
+	d := w.roll(streamRestart)
+	away := pick(d, 0, time.Second, 10*time.Second, time.Minute, 10*time.Minute)
+	if w.setup.store && w.hit(FaultStateLost) {
+		w.loseState = true
+	}
+	w.batchEnds()
+	w.advance(w.now.Mono + away)
+	w.start()
+}
+
+// beginShutdown tells the core to end, and how long it has.
+func (w *world) beginShutdown(del bool) {
+	w.over = 1
+	w.step(scaler.Event{Kind: scaler.EvShutdown, On: del})
+	d := &w.dice
+	w.later(d.span(0, 2*time.Minute), itemPatience, 0, 0)
+	w.later(6*time.Minute, itemEnd, 0, 0)
+}
+
+// mishaps are what may happen at any time.
+func (w *world) mishaps() {
+	if w.opts.small && w.commits == 0 {
+		return
+	}
+	for _, f := range anytime {
+		if w.likely[f] > 0 && w.hit(f) {
+			w.mishap(f)
+		}
+	}
+}
+
+var anytime = [...]Fault{
+	FaultHostKey, FaultPluginDies, FaultWallForward, FaultWallBack, FaultReloadCapacity, FaultReloadUses, FaultReloadLimit,
+	FaultReloadPolicies, FaultReloadThrottle, FaultReloadAdopt, FaultShutdownKeeps, FaultShutdownDeletes, FaultDrain, FaultForeignAdds,
+	FaultForeignDeletes,
+}
+
+// What an itemHeal ends.
+const (
+	healPlugin uint8 = iota
+	healDrain
+	healYouth
+)
+
+func (w *world) mishap(f Fault) {
+	d := &w.dice
+	switch f {
+	case FaultHostKey:
+		if m := w.anyMachine(d); m != nil {
+			w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: m.id, Serial: m.serial, Cause: fleet.CauseChangedHostKey})
+		}
+	case FaultPluginDies:
+		w.awayUntil = max(w.awayUntil, w.now.Mono+d.skewed(time.Second, 3*time.Minute))
+	case FaultWallForward, FaultWallBack:
+		jump := d.skewed(time.Second, 5*time.Hour)
+		if d.below(8) == 0 {
+			jump *= 50
+		}
+		if f == FaultWallBack {
+			jump = -jump
+		}
+		w.now.Wall = w.now.Wall.Add(jump)
+		w.wallJumped(jump)
+	case FaultShutdownKeeps, FaultShutdownDeletes:
+		if w.over == 0 {
+			w.beginShutdown(f == FaultShutdownDeletes)
+		}
+	case FaultDrain:
+		if !w.drained {
+			w.drained = true
+			w.step(scaler.Event{Kind: scaler.EvDrain, On: true})
+			w.later(w.dice.skewed(time.Second, 10*time.Minute), itemHeal, 0, healDrain)
+		}
+	case FaultForeignAdds:
+		for n := 1 + d.below(3); n > 0; n-- {
+			m := w.newMachine()
+			m.foreign, m.runs = true, w.now.Mono
+		}
+	case FaultForeignDeletes:
+		if m := w.anyMachine(d); m != nil {
+			m.gone = w.now.Mono
+		}
+	default:
+		w.reload(f)
+	}
+}
+
+func (w *world) heal(it *item) {
+	if it.act == healYouth {
+		w.dieYoung(w.machines[it.n], it.life != w.life)
+	}
+	if it.act == healDrain && it.life == w.life && w.drained {
+		w.drained = false
+		w.step(scaler.Event{Kind: scaler.EvDrain})
+	}
+}

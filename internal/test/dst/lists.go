@@ -1,0 +1,214 @@
+package dst
+
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
+)
+
+// observer is the shell's: it asks for lists and reports what is different.
+type observer struct {
+	since  time.Duration // when the list under way was asked for
+	first  bool          // a complete list was had in this life
+	tries  int
+	listNo uint64
+}
+
+// watch begins the observer of a new life: it has seen no list.
+func (w *world) watch() {
+	w.observer = observer{listNo: w.listNo}
+	for _, m := range w.machines {
+		if m.shown != fleet.ListedAbsent {
+			m.shown, m.missed = fleet.ListedAbsent, 0
+		}
+		m.lacked, m.lackedAt = 0, w.now.Mono
+	}
+	w.nextList(0)
+}
+
+// interval is the time to the next list.
+func (w *world) interval() time.Duration {
+	d := w.cfg.UpdateInterval
+	switch {
+	case !w.first:
+		d = min(d, 2*time.Second<<min(max(w.tries-1, 0), 10))
+	case w.expecting:
+		d = min(d, 2*time.Second)
+	}
+	return d
+}
+
+// expect follows Batch.Expecting: a list that was to come later comes sooner.
+func (w *world) expect(yes bool) {
+	if yes && !w.expecting && w.since == 0 {
+		w.expecting = true
+		w.nextList(2 * time.Second)
+		return
+	}
+	w.expecting = yes
+}
+
+// nextList plans the next list; the one that was planned is void.
+func (w *world) nextList(d time.Duration) {
+	w.listNo++
+	w.later(d, itemListAsk, int(w.listNo), 0)
+}
+
+func (w *world) askList() {
+	if w.since != 0 {
+		return
+	}
+	w.since = w.now.Mono
+	d := w.roll(streamLatency)
+	w.later(d.span(20*time.Millisecond, 1500*time.Millisecond), itemListAnswer, 0, 0)
+}
+
+// answerList reports the list that was asked for at since: as the provider had it, or as a fault has it.
+func (w *world) answerList() {
+	since := w.since
+	w.since = 0
+	if w.faulty {
+		w.disturb()
+	}
+	if w.away() || w.hit(FaultListFails) {
+		if !w.first {
+			w.tries++
+		}
+		kind := fleet.FailureTransient
+		if !w.away() {
+			kind = pick(&w.dice, fleet.FailureTransient, fleet.FailureThrottled, fleet.FailureConfig)
+		}
+		w.step(scaler.Event{Kind: scaler.EvListFailed, Away: w.away(), Failure: fleet.Failure{Kind: kind, Message: "planted"}})
+		w.nextList(w.interval())
+		return
+	}
+	lacks := len(w.machines) // from here on the list is cut off
+	asOf := since + (w.now.Mono-since)/2
+	repeated := false
+	switch {
+	case w.hit(FaultListRepeats) && w.first:
+		repeated = true
+	case w.hit(FaultListEmpty):
+		lacks = 0
+	case w.hit(FaultListTruncates):
+		lacks = w.dice.below(len(w.machines) + 1)
+	case w.hit(FaultListLags):
+		asOf -= w.dice.skewed(time.Second, 3*time.Minute)
+	}
+	w.first, w.tries = true, 0
+	news := false
+	if !repeated {
+		news = w.report(asOf, lacks)
+	}
+	for _, m := range w.machines {
+		if m.shown == fleet.ListedAbsent && m.born < since {
+			m.missed++
+			m.lacked++
+		}
+	}
+	if news || w.faulty || w.steps == 0 || w.real.AwaitsList() {
+		w.step(scaler.Event{Kind: scaler.EvListed, Since: since})
+	}
+	w.nextList(w.interval())
+}
+
+// report steps the differences between the last list and the one as of that time.
+func (w *world) report(asOf time.Duration, lacks int) (news bool) {
+	for n, m := range w.machines {
+		word := fleet.ListedAbsent
+		if n < lacks {
+			word = w.wordOf(m, asOf)
+		}
+		if word == fleet.ListedAbsent || word == m.shown {
+			continue
+		}
+		if m.state == 0 || m.state == fleet.Gone || m.state == fleet.Lost || m.state == fleet.Deleting && w.fed > 0 { // it may be gone by now
+			w.arrived++
+		}
+		switch {
+		case m.shown == fleet.ListedAbsent:
+			if m.foreign || m.missed >= w.cfg.MissingLists {
+				w.confused = true
+			}
+			if m.denied && m.state == 0 && w.core.Summary().Requested > 0 { // it is taken for one of another create: the price of such a lie (ADR 4)
+				w.confused = true
+			}
+			m.shown, m.missed = word, 0
+			w.step(scaler.Event{Kind: scaler.EvAppeared, ID: m.id, Listed: word})
+		default:
+			if m.shown == fleet.ListedRunning {
+				m.ran = w.batchNo
+			}
+			m.shown = word
+			w.step(scaler.Event{Kind: scaler.EvChanged, ID: m.id, Listed: word})
+		}
+		if word == fleet.ListedRunning {
+			m.ran = w.batchNo
+		}
+		news = true
+	}
+	for n, m := range w.machines {
+		if m.shown == fleet.ListedRunning {
+			m.ran = w.batchNo
+		}
+		if m.shown != fleet.ListedAbsent && (n >= lacks || w.wordOf(m, asOf) == fleet.ListedAbsent) {
+			m.shown, m.missed, m.lacked, m.lackedAt = fleet.ListedAbsent, 0, 0, w.now.Mono
+			news = true
+			w.step(scaler.Event{Kind: scaler.EvMissing, ID: m.id})
+		}
+	}
+	return news
+}
+
+// wordOf is what a list says of m, as of t.
+func (w *world) wordOf(m *machine, t time.Duration) fleet.Listed {
+	switch {
+	case !m.exists(t), w.faulty && t < m.hidden:
+		return fleet.ListedAbsent
+	case t >= m.dying:
+		return fleet.ListedDeleting
+	case t < m.wordTo:
+		return m.word
+	case t < m.runs:
+		return fleet.ListedCreating
+	}
+	return fleet.ListedRunning
+}
+
+// disturb is what happens to machines between two lists.
+func (w *world) disturb() {
+	now := w.now.Mono
+	if w.hit(FaultVanishes) {
+		if m := w.anyMachine(&w.dice); m != nil {
+			m.gone = now
+			if k := m.no; w.hit(FaultComesBack) {
+				w.add(item{at: now + w.dice.skewed(10*time.Second, 20*time.Minute), kind: itemRise, n: int32(k), ev: -1})
+			}
+		}
+	}
+	if w.hit(FaultReclaimed) {
+		if m := w.anyMachine(&w.dice); m != nil && m.dying == never {
+			m.dying, m.gone = now, now+w.dice.span(0, time.Minute)
+		}
+	}
+	if w.hit(FaultLies) {
+		if m := w.anyMachine(&w.dice); m != nil {
+			m.word, m.wordTo = fleet.Listed(1+w.dice.below(6)), now+w.dice.skewed(time.Second, 5*time.Minute)
+		}
+	}
+	if w.hit(FaultGoesBackwards) {
+		if m := w.anyMachine(&w.dice); m != nil && m.runs <= now {
+			m.word = pick(&w.dice, fleet.ListedCreating, fleet.ListedSuspended)
+			m.wordTo = now + w.dice.skewed(time.Second, 10*time.Minute)
+		}
+	}
+	if w.hit(FaultHidden) {
+		if m := w.anyMachine(&w.dice); m != nil {
+			m.hidden = now + w.dice.skewed(5*time.Second, 10*time.Minute)
+		}
+	}
+	if w.hit(FaultQuotaShrinks) {
+		w.quota, w.quotaTo = max(w.existing()-w.dice.below(3), 0), now+w.dice.skewed(30*time.Second, 20*time.Minute)
+	}
+}

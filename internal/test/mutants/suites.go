@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// whole are the functions that start a whole thing, by package: a random world around the core, a manager in the shell. A test that
+// calls one, itself or through a function of its package's tests, is part of the simulation or of the shell's suites; the rest are unit tests.
+var whole = map[string][]string{
+	"pkg/policy":      nil,
+	"internal/fleet":  nil,
+	"internal/scaler": {"newWorld", "runWorld", "chaos"},
+	"pkg/taskscaler":  {"New", "start"},
+}
+
+// tests are a package's test functions, by what they run.
+type tests struct {
+	unit, suite []string
+	inBubble    map[string]bool // of suite: on virtual time
+	rapid       bool            // a library that writes what failed into the tree, unless it is told not to
+}
+
+// testsOf reads the tests of one of our packages.
+func testsOf(root, pkg string) (*tests, error) {
+	t := &tests{inBubble: map[string]bool{}}
+	calls, err := t.callsOf(filepath.Join(root, pkg))
+	if err != nil {
+		return nil, err
+	}
+	reach := func(name string, ends []string) bool {
+		seen := map[string]bool{}
+		var visit func(string) bool
+		visit = func(f string) bool {
+			if seen[f] {
+				return false
+			}
+			seen[f] = true
+			return slices.ContainsFunc(calls[f], func(g string) bool { return slices.Contains(ends, g) || visit(g) })
+		}
+		return visit(name)
+	}
+	for name := range calls {
+		switch {
+		case !strings.HasPrefix(name, "Test") || name == "TestMain":
+		case reach(name, whole[pkg]):
+			t.suite = append(t.suite, name)
+			t.inBubble[name] = reach(name, []string{"bubble"})
+		default:
+			t.unit = append(t.unit, name)
+		}
+	}
+	slices.Sort(t.unit)
+	slices.Sort(t.suite)
+	if len(t.unit) == 0 {
+		return nil, fmt.Errorf("no unit tests in %s", pkg)
+	}
+	return t, nil
+}
+
+// callsOf is which functions of the package's tests mention which names: a call, or a function handed on.
+func (t *tests) callsOf(dir string) (map[string][]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	calls := map[string][]string{}
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, e.Name()), nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		if strings.HasSuffix(f.Name.Name, "_test") {
+			continue // examples
+		}
+		t.rapid = t.rapid || slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"pgregory.net/rapid"` })
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Recv != nil || fn.Body == nil {
+				continue
+			}
+			calls[fn.Name.Name] = namesIn(fn.Body)
+		}
+	}
+	return calls, nil
+}
+
+// namesIn are the plain identifiers below n that stand where a function may: not behind a dot, not a field.
+func namesIn(n ast.Node) (names []string) {
+	ast.Inspect(n, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			names = append(names, namesIn(n.X)...)
+			return false
+		case *ast.KeyValueExpr:
+			names = append(names, namesIn(n.Value)...)
+			return false
+		case *ast.Ident:
+			names = append(names, n.Name)
+		}
+		return true
+	})
+	return names
+}
+
+// pattern is a -run or -skip argument that matches exactly these tests.
+func pattern(names []string) string { return "^(" + strings.Join(names, "|") + ")$" }

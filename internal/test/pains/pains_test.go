@@ -1,0 +1,377 @@
+package pains
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/explain"
+	"github.com/taskscaler/taskscaler/internal/explain/explaintest"
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/policy"
+)
+
+// TestRunningMachineIsPruned: while a job runs, the load falls, lists lack its machine, and a heartbeat fails: it is not deleted before the job ends.
+func TestRunningMachineIsPruned(t *testing.T) {
+	p := follow(t, explain.Options{Instance: "i-1"}, policy.Settings{IdleTime: time.Minute})
+	p.Acquire("job", "other")
+	p.Run(10 * sec)
+	p.want("the job runs", p.on("job"), "i-1")
+	p.Release("other")
+	p.Cloud["i-1"].Away = true
+	p.List()
+	p.List() // two short lists
+	p.Cloud["i-1"].Away = false
+	p.Run(30 * time.Minute)
+	p.want("deletes under the job", p.count(scaler.CmdDelete, "i-1"), 0)
+	p.want("idle machines are removed meanwhile", p.count(scaler.CmdDelete, "i-2"), 1)
+	p.want("the job still runs", p.on("job"), "i-1")
+	p.Release("job")
+	p.Run(2 * time.Minute)
+	p.want("afterwards", p.count(scaler.CmdDelete, "i-1"), 1)
+	p.says(explain.KindDelete, `i-2.*idle since .* idle_time 1m`)
+	p.silent(explain.KindRevoke)
+	life := p.History.Instance()
+	if len(life.Leases) != 1 || life.Leases[0].Key != "job" || life.Leases[0].Duration < 1800 || len(life.Removed) != 1 {
+		t.Errorf("its life: %+v", life)
+	}
+}
+
+// TestTwoManagers: strangers are held, never deleted; after three in ten minutes nothing is created or deleted, and it is said why.
+func TestTwoManagers(t *testing.T) {
+	p := begin(t, policy.Settings{IdleCount: 1, IdleTime: time.Minute})
+	p.Run(10 * sec)
+	for n := range 3 {
+		p.Cloud[fleet.ID(fmt.Sprintf("theirs-%d", n))] = &explaintest.Machine{}
+		p.Run(20 * sec)
+	}
+	created := p.count(scaler.CmdIncrease, "")
+	p.Acquire("a", "b", "c")
+	p.Run(5 * time.Minute)
+	p.want("creates while paused", p.count(scaler.CmdIncrease, ""), created)
+	p.want("deletes of theirs", p.count(scaler.CmdDelete, "theirs-0")+p.count(scaler.CmdDelete, "theirs-1")+p.count(scaler.CmdDelete, "theirs-2"), 0)
+	p.says(explain.KindUnclaimed, "theirs-0.*nobody's that we know")
+	p.says(explain.KindPause, "another manager seems to work on this group")
+	p.says(explain.KindHold, "another manager seems to be at work")
+	p.Run(10 * time.Minute)
+	p.want("when they stop coming", [2]bool{p.sum().Paused, p.on("c") != ""}, [2]bool{false, true})
+}
+
+// TestDeadMachineGetsJobs: a reclaimed machine's job is told, and neither it nor any other job is sent there again.
+func TestDeadMachineGetsJobs(t *testing.T) {
+	p := follow(t, explain.Options{Key: "job"}, policy.Settings{IdleCount: 2, IdleTime: time.Minute})
+	p.Run(10 * sec)
+	p.Acquire("job")
+	dead := p.on("job")
+	p.Cloud[dead].Word = fleet.ListedDeleting // a spot reclaim
+	p.List()
+	p.want("it has no lease any more", p.on("job"), "")
+	p.says(explain.KindRevoke, `"job".*the provider is deleting it`)
+	p.Acquire("job", "next", "third")
+	p.Run(20 * sec)
+	for _, key := range []fleet.Key{"job", "next", "third"} {
+		if at := p.on(key); at == dead || at == "" {
+			t.Errorf("%s is on %q", key, at)
+		}
+	}
+	c := p.History.Key()
+	if len(c.Leases) != 2 || c.Leases[0].Instance == c.Leases[1].Instance || !strings.Contains(c.Leases[0].End, "deleting") {
+		t.Errorf("the key's story: %+v", c)
+	}
+}
+
+// TestUnlistedMachineGetsJobs: a machine that the latest list lacks gets no new job, though it may come back; Replace never gives the same one.
+func TestUnlistedMachineGetsJobs(t *testing.T) {
+	p := begin(t, policy.Settings{IdleCount: 2, IdleTime: time.Hour}, func(c *scaler.Config) { c.MaxInstances = 2 })
+	p.Run(10 * sec)
+	p.Cloud["i-1"].Away = true
+	p.List()
+	p.Acquire("a", "b")
+	p.want("a and b", [2]fleet.ID{p.on("a"), p.on("b")}, [2]fleet.ID{"i-2", ""})
+	p.Cloud["i-1"].Away = false
+	p.List()
+	p.want("back again", p.on("b"), "i-1")
+	p.Release("b")
+	p.Ask(scaler.EvReplace, "a")
+	p.want("another than i-2", p.on("a"), "i-1")
+}
+
+// TestNeverToZero: idle_count 0 and several slots an instance: a steady load does not churn, and with it the fleet ends.
+func TestNeverToZero(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: 2 * time.Minute}, func(c *scaler.Config) { c.Capacity = 3 })
+	for n := range 60 {
+		key := fleet.Key(fmt.Sprint("job-", n))
+		p.Acquire(key)
+		p.Run(15 * sec)
+		if n >= 3 {
+			p.Release(fleet.Key(fmt.Sprint("job-", n-3)))
+		}
+	}
+	if n := p.count(scaler.CmdIncrease, ""); n > 3 {
+		t.Errorf("%d creates for a load of four jobs", n)
+	}
+	p.want("no deletes while it lasts", p.count(scaler.CmdDelete, ""), 0)
+	p.Release("job-57", "job-58", "job-59")
+	p.Run(5 * time.Minute)
+	p.want("and then", [2]int{p.sum().Ready, len(p.Cloud)}, [2]int{0, 0})
+	p.says(explain.KindDelete, `idle since .*needed at most \d+`)
+	p.silent(explain.KindBackoff)
+}
+
+// TestSteadyLoadChurns: scale_factor 1.5, capacity 1, idle_time two job lengths: at most 40 creates for 100 jobs.
+func TestSteadyLoadChurns(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: 2 * time.Minute, ScaleFactor: 1.5}, func(c *scaler.Config) { c.MaxInstances = 50 })
+	for n := range 100 {
+		p.Acquire(fleet.Key(fmt.Sprint("job-", n)))
+		p.Run(time.Duration(8+n*7%9) * sec)
+		if n >= 5 {
+			p.Release(fleet.Key(fmt.Sprint("job-", n-5))) // each runs for about a minute
+		}
+	}
+	if n := p.count(scaler.CmdIncrease, ""); n > 40 {
+		t.Errorf("%d creates for 100 jobs", n)
+	}
+	p.says(explain.KindCreate, `needed \d+ = leased \d+ \+ waiting \d+ \+ idle target \d+`)
+}
+
+// TestHundredsWait: what is wanted does not fall while they wait, the limit is named, and the core sleeps between what happens.
+func TestHundredsWait(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 20 })
+	keys := make([]fleet.Key, 300)
+	for n := range keys {
+		keys[n] = fleet.Key(fmt.Sprintf("job-%03d", n))
+	}
+	p.Acquire(keys...)
+	p.Run(20 * sec)
+	p.want("leased", p.sum().Leases, 20)
+	before := p.History.Span().Rounds
+	for range 100 {
+		p.Run(sec)
+		if s := p.sum(); s.Decision.Needed < 300 || s.Ready < 20 {
+			t.Fatalf("%+v", s)
+		}
+	}
+	if n := p.History.Span().Rounds - before; n > 100*3 { // a list and the end of each second: nothing by itself
+		t.Errorf("%d rounds in 100 s in which nothing happened", n)
+	}
+	p.says(explain.KindHold, "max_instances is reached")
+	if w, ok := p.Core.Wait("job-299"); !ok || w.Cause != fleet.CauseMaxInstances || w.Position != 280 {
+		t.Errorf("%+v", w)
+	}
+	p.Release(keys[:20]...)
+	p.want("the next are served at once, in order", [2]bool{p.on("job-020") != "", p.on("job-039") != ""}, [2]bool{true, true})
+	p.want("nobody was passed over", p.on("job-040"), "")
+}
+
+// TestJobsPileUp: more jobs than slots make machines; none is put on a full one.
+func TestJobsPileUp(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.Capacity = 2 })
+	p.Acquire("a", "b")
+	p.Run(10 * sec)
+	p.want("one machine", p.sum().Ready, 1)
+	p.Acquire("c", "d", "e")
+	p.want("they wait, and are not put on it", p.sum().Leases, 2)
+	p.Run(10 * sec)
+	on := map[fleet.ID]int{}
+	for _, k := range []fleet.Key{"a", "b", "c", "d", "e"} {
+		on[p.on(k)]++
+	}
+	p.want("leases by machine", on, map[fleet.ID]int{"i-1": 2, "i-2": 2, "i-3": 1})
+	p.says(explain.KindCreate, "created 2: needed 5 = leased 2 \\+ waiting 3 \\+ idle target 0")
+}
+
+// TestPreemptiveMode: a promise is made only for a slot that is free and ready, and no other key gets that slot.
+func TestPreemptiveMode(t *testing.T) {
+	p := begin(t, policy.Settings{IdleCount: 1, IdleTime: time.Hour, Preemptive: true}, func(c *scaler.Config) { c.MaxInstances = 1 })
+	p.want("nothing is ready yet", p.Ask(scaler.EvReserve, "early").Cause, fleet.CauseNoCapacity)
+	p.Run(10 * sec)
+	p.want("promised", p.Ask(scaler.EvReserve, "a").Kind, scaler.GrantReserved)
+	p.want("not twice", p.Ask(scaler.EvReserve, "b").Cause, fleet.CauseNoCapacity)
+	p.Acquire("thief")
+	p.want("the promised slot is nobody else's", p.on("thief"), "")
+	p.Acquire("a")
+	p.want("it is a's", p.on("a"), "i-1")
+	p.says(explain.KindDeny, `reservation of "b": no ready slot is free to claim`)
+}
+
+// TestKilledOutsideAPeriod: the period ends, the policy wants nothing any more: idle machines go, the busy one stays until its job is done.
+func TestKilledOutsideAPeriod(t *testing.T) {
+	schedule, err := policy.Compile([]policy.Policy{
+		{Periods: []string{"* 8-12 * * *"}, Settings: policy.Settings{IdleCount: 3, IdleTime: 10 * time.Minute}},
+	}, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := begin(t, policy.Settings{}, func(c *scaler.Config) { c.Schedule = schedule })
+	p.Every = 10 * sec
+	p.Run(10 * time.Minute)
+	p.Acquire("night-shift")
+	p.Run(2 * time.Hour) // 14:10
+	p.want("only the busy one is left", [3]int{p.sum().Ready, p.sum().Leases, len(p.Cloud)}, [3]int{1, 1, 1})
+	p.says(explain.KindPolicy, "no policy")
+	p.says(explain.KindDelete, "idle since")
+	p.Release("night-shift")
+	p.Run(10 * time.Minute)
+	p.want("and then none", len(p.Cloud), 0)
+}
+
+// TestBrokenMachineLeaks: one that never runs is given up, and its delete is asked until it is gone, whatever the provider answers.
+func TestBrokenMachineLeaks(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.CreatingDeadline, c.DeletionRetry = 2*time.Minute, 30*sec })
+	p.Boot = 100 * time.Hour
+	refusals := 0
+	p.cloudSays(scaler.CmdDelete, func(_ scaler.Command, ev *scaler.Event) int {
+		if refusals++; refusals <= 3 {
+			ev.Failure = fleet.Failure{Kind: fleet.FailureTransient, Message: "internal error"}
+		}
+		return 0
+	})
+	p.Acquire("job")
+	p.Run(time.Minute)
+	p.Boot = 5 * sec // of the next one
+	p.Run(62 * sec)
+	p.want("it is no capacity while it goes", [2]int{p.sum().Deleting, p.sum().Supply - p.sum().Requested}, [2]int{1, 0})
+	p.Run(6 * time.Minute)
+	p.want("asked four times", p.count(scaler.CmdDelete, "i-1"), 4)
+	if _, there := p.Cloud["i-1"]; there {
+		t.Error("i-1 is still there")
+	}
+	p.want("and another one serves", p.on("job"), "i-2")
+	p.says(explain.KindDelete, `i-1.*still creating after.*asked 4 times.*gone`)
+}
+
+// TestLongPolling: reservations that never become jobs are no demand: the fleet falls to zero under them.
+func TestLongPolling(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: time.Minute, ScaleFactor: 2})
+	p.Acquire("job")
+	p.Run(time.Minute)
+	p.Release("job")
+	for n := range 120 {
+		for poller := range 4 {
+			key := fleet.Key(fmt.Sprintf("poll-%d-%d", poller, n))
+			p.Ask(scaler.EvReserve, key)
+			p.Run(sec)
+			p.Ask(scaler.EvUnreserve, key)
+		}
+	}
+	p.want("creates for pollers, and what is left", [2]int{p.count(scaler.CmdIncrease, "") - 3, len(p.Cloud)}, [2]int{0, 0})
+	p.says(explain.KindDelete, "idle since")
+}
+
+// TestReadyCommandFails: no endless create and destroy: three tries, then one at a time, further and further apart, and who waits is told.
+func TestReadyCommandFails(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 5 })
+	p.cloudSays(scaler.CmdPrepare, func(_ scaler.Command, ev *scaler.Event) int {
+		ev.Failure = fleet.Failure{Kind: fleet.FailureConfig, Message: "docker: command not found (exit code 127)"}
+		return 0
+	})
+	p.Acquire("a", "b", "c", "d", "e")
+	p.Run(time.Hour)
+	if n := p.count(scaler.CmdIncrease, ""); n > 5+12 {
+		t.Errorf("%d creates in an hour", n)
+	}
+	p.says(explain.KindBreaker, `opens.*one at a time`)
+	p.says(explain.KindBackoff, `exit code 127|ready command failed`)
+	p.says(explain.KindHold, "breaker")
+	w, _ := p.Core.Wait("e")
+	p.want("e waits", w.Cause, fleet.CauseBreaker)
+}
+
+// TestSlowDeletions: machines on their way out count once, against the limit, and are neither replaced nor deleted a second time.
+func TestSlowDeletions(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances, c.MaxUses = 4, 1 })
+	p.Dying = 20 * time.Minute
+	p.Acquire("a", "b", "c", "d")
+	p.Run(10 * sec)
+	p.Release("a", "b")
+	p.Acquire("e")
+	p.Run(10 * time.Minute)
+	p.want("two go, two run, none is made beyond the limit", [3]int{p.sum().Deleting, p.sum().Leases, p.count(scaler.CmdIncrease, "")}, [3]int{2, 2, 4})
+	w, _ := p.Core.Wait("e")
+	p.want("e waits", w.Cause, fleet.CauseMaxInstances)
+	p.want("c and d run on", p.on("c") != "" && p.on("d") != "", true)
+	p.Run(15 * time.Minute)
+	p.want("then e is served", p.on("e") != "", true)
+	p.says(explain.KindDelete, `served max_use_count.*gone`)
+}
+
+// TestPluginDiesBeforeTheLastDelete: a shutdown that deletes is not done before its instances are gone, though the plugin was away.
+func TestPluginDiesBeforeTheLastDelete(t *testing.T) {
+	p := begin(t, policy.Settings{IdleCount: 2, IdleTime: time.Hour})
+	p.Run(10 * sec)
+	away := true
+	p.cloudSays(scaler.CmdDelete, func(_ scaler.Command, ev *scaler.Event) int {
+		if away {
+			ev.Failure, ev.Away = fleet.Failure{Kind: fleet.FailureTransient, Message: "the plugin process is gone"}, true
+		}
+		return 0
+	})
+	p.want("done at once", p.Do(scaler.Event{Kind: scaler.EvShutdown, On: true}).Done, false)
+	p.Run(10 * sec)
+	p.want("instances", len(p.Cloud), 2)
+	away = false
+	p.Run(20 * sec)
+	p.want("gone", len(p.Cloud), 0)
+	p.want("done", p.Do(scaler.Event{Kind: scaler.EvWake}).Done, true)
+	p.says(explain.KindDelete, `shutting down.*plugin`)
+}
+
+// TestOnlyPoliciesReload: limits, capacity and throttle change under running jobs too.
+func TestOnlyPoliciesReload(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 1 })
+	p.Acquire("a", "b", "c")
+	p.Run(10 * sec)
+	p.want("one at a time", p.sum().Leases, 1)
+	cfg := p.Config
+	cfg.Capacity, cfg.MaxInstances = 2, 2
+	p.Do(scaler.Event{Kind: scaler.EvReload, Config: &cfg})
+	p.want("the running machine has a second slot at once", p.sum().Leases, 2)
+	p.Run(10 * sec)
+	p.want("and a second one comes", [2]int{p.sum().Leases, p.sum().Ready}, [2]int{3, 2})
+	p.says(explain.KindReload, "configuration")
+}
+
+// TestRestartForgetsTheFleet: after a crash leases stand, nothing is deleted, and who comes back finds its slot.
+func TestRestartForgetsTheFleet(t *testing.T) {
+	p := begin(t, policy.Settings{IdleCount: 2, IdleTime: time.Minute})
+	p.Run(10 * sec)
+	p.Acquire("job")
+	was := p.on("job")
+	p.Restart(30 * sec)
+	p.want("back", p.Ask(scaler.EvReattach, "job").ID, was)
+	p.Run(30 * sec)
+	p.want("deletes", p.count(scaler.CmdDelete, ""), 0)
+	p.want("creates: the one for the job's slot", p.count(scaler.CmdIncrease, ""), 1)
+	p.says(explain.KindStart, "took up 2 instances, 1 lease")
+}
+
+// TestMachinesDieYoung: machines that turn ready and vanish before they have done anything are no endless create either, beside a machine that
+// has worked for long.
+func TestMachinesDieYoung(t *testing.T) {
+	p := begin(t, policy.Settings{IdleTime: time.Hour}, func(c *scaler.Config) { c.UpdateInterval = time.Minute })
+	p.Acquire("long")
+	p.Run(10 * time.Minute)
+	p.Acquire("a", "b", "c")
+	for range 3600 {
+		p.Run(sec)
+		p.Core.Instances(func(v scaler.InstanceView) bool {
+			if v.ID != p.on("long") && v.State == fleet.Ready && p.Now.Wall.UnixNano()-v.ReadyAt > int64(20*sec) {
+				delete(p.Cloud, v.ID)
+			}
+			return true
+		})
+		for _, key := range []fleet.Key{"a", "b", "c"} { // who lost its machine asks again
+			if _, waits := p.Core.Wait(key); !waits && p.on(key) == "" {
+				p.Acquire(key)
+			}
+		}
+	}
+	if n := p.count(scaler.CmdIncrease, ""); n > 30 {
+		t.Errorf("%d creates in an hour", n)
+	}
+	p.says(explain.KindBackoff, "died young")
+	p.says(explain.KindBreaker, "opens")
+	p.want("the old one works on", p.on("long"), "i-1")
+}

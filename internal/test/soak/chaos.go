@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+	"github.com/taskscaler/taskscaler/plugins/fake/record"
+)
+
+// chaos kills.
+type chaos struct {
+	stage          *stage
+	clients        *clients
+	rand           *rand.Rand
+	minGap, maxGap time.Duration
+	view           *view
+}
+
+// run kills something again and again until over ends. What it has begun it brings to its end, within ctx: a manager serves and no plugin is
+// frozen when it returns nil. A manager that cannot be started is an error.
+func (c *chaos) run(over, ctx context.Context) error {
+	var deck []func(ctx context.Context, n int) bool
+	for pause(over, c.minGap+time.Duration(c.rand.Int64N(int64(c.maxGap-c.minGap)+1))) {
+		for struck := false; !struck; {
+			if len(deck) == 0 {
+				deck = c.deck()
+			}
+			at := c.rand.IntN(len(deck))
+			if struck = deck[at](ctx, c.rand.IntN(1<<30)); struck {
+				deck = slices.Delete(deck, at, at+1)
+			} else if !pause(over, 50*time.Millisecond) { // there was nobody to suffer it: its turn will come
+				break
+			}
+		}
+		if err := c.revive(ctx); err != nil {
+			return err
+		}
+	}
+	return c.revive(ctx)
+}
+
+// deck is what is done in twenty strikes, in an order that is drawn. Each reports whether there was somebody to suffer it.
+func (c *chaos) deck() (all []func(context.Context, int) bool) {
+	add := func(n int, strike func(context.Context, int) bool) {
+		all = append(all, slices.Repeat([]func(context.Context, int) bool{strike}, n)...)
+	}
+	add(7, func(ctx context.Context, n int) bool { c.killManager(ctx, n); return true })
+	add(4, func(context.Context, int) bool { return c.signalPlugin(check.PluginKilled, syscall.SIGKILL) != 0 })
+	add(1, c.freezePlugin)
+	add(3, func(_ context.Context, n int) bool { return c.clients.hit(n, syscall.SIGKILL, check.ClientKilled) })
+	add(2, func(_ context.Context, n int) bool { return c.clients.hit(n, syscall.SIGINT, check.ClientCancelled) })
+	add(2, func(_ context.Context, n int) bool { return c.killMachine(n) })
+	add(1, func(_ context.Context, n int) bool { return c.breakMachine(n) })
+	return all
+}
+
+// killManager kills the manager's process alone, and sometimes something else together with it, or its successor while it starts.
+func (c *chaos) killManager(ctx context.Context, n int) {
+	m := c.stage.current()
+	if n%5 == 0 { // the caller and the manager at once: nobody takes the lease up again
+		c.clients.hit(n/5, syscall.SIGKILL, check.ClientKilled)
+	}
+	c.kill(m)
+	pause(ctx, time.Duration(n/7%1500)*time.Millisecond)
+	if n%4 != 0 {
+		return
+	}
+	if next, err := c.stage.startManager(); err == nil {
+		pause(ctx, time.Duration(n/11%400)*time.Millisecond)
+		c.kill(next)
+	}
+}
+
+func (c *chaos) kill(m *manager) {
+	if !m.running() {
+		return
+	}
+	c.stage.away.Store(true)
+	c.stage.log.put(check.Entry{Event: check.ManagerKilled, PID: m.cmd.Process.Pid})
+	_ = m.cmd.Process.Kill()
+	<-m.gone
+}
+
+// revive starts a manager where none runs, and waits until it serves.
+func (c *chaos) revive(ctx context.Context) error {
+	m := c.stage.current()
+	if m.running() {
+		return nil
+	}
+	m, err := c.stage.startManager()
+	if err != nil {
+		return err
+	}
+	return c.stage.serving(ctx, m)
+}
+
+// signalPlugin signals the manager's plugin, and returns its process id; 0: there was none in this moment.
+func (c *chaos) signalPlugin(e check.Event, sig syscall.Signal) int {
+	pid := pluginOf(c.stage.current().cmd.Process.Pid)
+	if pid != 0 {
+		c.stage.log.put(check.Entry{Event: e, PID: pid})
+		_ = syscall.Kill(pid, sig)
+	}
+	return pid
+}
+
+// freezePlugin stops the plugin for a while: shorter or longer than it takes the manager to notice and to replace it.
+func (c *chaos) freezePlugin(ctx context.Context, n int) bool {
+	pid := c.signalPlugin(check.PluginFrozen, syscall.SIGSTOP)
+	if pid == 0 {
+		return false
+	}
+	pause(ctx, time.Duration(300+n%6000)*time.Millisecond)
+	if isPlugin(pid) { // it may have been replaced
+		c.stage.log.put(check.Entry{Event: check.PluginThawed, PID: pid})
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	return true
+}
+
+// killMachine kills an instance's process.
+func (c *chaos) killMachine(n int) bool {
+	booted, ok := c.machine(n)
+	if !ok || !c.stage.isMachine(booted.PID, booted.Instance) {
+		return false
+	}
+	c.stage.log.put(check.Entry{Event: check.MachineKilled, PID: booted.PID, Instance: booted.Instance})
+	_ = syscall.Kill(booted.PID, syscall.SIGKILL)
+	return true
+}
+
+// breakMachine makes an instance's heartbeats fail.
+func (c *chaos) breakMachine(n int) bool {
+	booted, ok := c.machine(n)
+	if !ok {
+		return false
+	}
+	c.stage.log.put(check.Entry{Event: check.MachineBroken, Instance: booted.Instance})
+	folders, _ := filepath.Glob(filepath.Join(c.stage.dir, machineFolder, "*", booted.Instance)) // the pattern is well-formed
+	for _, folder := range folders {
+		_ = os.WriteFile(filepath.Join(folder, "unhealthy"), nil, 0o600) // it may go in this moment
+	}
+	return true
+}
+
+// machine is the boot of an instance that serves, by the records.
+func (c *chaos) machine(n int) (booted record.Entry, ok bool) {
+	entries, err := record.ReadDir(filepath.Join(c.stage.dir, recordFolder))
+	if err != nil {
+		return booted, false
+	}
+	serving := map[string]bool{}
+	var boots []record.Entry
+	for _, e := range entries {
+		switch {
+		case e.Event == record.Booted:
+			serving[e.Instance] = true
+			boots = append(boots, e)
+		case e.Event == record.Deleting || e.Event.Ends():
+			delete(serving, e.Instance)
+		}
+	}
+	var candidates []record.Entry
+	for _, b := range boots {
+		if serving[b.Instance] {
+			candidates = append(candidates, b)
+		}
+	}
+	if len(candidates) == 0 {
+		return booted, false
+	}
+	return candidates[n%len(candidates)], true
+}

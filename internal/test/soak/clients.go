@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/jobexec"
+	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+)
+
+// maxClients bounds how many clients run at once: each is a process.
+const maxClients = 40
+
+// client is one `taskscaler exec`.
+type client struct {
+	key  string
+	cmd  *exec.Cmd
+	hurt bool // it was killed or cancelled; guarded by clients.mu
+}
+
+// clients are those that run, and what became of the others.
+type clients struct {
+	stage *stage
+
+	mu      sync.Mutex
+	running map[string]*client
+	started int
+	tally   tally
+	all     sync.WaitGroup
+}
+
+// tally counts jobs by what they were told.
+type tally struct{ running, ok, lost, refused, hurt, odd int }
+
+// start starts a job that sleeps, prints its nonce and exits with a code. It does nothing when too many run.
+func (c *clients) start(sleep time.Duration, code int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.running) >= maxClients {
+		return nil
+	}
+	c.started++
+	key, nonce := fmt.Sprintf("job-%05d", c.started), rand.Text()
+	script := fmt.Sprintf(`sleep %.2f; echo "$0"; exit %d`, sleep.Seconds(), code)
+	cl := &client{key: key, cmd: c.stage.command("exec", "--socket", c.stage.socket, "--key", key, "--", "sh", "-c", script, nonce)}
+	var stdout, stderr bytes.Buffer
+	cl.cmd.Stdout, cl.cmd.Stderr = &stdout, &stderr
+	c.stage.log.put(check.Entry{Event: check.Asked, Key: key, Nonce: nonce, Want: code})
+	if err := cl.cmd.Start(); err != nil {
+		return fmt.Errorf("starting a job: %w", err)
+	}
+	c.running[key] = cl
+	c.all.Go(func() {
+		_ = cl.cmd.Wait() // ProcessState says it all
+		c.ended(cl, stdout.String(), stderr.String())
+	})
+	return nil
+}
+
+func (c *clients) ended(cl *client, stdout, stderr string) {
+	code := exitCode(cl.cmd.ProcessState)
+	c.stage.log.put(check.Entry{
+		Event: check.Told, Key: cl.key, Code: code, Output: stdout, Notes: tail(stderr),
+		Kept: strings.Contains(stderr, "could not be given back"),
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.running, cl.key)
+	switch {
+	case cl.hurt:
+		c.tally.hurt++
+	case code != nil && *code == jobexec.ExitLost:
+		c.tally.lost++
+	case code != nil && *code == jobexec.ExitFailed:
+		c.tally.refused++
+	case code != nil && *code < jobexec.ExitLost:
+		c.tally.ok++
+	default:
+		c.tally.odd++
+	}
+}
+
+func tail(text string) string {
+	const most = 600
+	if len(text) > most {
+		return "…" + text[len(text)-most:]
+	}
+	return text
+}
+
+// hit sends a signal to the client with the n-th key of those that run and were not hit before, and notes it as e first. It reports
+// whether there was one.
+func (c *clients) hit(n int, sig syscall.Signal, e check.Event) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	keys := slices.Sorted(maps.Keys(c.running))
+	keys = slices.DeleteFunc(keys, func(k string) bool { return c.running[k].hurt })
+	if len(keys) == 0 {
+		return false
+	}
+	cl := c.running[keys[n%len(keys)]]
+	cl.hurt = true
+	c.stage.log.put(check.Entry{Event: e, Key: cl.key, PID: cl.cmd.Process.Pid})
+	_ = cl.cmd.Process.Signal(sig) // it may have ended in this moment
+	return true
+}
+
+func (c *clients) counts() tally {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.tally
+	t.running = len(c.running)
+	return t
+}
+
+// wait waits until every client has ended. Those that do not are for the checker to name: they were never told anything.
+func (c *clients) wait(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		c.all.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(patience):
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return errors.New("these jobs do not end: " + strings.Join(slices.Sorted(maps.Keys(c.running)), ", "))
+	}
+}
+
+// end kills what still runs, and waits for it.
+func (c *clients) end() {
+	c.mu.Lock()
+	for _, cl := range c.running {
+		_ = cl.cmd.Process.Kill()
+	}
+	c.mu.Unlock()
+	c.all.Wait()
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+)
+
+// drive runs a soak in dir: load and kills for its length, then the settling and the shutdown. Whatever happens, no process is left when it
+// returns.
+func drive(ctx context.Context, dir string, o options, v *view) (err error) {
+	v.say("building taskscaler and fleeting-plugin-fake")
+	s, err := newStage(ctx, dir, o.seed)
+	if err != nil {
+		return err
+	}
+	clients := &clients{stage: s, running: map[string]*client{}}
+	defer func() {
+		clients.end()
+		err = errors.Join(err, s.sweep(), s.log.close())
+	}()
+	m, err := s.startManager()
+	if err != nil {
+		return err
+	}
+	if err := s.serving(ctx, m); err != nil {
+		return err
+	}
+	if err := fire(ctx, s, clients, o, v); err != nil {
+		return err
+	}
+	return settle(ctx, s, clients, v)
+}
+
+// fire is the soak itself. When it returns without an error, a manager serves.
+func fire(ctx context.Context, s *stage, cl *clients, o options, v *view) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	over, stop := context.WithTimeout(ctx, o.length) // ends the load and the kills; what is under way is brought to its end
+	defer stop()
+	var work sync.WaitGroup
+	work.Go(func() { watch(over, s, cl, v) })
+	work.Go(func() {
+		(&load{clients: cl, rand: rand.New(rand.NewPCG(o.seed, 2)), phase: o.phase, view: v}).run(over)
+	})
+	work.Go(func() {
+		c := &chaos{stage: s, clients: cl, rand: rand.New(rand.NewPCG(o.seed, 3)), minGap: o.minGap, maxGap: o.maxGap, view: v}
+		if err := c.run(over, ctx); err != nil {
+			cancel(err)
+		}
+	})
+	work.Wait()
+	return context.Cause(ctx)
+}
+
+// watch asks for the status again and again, and shows it.
+func watch(ctx context.Context, s *stage, cl *clients, v *view) {
+	for {
+		if f, err := s.ask(context.WithoutCancel(ctx)); err == nil { // else no manager serves
+			v.fleet(f)
+		}
+		v.jobs(cl.counts())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// settle lets the jobs end, stops the manager, and notes what is left.
+func settle(ctx context.Context, s *stage, cl *clients, v *view) error {
+	v.say("no more load and no more kills: the jobs come to their end")
+	if err := cl.wait(ctx); err != nil {
+		return err
+	}
+	if err := s.quiet(ctx); err != nil {
+		return err
+	}
+	v.say("stopping the manager: it deletes what is left")
+	m := s.current()
+	s.log.put(check.Entry{Event: check.ManagerStopped, PID: m.cmd.Process.Pid})
+	_ = m.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-m.gone:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(patience):
+		return errors.New("the manager does not stop: its log is manager.log")
+	}
+	left, err := s.left(ctx)
+	if err != nil {
+		return err
+	}
+	s.log.put(check.Entry{Event: check.End, Left: left})
+	return nil
+}
+
+// quiet waits until no lease is left, those of killed clients included.
+func (s *stage) quiet(ctx context.Context) error {
+	for deadline := time.Now().Add(patience); ; {
+		f, err := s.ask(ctx)
+		if err == nil && f.Started && f.Counts.Leases+f.Counts.Waiters == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("leases are left although every client has ended (%w): see the last status in %s", err, logFile)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-s.current().gone:
+			return errors.New("the manager has ended by itself: its log is manager.log")
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// sweep ends every process of the soak: the manager, its plugin, and the instances by taking their folders away.
+func (s *stage) sweep() error {
+	if m := s.current(); m != nil && m.running() {
+		s.log.put(check.Entry{Event: check.ManagerKilled, PID: m.cmd.Process.Pid})
+		_ = m.cmd.Process.Kill()
+		<-m.gone
+	}
+	err := os.RemoveAll(filepath.Join(s.dir, machineFolder))
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		left := s.processes()
+		if len(left) == 0 {
+			return err
+		}
+		if time.Until(deadline) < patience-10*time.Second { // they had their time
+			for _, p := range left {
+				_ = syscall.Kill(p.pid, syscall.SIGKILL)
+			}
+		}
+		for _, p := range left {
+			if p.isPlugin { // it may be frozen
+				_ = syscall.Kill(p.pid, syscall.SIGKILL)
+			}
+		}
+	}
+	return errors.Join(err, errors.New("processes are left"))
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
+)
+
+// process is one that runs and has to do with the soak.
+type process struct {
+	pid      int
+	line     string
+	isPlugin bool
+}
+
+// processes lists the running processes whose working directory, command line or binary lies in the soak's folder.
+func (s *stage) processes() (found []process) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		proc := filepath.Join("/proc", e.Name())
+		cwd, _ := os.Readlink(filepath.Join(proc, "cwd")) // of others: not ours
+		line, _ := os.ReadFile(filepath.Join(proc, "cmdline"))
+		exe, _ := os.Readlink(filepath.Join(proc, "exe"))
+		if len(line) == 0 || !within(cwd, s.dir) && !within(exe, s.dir) && !bytes.Contains(line, []byte(s.dir+"/")) { // no line: it has ended
+			continue
+		}
+		found = append(found, process{pid, e.Name() + " " + strings.ReplaceAll(string(line), "\x00", " "), isPlugin(pid)})
+	}
+	return found
+}
+
+func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+
+// isPlugin reports whether the process is a plugin of ours, and no instance: those run the same binary.
+func isPlugin(pid int) bool {
+	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return bytes.Contains(line, []byte("fleeting-plugin-fake")) && !bytes.Contains(line, []byte("\x00instance\x00"))
+}
+
+// isMachine reports whether the process is this instance's.
+func (s *stage) isMachine(pid int, id string) bool {
+	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return bytes.HasSuffix(line, []byte("/"+id+"\x00")) && bytes.Contains(line, []byte(s.dir+"/"))
+}
+
+// pluginOf finds the plugin among the children of a manager; 0: it has none in this moment.
+func pluginOf(manager int) int {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", manager)) // the pattern is well-formed
+	for _, task := range tasks {
+		children, _ := os.ReadFile(task)
+		for _, field := range strings.Fields(string(children)) {
+			if pid, err := strconv.Atoi(field); err == nil && isPlugin(pid) {
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// left looks for what the shutdown should have taken away. Processes get a while: an instance that the provider counts as gone still has to
+// leave.
+func (s *stage) left(ctx context.Context) (*check.Left, error) {
+	l := &check.Left{}
+	for deadline := time.Now().Add(patience / 6); ; {
+		l.Processes, l.Folders = nil, nil
+		for _, p := range s.processes() {
+			l.Processes = append(l.Processes, p.line)
+		}
+		l.Folders, _ = filepath.Glob(filepath.Join(s.dir, machineFolder, "*", "*-*")) // the pattern is well-formed
+		if l.Count() == 0 || time.Now().After(deadline) || !pause(ctx, 50*time.Millisecond) {
+			break
+		}
+	}
+	states, err := filepath.Glob(filepath.Join(s.dir, stateFolder, "*", "state.db"))
+	if err != nil || len(states) != 1 {
+		return nil, fmt.Errorf("there should be one state: %q, %w", states, err)
+	}
+	return l, inState(ctx, filepath.Dir(states[0]), l)
+}
+
+// inState reads what the state still holds.
+func inState(ctx context.Context, dir string, l *check.Left) error {
+	store, err := statestore.OpenBolt(dir, statestore.BoltOptions{})
+	if err != nil {
+		return fmt.Errorf("opening the state: %w", err)
+	}
+	defer store.Close()
+	saved, err := store.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the state: %w", err)
+	}
+	for _, i := range saved.State.Instances {
+		if i.State != fleet.Gone && i.State != fleet.Lost {
+			l.Instances = append(l.Instances, fmt.Sprintf("%s is %s (%s)", i.ID, i.State, i.Cause))
+		}
+		for _, lease := range i.Leases {
+			l.Leases = append(l.Leases, fmt.Sprintf("%s on slot %d of %s", lease.Key, lease.Slot, i.ID))
+		}
+	}
+	for _, n := range saved.State.Intents {
+		if n.Open+n.Doubt > 0 {
+			l.Intents = append(l.Intents, fmt.Sprintf("create %d: %d of %d expected, %d in doubt", n.Op, n.Open, n.Asked, n.Doubt))
+		}
+	}
+	return nil
+}

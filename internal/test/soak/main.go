@@ -1,0 +1,140 @@
+// Command soak puts a manager under fire: the real taskscaler with the real fake plugin, a state file and jobs over SSH, while the manager, the
+// plugin, the jobs' clients and the instances are killed at random moments and the cloud misbehaves. It starts the manager again each time.
+// Package check then proves from the instances' own records and from this driver's log that nothing was lost, doubled, leaked or
+// misreported.
+//
+//	go run ./internal/test/soak -for 3m -seed 7
+//	go run ./internal/test/soak -check DIR      # judge a soak that was kept once more
+//
+// The seed decides the configuration, the load and the kills; what they meet depends on the machine. A soak that fails keeps its folder.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// options are what a soak is asked to do.
+type options struct {
+	length         time.Duration // of load and kills; settling comes after it
+	seed           uint64
+	minGap, maxGap time.Duration // between two kills
+	phase          time.Duration // how long one kind of load lasts
+	keep           bool          // keep the folder also of a soak without a violation
+}
+
+// run is the soak; it returns the exit code: 0 without a violation, 1 otherwise, 2 for wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o := options{}
+	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.DurationVar(&o.length, "for", 3*time.Minute, "how long there is load and killing")
+	flags.Uint64Var(&o.seed, "seed", 0, "what decides everything that is drawn; 0: a random one")
+	flags.DurationVar(&o.minGap, "min-gap", 2*time.Second, "the shortest time between two kills")
+	flags.DurationVar(&o.maxGap, "max-gap", 6*time.Second, "the longest time between two kills")
+	flags.DurationVar(&o.phase, "phase", 12*time.Second, "how long one kind of load lasts")
+	flags.BoolVar(&o.keep, "keep", false, "keep the folder also when nothing is wrong")
+	again := flags.String("check", "", "judge the soak in this `folder` once more, and do nothing else")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if flags.NArg() > 0 || o.length <= 0 || o.minGap <= 0 || o.maxGap < o.minGap || o.phase <= 0 {
+		fmt.Fprintln(stderr, "soak: durations must be positive, -max-gap not below -min-gap, and there are no arguments")
+		return 2
+	}
+	if *again != "" {
+		return judge(*again, stdout, stderr)
+	}
+	for o.seed == 0 {
+		o.seed = rand.Uint64N(1_000_000) // one that can be typed
+	}
+	return soakOnce(ctx, o, stdout, stderr)
+}
+
+// soakOnce runs one soak in a folder of its own, which it keeps when something is wrong.
+func soakOnce(ctx context.Context, o options, stdout, stderr io.Writer) int {
+	dir, err := os.MkdirTemp("", "ts-soak-") // short: it has a socket in it
+	if err != nil {
+		fmt.Fprintln(stderr, "soak:", err)
+		return 1
+	}
+	fmt.Fprintf(stdout, "soak: seed %d, %s, in %s\n", o.seed, o.length, dir)
+	v := newView(stdout, terminalWidth(stdout))
+	err = drive(ctx, dir, o, v)
+	v.end()
+	if ctx.Err() != nil {
+		_ = os.RemoveAll(dir)
+		fmt.Fprintln(stderr, "soak: interrupted; nothing was judged, and nothing is left")
+		return 1
+	}
+	if err != nil { // the witnesses may say more
+		fmt.Fprintf(stderr, "soak: it did not come to its end: %v\nsoak: the folder is kept: %s\n", err, dir)
+		_ = judge(dir, stdout, stderr)
+		return 1
+	}
+	code := judge(dir, stdout, stderr)
+	if code == 0 && !o.keep {
+		if err := os.RemoveAll(dir); err != nil {
+			fmt.Fprintln(stderr, "soak:", err)
+			return 1
+		}
+	}
+	return code
+}
+
+// judge asks the checker, and prints what it says.
+func judge(dir string, stdout, stderr io.Writer) int {
+	history, err := check.Load(filepath.Join(dir, recordFolder), filepath.Join(dir, logFile))
+	if err != nil {
+		fmt.Fprintf(stderr, "soak: the witnesses cannot be read: %v\nsoak: the folder is kept: %s\n", err, dir)
+		return 1
+	}
+	violations, figures := check.Check(history)
+	if err := table(stdout, &figures); err != nil {
+		return 1
+	}
+	for _, v := range violations {
+		fmt.Fprintln(stdout, v)
+	}
+	if len(violations) > 0 {
+		fmt.Fprintf(stdout, "the records, the driver's log and the managers' logs are kept in %s\n", dir)
+	}
+	fmt.Fprintf(stdout, "soak: %d jobs, %d kills, %d violations, %d left\n", figures.Jobs, figures.TotalKills(), len(violations), figures.Left)
+	if len(violations) > 0 || figures.Left > 0 {
+		return 1
+	}
+	return 0
+}
+
+// terminalWidth tells the width of the terminal that w is; nil: it is none.
+func terminalWidth(w io.Writer) func() int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return func() int {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil || width <= 0 {
+			return 80
+		}
+		return width
+	}
+}
