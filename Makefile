@@ -8,6 +8,9 @@ BIN      ?= bin
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BENCHSTAT:= golang.org/x/perf/cmd/benchstat@latest
 FUZZTIME ?= 5s
+# The modules of this repository; go.work makes them one workspace. docs/adr/0030-modules.md says why there are four.
+MODULES  := . pkg/simulate cmd/taskscaler internal/test
+PKGS     := $(foreach m,$(MODULES),./$(if $(filter .,$(m)),,$(m)/)...)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
 # Servers that the connector's suite meets for real. Without them those tests say so and are skipped.
@@ -43,32 +46,32 @@ soak: ## a manager under fire for T (3m): kills at random moments, judged by the
 	@$(GO) run ./internal/test/soak -for $(T) -seed $(or $(SEED),0)
 
 test: ## everything, with the race detector
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -timeout 20m $(PKGS)
 
 test-short: ## without the race detector and the long suites
-	$(GO) test -short ./...
+	$(GO) test -short $(PKGS)
 
 fmt: ## fail where gofmt would change something
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed (run gofmt -w):"; echo "$$out"; exit 1; fi
 
 vet: ## go vet
-	$(GO) vet ./...
+	$(GO) vet $(PKGS)
 
 lint: ## golangci-lint, at its pinned version
-	$(GO) run $(LINT) run ./...
+	$(GO) run $(LINT) run $(PKGS)
 
 arch: ## the import law and the pure line
 	$(GO) test ./internal/test/archtest/...
 
 generate: ## write the generated files again
-	$(GO) generate ./...
+	$(GO) generate $(PKGS)
 
 generate-check: generate ## fail when a generated file is not up to date
 	@git diff --exit-code -- '*.pb.go' docs || { echo "generated files were not up to date: commit what make generate wrote"; exit 1; }
 
 # Go's fuzzer sometimes ends a target at its time with "context deadline exceeded" and no failing input (golang.org/issue/75804): that is no finding.
 fuzz: ## every fuzz target for FUZZTIME
-	@for pkg in $$($(GO) list ./...); do \
+	@for pkg in $$($(GO) list $(PKGS)); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    if out=$$($(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg 2>&1); then \
 	      echo "fuzz $$pkg $$f: $$(grep -o 'execs: [0-9]*' <<<"$$out" | tail -n 1)"; \
@@ -91,10 +94,10 @@ bench: ## every budget of speed and memory beside its reference in the same run,
 	@$(GO) test -run '^$$' -bench '$(ROWS)' -count $${COUNT:-1} ./pkg/taskscaler ./internal/scaler ./pkg/simulate | $(GO) run ./internal/test/benchrows
 
 bench-all: ## every benchmark there is
-	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} ./pkg/... ./internal/...
+	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} $(PKGS)
 
 bench-compile: ## every benchmark compiles and runs once
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./pkg/... ./internal/... > /dev/null
+	$(GO) test -run '^$$' -bench . -benchtime 1x $(PKGS) > /dev/null
 
 budgets: ## sizes of files and functions beside the house's budgets
 	$(GO) test -count=1 -v -run 'Budget' ./internal/test/archtest/...

@@ -31,7 +31,7 @@ func prepare(ctx context.Context, dir string) (*stage, error) {
 		dir: dir, bin: filepath.Join(dir, "bin"), config: filepath.Join(dir, "config.toml"), socket: filepath.Join(dir, "control.sock"),
 		records: filepath.Join(dir, "records"), gone: make(chan struct{}),
 	}
-	root, err := output(ctx, "go", "list", "-m", "-f", "{{.Dir}}")
+	root, err := output(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/taskscaler/taskscaler")
 	if err != nil {
 		return nil, err
 	}

@@ -264,19 +264,19 @@ func tail(text string, n int) string {
 	return strings.Join(lines[max(len(lines)-n, 0):], "\n")
 }
 
-// moduleRoot is the folder of go.mod at or above the working folder.
+// moduleRoot is the folder of go.work at or above the working folder: the root of the repository.
 func moduleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
 			return dir, nil
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
-			return "", errors.New("no go.mod here or above: run it in the module's folder")
+			return "", errors.New("no go.work here or above: run it inside the repository")
 		}
 		dir = up
 	}

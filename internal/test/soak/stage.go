@@ -76,7 +76,7 @@ func (l *logbook) close() error {
 // newStage builds the binaries and writes the configuration.
 func newStage(ctx context.Context, dir string, seed uint64) (*stage, error) {
 	s := &stage{dir: dir, bin: filepath.Join(dir, "bin"), socket: filepath.Join(dir, "control.sock"), shown: map[string]string{}}
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/taskscaler/taskscaler").Output()
 	if err != nil {
 		return nil, fmt.Errorf("finding the module: %w", err)
 	}
