@@ -3,7 +3,7 @@ package cloudmodel
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
 // State is where an instance is in its life, as the cloud tells it.
@@ -106,10 +106,10 @@ func (c *Cloud) delay(s Stream, n uint64) time.Duration {
 // Created is the answer to a create. The instances made are numbered First … First+Made-1.
 type Created struct {
 	First   uint64
-	Made    int           // instances that now exist
-	Told    int           // instances that the answer admits to: Made, or 0 when the answer is an error although they were made
-	Failure fleet.Failure // why the rest was not made, or what the answer claims
-	Delay   time.Duration // how long the answer takes
+	Made    int             // instances that now exist
+	Told    int             // instances that the answer admits to: Made, or 0 when the answer is an error although they were made
+	Failure failure.Failure // why the rest was not made, or what the answer claims
+	Delay   time.Duration   // how long the answer takes
 }
 
 // Create asks for n > 0 more instances. They exist from now on, also when the answer is slow.
@@ -136,7 +136,7 @@ func (c *Cloud) Create(now time.Duration, n int) Created {
 }
 
 // createError draws the k-th create's refusal; lost says that it is carried out all the same.
-func (c *Cloud) createError(k uint64) (f fleet.Failure, lost bool) {
+func (c *Cloud) createError(k uint64) (f failure.Failure, lost bool) {
 	if len(c.cfg.CreateErrors) == 0 {
 		return f, false
 	}
@@ -154,23 +154,23 @@ func (c *Cloud) createError(k uint64) (f fleet.Failure, lost bool) {
 }
 
 // grant is how many of n instances the k-th create makes, and why not all.
-func (c *Cloud) grant(k uint64, n int) (made int, why fleet.Failure) {
+func (c *Cloud) grant(k uint64, n int) (made int, why failure.Failure) {
 	for i := range c.cfg.StockOut.Windows {
 		if c.cfg.StockOut.Windows[i].Contains(c.now) {
-			return 0, fleet.Failure{Kind: fleet.FailureCapacity, Message: "no machines of this kind are in stock"}
+			return 0, failure.Failure{Kind: failure.Capacity, Message: "no machines of this kind are in stock"}
 		}
 	}
 	made = n
 	if limit, limited := c.quota(); limited && made > limit-c.alive {
-		made, why = limit-c.alive, fleet.Failure{Kind: fleet.FailureQuota, Message: "the account's quota is used up"}
+		made, why = limit-c.alive, failure.Failure{Kind: failure.Quota, Message: "the account's quota is used up"}
 	}
 	if limit := c.cfg.MaxSize; limit > 0 && made > limit-c.alive {
-		made, why = limit-c.alive, fleet.Failure{Kind: fleet.FailureQuota, Message: "the group's max_size is reached"}
+		made, why = limit-c.alive, failure.Failure{Kind: failure.Quota, Message: "the group's max_size is reached"}
 	}
 	made = max(made, 0)
 	if made > 1 && c.happens(c.cfg.Partial.Probability, StreamPartial, k) {
 		made = int(c.draw(StreamPartialCount, k) * float64(made))
-		why = failureOf(c.cfg.Partial.Kind, fleet.FailureCapacity, "only a part of the instances could be made")
+		why = failureOf(c.cfg.Partial.Kind, failure.Capacity, "only a part of the instances could be made")
 	}
 	return made, why
 }
@@ -189,9 +189,9 @@ func (c *Cloud) quota() (limit int, limited bool) {
 
 // Deleted is the answer to a delete.
 type Deleted struct {
-	Known   bool          // the instance existed; one that does not is deleted already
-	Failure fleet.Failure // the delete was refused and has to be asked again
-	Delay   time.Duration // how long the answer takes
+	Known   bool            // the instance existed; one that does not is deleted already
+	Failure failure.Failure // the delete was refused and has to be asked again
+	Delay   time.Duration   // how long the answer takes
 }
 
 // Delete asks for the removal of instance number n. A repeated request changes nothing.
@@ -213,16 +213,16 @@ func (c *Cloud) Delete(now time.Duration, n uint64) Deleted {
 }
 
 // failure is what a drawn refusal answers.
-func (f CallFailure) failure(message string) fleet.Failure {
-	out := failureOf(f.Kind, fleet.FailureTransient, message)
+func (f CallFailure) failure(message string) failure.Failure {
+	out := failureOf(f.Kind, failure.Transient, message)
 	out.RetryAfter = f.RetryAfter.Value()
 	return out
 }
 
-func failureOf(kind string, absent fleet.FailureKind, message string) fleet.Failure {
+func failureOf(kind string, absent failure.Kind, message string) failure.Failure {
 	k := absent
 	if kind != "" {
-		k = fleet.ParseFailureKind(kind)
+		k = failure.Parse(kind)
 	}
-	return fleet.Failure{Kind: k, Message: message}
+	return failure.Failure{Kind: k, Message: message}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
 func newCloud(t testing.TB, cfg Config) *Cloud {
@@ -141,18 +141,18 @@ func TestCreateRefusals(t *testing.T) {
 		cfg        Config
 		at         time.Duration
 		made, told int
-		kind       fleet.FailureKind
+		kind       failure.Kind
 	}{
-		{"none", Config{}, 0, 4, 4, fleet.FailureNone},
-		{"throttled", Config{CreateErrors: []CreateError{always("throttled")}}, 0, 0, 0, fleet.FailureThrottled},
-		{"capacity", Config{CreateErrors: []CreateError{always("capacity")}}, 0, 0, 0, fleet.FailureCapacity},
-		{"answer lost", Config{CreateErrors: []CreateError{lost}}, 0, 4, 0, fleet.FailureTransient},
-		{"before its window", Config{CreateErrors: []CreateError{early}}, 0, 4, 4, fleet.FailureNone},
-		{"in its window", Config{CreateErrors: []CreateError{early}}, time.Minute, 0, 0, fleet.FailureConfig},
-		{"stock-out", Config{StockOut: StockOut{Windows: []Window{window}}}, time.Minute, 0, 0, fleet.FailureCapacity},
-		{"after the stock-out", Config{StockOut: StockOut{Windows: []Window{window}}}, 2 * time.Minute, 4, 4, fleet.FailureNone},
-		{"quota", Config{Quota: Quota{Limit: 3}}, 0, 3, 3, fleet.FailureQuota},
-		{"max size", Config{MaxSize: 2}, 0, 2, 2, fleet.FailureQuota},
+		{"none", Config{}, 0, 4, 4, failure.None},
+		{"throttled", Config{CreateErrors: []CreateError{always("throttled")}}, 0, 0, 0, failure.Throttled},
+		{"capacity", Config{CreateErrors: []CreateError{always("capacity")}}, 0, 0, 0, failure.Capacity},
+		{"answer lost", Config{CreateErrors: []CreateError{lost}}, 0, 4, 0, failure.Transient},
+		{"before its window", Config{CreateErrors: []CreateError{early}}, 0, 4, 4, failure.None},
+		{"in its window", Config{CreateErrors: []CreateError{early}}, time.Minute, 0, 0, failure.Config},
+		{"stock-out", Config{StockOut: StockOut{Windows: []Window{window}}}, time.Minute, 0, 0, failure.Capacity},
+		{"after the stock-out", Config{StockOut: StockOut{Windows: []Window{window}}}, 2 * time.Minute, 4, 4, failure.None},
+		{"quota", Config{Quota: Quota{Limit: 3}}, 0, 3, 3, failure.Quota},
+		{"max size", Config{MaxSize: 2}, 0, 2, 2, failure.Quota},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newCloud(t, tc.cfg)
@@ -163,7 +163,7 @@ func TestCreateRefusals(t *testing.T) {
 			if r.Failure.Failed() && r.Failure.Message == "" {
 				t.Error("a failure without a message")
 			}
-			if r.Failure.Kind == fleet.FailureThrottled && r.Failure.RetryAfter != time.Second {
+			if r.Failure.Kind == failure.Throttled && r.Failure.RetryAfter != time.Second {
 				t.Errorf("RetryAfter = %v, want 1s", r.Failure.RetryAfter)
 			}
 		})
@@ -175,13 +175,13 @@ func TestQuotaThatShrinksTakesNothingAway(t *testing.T) {
 	if r := c.Create(0, 5); r.Made != 5 {
 		t.Fatalf("made %d, want 5", r.Made)
 	}
-	if r := c.Create(time.Minute, 1); r.Made != 0 || r.Failure.Kind != fleet.FailureQuota || c.Len() != 5 {
+	if r := c.Create(time.Minute, 1); r.Made != 0 || r.Failure.Kind != failure.Quota || c.Len() != 5 {
 		t.Fatalf("Create = %+v with %d instances, want a quota failure and all 5 kept", r, c.Len())
 	}
 	for n := uint64(1); n <= 4; n++ {
 		c.Delete(time.Minute, n)
 	}
-	if r := c.Create(2*time.Minute, 3); r.Made != 1 || r.Failure.Kind != fleet.FailureQuota {
+	if r := c.Create(2*time.Minute, 3); r.Made != 1 || r.Failure.Kind != failure.Quota {
 		t.Errorf("Create = %+v, want 1 made and a quota failure for the rest", r)
 	}
 }
@@ -192,7 +192,7 @@ func TestPartialCreates(t *testing.T) {
 	for range 4000 {
 		r := c.Create(0, 4)
 		counts[r.Made]++
-		if failed := r.Failure.Kind == fleet.FailureCapacity; failed != (r.Made < 4) {
+		if failed := r.Failure.Kind == failure.Capacity; failed != (r.Made < 4) {
 			t.Fatalf("made %d with failure %v", r.Made, r.Failure.Kind)
 		}
 	}
@@ -229,7 +229,7 @@ func TestDeleteRefusals(t *testing.T) {
 	c := newCloud(t, Config{DeleteFailure: CallFailure{Probability: 0.5, Kind: "throttled"}})
 	c.Create(0, 1)
 	tries := 1
-	for c.Delete(0, 1).Failure.Kind == fleet.FailureThrottled {
+	for c.Delete(0, 1).Failure.Kind == failure.Throttled {
 		if s, _ := c.State(1); s == Deleting {
 			t.Fatal("a refused delete was carried out")
 		}
@@ -259,7 +259,7 @@ func TestListsThatLagFailAndLeaveOut(t *testing.T) {
 	}
 	c = newCloud(t, Config{List: List{Failure: CallFailure{Probability: 1}, Keep: 0.5}})
 	c.Create(0, 10)
-	if list, l := c.List(0, nil); len(list) != 5 || l.Failure.Kind != fleet.FailureTransient {
+	if list, l := c.List(0, nil); len(list) != 5 || l.Failure.Kind != failure.Transient {
 		t.Errorf("a list that breaks off shows %d and %v, want the first 5 of 10 and a failure", len(list), l.Failure.Kind)
 	}
 	c = newCloud(t, Config{List: List{Omit: 0.1}})

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
 // Config describes a cloud. The zero Config is a perfect one: machines at once, for ever, without limit, for nothing.
@@ -45,7 +45,7 @@ type BootFailure struct {
 // CallFailure says how many calls are refused, and as what.
 type CallFailure struct {
 	Probability float64  `json:"probability,omitempty" toml:"probability,omitempty"`
-	Kind        string   `json:"kind,omitempty" toml:"kind,omitempty"`              // a name of fleet.FailureKind; default "transient"
+	Kind        string   `json:"kind,omitempty" toml:"kind,omitempty"`              // a name of failure.Kind; default "transient"
 	RetryAfter  Duration `json:"retry_after,omitzero" toml:"retry_after,omitempty"` // with "throttled": when to come back
 }
 
@@ -200,8 +200,8 @@ func checkProbability(fault Fault, key string, p float64) {
 
 // checkKind accepts the kinds that a call can fail with. None is no failure, and unhealthy is a word about a machine.
 func checkKind(fault Fault, key, kind string) {
-	k := fleet.ParseFailureKind(kind)
-	if kind != "" && (k.String() != kind || k == fleet.FailureNone || k == fleet.FailureUnhealthy) {
+	k := failure.Parse(kind)
+	if kind != "" && (k.String() != kind || k == failure.None || k == failure.Unhealthy) {
 		fault(key, "%q is unknown: use transient, capacity, quota, throttled, config or not_found", kind)
 	}
 }

@@ -3,7 +3,7 @@ package cloudmodel
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
 // Instance is a machine as a list shows it.
@@ -15,8 +15,8 @@ type Instance struct {
 
 // Listed is the answer to a list.
 type Listed struct {
-	Failure fleet.Failure // the list is not complete, or empty
-	Delay   time.Duration // how long the answer takes
+	Failure failure.Failure // the list is not complete, or empty
+	Delay   time.Duration   // how long the answer takes
 }
 
 // List appends what the cloud shows of its instances, by ascending number: the world as it was one lag ago, less what chance leaves

@@ -65,7 +65,7 @@ type Event struct {
 // Wait is why the key has no slot yet.
 type Wait struct {
 	Position int    `json:"position"` // from 1
-	Cause    string `json:"cause"`    // a name of fleet.Cause
+	Cause    string `json:"cause"`    // a name of record.Cause
 	Sentence string `json:"sentence"` // the same for people: "waiting for a machine to boot"
 }
 
@@ -83,7 +83,7 @@ type Lease struct {
 // Revoked says that the lease ended without its caller's doing.
 type Revoked struct {
 	Instance string `json:"instance"`
-	Cause    string `json:"cause"` // a name of fleet.Cause
+	Cause    string `json:"cause"` // a name of record.Cause
 	Sentence string `json:"sentence"`
 }
 

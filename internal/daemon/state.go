@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -81,7 +81,7 @@ func openState(r config.Runner, identity, socket string, private bool) (*state, 
 }
 
 // claim makes the state a private manager's, if it is empty or was a private manager's before.
-func (s *state) claim(saved *fleet.SavedState) error {
+func (s *state) claim(saved *record.Saved) error {
 	_, err := os.Stat(s.mark)
 	switch {
 	case err == nil:

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -28,9 +28,9 @@ func mustOpen(t *testing.T, r config.Runner, private bool) *state {
 }
 
 // save commits one instance, as a manager does.
-func save(t *testing.T, s *state, is fleet.State) {
+func save(t *testing.T, s *state, is record.State) {
 	t.Helper()
-	changes := &fleet.Changes{Put: []fleet.InstanceRecord{{ID: "i-1", Serial: 1, State: is}}, Meta: &fleet.MetaRecord{Group: "g", LastSerial: 1}}
+	changes := &record.Changes{Put: []record.Instance{{ID: "i-1", Serial: 1, State: is}}, Meta: &record.Meta{Group: "g", LastSerial: 1}}
 	if err := s.Commit(t.Context(), statestore.Commit{Changes: changes}); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestPrivateStateGoes(t *testing.T) {
 	if !s.ours || !s.blank {
 		t.Errorf("%+v", s)
 	}
-	save(t, s, fleet.Ready)
+	save(t, s, record.Ready)
 	finish(t, s, true)
 	isEmpty(t, dir)
 }
@@ -80,7 +80,7 @@ func TestPrivateStateAfterAKill(t *testing.T) {
 	dir := t.TempDir()
 	r := aRunner(t, dir, "")
 	killed := mustOpen(t, r, true)
-	save(t, killed, fleet.Ready)
+	save(t, killed, record.Ready)
 	if err := killed.bolt.Close(); err != nil { // as the end of its process does
 		t.Fatal(err)
 	}
@@ -95,14 +95,14 @@ func TestPrivateStateAfterAKill(t *testing.T) {
 func TestPrivateBesideAFleet(t *testing.T) {
 	r := aRunner(t, t.TempDir(), "")
 	s := mustOpen(t, r, false)
-	save(t, s, fleet.Ready)
+	save(t, s, record.Ready)
 	finish(t, s, false)
 	var left *LeftStateError
 	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &left) || left.Instances != 1 {
 		t.Fatalf("beside an instance: %v", err)
 	}
 	s = mustOpen(t, r, false)
-	save(t, s, fleet.Gone)
+	save(t, s, record.Gone)
 	finish(t, s, false)
 	s = mustOpen(t, r, true) // nothing but memories: it may work here, but the state is not its own
 	if s.ours {
@@ -117,7 +117,7 @@ func TestPrivateBesideAFleet(t *testing.T) {
 func TestStateThatAPrivateOneLeftBecomesTheManagers(t *testing.T) {
 	r := aRunner(t, t.TempDir(), "")
 	killed := mustOpen(t, r, true)
-	save(t, killed, fleet.Ready)
+	save(t, killed, record.Ready)
 	if err := killed.bolt.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestWithoutStateOnlyTheLockIsTaken(t *testing.T) {
 	r := aRunner(t, dir, "")
 	r.Autoscaler.StateStorage.Enabled = false
 	s := mustOpen(t, r, false)
-	save(t, s, fleet.Ready)
+	save(t, s, record.Ready)
 	var locked *statestore.LockedError
 	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &locked) {
 		t.Errorf("a private one beside it: %v", err)
@@ -146,7 +146,7 @@ func TestStateFollowsARunnerThatGetsAnID(t *testing.T) {
 	dir := t.TempDir()
 	before := aRunner(t, dir, "")
 	s := mustOpen(t, before, false)
-	save(t, s, fleet.Ready)
+	save(t, s, record.Ready)
 	after := aRunner(t, dir, "id = 7\n")
 	if before.Identity() == after.Identity() {
 		t.Fatal("the identity did not change")

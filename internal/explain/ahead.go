@@ -5,26 +5,26 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // holding is what holds creates and deletes back at this moment, whether or not any are needed.
 func (h *History) holding() []Holding {
 	s, out := &h.sum, []Holding{}
-	add := func(on bool, cause fleet.Cause, sentence string) {
+	add := func(on bool, cause record.Cause, sentence string) {
 		if on {
 			out = append(out, Holding{Cause: cause.String(), Sentence: sentence})
 		}
 	}
-	add(!s.Started, fleet.CausePlugin, "the provider's first list has not come yet: nothing is created or removed before")
-	add(s.Shutdown, fleet.CauseShutdown, "the manager is shutting down: it takes no new work")
-	add(s.Closed && !s.Shutdown, fleet.CauseDraining, "the manager is draining: it takes no new work and removes idle instances (taskscaler drain --undo ends it)")
-	add(s.Paused, fleet.CauseForeign,
+	add(!s.Started, record.CausePlugin, "the provider's first list has not come yet: nothing is created or removed before")
+	add(s.Shutdown, record.CauseShutdown, "the manager is shutting down: it takes no new work")
+	add(s.Closed && !s.Shutdown, record.CauseDraining, "the manager is draining: it takes no new work and removes idle instances (taskscaler drain --undo ends it)")
+	add(s.Paused, record.CauseForeign,
 		"creates and deletes are paused: instances come or go that nobody asked for, so another manager seems to work on the group")
 	if s.Breaker {
-		add(true, fleet.CauseBreaker, observe.Breaker(s.Fruitless+s.DiedYoung)+observe.Latest(h.lastWords))
+		add(true, record.CauseBreaker, observe.Breaker(s.Fruitless+s.DiedYoung)+observe.Latest(h.lastWords))
 	}
 	if s.BackoffFor > 0 {
 		until := h.at.Add(s.BackoffFor)
@@ -33,10 +33,10 @@ func (h *History) holding() []Holding {
 			Sentence: fmt.Sprintf("nothing is created until %s: %s (%s)", h.clock(until), observe.Retire(s.BackoffCause), h.inARow()) + observe.Latest(h.lastWords),
 		})
 	}
-	if s.Held != fleet.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
+	if s.Held != record.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
 		add(true, s.Held, observe.Held(s.Decision.Wanted-s.Decision.Grow, s.Decision.Wanted, s.Held))
 	}
-	add(s.ListFailures > 0, fleet.CausePlugin, "the provider's list has failed "+observe.Count(s.ListFailures, "time")+
+	add(s.ListFailures > 0, record.CausePlugin, "the provider's list has failed "+observe.Count(s.ListFailures, "time")+
 		" in a row: what it has is not known")
 	return out
 }

@@ -13,9 +13,10 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/explain"
 	"github.com/taskscaler/taskscaler/internal/explain/explaintest"
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew; read the difference before you commit it")
@@ -99,7 +100,7 @@ func quota(t *testing.T) *explaintest.Rig {
 	refuse := true
 	r.Answer = func(cmd scaler.Command, ev *scaler.Event) int {
 		if cmd.Kind == scaler.CmdIncrease && refuse {
-			ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureQuota, Message: "no more vCPUs in this region"}
+			ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Quota, Message: "no more vCPUs in this region"}
 			return 0
 		}
 		return cmd.Count
@@ -117,7 +118,7 @@ func breakerOpens(t *testing.T) *explaintest.Rig {
 	bad := true
 	r.Answer = func(cmd scaler.Command, ev *scaler.Event) int {
 		if cmd.Kind == scaler.CmdPrepare && bad {
-			ev.Failure = fleet.Failure{Kind: fleet.FailureUnhealthy, Message: "ready command: exit code 1: no space left on device"}
+			ev.Failure = failure.Failure{Kind: failure.Unhealthy, Message: "ready command: exit code 1: no space left on device"}
 		}
 		return cmd.Count
 	}
@@ -133,10 +134,10 @@ func unhealthy(t *testing.T) *explaintest.Rig {
 	r.Answer = func(cmd scaler.Command, ev *scaler.Event) int {
 		switch {
 		case cmd.Kind == scaler.CmdHeartbeat && ill && cmd.ID == "i-1":
-			ev.Failure = fleet.Failure{Kind: fleet.FailureTransient, Message: "the agent does not answer"}
+			ev.Failure = failure.Failure{Kind: failure.Transient, Message: "the agent does not answer"}
 		case cmd.Kind == scaler.CmdDelete:
 			if asked++; asked < 3 {
-				ev.Failure = fleet.Failure{Kind: fleet.FailureThrottled, Message: "slow down"}
+				ev.Failure = failure.Failure{Kind: failure.Throttled, Message: "slow down"}
 			}
 		}
 		return cmd.Count
@@ -209,7 +210,7 @@ func drains(t *testing.T) *explaintest.Rig {
 	r.Run(10 * time.Second)
 	r.Do(scaler.Event{Kind: scaler.EvShutdown, On: true})
 	r.Run(5 * time.Second)
-	r.Do(scaler.Event{Kind: scaler.EvRevokeAll, Cause: fleet.CauseShutdown})
+	r.Do(scaler.Event{Kind: scaler.EvRevokeAll, Cause: record.CauseShutdown})
 	r.Run(5 * time.Second)
 	return r
 }
@@ -217,7 +218,7 @@ func drains(t *testing.T) *explaintest.Rig {
 // foreign: instances come that nobody asked for.
 func foreign(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}), explain.Options{})
-	for _, id := range []fleet.ID{"x-1", "x-2", "x-3"} {
+	for _, id := range []record.ID{"x-1", "x-2", "x-3"} {
 		r.Cloud[id] = &explaintest.Machine{}
 		r.Run(2 * time.Second)
 	}
@@ -241,7 +242,7 @@ func listsFail(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}), explain.Options{})
 	r.Every = 0
 	for range 3 {
-		r.Do(scaler.Event{Kind: scaler.EvListFailed, Failure: fleet.Failure{Kind: fleet.FailureTransient, Message: "connection refused"}})
+		r.Do(scaler.Event{Kind: scaler.EvListFailed, Failure: failure.Failure{Kind: failure.Transient, Message: "connection refused"}})
 		r.Run(10 * time.Second)
 	}
 	return r
@@ -253,7 +254,7 @@ func alarm(t *testing.T) *explaintest.Rig {
 		explain.Options{})
 	r.Answer = func(cmd scaler.Command, ev *scaler.Event) int {
 		if cmd.Kind == scaler.CmdDelete {
-			ev.Failure = fleet.Failure{Kind: fleet.FailureConfig, Message: "permission denied"}
+			ev.Failure = failure.Failure{Kind: failure.Config, Message: "permission denied"}
 		}
 		return cmd.Count
 	}
@@ -387,7 +388,7 @@ func TestGaveUpInFront(t *testing.T) {
 		}
 		if key != "" {
 			r.Do(gone[key])
-			r.Do(scaler.Event{Kind: scaler.EvRelease, Key: fleet.Key(key), Ticket: 1003})
+			r.Do(scaler.Event{Kind: scaler.EvRelease, Key: record.Key(key), Ticket: 1003})
 		} else {
 			r.Do(gone["behind"])
 		}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/explain"
 	"github.com/taskscaler/taskscaler/internal/explain/explaintest"
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // BenchmarkReplay replays a journal of a busy day: 100,000 jobs on up to 100 instances, which come and go with the load. The figure that
@@ -26,9 +26,9 @@ func BenchmarkReplay(b *testing.B) {
 		if n/width%10 == 9 { // a lull
 			busy = 10
 		}
-		keys := make([]fleet.Key, busy)
+		keys := make([]record.Key, busy)
 		for i := range keys {
-			keys[i] = fleet.Key(fmt.Sprintf("job-%d", n+i))
+			keys[i] = record.Key(fmt.Sprintf("job-%d", n+i))
 			r.Ask(scaler.EvAcquire, keys[i])
 		}
 		r.Run(45 * time.Second)

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // caller is what a key is at: it waits, holds a lease, or has a reservation.
@@ -15,7 +15,7 @@ type caller struct {
 	mono     time.Duration
 	reserved time.Time
 	leased   time.Time // since when it holds its lease
-	instance fleet.ID
+	instance record.ID
 }
 
 // beats are the heartbeats of an instance that failed in a row.
@@ -112,7 +112,7 @@ func (h *History) answers() {
 				delete(h.callers, g.Key)
 			}
 		case scaler.GrantDenied:
-			if g.Cause == fleet.CauseNoCapacity || g.Cause == fleet.CausePolicy {
+			if g.Cause == record.CauseNoCapacity || g.Cause == record.CausePolicy {
 				h.denied(g.Key, g.Cause, nil)
 			}
 		}
@@ -135,11 +135,11 @@ func (h *History) revoked(f *scaler.Fact) {
 func (h *History) whyRevoked(f *scaler.Fact) string {
 	cfg := h.core.Config()
 	switch f.Cause {
-	case fleet.CauseMissing:
+	case record.CauseMissing:
 		if since, ok := h.absent[f.ID]; ok {
 			return fmt.Sprintf("the provider's list at %s no longer had the instance, nor had those that followed", h.clock(since))
 		}
-	case fleet.CauseAbandoned:
+	case record.CauseAbandoned:
 		return fmt.Sprintf("nobody took the lease up again within reattach_after_disconnect (%s), or after a restart reattach_after_restart (%s)",
 			observe.Span(cfg.ReattachAfterDisconnect), observe.Span(cfg.ReattachAfterRestart))
 	}
@@ -148,14 +148,14 @@ func (h *History) whyRevoked(f *scaler.Fact) string {
 
 // denied records a caller that was refused, as f tells; nil: only its answer does. Callers that are refused for the same reason by the same
 // numbers, with nothing else in between, are one record: pollers ask every few seconds.
-func (h *History) denied(key fleet.Key, why fleet.Cause, f *scaler.Fact) {
+func (h *History) denied(key record.Key, why record.Cause, f *scaler.Fact) {
 	c := h.callers[key]
 	sentence := h.denial(key, why, c)
 	if h.key != nil && key == h.opts.Key {
 		h.key.add(h.at, sentence)
 	}
 	switch {
-	case c == nil, why == fleet.CauseDuplicate, why == fleet.CauseUnknownKey: // the key's own business goes on
+	case c == nil, why == record.CauseDuplicate, why == record.CauseUnknownKey: // the key's own business goes on
 	case !c.leased.IsZero():
 		c.asked = time.Time{}
 	default:
@@ -178,24 +178,24 @@ func (h *History) denied(key fleet.Key, why fleet.Cause, f *scaler.Fact) {
 }
 
 // denial says why key was refused, with the numbers of the moment.
-func (h *History) denial(key fleet.Key, why fleet.Cause, c *caller) string {
+func (h *History) denial(key record.Key, why record.Cause, c *caller) string {
 	s := &h.sum
 	slots := fmt.Sprintf("%d leased, %d waiting, %d reserved", s.Leases, s.Waiters, s.Reservations)
 	switch {
-	case why == fleet.CauseNoCapacity && s.Active.Settings.Preemptive:
+	case why == record.CauseNoCapacity && s.Active.Settings.Preemptive:
 		return fmt.Sprintf("refused the reservation of %q: no ready slot is free to claim (%s; %d open, %d claimed by reservations; %s)", key, slots, s.OpenSlots,
 			s.Claimed, h.policyName(s.Active.Index))
-	case why == fleet.CauseNoCapacity:
+	case why == record.CauseNoCapacity:
 		return fmt.Sprintf("refused the reservation of %q: the slots of max_instances are taken (%s, of %d × %d)", key, slots, s.MaxInstances, s.Capacity)
-	case why == fleet.CausePolicy:
+	case why == record.CausePolicy:
 		return fmt.Sprintf("refused the reservation of %q: in preemptive_mode with idle_count 0 nothing is ever created for it (%s)", key,
 			h.policyName(s.Active.Index))
-	case why == fleet.CauseDeadline && c != nil && !c.reserved.IsZero():
+	case why == record.CauseDeadline && c != nil && !c.reserved.IsZero():
 		return fmt.Sprintf("the reservation of %q is void: nobody acquired it within reservation_deadline (%s)", key,
 			observe.Span(h.core.Config().ReservationDeadline))
 	case c != nil && !c.asked.IsZero() && h.now.Mono > c.mono:
 		text := fmt.Sprintf("refused %q after %s: %s", key, observe.Span(h.now.Mono-c.mono), observe.Denial(why))
-		if why == fleet.CauseCancelled {
+		if why == record.CauseCancelled {
 			text = fmt.Sprintf("%q gave up after %s", key, observe.Span(h.now.Mono-c.mono))
 		}
 		return text + "; at the end " + h.waitedFor(key)
@@ -204,26 +204,26 @@ func (h *History) denial(key fleet.Key, why fleet.Cause, c *caller) string {
 }
 
 // waitedFor says what a caller whose wait ends without a slot waited for. Where it stood in the queue is known of a caller that is followed.
-func (h *History) waitedFor(key fleet.Key) string {
+func (h *History) waitedFor(key record.Key) string {
 	booting, cause := h.before.Booting, h.before.WaitCause
 	switch {
 	case h.key != nil && h.key.key == key && h.key.waiting:
 		return "it waited " + observe.Wait(h.key.cause)
 	case booting > 0 && booting < h.before.Waiters:
-		return fmt.Sprintf("the first %d of %d waited %s, the others %s", booting, h.before.Waiters, observe.Wait(fleet.CauseBoot), observe.Wait(cause))
+		return fmt.Sprintf("the first %d of %d waited %s, the others %s", booting, h.before.Waiters, observe.Wait(record.CauseBoot), observe.Wait(cause))
 	}
 	return "it waited " + observe.Wait(cause)
 }
 
 // whyDenied says what the caller had asked for.
-func (h *History) whyDenied(key fleet.Key, why fleet.Cause, c *caller, f *scaler.Fact) string {
+func (h *History) whyDenied(key record.Key, why record.Cause, c *caller, f *scaler.Fact) string {
 	if f != nil {
 		if ev := h.event(f); ev != nil && ev.Key == key && ev.Kind != scaler.EvCancel {
 			return h.said(ev)
 		}
 	}
 	switch {
-	case why == fleet.CauseDeadline && c != nil && !c.reserved.IsZero():
+	case why == record.CauseDeadline && c != nil && !c.reserved.IsZero():
 		return fmt.Sprintf("%q was promised a slot at %s", key, h.clock(c.reserved))
 	case c != nil && !c.asked.IsZero():
 		return fmt.Sprintf("%q asked for a slot at %s", key, h.clock(c.asked))

@@ -6,17 +6,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // creation is what became of a create.
 type creation struct {
 	record   *Record
 	asked    int
-	came     []fleet.ID
+	came     []record.ID
 	ready    int // of those that came
 	slowest  time.Duration
 	never    int // did not come in time
@@ -60,7 +60,7 @@ func (h *History) tell(f *scaler.Fact) {
 
 // decided adds a record of a decision with the numbers of f, and with what brought it about.
 func (h *History) decided(r *Record, f *scaler.Fact, because ...string) *Record {
-	if f.Cause != fleet.CauseNone {
+	if f.Cause != record.CauseNone {
 		r.Cause = f.Cause.String()
 	}
 	r.Policy = h.policyNow()
@@ -130,8 +130,8 @@ func (h *History) held(f *scaler.Fact) {
 }
 
 // holds says what holds creates back.
-func (h *History) holds(c fleet.Cause) string {
-	if c == fleet.CausePlugin && !h.sum.Started {
+func (h *History) holds(c record.Cause) string {
+	if c == record.CausePlugin && !h.sum.Started {
 		return "the provider's first list has not come yet"
 	}
 	return observe.Retire(c)
@@ -199,8 +199,8 @@ func (h *History) progress(f *scaler.Fact) {
 }
 
 // neverCame says why an instance that was asked for is not expected any more.
-func neverCame(c fleet.Cause) string {
-	if c == fleet.CauseBootOverdue {
+func neverCame(c record.Cause) string {
+	if c == record.CauseBootOverdue {
 		return "the provider did not list it within instance_deadlines.requested"
 	}
 	return "complete lists came without it"
@@ -286,9 +286,9 @@ func (h *History) happened(f *scaler.Fact) {
 		switch {
 		case f.Op != 0:
 			r.Sentence += ": a create that had been given up on explains it"
-		case f.Cause == fleet.CauseMissing:
+		case f.Cause == record.CauseMissing:
 			r.Sentence += ": the group replaced one that was lost"
-		case f.Cause == fleet.CauseOperator:
+		case f.Cause == record.CauseOperator:
 			r.Sentence += ": adopt_preexisting says so"
 		}
 	}
@@ -296,7 +296,7 @@ func (h *History) happened(f *scaler.Fact) {
 }
 
 // forget drops what is kept of an instance that is gone.
-func (h *History) forget(id fleet.ID) {
+func (h *History) forget(id record.ID) {
 	delete(h.absent, id)
 	delete(h.beats, id)
 	delete(h.booting, id)

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Options say what a History keeps.
@@ -16,8 +16,8 @@ type Options struct {
 	Location *time.Location // of the times in sentences; nil: UTC
 	Keep     int            // the latest records that are kept; 0: all
 	Around   time.Time      // keep that many on each side of this moment instead; see History.Around
-	Instance fleet.ID       // an instance whose life is followed
-	Key      fleet.Key      // a caller's key whose waits and leases are followed
+	Instance record.ID      // an instance whose life is followed
+	Key      record.Key     // a caller's key whose waits and leases are followed
 
 	// Record is told each record when the round that made it is over. What is added to its chain and outcome later is not told. nil: nobody.
 	Record func(*Record)
@@ -55,13 +55,13 @@ type History struct {
 	sum    scaler.Summary // after it
 	before scaler.Summary // after the one before
 
-	last      scaler.Time            // of the round before
-	creations map[uint64]*creation   // those that not all instances of have come yet
-	booting   map[fleet.ID]*creation // by the instances that are not ready yet
-	removals  map[fleet.ID]*removal
-	beats     map[fleet.ID]*beats
-	absent    map[fleet.ID]time.Time // since when the lists lack it
-	callers   map[fleet.Key]*caller
+	last      scaler.Time             // of the round before
+	creations map[uint64]*creation    // those that not all instances of have come yet
+	booting   map[record.ID]*creation // by the instances that are not ready yet
+	removals  map[record.ID]*removal
+	beats     map[record.ID]*beats
+	absent    map[record.ID]time.Time // since when the lists lack it
+	callers   map[record.Key]*caller
 	listFail  *Record // lists have failed since
 
 	life *life
@@ -205,9 +205,9 @@ func (h *History) begin(core *scaler.Core, how Entry) {
 	}
 	h.core, h.sum, h.cfg = core, scaler.Summary{}, core.Config()
 	if h.creations == nil { // creates and removals go on in the next life
-		h.creations, h.booting, h.removals = map[uint64]*creation{}, map[fleet.ID]*creation{}, map[fleet.ID]*removal{}
+		h.creations, h.booting, h.removals = map[uint64]*creation{}, map[record.ID]*creation{}, map[record.ID]*removal{}
 	}
-	h.beats, h.absent, h.callers = map[fleet.ID]*beats{}, map[fleet.ID]time.Time{}, map[fleet.Key]*caller{}
+	h.beats, h.absent, h.callers = map[record.ID]*beats{}, map[record.ID]time.Time{}, map[record.Key]*caller{}
 	h.listFail = nil
 	if how == EntrySegment {
 		how = EntryMiddle // the segments before it are no longer there
@@ -293,7 +293,7 @@ func (h *History) began() {
 		}
 		return true
 	})
-	h.core.Intents(func(in fleet.IntentRecord) bool {
+	h.core.Intents(func(in record.Intent) bool {
 		if in.At < now {
 			creates++
 		}
@@ -308,7 +308,7 @@ func (h *History) began() {
 }
 
 // note adds a record that needs no chain but itself.
-func (h *History) note(k Kind, id fleet.ID, sentence string) *Record {
+func (h *History) note(k Kind, id record.ID, sentence string) *Record {
 	return h.add(&Record{Kind: k, Instance: string(id), Sentence: sentence, Chain: []Link{{h.at, RoleDecision, sentence}}})
 }
 

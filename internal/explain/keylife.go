@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Caller is everything about one key, as far as the journal has it.
@@ -30,12 +30,12 @@ type Waited struct {
 
 // keyLife follows one key.
 type keyLife struct {
-	key     fleet.Key
+	key     record.Key
 	known   bool
 	moments []Link
 	waits   []*wait
 	waiting bool
-	cause   fleet.Cause // of the wait, since the last round
+	cause   record.Cause // of the wait, since the last round
 	uses    []Use
 	records []*Record
 }
@@ -67,7 +67,7 @@ func (k *keyLife) look(h *History) {
 	case waits && !k.waiting:
 		k.known = true
 		k.waits = append(k.waits, &wait{from: h.at.Add(-v.For), split: Split{}})
-		k.waits[len(k.waits)-1].split.add(fleet.CauseNone, v.For) // before the journal began
+		k.waits[len(k.waits)-1].split.add(record.CauseNone, v.For) // before the journal began
 	case !waits && k.waiting:
 		k.waits[len(k.waits)-1].to = h.at
 	case waits && v.Cause != k.cause:
@@ -155,7 +155,7 @@ func (h *History) Key() *Caller {
 }
 
 // heldSince is a lease that was granted before the journal began.
-func (h *History) heldSince(id fleet.ID, slot int, key fleet.Key) Use {
+func (h *History) heldSince(id record.ID, slot int, key record.Key) Use {
 	u := Use{Key: string(key), Slot: slot, Instance: string(id)}
 	if c := h.callers[key]; c != nil {
 		u.From = c.leased

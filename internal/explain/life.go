@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Life is the whole life of one instance, as far as the journal has it.
@@ -36,7 +36,7 @@ type Use struct {
 
 // life follows one instance.
 type life struct {
-	id      fleet.ID
+	id      record.ID
 	known   bool
 	moments []Link
 	records []*Record
@@ -124,7 +124,7 @@ func end(uses []Use, h *History, key, id, how string) []Use {
 			return uses
 		}
 	}
-	c := h.callers[fleet.Key(key)]
+	c := h.callers[record.Key(key)]
 	if c == nil || c.leased.IsZero() {
 		return uses
 	}
@@ -193,7 +193,7 @@ func (l *Life) stillHeld(h *History, v scaler.InstanceView) {
 }
 
 // view finds an instance in the core.
-func (h *History) view(id fleet.ID) (found scaler.InstanceView, ok bool) {
+func (h *History) view(id record.ID) (found scaler.InstanceView, ok bool) {
 	if h.core == nil {
 		return found, false
 	}

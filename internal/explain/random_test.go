@@ -10,9 +10,10 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/explain"
 	"github.com/taskscaler/taskscaler/internal/explain/explaintest"
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 const randomKeys = 8
@@ -26,12 +27,12 @@ func random(t *testing.T, seed uint64) *explaintest.Rig {
 			c.Throttle = policy.Throttle{Limit: 0.1 + rnd.Float64(), Burst: 1 + rnd.IntN(3)}
 			c.Heartbeat, c.ReattachAfterRestart = true, 15*time.Second
 		}), explain.Options{})
-	kinds := []fleet.FailureKind{fleet.FailureTransient, fleet.FailureQuota, fleet.FailureThrottled, fleet.FailureUnhealthy}
+	kinds := []failure.Kind{failure.Transient, failure.Quota, failure.Throttled, failure.Unhealthy}
 	r.Answer = func(cmd scaler.Command, ev *scaler.Event) int {
 		if rnd.IntN(12) > 0 {
 			return cmd.Count
 		}
-		ev.Failure = fleet.Failure{Kind: kinds[rnd.IntN(len(kinds))], Message: "drawn"}
+		ev.Failure = failure.Failure{Kind: kinds[rnd.IntN(len(kinds))], Message: "drawn"}
 		if cmd.Kind == scaler.CmdIncrease {
 			ev.Count = 0
 		}
@@ -42,7 +43,7 @@ func random(t *testing.T, seed uint64) *explaintest.Rig {
 		scaler.EvReattach,
 	}
 	for range 150 {
-		key := fleet.Key(fmt.Sprintf("k-%d", rnd.IntN(randomKeys)))
+		key := record.Key(fmt.Sprintf("k-%d", rnd.IntN(randomKeys)))
 		switch rnd.IntN(40) {
 		case 0:
 			r.Restart(time.Duration(rnd.IntN(30)) * time.Second)

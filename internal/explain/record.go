@@ -58,7 +58,7 @@ type Record struct {
 	Instance string    `json:"instance,omitempty"` // the subject: an instance,
 	Key      string    `json:"key,omitempty"`      // a caller's key,
 	Create   uint64    `json:"create,omitempty"`   // or a create, by its number; none of them: the group
-	Cause    string    `json:"cause,omitempty"`    // a name of fleet.Cause
+	Cause    string    `json:"cause,omitempty"`    // a name of record.Cause
 	Count    int       `json:"count,omitempty"`    // instances; callers of a deny; failures in a row of a back_off
 	Sentence string    `json:"sentence"`           // the decision and its reason
 	Outcome  string    `json:"outcome,omitempty"`  // what has become of it so far

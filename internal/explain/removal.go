@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // removal is an instance's way out.
@@ -15,7 +15,7 @@ type removal struct {
 	record   *Record
 	began    time.Time
 	waitsFor int           // leases that it had when it was retired
-	last     fleet.Key     // whose lease ended last
+	last     record.Key    // whose lease ended last
 	drained  time.Duration // how long it took
 	asks     []string      // the answers to its deletes
 	asked    int
@@ -48,7 +48,7 @@ func (h *History) retired(f *scaler.Fact) {
 	r := &Record{Kind: KindDelete, Instance: string(f.ID)}
 	r.removal = &removal{record: r, began: h.at, waitsFor: f.Count}
 	r.Sentence = fmt.Sprintf("removed instance %s: %s", f.ID, h.reason(f))
-	if f.Cause == fleet.CauseIdle {
+	if f.Cause == record.CauseIdle {
 		r.Sizing = sizingOf(&f.Decision, h.burst())
 		peak, left := f.Peak, f.Left
 		r.Sizing.Peak, r.Sizing.Left = &peak, &left
@@ -74,9 +74,9 @@ func (h *History) reason(f *scaler.Fact) string {
 	ev := h.event(f)
 	switch {
 	case ev == nil || ev.ID != f.ID && ev.Key == "":
-	case f.Cause == fleet.CausePrepareFailed:
+	case f.Cause == record.CausePrepareFailed:
 		return h.said(ev)
-	case f.Cause == fleet.CauseUnhealthy:
+	case f.Cause == record.CauseUnhealthy:
 		return "it is unhealthy: " + h.said(ev)
 	}
 	return observe.Retire(f.Cause)
@@ -86,25 +86,25 @@ func (h *History) reason(f *scaler.Fact) string {
 func (h *History) why(f *scaler.Fact) string {
 	cfg := h.core.Config()
 	switch f.Cause {
-	case fleet.CauseIdle:
+	case record.CauseIdle:
 		return h.idled(f)
-	case fleet.CauseUsedUp:
+	case record.CauseUsedUp:
 		return fmt.Sprintf("%s; max_use_count is %d", h.trigger(f), cfg.MaxUses)
-	case fleet.CauseBootOverdue:
+	case record.CauseBootOverdue:
 		if f.ID == "" {
 			return fmt.Sprintf("no list had it within instance_deadlines.requested (%s, doubled after each boot in a row that came to nothing)",
 				observe.Span(cfg.RequestedDeadline))
 		}
 		return fmt.Sprintf("it was listed and did not run within instance_deadlines.creating (%s, doubled after each boot in a row that came to nothing)",
 			observe.Span(cfg.CreatingDeadline))
-	case fleet.CausePrepareOverdue:
+	case record.CausePrepareOverdue:
 		return fmt.Sprintf("it ran and was not ready within instance_deadlines.preparing (%s, doubled after each boot in a row that came to nothing)",
 			observe.Span(cfg.PreparingDeadline))
-	case fleet.CauseMissing:
+	case record.CauseMissing:
 		if since, ok := h.absent[f.ID]; ok {
 			return fmt.Sprintf("the provider's list at %s no longer had it", h.clock(since))
 		}
-	case fleet.CauseAbandoned:
+	case record.CauseAbandoned:
 		return "the caller of its lease was away for too long"
 	}
 	return h.trigger(f)
@@ -158,7 +158,7 @@ func (h *History) answered(ev *scaler.Event) {
 }
 
 // drains notes the leases of id that ended in this round: their ends are answers, which come after all facts, and went before the delete.
-func (h *History) drains(id fleet.ID) {
+func (h *History) drains(id record.ID) {
 	for i := range h.batch.Grants {
 		if g := &h.batch.Grants[i]; g.ID == id && (g.Kind == scaler.GrantReleased || g.Kind == scaler.GrantRevoked) {
 			h.ended(id, g.Key)
@@ -167,7 +167,7 @@ func (h *History) drains(id fleet.ID) {
 }
 
 // ended notes the end of a lease on an instance that is on its way out.
-func (h *History) ended(id fleet.ID, key fleet.Key) {
+func (h *History) ended(id record.ID, key record.Key) {
 	r := h.removals[id]
 	if r == nil || r.waitsFor == 0 {
 		return

@@ -8,6 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // State is a group at one moment, and why it is so.
@@ -92,7 +93,7 @@ func (h *History) State() *State {
 	}
 	h.core.Instances(func(v scaler.InstanceView) bool {
 		st.Instances = append(st.Instances, h.instanceState(&v))
-		if v.State == fleet.Ready && len(v.Leases) == 0 {
+		if v.State == record.Ready && len(v.Leases) == 0 {
 			st.Idle = append(st.Idle, h.idle(&v))
 		}
 		return true
@@ -143,7 +144,7 @@ func (h *History) instanceState(v *scaler.InstanceView) InstanceState {
 	at := func(ns int64) time.Time { return time.Unix(0, ns).In(h.opts.Location) }
 	out := InstanceState{ID: string(v.ID), State: v.State.String(), Since: at(v.SinceAt), Uses: v.Uses, Leases: []string{}}
 	words := fmt.Sprintf("%s since %s", v.State, h.clock(out.Since))
-	if v.Cause != fleet.CauseNone {
+	if v.Cause != record.CauseNone {
 		out.Cause = v.Cause.String()
 		words += ": " + observe.Retire(v.Cause)
 	}
@@ -159,10 +160,10 @@ func (h *History) instanceState(v *scaler.InstanceView) InstanceState {
 	if more := len(v.Leases) - mostLeases; more > 0 {
 		words += fmt.Sprintf("; %d more leases", more)
 	}
-	if v.State == fleet.Unclaimed {
+	if v.State == record.Unclaimed {
 		words += "; nobody knows whose it is: adopt_preexisting decides"
 	}
-	if v.State == fleet.Ready && v.Listed != fleet.ListedRunning {
+	if v.State == record.Ready && v.Listed != fleet.ListedRunning {
 		words += fmt.Sprintf("; by the provider's latest list it is %s, so it gets no lease", v.Listed)
 	}
 	out.Sentence = words

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Text writes d for people.
@@ -111,7 +111,7 @@ func (w *page) instances(list []InstanceState) {
 	label, shown, past, more := "instances  ", 0, 0, 0
 	for _, o := range list {
 		switch {
-		case o.State == fleet.Gone.String() || o.State == fleet.Lost.String():
+		case o.State == record.Gone.String() || o.State == record.Lost.String():
 			past++
 		case shown == 2*mostShown:
 			more++

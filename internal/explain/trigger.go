@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // eventOf is the index of the event in whose step f was decided; −1: the manager's start.
@@ -64,7 +64,7 @@ func (h *History) said(ev *scaler.Event) string {
 }
 
 // gaveBack reports whether a lease of key was given back in this round. Whoever stops waiting gives back what may have been granted meanwhile.
-func (h *History) gaveBack(key fleet.Key) bool {
+func (h *History) gaveBack(key record.Key) bool {
 	return h.batch != nil && slices.ContainsFunc(h.batch.Grants, func(g scaler.Grant) bool { return g.Kind == scaler.GrantReleased && g.Key == key })
 }
 
@@ -85,7 +85,7 @@ func callerSaid(ev *scaler.Event) string {
 	case scaler.EvDetach:
 		return fmt.Sprintf("the connection of %q was lost", ev.Key)
 	case scaler.EvRelease:
-		if ev.Cause != fleet.CauseNone {
+		if ev.Cause != record.CauseNone {
 			return fmt.Sprintf("%q gave its slot back and said of the instance: %s", ev.Key, observe.Retire(ev.Cause))
 		}
 		return fmt.Sprintf("%q gave its slot back", ev.Key)

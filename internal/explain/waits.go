@@ -6,22 +6,22 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Split is time that was waited, by what it was waited for.
-type Split map[fleet.Cause]time.Duration
+type Split map[record.Cause]time.Duration
 
 // Share is a part of a Split.
 type Share struct {
-	Cause    string  `json:"cause"` // a name of fleet.Cause
+	Cause    string  `json:"cause"` // a name of record.Cause
 	Seconds  float64 `json:"seconds"`
 	Sentence string  `json:"sentence"` // goes on after "waited"
 }
 
 // add counts d more for cause.
-func (s Split) add(cause fleet.Cause, d time.Duration) {
+func (s Split) add(cause record.Cause, d time.Duration) {
 	if d > 0 {
 		s[cause] += d
 	}
@@ -37,11 +37,11 @@ func (s Split) Total() (sum time.Duration) {
 
 // Shares are its parts, the largest first.
 func (s Split) Shares() []Share {
-	causes := make([]fleet.Cause, 0, len(s))
+	causes := make([]record.Cause, 0, len(s))
 	for c := range s { //archtest:unordered sorted below
 		causes = append(causes, c)
 	}
-	slices.SortFunc(causes, func(a, b fleet.Cause) int {
+	slices.SortFunc(causes, func(a, b record.Cause) int {
 		if s[a] != s[b] {
 			if s[a] > s[b] {
 				return -1
@@ -85,7 +85,7 @@ func (h *History) elapse() {
 		if h.sum.Started {
 			booting = min(h.sum.Booting, n)
 		}
-		h.waits.add(fleet.CauseBoot, d*time.Duration(booting))
+		h.waits.add(record.CauseBoot, d*time.Duration(booting))
 		h.waits.add(h.sum.WaitCause, d*time.Duration(n-booting))
 	}
 	if h.key != nil {

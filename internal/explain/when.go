@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // When reads a moment as people write it: RFC 3339, "2026-03-02 14:05" or with seconds, "14:05" or "14:05:10" (today, or yesterday if that
@@ -56,5 +56,5 @@ func (e *WhenError) Error() string {
 		"or -10m for ten minutes ago", e.Text)
 }
 
-func id(s string) fleet.ID   { return fleet.ID(s) }
-func key(s string) fleet.Key { return fleet.Key(s) }
+func id(s string) record.ID   { return record.ID(s) }
+func key(s string) record.Key { return record.Key(s) }

@@ -5,13 +5,15 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"testing"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 func fleetOf(tb testing.TB, n, capacity int) *Register {
 	tb.Helper()
 	r := NewRegister(capacity, 0)
 	for k := range n {
-		i, err := r.Add(ID(fmt.Sprintf("i-%07d", k)), Creating, Created, at(1))
+		i, err := r.Add(record.ID(fmt.Sprintf("i-%07d", k)), record.Creating, record.Created, at(1))
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -20,7 +22,7 @@ func fleetOf(tb testing.TB, n, capacity int) *Register {
 			tb.Fatal("it does not become ready")
 		}
 	}
-	var c Changes
+	var c record.Changes
 	r.TakeChanges(&c)
 	return r
 }
@@ -29,7 +31,7 @@ func fleetOf(tb testing.TB, n, capacity int) *Register {
 func TestLeasePathAllocatesNothing(t *testing.T) {
 	for _, capacity := range []int{1, 3} {
 		r := fleetOf(t, 100, capacity)
-		var c Changes
+		var c record.Changes
 		n := 0
 		got := testing.AllocsPerRun(2000, func() {
 			n++
@@ -52,7 +54,7 @@ func BenchmarkLeaseEnd(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			r := fleetOf(b, n, 1)
-			var c Changes
+			var c record.Changes
 			now := 10
 			b.ReportAllocs()
 			for b.Loop() {
@@ -70,12 +72,12 @@ func BenchmarkLeaseEnd(b *testing.B) {
 func BenchmarkRandomEnd(b *testing.B) {
 	const n = 100_000
 	r := fleetOf(b, n, 1)
-	keys := make([]Key, n)
+	keys := make([]record.Key, n)
 	for k := range keys {
-		keys[k] = Key(fmt.Sprintf("job-%d", k))
+		keys[k] = record.Key(fmt.Sprintf("job-%d", k))
 		_, _, _ = r.Lease(r.Fullest(""), keys[k], at(2))
 	}
-	var c Changes
+	var c record.Changes
 	r.TakeChanges(&c)
 	dice := rand.New(rand.NewPCG(1, 2))
 	now := 10

@@ -1,10 +1,14 @@
 package fleet
 
-import "time"
+import (
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
+)
 
 // TakeChanges fills c with everything that changed since the last call, each record once, in the order in which it was first touched. c
 // shares memory with the register and is valid until the next call.
-func (r *Register) TakeChanges(c *Changes) {
+func (r *Register) TakeChanges(c *record.Changes) {
 	c.Put, c.Drop, c.PutIntents, c.DropIntents, c.Meta = c.Put[:0], c.Drop[:0], c.PutIntents[:0], c.DropIntents[:0], nil
 	r.arena = r.arena[:0]
 	need := 0
@@ -12,12 +16,12 @@ func (r *Register) TakeChanges(c *Changes) {
 		need += i.leased
 	}
 	if cap(r.arena) < need {
-		r.arena = make([]LeaseRecord, 0, need*2)
+		r.arena = make([]record.Lease, 0, need*2)
 	}
 	for _, i := range r.dirty {
 		i.dirty = false
 		if r.byID[i.ID] == i { // else it was forgotten: it is in dropped
-			c.Put = append(c.Put, InstanceRecord{})
+			c.Put = append(c.Put, record.Instance{})
 			r.record(i, &c.Put[len(c.Put)-1])
 		}
 	}
@@ -31,7 +35,7 @@ func (r *Register) TakeChanges(c *Changes) {
 	for _, in := range r.dirtyIntent {
 		in.dirty = false
 		if !in.closed {
-			c.PutIntents = append(c.PutIntents, in.IntentRecord)
+			c.PutIntents = append(c.PutIntents, in.Intent)
 		}
 	}
 	r.dirtyIntent = r.dirtyIntent[:0]
@@ -44,11 +48,11 @@ func (r *Register) TakeChanges(c *Changes) {
 }
 
 // record writes i's record in place: it is made at every step of a busy fleet.
-func (r *Register) record(i *Instance, to *InstanceRecord) {
+func (r *Register) record(i *Instance, to *record.Instance) {
 	from := len(r.arena)
 	for n := range i.slots {
 		if s := &i.slots[n]; s.used {
-			r.arena = append(r.arena, LeaseRecord{Key: s.key, Slot: n, At: s.at})
+			r.arena = append(r.arena, record.Lease{Key: s.key, Slot: n, At: s.at})
 		}
 	}
 	to.ID, to.Serial, to.State, to.Origin, to.Uses, to.Cause, to.DeleteAsked = i.ID, i.Serial, i.State, i.Origin, i.Uses, i.Cause, i.DeleteAsked
@@ -58,7 +62,7 @@ func (r *Register) record(i *Instance, to *InstanceRecord) {
 
 // Load fills an empty register from a saved state. Wall stamps become monotonic ones by the time that has passed since; one from the
 // future counts as now. Nothing counts as listed until the provider says so.
-func (r *Register) Load(s *SavedState, now Stamp) error {
+func (r *Register) Load(s *record.Saved, now Stamp) error {
 	r.Meta = s.Meta
 	for n := range s.Instances {
 		rec := &s.Instances[n]
@@ -67,7 +71,7 @@ func (r *Register) Load(s *SavedState, now Stamp) error {
 		}
 	}
 	for _, rec := range s.Intents {
-		in := &Intent{IntentRecord: rec}
+		in := &Intent{Intent: rec}
 		if !in.Answered {
 			in.Unsure = in.Open
 		}
@@ -79,8 +83,8 @@ func (r *Register) Load(s *SavedState, now Stamp) error {
 	return nil
 }
 
-func (r *Register) load(rec *InstanceRecord, now Stamp) error {
-	if r.byID[rec.ID] != nil || rec.State < Creating || rec.State > Unclaimed {
+func (r *Register) load(rec *record.Instance, now Stamp) error {
+	if r.byID[rec.ID] != nil || rec.State < record.Creating || rec.State > record.Unclaimed {
 		return &IllegalMove{ID: rec.ID, From: rec.State, Move: "load"}
 	}
 	i := &Instance{

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestChangesOnce: every record comes once, in the order of first touch, as it is at the end.
@@ -16,12 +18,12 @@ func TestChangesOnce(t *testing.T) {
 	must(t, err)
 	_, _, err = r.Lease(a, "l", at(2))
 	must(t, err)
-	var c Changes
+	var c record.Changes
 	r.TakeChanges(&c)
 	if len(c.Put) != 2 || c.Put[0].ID != "b" || c.Put[1].ID != "a" || c.Meta == nil || c.Meta.LastSerial != 2 {
 		t.Fatalf("changes %+v", c)
 	}
-	if l := c.Put[0].Leases; len(l) != 1 || l[0] != (LeaseRecord{Key: "k", Slot: 0, At: at(2).Wall}) {
+	if l := c.Put[0].Leases; len(l) != 1 || l[0] != (record.Lease{Key: "k", Slot: 0, At: at(2).Wall}) {
 		t.Errorf("leases of b: %+v", l)
 	}
 	if l := c.Put[1].Leases; len(l) != 1 || l[0].Key != "l" {
@@ -41,25 +43,25 @@ func TestChangesOnce(t *testing.T) {
 // TestForgetAndReenter: an id that is forgotten and entered again between two commits is put, not dropped.
 func TestForgetAndReenter(t *testing.T) {
 	r := NewRegister(1, 0)
-	var s SavedState
-	var c Changes
-	i := enter(t, r, "a", Gone, at(1))
-	keep := enter(t, r, "b", Lost, at(1))
+	var s record.Saved
+	var c record.Changes
+	i := enter(t, r, "a", record.Gone, at(1))
+	keep := enter(t, r, "b", record.Lost, at(1))
 	r.TakeChanges(&c)
 	s.Apply(&c)
 	must(t, r.Forget(i))
 	must(t, r.Forget(keep))
-	_, err := r.Add("a", Creating, Created, at(2))
+	_, err := r.Add("a", record.Creating, record.Created, at(2))
 	must(t, err)
 	r.TakeChanges(&c)
 	s.Apply(&c)
-	if len(c.Put) != 1 || c.Put[0].Serial != 3 || !slices.Equal(c.Drop, []ID{"b"}) || len(s.Instances) != 1 {
+	if len(c.Put) != 1 || c.Put[0].Serial != 3 || !slices.Equal(c.Drop, []record.ID{"b"}) || len(s.Instances) != 1 {
 		t.Errorf("put %+v, drop %v, stored %+v", c.Put, c.Drop, s.Instances)
 	}
-	x := enter(t, r, "x", Unclaimed, at(3))
+	x := enter(t, r, "x", record.Unclaimed, at(3))
 	must(t, r.Forget(x))
 	r.TakeChanges(&c)
-	if len(c.Put) != 0 || !slices.Equal(c.Drop, []ID{"x"}) {
+	if len(c.Put) != 0 || !slices.Equal(c.Drop, []record.ID{"x"}) {
 		t.Errorf("entered and forgotten at once: put %+v, drop %v", c.Put, c.Drop)
 	}
 	s.Apply(&c)
@@ -69,8 +71,8 @@ func TestForgetAndReenter(t *testing.T) {
 // TestApplyCopies: what is stored does not change with the batch, whose memory is used again.
 func TestApplyCopies(t *testing.T) {
 	r := NewRegister(1, 0)
-	var s SavedState
-	var c Changes
+	var s record.Saved
+	var c record.Changes
 	if !s.Empty() {
 		t.Error("a new state is not empty")
 	}
@@ -82,7 +84,7 @@ func TestApplyCopies(t *testing.T) {
 	r.End("k", at(3))
 	_, _, err = r.Lease(i, "other", at(4))
 	must(t, err)
-	var later Changes
+	var later record.Changes
 	r.TakeChanges(&later)
 	if got := s.Instances[0].Leases[0].Key; got != "k" {
 		t.Errorf("the stored lease became %q without a commit", got)
@@ -90,16 +92,16 @@ func TestApplyCopies(t *testing.T) {
 	if s.Empty() {
 		t.Error("a state with an instance is empty")
 	}
-	s.Apply(&Changes{Drop: []ID{"nobody"}, DropIntents: []uint64{99}})
+	s.Apply(&record.Changes{Drop: []record.ID{"nobody"}, DropIntents: []uint64{99}})
 	if len(s.Instances) != 1 {
 		t.Error("dropping what is not there dropped something")
 	}
 }
 
 func TestApplyKeepsOrder(t *testing.T) {
-	var s SavedState
-	s.Apply(&Changes{Put: []InstanceRecord{{ID: "c"}, {ID: "a"}, {ID: "b"}}, PutIntents: []IntentRecord{{Op: 3}, {Op: 1}, {Op: 2}}})
-	s.Apply(&Changes{Put: []InstanceRecord{{ID: "b", Uses: 7}}, PutIntents: []IntentRecord{{Op: 2, Open: 5}}, Drop: []ID{"a"}, DropIntents: []uint64{1}})
+	var s record.Saved
+	s.Apply(&record.Changes{Put: []record.Instance{{ID: "c"}, {ID: "a"}, {ID: "b"}}, PutIntents: []record.Intent{{Op: 3}, {Op: 1}, {Op: 2}}})
+	s.Apply(&record.Changes{Put: []record.Instance{{ID: "b", Uses: 7}}, PutIntents: []record.Intent{{Op: 2, Open: 5}}, Drop: []record.ID{"a"}, DropIntents: []uint64{1}})
 	if len(s.Instances) != 2 || s.Instances[0].ID != "b" || s.Instances[0].Uses != 7 || s.Instances[1].ID != "c" {
 		t.Errorf("instances %+v", s.Instances)
 	}
@@ -130,16 +132,16 @@ func TestPast(t *testing.T) {
 // TestLoad: what was running goes on, but nothing counts as listed before the provider says so.
 func TestLoad(t *testing.T) {
 	now := Stamp{Mono: 5 * time.Second, Wall: at(100).Wall}
-	s := SavedState{
-		Meta: MetaRecord{Group: "g", LastSerial: 4, LastOp: 7, Fruitless: 2},
-		Instances: []InstanceRecord{
+	s := record.Saved{
+		Meta: record.Meta{Group: "g", LastSerial: 4, LastOp: 7, Fruitless: 2},
+		Instances: []record.Instance{
 			{
-				ID: "a", Serial: 9, State: Ready, Uses: 3, CreatedAt: at(10).Wall, IdleAt: at(90).Wall,
-				Leases: []LeaseRecord{{Key: "k", Slot: 2, At: at(50).Wall}},
+				ID: "a", Serial: 9, State: record.Ready, Uses: 3, CreatedAt: at(10).Wall, IdleAt: at(90).Wall,
+				Leases: []record.Lease{{Key: "k", Slot: 2, At: at(50).Wall}},
 			},
-			{ID: "b", Serial: 2, State: Deleting, DeleteAsked: true, Cause: CauseIdle},
+			{ID: "b", Serial: 2, State: record.Deleting, DeleteAsked: true, Cause: record.CauseIdle},
 		},
-		Intents: []IntentRecord{{Op: 8, Asked: 4, Open: 3}, {Op: 12, Asked: 2, Open: 1, Doubt: 1, Answered: true}},
+		Intents: []record.Intent{{Op: 8, Asked: 4, Open: 3}, {Op: 12, Asked: 2, Open: 1, Doubt: 1, Answered: true}},
 	}
 	r := NewRegister(3, 0)
 	must(t, r.Load(&s, now))
@@ -164,35 +166,35 @@ func TestLoad(t *testing.T) {
 	if one, two := r.Intent(8), r.Intent(12); one.Unsure != 3 || two.Unsure != 0 || r.IntentOpen() != 4 || r.IntentDoubt() != 1 {
 		t.Errorf("intents %+v and %+v", one, two)
 	}
-	if b := r.Get("b"); !b.DeleteAsked || b.Cause != CauseIdle || r.Count(Deleting) != 1 {
+	if b := r.Get("b"); !b.DeleteAsked || b.Cause != record.CauseIdle || r.Count(record.Deleting) != 1 {
 		t.Errorf("b: %+v", b)
 	}
 }
 
 func TestLoadRefusesContradictions(t *testing.T) {
-	rec := func(id ID, s State, l ...LeaseRecord) InstanceRecord {
-		return InstanceRecord{ID: id, Serial: 1, State: s, Uses: len(l), Leases: l}
+	rec := func(id record.ID, s record.State, l ...record.Lease) record.Instance {
+		return record.Instance{ID: id, Serial: 1, State: s, Uses: len(l), Leases: l}
 	}
-	for name, bad := range map[string][]InstanceRecord{
-		"an id twice":             {rec("a", Ready), rec("a", Ready)},
+	for name, bad := range map[string][]record.Instance{
+		"an id twice":             {rec("a", record.Ready), rec("a", record.Ready)},
 		"no state":                {rec("a", 0)},
-		"an unknown state":        {rec("a", Unclaimed+1)},
-		"a key twice":             {rec("a", Ready, LeaseRecord{Key: "k"}), rec("b", Ready, LeaseRecord{Key: "k"})},
-		"a slot twice":            {rec("a", Ready, LeaseRecord{Key: "k"}, LeaseRecord{Key: "l"})},
-		"a slot below 0":          {rec("a", Ready, LeaseRecord{Key: "k", Slot: -1})},
-		"a slot beyond all sense": {rec("a", Ready, LeaseRecord{Key: "k", Slot: 1 << 40})},
+		"an unknown state":        {rec("a", record.Unclaimed+1)},
+		"a key twice":             {rec("a", record.Ready, record.Lease{Key: "k"}), rec("b", record.Ready, record.Lease{Key: "k"})},
+		"a slot twice":            {rec("a", record.Ready, record.Lease{Key: "k"}, record.Lease{Key: "l"})},
+		"a slot below 0":          {rec("a", record.Ready, record.Lease{Key: "k", Slot: -1})},
+		"a slot beyond all sense": {rec("a", record.Ready, record.Lease{Key: "k", Slot: 1 << 40})},
 	} {
 		var illegal *IllegalMove
-		if err := NewRegister(2, 0).Load(&SavedState{Instances: bad}, at(0)); !errors.As(err, &illegal) {
+		if err := NewRegister(2, 0).Load(&record.Saved{Instances: bad}, at(0)); !errors.As(err, &illegal) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for name, bad := range map[string]SavedState{
-		"a lease on a gone one":        {Instances: []InstanceRecord{rec("a", Gone, LeaseRecord{Key: "k"})}},
-		"more leases than uses":        {Instances: []InstanceRecord{{ID: "a", State: Ready, Leases: []LeaseRecord{{Key: "k"}}}}},
-		"deleting without a delete":    {Instances: []InstanceRecord{rec("a", Deleting)}},
-		"an intent of less than none":  {Intents: []IntentRecord{{Op: 1, Asked: 1, Open: -1}}},
-		"an intent of more than asked": {Intents: []IntentRecord{{Op: 1, Asked: 1, Open: 1, Doubt: 1}}},
+	for name, bad := range map[string]record.Saved{
+		"a lease on a gone one":        {Instances: []record.Instance{rec("a", record.Gone, record.Lease{Key: "k"})}},
+		"more leases than uses":        {Instances: []record.Instance{{ID: "a", State: record.Ready, Leases: []record.Lease{{Key: "k"}}}}},
+		"deleting without a delete":    {Instances: []record.Instance{rec("a", record.Deleting)}},
+		"an intent of less than none":  {Intents: []record.Intent{{Op: 1, Asked: 1, Open: -1}}},
+		"an intent of more than asked": {Intents: []record.Intent{{Op: 1, Asked: 1, Open: 1, Doubt: 1}}},
 	} {
 		r := NewRegister(2, 0)
 		if err := errors.Join(r.Load(&bad, at(0)), r.Check()); err == nil {
@@ -210,8 +212,8 @@ func TestCheckSees(t *testing.T) {
 		"a lease miscounted":     func(_ *Register, i *Instance) { i.leased++ },
 		"uses forgotten":         func(_ *Register, i *Instance) { i.Uses = 0 },
 		"the sum of leases":      func(r *Register, _ *Instance) { r.leased = 7 },
-		"leased while preparing": func(_ *Register, i *Instance) { i.State = Preparing },
-		"deleting unasked":       func(r *Register, _ *Instance) { r.Get("b").State = Deleting },
+		"leased while preparing": func(_ *Register, i *Instance) { i.State = record.Preparing },
+		"deleting unasked":       func(r *Register, _ *Instance) { r.Get("b").State = record.Deleting },
 		"open though not listed": func(_ *Register, i *Instance) { i.Listed = ListedSuspended },
 		"the supply":             func(r *Register, _ *Instance) { r.supply++ },
 		"its supply":             func(_ *Register, i *Instance) { i.supply-- },
@@ -220,7 +222,7 @@ func TestCheckSees(t *testing.T) {
 		"the idle count":         func(r *Register, _ *Instance) { r.idleCount++ },
 		"the idle order":         func(r *Register, _ *Instance) { r.Get("c").IdleAt.Mono = 0 },
 		"the idle list":          func(r *Register, _ *Instance) { r.idle.head = nil },
-		"a count of a state":     func(r *Register, _ *Instance) { r.counts[Ready]-- },
+		"a count of a state":     func(r *Register, _ *Instance) { r.counts[record.Ready]-- },
 		"claims of nobody":       func(_ *Register, i *Instance) { i.claims++ },
 		"the sum of claims":      func(r *Register, _ *Instance) { r.claims++ },
 		"an id that is another":  func(r *Register, i *Instance) { r.byID["z"] = i },

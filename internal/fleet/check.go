@@ -3,6 +3,8 @@ package fleet
 import (
 	"errors"
 	"fmt"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Check verifies every invariant of the books from scratch and returns all that are broken, joined. It costs O(fleet): tests and
@@ -15,7 +17,7 @@ func (r *Register) Check() error {
 		keys += c.leases
 		c.leased += c.leases
 	}
-	for s := Creating; s <= Unclaimed; s++ {
+	for s := record.Creating; s <= record.Unclaimed; s++ {
 		c.equal("count of "+s.String(), r.counts[s], c.counts[s])
 	}
 	c.equal("leases", r.leased, c.leased)
@@ -48,7 +50,7 @@ func (r *Register) Check() error {
 
 type checker struct {
 	errs                                                []error
-	counts                                              [Unclaimed + 1]int
+	counts                                              [record.Unclaimed + 1]int
 	leases, leased, supply, pending, open, idle, claims int
 }
 
@@ -87,16 +89,16 @@ func (c *checker) instance(r *Register, i *Instance) {
 	if i.leased > i.Uses {
 		c.fail("invariant 2: %q holds %d leases after %d uses", i.ID, i.leased, i.Uses)
 	}
-	if i.leased > 0 && i.State != Ready && i.State != Draining {
+	if i.leased > 0 && i.State != record.Ready && i.State != record.Draining {
 		c.fail("invariant 3: %q is %s with %d leases", i.ID, i.State, i.leased)
 	}
-	if i.State == Deleting && !i.DeleteAsked {
+	if i.State == record.Deleting && !i.DeleteAsked {
 		c.fail("invariant 5: %q is deleting, but no delete is recorded", i.ID)
 	}
-	if i.open > 0 && (i.State != Ready || i.Listed != ListedRunning) {
+	if i.open > 0 && (i.State != record.Ready || i.Listed != ListedRunning) {
 		c.fail("invariant 9: %q is open to leases as %s, listed %s", i.ID, i.State, i.Listed)
 	}
-	if i.claims < 0 || i.claims > 0 && i.State != Ready {
+	if i.claims < 0 || i.claims > 0 && i.State != record.Ready {
 		c.fail("%q is %s with %d claims", i.ID, i.State, i.claims)
 	}
 	if i.supply != r.worth(i) {
@@ -106,7 +108,7 @@ func (c *checker) instance(r *Register, i *Instance) {
 		c.fail("%q is in the wrong list", i.ID)
 	}
 	c.supply += i.supply
-	if i.State == Creating || i.State == Preparing {
+	if i.State == record.Creating || i.State == record.Preparing {
 		c.pending += i.supply
 	}
 	c.open += i.open

@@ -3,6 +3,8 @@ package fleet
 import (
 	"fmt"
 	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Stamp is a moment on both clocks: Mono is what decisions compare, Wall (Unix nanoseconds) is what is stored and shown.
@@ -13,8 +15,8 @@ type Stamp struct {
 
 // IllegalMove is a refused mutation: a bug of the caller, never the world's doing.
 type IllegalMove struct {
-	ID   ID
-	From State
+	ID   record.ID
+	From record.State
 	Move string
 }
 
@@ -25,19 +27,19 @@ func (e *IllegalMove) Error() string {
 
 // slot is one place on an instance. A free slot has no key.
 type slot struct {
-	key  Key
+	key  record.Key
 	at   int64
 	used bool
 }
 
 // Instance is one machine in the register. Its fields are read by whoever decides; only the Register's methods write them.
 type Instance struct {
-	ID          ID
+	ID          record.ID
 	Serial      uint64
-	State       State
+	State       record.State
 	Listed      Listed // the provider's word of it in the latest list
-	Origin      Origin
-	Cause       Cause
+	Origin      record.Origin
+	Cause       record.Cause
 	DeleteAsked bool
 	Suspect     bool // absent from so many lists that it is no supply, though not yet confirmed missing
 	Uses        int
@@ -73,13 +75,13 @@ func (i *Instance) Supply() int { return i.supply }
 func (i *Instance) Open() int { return i.open }
 
 // Usable reports whether it can carry work now: ready, and running by the provider's latest word.
-func (i *Instance) Usable() bool { return i.State == Ready && i.Listed == ListedRunning }
+func (i *Instance) Usable() bool { return i.State == record.Ready && i.Listed == ListedRunning }
 
 // Each calls f for every live lease, in order of slots.
-func (i *Instance) Each(f func(LeaseRecord)) {
+func (i *Instance) Each(f func(record.Lease)) {
 	for n := range i.slots {
 		if s := &i.slots[n]; s.used {
-			f(LeaseRecord{Key: s.key, Slot: n, At: s.at})
+			f(record.Lease{Key: s.key, Slot: n, At: s.at})
 		}
 	}
 }

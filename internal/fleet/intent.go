@@ -1,11 +1,15 @@
 package fleet
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
+)
 
 // Intent is a create that is not finished. Unsure is the part of Open that an ambiguous answer, or a restart, left in the dark: it is
 // supply until complete lists say otherwise.
 type Intent struct {
-	IntentRecord
+	record.Intent
 	Unsure int
 	Owner  any // bookkeeping of whoever decides
 
@@ -19,7 +23,7 @@ func (in *Intent) Left() int { return in.Open + in.Doubt + in.Faded }
 func (r *Register) OpenIntent(n int, at Stamp) *Intent {
 	r.Meta.LastOp++
 	r.TouchMeta()
-	in := &Intent{IntentRecord: IntentRecord{Op: r.Meta.LastOp, Asked: n, Open: n, At: at.Wall}}
+	in := &Intent{Intent: record.Intent{Op: r.Meta.LastOp, Asked: n, Open: n, At: at.Wall}}
 	r.intents = append(r.intents, in)
 	r.intentOpen += n
 	r.touchIntent(in)

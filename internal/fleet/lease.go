@@ -1,15 +1,17 @@
 package fleet
 
+import "github.com/taskscaler/taskscaler/pkg/record"
+
 // Reservation is a promise of a slot, made before a job is accepted. It lives in memory only: after a restart its caller is gone.
 type Reservation struct {
-	Key   Key
+	Key   record.Key
 	Claim *Instance // whose free slot it holds (preemptive mode); nil: none
 	Owner any       // bookkeeping of whoever decides
 }
 
 // Lease gives key the lowest free slot of i and counts a use, for good. It is refused when i is not usable, has no free slot beyond
 // those claimed by others, or key has a lease already. A claim of key's own on i is to be dropped first.
-func (r *Register) Lease(i *Instance, key Key, at Stamp) (slotNo, use int, err error) {
+func (r *Register) Lease(i *Instance, key record.Key, at Stamp) (slotNo, use int, err error) {
 	if _, dup := r.leases[key]; dup || i.open <= 0 {
 		return 0, 0, &IllegalMove{ID: i.ID, From: i.State, Move: "lease"}
 	}
@@ -28,7 +30,7 @@ func (r *Register) Lease(i *Instance, key Key, at Stamp) (slotNo, use int, err e
 }
 
 // End ends key's lease and returns its instance and slot; nil when it has none.
-func (r *Register) End(key Key, at Stamp) (*Instance, int) {
+func (r *Register) End(key record.Key, at Stamp) (*Instance, int) {
 	l, ok := r.leases[key]
 	if !ok {
 		return nil, 0
@@ -47,13 +49,13 @@ func (r *Register) End(key Key, at Stamp) (*Instance, int) {
 }
 
 // LeaseOf returns the instance and slot of key's lease; nil when it has none.
-func (r *Register) LeaseOf(key Key) (*Instance, int) {
+func (r *Register) LeaseOf(key record.Key) (*Instance, int) {
 	l := r.leases[key]
 	return l.on, l.slot
 }
 
 // Reserve enters a reservation; claim may be nil. It is refused when key has one, or claim has no open slot.
-func (r *Register) Reserve(key Key, claim *Instance) (*Reservation, error) {
+func (r *Register) Reserve(key record.Key, claim *Instance) (*Reservation, error) {
 	if r.reservations[key] != nil {
 		return nil, &IllegalMove{Move: "reserve twice"}
 	}
@@ -87,7 +89,7 @@ func (r *Register) Unreserve(res *Reservation) {
 }
 
 // Reservation returns key's reservation, or nil.
-func (r *Register) Reservation(key Key) *Reservation { return r.reservations[key] }
+func (r *Register) Reservation(key record.Key) *Reservation { return r.reservations[key] }
 
 // Reservations is the number of reservations.
 func (r *Register) Reservations() int { return len(r.reservations) }

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 func TestLeaseRefusals(t *testing.T) {
 	r := NewRegister(2, 3)
 	i := ready(t, r, "a", at(1))
-	lease := func(k Key) error { _, _, err := r.Lease(i, k, at(2)); return err }
+	lease := func(k record.Key) error { _, _, err := r.Lease(i, k, at(2)); return err }
 	must(t, lease("k1"))
 	if lease("k1") == nil {
 		t.Error("one key got two leases")
@@ -35,7 +37,7 @@ func TestLeaseRefusals(t *testing.T) {
 		t.Error("a key without a lease has one")
 	}
 	for _, l := range []Listed{ListedAbsent, ListedCreating, ListedSuspended, ListedDeleting, ListedTimeout, ListedDeleted} {
-		b := ready(t, r, ID("b-"+l.String()), at(5))
+		b := ready(t, r, record.ID("b-"+l.String()), at(5))
 		r.SetListed(b, l)
 		if _, _, err := r.Lease(b, "k9", at(5)); err == nil {
 			t.Errorf("an instance that is listed %s was leased: invariant 9", l)
@@ -49,10 +51,10 @@ func TestSlots(t *testing.T) {
 	r := NewRegister(3, 0)
 	i := ready(t, r, "a", at(1))
 	slots := func() (s []int) {
-		i.Each(func(l LeaseRecord) { s = append(s, l.Slot) })
+		i.Each(func(l record.Lease) { s = append(s, l.Slot) })
 		return s
 	}
-	for _, k := range []Key{"k0", "k1", "k2"} {
+	for _, k := range []record.Key{"k0", "k1", "k2"} {
 		_, _, err := r.Lease(i, k, at(2))
 		must(t, err)
 	}
@@ -81,7 +83,7 @@ func TestSlots(t *testing.T) {
 	r.SetLimits(200, 0)
 	check(t, r)
 	for n := range 199 {
-		if slot, _, err := r.Lease(i, Key(fmt.Sprint("m", n)), at(8)); err != nil || slot != n+1 {
+		if slot, _, err := r.Lease(i, record.Key(fmt.Sprint("m", n)), at(8)); err != nil || slot != n+1 {
 			t.Fatalf("slot %d, %v; want %d", slot, err, n+1)
 		}
 	}
@@ -94,20 +96,20 @@ func TestSlots(t *testing.T) {
 // TestPack: the fullest gets the next lease, so that others fall idle, across more than one word of the bucket index.
 func TestPack(t *testing.T) {
 	r := NewRegister(130, 0)
-	full := map[ID]int{"a": 5, "b": 64, "c": 128, "d": 63}
-	for _, id := range []ID{"a", "b", "c", "d"} {
+	full := map[record.ID]int{"a": 5, "b": 64, "c": 128, "d": 63}
+	for _, id := range []record.ID{"a", "b", "c", "d"} {
 		i := ready(t, r, id, at(1))
 		for n := range full[id] {
-			_, _, err := r.Lease(i, Key(fmt.Sprint(id, n)), at(2))
+			_, _, err := r.Lease(i, record.Key(fmt.Sprint(id, n)), at(2))
 			must(t, err)
 		}
 	}
-	var got []ID
+	var got []record.ID
 	for i := r.Fullest(""); i != nil && len(got) < 5; i = r.Fullest("") {
 		got = append(got, i.ID)
 		r.SetListed(i, ListedSuspended)
 	}
-	if !slices.Equal(got, []ID{"c", "b", "d", "a"}) {
+	if !slices.Equal(got, []record.ID{"c", "b", "d", "a"}) {
 		t.Errorf("order %v, want c b d a", got)
 	}
 	for _, id := range got {
@@ -152,13 +154,13 @@ func TestReservations(t *testing.T) {
 	if r.Reservations() != 3 || r.ClaimedSlots() != 0 || r.OpenSlots() != 2 {
 		t.Errorf("after all claims were dropped: %d reservations, %d claims", r.Reservations(), r.ClaimedSlots())
 	}
-	for _, k := range []Key{"r1", "r2", "r4"} {
+	for _, k := range []record.Key{"r1", "r2", "r4"} {
 		r.Unreserve(r.Reservation(k))
 	}
 	if r.Reservations() != 0 || r.Reservation("r1") != nil {
 		t.Error("an ended reservation stands")
 	}
-	u := enter(t, r, "u", Unclaimed, at(3))
+	u := enter(t, r, "u", record.Unclaimed, at(3))
 	if _, err := r.Reserve("r5", u); err == nil || r.Reservation("r5") != nil {
 		t.Error("an unclaimed instance was promised")
 	}
@@ -167,30 +169,30 @@ func TestReservations(t *testing.T) {
 // TestIdleOrder: longest idle first, also for one that a list missed in between.
 func TestIdleOrder(t *testing.T) {
 	r := NewRegister(1, 0)
-	for n, id := range []ID{"a", "b", "c"} {
+	for n, id := range []record.ID{"a", "b", "c"} {
 		ready(t, r, id, at(n+1))
 	}
-	order := func() (ids []ID) {
+	order := func() (ids []record.ID) {
 		for i := r.LongestIdle(); i != nil; i = r.NextIdle(i) {
 			ids = append(ids, i.ID)
 		}
 		return ids
 	}
-	if got := order(); !slices.Equal(got, []ID{"a", "b", "c"}) {
+	if got := order(); !slices.Equal(got, []record.ID{"a", "b", "c"}) {
 		t.Fatalf("order %v", got)
 	}
 	_, _, err := r.Lease(r.Get("a"), "k", at(5))
 	must(t, err)
 	r.End("k", at(6))
-	if got := order(); !slices.Equal(got, []ID{"b", "c", "a"}) {
+	if got := order(); !slices.Equal(got, []record.ID{"b", "c", "a"}) {
 		t.Errorf("after a lease of a: %v", got)
 	}
 	r.SetListed(r.Get("b"), ListedAbsent)
-	if got := order(); !slices.Equal(got, []ID{"c", "a"}) {
+	if got := order(); !slices.Equal(got, []record.ID{"c", "a"}) {
 		t.Errorf("while b is not listed: %v", got)
 	}
 	r.SetListed(r.Get("b"), ListedRunning)
-	if got := order(); !slices.Equal(got, []ID{"b", "c", "a"}) {
+	if got := order(); !slices.Equal(got, []record.ID{"b", "c", "a"}) {
 		t.Errorf("b has been idle for longest all the time: %v", got)
 	}
 	check(t, r)
@@ -228,7 +230,7 @@ func TestIntents(t *testing.T) {
 	}
 	sums(4, 1, 4)
 	r.Answered(a)
-	var c Changes
+	var c record.Changes
 	r.TakeChanges(&c)
 	if len(c.PutIntents) != 2 || !c.PutIntents[0].Answered || c.PutIntents[0].Asked != 5 || c.Meta == nil || c.Meta.LastOp != 2 {
 		t.Errorf("changes %+v", c)

@@ -1,25 +1,29 @@
 package fleet
 
+import "github.com/taskscaler/taskscaler/pkg/record"
+
 // legal says which states a state may become. Everything else is refused.
 var legal = [...]uint16{
-	Creating:  1<<Preparing | 1<<Draining | 1<<Lost,
-	Preparing: 1<<Ready | 1<<Creating | 1<<Draining | 1<<Lost,
-	Ready:     1<<Draining | 1<<Lost,
-	Draining:  1<<Deleting | 1<<Lost,
-	Deleting:  1 << Gone,
-	Gone:      1 << Deleting,
-	Lost:      1<<Creating | 1<<Deleting,
-	Unclaimed: 1<<Creating | 1<<Draining,
+	record.Creating:  1<<record.Preparing | 1<<record.Draining | 1<<record.Lost,
+	record.Preparing: 1<<record.Ready | 1<<record.Creating | 1<<record.Draining | 1<<record.Lost,
+	record.Ready:     1<<record.Draining | 1<<record.Lost,
+	record.Draining:  1<<record.Deleting | 1<<record.Lost,
+	record.Deleting:  1 << record.Gone,
+	record.Gone:      1 << record.Deleting,
+	record.Lost:      1<<record.Creating | 1<<record.Deleting,
+	record.Unclaimed: 1<<record.Creating | 1<<record.Draining,
 }
 
-// CanBecome reports whether a move from s to to is legal.
-func (s State) CanBecome(to State) bool { return int(s) < len(legal) && legal[s]&(1<<to) != 0 }
+// CanBecome reports whether a move from one state to another is legal.
+func CanBecome(from, to record.State) bool {
+	return int(from) < len(legal) && legal[from]&(1<<to) != 0
+}
 
 // Add enters an instance that was seen for the first time, as Creating or Unclaimed, under the next serial. A gone or lost record of the
 // same id gives way to it: it is another machine.
-func (r *Register) Add(id ID, s State, o Origin, at Stamp) (*Instance, error) {
+func (r *Register) Add(id record.ID, s record.State, o record.Origin, at Stamp) (*Instance, error) {
 	old := r.byID[id]
-	if s != Creating && s != Unclaimed || old != nil && old.State != Gone && old.State != Lost {
+	if s != record.Creating && s != record.Unclaimed || old != nil && old.State != record.Gone && old.State != record.Lost {
 		return nil, &IllegalMove{ID: id, From: s, Move: "add"}
 	}
 	r.Meta.LastSerial++
@@ -39,7 +43,7 @@ func (r *Register) Add(id ID, s State, o Origin, at Stamp) (*Instance, error) {
 }
 
 // move changes the state, keeps the sums and stamps it.
-func (r *Register) move(i *Instance, to State, name string, at Stamp) error {
+func (r *Register) move(i *Instance, to record.State, name string, at Stamp) error {
 	if legal[i.State]&(1<<to) == 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: name}
 	}
@@ -67,30 +71,32 @@ func (r *Register) SetSuspect(i *Instance) {
 }
 
 // Prepare notes that the machine runs: Creating → Preparing.
-func (r *Register) Prepare(i *Instance, at Stamp) error { return r.move(i, Preparing, "prepare", at) }
+func (r *Register) Prepare(i *Instance, at Stamp) error {
+	return r.move(i, record.Preparing, "prepare", at)
+}
 
 // Unprepare notes that the provider took back that it runs: Preparing → Creating.
 func (r *Register) Unprepare(i *Instance, at Stamp) error {
-	if i.State != Preparing {
+	if i.State != record.Preparing {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "unprepare"}
 	}
-	return r.move(i, Creating, "unprepare", at)
+	return r.move(i, record.Creating, "unprepare", at)
 }
 
 // Ready makes it leasable: Preparing → Ready.
 func (r *Register) Ready(i *Instance, at Stamp) error {
-	if i.State == Preparing {
+	if i.State == record.Preparing {
 		i.ReadyAt, i.IdleAt = at, at
 	}
-	return r.move(i, Ready, "ready", at)
+	return r.move(i, record.Ready, "ready", at)
 }
 
 // Drain gives it no new lease: Creating, Preparing, Ready, Unclaimed → Draining. Claims are dropped first (UnclaimAll).
-func (r *Register) Drain(i *Instance, why Cause, at Stamp) error {
+func (r *Register) Drain(i *Instance, why record.Cause, at Stamp) error {
 	if i.claims > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "drain with a claim"}
 	}
-	if err := r.move(i, Draining, "drain", at); err != nil {
+	if err := r.move(i, record.Draining, "drain", at); err != nil {
 		return err
 	}
 	i.Cause = why
@@ -99,34 +105,34 @@ func (r *Register) Drain(i *Instance, why Cause, at Stamp) error {
 
 // Delete notes that the provider is about to be asked: Draining, or Gone and Lost ones that came back → Deleting. It is refused while a lease lives.
 // CauseNone keeps the cause that it was retired for.
-func (r *Register) Delete(i *Instance, why Cause, at Stamp) error {
+func (r *Register) Delete(i *Instance, why record.Cause, at Stamp) error {
 	if i.leased > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "delete with a lease"}
 	}
-	if err := r.move(i, Deleting, "delete", at); err != nil {
+	if err := r.move(i, record.Deleting, "delete", at); err != nil {
 		return err
 	}
 	i.DeleteAsked = true
-	if why != CauseNone {
+	if why != record.CauseNone {
 		i.Cause = why
 	}
 	return nil
 }
 
 // Finish notes that it is deleted and no longer listed: Deleting → Gone.
-func (r *Register) Finish(i *Instance, at Stamp) error { return r.move(i, Gone, "finish", at) }
+func (r *Register) Finish(i *Instance, at Stamp) error { return r.move(i, record.Gone, "finish", at) }
 
 // Lose notes that it is gone without our asking: Creating, Preparing, Ready, Draining → Lost. Leases are revoked and claims dropped first. One that
 // was draining keeps the cause that it was retired for.
-func (r *Register) Lose(i *Instance, why Cause, at Stamp) error {
+func (r *Register) Lose(i *Instance, why record.Cause, at Stamp) error {
 	if i.leased > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "lose with a lease"}
 	}
 	if i.claims > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "lose with a claim"}
 	}
-	retired := i.State == Draining
-	if err := r.move(i, Lost, "lose", at); err != nil {
+	retired := i.State == record.Draining
+	if err := r.move(i, record.Lost, "lose", at); err != nil {
 		return err
 	}
 	if !retired {
@@ -137,25 +143,25 @@ func (r *Register) Lose(i *Instance, why Cause, at Stamp) error {
 
 // Return takes back one that came back and was never to be deleted: Lost → Creating. Its uses stay counted.
 func (r *Register) Return(i *Instance, at Stamp) error {
-	if i.State != Lost || i.DeleteAsked {
+	if i.State != record.Lost || i.DeleteAsked {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "return"}
 	}
-	i.Cause = CauseNone
-	return r.move(i, Creating, "return", at)
+	i.Cause = record.CauseNone
+	return r.move(i, record.Creating, "return", at)
 }
 
 // Adopt makes an unclaimed instance ours: Unclaimed → Creating.
 func (r *Register) Adopt(i *Instance, at Stamp) error {
-	if i.State != Unclaimed {
+	if i.State != record.Unclaimed {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "adopt"}
 	}
-	i.Origin = Adopted
-	return r.move(i, Creating, "adopt", at)
+	i.Origin = record.Adopted
+	return r.move(i, record.Creating, "adopt", at)
 }
 
 // Forget drops a gone or lost instance, or an unclaimed one that is no longer listed, from the books.
 func (r *Register) Forget(i *Instance) error {
-	if i.State != Gone && i.State != Lost && i.State != Unclaimed {
+	if i.State != record.Gone && i.State != record.Lost && i.State != record.Unclaimed {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "forget"}
 	}
 	r.counts[i.State]--

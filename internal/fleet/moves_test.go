@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // at is a stamp n seconds into a test, the same on both clocks but for their zeros.
@@ -29,40 +31,40 @@ func must(t *testing.T, err error) {
 }
 
 // ready enters an instance and makes it ready and running.
-func ready(t *testing.T, r *Register, id ID, now Stamp) *Instance {
+func ready(t *testing.T, r *Register, id record.ID, now Stamp) *Instance {
 	t.Helper()
-	return enter(t, r, id, Ready, now)
+	return enter(t, r, id, record.Ready, now)
 }
 
 // enter brings a new instance into a state by legal moves.
-func enter(t *testing.T, r *Register, id ID, s State, now Stamp) *Instance {
+func enter(t *testing.T, r *Register, id record.ID, s record.State, now Stamp) *Instance {
 	t.Helper()
-	first := Creating
-	if s == Unclaimed {
-		first = Unclaimed
+	first := record.Creating
+	if s == record.Unclaimed {
+		first = record.Unclaimed
 	}
-	i, err := r.Add(id, first, Created, now)
+	i, err := r.Add(id, first, record.Created, now)
 	must(t, err)
-	if s == Unclaimed || s == Creating {
+	if s == record.Unclaimed || s == record.Creating {
 		return i
 	}
-	if s == Lost {
-		must(t, r.Lose(i, CauseMissing, now))
+	if s == record.Lost {
+		must(t, r.Lose(i, record.CauseMissing, now))
 		return i
 	}
 	r.SetListed(i, ListedRunning)
 	must(t, r.Prepare(i, now))
-	if s == Preparing {
+	if s == record.Preparing {
 		return i
 	}
 	must(t, r.Ready(i, now))
 	for _, step := range []struct {
-		to   State
+		to   record.State
 		move func() error
 	}{
-		{Draining, func() error { return r.Drain(i, CauseIdle, now) }},
-		{Deleting, func() error { return r.Delete(i, CauseNone, now) }},
-		{Gone, func() error { return r.Finish(i, now) }},
+		{record.Draining, func() error { return r.Drain(i, record.CauseIdle, now) }},
+		{record.Deleting, func() error { return r.Delete(i, record.CauseNone, now) }},
+		{record.Gone, func() error { return r.Finish(i, now) }},
 	} {
 		if i.State == s {
 			break
@@ -82,39 +84,42 @@ func enter(t *testing.T, r *Register, id ID, s State, now Stamp) *Instance {
 var moves = []struct {
 	name string
 	do   func(r *Register, i *Instance, now Stamp) error
-	to   map[State]State
+	to   map[record.State]record.State
 }{
-	{"prepare", func(r *Register, i *Instance, n Stamp) error { return r.Prepare(i, n) }, map[State]State{Creating: Preparing}},
-	{"unprepare", func(r *Register, i *Instance, n Stamp) error { return r.Unprepare(i, n) }, map[State]State{Preparing: Creating}},
-	{"ready", func(r *Register, i *Instance, n Stamp) error { return r.Ready(i, n) }, map[State]State{Preparing: Ready}},
-	{"drain", func(r *Register, i *Instance, n Stamp) error { return r.Drain(i, CauseIdle, n) }, map[State]State{
-		Creating: Draining, Preparing: Draining, Ready: Draining, Unclaimed: Draining,
+	{"prepare", func(r *Register, i *Instance, n Stamp) error { return r.Prepare(i, n) }, map[record.State]record.State{record.Creating: record.Preparing}},
+	{"unprepare", func(r *Register, i *Instance, n Stamp) error { return r.Unprepare(i, n) }, map[record.State]record.State{record.Preparing: record.Creating}},
+	{"ready", func(r *Register, i *Instance, n Stamp) error { return r.Ready(i, n) }, map[record.State]record.State{record.Preparing: record.Ready}},
+	{"drain", func(r *Register, i *Instance, n Stamp) error { return r.Drain(i, record.CauseIdle, n) }, map[record.State]record.State{
+		record.Creating: record.Draining, record.Preparing: record.Draining, record.Ready: record.Draining, record.Unclaimed: record.Draining,
 	}},
-	{"delete", func(r *Register, i *Instance, n Stamp) error { return r.Delete(i, CauseZombie, n) }, map[State]State{
-		Draining: Deleting, Gone: Deleting, Lost: Deleting,
+	{"delete", func(r *Register, i *Instance, n Stamp) error { return r.Delete(i, record.CauseZombie, n) }, map[record.State]record.State{
+		record.Draining: record.Deleting, record.Gone: record.Deleting, record.Lost: record.Deleting,
 	}},
-	{"finish", func(r *Register, i *Instance, n Stamp) error { return r.Finish(i, n) }, map[State]State{Deleting: Gone}},
-	{"lose", func(r *Register, i *Instance, n Stamp) error { return r.Lose(i, CauseMissing, n) }, map[State]State{
-		Creating: Lost, Preparing: Lost, Ready: Lost, Draining: Lost,
+	{"finish", func(r *Register, i *Instance, n Stamp) error { return r.Finish(i, n) }, map[record.State]record.State{record.Deleting: record.Gone}},
+	{"lose", func(r *Register, i *Instance, n Stamp) error { return r.Lose(i, record.CauseMissing, n) }, map[record.State]record.State{
+		record.Creating: record.Lost, record.Preparing: record.Lost, record.Ready: record.Lost, record.Draining: record.Lost,
 	}},
-	{"return", func(r *Register, i *Instance, n Stamp) error { return r.Return(i, n) }, map[State]State{Lost: Creating}},
-	{"adopt", func(r *Register, i *Instance, n Stamp) error { return r.Adopt(i, n) }, map[State]State{Unclaimed: Creating}},
-	{"forget", func(r *Register, i *Instance, _ Stamp) error { return r.Forget(i) }, map[State]State{Gone: 0, Lost: 0, Unclaimed: 0}},
-	{"add", func(r *Register, i *Instance, n Stamp) error { _, err := r.Add(i.ID, Creating, Created, n); return err }, map[State]State{
-		Gone: Creating, Lost: Creating,
+	{"return", func(r *Register, i *Instance, n Stamp) error { return r.Return(i, n) }, map[record.State]record.State{record.Lost: record.Creating}},
+	{"adopt", func(r *Register, i *Instance, n Stamp) error { return r.Adopt(i, n) }, map[record.State]record.State{record.Unclaimed: record.Creating}},
+	{"forget", func(r *Register, i *Instance, _ Stamp) error { return r.Forget(i) }, map[record.State]record.State{record.Gone: 0, record.Lost: 0, record.Unclaimed: 0}},
+	{"add", func(r *Register, i *Instance, n Stamp) error {
+		_, err := r.Add(i.ID, record.Creating, record.Created, n)
+		return err
+	}, map[record.State]record.State{
+		record.Gone: record.Creating, record.Lost: record.Creating,
 	}},
-	{"lease", func(r *Register, i *Instance, n Stamp) error { _, _, err := r.Lease(i, "k", n); return err }, map[State]State{Ready: Ready}},
-	{"claim", func(r *Register, i *Instance, _ Stamp) error { _, err := r.Reserve("k", i); return err }, map[State]State{Ready: Ready}},
+	{"lease", func(r *Register, i *Instance, n Stamp) error { _, _, err := r.Lease(i, "k", n); return err }, map[record.State]record.State{record.Ready: record.Ready}},
+	{"claim", func(r *Register, i *Instance, _ Stamp) error { _, err := r.Reserve("k", i); return err }, map[record.State]record.State{record.Ready: record.Ready}},
 }
 
 // TestMoves tries every move from every state: the legal ones lead where they should, the others are refused and change nothing.
 func TestMoves(t *testing.T) {
-	for s := Creating; s <= Unclaimed; s++ {
+	for s := record.Creating; s <= record.Unclaimed; s++ {
 		for _, m := range moves {
 			t.Run(s.String()+"/"+m.name, func(t *testing.T) {
 				r := NewRegister(2, 0)
 				i := enter(t, r, "a", s, at(1))
-				var c Changes
+				var c record.Changes
 				r.TakeChanges(&c)
 				before := snapshot(r)
 				err := m.do(r, i, at(2))
@@ -152,25 +157,25 @@ func TestMoves(t *testing.T) {
 }
 
 // snapshot is all that is stored of the register, made by a fresh look at every instance.
-func snapshot(r *Register) SavedState {
-	s := SavedState{Meta: r.Meta}
+func snapshot(r *Register) record.Saved {
+	s := record.Saved{Meta: r.Meta}
 	r.Each(func(i *Instance) bool {
-		var rec InstanceRecord
+		var rec record.Instance
 		r.record(i, &rec)
 		rec.Leases = slices.Clone(rec.Leases)
 		s.Instances = append(s.Instances, rec)
 		return true
 	})
 	for _, in := range r.Intents() {
-		s.Intents = append(s.Intents, in.IntentRecord)
+		s.Intents = append(s.Intents, in.Intent)
 	}
 	return s
 }
 
 func TestAddRefusesOtherStates(t *testing.T) {
 	r := NewRegister(1, 0)
-	for _, s := range []State{0, Preparing, Ready, Draining, Deleting, Gone, Lost, Unclaimed + 1} {
-		if _, err := r.Add("a", s, Created, at(0)); err == nil {
+	for _, s := range []record.State{0, record.Preparing, record.Ready, record.Draining, record.Deleting, record.Gone, record.Lost, record.Unclaimed + 1} {
+		if _, err := r.Add("a", s, record.Created, at(0)); err == nil {
 			t.Errorf("an instance was entered as %s", s)
 		}
 	}
@@ -186,15 +191,15 @@ func TestSerials(t *testing.T) {
 	_, _, err := r.Lease(i, "k", at(2))
 	must(t, err)
 	r.End("k", at(3))
-	must(t, r.Drain(i, CauseUsedUp, at(4)))
-	must(t, r.Delete(i, CauseNone, at(4)))
+	must(t, r.Drain(i, record.CauseUsedUp, at(4)))
+	must(t, r.Delete(i, record.CauseNone, at(4)))
 	must(t, r.Finish(i, at(5)))
 	owner := new(int)
 	i.Owner = owner
-	again, err := r.Add("a", Creating, Adopted, at(9))
+	again, err := r.Add("a", record.Creating, record.Adopted, at(9))
 	must(t, err)
 	check(t, r)
-	if again.Serial != 2 || again.Uses != 0 || again.DeleteAsked || again.Cause != CauseNone || again.ReadyAt.Wall != 0 || again.Leased() != 0 {
+	if again.Serial != 2 || again.Uses != 0 || again.DeleteAsked || again.Cause != record.CauseNone || again.ReadyAt.Wall != 0 || again.Leased() != 0 {
 		t.Errorf("the new machine inherited: %+v", again)
 	}
 	if again.Owner != any(owner) {
@@ -207,7 +212,7 @@ func TestSerials(t *testing.T) {
 
 func TestStampsOfALife(t *testing.T) {
 	r := NewRegister(1, 0)
-	i, err := r.Add("a", Creating, Created, at(1))
+	i, err := r.Add("a", record.Creating, record.Created, at(1))
 	must(t, err)
 	r.SetListed(i, ListedRunning)
 	must(t, r.Prepare(i, at(2)))
@@ -224,17 +229,17 @@ func TestStampsOfALife(t *testing.T) {
 	if i.IdleAt != at(6) || i.ReadyAt != at(3) {
 		t.Errorf("after its lease: idle since %v, ready since %v", i.IdleAt, i.ReadyAt)
 	}
-	must(t, r.Drain(i, CauseIdle, at(7)))
-	if i.Cause != CauseIdle || i.Since != at(7) || i.DeleteAsked {
+	must(t, r.Drain(i, record.CauseIdle, at(7)))
+	if i.Cause != record.CauseIdle || i.Since != at(7) || i.DeleteAsked {
 		t.Errorf("draining: %+v", i)
 	}
-	must(t, r.Delete(i, CauseNone, at(8)))
-	if i.Cause != CauseIdle || !i.DeleteAsked {
+	must(t, r.Delete(i, record.CauseNone, at(8)))
+	if i.Cause != record.CauseIdle || !i.DeleteAsked {
 		t.Errorf("deleting keeps the cause that it was retired for: %+v", i)
 	}
 	must(t, r.Finish(i, at(9)))
-	must(t, r.Delete(i, CauseZombie, at(10)))
-	if i.Cause != CauseZombie {
+	must(t, r.Delete(i, record.CauseZombie, at(10)))
+	if i.Cause != record.CauseZombie {
 		t.Errorf("a zombie is deleted as %s", i.Cause)
 	}
 }
@@ -245,26 +250,26 @@ func TestReturnAndAdopt(t *testing.T) {
 	i := ready(t, r, "a", at(1))
 	_, _, err := r.Lease(i, "k", at(2))
 	must(t, err)
-	if err := r.Lose(i, CauseMissing, at(3)); err == nil {
+	if err := r.Lose(i, record.CauseMissing, at(3)); err == nil {
 		t.Fatal("it was lost with a lease on it: invariant 3")
 	}
 	r.End("k", at(3))
-	must(t, r.Lose(i, CauseMissing, at(3)))
+	must(t, r.Lose(i, record.CauseMissing, at(3)))
 	must(t, r.Return(i, at(4)))
 	check(t, r)
-	if i.Uses != 1 || i.Cause != CauseNone || i.State != Creating {
+	if i.Uses != 1 || i.Cause != record.CauseNone || i.State != record.Creating {
 		t.Errorf("returned as %+v", i)
 	}
-	must(t, r.Drain(i, CauseBootOverdue, at(5)))
-	must(t, r.Delete(i, CauseNone, at(5)))
+	must(t, r.Drain(i, record.CauseBootOverdue, at(5)))
+	must(t, r.Delete(i, record.CauseNone, at(5)))
 	must(t, r.Finish(i, at(6)))
-	must(t, r.Delete(i, CauseZombie, at(7)))
-	u := enter(t, r, "u", Unclaimed, at(8))
+	must(t, r.Delete(i, record.CauseZombie, at(7)))
+	u := enter(t, r, "u", record.Unclaimed, at(8))
 	must(t, r.Adopt(u, at(9)))
-	if u.Origin != Adopted {
+	if u.Origin != record.Adopted {
 		t.Errorf("adopted, its origin is %s", u.Origin)
 	}
-	lost := enter(t, r, "b", Lost, at(10))
+	lost := enter(t, r, "b", record.Lost, at(10))
 	lost.DeleteAsked = true // as it is loaded from a store that says so
 	if err := r.Return(lost, at(11)); err == nil {
 		t.Error("what was asked to be deleted came back into service")
@@ -277,7 +282,7 @@ func TestGuards(t *testing.T) {
 	i := ready(t, r, "a", at(1))
 	res, err := r.Reserve("r", i)
 	must(t, err)
-	for name, err := range map[string]error{"drain": r.Drain(i, CauseIdle, at(2)), "lose": r.Lose(i, CauseMissing, at(2))} {
+	for name, err := range map[string]error{"drain": r.Drain(i, record.CauseIdle, at(2)), "lose": r.Lose(i, record.CauseMissing, at(2))} {
 		if err == nil {
 			t.Errorf("%s with a claim was not refused", name)
 		}
@@ -286,8 +291,8 @@ func TestGuards(t *testing.T) {
 	r.Unreserve(res)
 	_, _, err = r.Lease(i, "k", at(2))
 	must(t, err)
-	must(t, r.Drain(i, CauseIdle, at(3)))
-	if err := r.Delete(i, CauseNone, at(4)); err == nil {
+	must(t, r.Drain(i, record.CauseIdle, at(3)))
+	if err := r.Delete(i, record.CauseNone, at(4)); err == nil {
 		t.Error("a delete with a lease was not refused: invariant 3")
 	}
 	if i.DeleteAsked {
@@ -296,7 +301,7 @@ func TestGuards(t *testing.T) {
 	if n, _ := r.End("k", at(5)); n != i {
 		t.Error("the lease of a draining instance cannot end")
 	}
-	must(t, r.Delete(i, CauseNone, at(6)))
+	must(t, r.Delete(i, record.CauseNone, at(6)))
 	check(t, r)
 }
 
@@ -312,7 +317,7 @@ func TestSums(t *testing.T) {
 		}
 	}
 	want("empty", sums{})
-	a, err := r.Add("a", Creating, Created, at(1))
+	a, err := r.Add("a", record.Creating, record.Created, at(1))
 	must(t, err)
 	want("creating", sums{exists: 1, supply: 3, pending: 3})
 	r.SetListed(a, ListedRunning)
@@ -339,9 +344,9 @@ func TestSums(t *testing.T) {
 	want("many lists without it", sums{exists: 1, leased: 1})
 	r.SetListed(a, ListedRunning)
 	want("back", sums{exists: 1, supply: 1, open: 1, leased: 1})
-	u := enter(t, r, "u", Unclaimed, at(7))
+	u := enter(t, r, "u", record.Unclaimed, at(7))
 	want("an unclaimed one", sums{exists: 2, supply: 1, open: 1, leased: 1})
-	must(t, r.Drain(a, CauseOperator, at(8)))
+	must(t, r.Drain(a, record.CauseOperator, at(8)))
 	want("draining", sums{exists: 2, leased: 1})
 	must(t, r.Forget(u))
 	want("forgotten", sums{exists: 1, leased: 1})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"pgregory.net/rapid"
 )
 
@@ -16,18 +17,18 @@ type model struct {
 	r     *Register
 	now   int
 	seq   int
-	got   map[ID]place // where an instance stands in the order of Fullest, and since when
-	idle  map[ID]int   // since when it is idle
-	keys  []Key        // with a lease
-	res   []Key        // with a reservation
+	got   map[record.ID]place // where an instance stands in the order of Fullest, and since when
+	idle  map[record.ID]int   // since when it is idle
+	keys  []record.Key        // with a lease
+	res   []record.Key        // with a reservation
 	next  int
-	saved SavedState
+	saved record.Saved
 }
 
 type place struct{ bucket, since int }
 
 func newModel(capacity, maxUses int) *model {
-	return &model{r: NewRegister(capacity, maxUses), got: map[ID]place{}, idle: map[ID]int{}}
+	return &model{r: NewRegister(capacity, maxUses), got: map[record.ID]place{}, idle: map[record.ID]int{}}
 }
 
 func (m *model) stamp() Stamp { return at(m.now) }
@@ -35,12 +36,12 @@ func (m *model) stamp() Stamp { return at(m.now) }
 // open is the slots of i that anyone can have, from first principles.
 func (m *model) open(i *Instance) int {
 	leases := 0
-	i.Each(func(LeaseRecord) { leases++ })
+	i.Each(func(record.Lease) { leases++ })
 	free := m.r.capacity - leases
 	if m.r.maxUses > 0 {
 		free = min(free, m.r.maxUses-i.Uses)
 	}
-	if i.State != Ready || i.Listed != ListedRunning {
+	if i.State != record.Ready || i.Listed != ListedRunning {
 		return 0
 	}
 	return max(free-m.claims(i), 0)
@@ -67,7 +68,7 @@ func (m *model) observe() {
 			m.seq++
 			m.got[i.ID] = place{bucket, m.seq}
 		}
-		if i.State != Ready || i.Listed != ListedRunning || i.Leased() > 0 {
+		if i.State != record.Ready || i.Listed != ListedRunning || i.Leased() > 0 {
 			delete(m.idle, i.ID)
 		} else if _, ok := m.idle[i.ID]; !ok {
 			m.seq++
@@ -83,8 +84,8 @@ func (m *model) observe() {
 	}
 }
 
-func (m *model) fullest(not ID) ID {
-	best := ID("")
+func (m *model) fullest(not record.ID) record.ID {
+	best := record.ID("")
 	for id, p := range m.got {
 		if p.bucket < 0 || id == not {
 			continue
@@ -96,12 +97,12 @@ func (m *model) fullest(not ID) ID {
 	return best
 }
 
-func (m *model) idleOrder() []ID {
-	ids := []ID{}
+func (m *model) idleOrder() []record.ID {
+	ids := []record.ID{}
 	for id := range m.idle {
 		ids = append(ids, id)
 	}
-	slices.SortFunc(ids, func(a, b ID) int {
+	slices.SortFunc(ids, func(a, b record.ID) int {
 		return cmp.Or(cmp.Compare(m.r.Get(a).IdleAt.Mono, m.r.Get(b).IdleAt.Mono), cmp.Compare(m.idle[a], m.idle[b]))
 	})
 	return ids
@@ -113,8 +114,8 @@ func (m *model) check(t *rapid.T) {
 		t.Fatal(err)
 	}
 	m.observe()
-	for _, not := range []ID{"", "i1", m.fullest("")} {
-		got := ID("")
+	for _, not := range []record.ID{"", "i1", m.fullest("")} {
+		got := record.ID("")
 		if i := m.r.Fullest(not); i != nil {
 			got = i.ID
 		}
@@ -122,7 +123,7 @@ func (m *model) check(t *rapid.T) {
 			t.Fatalf("Fullest(%q) is %q, want %q of %v", not, got, want, m.got)
 		}
 	}
-	order := []ID{}
+	order := []record.ID{}
 	for i := m.r.LongestIdle(); i != nil; i = m.r.NextIdle(i) {
 		order = append(order, i.ID)
 	}
@@ -142,15 +143,15 @@ func (m *model) check(t *rapid.T) {
 	for _, k := range m.keys {
 		i, slot := m.r.LeaseOf(k)
 		found := false
-		i.Each(func(l LeaseRecord) { found = found || l.Key == k && l.Slot == slot })
+		i.Each(func(l record.Lease) { found = found || l.Key == k && l.Slot == slot })
 		if !found {
 			t.Fatalf("%s is said to hold slot %d of %s", k, slot, i.ID)
 		}
 	}
 }
 
-func (m *model) some(t *rapid.T, states ...State) *Instance {
-	var ids []ID
+func (m *model) some(t *rapid.T, states ...record.State) *Instance {
+	var ids []record.ID
 	m.r.Each(func(i *Instance) bool {
 		if len(states) == 0 || slices.Contains(states, i.State) {
 			ids = append(ids, i.ID)
@@ -163,9 +164,9 @@ func (m *model) some(t *rapid.T, states ...State) *Instance {
 	return m.r.Get(rapid.SampledFrom(ids).Draw(t, "id"))
 }
 
-func (m *model) key(prefix string) Key {
+func (m *model) key(prefix string) record.Key {
 	m.next++
-	return Key(fmt.Sprint(prefix, m.next))
+	return record.Key(fmt.Sprint(prefix, m.next))
 }
 
 func take[E any](t *rapid.T, from *[]E, label string) E {
@@ -193,30 +194,30 @@ func TestAgainstModel(t *testing.T) {
 			"time":    func(t *rapid.T) { m.now += rapid.IntRange(1, 9).Draw(t, "s") },
 			"add":     m.add,
 			"listed":  func(t *rapid.T) { m.r.SetListed(m.some(t), Listed(rapid.IntRange(0, 6).Draw(t, "l"))) },
-			"running": func(t *rapid.T) { m.r.SetListed(m.some(t, Ready), ListedRunning) },
+			"running": func(t *rapid.T) { m.r.SetListed(m.some(t, record.Ready), ListedRunning) },
 			"lease":   m.lease, "lease2": m.lease, "end": m.end,
 			"reserve": m.reserve, "unreserve": func(t *rapid.T) { m.r.Unreserve(m.r.Reservation(take(t, &m.res, "res"))) },
 			"suspect": func(t *rapid.T) {
-				i := m.some(t, Creating, Preparing, Ready)
+				i := m.some(t, record.Creating, record.Preparing, record.Ready)
 				m.r.SetListed(i, ListedAbsent)
 				m.r.SetSuspect(i)
 			},
 			"drain": func(t *rapid.T) {
-				i := m.some(t, Ready, Creating)
+				i := m.some(t, record.Ready, record.Creating)
 				m.r.UnclaimAll(i)
-				legalOr(t, m.r.Drain(i, CauseIdle, m.stamp()))
+				legalOr(t, m.r.Drain(i, record.CauseIdle, m.stamp()))
 			},
 			"delete": func(t *rapid.T) {
-				i := m.some(t, Draining)
-				var rec InstanceRecord
+				i := m.some(t, record.Draining)
+				var rec record.Instance
 				m.r.record(i, &rec)
 				for _, l := range rec.Leases {
 					m.drop(l.Key)
 				}
-				legalOr(t, m.r.Delete(i, CauseNone, m.stamp()))
+				legalOr(t, m.r.Delete(i, record.CauseNone, m.stamp()))
 				legalOr(t, m.r.Finish(i, m.stamp()))
 			},
-			"forget": func(t *rapid.T) { legalOr(t, m.r.Forget(m.some(t, Gone))) },
+			"forget": func(t *rapid.T) { legalOr(t, m.r.Forget(m.some(t, record.Gone))) },
 			"limits": func(t *rapid.T) {
 				m.r.SetLimits(rapid.IntRange(1, 130).Draw(t, "capacity"), rapid.SampledFrom([]int{0, 2, 9}).Draw(t, "uses"))
 			},
@@ -229,11 +230,11 @@ func TestAgainstModel(t *testing.T) {
 }
 
 func (m *model) add(t *rapid.T) {
-	id := ID(fmt.Sprint("i", rapid.IntRange(0, 9).Draw(t, "id")))
-	if i := m.r.Get(id); i != nil && i.State != Gone && i.State != Lost {
+	id := record.ID(fmt.Sprint("i", rapid.IntRange(0, 9).Draw(t, "id")))
+	if i := m.r.Get(id); i != nil && i.State != record.Gone && i.State != record.Lost {
 		t.Skip("it exists")
 	}
-	i, err := m.r.Add(id, Creating, Created, m.stamp())
+	i, err := m.r.Add(id, record.Creating, record.Created, m.stamp())
 	legalOr(t, err)
 	m.r.SetListed(i, ListedRunning)
 	if rapid.Bool().Draw(t, "ready") {
@@ -249,7 +250,7 @@ func (m *model) lease(t *rapid.T) {
 	}
 	k, low := m.key("k"), 0
 	taken := map[int]bool{}
-	i.Each(func(l LeaseRecord) { taken[l.Slot] = true })
+	i.Each(func(l record.Lease) { taken[l.Slot] = true })
 	for taken[low] {
 		low++
 	}
@@ -272,9 +273,9 @@ func (m *model) end(t *rapid.T) {
 	m.drop(rapid.SampledFrom(m.keys).Draw(t, "key"))
 }
 
-func (m *model) drop(k Key) {
+func (m *model) drop(k record.Key) {
 	m.r.End(k, m.stamp())
-	m.keys = slices.DeleteFunc(m.keys, func(o Key) bool { return o == k })
+	m.keys = slices.DeleteFunc(m.keys, func(o record.Key) bool { return o == k })
 }
 
 func (m *model) reserve(t *rapid.T) {
@@ -299,7 +300,7 @@ func (m *model) shift(t *rapid.T) {
 
 // store takes the changes, applies them to what was stored so far and to a copy twice, and loads the result into a fresh register.
 func (m *model) store(t *rapid.T) {
-	var c Changes
+	var c record.Changes
 	m.r.TakeChanges(&c)
 	m.saved.Apply(&c)
 	want := snapshot(m.r)
@@ -331,8 +332,8 @@ func (m *model) store(t *rapid.T) {
 	}
 }
 
-func sameState(a, b SavedState) bool {
-	norm := func(s SavedState) SavedState {
+func sameState(a, b record.Saved) bool {
+	norm := func(s record.Saved) record.Saved {
 		s.Instances = slices.Clone(s.Instances)
 		for n := range s.Instances {
 			if len(s.Instances[n].Leases) == 0 {

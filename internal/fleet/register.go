@@ -4,34 +4,36 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Register is the books of one group. It is not safe for concurrent use.
 type Register struct {
-	Meta MetaRecord // written by whoever decides, who then calls TouchMeta
+	Meta record.Meta // written by whoever decides, who then calls TouchMeta
 
 	capacity, maxUses int
-	byID              map[ID]*Instance
-	leases            map[Key]lease
-	reservations      map[Key]*Reservation
+	byID              map[record.ID]*Instance
+	leases            map[record.Key]lease
+	reservations      map[record.Key]*Reservation
 	intents           []*Intent // ascending by Op
 
 	idle     list   // usable instances without a lease, longest idle first
 	open     []list // usable instances with an open slot, by slots taken
 	openBits []uint64
 
-	counts                          [Unclaimed + 1]int
+	counts                          [record.Unclaimed + 1]int
 	leased, supply, pending, claims int
 	openSlots, idleCount            int
 	intentOpen, intentDoubt         int
 
 	dirty       []*Instance
-	dropped     []ID
-	arena       []LeaseRecord
+	dropped     []record.ID
+	arena       []record.Lease
 	dirtyIntent []*Intent
 	lostIntents []uint64
 	metaDirty   bool
-	metaOut     MetaRecord
+	metaOut     record.Meta
 }
 
 type lease struct {
@@ -41,7 +43,7 @@ type lease struct {
 
 // NewRegister returns empty books for instances of the given capacity (slots, at least 1) and maximum uses (0: no limit).
 func NewRegister(capacity, maxUses int) *Register {
-	r := &Register{byID: map[ID]*Instance{}, leases: map[Key]lease{}, reservations: map[Key]*Reservation{}, idle: list{of: idleLink}}
+	r := &Register{byID: map[record.ID]*Instance{}, leases: map[record.Key]lease{}, reservations: map[record.Key]*Reservation{}, idle: list{of: idleLink}}
 	r.setLimits(capacity, maxUses)
 	return r
 }
@@ -66,18 +68,18 @@ func (r *Register) SetLimits(capacity, maxUses int) {
 }
 
 // Get returns the instance of this id, gone and lost ones that are still remembered included, or nil.
-func (r *Register) Get(id ID) *Instance { return r.byID[id] }
+func (r *Register) Get(id record.ID) *Instance { return r.byID[id] }
 
 // Len is the number of instances in the books, remembered ones included.
 func (r *Register) Len() int { return len(r.byID) }
 
 // Count is the number of instances in a state.
-func (r *Register) Count(s State) int { return r.counts[s] }
+func (r *Register) Count(s record.State) int { return r.counts[s] }
 
 // Exists is the number of machines that the provider has, as far as we know, whosever they are.
 func (r *Register) Exists() int {
-	n := r.counts[Unclaimed]
-	for s := Creating; s <= Deleting; s++ {
+	n := r.counts[record.Unclaimed]
+	for s := record.Creating; s <= record.Deleting; s++ {
 		n += r.counts[s]
 	}
 	return n
@@ -141,7 +143,7 @@ func (r *Register) NextIdle(i *Instance) *Instance { return i.idle.next }
 
 // Fullest returns the usable instance with an open slot that has the most slots taken, so that others fall idle; among equals the one
 // that got there last. An instance whose ID is not is passed over. nil: none.
-func (r *Register) Fullest(not ID) *Instance {
+func (r *Register) Fullest(not record.ID) *Instance {
 	for w := len(r.openBits) - 1; w >= 0; w-- {
 		for word := r.openBits[w]; word != 0; {
 			b := 63 - bits.LeadingZeros64(word)
@@ -174,9 +176,9 @@ func (r *Register) worth(i *Instance) int {
 	switch {
 	case i.Suspect:
 		return 0
-	case i.State == Creating || i.State == Preparing:
+	case i.State == record.Creating || i.State == record.Preparing:
 		return r.free(i)
-	case i.State == Ready && (i.Listed == ListedRunning || i.Listed == ListedAbsent):
+	case i.State == record.Ready && (i.Listed == ListedRunning || i.Listed == ListedAbsent):
 		return r.free(i)
 	}
 	return 0
@@ -188,7 +190,7 @@ func (r *Register) refresh(i *Instance) {
 	r.supply += supply - i.supply
 	i.supply = supply
 	pending := 0
-	if i.State == Creating || i.State == Preparing {
+	if i.State == record.Creating || i.State == record.Preparing {
 		pending = supply
 	}
 	r.pending += pending - i.pending

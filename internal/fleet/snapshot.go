@@ -4,22 +4,24 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Snapshot is everything that a [Register] is, as plain data that shares nothing with it. What can be counted from the rest is left out.
 // Slices stand in a fixed order, and empty ones are nil, so that the same register always gives the same snapshot.
 type Snapshot struct {
-	Meta              MetaRecord
+	Meta              record.Meta
 	Capacity, MaxUses int
 	Instances         []InstanceSnapshot    // ascending by ID
-	Idle              []ID                  // usable instances without a lease, longest idle first
-	Open              []ID                  // instances with an open slot: emptiest first, among equals in the order of hand-out
+	Idle              []record.ID           // usable instances without a lease, longest idle first
+	Open              []record.ID           // instances with an open slot: emptiest first, among equals in the order of hand-out
 	Reservations      []ReservationSnapshot // ascending by Key
 	Intents           []IntentSnapshot      // ascending by Op
 
 	// What the next TakeChanges will give: empty directly behind one.
-	Dirty        []ID
-	Dropped      []ID
+	Dirty        []record.ID
+	Dropped      []record.ID
 	DirtyIntents []uint64
 	LostIntents  []uint64
 	MetaDirty    bool
@@ -27,29 +29,29 @@ type Snapshot struct {
 
 // InstanceSnapshot is one instance.
 type InstanceSnapshot struct {
-	ID                              ID
+	ID                              record.ID
 	Serial                          uint64
-	State                           State
+	State                           record.State
 	Listed                          Listed
-	Origin                          Origin
-	Cause                           Cause
+	Origin                          record.Origin
+	Cause                           record.Cause
 	DeleteAsked, Suspect            bool
 	Uses                            int
 	Created, Since, ReadyAt, IdleAt Stamp
-	Leases                          []LeaseRecord // ascending by Slot
+	Leases                          []record.Lease // ascending by Slot
 }
 
 // ReservationSnapshot is one reservation.
 type ReservationSnapshot struct {
-	Key     Key
+	Key     record.Key
 	Claimed bool
-	Claim   ID // the instance whose slot it holds, if Claimed
+	Claim   record.ID // the instance whose slot it holds, if Claimed
 }
 
 // IntentSnapshot is one unfinished create.
 type IntentSnapshot struct {
-	IntentRecord
-	Unsure int
+	IntentRecord record.Intent
+	Unsure       int
 }
 
 // Bounds of what [Restore] believes, so that a doctored snapshot cannot make it allocate without end.
@@ -68,8 +70,8 @@ func (r *Register) Snapshot() Snapshot {
 			Suspect: i.Suspect, Uses: i.Uses, Created: i.Created, Since: i.Since, ReadyAt: i.ReadyAt, IdleAt: i.IdleAt,
 		}
 		if i.leased > 0 {
-			rec.Leases = make([]LeaseRecord, 0, i.leased)
-			i.Each(func(l LeaseRecord) { rec.Leases = append(rec.Leases, l) })
+			rec.Leases = make([]record.Lease, 0, i.leased)
+			i.Each(func(l record.Lease) { rec.Leases = append(rec.Leases, l) })
 		}
 		s.Instances = append(s.Instances, rec)
 	}
@@ -89,7 +91,7 @@ func (r *Register) Snapshot() Snapshot {
 		s.Reservations = append(s.Reservations, rec)
 	}
 	for _, in := range r.intents {
-		s.Intents = append(s.Intents, IntentSnapshot{IntentRecord: in.IntentRecord, Unsure: in.Unsure})
+		s.Intents = append(s.Intents, IntentSnapshot{IntentRecord: in.Intent, Unsure: in.Unsure})
 	}
 	r.snapshotDirty(&s)
 	return s
@@ -154,7 +156,7 @@ func Restore(s *Snapshot) (*Register, error) {
 
 func (r *Register) restoreInstance(rec *InstanceSnapshot, slots *int) error {
 	bad := func(what string) error { return fmt.Errorf("fleet: instance %q of a snapshot: %s", rec.ID, what) }
-	if rec.State < Creating || rec.State > Unclaimed || rec.Listed > ListedDeleted {
+	if rec.State < record.Creating || rec.State > record.Unclaimed || rec.Listed > ListedDeleted {
 		return bad("no such state")
 	}
 	i := &Instance{
@@ -210,12 +212,12 @@ func (r *Register) restoreReservations(s *Snapshot) error {
 
 func (r *Register) restoreIntents(s *Snapshot) error {
 	for n, rec := range s.Intents {
-		if n > 0 && s.Intents[n-1].Op >= rec.Op {
-			return fmt.Errorf("fleet: the intents of a snapshot are not in order at %d", rec.Op)
+		if n > 0 && s.Intents[n-1].IntentRecord.Op >= rec.IntentRecord.Op {
+			return fmt.Errorf("fleet: the intents of a snapshot are not in order at %d", rec.IntentRecord.Op)
 		}
-		r.intents = append(r.intents, &Intent{IntentRecord: rec.IntentRecord, Unsure: rec.Unsure})
-		r.intentOpen += rec.Open
-		r.intentDoubt += rec.Doubt
+		r.intents = append(r.intents, &Intent{Intent: rec.IntentRecord, Unsure: rec.Unsure})
+		r.intentOpen += rec.IntentRecord.Open
+		r.intentDoubt += rec.IntentRecord.Doubt
 	}
 	return nil
 }
@@ -225,7 +227,7 @@ func (r *Register) restoreLists(s *Snapshot) error {
 	if len(s.Idle) != r.idleCount {
 		return fmt.Errorf("fleet: a snapshot names %d idle instances of %d", len(s.Idle), r.idleCount)
 	}
-	moved := make(map[ID]bool, len(s.Open))
+	moved := make(map[record.ID]bool, len(s.Open))
 	for _, id := range s.Idle {
 		i := r.byID[id]
 		if i == nil || !i.idle.on || moved[id] {

@@ -15,7 +15,7 @@ import (
 // LostLeaseError is why a lease ended before its command did.
 type LostLeaseError struct {
 	Instance string
-	Cause    string // a name of fleet.Cause; empty where the manager no longer knows
+	Cause    string // a name of record.Cause; empty where the manager no longer knows
 	Sentence string
 }
 

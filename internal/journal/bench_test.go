@@ -5,15 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // load is rounds of acquires and releases of so many events.
 func load(n int) []scaler.Event {
 	events := make([]scaler.Event, n)
 	for i := range events {
-		key := fleet.Key(fmt.Sprintf("project-4711/job-%09d", i/2))
+		key := record.Key(fmt.Sprintf("project-4711/job-%09d", i/2))
 		events[i] = scaler.Event{Kind: scaler.EvAcquire, Key: key, Ticket: uint64(i + 1), Deadline: time.Hour}
 		if i%2 == 1 {
 			events[i] = scaler.Event{Kind: scaler.EvRelease, Key: key, Ticket: uint64(i + 1)}

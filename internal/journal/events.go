@@ -11,6 +11,8 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // The bits of an event's fields. The seven that the events of a lease use fit into one byte.
@@ -67,7 +69,7 @@ func rareBits(ev *scaler.Event) (b uint64) {
 		has bool
 		bit uint64
 	}{
-		{ev.Listed != 0, hasListed}, {ev.Count != 0, hasCount}, {ev.Since != 0, hasSince}, {ev.Failure != fleet.Failure{}, hasFailure},
+		{ev.Listed != 0, hasListed}, {ev.Count != 0, hasCount}, {ev.Since != 0, hasSince}, {ev.Failure != failure.Failure{}, hasFailure},
 		{ev.Config != nil, hasConfig}, {ev.On, isOn}, {ev.Away, isAway},
 	} {
 		if f.has {
@@ -157,7 +159,7 @@ func (d *decoder) event(s *state) (ev scaler.Event) {
 		return ev
 	}
 	if has&hasKey != 0 {
-		ev.Key = fleet.Key(d.text())
+		ev.Key = record.Key(d.text())
 	}
 	if has&hasTicket != 0 {
 		s.ticket += uint64(d.varint())
@@ -168,7 +170,7 @@ func (d *decoder) event(s *state) (ev scaler.Event) {
 		ev.Deadline = time.Duration(s.mono + s.patience)
 	}
 	if has&hasID != 0 {
-		ev.ID = fleet.ID(d.text())
+		ev.ID = record.ID(d.text())
 	}
 	if has&hasOp != 0 {
 		ev.Op = d.uvarint()
@@ -177,7 +179,7 @@ func (d *decoder) event(s *state) (ev scaler.Event) {
 		ev.Serial = d.uvarint()
 	}
 	if has&hasCause != 0 {
-		ev.Cause = fleet.Cause(d.byte())
+		ev.Cause = record.Cause(d.byte())
 	}
 	d.rare(s, &ev, has)
 	return ev
@@ -194,7 +196,7 @@ func (d *decoder) rare(s *state, ev *scaler.Event, has uint64) {
 		ev.Since = time.Duration(s.mono + d.varint())
 	}
 	if has&hasFailure != 0 {
-		ev.Failure.Kind, ev.Failure.RetryAfter, ev.Failure.Message = fleet.FailureKind(d.byte()), time.Duration(d.varint()), d.text()
+		ev.Failure.Kind, ev.Failure.RetryAfter, ev.Failure.Message = failure.Kind(d.byte()), time.Duration(d.varint()), d.text()
 	}
 	if has&hasConfig != 0 {
 		ev.Config = d.config()

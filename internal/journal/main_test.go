@@ -13,11 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -65,7 +66,7 @@ func drive(t testing.TB, dir string, seed uint64, o Options) *driver {
 		t: t, w: w, r: rand.New(rand.NewPCG(seed, 1)), cfg: config(t), seen: map[time.Duration]string{},
 		now: scaler.Time{Mono: time.Duration(seed) * 1000 * time.Hour, Wall: time.Date(2026, 3, 6, 23, 59, 0, 12345, time.UTC)},
 	}
-	if d.core, err = scaler.New(d.cfg, fleet.SavedState{}, true, d.now); err != nil {
+	if d.core, err = scaler.New(d.cfg, record.Saved{}, true, d.now); err != nil {
 		t.Fatal(err)
 	}
 	s := d.core.Snapshot()
@@ -106,15 +107,15 @@ func (d *driver) round(n int) {
 
 func (d *driver) event() scaler.Event {
 	d.tick++
-	ev := scaler.Event{Ticket: d.tick, Key: fleet.Key(fmt.Sprintf("job-%08d", d.r.IntN(20)))}
-	id := fleet.ID(fmt.Sprint("i-", d.r.IntN(9)))
+	ev := scaler.Event{Ticket: d.tick, Key: record.Key(fmt.Sprintf("job-%08d", d.r.IntN(20)))}
+	id := record.ID(fmt.Sprint("i-", d.r.IntN(9)))
 	switch n := d.r.IntN(20); {
 	case n < 6:
 		ev.Kind, ev.Deadline = scaler.EvAcquire, d.now.Mono+10*time.Minute
 	case n < 10:
-		ev.Kind, ev.Cause = scaler.EvRelease, []fleet.Cause{0, 0, fleet.CauseUnhealthy}[d.r.IntN(3)]
+		ev.Kind, ev.Cause = scaler.EvRelease, []record.Cause{0, 0, record.CauseUnhealthy}[d.r.IntN(3)]
 	case n < 11:
-		return scaler.Event{Kind: scaler.EvListFailed, Failure: fleet.Failure{Kind: fleet.FailureTransient, RetryAfter: 3, Message: "öh " + strings.Repeat("é", d.r.IntN(600))}}
+		return scaler.Event{Kind: scaler.EvListFailed, Failure: failure.Failure{Kind: failure.Transient, RetryAfter: 3, Message: "öh " + strings.Repeat("é", d.r.IntN(600))}}
 	case n < 13:
 		return scaler.Event{Kind: scaler.EvAppeared, ID: id, Listed: fleet.ListedRunning}
 	case n < 14:
@@ -142,7 +143,7 @@ func (d *driver) answer() scaler.Event {
 	}
 	ev := scaler.Event{Kind: kinds[c.Kind], Op: c.Op, ID: c.ID, Serial: c.Serial, Count: c.Count}
 	if d.r.IntN(5) == 0 {
-		ev.Failure, ev.Away = fleet.Failure{Kind: fleet.FailureKind(1 + d.r.IntN(7)), Message: "no"}, d.r.IntN(2) == 0
+		ev.Failure, ev.Away = failure.Failure{Kind: failure.Kind(1 + d.r.IntN(7)), Message: "no"}, d.r.IntN(2) == 0
 	}
 	return ev
 }
@@ -155,7 +156,7 @@ func digest(b *scaler.Batch) string {
 	for i := range c.Facts {
 		c.Facts[i].At.Wall = c.Facts[i].At.Wall.UTC()
 	}
-	meta := fleet.MetaRecord{}
+	meta := record.Meta{}
 	if b.Changes.Meta != nil {
 		meta = *b.Changes.Meta
 	}

@@ -18,6 +18,8 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // faulty is a disk that fails, or hangs, when told to.
@@ -142,7 +144,7 @@ func TestSlowDisk(t *testing.T) {
 	d.flush()
 	gate := make(chan struct{})
 	f.gate.Store(&gate)
-	ev := []scaler.Event{{Kind: scaler.EvListFailed, Failure: fleet.Failure{Kind: fleet.FailureTransient, Message: strings.Repeat("x", 900)}}}
+	ev := []scaler.Event{{Kind: scaler.EvListFailed, Failure: failure.Failure{Kind: failure.Transient, Message: strings.Repeat("x", 900)}}}
 	for range 2 * maxPending / maxMessage { // returns although nothing can be written
 		d.now.Mono++
 		d.w.Round(d.now, ev)
@@ -307,11 +309,11 @@ func TestEventsTravel(t *testing.T) {
 	cfg := config(t)
 	in := []scaler.Event{
 		{Kind: scaler.EvAcquire, Key: "k", Ticket: 9, Deadline: 700},
-		{Kind: scaler.EvRelease, Key: fleet.Key(strings.Repeat("k", 300)), Ticket: 3, Cause: fleet.CauseUnhealthy},
+		{Kind: scaler.EvRelease, Key: record.Key(strings.Repeat("k", 300)), Ticket: 3, Cause: record.CauseUnhealthy},
 		{Kind: scaler.EvReplace, Key: "\xff\x00", Ticket: 1 << 63, Deadline: -5},
 		{Kind: scaler.EvChanged, ID: "i", Listed: fleet.ListedDeleted},
 		{Kind: scaler.EvListed, Since: 12},
-		{Kind: scaler.EvIncreased, Op: 7, Count: -3, Away: true, Failure: fleet.Failure{Kind: fleet.FailureQuota, RetryAfter: -1, Message: "m"}},
+		{Kind: scaler.EvIncreased, Op: 7, Count: -3, Away: true, Failure: failure.Failure{Kind: failure.Quota, RetryAfter: -1, Message: "m"}},
 		{Kind: scaler.EvPrepared, Op: 1 << 40, ID: "i", Serial: 1 << 50},
 		{Kind: scaler.EvReload, Config: &cfg}, {Kind: scaler.EvDrain, On: true}, {Kind: scaler.EvWake},
 	}

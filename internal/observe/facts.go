@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Sentence says f for people, in one line.
@@ -44,7 +44,7 @@ func Sentence(f *scaler.Fact) string {
 		}
 		return fmt.Sprintf("the runaway breaker closes: instance %s works", f.ID)
 	case scaler.FactIntent:
-		if f.Cause == fleet.CauseBootOverdue {
+		if f.Cause == record.CauseBootOverdue {
 			return fmt.Sprintf("%s that the provider accepted did not appear within instance_deadlines.requested", count(f.Count, "instance"))
 		}
 		return fmt.Sprintf("%s that had been asked for will not come: complete lists came without them", count(f.Count, "instance"))
@@ -56,14 +56,14 @@ func Sentence(f *scaler.Fact) string {
 func instanceSentence(f *scaler.Fact) string {
 	switch f.Kind {
 	case scaler.FactAppeared:
-		if f.Cause != fleet.CauseNone {
+		if f.Cause != record.CauseNone {
 			return fmt.Sprintf("instance %s appeared and is not used: %s", f.ID, Retire(f.Cause))
 		}
 		return fmt.Sprintf("instance %s appeared", f.ID)
 	case scaler.FactReady:
 		return fmt.Sprintf("instance %s is ready, %s after it was first seen", f.ID, span(f.Took))
 	case scaler.FactRetire:
-		if f.Cause == fleet.CauseIdle {
+		if f.Cause == record.CauseIdle {
 			return fmt.Sprintf("instance %s is retired: %s (idle for %s, needed at most %d in that time, supply without it %d)", f.ID, Retire(f.Cause),
 				span(f.Took), f.Peak, f.Left)
 		}
@@ -100,7 +100,7 @@ func instanceSentence(f *scaler.Fact) string {
 }
 
 // Waiting says why n are waiting, of whom booting wait for machines on their way and the rest for cause.
-func Waiting(n, booting int, cause fleet.Cause) string {
+func Waiting(n, booting int, cause record.Cause) string {
 	switch rest := n - booting; {
 	case n == 0:
 		return "nobody waits any more"

@@ -9,15 +9,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 func TestSentences(t *testing.T) {
 	decision := policy.Decision{Needed: 17, Leases: 9, Waiters: 4, IdleTarget: 4, Supply: 14, Missing: 3,
 		Wanted: 3, PerInstance: 1, Room: -1, Allowed: -1, Grow: 3}
-	quota := fleet.Failure{Kind: fleet.FailureQuota, Message: "no more vCPUs"}
+	quota := failure.Failure{Kind: failure.Quota, Message: "no more vCPUs"}
 	for _, tc := range []struct {
 		fact scaler.Fact
 		want string
@@ -25,41 +26,41 @@ func TestSentences(t *testing.T) {
 		{scaler.Fact{Kind: scaler.FactCreate, Count: 3, Decision: decision},
 			"created 3: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
 		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1"}, "instance i-1 appeared"},
-		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", On: true, Count: 3, Cause: fleet.CauseMissing, Took: 5 * time.Second},
+		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", On: true, Count: 3, Cause: record.CauseMissing, Took: 5 * time.Second},
 			"instance i-1 died young (3 in a row): the provider no longer lists it; the next create in 5s"},
-		{scaler.Fact{Kind: scaler.FactFruitless, Count: 1, Cause: fleet.CauseBootOverdue, Took: 5 * time.Second},
+		{scaler.Fact{Kind: scaler.FactFruitless, Count: 1, Cause: record.CauseBootOverdue, Took: 5 * time.Second},
 			"a create that was accepted showed no instance in time (1 in a row); the next create in 5s"},
 		{scaler.Fact{Kind: scaler.FactBreaker, On: true, Count: 3, Took: 5 * time.Second},
 			"the runaway breaker opens: 3 machines in a row came to nothing; one at a time is tried until one works, the next in 5s"},
 		{scaler.Fact{Kind: scaler.FactBreaker, ID: "i-4"}, "the runaway breaker closes: instance i-4 works"},
-		{scaler.Fact{Kind: scaler.FactHold, Count: 3, Cause: fleet.CauseThrottle, Decision: decision},
+		{scaler.Fact{Kind: scaler.FactHold, Count: 3, Cause: record.CauseThrottle, Decision: decision},
 			"held back 3, because scale_throttle allows no more: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
-		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1", Cause: fleet.CausePreexisting},
+		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1", Cause: record.CausePreexisting},
 			"instance i-1 appeared and is not used: it was found at start without a record of ours"},
 		{scaler.Fact{Kind: scaler.FactReady, ID: "i-1", Took: 83*time.Second + 400*time.Millisecond}, "instance i-1 is ready, 1m23s after it was first seen"},
-		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: fleet.CauseUsedUp}, "instance i-1 is retired: it has served max_use_count leases"},
-		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: fleet.CauseIdle, Took: 2 * time.Minute, Peak: 3, Left: 4},
+		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: record.CauseUsedUp}, "instance i-1 is retired: it has served max_use_count leases"},
+		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: record.CauseIdle, Took: 2 * time.Minute, Peak: 3, Left: 4},
 			"instance i-1 is retired: it was idle for idle_time and is more than the policy needs " +
 				"(idle for 2m0s, needed at most 3 in that time, supply without it 4)"},
 		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 1}, "asked to delete instance i-1"},
 		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 3}, "asked to delete instance i-1, for the 3rd time"},
 		{scaler.Fact{Kind: scaler.FactGone, ID: "i-1", Took: 1234 * time.Millisecond}, "instance i-1 is deleted, after a life of 1.23s"},
-		{scaler.Fact{Kind: scaler.FactLost, ID: "i-1", Cause: fleet.CauseMissing}, "instance i-1 is lost: the provider no longer lists it"},
+		{scaler.Fact{Kind: scaler.FactLost, ID: "i-1", Cause: record.CauseMissing}, "instance i-1 is lost: the provider no longer lists it"},
 		{scaler.Fact{Kind: scaler.FactReturned, ID: "i-1"}, "instance i-1 is listed again"},
-		{scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: fleet.CauseMissing},
+		{scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: record.CauseMissing},
 			`revoked the lease of "job" on instance i-1: the instance is gone: the provider no longer lists it`},
-		{scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: fleet.CauseAbandoned},
+		{scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: record.CauseAbandoned},
 			`revoked the lease of "job" on instance i-1: its caller did not come back in time`},
-		{scaler.Fact{Kind: scaler.FactDeny, Key: "job", Cause: fleet.CauseDraining}, `refused "job": the manager is draining`},
+		{scaler.Fact{Kind: scaler.FactDeny, Key: "job", Cause: record.CauseDraining}, `refused "job": the manager is draining`},
 		{scaler.Fact{Kind: scaler.FactWait}, "nobody waits any more"},
-		{scaler.Fact{Kind: scaler.FactWait, Count: 2, Booting: 2, Cause: fleet.CauseBoot}, "2 jobs are waiting for machines that boot"},
-		{scaler.Fact{Kind: scaler.FactWait, Count: 1, Cause: fleet.CauseStockOut}, "1 job is waiting because the provider has no machines to give"},
-		{scaler.Fact{Kind: scaler.FactWait, Count: 5, Booting: 2, Cause: fleet.CauseThrottle},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 2, Booting: 2, Cause: record.CauseBoot}, "2 jobs are waiting for machines that boot"},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 1, Cause: record.CauseStockOut}, "1 job is waiting because the provider has no machines to give"},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 5, Booting: 2, Cause: record.CauseThrottle},
 			"5 jobs are waiting: 2 for machines that boot, 3 because scale_throttle allows no more creates at this moment"},
 		{scaler.Fact{Kind: scaler.FactPolicy, Count: 1}, "policy 2 holds now"},
 		{scaler.Fact{Kind: scaler.FactPolicy, Count: -1}, "no policy matches now: nothing is kept idle"},
 		{scaler.Fact{Kind: scaler.FactRefused, Failure: quota, Took: 10 * time.Second}, "a create failed (quota): no more vCPUs; the next one in 10s"},
-		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", Count: 2, Cause: fleet.CauseBootOverdue, Took: 40 * time.Second},
+		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", Count: 2, Cause: record.CauseBootOverdue, Took: 40 * time.Second},
 			"the boot of instance i-1 came to nothing (2 in a row): it was still creating after instance_deadlines.creating; the next create in 40s"},
 		{scaler.Fact{Kind: scaler.FactListFailed, Failure: quota, Count: 4}, "the provider's list failed (quota, 4 in a row): no more vCPUs"},
 		{scaler.Fact{Kind: scaler.FactUnclaimed, ID: "i-1"},
@@ -71,7 +72,7 @@ func TestSentences(t *testing.T) {
 		{scaler.Fact{Kind: scaler.FactForeign}, "no more instances come or go unasked: creates and deletes go on"},
 		{scaler.Fact{Kind: scaler.FactAdopt, ID: "i-1"}, "instance i-1 is taken in"},
 		{scaler.Fact{Kind: scaler.FactReload}, "a new configuration holds"},
-		{scaler.Fact{Kind: scaler.FactIntent, Count: 1, Cause: fleet.CauseBootOverdue},
+		{scaler.Fact{Kind: scaler.FactIntent, Count: 1, Cause: record.CauseBootOverdue},
 			"1 instance that the provider accepted did not appear within instance_deadlines.requested"},
 		{scaler.Fact{Kind: scaler.FactPrepare, ID: "i-1", Failure: quota}, "preparing instance i-1 failed: no more vCPUs"},
 	} {
@@ -96,7 +97,7 @@ func TestEveryKindHasASentence(t *testing.T) {
 
 func TestEveryCauseHasWords(t *testing.T) {
 	n := 0
-	for c := fleet.CauseNone; c.String() != "unknown"; c++ {
+	for c := record.CauseNone; c.String() != "unknown"; c++ {
 		if p := phrasesOf(c); p.wait == "" || p.retire == "" || strings.Contains(p.wait, "this version does not know") {
 			t.Errorf("cause %s has no words", c)
 		}
@@ -151,9 +152,9 @@ func TestTee(t *testing.T) {
 func TestLog(t *testing.T) {
 	var buf bytes.Buffer
 	o := Log(slog.New(slog.NewTextHandler(&buf, nil)))
-	o.Fact(&scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: fleet.CauseMissing})
-	o.Fact(&scaler.Fact{Kind: scaler.FactDeny, Key: "job", Cause: fleet.CauseNoCapacity}) // debug: not in this log
-	o.Fact(&scaler.Fact{Kind: scaler.FactRefused, Failure: fleet.Failure{Kind: fleet.FailureQuota, Message: "full"}, Took: time.Second})
+	o.Fact(&scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: record.CauseMissing})
+	o.Fact(&scaler.Fact{Kind: scaler.FactDeny, Key: "job", Cause: record.CauseNoCapacity}) // debug: not in this log
+	o.Fact(&scaler.Fact{Kind: scaler.FactRefused, Failure: failure.Failure{Kind: failure.Quota, Message: "full"}, Took: time.Second})
 	o.Fact(&scaler.Fact{Kind: scaler.FactAlarm, ID: "i-1", Count: 2})
 	o.Fact(&scaler.Fact{Kind: scaler.FactForeign, On: true})
 	o.Commit(errors.New("disk full"), 2)

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Sizing says the numbers of a decision: "needed 17 = leased 9 + waiting 4 + idle target 4 (policy 2, mon-fri 08-18 Asia/Seoul); supply 14;
@@ -38,7 +38,7 @@ func Sizing(d *policy.Decision, name string, burst int) string {
 }
 
 // Held says that n of wanted instances are not created.
-func Held(n, wanted int, cause fleet.Cause) string {
+func Held(n, wanted int, cause record.Cause) string {
 	return fmt.Sprintf("%d of %s, because %s", n, count(wanted, "needed instance"), Retire(cause))
 }
 

@@ -3,8 +3,8 @@ package observe
 import (
 	"testing"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
@@ -60,7 +60,7 @@ func TestPeriods(t *testing.T) {
 }
 
 func TestWords(t *testing.T) {
-	failed := fleet.Failure{Kind: fleet.FailureQuota, Message: "no more vCPUs"}
+	failed := failure.Failure{Kind: failure.Quota, Message: "no more vCPUs"}
 	for kind, want := range map[scaler.FactKind]bool{scaler.FactRefused: true, scaler.FactPrepare: true, scaler.FactListFailed: false} {
 		if words, ok := Words(&scaler.Fact{Kind: kind, Failure: failed}); ok != want || ok && words != failed.Message {
 			t.Errorf("%s: %q, %v", kind, words, ok)

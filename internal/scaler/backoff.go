@@ -3,7 +3,8 @@ package scaler
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // maxBackoff bounds every back-off, so that a stored one from a broken clock cannot stop a group for ever.
@@ -12,31 +13,31 @@ const maxBackoff = time.Hour
 // backoff is why and until when nothing is created.
 type backoff struct {
 	until time.Duration
-	cause fleet.Cause
+	cause record.Cause
 }
 
 // pace is how a kind of failure is answered: the first delay, doubled with each failure in a row up to the last.
 type pace struct {
 	first, last time.Duration
-	cause       fleet.Cause
+	cause       record.Cause
 }
 
 // paceOf says how long to leave the provider alone. A wrong configuration is tried again too, slowly: it may be mended on the provider's
 // side, of which nobody tells us.
-func paceOf(k fleet.FailureKind, away bool) pace {
+func paceOf(k failure.Kind, away bool) pace {
 	switch {
 	case away:
-		return pace{time.Second, 15 * time.Second, fleet.CausePlugin}
-	case k == fleet.FailureCapacity:
-		return pace{5 * time.Second, 5 * time.Minute, fleet.CauseStockOut}
-	case k == fleet.FailureQuota:
-		return pace{10 * time.Second, 10 * time.Minute, fleet.CauseQuota}
-	case k == fleet.FailureThrottled:
-		return pace{2 * time.Second, time.Minute, fleet.CauseThrottledAPI}
-	case k == fleet.FailureConfig:
-		return pace{10 * time.Minute, time.Hour, fleet.CauseConfig}
+		return pace{time.Second, 15 * time.Second, record.CausePlugin}
+	case k == failure.Capacity:
+		return pace{5 * time.Second, 5 * time.Minute, record.CauseStockOut}
+	case k == failure.Quota:
+		return pace{10 * time.Second, 10 * time.Minute, record.CauseQuota}
+	case k == failure.Throttled:
+		return pace{2 * time.Second, time.Minute, record.CauseThrottledAPI}
+	case k == failure.Config:
+		return pace{10 * time.Minute, time.Hour, record.CauseConfig}
 	}
-	return pace{time.Second, time.Minute, fleet.CauseBackoff}
+	return pace{time.Second, time.Minute, record.CauseBackoff}
 }
 
 // after is the delay after the n-th failure in a row, n from 1.
@@ -49,7 +50,7 @@ func (p pace) after(n int) time.Duration {
 }
 
 // holdOff creates nothing for d, unless something already holds off longer.
-func (c *Core) holdOff(d time.Duration, why fleet.Cause) {
+func (c *Core) holdOff(d time.Duration, why record.Cause) {
 	until := c.now.Mono + min(d, maxBackoff)
 	if until <= c.backoff.until {
 		return
@@ -61,13 +62,13 @@ func (c *Core) holdOff(d time.Duration, why fleet.Cause) {
 }
 
 // refused notes a create that failed.
-func (c *Core) refused(op uint64, f fleet.Failure, away bool) {
+func (c *Core) refused(op uint64, f failure.Failure, away bool) {
 	m := &c.reg.Meta
 	m.Refusals++
 	c.reg.TouchMeta()
 	p := paceOf(f.Kind, away)
 	d := p.after(m.Refusals)
-	if f.Kind == fleet.FailureThrottled && f.RetryAfter > 0 {
+	if f.Kind == failure.Throttled && f.RetryAfter > 0 {
 		d = f.RetryAfter
 	}
 	c.holdOff(d, p.cause)
@@ -75,19 +76,19 @@ func (c *Core) refused(op uint64, f fleet.Failure, away bool) {
 }
 
 // relief ends a back-off and the count that led to it.
-func (c *Core) relief(count *int, causes ...fleet.Cause) {
+func (c *Core) relief(count *int, causes ...record.Cause) {
 	if *count == 0 {
 		return
 	}
 	*count = 0
 	c.reg.TouchMeta()
-	if m := &c.reg.Meta; c.backoff.cause == fleet.CauseBackoff && m.Refusals+m.Trials > 0 {
+	if m := &c.reg.Meta; c.backoff.cause == record.CauseBackoff && m.Refusals+m.Trials > 0 {
 		return // the pause may be the other count's
 	}
 	for _, why := range causes {
 		if c.backoff.cause == why {
 			c.backoff = backoff{}
-			c.reg.Meta.BackoffUntil, c.reg.Meta.BackoffCause = 0, fleet.CauseNone
+			c.reg.Meta.BackoffUntil, c.reg.Meta.BackoffCause = 0, record.CauseNone
 		}
 	}
 }

@@ -3,8 +3,9 @@ package scaler
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Batch is what the steps since the last Take decided. Its parts are used in this order, always: commit Changes in one transaction;
@@ -12,7 +13,7 @@ import (
 // one timer for Wake. If the commit fails, the same batch is tried again with nothing dispatched and nothing stepped. All of it is valid
 // until the next Step.
 type Batch struct {
-	Changes   fleet.Changes
+	Changes   record.Changes
 	Commands  []Command
 	Grants    []Grant
 	Facts     []Fact
@@ -52,7 +53,7 @@ func (k CommandKind) String() string {
 type Command struct {
 	Kind    CommandKind
 	Op      uint64
-	ID      fleet.ID
+	ID      record.ID
 	Serial  uint64
 	Count   int
 	Timeout time.Duration // how long it may take; 0: the shell's own bound
@@ -74,10 +75,10 @@ const (
 // Grant is one answer to a caller, after the commit.
 type Grant struct {
 	Kind   GrantKind
-	Cause  fleet.Cause
+	Cause  record.Cause
 	Ticket uint64
-	Key    fleet.Key
-	ID     fleet.ID
+	Key    record.Key
+	ID     record.ID
 	Serial uint64
 	Slot   int
 	Use    int           // the how-manieth use of the instance this is, from 1
@@ -131,18 +132,18 @@ func (k FactKind) String() string {
 // Fact records one decision or happening, with its cause. It is data; whoever publishes it makes the sentences.
 type Fact struct {
 	Kind     FactKind
-	Cause    fleet.Cause
+	Cause    record.Cause
 	On       bool
 	At       Time
-	ID       fleet.ID
-	Key      fleet.Key
+	ID       record.ID
+	Key      record.Key
 	Op       uint64
 	Count    int
 	Booting  int
 	Peak     int // FactRetire for idleness: the most slots needed at once in the last idle_time
 	Left     int // FactRetire for idleness: the supply without ID
 	Took     time.Duration
-	Failure  fleet.Failure
+	Failure  failure.Failure
 	Event    int             // index, among the events stepped into this batch, of the one that brought it; -1: the start of the manager
 	Policy   int             // index of the policy that held, -1 none
 	Decision policy.Decision // the sizing that led here (FactCreate, FactHold, FactRetire for idleness, FactWait)

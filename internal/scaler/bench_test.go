@@ -9,15 +9,16 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // largeSaved is the stored state of n idle instances.
-func largeSaved(n int, now Time) fleet.SavedState {
-	s := fleet.SavedState{Meta: fleet.MetaRecord{Group: "g", LastSerial: uint64(2_000_000 + n)}}
+func largeSaved(n int, now Time) record.Saved {
+	s := record.Saved{Meta: record.Meta{Group: "g", LastSerial: uint64(2_000_000 + n)}}
 	wall := now.Wall.UnixNano()
 	for k := range n {
-		s.Instances = append(s.Instances, fleet.InstanceRecord{
-			ID: fleet.ID(fmt.Sprintf("i-%07d", k)), Serial: uint64(1_000_000 + k), State: fleet.Ready, Origin: fleet.Created,
+		s.Instances = append(s.Instances, record.Instance{
+			ID: record.ID(fmt.Sprintf("i-%07d", k)), Serial: uint64(1_000_000 + k), State: record.Ready, Origin: record.Created,
 			CreatedAt: wall, StateAt: wall, ReadyAt: wall, IdleAt: wall,
 		})
 	}
@@ -34,7 +35,7 @@ func large(tb testing.TB, n int) (*Core, Time) {
 		tb.Fatal(err)
 	}
 	for k := n - 1; k >= 0; k-- {
-		c.Step(now, Event{Kind: EvAppeared, ID: fleet.ID(fmt.Sprintf("i-%07d", k)), Listed: fleet.ListedRunning})
+		c.Step(now, Event{Kind: EvAppeared, ID: record.ID(fmt.Sprintf("i-%07d", k)), Listed: fleet.ListedRunning})
 	}
 	c.Step(now, Event{Kind: EvListed, Since: now.Mono})
 	if b := c.Take(); b.Bug != nil || c.Summary().Idle != n {
@@ -68,9 +69,9 @@ func BenchmarkAcquireRelease(b *testing.B) {
 func BenchmarkRandomRelease(b *testing.B) {
 	const n = 100_000
 	c, now := large(b, n)
-	keys := make([]fleet.Key, n)
+	keys := make([]record.Key, n)
 	for k := range keys {
-		keys[k] = fleet.Key(fmt.Sprintf("job-%06d", k))
+		keys[k] = record.Key(fmt.Sprintf("job-%06d", k))
 		c.Step(now, Event{Kind: EvAcquire, Key: keys[k], Ticket: 1})
 	}
 	c.Take()
@@ -79,7 +80,7 @@ func BenchmarkRandomRelease(b *testing.B) {
 	ops := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		batch := make([]fleet.Key, 0, 1000)
+		batch := make([]record.Key, 0, 1000)
 		for len(batch) < 1000 {
 			batch = append(batch, keys[dice.IntN(n)])
 		}
@@ -107,7 +108,7 @@ func BenchmarkListEvents(b *testing.B) {
 			b.ReportAllocs()
 			for k := 0; b.Loop(); k++ {
 				now.Mono += 1000
-				id := fleet.ID("i-0000007")
+				id := record.ID("i-0000007")
 				c.Step(now, Event{Kind: EvMissing, ID: id})
 				c.Step(now, Event{Kind: EvListed, Since: now.Mono})
 				c.Step(now, Event{Kind: EvAppeared, ID: id, Listed: fleet.ListedRunning})

@@ -3,7 +3,8 @@ package scaler
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // prepareRetry is how a failed preparation is tried again, until the deadline.
@@ -12,17 +13,17 @@ var prepareRetry = pace{first: time.Second, last: 30 * time.Second}
 // running: the list says that m runs.
 func (c *Core) running(m *machine) {
 	switch m.State {
-	case fleet.Creating:
+	case record.Creating:
 		if !c.must(c.reg.Prepare(m.Instance, c.stamp)) {
 			return
 		}
 		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.PreparingDeadline))
 		c.prepare(m)
-	case fleet.Preparing:
+	case record.Preparing:
 		if m.op == 0 && m.retry.pos == 0 { // restored: the command of the last life is forgotten
 			c.prepare(m)
 		}
-	case fleet.Ready:
+	case record.Ready:
 		c.timers.stop(&m.boot)
 		if c.cfg.Heartbeat && m.op == 0 && m.retry.pos == 0 {
 			c.nextBeat(m)
@@ -54,20 +55,20 @@ func (c *Core) current(ev *Event) *machine {
 // means that this machine will not do.
 func (c *Core) prepared(ev *Event) {
 	m := c.current(ev)
-	if m == nil || m.State != fleet.Preparing {
+	if m == nil || m.State != record.Preparing {
 		return
 	}
 	f := ev.Failure
 	switch {
 	case !f.Failed():
 		c.ready(m)
-	case ev.Away || f.Kind == fleet.FailureTransient || f.Kind == fleet.FailureThrottled:
+	case ev.Away || f.Kind == failure.Transient || f.Kind == failure.Throttled:
 		c.fact(Fact{Kind: FactPrepare, ID: m.ID, Failure: f, Count: m.tries})
 		c.timers.set(&m.retry, c.now.Mono+max(prepareRetry.after(m.tries), f.RetryAfter))
 	default:
 		c.fact(Fact{Kind: FactPrepare, ID: m.ID, Failure: f, Count: m.tries})
-		c.fruitless(m, fleet.CausePrepareFailed)
-		c.retire(m, fleet.CausePrepareFailed)
+		c.fruitless(m, record.CausePrepareFailed)
+		c.retire(m, record.CausePrepareFailed)
 	}
 }
 
@@ -79,7 +80,7 @@ func (c *Core) ready(m *machine) {
 	c.booted(m)
 	c.fact(Fact{Kind: FactReady, ID: m.ID, Took: c.now.Mono - m.Created.Mono})
 	if c.reg.UsedUp(m.Instance) { // it was lost and came back: its uses stay counted, and nobody can have it
-		c.retire(m, fleet.CauseUsedUp)
+		c.retire(m, record.CauseUsedUp)
 		return
 	}
 	if c.cfg.Heartbeat {
@@ -90,15 +91,15 @@ func (c *Core) ready(m *machine) {
 // overdue is due when a machine has been in its state for too long.
 func (c *Core) overdue(m *machine) {
 	switch m.State {
-	case fleet.Creating:
-		c.fruitless(m, fleet.CauseBootOverdue)
-		c.retire(m, fleet.CauseBootOverdue)
-	case fleet.Preparing:
-		c.fruitless(m, fleet.CausePrepareOverdue)
-		c.retire(m, fleet.CausePrepareOverdue)
-	case fleet.Ready:
+	case record.Creating:
+		c.fruitless(m, record.CauseBootOverdue)
+		c.retire(m, record.CauseBootOverdue)
+	case record.Preparing:
+		c.fruitless(m, record.CausePrepareOverdue)
+		c.retire(m, record.CausePrepareOverdue)
+	case record.Ready:
 		if m.strayed > 0 {
-			c.unhealthy(m, fleet.CauseUnhealthy)
+			c.unhealthy(m, record.CauseUnhealthy)
 		}
 	}
 }
@@ -106,19 +107,19 @@ func (c *Core) overdue(m *machine) {
 // retry is due for what failed before.
 func (c *Core) retry(m *machine) {
 	switch m.State {
-	case fleet.Preparing:
+	case record.Preparing:
 		if m.op == 0 {
 			c.prepare(m)
 		}
-	case fleet.Ready:
+	case record.Ready:
 		c.sendBeat(m)
-	case fleet.Draining:
+	case record.Draining:
 		if m.Leased() == 0 {
 			c.startDelete(m)
 		} else {
 			c.sendBeat(m)
 		}
-	case fleet.Deleting:
+	case record.Deleting:
 		if m.op == 0 {
 			c.sendDelete(m)
 		}
@@ -142,19 +143,19 @@ func (c *Core) nextBeat(m *machine) {
 // the plugin's absence not at all.
 func (c *Core) beat(ev *Event) {
 	m := c.current(ev)
-	if m == nil || m.State != fleet.Ready && m.State != fleet.Draining {
+	if m == nil || m.State != record.Ready && m.State != record.Draining {
 		return
 	}
 	f := ev.Failure
 	switch {
-	case f.Kind == fleet.FailureUnhealthy:
-		c.unhealthy(m, fleet.CauseUnhealthy)
+	case f.Kind == failure.Unhealthy:
+		c.unhealthy(m, record.CauseUnhealthy)
 		return
 	case !f.Failed():
 		m.beatFail = 0
-	case !ev.Away && f.Kind != fleet.FailureThrottled:
+	case !ev.Away && f.Kind != failure.Throttled:
 		if m.beatFail++; m.beatFail >= c.cfg.FailureThreshold {
-			c.unhealthy(m, fleet.CauseUnhealthy)
+			c.unhealthy(m, record.CauseUnhealthy)
 			return
 		}
 	}
@@ -162,8 +163,8 @@ func (c *Core) beat(ev *Event) {
 }
 
 // unhealthy ends the leases of a machine that must not be used any more, first, and retires it.
-func (c *Core) unhealthy(m *machine, why fleet.Cause) {
-	if m.State < fleet.Creating || m.State > fleet.Draining {
+func (c *Core) unhealthy(m *machine, why record.Cause) {
+	if m.State < record.Creating || m.State > record.Draining {
 		return
 	}
 	c.unfit(m, why)

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 func deadlines(c *Config) {
@@ -23,7 +25,7 @@ func TestCreatingOverdue(t *testing.T) {
 		r.run(time.Minute)
 	}
 	for _, f := range r.factsOf(FactRetire) {
-		r.want("cause", f.Cause, fleet.CauseBootOverdue)
+		r.want("cause", f.Cause, record.CauseBootOverdue)
 		retired = append(retired, f.At.Mono)
 	}
 	if len(retired) != 4 {
@@ -63,9 +65,9 @@ func TestDeadlineIsAtMostAnHour(t *testing.T) {
 	if got := c.bootDeadline(3 * time.Hour); got != 3*time.Hour {
 		t.Errorf("set to more than an hour: %v", got)
 	}
-	for k := fleet.FailureNone; k <= fleet.FailureUnhealthy; k++ {
+	for k := failure.None; k <= failure.Unhealthy; k++ {
 		p := paceOf(k, false)
-		if p.after(1) != p.first || p.after(2) != min(2*p.first, p.last) || p.after(1<<40) != p.last || p.last > maxBackoff || p.cause == fleet.CauseNone {
+		if p.after(1) != p.first || p.after(2) != min(2*p.first, p.last) || p.after(1<<40) != p.last || p.last > maxBackoff || p.cause == record.CauseNone {
 			t.Errorf("%s: %+v", k, p)
 		}
 	}
@@ -84,34 +86,34 @@ func TestRequestedOverdue(t *testing.T) {
 	r.want("overdue: requested, doubt, fruitless", [3]int{r.sum().Requested, r.sum().Doubt, r.sum().Fruitless}, [3]int{1, 1, 1})
 	r.want("asked again beside the doubt", len(r.commandsOf(CmdIncrease)), 2)
 	f := r.factsOf(FactIntent)
-	r.want("told", [2]any{f[0].Cause, f[0].Count}, [2]any{fleet.CauseBootOverdue, 1})
+	r.want("told", [2]any{f[0].Cause, f[0].Count}, [2]any{record.CauseBootOverdue, 1})
 	r.every, r.listAt = sec, r.now.Mono+sec
 	r.run(4 * sec)
 	r.want("ruled out by three lists", r.sum().Doubt, 0)
 	r.spawn("late") // it comes all the same
 	r.run(10 * sec)
-	r.want("adopted, not held", r.state("late"), fleet.Ready)
+	r.want("adopted, not held", r.state("late"), record.Ready)
 	r.want("and used", r.leaseOf("a"), "late/0")
 }
 
 // TestPrepareFailures: what says nothing about the machine is tried again until the deadline; anything else retires it at once.
 func TestPrepareFailures(t *testing.T) {
-	for kind := fleet.FailureTransient; kind <= fleet.FailureUnhealthy; kind++ {
+	for kind := failure.Transient; kind <= failure.Unhealthy; kind++ {
 		t.Run(kind.String(), func(t *testing.T) {
 			r := newRig(t, conf(deadlines, func(c *Config) { c.MaxInstances = 1 }))
 			bad := true
-			r.fail = func(cmd Command) (fleet.Failure, bool) {
+			r.fail = func(cmd Command) (failure.Failure, bool) {
 				if cmd.Kind == CmdPrepare && bad {
-					return fleet.Failure{Kind: kind, Message: "no"}, false
+					return failure.Failure{Kind: kind, Message: "no"}, false
 				}
-				return fleet.Failure{}, false
+				return failure.Failure{}, false
 			}
 			r.acquire("a")
 			r.run(8 * sec)
-			again := kind == fleet.FailureTransient || kind == fleet.FailureThrottled
+			again := kind == failure.Transient || kind == failure.Throttled
 			if again {
 				r.want("tried again", len(r.commandsOf(CmdPrepare)) > 1, true)
-				r.want("state", r.state("i-1"), fleet.Preparing)
+				r.want("state", r.state("i-1"), record.Preparing)
 				bad = false
 				r.run(10 * sec)
 				r.want("in the end", r.leaseOf("a"), "i-1/0")
@@ -120,7 +122,7 @@ func TestPrepareFailures(t *testing.T) {
 			}
 			r.want("tries", len(r.commandsOf(CmdPrepare)), 1)
 			retired := r.factsOf(FactRetire)
-			r.want("retired because", retired[0].Cause, fleet.CausePrepareFailed)
+			r.want("retired because", retired[0].Cause, record.CausePrepareFailed)
 			r.want("back-off", r.sum().Fruitless, 1)
 			bad = false
 			r.run(30 * sec)
@@ -138,16 +140,16 @@ func TestPrepareOverdue(t *testing.T) {
 	cmd := r.held[0]
 	r.want("the time it has", cmd.Timeout, 3*time.Minute)
 	r.run(3*time.Minute + sec)
-	r.want("retired because", r.factsOf(FactRetire)[0].Cause, fleet.CausePrepareOverdue)
+	r.want("retired because", r.factsOf(FactRetire)[0].Cause, record.CausePrepareOverdue)
 	r.do(Event{Kind: EvPrepared, ID: cmd.ID, Op: cmd.Op, Serial: cmd.Serial})
-	r.want("a late answer", r.core.reg.Count(fleet.Ready), 0)
+	r.want("a late answer", r.core.reg.Count(record.Ready), 0)
 	r.do(Event{Kind: EvPrepared, ID: "nobody", Op: 1}, Event{Kind: EvBeat, ID: "nobody", Op: 1}, Event{Kind: EvDeleted, ID: "nobody", Op: 1})
 	r.hold[CmdPrepare] = false
 	r.run(time.Minute)
 	r.want("the next one serves", r.leaseOf("a"), "i-2/0")
 	away := newRig(t, conf(deadlines))
-	away.fail = func(cmd Command) (fleet.Failure, bool) {
-		return fleet.Failure{Kind: fleet.FailureTransient}, cmd.Kind == CmdPrepare
+	away.fail = func(cmd Command) (failure.Failure, bool) {
+		return failure.Failure{Kind: failure.Transient}, cmd.Kind == CmdPrepare
 	}
 	away.acquire("a")
 	away.run(2 * time.Minute)
@@ -159,19 +161,19 @@ func TestPrepareOverdue(t *testing.T) {
 // TestBackoffByKind: each kind of refusal has its pause and its cause, doubled in a row; the provider's own time wins; success ends it.
 func TestBackoffByKind(t *testing.T) {
 	for _, c := range []struct {
-		f      fleet.Failure
+		f      failure.Failure
 		away   bool
-		cause  fleet.Cause
+		cause  record.Cause
 		pauses []time.Duration
 	}{
-		{fleet.Failure{Kind: fleet.FailureCapacity}, false, fleet.CauseStockOut, []time.Duration{5 * sec, 10 * sec, 20 * sec}},
-		{fleet.Failure{Kind: fleet.FailureQuota}, false, fleet.CauseQuota, []time.Duration{10 * sec, 20 * sec, 40 * sec}},
-		{fleet.Failure{Kind: fleet.FailureThrottled}, false, fleet.CauseThrottledAPI, []time.Duration{2 * sec, 4 * sec, 8 * sec}},
-		{fleet.Failure{Kind: fleet.FailureThrottled, RetryAfter: 33 * sec}, false, fleet.CauseThrottledAPI, []time.Duration{33 * sec, 33 * sec}},
-		{fleet.Failure{Kind: fleet.FailureThrottled, RetryAfter: 99 * time.Hour}, false, fleet.CauseThrottledAPI, []time.Duration{time.Hour}},
-		{fleet.Failure{Kind: fleet.FailureConfig}, false, fleet.CauseConfig, []time.Duration{10 * time.Minute, 20 * time.Minute}},
-		{fleet.Failure{Kind: fleet.FailureTransient}, false, fleet.CauseBackoff, []time.Duration{1 * sec, 2 * sec, 4 * sec}},
-		{fleet.Failure{Kind: fleet.FailureTransient}, true, fleet.CausePlugin, []time.Duration{1 * sec, 2 * sec, 4 * sec}},
+		{failure.Failure{Kind: failure.Capacity}, false, record.CauseStockOut, []time.Duration{5 * sec, 10 * sec, 20 * sec}},
+		{failure.Failure{Kind: failure.Quota}, false, record.CauseQuota, []time.Duration{10 * sec, 20 * sec, 40 * sec}},
+		{failure.Failure{Kind: failure.Throttled}, false, record.CauseThrottledAPI, []time.Duration{2 * sec, 4 * sec, 8 * sec}},
+		{failure.Failure{Kind: failure.Throttled, RetryAfter: 33 * sec}, false, record.CauseThrottledAPI, []time.Duration{33 * sec, 33 * sec}},
+		{failure.Failure{Kind: failure.Throttled, RetryAfter: 99 * time.Hour}, false, record.CauseThrottledAPI, []time.Duration{time.Hour}},
+		{failure.Failure{Kind: failure.Config}, false, record.CauseConfig, []time.Duration{10 * time.Minute, 20 * time.Minute}},
+		{failure.Failure{Kind: failure.Transient}, false, record.CauseBackoff, []time.Duration{1 * sec, 2 * sec, 4 * sec}},
+		{failure.Failure{Kind: failure.Transient}, true, record.CausePlugin, []time.Duration{1 * sec, 2 * sec, 4 * sec}},
 	} {
 		t.Run(fmt.Sprint(c.f.Kind, c.away, c.f.RetryAfter), func(t *testing.T) {
 			r := newRig(t, conf(func(cfg *Config) { cfg.MaxInstances = 100 }))
@@ -185,16 +187,16 @@ func TestBackoffByKind(t *testing.T) {
 				return cmd.Count
 			}
 			for n, pause := range c.pauses {
-				key := fleet.Key(fmt.Sprint("k", n))
+				key := record.Key(fmt.Sprint("k", n))
 				for k := range n { // an ambiguous create is still supply: only one more job asks for one more instance
-					if c.f.Kind == fleet.FailureTransient {
-						r.acquire(fleet.Key(fmt.Sprint("more", k)))
+					if c.f.Kind == failure.Transient {
+						r.acquire(record.Key(fmt.Sprint("more", k)))
 					}
 				}
 				r.acquire(key)
 				r.want("calls", len(r.commandsOf(CmdIncrease)), n+1)
 				r.want("pause", [2]any{r.sum().BackoffFor, r.sum().BackoffCause}, [2]any{pause, c.cause})
-				if c.f.Kind != fleet.FailureTransient {
+				if c.f.Kind != failure.Transient {
 					r.want("the waiter waits for", r.sum().WaitCause, c.cause)
 				}
 				r.acquire(key + "+")
@@ -218,14 +220,14 @@ func TestBackoffByKind(t *testing.T) {
 func TestBackoffSurvivesRestart(t *testing.T) {
 	r := newRig(t, conf())
 	r.answer = func(_ Command, ev *Event) int {
-		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureQuota}
+		ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Quota}
 		return 0
 	}
 	r.acquire("a")
 	r.run(4 * sec)
 	r.restart(sec)
 	r.answer = nil
-	r.want("left", [2]any{r.sum().BackoffFor, r.sum().BackoffCause}, [2]any{5 * sec, fleet.CauseQuota})
+	r.want("left", [2]any{r.sum().BackoffFor, r.sum().BackoffCause}, [2]any{5 * sec, record.CauseQuota})
 	r.acquire("a")
 	r.run(5*sec - 1)
 	r.want("created", len(r.made), 0)
@@ -236,40 +238,40 @@ func TestBackoffSurvivesRestart(t *testing.T) {
 // TestHeartbeat: failures in a row retire an instance and its leases; the plugin's absence and throttling do not count; the provider's
 // word counts at once.
 func TestHeartbeat(t *testing.T) {
-	beats := func(f fleet.Failure, away bool, n int) *rig {
+	beats := func(f failure.Failure, away bool, n int) *rig {
 		r := standing(t, 1, func(c *Config) { c.Heartbeat, c.FailureThreshold, c.MaxInstances = true, 3, 1 })
 		r.acquire("a")
 		left := n
-		r.fail = func(cmd Command) (fleet.Failure, bool) {
+		r.fail = func(cmd Command) (failure.Failure, bool) {
 			if cmd.Kind == CmdHeartbeat && left > 0 {
 				left--
 				return f, away
 			}
-			return fleet.Failure{}, false
+			return failure.Failure{}, false
 		}
 		r.run(2 * time.Minute)
 		return r
 	}
 	for _, c := range []struct {
 		name string
-		f    fleet.FailureKind
+		f    failure.Kind
 		away bool
 		n    int
 		dead bool
 	}{
-		{"healthy", fleet.FailureNone, false, 0, false}, {"two in a row", fleet.FailureTransient, false, 2, false},
-		{"three in a row", fleet.FailureTransient, false, 3, true}, {"not found three times", fleet.FailureNotFound, false, 3, true},
-		{"away for long", fleet.FailureTransient, true, 8, false}, {"throttled for long", fleet.FailureThrottled, false, 8, false},
-		{"unhealthy once", fleet.FailureUnhealthy, false, 1, true},
+		{"healthy", failure.None, false, 0, false}, {"two in a row", failure.Transient, false, 2, false},
+		{"three in a row", failure.Transient, false, 3, true}, {"not found three times", failure.NotFound, false, 3, true},
+		{"away for long", failure.Transient, true, 8, false}, {"throttled for long", failure.Throttled, false, 8, false},
+		{"unhealthy once", failure.Unhealthy, false, 1, true},
 	} {
-		r := beats(fleet.Failure{Kind: c.f}, c.away, c.n)
+		r := beats(failure.Failure{Kind: c.f}, c.away, c.n)
 		r.want(c.name+": revoked", r.leaseOf("a") == "", c.dead)
 		if g := r.last("a"); c.dead {
-			r.want(c.name, [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, fleet.CauseUnhealthy})
+			r.want(c.name, [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseUnhealthy})
 			r.want(c.name+": replaced", r.sum().Idle, 1)
 		}
 	}
-	r := beats(fleet.Failure{}, false, 0)
+	r := beats(failure.Failure{}, false, 0)
 	if n := len(r.commandsOf(CmdHeartbeat)); n < 11 || n > 13 {
 		t.Errorf("%d heartbeats in two minutes of ten seconds", n)
 	}
@@ -282,9 +284,9 @@ func TestHeartbeat(t *testing.T) {
 func TestWaitCauses(t *testing.T) {
 	r := bareRig(t, conf(func(c *Config) { c.MaxInstances = 2; c.Throttle = policy.Throttle{Limit: 0.05, Burst: 1} }))
 	r.start(true)
-	why := func(want ...fleet.Cause) {
+	why := func(want ...record.Cause) {
 		t.Helper()
-		var got []fleet.Cause
+		var got []record.Cause
 		for _, f := range r.factsOf(FactWait) {
 			got = append(got, f.Cause)
 		}
@@ -292,29 +294,29 @@ func TestWaitCauses(t *testing.T) {
 		r.want("in the summary", r.sum().WaitCause, want[len(want)-1])
 	}
 	r.acquire("a")
-	why(fleet.CausePlugin)
+	why(record.CausePlugin)
 	r.list()
-	why(fleet.CausePlugin, fleet.CauseBoot)
+	why(record.CausePlugin, record.CauseBoot)
 	r.acquire("b")
-	why(fleet.CausePlugin, fleet.CauseBoot, fleet.CauseThrottle)
+	why(record.CausePlugin, record.CauseBoot, record.CauseThrottle)
 	v, _ := r.core.Wait("a")
-	r.want("the first of them", v.Cause, fleet.CauseBoot)
+	r.want("the first of them", v.Cause, record.CauseBoot)
 	v, _ = r.core.Wait("b")
-	r.want("the second", [2]any{v.Cause, v.Position}, [2]any{fleet.CauseThrottle, 2})
+	r.want("the second", [2]any{v.Cause, v.Position}, [2]any{record.CauseThrottle, 2})
 	r.run(20*sec + sec)
-	why(fleet.CausePlugin, fleet.CauseBoot, fleet.CauseThrottle, fleet.CauseBoot)
+	why(record.CausePlugin, record.CauseBoot, record.CauseThrottle, record.CauseBoot)
 	r.acquire("c")
-	why(fleet.CausePlugin, fleet.CauseBoot, fleet.CauseThrottle, fleet.CauseBoot, fleet.CauseMaxInstances)
+	why(record.CausePlugin, record.CauseBoot, record.CauseThrottle, record.CauseBoot, record.CauseMaxInstances)
 	r.run(10 * sec)
 	r.release("a")
-	why(fleet.CausePlugin, fleet.CauseBoot, fleet.CauseThrottle, fleet.CauseBoot, fleet.CauseMaxInstances, fleet.CauseNone)
+	why(record.CausePlugin, record.CauseBoot, record.CauseThrottle, record.CauseBoot, record.CauseMaxInstances, record.CauseNone)
 }
 
 // TestCauseOfTheLastUse: an instance that is unhealthy during its last use is retired for that, not for being used up.
 func TestCauseOfTheLastUse(t *testing.T) {
 	for name, end := range map[string]func(r *rig){
-		"heartbeat":   func(r *rig) { r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy}) },
-		"caller":      func(r *rig) { r.ask(EvRelease, "a", because(fleet.CauseUnhealthy)) },
+		"heartbeat":   func(r *rig) { r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy}) },
+		"caller":      func(r *rig) { r.ask(EvRelease, "a", because(record.CauseUnhealthy)) },
 		"the list":    func(r *rig) { r.cloud["i-1"].word = fleet.ListedTimeout; r.run(2 * sec) },
 		"no reattach": func(r *rig) { r.do(Event{Kind: EvDetach, Key: "a"}); r.run(31 * sec) },
 	} {
@@ -322,8 +324,8 @@ func TestCauseOfTheLastUse(t *testing.T) {
 		r.acquire("a")
 		end(r)
 		retired := r.factsOf(FactRetire)
-		want := map[string]fleet.Cause{
-			"heartbeat": fleet.CauseUnhealthy, "caller": fleet.CauseUnhealthy, "the list": fleet.CauseProviderTimeout, "no reattach": fleet.CauseAbandoned,
+		want := map[string]record.Cause{
+			"heartbeat": record.CauseUnhealthy, "caller": record.CauseUnhealthy, "the list": record.CauseProviderTimeout, "no reattach": record.CauseAbandoned,
 		}[name]
 		r.want(name+": retired", fmt.Sprint(retired[0].ID, retired[0].Cause), fmt.Sprint("i-1", want))
 		r.want(name+": leases", r.sum().Leases, 0)
@@ -343,9 +345,9 @@ func TestTwoReasonsToHoldOff(t *testing.T) {
 	r.hold[CmdIncrease] = true
 	r.acquire("a")
 	r.do(Event{Kind: EvAcquire, Key: "b", Ticket: 100})
-	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Failure: fleet.Failure{Kind: fleet.FailureTransient}})
+	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Failure: failure.Failure{Kind: failure.Transient}})
 	for range 2 {
-		r.core.fruitless(&machine{Instance: &fleet.Instance{ID: "x", Created: r.core.stamp}}, fleet.CauseBootOverdue)
+		r.core.fruitless(&machine{Instance: &fleet.Instance{ID: "x", Created: r.core.stamp}}, record.CauseBootOverdue)
 	}
 	r.do(Event{Kind: EvIncreased, Op: r.held[1].Op, Count: 1})
 	r.want("pause after two fruitless boots", [2]any{r.sum().BackoffFor, r.sum().Fruitless}, [2]any{10 * sec, 2})

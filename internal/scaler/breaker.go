@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 const (
@@ -16,7 +17,7 @@ const (
 )
 
 // fruitlessPace answers tries that came to nothing.
-var fruitlessPace = pace{5 * time.Second, 10 * time.Minute, fleet.CauseBackoff}
+var fruitlessPace = pace{5 * time.Second, 10 * time.Minute, record.CauseBackoff}
 
 // breaker stops creating machines that come to nothing: while it is open one at a time is tried, further and further apart, until one
 // works. Whether it is open follows from the stored counts, so a restart does not close it.
@@ -42,7 +43,7 @@ func (c *Core) restoreBreaker() {
 	c.breaker = breaker{open: m.Fruitless+m.DiedYoung >= breakerAt, judged: c.now.Mono, since: fleet.Past(m.YoungSince, c.stamp).Mono}
 	if m.DiedYoung > 0 {
 		c.reg.Each(func(i *fleet.Instance) bool {
-			if i.State == fleet.Ready {
+			if i.State == record.Ready {
 				c.breaker.young = append(c.breaker.young, trial{own(i), i.ReadyAt.Mono})
 			}
 			return true
@@ -52,13 +53,13 @@ func (c *Core) restoreBreaker() {
 }
 
 // unfit notes that m, which is about to go for why, came to nothing; a machine that had its chance is none of it.
-func (c *Core) unfit(m *machine, why fleet.Cause) {
+func (c *Core) unfit(m *machine, why record.Cause) {
 	switch m.State {
-	case fleet.Creating, fleet.Preparing:
+	case record.Creating, record.Preparing:
 		c.fruitless(m, why)
-	case fleet.Ready:
+	case record.Ready:
 		went := c.now.Mono
-		if why == fleet.CauseMissing && m.absentPos > 0 { // that it is gone for good is known only some lists later
+		if why == record.CauseMissing && m.absentPos > 0 { // that it is gone for good is known only some lists later
 			went = m.absentAt
 		}
 		if m.Uses <= m.Leased() && went-m.ReadyAt.Mono < c.youth() {
@@ -71,7 +72,7 @@ func (c *Core) unfit(m *machine, why fleet.Cause) {
 }
 
 // fruitless notes a boot that came to nothing.
-func (c *Core) fruitless(m *machine, why fleet.Cause) {
+func (c *Core) fruitless(m *machine, why record.Cause) {
 	c.failedBoot(Fact{ID: m.ID, Cause: why}, m.Created.Mono, &c.reg.Meta.Fruitless)
 }
 
@@ -87,7 +88,7 @@ func (c *Core) failedBoot(f Fact, begun time.Duration, count *int) {
 	c.reg.TouchMeta()
 	total, why := meta.Fruitless+meta.DiedYoung, fruitlessPace.cause
 	if total >= breakerAt {
-		why = fleet.CauseBreaker
+		why = record.CauseBreaker
 	}
 	d := fruitlessPace.after(meta.Trials)
 	c.holdOff(d, why)
@@ -102,7 +103,7 @@ func (c *Core) failedBoot(f Fact, begun time.Duration, count *int) {
 // canaries is how many machines the open breaker lets be created now: one, when none is on its way or on trial.
 func (c *Core) canaries() int {
 	r := c.reg
-	if r.IntentOpen() > 0 || r.Count(fleet.Creating) > 0 || r.Count(fleet.Preparing) > 0 {
+	if r.IntentOpen() > 0 || r.Count(record.Creating) > 0 || r.Count(record.Preparing) > 0 {
 		return 0
 	}
 	onTrial := func(t trial) bool { return t.lives() && t.m.Created.Mono >= c.breaker.since }
@@ -113,7 +114,7 @@ func (c *Core) canaries() int {
 }
 
 // lives reports whether t's machine is still what it was: not another one under its name, and not retired.
-func (t *trial) lives() bool { return own(t.m.Instance) == t.m && t.m.State == fleet.Ready }
+func (t *trial) lives() bool { return own(t.m.Instance) == t.m && t.m.State == record.Ready }
 
 // booted notes that m is ready. That ends a row of boots that came to nothing; after young deaths it first has to live.
 func (c *Core) booted(m *machine) {
@@ -189,19 +190,19 @@ func (c *Core) proven(m *machine) {
 }
 
 // mended ends both rows, and the pause that they led to.
-func (c *Core) mended(id fleet.ID) {
+func (c *Core) mended(id record.ID) {
 	meta := &c.reg.Meta
 	if meta.Fruitless+meta.DiedYoung+meta.Trials == 0 {
 		return
 	}
 	meta.Fruitless, meta.DiedYoung, meta.Trials = 0, 0, max(meta.Trials, 1)
-	c.relief(&meta.Trials, fleet.CauseBackoff, fleet.CauseBreaker)
+	c.relief(&meta.Trials, record.CauseBackoff, record.CauseBreaker)
 	c.reg.TouchMeta()
 	c.closeBreaker(id)
 }
 
 // closeBreaker closes the breaker where the counts no longer hold it open.
-func (c *Core) closeBreaker(id fleet.ID) {
+func (c *Core) closeBreaker(id record.ID) {
 	meta := &c.reg.Meta
 	if c.breaker.open && meta.Fruitless+meta.DiedYoung < breakerAt {
 		c.breaker.open = false

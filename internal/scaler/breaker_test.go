@@ -6,17 +6,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // badImage makes every preparation fail as long as *bad says so.
 func badImage(r *rig, bad *bool) {
-	r.fail = func(c Command) (fleet.Failure, bool) {
+	r.fail = func(c Command) (failure.Failure, bool) {
 		if c.Kind == CmdPrepare && *bad {
-			return fleet.Failure{Kind: fleet.FailureConfig, Message: "the ready command failed"}, false
+			return failure.Failure{Kind: failure.Config, Message: "the ready command failed"}, false
 		}
-		return fleet.Failure{}, false
+		return failure.Failure{}, false
 	}
 }
 
@@ -40,7 +41,7 @@ func TestRunawayBreaker(t *testing.T) {
 			t.Errorf("try %d came %v after the one before, that one %v", n, gap, r.made[n-1]-r.made[n-2])
 		}
 	}
-	r.want("held by", r.sum().Held, fleet.CauseBreaker)
+	r.want("held by", r.sum().Held, record.CauseBreaker)
 	bad = false
 	r.run(12 * time.Minute)
 	r.want("closed by the canary that worked", [3]any{r.sum().Breaker, r.sum().Fruitless, r.sum().Ready}, [3]any{false, 0, 8})
@@ -62,7 +63,7 @@ func TestCanaryIsAlone(t *testing.T) {
 		}
 	}
 	w, _ := r.core.Wait("d")
-	r.want("what the last waits for", w.Cause, fleet.CauseBreaker)
+	r.want("what the last waits for", w.Cause, record.CauseBreaker)
 }
 
 // TestOneTryIsOneStep: machines that were under way together are one try, however many they were.
@@ -82,8 +83,8 @@ func TestDiedYoung(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 3, IdleTime: time.Minute})))
 	kill := func() {
 		for id := range r.cloud {
-			if i := r.core.reg.Get(id); i != nil && i.State == fleet.Ready {
-				r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+			if i := r.core.reg.Get(id); i != nil && i.State == record.Ready {
+				r.do(Event{Kind: EvUnhealthy, ID: id, Cause: record.CauseUnhealthy})
 			}
 		}
 	}
@@ -107,10 +108,10 @@ func TestDiedYoung(t *testing.T) {
 func TestWorkProves(t *testing.T) {
 	r := newRig(t, conf())
 	for n := range 3 {
-		key := fleet.Key([]string{"a", "b", "c"}[n])
+		key := record.Key([]string{"a", "b", "c"}[n])
 		r.acquire(key)
 		r.run(time.Minute)
-		r.ask(EvRelease, key, func(ev *Event) { ev.Cause = fleet.CauseChangedHostKey })
+		r.ask(EvRelease, key, func(ev *Event) { ev.Cause = record.CauseChangedHostKey })
 		r.run(time.Minute)
 	}
 	r.want("open", r.sum().Breaker, true)
@@ -125,8 +126,8 @@ func TestWorkProves(t *testing.T) {
 func TestOldMachinesDoNotDieYoung(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 4, IdleTime: time.Minute})))
 	r.run(youth + 10*sec)
-	for _, id := range []fleet.ID{"i-1", "i-2", "i-3", "i-4"} {
-		r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+	for _, id := range []record.ID{"i-1", "i-2", "i-3", "i-4"} {
+		r.do(Event{Kind: EvUnhealthy, ID: id, Cause: record.CauseUnhealthy})
 	}
 	r.want("died young", [2]any{r.sum().DiedYoung, r.sum().Breaker}, [2]any{0, false})
 }
@@ -163,13 +164,13 @@ func TestHoldIsSaid(t *testing.T) {
 	r.acquire("c")
 	r.acquire("d")
 	f := r.factsOf(FactHold)
-	if len(f) != 1 || f[0].Cause != fleet.CauseMaxInstances || f[0].Count != 1 || f[0].Decision.BoundBy != policy.BoundMaxInstances {
+	if len(f) != 1 || f[0].Cause != record.CauseMaxInstances || f[0].Count != 1 || f[0].Decision.BoundBy != policy.BoundMaxInstances {
 		t.Fatalf("%+v", f)
 	}
 	r.run(10 * sec)
 	r.release("a")
 	r.release("b")
-	r.want("not held any more", r.sum().Held, fleet.CauseNone)
+	r.want("not held any more", r.sum().Held, record.CauseNone)
 }
 
 // TestFactsNameTheirEvent: a fact says which of the events that were stepped together brought it.
@@ -190,9 +191,9 @@ func existing(r *rig) int { return r.core.reg.Existing() }
 // killReady makes n ready machines ill.
 func (r *rig) killReady(n int) {
 	for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
-		if r.state(id) == fleet.Ready && n > 0 {
+		if r.state(id) == record.Ready && n > 0 {
 			n--
-			r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+			r.do(Event{Kind: EvUnhealthy, ID: id, Cause: record.CauseUnhealthy})
 		}
 	}
 }
@@ -224,8 +225,8 @@ func TestOldMachinesProveNothing(t *testing.T) {
 	made := len(r.made)
 	for range 120 {
 		for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
-			if id != old && r.state(id) == fleet.Ready {
-				r.do(Event{Kind: EvUnhealthy, ID: id, Cause: fleet.CauseUnhealthy})
+			if id != old && r.state(id) == record.Ready {
+				r.do(Event{Kind: EvUnhealthy, ID: id, Cause: record.CauseUnhealthy})
 			}
 		}
 		r.release("comes and goes")
@@ -256,7 +257,7 @@ func TestVanishYoung(t *testing.T) {
 	for range 3600 {
 		r.run(sec)
 		for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
-			if i := r.core.reg.Get(id); i != nil && i.State == fleet.Ready && r.now.Mono-i.ReadyAt.Mono > 30*sec {
+			if i := r.core.reg.Get(id); i != nil && i.State == record.Ready && r.now.Mono-i.ReadyAt.Mono > 30*sec {
 				delete(r.cloud, id)
 			}
 		}

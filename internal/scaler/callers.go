@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // reserve promises a slot. In preemptive mode the promise is a free, ready slot that no other key gets; otherwise only that leases, waits
@@ -13,10 +14,10 @@ func (c *Core) reserve(ev *Event) {
 	case c.closed():
 		c.deny(ev.Key, ev.Ticket, c.closedCause())
 	case c.busyKey(ev.Key) || c.reg.Reservation(ev.Key) != nil:
-		c.deny(ev.Key, ev.Ticket, fleet.CauseDuplicate)
+		c.deny(ev.Key, ev.Ticket, record.CauseDuplicate)
 	default:
 		claim, why := c.admit()
-		if why != fleet.CauseNone {
+		if why != record.CauseNone {
 			c.deny(ev.Key, ev.Ticket, why)
 			return
 		}
@@ -32,22 +33,22 @@ func (c *Core) reserve(ev *Event) {
 }
 
 // admit decides on one more reservation: the instance whose slot it claims, or none, or why not.
-func (c *Core) admit() (*fleet.Instance, fleet.Cause) {
+func (c *Core) admit() (*fleet.Instance, record.Cause) {
 	if s := c.active.Settings; s.Preemptive {
 		if i := c.reg.Fullest(""); i != nil && c.queue.len() == 0 {
-			return i, fleet.CauseNone
+			return i, record.CauseNone
 		}
 		if s.IdleCount == 0 && c.decision.IdleTarget == 0 {
-			return nil, fleet.CausePolicy // nothing is ever created for it
+			return nil, record.CausePolicy // nothing is ever created for it
 		}
-		return nil, fleet.CauseNoCapacity
+		return nil, record.CauseNoCapacity
 	}
 	m := c.maxInstances()
 	taken := c.reg.Leased() + c.queue.len() + c.reg.Reservations()
 	if m > 0 && taken/c.reg.Capacity() >= m {
-		return nil, fleet.CauseNoCapacity
+		return nil, record.CauseNoCapacity
 	}
-	return nil, fleet.CauseNone
+	return nil, record.CauseNone
 }
 
 // maxInstances is the tighter of our limit and the provider's; 0: none.
@@ -59,12 +60,12 @@ func (c *Core) maxInstances() int {
 	return min(a, b)
 }
 
-func (c *Core) busyKey(key fleet.Key) bool {
+func (c *Core) busyKey(key record.Key) bool {
 	i, _ := c.reg.LeaseOf(key)
 	return i != nil || c.queue.byKey[key] != nil
 }
 
-func (c *Core) unreserve(key fleet.Key) {
+func (c *Core) unreserve(key record.Key) {
 	if res := c.reg.Reservation(key); res != nil {
 		c.timers.stop(res.Owner.(*timer))
 		c.reg.Unreserve(res)
@@ -73,7 +74,7 @@ func (c *Core) unreserve(key fleet.Key) {
 
 func (c *Core) expireReservation(res *fleet.Reservation) {
 	c.reg.Unreserve(res)
-	c.fact(Fact{Kind: FactDeny, Key: res.Key, Cause: fleet.CauseDeadline})
+	c.fact(Fact{Kind: FactDeny, Key: res.Key, Cause: record.CauseDeadline})
 }
 
 // acquire grants at once where a slot is open and nobody waits, or on the slot that the key's own reservation claimed; else it queues.
@@ -84,7 +85,7 @@ func (c *Core) acquire(ev *Event) {
 		return
 	}
 	if c.busyKey(ev.Key) {
-		c.deny(ev.Key, ev.Ticket, fleet.CauseDuplicate)
+		c.deny(ev.Key, ev.Ticket, record.CauseDuplicate)
 		return
 	}
 	var claim *fleet.Instance
@@ -105,14 +106,14 @@ func (c *Core) acquire(ev *Event) {
 	c.wait(ev, "")
 }
 
-func (c *Core) closedCause() fleet.Cause {
+func (c *Core) closedCause() record.Cause {
 	if c.shutdown {
-		return fleet.CauseShutdown
+		return record.CauseShutdown
 	}
-	return fleet.CauseDraining
+	return record.CauseDraining
 }
 
-func (c *Core) wait(ev *Event, not fleet.ID) {
+func (c *Core) wait(ev *Event, not record.ID) {
 	w := c.queue.push(ev.Key, ev.Ticket, not, c.now.Mono)
 	if ev.Deadline > 0 {
 		c.timers.set(&w.deadline, ev.Deadline)
@@ -122,14 +123,14 @@ func (c *Core) wait(ev *Event, not fleet.ID) {
 // cancel ends a wait that its caller gave up. A lease granted before is the caller's to release.
 func (c *Core) cancel(ev *Event) {
 	if w := c.queue.byKey[ev.Key]; w != nil && w.ticket == ev.Ticket {
-		c.deny(ev.Key, ev.Ticket, fleet.CauseCancelled)
+		c.deny(ev.Key, ev.Ticket, record.CauseCancelled)
 		c.dismiss(w)
 	}
 }
 
 // release ends a lease. A second release, or one of a lease that was revoked before, is answered and harmless.
 func (c *Core) release(ev *Event) {
-	if ev.Cause != fleet.CauseNone {
+	if ev.Cause != record.CauseNone {
 		if i, _ := c.reg.LeaseOf(ev.Key); i != nil {
 			c.unfit(own(i), ev.Cause)
 			c.retire(own(i), ev.Cause)
@@ -137,11 +138,11 @@ func (c *Core) release(ev *Event) {
 	}
 	i := c.end(ev.Key)
 	if i == nil {
-		c.deny(ev.Key, ev.Ticket, fleet.CauseUnknownKey)
+		c.deny(ev.Key, ev.Ticket, record.CauseUnknownKey)
 		return
 	}
 	c.grant(Grant{Kind: GrantReleased, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial})
-	if ev.Cause != fleet.CauseNone {
+	if ev.Cause != record.CauseNone {
 		c.unhealthy(own(i), ev.Cause)
 		return
 	}
@@ -150,7 +151,7 @@ func (c *Core) release(ev *Event) {
 
 // end takes key's slot back, lets the instance go where it was the last use or the last lease of a draining one, and returns the instance; nil:
 // there is no such lease.
-func (c *Core) end(key fleet.Key) *fleet.Instance {
+func (c *Core) end(key record.Key) *fleet.Instance {
 	if t := c.orphans[key]; t != nil {
 		c.timers.stop(t)
 		delete(c.orphans, key)
@@ -158,12 +159,12 @@ func (c *Core) end(key fleet.Key) *fleet.Instance {
 	i, _ := c.reg.End(key, c.stamp)
 	switch {
 	case i == nil || i.Leased() > 0:
-	case i.State == fleet.Draining:
+	case i.State == record.Draining:
 		c.startDelete(own(i))
-	case i.State == fleet.Ready && c.reg.UsedUp(i):
-		c.retire(own(i), fleet.CauseUsedUp)
+	case i.State == record.Ready && c.reg.UsedUp(i):
+		c.retire(own(i), record.CauseUsedUp)
 	case c.deleting:
-		c.retire(own(i), fleet.CauseShutdown)
+		c.retire(own(i), record.CauseShutdown)
 	}
 	return i
 }
@@ -173,7 +174,7 @@ func (c *Core) replace(ev *Event) {
 	i, _ := c.reg.LeaseOf(ev.Key)
 	switch {
 	case i == nil:
-		c.deny(ev.Key, ev.Ticket, fleet.CauseUnknownKey)
+		c.deny(ev.Key, ev.Ticket, record.CauseUnknownKey)
 	case c.closed():
 		c.deny(ev.Key, ev.Ticket, c.closedCause())
 	default:
@@ -186,7 +187,7 @@ func (c *Core) replace(ev *Event) {
 func (c *Core) reattach(ev *Event) {
 	i, slot := c.reg.LeaseOf(ev.Key)
 	if i == nil {
-		c.deny(ev.Key, ev.Ticket, fleet.CauseUnknownKey)
+		c.deny(ev.Key, ev.Ticket, record.CauseUnknownKey)
 		return
 	}
 	if t := c.orphans[ev.Key]; t != nil {
@@ -196,14 +197,14 @@ func (c *Core) reattach(ev *Event) {
 	c.grant(Grant{Kind: GrantReattached, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial, Slot: slot, Use: i.Uses})
 }
 
-func (c *Core) detach(key fleet.Key) {
+func (c *Core) detach(key record.Key) {
 	if i, _ := c.reg.LeaseOf(key); i != nil && c.orphans[key] == nil {
 		c.orphan(key, c.cfg.ReattachAfterDisconnect)
 	}
 }
 
 // orphan gives the caller of key's lease so long to come back.
-func (c *Core) orphan(key fleet.Key, patience time.Duration) {
+func (c *Core) orphan(key record.Key, patience time.Duration) {
 	t := &timer{kind: timerOrphan, owner: key}
 	c.orphans[key] = t
 	c.timers.set(t, c.now.Mono+patience)
@@ -211,20 +212,20 @@ func (c *Core) orphan(key fleet.Key, patience time.Duration) {
 
 // abandoned revokes a lease whose caller did not come back. What the machine does meanwhile is not known, so it is retired, unless
 // keep_instance_with_acquisitions trusts it.
-func (c *Core) abandoned(key fleet.Key) {
+func (c *Core) abandoned(key record.Key) {
 	i, _ := c.reg.LeaseOf(key)
 	if i == nil {
 		return
 	}
 	m := own(i)
 	if !c.cfg.KeepAbandoned {
-		c.retire(m, fleet.CauseAbandoned)
+		c.retire(m, record.CauseAbandoned)
 	}
-	c.revoke(m, key, fleet.CauseAbandoned)
+	c.revoke(m, key, record.CauseAbandoned)
 }
 
 // revoke ends one lease against its caller's will, and tells why.
-func (c *Core) revoke(m *machine, key fleet.Key, why fleet.Cause) {
+func (c *Core) revoke(m *machine, key record.Key, why record.Cause) {
 	_, slot := c.reg.LeaseOf(key)
 	c.grant(Grant{Kind: GrantRevoked, Key: key, ID: m.ID, Serial: m.Serial, Slot: slot, Cause: why})
 	c.fact(Fact{Kind: FactRevoke, Key: key, ID: m.ID, Cause: why})
@@ -232,18 +233,18 @@ func (c *Core) revoke(m *machine, key fleet.Key, why fleet.Cause) {
 }
 
 // revokeLeases ends every lease of m.
-func (c *Core) revokeLeases(m *machine, why fleet.Cause) {
+func (c *Core) revokeLeases(m *machine, why record.Cause) {
 	if m.Leased() == 0 {
 		return
 	}
-	keys := make([]fleet.Key, 0, m.Leased())
-	m.Each(func(l fleet.LeaseRecord) { keys = append(keys, l.Key) })
+	keys := make([]record.Key, 0, m.Leased())
+	m.Each(func(l record.Lease) { keys = append(keys, l.Key) })
 	for _, k := range keys {
 		c.revoke(m, k, why)
 	}
 }
 
-func (c *Core) revokeAll(why fleet.Cause) {
+func (c *Core) revokeAll(why record.Cause) {
 	c.reg.Each(func(i *fleet.Instance) bool {
 		c.revokeLeases(own(i), why)
 		return true

@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestRestartInADip: what was needed lately is not stored, so that after a restart nothing counts as idle for too long before idle_time has passed again.
@@ -38,7 +39,7 @@ func TestShortAnswer(t *testing.T) {
 	if n := len(r.commandsOf(CmdIncrease)) - before; n < 2 || n > 12 {
 		t.Errorf("%d creates in ten minutes of silent refusals", n)
 	}
-	r.want("who waits is told", r.sum().BackoffCause, fleet.CauseStockOut)
+	r.want("who waits is told", r.sum().BackoffCause, record.CauseStockOut)
 }
 
 // TestDrainingHeartbeat: a machine that only serves its last jobs is still watched.
@@ -47,37 +48,37 @@ func TestDrainingHeartbeat(t *testing.T) {
 	r.acquire("a", "b")
 	r.do(Event{Kind: EvDetach, Key: "b"})
 	r.run(31 * sec) // b's caller does not come back: the instance is retired under a
-	r.want("draining", r.state("i-1"), fleet.Draining)
-	r.fail = func(c Command) (fleet.Failure, bool) {
+	r.want("draining", r.state("i-1"), record.Draining)
+	r.fail = func(c Command) (failure.Failure, bool) {
 		if c.Kind == CmdHeartbeat {
-			return fleet.Failure{Kind: fleet.FailureUnhealthy}, false
+			return failure.Failure{Kind: failure.Unhealthy}, false
 		}
-		return fleet.Failure{}, false
+		return failure.Failure{}, false
 	}
 	r.run(2 * time.Minute)
 	g := r.last("a")
-	r.want("its last job is told", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, fleet.CauseUnhealthy})
+	r.want("its last job is told", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseUnhealthy})
 }
 
 // TestPauseHoldsEveryDelete: while another manager seems to be at work, one that came back from the dead is not deleted either.
 func TestPauseHoldsEveryDelete(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances = 9 })
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
 	r.run(time.Minute)
-	r.want("deleted", r.state("i-1"), fleet.Gone)
+	r.want("deleted", r.state("i-1"), record.Gone)
 	for range 3 {
 		r.names++
-		r.spawn(fleet.ID("x-" + string(rune('a'+r.names))))
+		r.spawn(record.ID("x-" + string(rune('a'+r.names))))
 	}
 	r.run(30 * sec)
 	r.want("paused", r.sum().Paused, true)
 	deletes := len(r.commandsOf(CmdDelete))
 	r.spawn("i-1")
 	r.run(5 * time.Minute)
-	r.want("state of the one that came back", r.state("i-1"), fleet.Deleting)
+	r.want("state of the one that came back", r.state("i-1"), record.Deleting)
 	r.want("deletes while paused", len(r.commandsOf(CmdDelete)), deletes)
 	r.run(20 * time.Minute)
-	r.want("later", r.state("i-1"), fleet.Gone)
+	r.want("later", r.state("i-1"), record.Gone)
 }
 
 // TestSlowDeleteAtShutdown: a delete that the provider accepted is waited for, however often it was asked; only refused ones are given up.
@@ -88,6 +89,6 @@ func TestSlowDeleteAtShutdown(t *testing.T) {
 	r.run(4 * time.Minute)
 	r.want("done before it is gone", r.bt.Done, false)
 	r.run(2 * time.Minute)
-	r.want("state", r.state("i-1"), fleet.Gone)
+	r.want("state", r.state("i-1"), record.Gone)
 	r.want("done", r.bt.Done, true)
 }

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // chaos makes events of every kind, sensible ones and others, in a small universe.
@@ -22,8 +24,8 @@ type chaos struct {
 	tick uint64
 }
 
-func (x *chaos) key() fleet.Key { return fleet.Key(fmt.Sprint("k", x.r.IntN(12))) }
-func (x *chaos) id() fleet.ID   { return fleet.ID(fmt.Sprint("i-", x.r.IntN(9))) }
+func (x *chaos) key() record.Key { return record.Key(fmt.Sprint("k", x.r.IntN(12))) }
+func (x *chaos) id() record.ID   { return record.ID(fmt.Sprint("i-", x.r.IntN(9))) }
 
 func (x *chaos) event() Event {
 	x.tick++
@@ -43,11 +45,11 @@ func (x *chaos) event() Event {
 			ev.Listed = fleet.ListedRunning
 		}
 	case EvRelease:
-		ev.Cause = []fleet.Cause{0, 0, 0, fleet.CauseUnhealthy}[x.r.IntN(4)]
+		ev.Cause = []record.Cause{0, 0, 0, record.CauseUnhealthy}[x.r.IntN(4)]
 	case EvIncreased, EvDeleted, EvPrepared, EvBeat:
 		x.answer(&ev)
 	case EvListFailed:
-		ev.Failure = fleet.Failure{Kind: fleet.FailureTransient, Message: "no list"}
+		ev.Failure = failure.Failure{Kind: failure.Transient, Message: "no list"}
 	case EvReload:
 		x.reload(&ev)
 	}
@@ -65,7 +67,7 @@ func (x *chaos) answer(ev *Event) {
 	ev.Kind = map[CommandKind]EventKind{CmdIncrease: EvIncreased, CmdDelete: EvDeleted, CmdPrepare: EvPrepared, CmdHeartbeat: EvBeat}[cmd.Kind]
 	ev.Op, ev.ID, ev.Serial, ev.Count = cmd.Op, cmd.ID, cmd.Serial, x.r.IntN(min(max(cmd.Count, 0), 1000)+1)
 	if x.r.IntN(4) == 0 {
-		ev.Failure = fleet.Failure{Kind: fleet.FailureKind(1 + x.r.IntN(7)), RetryAfter: time.Duration(x.r.IntN(9)) * sec}
+		ev.Failure = failure.Failure{Kind: failure.Kind(1 + x.r.IntN(7)), RetryAfter: time.Duration(x.r.IntN(9)) * sec}
 		ev.Away = x.r.IntN(3) == 0
 	}
 }
@@ -86,7 +88,7 @@ func TestResumeChaos(t *testing.T) {
 			c.Schedule = sched(policy.Policy{Settings: policy.Settings{IdleCount: 3, IdleTime: time.Minute}},
 				policy.Policy{Periods: []string{"* 8 * * *"}, Settings: policy.Settings{Preemptive: true, IdleCount: 2, Throttle: &policy.Throttle{}}})
 		})
-		core, err := New(x.cfg, fleet.SavedState{}, seed%3 > 0, x.now)
+		core, err := New(x.cfg, record.Saved{}, seed%3 > 0, x.now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +150,7 @@ func TestResumeDoctored(t *testing.T) {
 		x := &chaos{r: rand.New(rand.NewPCG(seed, 6)), now: Time{Mono: sec, Wall: time.Date(2026, 3, 6, 7, 59, 0, 0, time.UTC)}}
 		x.cfg = conf(func(c *Config) { c.Capacity, c.Heartbeat, c.Throttle = 2, true, policy.Throttle{Limit: 0.5, Burst: 3} }, withPolicy(
 			policy.Settings{IdleCount: 4, IdleTime: time.Minute, Preemptive: seed%2 == 0}))
-		core, err := New(x.cfg, fleet.SavedState{}, true, x.now)
+		core, err := New(x.cfg, record.Saved{}, true, x.now)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
+	"golang.org/x/time/rate"
 )
 
 // Core decides for one group. It is not safe for concurrent use: one goroutine owns it.
@@ -22,9 +22,9 @@ type Core struct {
 	taken bool // the batch was taken: the next step begins a new one
 
 	timers  timers
-	queue   queue                // waiters, first come first served
-	orphans map[fleet.Key]*timer // detached leases
-	window  window               // N̂: the largest demand of the last idle_time
+	queue   queue                 // waiters, first come first served
+	orphans map[record.Key]*timer // detached leases
+	window  window                // N̂: the largest demand of the last idle_time
 
 	active    policy.Active
 	nextEdge  time.Time // when active may change, on the wall
@@ -44,10 +44,10 @@ type Core struct {
 	breaker breaker
 	foreign []time.Duration // when ids came that nobody asked for
 	paused  bool
-	repairs int         // instances of ours that went without our doing and were not made up for
-	waiting fleet.Cause // what the last waiter waits for
-	held    fleet.Cause // what holds a create back that is needed
-	event   int         // index of the event that is being stepped into this batch
+	repairs int          // instances of ours that went without our doing and were not made up for
+	waiting record.Cause // what the last waiter waits for
+	held    record.Cause // what holds a create back that is needed
+	event   int          // index of the event that is being stepped into this batch
 	known   bool
 	// unfinished: a create was open when the manager stopped, so that what the first list shows cannot be told apart from its instances.
 	unfinished bool
@@ -58,9 +58,9 @@ type Core struct {
 
 // New returns a core that goes on from saved. known says that the store held the state of this very provider group: beside an unknown
 // one, instances that the provider lists are nobody's until cfg.Adopt says otherwise.
-func New(cfg Config, saved fleet.SavedState, known bool, now Time) (*Core, error) {
-	c := &Core{cfg: cfg.WithDefaults(), now: now, orphans: map[fleet.Key]*timer{}, known: known, openAt: -1, event: -1}
-	c.queue.byKey = map[fleet.Key]*waiter{}
+func New(cfg Config, saved record.Saved, known bool, now Time) (*Core, error) {
+	c := &Core{cfg: cfg.WithDefaults(), now: now, orphans: map[record.Key]*timer{}, known: known, openAt: -1, event: -1}
+	c.queue.byKey = map[record.Key]*waiter{}
 	c.stamp = stampOf(now)
 	c.window.since = now.Mono
 	c.reg = fleet.NewRegister(c.cfg.Capacity, c.cfg.MaxUses)
@@ -83,32 +83,32 @@ func (c *Core) restore() {
 	c.reg.Each(func(i *fleet.Instance) bool {
 		m := c.own(i)
 		switch i.State {
-		case fleet.Creating:
+		case record.Creating:
 			c.timers.set(&m.boot, i.Since.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
-		case fleet.Preparing:
+		case record.Preparing:
 			c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.PreparingDeadline))
-		case fleet.Gone, fleet.Lost:
+		case record.Gone, record.Lost:
 			c.timers.set(&m.boot, i.Since.Mono+c.cfg.ForgetAfter)
 			m.boot.kind = timerForget
-			if i.State == fleet.Lost && !i.DeleteAsked {
+			if i.State == record.Lost && !i.DeleteAsked {
 				c.repairs++
 			}
 			return true
-		case fleet.Deleting:
+		case record.Deleting:
 			// Whether the delete was ever sent is not known: it is asked again, which is harmless.
 			c.timers.set(&m.retry, c.now.Mono)
-		case fleet.Draining:
+		case record.Draining:
 			if i.Leased() == 0 {
 				c.timers.set(&m.retry, c.now.Mono)
 			}
-		case fleet.Ready:
+		case record.Ready:
 			if i.Leased() == 0 && c.reg.UsedUp(i) { // the limit was lowered while we were away
-				c.retire(m, fleet.CauseUsedUp)
+				c.retire(m, record.CauseUsedUp)
 			}
-		case fleet.Unclaimed:
+		case record.Unclaimed:
 			c.settleUnclaimed(m)
 		}
-		i.Each(func(l fleet.LeaseRecord) { c.orphan(l.Key, c.cfg.ReattachAfterRestart) })
+		i.Each(func(l record.Lease) { c.orphan(l.Key, c.cfg.ReattachAfterRestart) })
 		c.lists.miss(m, c.now.Mono)
 		return true
 	})
@@ -264,7 +264,7 @@ func (c *Core) fire() {
 		case timerReserve:
 			c.expireReservation(t.owner.(*fleet.Reservation))
 		case timerOrphan:
-			c.abandoned(t.owner.(fleet.Key))
+			c.abandoned(t.owner.(record.Key))
 		}
 	}
 }
@@ -301,7 +301,7 @@ func (c *Core) wake() time.Duration {
 // expecting reports whether the provider's list is likely to change soon.
 func (c *Core) expecting() bool {
 	r := c.reg
-	return !c.lists.started || r.IntentOpen()+r.IntentDoubt() > 0 || r.Count(fleet.Creating) > 0 || r.Count(fleet.Deleting) > 0 ||
+	return !c.lists.started || r.IntentOpen()+r.IntentDoubt() > 0 || r.Count(record.Creating) > 0 || r.Count(record.Deleting) > 0 ||
 		len(c.lists.absent) > 0
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -39,14 +40,14 @@ func costs(t *testing.T, n int) (all []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved := fleet.SavedState{Meta: fleet.MetaRecord{LastSerial: 3_000_000, LastOp: 3_000_000}}
+	saved := record.Saved{Meta: record.Meta{LastSerial: 3_000_000, LastOp: 3_000_000}}
 	for k := range n {
-		saved.Instances = append(saved.Instances, fleet.InstanceRecord{
-			ID: fleet.ID(fmt.Sprintf("i-%07d", k)), Serial: uint64(1_000_000 + k), State: fleet.Ready, Origin: fleet.Created,
+		saved.Instances = append(saved.Instances, record.Instance{
+			ID: record.ID(fmt.Sprintf("i-%07d", k)), Serial: uint64(1_000_000 + k), State: record.Ready, Origin: record.Created,
 			StateAt: now.Wall.UnixNano(), IdleAt: now.Wall.UnixNano(),
 		})
 	}
-	commit := func(c *fleet.Changes) statestore.CommitStats {
+	commit := func(c *record.Changes) statestore.CommitStats {
 		if c.Empty() {
 			return statestore.CommitStats{}
 		}
@@ -55,7 +56,7 @@ func costs(t *testing.T, n int) (all []string) {
 		}
 		return store.Stats()
 	}
-	commit(&fleet.Changes{Put: saved.Instances, Meta: &saved.Meta})
+	commit(&record.Changes{Put: saved.Instances, Meta: &saved.Meta})
 	core, err := scaler.New(scaler.Config{Schedule: schedule, Throttle: policy.Throttle{Limit: -1}}, saved, true, now)
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func costs(t *testing.T, n int) (all []string) {
 			len(b.Changes.Drop), len(b.Changes.PutIntents), len(b.Changes.DropIntents), s.Records, s.Bytes, len(b.Commands)))
 	}
 	for k := n - 1; k >= 0; k-- {
-		core.Step(now, scaler.Event{Kind: scaler.EvAppeared, ID: fleet.ID(fmt.Sprintf("i-%07d", k)), Listed: fleet.ListedRunning})
+		core.Step(now, scaler.Event{Kind: scaler.EvAppeared, ID: record.ID(fmt.Sprintf("i-%07d", k)), Listed: fleet.ListedRunning})
 	}
 	step(scaler.Event{Kind: scaler.EvListed, Since: now.Mono})
 	step(scaler.Event{Kind: scaler.EvAcquire, Key: "job", Ticket: 1}) // its instance is not idle: one more is created
@@ -84,7 +85,7 @@ func costs(t *testing.T, n int) (all []string) {
 	step(scaler.Event{Kind: scaler.EvPrepared, ID: prepare.ID, Op: prepare.Op, Serial: prepare.Serial})
 	step(scaler.Event{Kind: scaler.EvReserve, Key: "poll", Ticket: 2})
 	step(scaler.Event{Kind: scaler.EvRelease, Key: "job", Ticket: 3})
-	step(scaler.Event{Kind: scaler.EvUnhealthy, ID: "i-0000500", Cause: fleet.CauseUnhealthy})
+	step(scaler.Event{Kind: scaler.EvUnhealthy, ID: "i-0000500", Cause: record.CauseUnhealthy})
 	del := b.Commands[0]
 	step(scaler.Event{Kind: scaler.EvDeleted, ID: del.ID, Op: del.Op, Serial: del.Serial})
 	step(scaler.Event{Kind: scaler.EvMissing, ID: del.ID}, scaler.Event{Kind: scaler.EvListed, Since: now.Mono})

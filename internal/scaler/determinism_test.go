@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // busyHour is a rig after an hour of jobs, reservations, failures and a provider that takes machines away.
@@ -20,15 +22,15 @@ func busyHour(t *testing.T, seed uint64) *rig {
 		c.Schedule = sched(policy.Policy{Settings: policy.Settings{IdleCount: 2, ScaleFactor: 0.5, IdleTime: time.Minute}},
 			policy.Policy{Periods: []string{"20-39 * * * *"}, Settings: policy.Settings{IdleCount: 5, IdleTime: 10 * sec, Preemptive: true}})
 	}))
-	r.fail = func(cmd Command) (fleet.Failure, bool) {
+	r.fail = func(cmd Command) (failure.Failure, bool) {
 		if dice.IntN(12) == 0 {
-			return fleet.Failure{Kind: fleet.FailureKind(1 + dice.IntN(7))}, dice.IntN(3) == 0
+			return failure.Failure{Kind: failure.Kind(1 + dice.IntN(7))}, dice.IntN(3) == 0
 		}
-		return fleet.Failure{}, false
+		return failure.Failure{}, false
 	}
-	var held []fleet.Key
+	var held []record.Key
 	for n := range 400 {
-		key := fleet.Key(fmt.Sprint("k", n))
+		key := record.Key(fmt.Sprint("k", n))
 		if dice.IntN(2) == 0 {
 			r.ask(EvReserve, key)
 		}
@@ -54,11 +56,11 @@ func TestReplay(t *testing.T) {
 		if len(r.factsOf(FactPolicy)) < 3 || len(r.factsOf(FactRevoke)) == 0 || len(r.factsOf(FactRetire)) == 0 {
 			t.Fatal("the hour was too quiet to prove anything")
 		}
-		core, err := New(r.cfg, fleet.SavedState{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
+		core, err := New(r.cfg, record.Saved{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		var saved fleet.SavedState
+		var saved record.Saved
 		batch := 0
 		for _, s := range r.journal {
 			core.Step(s.now, s.ev)
@@ -82,11 +84,11 @@ func TestReplay(t *testing.T) {
 // from the same state are alike.
 func TestRestartAnywhere(t *testing.T) {
 	r := busyHour(t, 7)
-	core, err := New(r.cfg, fleet.SavedState{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
+	core, err := New(r.cfg, record.Saved{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var saved fleet.SavedState
+	var saved record.Saved
 	for n, s := range r.journal {
 		core.Step(s.now, s.ev)
 		if !s.take {

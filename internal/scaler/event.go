@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Time is one reading of the two clocks. Mono is time elapsed since any fixed moment and never goes back: deadlines, throttle, idle
@@ -54,17 +56,17 @@ const (
 type Event struct {
 	Kind     EventKind
 	Listed   fleet.Listed
-	Cause    fleet.Cause
+	Cause    record.Cause
 	On       bool
 	Away     bool // the failure is the plugin's absence: it says nothing about the provider or an instance
-	Key      fleet.Key
-	ID       fleet.ID
+	Key      record.Key
+	ID       record.ID
 	Ticket   uint64        // chosen by the caller, never 0; echoed in the Grant
 	Op       uint64        // number of the command that this is the result of
 	Serial   uint64        // the instance's, so that a late result never hits another machine of the same ID
 	Count    int           // instances
 	Deadline time.Duration // on Time.Mono
 	Since    time.Duration // on Time.Mono
-	Failure  fleet.Failure
+	Failure  failure.Failure
 	Config   *Config
 }

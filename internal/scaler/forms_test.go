@@ -10,6 +10,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // happening is one entry of the tiny simulator that these tests need.
@@ -44,7 +45,7 @@ type queueing struct {
 	todo               happenings
 	seq, names         int
 	gap, service, boot float64
-	jobs               map[fleet.Key]int
+	jobs               map[record.Key]int
 	waits, idle        []float64 // of job n; open slots that it found
 	delivered          int
 }
@@ -52,13 +53,13 @@ type queueing struct {
 func newQueueing(t *testing.T, cfg Config, gap, service, boot float64) *queueing {
 	t.Helper()
 	q := &queueing{
-		t: t, gap: gap, service: service, boot: boot, dice: rand.New(rand.NewPCG(2026, 7)), jobs: map[fleet.Key]int{},
+		t: t, gap: gap, service: service, boot: boot, dice: rand.New(rand.NewPCG(2026, 7)), jobs: map[record.Key]int{},
 		now: Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)},
 	}
 	cfg.Throttle = policy.Throttle{Limit: -1}
 	cfg.RequestedDeadline, cfg.CreatingDeadline, cfg.PreparingDeadline = 1e6*time.Hour, 1e6*time.Hour, 1e6*time.Hour
 	cfg.ForgetAfter = time.Minute
-	core, err := New(cfg, fleet.SavedState{}, true, q.now)
+	core, err := New(cfg, record.Saved{}, true, q.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func (q *queueing) run(jobs int) {
 		q.now.Mono = h.at
 		switch h.kind {
 		case 0:
-			key := fleet.Key(fmt.Sprint(h.job))
+			key := record.Key(fmt.Sprint(h.job))
 			q.jobs[key] = h.job
 			q.idle[h.job] = float64(q.core.reg.OpenSlots())
 			if job++; job < jobs {
@@ -128,12 +129,12 @@ func (q *queueing) run(jobs int) {
 			}
 			q.step(Event{Kind: EvAcquire, Key: key, Ticket: uint64(h.job + 1)})
 		case 1:
-			key := fleet.Key(fmt.Sprint(h.job))
+			key := record.Key(fmt.Sprint(h.job))
 			delete(q.jobs, key)
 			q.step(Event{Kind: EvRelease, Key: key, Ticket: uint64(h.job + 1)})
 		case 2:
 			q.names++
-			q.step(Event{Kind: EvAppeared, ID: fleet.ID(fmt.Sprint("i-", q.names)), Listed: fleet.ListedRunning})
+			q.step(Event{Kind: EvAppeared, ID: record.ID(fmt.Sprint("i-", q.names)), Listed: fleet.ListedRunning})
 		}
 	}
 }
@@ -191,7 +192,7 @@ func TestErlangC(t *testing.T) {
 			h := heap.Pop(&q.todo).(happening)
 			q.names++
 			q.now.Mono = h.at
-			q.step(Event{Kind: EvAppeared, ID: fleet.ID(fmt.Sprint("i-", q.names)), Listed: fleet.ListedRunning})
+			q.step(Event{Kind: EvAppeared, ID: record.ID(fmt.Sprint("i-", q.names)), Listed: fleet.ListedRunning})
 		}
 		if q.core.Summary().Idle != c.machines {
 			t.Fatalf("%+v", q.core.Summary())

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // standing is a rig with n idle, ready instances.
@@ -25,15 +25,15 @@ func standing(t testing.TB, n int, edit ...func(*Config)) *rig {
 
 func until(d time.Duration) func(*Event) { return func(e *Event) { e.Deadline = d } }
 
-func because(c fleet.Cause) func(*Event) { return func(e *Event) { e.Cause = c } }
+func because(c record.Cause) func(*Event) { return func(e *Event) { e.Cause = c } }
 
 // TestPackAndSpread: leases fill one instance before they touch the next, and a freed slot on the fullest is taken first.
 func TestPackAndSpread(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxInstances = 3, 2 }, withPolicy(policy.Settings{IdleCount: 6, IdleTime: time.Minute})))
 	r.run(10 * sec)
-	got := map[fleet.ID]int{}
+	got := map[record.ID]int{}
 	for n := range 3 {
-		got[r.acquire(fleet.Key(fmt.Sprint("k", n))).ID]++
+		got[r.acquire(record.Key(fmt.Sprint("k", n))).ID]++
 	}
 	r.want("instances used by three leases of three slots", len(got), 1)
 	first := r.last("k0").ID
@@ -52,7 +52,7 @@ func TestPackAndSpread(t *testing.T) {
 // TestFirstComeFirstServed: waiters are served in the order of their coming, each told how long it waited.
 func TestFirstComeFirstServed(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
-	for _, k := range []fleet.Key{"a", "b", "c"} {
+	for _, k := range []record.Key{"a", "b", "c"} {
 		if g := r.acquire(k); g.Kind != 0 {
 			t.Fatalf("%s was answered at once: %+v", k, g)
 		}
@@ -92,11 +92,11 @@ func TestWaiterDeadlineAndCancel(t *testing.T) {
 	r.run(30*sec - 1)
 	r.want("waiters just before the deadline", r.sum().Waiters, 2)
 	r.run(1)
-	r.want("answer at the deadline", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantDenied, fleet.CauseDeadline})
+	r.want("answer at the deadline", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantDenied, record.CauseDeadline})
 	r.do(Event{Kind: EvCancel, Key: "b", Ticket: bTicket + 99})
 	r.want("a cancel with another ticket", r.sum().Waiters, 1)
 	r.do(Event{Kind: EvCancel, Key: "b", Ticket: bTicket})
-	r.want("cancelled", [2]any{r.last("b").Cause, r.last("b").Ticket}, [2]any{fleet.CauseCancelled, bTicket})
+	r.want("cancelled", [2]any{r.last("b").Cause, r.last("b").Ticket}, [2]any{record.CauseCancelled, bTicket})
 	r.want("waiters", r.sum().Waiters, 0)
 	r.do(Event{Kind: EvCancel, Key: "b", Ticket: bTicket})
 	n := 0
@@ -118,21 +118,21 @@ func TestWaiterDeadlineAndCancel(t *testing.T) {
 func TestKeys(t *testing.T) {
 	r := standing(t, 2)
 	r.acquire("a")
-	denied := func(what string, g Grant, why fleet.Cause) {
+	denied := func(what string, g Grant, why record.Cause) {
 		t.Helper()
 		if g.Kind != GrantDenied || g.Cause != why {
 			t.Errorf("%s: %+v, want denied: %s", what, g, why)
 		}
 	}
-	denied("a second lease", r.acquire("a"), fleet.CauseDuplicate)
-	denied("a reservation beside a lease", r.ask(EvReserve, "a"), fleet.CauseDuplicate)
+	denied("a second lease", r.acquire("a"), record.CauseDuplicate)
+	denied("a reservation beside a lease", r.ask(EvReserve, "a"), record.CauseDuplicate)
 	r.want("reservation", r.ask(EvReserve, "r").Kind, GrantReserved)
-	denied("a second reservation", r.ask(EvReserve, "r"), fleet.CauseDuplicate)
-	denied("release of nothing", r.ask(EvRelease, "x"), fleet.CauseUnknownKey)
-	denied("replace of nothing", r.ask(EvReplace, "x"), fleet.CauseUnknownKey)
-	denied("reattach of nothing", r.ask(EvReattach, "x"), fleet.CauseUnknownKey)
+	denied("a second reservation", r.ask(EvReserve, "r"), record.CauseDuplicate)
+	denied("release of nothing", r.ask(EvRelease, "x"), record.CauseUnknownKey)
+	denied("replace of nothing", r.ask(EvReplace, "x"), record.CauseUnknownKey)
+	denied("reattach of nothing", r.ask(EvReattach, "x"), record.CauseUnknownKey)
 	r.release("a")
-	denied("a second release", r.ask(EvRelease, "a"), fleet.CauseUnknownKey)
+	denied("a second release", r.ask(EvRelease, "a"), record.CauseUnknownKey)
 	r.do(Event{Kind: EvUnreserve, Key: "nobody"}, Event{Kind: EvDetach, Key: "nobody"})
 	r.do(Event{Kind: EvUnreserve, Key: "r"}, Event{Kind: EvUnreserve, Key: "r"})
 	r.want("reservations", r.sum().Reservations, 0)
@@ -142,10 +142,10 @@ func TestKeys(t *testing.T) {
 func TestReservationsArePromises(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxInstances, c.ReservationDeadline = 2, 2, 20*sec }))
 	for n := range 4 {
-		r.want("promise", r.ask(EvReserve, fleet.Key(fmt.Sprint("r", n))).Kind, GrantReserved)
+		r.want("promise", r.ask(EvReserve, record.Key(fmt.Sprint("r", n))).Kind, GrantReserved)
 	}
 	g := r.ask(EvReserve, "r4")
-	r.want("one too many", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, fleet.CauseNoCapacity})
+	r.want("one too many", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseNoCapacity})
 	r.run(10 * sec)
 	r.want("created for promises alone", len(r.made), 0)
 	r.acquire("r0")
@@ -160,7 +160,7 @@ func TestReservationsArePromises(t *testing.T) {
 func TestPreemptive(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 3 }, withPolicy(policy.Settings{IdleCount: 1, IdleTime: 20 * sec, Preemptive: true})))
 	g := r.ask(EvReserve, "early")
-	r.want("before anything is ready", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, fleet.CauseNoCapacity})
+	r.want("before anything is ready", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseNoCapacity})
 	r.run(10 * sec)
 	r.want("with a ready one", r.ask(EvReserve, "mine").Kind, GrantReserved)
 	r.want("claimed", r.sum().Claimed, 1)
@@ -175,7 +175,7 @@ func TestPreemptive(t *testing.T) {
 	r.release("mine", "thief")
 	none := newRig(t, conf(withPolicy(policy.Settings{IdleTime: 20 * sec, Preemptive: true})))
 	g = none.ask(EvReserve, "r")
-	none.want("preemptive without idle_count", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, fleet.CausePolicy})
+	none.want("preemptive without idle_count", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CausePolicy})
 }
 
 // TestClaimIsNotRetired: the longest idle one goes, unless it is promised; its claim lost, the promise stands.
@@ -187,9 +187,9 @@ func TestClaimIsNotRetired(t *testing.T) {
 	cfg.Schedule = always(policy.Settings{IdleCount: 0, IdleTime: 20 * sec, Preemptive: true})
 	r.do(Event{Kind: EvReload, Config: &cfg})
 	r.run(time.Minute)
-	r.want("the promised one", r.state(claimed), fleet.Ready)
+	r.want("the promised one", r.state(claimed), record.Ready)
 	r.want("ready", r.sum().Ready, 1)
-	r.do(Event{Kind: EvUnhealthy, ID: claimed, Cause: fleet.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: claimed, Cause: record.CauseUnhealthy})
 	r.want("reservations", r.sum().Reservations, 1)
 	r.want("claims", r.sum().Claimed, 0)
 	r.run(time.Minute)
@@ -211,12 +211,12 @@ func TestMaxUses(t *testing.T) {
 	r.want("third use", [2]any{g.ID, g.Use}, [2]any{"i-1", 3})
 	r.want("a used up instance is open", r.core.reg.Get("i-1").Open(), 0)
 	r.release("c")
-	r.want("after its last use", r.state("i-1"), fleet.Deleting)
+	r.want("after its last use", r.state("i-1"), record.Deleting)
 	retired := r.factsOf(FactRetire)
-	r.want("cause", retired[len(retired)-1].Cause, fleet.CauseUsedUp)
+	r.want("cause", retired[len(retired)-1].Cause, record.CauseUsedUp)
 	r.run(20 * sec)
 	r.want("its successor", r.sum().Idle, 1)
-	uses := map[fleet.ID]int{}
+	uses := map[record.ID]int{}
 	for _, g := range r.grants {
 		if g.Kind == GrantLease {
 			uses[g.ID]++
@@ -240,7 +240,7 @@ func TestReplace(t *testing.T) {
 	r.want("its new one", r.leaseOf("a"), "i-2/0")
 	r.do(Event{Kind: EvDrain, On: true})
 	g := r.ask(EvReplace, "a")
-	r.want("while draining", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, fleet.CauseDraining})
+	r.want("while draining", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseDraining})
 	r.want("the lease stands", r.leaseOf("a"), "i-2/0")
 }
 
@@ -248,10 +248,10 @@ func TestReplace(t *testing.T) {
 func TestReleaseUnhealthy(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances = 2, 1 })
 	r.acquire("a", "b")
-	r.ask(EvRelease, "a", because(fleet.CauseChangedHostKey))
+	r.ask(EvRelease, "a", because(record.CauseChangedHostKey))
 	g := r.last("b")
-	r.want("its neighbour", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, fleet.CauseChangedHostKey})
-	r.want("the instance", r.state("i-1"), fleet.Deleting)
-	r.want("cause", r.core.reg.Get("i-1").Cause, fleet.CauseChangedHostKey)
+	r.want("its neighbour", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseChangedHostKey})
+	r.want("the instance", r.state("i-1"), record.Deleting)
+	r.want("cause", r.core.reg.Get("i-1").Cause, record.CauseChangedHostKey)
 	r.want("leases", r.sum().Leases, 0)
 }

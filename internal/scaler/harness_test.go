@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // vm is a machine of the scripted cloud.
@@ -27,22 +29,22 @@ type rig struct {
 	cfg   Config
 	core  *Core
 	now   Time
-	saved fleet.SavedState
+	saved record.Saved
 	bt    *Batch
 
-	cloud   map[fleet.ID]*vm
+	cloud   map[record.ID]*vm
 	made    []time.Duration // when each machine was asked for
 	names   int
-	shown   map[fleet.ID]fleet.Listed
+	shown   map[record.ID]fleet.Listed
 	every   time.Duration // between two lists; 0: none come by themselves
 	listAt  time.Duration
 	pending []pendingEvent
 
 	boot, prep, dying time.Duration
-	hold              map[CommandKind]bool                    // commands that are kept in held instead of answered
-	held              []Command                               // those
-	answer            func(cmd Command, ev *Event) (made int) // changes the answer to a create; nil: all is made
-	fail              func(cmd Command) (fleet.Failure, bool) // the failure of another command; nil: none
+	hold              map[CommandKind]bool                      // commands that are kept in held instead of answered
+	held              []Command                                 // those
+	answer            func(cmd Command, ev *Event) (made int)   // changes the answer to a create; nil: all is made
+	fail              func(cmd Command) (failure.Failure, bool) // the failure of another command; nil: none
 
 	grants   []Grant
 	facts    []Fact
@@ -96,7 +98,7 @@ func newRig(t testing.TB, cfg Config) *rig {
 
 func bareRig(t testing.TB, cfg Config) *rig {
 	return &rig{
-		t: t, cfg: cfg, cloud: map[fleet.ID]*vm{}, shown: map[fleet.ID]fleet.Listed{}, every: sec, boot: 5 * sec, hold: map[CommandKind]bool{},
+		t: t, cfg: cfg, cloud: map[record.ID]*vm{}, shown: map[record.ID]fleet.Listed{}, every: sec, boot: 5 * sec, hold: map[CommandKind]bool{},
 		now: Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)},
 	}
 }
@@ -104,8 +106,8 @@ func bareRig(t testing.TB, cfg Config) *rig {
 // start makes a core from what was committed; everything else of an earlier one is forgotten.
 func (r *rig) start(known bool) {
 	r.t.Helper()
-	var saved fleet.SavedState
-	saved.Apply(&fleet.Changes{Put: r.saved.Instances, PutIntents: r.saved.Intents, Meta: &r.saved.Meta})
+	var saved record.Saved
+	saved.Apply(&record.Changes{Put: r.saved.Instances, PutIntents: r.saved.Intents, Meta: &r.saved.Meta})
 	core, err := New(r.cfg, saved, known, r.now)
 	if err != nil {
 		r.t.Fatal(err)
@@ -166,7 +168,7 @@ func isIncrease(c Command) bool { return c.Kind == CmdIncrease }
 // digest is a fingerprint of all that a batch says.
 func digest(b *Batch) uint64 {
 	h := fnv.New64a()
-	meta := fleet.MetaRecord{}
+	meta := record.Meta{}
 	if b.Changes.Meta != nil {
 		meta = *b.Changes.Meta
 	}
@@ -211,18 +213,18 @@ func (r *rig) carryOut(cmd Command) {
 	}
 }
 
-func (r *rig) failure(cmd Command) (fleet.Failure, bool) {
+func (r *rig) failure(cmd Command) (failure.Failure, bool) {
 	if r.fail == nil {
-		return fleet.Failure{}, false
+		return failure.Failure{}, false
 	}
 	return r.fail(cmd)
 }
 
 // spawn makes a machine appear in the cloud; without an id it gets the next name.
-func (r *rig) spawn(id fleet.ID) *vm {
+func (r *rig) spawn(id record.ID) *vm {
 	if id == "" {
 		r.names++
-		id = fleet.ID(fmt.Sprintf("i-%d", r.names))
+		id = record.ID(fmt.Sprintf("i-%d", r.names))
 		r.made = append(r.made, r.now.Mono)
 	}
 	m := &vm{boots: r.now.Mono + r.boot}
@@ -234,7 +236,7 @@ func (r *rig) spawn(id fleet.ID) *vm {
 func (r *rig) list() {
 	r.t.Helper()
 	var evs []Event
-	seen := map[fleet.ID]fleet.Listed{}
+	seen := map[record.ID]fleet.Listed{}
 	for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
 		m := r.cloud[id]
 		l := fleet.ListedRunning
@@ -319,7 +321,7 @@ func (r *rig) run(d time.Duration) {
 }
 
 // ask steps a caller's event under a ticket of its own and returns the answer, if there is one at once.
-func (r *rig) ask(kind EventKind, key fleet.Key, edit ...func(*Event)) (g Grant) {
+func (r *rig) ask(kind EventKind, key record.Key, edit ...func(*Event)) (g Grant) {
 	r.t.Helper()
 	r.ticket++
 	ev := Event{Kind: kind, Key: key, Ticket: r.ticket}
@@ -335,7 +337,7 @@ func (r *rig) ask(kind EventKind, key fleet.Key, edit ...func(*Event)) (g Grant)
 	return g
 }
 
-func (r *rig) acquire(keys ...fleet.Key) (g Grant) {
+func (r *rig) acquire(keys ...record.Key) (g Grant) {
 	r.t.Helper()
 	for _, k := range keys {
 		g = r.ask(EvAcquire, k)
@@ -343,7 +345,7 @@ func (r *rig) acquire(keys ...fleet.Key) (g Grant) {
 	return g
 }
 
-func (r *rig) release(keys ...fleet.Key) {
+func (r *rig) release(keys ...record.Key) {
 	r.t.Helper()
 	for _, k := range keys {
 		if g := r.ask(EvRelease, k); g.Kind != GrantReleased {
@@ -353,7 +355,7 @@ func (r *rig) release(keys ...fleet.Key) {
 }
 
 // last is what key was told last.
-func (r *rig) last(key fleet.Key) (g Grant) {
+func (r *rig) last(key record.Key) (g Grant) {
 	for _, x := range r.grants {
 		if x.Key == key {
 			g = x
@@ -382,7 +384,7 @@ func (r *rig) commandsOf(kind CommandKind) (all []Command) {
 
 func (r *rig) sum() Summary { return r.core.Summary() }
 
-func (r *rig) state(id fleet.ID) fleet.State {
+func (r *rig) state(id record.ID) record.State {
 	if i := r.core.reg.Get(id); i != nil {
 		return i.State
 	}
@@ -398,7 +400,7 @@ func (r *rig) want(what string, got, want any) {
 }
 
 // leaseOf is where key's lease is: "i-1/0", or "" without one.
-func (r *rig) leaseOf(key fleet.Key) string {
+func (r *rig) leaseOf(key record.Key) string {
 	id, slot, ok := r.core.Lease(key)
 	if !ok {
 		return ""

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // increased takes the provider's answer to a create. What it surely did not create is no supply any more, but counts against max_instances
@@ -15,15 +17,15 @@ func (c *Core) increased(ev *Event) {
 	}
 	w := in.Owner.(*intent)
 	accepted := min(max(ev.Count, 0), in.Asked)
-	failure := ev.Failure
-	if !failure.Failed() && accepted < in.Asked {
-		failure = fleet.Failure{Kind: fleet.FailureCapacity, Message: "the provider accepted less than was asked for and did not say why"}
+	failed := ev.Failure
+	if !failed.Failed() && accepted < in.Asked {
+		failed = failure.Failure{Kind: failure.Capacity, Message: "the provider accepted less than was asked for and did not say why"}
 	}
-	if !failure.Failed() {
-		c.relief(&c.reg.Meta.Refusals, fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseQuota, fleet.CauseStockOut, fleet.CauseThrottledAPI,
-			fleet.CauseConfig)
+	if !failed.Failed() {
+		c.relief(&c.reg.Meta.Refusals, record.CauseBackoff, record.CausePlugin, record.CauseQuota, record.CauseStockOut, record.CauseThrottledAPI,
+			record.CauseConfig)
 	}
-	sure := failure.Kind != fleet.FailureTransient || accepted == in.Asked
+	sure := failed.Kind != failure.Transient || accepted == in.Asked
 	if sure {
 		c.reg.Answered(in)
 	}
@@ -35,11 +37,11 @@ func (c *Core) increased(ev *Event) {
 			in.Unsure = n
 		}
 	}
-	if failure.Failed() {
+	if failed.Failed() {
 		if accepted > 0 { // a create that brought something is no refusal in a row: the pause after it is the first one
 			c.reg.Meta.Refusals = 0
 		}
-		c.refused(ev.Op, failure, ev.Away)
+		c.refused(ev.Op, failed, ev.Away)
 	}
 	if in.Left() == 0 {
 		c.close(in)
@@ -62,7 +64,7 @@ func (c *Core) confirmIntents(since time.Duration) {
 		c.must(c.reg.Shift(in, -unsure, -in.Doubt, unsure+in.Doubt))
 		in.Unsure = 0
 		c.reg.Answered(in)
-		c.fact(Fact{Kind: FactIntent, Op: in.Op, Count: in.Faded, Cause: fleet.CauseMissing})
+		c.fact(Fact{Kind: FactIntent, Op: in.Op, Count: in.Faded, Cause: record.CauseMissing})
 		if in.Open == 0 {
 			c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
 		}
@@ -83,8 +85,8 @@ func (c *Core) intentOverdue(w *intent) {
 	c.must(c.reg.Shift(w.Intent, -n, n, 0))
 	c.reg.Answered(w.Intent)
 	w.confirm, w.since, w.seen = true, c.now.Mono, 0
-	c.fact(Fact{Kind: FactIntent, Op: w.Op, Count: n, Cause: fleet.CauseBootOverdue})
-	c.failedBoot(Fact{Cause: fleet.CauseBootOverdue, Op: w.Op}, w.asked, &c.reg.Meta.Fruitless)
+	c.fact(Fact{Kind: FactIntent, Op: w.Op, Count: n, Cause: record.CauseBootOverdue})
+	c.failedBoot(Fact{Cause: record.CauseBootOverdue, Op: w.Op}, w.asked, &c.reg.Meta.Fruitless)
 	c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
 }
 

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestOneCallPerBatch: creates that are decided together are one call and one intent.
@@ -16,7 +17,7 @@ func TestOneCallPerBatch(t *testing.T) {
 	r.want("commands", len(b.Commands), 1)
 	r.want("count", b.Commands[0].Count, 3)
 	r.want("intents committed", fmt.Sprintf("%+v", b.Changes.PutIntents[0]),
-		fmt.Sprintf("%+v", fleet.IntentRecord{Op: b.Commands[0].Op, Asked: 3, Open: 3, At: r.now.Wall.UnixNano()}))
+		fmt.Sprintf("%+v", record.Intent{Op: b.Commands[0].Op, Asked: 3, Open: 3, At: r.now.Wall.UnixNano()}))
 	r.want("expecting", b.Expecting, true)
 	r.run(10 * sec)
 	r.want("intents when all came", len(collect(r.core.Intents)), 0)
@@ -32,7 +33,7 @@ func TestShownBeforeAnswered(t *testing.T) {
 	r.spawn("")
 	r.run(10 * sec)
 	r.want("served", r.leaseOf("a"), "i-1/0")
-	r.want("origin", r.core.reg.Get("i-1").Origin, fleet.Created)
+	r.want("origin", r.core.reg.Get("i-1").Origin, record.Created)
 	r.want("intents while the call is under way", len(collect(r.core.Intents)), 1)
 	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Count: 1})
 	r.want("then", len(collect(r.core.Intents)), 0)
@@ -47,7 +48,7 @@ func TestPartialSuccess(t *testing.T) {
 	r.answer = func(cmd Command, ev *Event) int {
 		if first {
 			first = false
-			ev.Count, ev.Failure = 2, fleet.Failure{Kind: fleet.FailureQuota}
+			ev.Count, ev.Failure = 2, failure.Failure{Kind: failure.Quota}
 		}
 		return ev.Count
 	}
@@ -57,7 +58,7 @@ func TestPartialSuccess(t *testing.T) {
 	s := r.sum()
 	r.want("requested, doubt", [2]int{s.Requested, s.Doubt}, [2]int{2, 2})
 	r.want("two of four wait for boots", s.Booting, 2)
-	r.want("the rest for", s.WaitCause, fleet.CauseQuota)
+	r.want("the rest for", s.WaitCause, record.CauseQuota)
 	r.run(10*sec - 1)
 	r.want("machines", len(r.made), 2)
 	r.run(15 * sec)
@@ -71,7 +72,7 @@ func TestPartialSuccessAgainAndAgain(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 6 }))
 	r.answer = func(cmd Command, ev *Event) int {
 		if cmd.Count > 1 {
-			ev.Count, ev.Failure = 1, fleet.Failure{Kind: fleet.FailureCapacity}
+			ev.Count, ev.Failure = 1, failure.Failure{Kind: failure.Capacity}
 		}
 		return ev.Count
 	}
@@ -98,7 +99,7 @@ func TestAmbiguousIsNotCreatedTwice(t *testing.T) {
 		r.answer = func(cmd Command, ev *Event) int {
 			if first {
 				first = false
-				ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureTransient}
+				ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Transient}
 				return made
 			}
 			return cmd.Count
@@ -120,7 +121,7 @@ func TestListsAskedBeforeProveNothing(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 4 }))
 	r.every, r.listAt = 0, 1<<62
 	r.answer = func(_ Command, ev *Event) int {
-		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureCapacity}
+		ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Capacity}
 		return 0
 	}
 	r.acquire("a")
@@ -133,37 +134,37 @@ func TestListsAskedBeforeProveNothing(t *testing.T) {
 		r.do(Event{Kind: EvListed, Since: r.now.Mono})
 	}
 	r.want("ruled out", r.sum().Doubt, 0)
-	r.want("told", r.factsOf(FactIntent)[0].Cause, fleet.CauseMissing)
+	r.want("told", r.factsOf(FactIntent)[0].Cause, record.CauseMissing)
 }
 
 // TestLateAfterError: an instance that appears although its create answered an error is adopted and used.
 func TestLateAfterError(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 4 }))
 	r.answer = func(_ Command, ev *Event) int {
-		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureConfig}
+		ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Config}
 		return 0
 	}
 	r.acquire("a")
 	r.spawn("ghost")
 	r.run(2 * sec)
 	i := r.core.reg.Get("ghost")
-	r.want("adopted", [2]any{i.Origin, r.sum().Unclaimed}, [2]any{fleet.Adopted, 0})
+	r.want("adopted", [2]any{i.Origin, r.sum().Unclaimed}, [2]any{record.Adopted, 0})
 	r.run(10 * sec)
 	r.want("used", r.leaseOf("a"), "ghost/0")
 	r.run(10 * time.Minute)
 	r.want("a second one is nobody's", r.sum().Unclaimed, 0)
 	r.spawn("stranger")
 	r.run(2 * sec)
-	r.want("held", r.state("stranger"), fleet.Unclaimed)
+	r.want("held", r.state("stranger"), record.Unclaimed)
 	r.run(time.Hour)
-	r.want("and never touched", r.state("stranger"), fleet.Unclaimed)
+	r.want("and never touched", r.state("stranger"), record.Unclaimed)
 }
 
 // TestDoubtCountsAgainstMax: what may yet appear is room that is taken.
 func TestDoubtCountsAgainstMax(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
 	r.answer = func(_ Command, ev *Event) int {
-		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureThrottled, RetryAfter: sec}
+		ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Throttled, RetryAfter: sec}
 		return 0
 	}
 	r.every, r.listAt = 0, 1<<62
@@ -209,6 +210,6 @@ func TestIncreaseAnswersStale(t *testing.T) {
 	op := r.held[len(r.held)-1].Op
 	r.do(Event{Kind: EvIncreased, Op: op, Count: 1 << 40})
 	r.want("more than asked", r.sum().Requested, 3)
-	r.do(Event{Kind: EvIncreased, Op: op, Count: -7, Failure: fleet.Failure{Kind: fleet.FailureQuota}})
+	r.do(Event{Kind: EvIncreased, Op: op, Count: -7, Failure: failure.Failure{Kind: failure.Quota}})
 	r.want("fewer than none", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{2, 1})
 }

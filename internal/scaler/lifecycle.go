@@ -1,6 +1,9 @@
 package scaler
 
-import "github.com/taskscaler/taskscaler/internal/fleet"
+import (
+	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
+)
 
 // reload puts a new configuration into force. Leases and instances stand; what held creates back is tried again, since that may be what
 // was mended.
@@ -16,18 +19,18 @@ func (c *Core) reload(cfg *Config) {
 	c.window.reset(c.now.Mono)
 	c.reg.Meta.Refusals, c.reg.Meta.Trials = 0, 0 // an open breaker stays open, but tries at once
 	c.backoff = backoff{}
-	c.reg.Meta.BackoffUntil, c.reg.Meta.BackoffCause = 0, fleet.CauseNone
+	c.reg.Meta.BackoffUntil, c.reg.Meta.BackoffCause = 0, record.CauseNone
 	c.reg.TouchMeta()
 	c.reg.Each(func(i *fleet.Instance) bool {
 		m := own(i)
 		switch {
-		case i.State == fleet.Ready && i.Leased() == 0 && c.reg.UsedUp(i):
-			c.retire(m, fleet.CauseUsedUp)
-		case i.State == fleet.Ready && !c.cfg.Heartbeat:
+		case i.State == record.Ready && i.Leased() == 0 && c.reg.UsedUp(i):
+			c.retire(m, record.CauseUsedUp)
+		case i.State == record.Ready && !c.cfg.Heartbeat:
 			c.timers.stop(&m.retry)
-		case i.State == fleet.Ready && m.op == 0 && m.retry.pos == 0:
+		case i.State == record.Ready && m.op == 0 && m.retry.pos == 0:
 			c.nextBeat(m)
-		case i.State == fleet.Unclaimed:
+		case i.State == record.Unclaimed:
 			c.settleUnclaimed(m)
 		}
 		return true
@@ -41,7 +44,7 @@ func (c *Core) settleUnclaimed(m *machine) {
 	case AdoptAll:
 		c.claim(m)
 	case AdoptRemove:
-		c.retire(m, fleet.CausePreexisting)
+		c.retire(m, record.CausePreexisting)
 	}
 }
 
@@ -49,7 +52,7 @@ func (c *Core) settleUnclaimed(m *machine) {
 func (c *Core) claim(m *machine) {
 	if c.must(c.reg.Adopt(m.Instance, c.stamp)) {
 		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
-		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: fleet.CauseOperator})
+		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: record.CauseOperator})
 		c.follow(m)
 	}
 }
@@ -64,11 +67,11 @@ func (c *Core) shutDown(del bool) {
 	c.reg.Each(func(i *fleet.Instance) bool {
 		m := own(i)
 		switch {
-		case i.State == fleet.Deleting && m.op == 0:
+		case i.State == record.Deleting && m.op == 0:
 			m.tries = 0 // the shutdown's own count
 			c.sendDelete(m)
-		case i.Leased() == 0 && i.State != fleet.Unclaimed:
-			c.retire(m, fleet.CauseShutdown)
+		case i.Leased() == 0 && i.State != record.Unclaimed:
+			c.retire(m, record.CauseShutdown)
 		}
 		return true
 	})
@@ -85,13 +88,13 @@ func (c *Core) finished() bool {
 	if !c.lists.started || c.reg.IntentOpen()+c.reg.IntentDoubt() > 0 { // what is in doubt may still appear: lists rule it out
 		return false
 	}
-	left := c.reg.Exists() - c.reg.Count(fleet.Unclaimed)
+	left := c.reg.Exists() - c.reg.Count(record.Unclaimed)
 	if left == 0 {
 		return true
 	}
 	gaveUp := 0
 	c.reg.Each(func(i *fleet.Instance) bool {
-		if i.State == fleet.Deleting && own(i).gaveUp {
+		if i.State == record.Deleting && own(i).gaveUp {
 			gaveUp++
 		}
 		return true

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // foreignWindow and foreignLimit: so many ids that nobody asked for in that time mean a second manager.
@@ -58,18 +59,18 @@ func (c *Core) listed(ev *Event) {
 	c.lists.found(m)
 	c.reg.SetListed(i, ev.Listed)
 	switch {
-	case ev.Listed == fleet.ListedDeleted && (i.State == fleet.Gone || i.State == fleet.Lost):
+	case ev.Listed == fleet.ListedDeleted && (i.State == record.Gone || i.State == record.Lost):
 		return // the list still shows what is known to be gone
-	case ev.Listed == fleet.ListedDeleted && i.State == fleet.Deleting && m.accepted:
+	case ev.Listed == fleet.ListedDeleted && i.State == record.Deleting && m.accepted:
 		c.gone(m)
 		return
-	case i.State == fleet.Gone:
+	case i.State == record.Gone:
 		c.risen(m, ev)
 		return
-	case i.State == fleet.Lost:
+	case i.State == record.Lost:
 		c.returned(m)
 	}
-	if back && was != ev.Listed && c.lists.started && m.State != fleet.Lost {
+	if back && was != ev.Listed && c.lists.started && m.State != record.Lost {
 		c.fact(Fact{Kind: FactReturned, ID: i.ID})
 	}
 	c.follow(m)
@@ -77,11 +78,11 @@ func (c *Core) listed(ev *Event) {
 
 // follow moves m to where the list says it is.
 func (c *Core) follow(m *machine) {
-	if m.State < fleet.Creating || m.State > fleet.Draining {
+	if m.State < record.Creating || m.State > record.Draining {
 		return
 	}
 	if c.deleting && m.Leased() == 0 {
-		c.retire(m, fleet.CauseShutdown)
+		c.retire(m, record.CauseShutdown)
 		return
 	}
 	switch m.Listed {
@@ -89,12 +90,12 @@ func (c *Core) follow(m *machine) {
 		m.strayed = 0
 		c.running(m)
 	case fleet.ListedDeleting, fleet.ListedDeleted:
-		if m.State != fleet.Draining {
+		if m.State != record.Draining {
 			c.repairs++
 		}
-		c.condemn(m, fleet.CauseProviderDeleting)
+		c.condemn(m, record.CauseProviderDeleting)
 	case fleet.ListedTimeout:
-		c.condemn(m, fleet.CauseProviderTimeout)
+		c.condemn(m, record.CauseProviderTimeout)
 	case fleet.ListedCreating, fleet.ListedSuspended:
 		c.notRunning(m)
 	}
@@ -104,11 +105,11 @@ func (c *Core) follow(m *machine) {
 // time to come back.
 func (c *Core) notRunning(m *machine) {
 	switch m.State {
-	case fleet.Preparing:
+	case record.Preparing:
 		c.stop(m)
 		c.must(c.reg.Unprepare(m.Instance, c.stamp))
 		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
-	case fleet.Ready:
+	case record.Ready:
 		if m.strayed == 0 {
 			m.strayed = max(c.now.Mono, 1)
 			c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
@@ -117,7 +118,7 @@ func (c *Core) notRunning(m *machine) {
 }
 
 // condemn retires m although it may have leases: the provider is taking it away.
-func (c *Core) condemn(m *machine, why fleet.Cause) {
+func (c *Core) condemn(m *machine, why record.Cause) {
 	c.unfit(m, why)
 	c.retire(m, why)
 	c.revokeLeases(m, why)
@@ -133,8 +134,8 @@ func (c *Core) risen(m *machine, ev *Event) {
 	}
 	c.stop(m)
 	m.boot.kind = timerBoot
-	c.fact(Fact{Kind: FactReturned, ID: m.ID, Cause: fleet.CauseZombie})
-	c.redelete(m, fleet.CauseZombie)
+	c.fact(Fact{Kind: FactReturned, ID: m.ID, Cause: record.CauseZombie})
+	c.redelete(m, record.CauseZombie)
 }
 
 // returned handles a lost instance that is listed again: it is un-lost, unless a delete was sent. One that had been retired when it went has to
@@ -143,7 +144,7 @@ func (c *Core) returned(m *machine) {
 	c.stop(m)
 	m.boot.kind = timerBoot
 	if m.DeleteAsked {
-		c.redelete(m, fleet.CauseZombie)
+		c.redelete(m, record.CauseZombie)
 		return
 	}
 	c.repairs = max(c.repairs-1, 0)
@@ -152,7 +153,7 @@ func (c *Core) returned(m *machine) {
 		return
 	}
 	c.fact(Fact{Kind: FactReturned, ID: m.ID})
-	if why != fleet.CauseMissing {
+	if why != record.CauseMissing {
 		c.retire(m, why)
 		return
 	}
@@ -160,7 +161,7 @@ func (c *Core) returned(m *machine) {
 }
 
 // missing notes that the list that is being reported lacks an instance which the one before had.
-func (c *Core) missing(id fleet.ID) {
+func (c *Core) missing(id record.ID) {
 	c.lists.present = max(c.lists.present-1, 0)
 	i := c.reg.Get(id)
 	if i == nil {
@@ -168,7 +169,7 @@ func (c *Core) missing(id fleet.ID) {
 	}
 	c.reg.SetListed(i, fleet.ListedAbsent)
 	m := own(i)
-	if i.State == fleet.Gone || i.State == fleet.Lost {
+	if i.State == record.Gone || i.State == record.Lost {
 		m.absentSeq = c.lists.seq
 		return
 	}
@@ -211,7 +212,7 @@ func (c *Core) short() bool {
 // confirm judges one absent machine after a complete list that was asked for at since.
 func (c *Core) confirm(m *machine, since time.Duration) {
 	away := c.lists.seq - m.absentSeq
-	if m.State == fleet.Deleting && m.accepted && since >= m.acceptedAt {
+	if m.State == record.Deleting && m.accepted && since >= m.acceptedAt {
 		c.gone(m)
 		return
 	}
@@ -222,9 +223,9 @@ func (c *Core) confirm(m *machine, since time.Duration) {
 		return
 	}
 	switch m.State {
-	case fleet.Deleting:
+	case record.Deleting:
 		c.gone(m)
-	case fleet.Unclaimed:
+	case record.Unclaimed:
 		c.lists.found(m)
 		c.stop(m)
 		c.must(c.reg.Forget(m.Instance))
@@ -235,15 +236,15 @@ func (c *Core) confirm(m *machine, since time.Duration) {
 
 // lose gives up on a machine that is gone without our asking: its leases are revoked first.
 func (c *Core) lose(m *machine) {
-	c.unfit(m, fleet.CauseMissing)
-	c.revokeLeases(m, fleet.CauseMissing)
-	if m.State == fleet.Deleting { // its last lease ended while it was draining: it goes that way
+	c.unfit(m, record.CauseMissing)
+	c.revokeLeases(m, record.CauseMissing)
+	if m.State == record.Deleting { // its last lease ended while it was draining: it goes that way
 		return
 	}
 	c.dropClaims(m)
-	if c.must(c.reg.Lose(m.Instance, fleet.CauseMissing, c.stamp)) {
+	if c.must(c.reg.Lose(m.Instance, record.CauseMissing, c.stamp)) {
 		c.repairs++
-		c.fact(Fact{Kind: FactLost, ID: m.ID, Cause: fleet.CauseMissing, Took: c.now.Mono - m.Created.Mono})
+		c.fact(Fact{Kind: FactLost, ID: m.ID, Cause: record.CauseMissing, Took: c.now.Mono - m.Created.Mono})
 		c.remember(m)
 		m.absentSeq = c.lists.seq
 	}

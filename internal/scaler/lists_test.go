@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestMissing: an instance that lists lack is given no new lease at once, and is lost, with its lease revoked first, only after three
@@ -23,12 +25,12 @@ func TestMissing(t *testing.T) {
 	r.want("it is no supply any more", len(r.made), 2)
 	r.run(3 * sec)
 	g := r.last("a")
-	r.want("then", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, fleet.CauseMissing})
-	r.want("its state", r.state("i-1"), fleet.Lost)
+	r.want("then", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseMissing})
+	r.want("its state", r.state("i-1"), record.Lost)
 	r.want("deletes of what is not there", len(r.commandsOf(CmdDelete)), 0)
 	r.cloud["i-1"].away = false
 	r.run(2 * sec)
-	r.want("it came back: un-lost, prepared anew", r.state("i-1"), fleet.Ready)
+	r.want("it came back: un-lost, prepared anew", r.state("i-1"), record.Ready)
 	r.want("told", len(r.factsOf(FactReturned)), 1)
 	r.want("its uses stay counted", r.core.reg.Get("i-1").Uses, 1)
 }
@@ -39,23 +41,23 @@ func TestUsedUpComesBack(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances, c.MaxUses = 1, 1 })
 	r.acquire("a")
 	for n := range 3 {
-		r.spawn(fleet.ID(fmt.Sprint("x-", n)))
+		r.spawn(record.ID(fmt.Sprint("x-", n)))
 	}
 	r.list()
 	r.want("paused", r.sum().Paused, true)
 	r.release("a")
 	r.cloud["i-1"].away = true
 	r.run(30 * sec)
-	r.want("its state", r.state("i-1"), fleet.Lost)
+	r.want("its state", r.state("i-1"), record.Lost)
 	for n := range 3 {
-		delete(r.cloud, fleet.ID(fmt.Sprint("x-", n)))
+		delete(r.cloud, record.ID(fmt.Sprint("x-", n)))
 	}
 	r.cloud["i-1"].away = false
 	r.run(foreignWindow)
 	r.acquire("b")
 	r.run(time.Minute)
 	r.want("the job that came then", r.leaseOf("b"), "i-2/0")
-	r.want("its state", r.state("i-1"), fleet.Gone)
+	r.want("its state", r.state("i-1"), record.Gone)
 }
 
 // TestRetiredComesBack: what was retired and then lost, while deletes paused, is not used again when it comes back: neither in this life of the
@@ -64,17 +66,17 @@ func TestRetiredComesBack(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
 		for n := range 3 {
-			r.spawn(fleet.ID(fmt.Sprint("x-", n)))
+			r.spawn(record.ID(fmt.Sprint("x-", n)))
 		}
 		r.list()
 		r.want("paused", r.sum().Paused, true)
-		r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseChangedHostKey})
-		r.want("retired", r.state("i-1"), fleet.Draining)
+		r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseChangedHostKey})
+		r.want("retired", r.state("i-1"), record.Draining)
 		r.cloud["i-1"].away = true
 		r.run(30 * sec)
-		r.want("its state", r.state("i-1"), fleet.Lost)
+		r.want("its state", r.state("i-1"), record.Lost)
 		for n := range 3 {
-			delete(r.cloud, fleet.ID(fmt.Sprint("x-", n)))
+			delete(r.cloud, record.ID(fmt.Sprint("x-", n)))
 		}
 		if restart {
 			r.restart(sec)
@@ -87,7 +89,7 @@ func TestRetiredComesBack(t *testing.T) {
 				t.Fatal("it was leased")
 			}
 		}
-		r.want("gone", r.state("i-1"), fleet.Gone)
+		r.want("gone", r.state("i-1"), record.Gone)
 		r.want("a runs elsewhere", r.leaseOf("a"), "i-2/0")
 	}
 }
@@ -115,7 +117,7 @@ func TestShrinkingList(t *testing.T) {
 	r := standing(t, 6)
 	r.acquire("a")
 	for n := 1; n <= 6; n++ {
-		r.cloud[fleet.ID(fmt.Sprint("i-", n))].away = true
+		r.cloud[record.ID(fmt.Sprint("i-", n))].away = true
 	}
 	r.run(39 * sec)
 	r.want("lost before twice the time", len(r.factsOf(FactLost)), 0)
@@ -124,7 +126,7 @@ func TestShrinkingList(t *testing.T) {
 	r.want("lost after it", len(r.factsOf(FactLost)), 6)
 	few := standing(t, 3)
 	for n := 1; n <= 3; n++ {
-		few.cloud[fleet.ID(fmt.Sprint("i-", n))].away = true
+		few.cloud[record.ID(fmt.Sprint("i-", n))].away = true
 	}
 	few.run(23 * sec)
 	few.want("three of three are too few to doubt", len(few.factsOf(FactLost)), 3)
@@ -135,7 +137,7 @@ func TestFailedListsProveNothing(t *testing.T) {
 	r := standing(t, 1)
 	r.every, r.listAt = 0, 1<<62
 	for n := range 100 {
-		r.do(Event{Kind: EvListFailed, Failure: fleet.Failure{Kind: fleet.FailureTransient}})
+		r.do(Event{Kind: EvListFailed, Failure: failure.Failure{Kind: failure.Transient}})
 		r.want("failures in a row", r.sum().ListFailures, n+1)
 		r.run(10 * sec)
 	}
@@ -150,21 +152,21 @@ func TestFailedListsProveNothing(t *testing.T) {
 func TestDeleteIsConfirmed(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
 	r.dying = 25 * sec
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
 	r.settle()
 	r.run(20 * sec)
-	r.want("on its way out: state, existing, made", [3]any{r.state("i-1"), r.core.reg.Existing(), len(r.made)}, [3]any{fleet.Deleting, 1, 1})
+	r.want("on its way out: state, existing, made", [3]any{r.state("i-1"), r.core.reg.Existing(), len(r.made)}, [3]any{record.Deleting, 1, 1})
 	r.run(8 * sec)
-	r.want("gone, and replaced", [2]any{r.state("i-1"), len(r.made)}, [2]any{fleet.Gone, 2})
+	r.want("gone, and replaced", [2]any{r.state("i-1"), len(r.made)}, [2]any{record.Gone, 2})
 }
 
 // TestDeleteRetries: a delete is asked again until the instance is gone, and alarms after its time.
 func TestDeleteRetries(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.DeletionRetry, c.DeletingAlarm = 30*sec, 2*time.Minute })
-	r.fail = func(cmd Command) (fleet.Failure, bool) {
-		return fleet.Failure{Kind: fleet.FailureTransient}, false
+	r.fail = func(cmd Command) (failure.Failure, bool) {
+		return failure.Failure{Kind: failure.Transient}, false
 	}
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
 	r.run(5 * time.Minute)
 	n := 0
 	for _, c := range r.commandsOf(CmdDelete) {
@@ -178,45 +180,45 @@ func TestDeleteRetries(t *testing.T) {
 	r.want("alarms", len(r.factsOf(FactAlarm)), 1)
 	r.fail = nil
 	r.run(time.Minute)
-	r.want("gone in the end", r.state("i-1"), fleet.Gone)
-	r.want("told", r.factsOf(FactGone)[0].Cause, fleet.CauseUnhealthy)
+	r.want("gone in the end", r.state("i-1"), record.Gone)
+	r.want("told", r.factsOf(FactGone)[0].Cause, record.CauseUnhealthy)
 }
 
 // TestDeleteWhileAway: while the plugin is away a delete is tried soon again; a delete that finds nothing is a success.
 func TestDeleteWhileAway(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.DeletionRetry = 10 * time.Minute })
 	away := true
-	r.fail = func(cmd Command) (fleet.Failure, bool) {
+	r.fail = func(cmd Command) (failure.Failure, bool) {
 		if cmd.Kind != CmdDelete {
-			return fleet.Failure{}, false
+			return failure.Failure{}, false
 		}
 		if away {
-			return fleet.Failure{Kind: fleet.FailureTransient}, true
+			return failure.Failure{Kind: failure.Transient}, true
 		}
-		return fleet.Failure{Kind: fleet.FailureNotFound}, false
+		return failure.Failure{Kind: failure.NotFound}, false
 	}
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
 	r.run(11 * sec)
 	r.want("tries", len(r.commandsOf(CmdDelete)), 3)
 	away = false
 	delete(r.cloud, "i-1")
 	r.run(10 * sec)
-	r.want("gone", r.state("i-1"), fleet.Gone)
+	r.want("gone", r.state("i-1"), record.Gone)
 }
 
 // TestZombie: what comes back after it was deleted is deleted again, under the books' old name.
 func TestZombie(t *testing.T) {
 	r := standing(t, 1)
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
 	r.run(10 * sec)
-	r.want("gone", r.state("i-1"), fleet.Gone)
+	r.want("gone", r.state("i-1"), record.Gone)
 	before := len(r.commandsOf(CmdDelete))
 	r.spawn("i-1")
 	r.run(2 * sec)
 	r.want("deleted again", len(r.commandsOf(CmdDelete)), before+1)
-	r.want("as", r.core.reg.Get("i-1").Cause, fleet.CauseZombie)
+	r.want("as", r.core.reg.Get("i-1").Cause, record.CauseZombie)
 	r.run(10 * sec)
-	r.want("gone again", [2]any{r.state("i-1"), len(r.cloud)}, [2]any{fleet.Gone, 1})
+	r.want("gone again", [2]any{r.state("i-1"), len(r.cloud)}, [2]any{record.Gone, 1})
 }
 
 // TestSameNameAgain: a fixed list of hosts gives a deleted name out again; a create that is open explains it.
@@ -228,7 +230,7 @@ func TestSameNameAgain(t *testing.T) {
 	r.want("first life", r.leaseOf("a"), "host/0")
 	r.release("a")
 	r.run(2 * time.Minute)
-	r.want("gone", r.state("host"), fleet.Gone)
+	r.want("gone", r.state("host"), record.Gone)
 	r.acquire("b")
 	r.run(10 * sec)
 	r.want("second life", r.leaseOf("b"), "host/0")
@@ -238,9 +240,9 @@ func TestSameNameAgain(t *testing.T) {
 // TestProviderTakesItAway: deleting, deleted and timeout by the provider's word revoke leases and retire, with a cause; and one of ours that
 // went is replaced by the group's own repair.
 func TestProviderTakesItAway(t *testing.T) {
-	for word, cause := range map[fleet.Listed]fleet.Cause{
-		fleet.ListedDeleting: fleet.CauseProviderDeleting, fleet.ListedDeleted: fleet.CauseProviderDeleting,
-		fleet.ListedTimeout: fleet.CauseProviderTimeout,
+	for word, cause := range map[fleet.Listed]record.Cause{
+		fleet.ListedDeleting: record.CauseProviderDeleting, fleet.ListedDeleted: record.CauseProviderDeleting,
+		fleet.ListedTimeout: record.CauseProviderTimeout,
 	} {
 		r := standing(t, 1)
 		r.acquire("a")
@@ -248,14 +250,14 @@ func TestProviderTakesItAway(t *testing.T) {
 		r.run(2 * sec)
 		g := r.last("a")
 		r.want(word.String(), [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, cause})
-		r.want("state", r.state("i-1") == fleet.Ready, false)
+		r.want("state", r.state("i-1") == record.Ready, false)
 	}
 	r := standing(t, 1, func(c *Config) { c.MaxInstances = 2 })
 	r.cloud["i-1"].word = fleet.ListedDeleting
 	r.run(2 * sec)
 	r.spawn("repaired")
 	r.run(10 * sec)
-	r.want("the group's own repair", [2]any{r.state("repaired"), r.core.reg.Get("repaired").Origin}, [2]any{fleet.Ready, fleet.Adopted})
+	r.want("the group's own repair", [2]any{r.state("repaired"), r.core.reg.Get("repaired").Origin}, [2]any{record.Ready, record.Adopted})
 }
 
 // TestStrays: one that stops running keeps its leases, gets no new one, and has a boot's time to come back.
@@ -272,54 +274,54 @@ func TestStrays(t *testing.T) {
 	r.want("and stays", r.leaseOf("a"), "i-1/0")
 	r.cloud["i-1"].word = fleet.ListedSuspended
 	r.run(2*time.Minute + 3*sec)
-	r.want("not in time", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, fleet.CauseUnhealthy})
+	r.want("not in time", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, record.CauseUnhealthy})
 }
 
 // TestForeignPause: three ids that nobody asked for in ten minutes pause creates and deletes; when they stop coming it goes on.
 func TestForeignPause(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances = 20 })
 	for n := range 3 {
-		r.spawn(fleet.ID(fmt.Sprint("foreign-", n)))
+		r.spawn(record.ID(fmt.Sprint("foreign-", n)))
 		r.run(20 * sec)
-		r.want("held", r.state(fleet.ID(fmt.Sprint("foreign-", n))), fleet.Unclaimed)
+		r.want("held", r.state(record.ID(fmt.Sprint("foreign-", n))), record.Unclaimed)
 		r.want("paused", r.sum().Paused, n == 2)
 	}
 	made, deletes := len(r.made), len(r.commandsOf(CmdDelete))
 	r.acquire("a", "b")
-	r.want("who waits is told", r.sum().WaitCause, fleet.CauseForeign)
+	r.want("who waits is told", r.sum().WaitCause, record.CauseForeign)
 	r.want("leases go on", r.leaseOf("a"), "i-1/0")
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
 	r.run(5 * time.Minute)
 	r.want("creates and deletes meanwhile", [2]int{len(r.made) - made, len(r.commandsOf(CmdDelete)) - deletes}, [2]int{0, 0})
 	r.run(6 * time.Minute)
 	r.want("over", r.sum().Paused, false)
 	r.want("told: on, off", [2]bool{r.factsOf(FactForeign)[0].On, r.factsOf(FactForeign)[1].On}, [2]bool{true, false})
-	r.want("the delete went out", r.state("i-1"), fleet.Gone)
+	r.want("the delete went out", r.state("i-1"), record.Gone)
 	r.want("the waiter is served", r.leaseOf("b") != "", true)
 	r.want("theirs were never touched", r.sum().Unclaimed, 3)
 	delete(r.cloud, "foreign-0")
 	r.run(30 * sec)
-	r.want("one that left is forgotten", [2]any{r.sum().Unclaimed, r.state("foreign-0")}, [2]any{2, fleet.State(0)})
+	r.want("one that left is forgotten", [2]any{r.sum().Unclaimed, r.state("foreign-0")}, [2]any{2, record.State(0)})
 }
 
 // TestUnknownWordsOfALifeOver: what the list still shows of the dead changes nothing.
 func TestUnknownWordsOfALifeOver(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute})))
 	r.do(Event{Kind: EvAppeared, ID: "dead", Listed: fleet.ListedDeleted}, Event{Kind: EvMissing, ID: "never seen"})
-	r.want("entered", r.state("dead"), fleet.State(0))
+	r.want("entered", r.state("dead"), record.State(0))
 	r.run(10 * sec)
 	r.dying = time.Hour
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy, Serial: 77})
-	r.want("a word about another machine of that name", r.state("i-1"), fleet.Ready)
-	r.do(Event{Kind: EvUnhealthy, ID: "nobody", Cause: fleet.CauseUnhealthy})
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy, Serial: 1})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy, Serial: 77})
+	r.want("a word about another machine of that name", r.state("i-1"), record.Ready)
+	r.do(Event{Kind: EvUnhealthy, ID: "nobody", Cause: record.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy, Serial: 1})
 	r.cloud["i-1"].word = fleet.ListedDeleted
 	r.run(3 * sec)
-	r.want("gone by the list's word", r.state("i-1"), fleet.Gone)
+	r.want("gone by the list's word", r.state("i-1"), record.Gone)
 	gone := len(r.factsOf(FactGone))
 	r.cloud["i-1"] = &vm{word: fleet.ListedTimeout}
 	r.run(2 * sec)
 	r.cloud["i-1"].word = fleet.ListedDeleted
 	r.run(2 * time.Minute)
-	r.want("a zombie, ended once more", [2]any{len(r.factsOf(FactGone)), r.state("i-1")}, [2]any{gone + 1, fleet.Gone})
+	r.want("a zombie, ended once more", [2]any{len(r.factsOf(FactGone)), r.state("i-1")}, [2]any{gone + 1, record.Gone})
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // machine is the core's own bookkeeping of one instance.
@@ -73,7 +74,7 @@ func (c *Core) remember(m *machine) {
 
 // forget is due for a machine that has been remembered long enough.
 func (c *Core) forget(m *machine) {
-	if m.State == fleet.Lost && !m.DeleteAsked && c.repairs > 0 {
+	if m.State == record.Lost && !m.DeleteAsked && c.repairs > 0 {
 		c.repairs--
 	}
 	c.must(c.reg.Forget(m.Instance))

@@ -4,12 +4,14 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // retire gives m no new lease, and deletes it when the last one ends.
-func (c *Core) retire(m *machine, why fleet.Cause) {
+func (c *Core) retire(m *machine, why record.Cause) {
 	switch m.State {
-	case fleet.Creating, fleet.Preparing, fleet.Ready, fleet.Unclaimed:
+	case record.Creating, record.Preparing, record.Ready, record.Unclaimed:
 	default:
 		return
 	}
@@ -19,7 +21,7 @@ func (c *Core) retire(m *machine, why fleet.Cause) {
 		return
 	}
 	f := Fact{Kind: FactRetire, ID: m.ID, Cause: why, Count: m.Leased()}
-	if why == fleet.CauseIdle {
+	if why == record.CauseIdle {
 		f.Decision = c.decision
 		f.Took = c.now.Mono - m.IdleAt.Mono
 		f.Peak, f.Left = c.window.max(), c.supply()
@@ -46,13 +48,13 @@ func (c *Core) startDelete(m *machine) {
 		return
 	}
 	c.stop(m)
-	if c.must(c.reg.Delete(m.Instance, fleet.CauseNone, c.stamp)) {
+	if c.must(c.reg.Delete(m.Instance, record.CauseNone, c.stamp)) {
 		c.sendDelete(m)
 	}
 }
 
 // redelete deletes a machine that came back after a delete was sent.
-func (c *Core) redelete(m *machine, why fleet.Cause) {
+func (c *Core) redelete(m *machine, why record.Cause) {
 	if c.must(c.reg.Delete(m.Instance, why, c.stamp)) {
 		m.alarmed, m.gaveUp, m.accepted = false, false, false
 		c.sendDelete(m)
@@ -77,10 +79,10 @@ func (c *Core) sendDelete(m *machine) {
 // deleted takes the answer to a delete. It is asked again for ever, until the provider no longer lists the instance; only a shutdown gives up.
 func (c *Core) deleted(ev *Event) {
 	m := c.current(ev)
-	if m == nil || m.State != fleet.Deleting {
+	if m == nil || m.State != record.Deleting {
 		return
 	}
-	ok := !ev.Failure.Failed() || ev.Failure.Kind == fleet.FailureNotFound
+	ok := !ev.Failure.Failed() || ev.Failure.Kind == failure.NotFound
 	if ok && !m.accepted {
 		m.accepted, m.acceptedAt = true, c.now.Mono
 	}

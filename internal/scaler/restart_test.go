@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestReattach: after a restart a lease waits for its caller, on the same slot; nothing else gets it.
@@ -36,14 +37,14 @@ func TestAbandoned(t *testing.T) {
 		r.want("before", r.leaseOf("a"), "i-1/0")
 		r.run(1)
 		g := r.last("a")
-		r.want("then", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, fleet.CauseAbandoned})
-		want := fleet.Deleting
+		r.want("then", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseAbandoned})
+		want := record.Deleting
 		if keep {
-			want = fleet.Ready
+			want = record.Ready
 		}
 		r.want(fmt.Sprintf("instance, keep %v", keep), r.state("i-1"), want)
 		g = r.ask(EvReattach, "a")
-		r.want("too late", g.Cause, fleet.CauseUnknownKey)
+		r.want("too late", g.Cause, record.CauseUnknownKey)
 	}
 }
 
@@ -51,7 +52,7 @@ func TestAbandoned(t *testing.T) {
 func TestDetach(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances, c.ReattachAfterDisconnect = 3, 1, 30*sec })
 	r.acquire("a", "b", "c")
-	for _, k := range []fleet.Key{"a", "b", "c"} {
+	for _, k := range []record.Key{"a", "b", "c"} {
 		r.do(Event{Kind: EvDetach, Key: k})
 	}
 	r.run(20 * sec)
@@ -60,11 +61,11 @@ func TestDetach(t *testing.T) {
 	r.release("b")
 	r.run(10 * sec)
 	r.want("a stays", r.leaseOf("a"), "i-1/0")
-	r.want("c was revoked", [2]any{r.last("c").Kind, r.last("c").Cause}, [2]any{GrantRevoked, fleet.CauseAbandoned})
+	r.want("c was revoked", [2]any{r.last("c").Kind, r.last("c").Cause}, [2]any{GrantRevoked, record.CauseAbandoned})
 	r.want("b was not", r.last("b").Kind, GrantReleased)
-	r.want("the instance drains for a", r.state("i-1"), fleet.Draining)
+	r.want("the instance drains for a", r.state("i-1"), record.Draining)
 	r.release("a")
-	r.want("and goes with a's end", r.state("i-1"), fleet.Deleting)
+	r.want("and goes with a's end", r.state("i-1"), record.Deleting)
 }
 
 // TestRestartMidLife: every state is taken up where it was.
@@ -72,10 +73,10 @@ func TestRestartMidLife(t *testing.T) {
 	r := standing(t, 5, deadlines)
 	r.run(youth)
 	r.hold[CmdPrepare], r.hold[CmdDelete] = true, true
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: fleet.CauseUnhealthy}) // deleting, and its successor
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy}) // deleting, and its successor
 	r.acquire("busy")
 	id := r.last("busy").ID
-	r.do(Event{Kind: EvUnhealthy, ID: "i-2", Cause: fleet.CauseUnhealthy})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-2", Cause: record.CauseUnhealthy})
 	r.run(10 * sec)
 	r.want("states before", [2]int{r.sum().Deleting, r.sum().Preparing}, [2]int{2, r.sum().Preparing})
 	before := r.sum()
@@ -87,7 +88,7 @@ func TestRestartMidLife(t *testing.T) {
 	r.ask(EvReattach, "busy")
 	r.want("the lease", r.leaseOf("busy"), string(id)+"/0")
 	r.run(20 * sec)
-	r.want("deletes were asked again", [2]fleet.State{r.state("i-1"), r.state("i-2")}, [2]fleet.State{fleet.Gone, fleet.Gone})
+	r.want("deletes were asked again", [2]record.State{r.state("i-1"), r.state("i-2")}, [2]record.State{record.Gone, record.Gone})
 	r.want("preparations too", r.sum().Preparing, 0)
 	r.want("ready for the target", r.sum().OpenSlots >= 5, true)
 	r.want("nothing preexisting", r.sum().Unclaimed, 0)
@@ -105,7 +106,7 @@ func TestVanishedWhileAway(t *testing.T) {
 	r.run(15 * sec)
 	r.want("not yet", r.leaseOf("a") != "", true)
 	r.run(10 * sec)
-	r.want("lost", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, fleet.CauseMissing})
+	r.want("lost", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, record.CauseMissing})
 	r.run(10 * sec)
 	r.want("with a gone, nothing has to be made up for", len(r.made), made)
 	r.want("idle", r.sum().Idle, 2)
@@ -117,11 +118,11 @@ func TestAdoption(t *testing.T) {
 		name  string
 		known bool
 		mode  AdoptMode
-		want  fleet.State
+		want  record.State
 	}{
-		{"beside a known store it is removed", true, AdoptHold, fleet.Deleting}, {"beside an unknown one it is held", false, AdoptHold, fleet.Unclaimed},
-		{"known, adopt", true, AdoptAll, fleet.Preparing}, {"unknown, adopt", false, AdoptAll, fleet.Preparing},
-		{"known, remove", true, AdoptRemove, fleet.Deleting}, {"unknown, remove", false, AdoptRemove, fleet.Deleting},
+		{"beside a known store it is removed", true, AdoptHold, record.Deleting}, {"beside an unknown one it is held", false, AdoptHold, record.Unclaimed},
+		{"known, adopt", true, AdoptAll, record.Preparing}, {"unknown, adopt", false, AdoptAll, record.Preparing},
+		{"known, remove", true, AdoptRemove, record.Deleting}, {"unknown, remove", false, AdoptRemove, record.Deleting},
 	} {
 		r := bareRig(t, conf(func(cfg *Config) { cfg.Adopt = c.mode }))
 		r.boot, r.prep, r.dying = 0, 5*sec, time.Hour
@@ -129,11 +130,11 @@ func TestAdoption(t *testing.T) {
 		r.start(c.known)
 		r.list()
 		r.want(c.name, r.state("x"), c.want)
-		if c.want == fleet.Unclaimed {
+		if c.want == record.Unclaimed {
 			r.want("it counts", r.core.reg.Existing(), 1)
 			r.acquire("a")
 			r.run(time.Hour)
-			r.want("it is never leased or deleted", [2]any{r.leaseOf("a"), r.state("x")}, [2]any{"i-1/0", fleet.Unclaimed})
+			r.want("it is never leased or deleted", [2]any{r.leaseOf("a"), r.state("x")}, [2]any{"i-1/0", record.Unclaimed})
 			r.want("one does not pause", r.sum().Paused, false)
 		}
 	}
@@ -141,7 +142,7 @@ func TestAdoption(t *testing.T) {
 
 // TestUnclaimedSettledByReload: the operator's word settles what was held.
 func TestUnclaimedSettledByReload(t *testing.T) {
-	for mode, want := range map[AdoptMode]fleet.State{AdoptHold: fleet.Unclaimed, AdoptAll: fleet.Ready, AdoptRemove: fleet.Gone} {
+	for mode, want := range map[AdoptMode]record.State{AdoptHold: record.Unclaimed, AdoptAll: record.Ready, AdoptRemove: record.Gone} {
 		r := bareRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Hour})))
 		r.boot = 0
 		r.spawn("x")
@@ -184,17 +185,17 @@ func TestReload(t *testing.T) {
 	r.run(10 * sec)
 	r.want("both leases stand, the third has its own", [3]string{r.leaseOf("a"), r.leaseOf("b"), r.leaseOf("c")}, [3]string{"i-1/0", "i-1/1", "i-2/0"})
 	r.release("a", "b")
-	r.want("used up by the new limit", r.state("i-1"), fleet.Deleting)
+	r.want("used up by the new limit", r.state("i-1"), record.Deleting)
 	r.do(Event{Kind: EvReload}) // without a configuration: nothing
 	refused := newRig(t, conf())
 	refused.answer = func(_ Command, ev *Event) int {
-		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureConfig}
+		ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Config}
 		return 0
 	}
 	refused.acquire("a")
 	refused.answer = nil
 	refused.run(sec)
-	refused.want("held off", refused.sum().BackoffCause, fleet.CauseConfig)
+	refused.want("held off", refused.sum().BackoffCause, record.CauseConfig)
 	refused.do(Event{Kind: EvReload, Config: &refused.cfg})
 	refused.run(10 * sec)
 	refused.want("tried again at once", refused.leaseOf("a"), "i-1/0")
@@ -218,12 +219,12 @@ func TestShutdownKeeps(t *testing.T) {
 	r := standing(t, 2, func(c *Config) { c.MaxInstances = 2 })
 	r.acquire("a", "b", "w")
 	r.do(Event{Kind: EvShutdown})
-	r.want("waiters are told", r.last("w").Cause, fleet.CauseShutdown)
+	r.want("waiters are told", r.last("w").Cause, record.CauseShutdown)
 	r.want("done with a lease", r.bt.Done, false)
 	r.run(10 * time.Minute)
 	r.want("nothing is removed", len(r.commandsOf(CmdDelete)), 0)
-	r.do(Event{Kind: EvRevokeAll, Cause: fleet.CauseShutdown})
-	r.want("the patience is over", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, fleet.CauseShutdown})
+	r.do(Event{Kind: EvRevokeAll, Cause: record.CauseShutdown})
+	r.want("the patience is over", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, record.CauseShutdown})
 	r.want("done", r.bt.Done, true)
 	n := len(r.cloud)
 	r.restart(time.Minute)
@@ -244,7 +245,7 @@ func TestShutdownDeletes(t *testing.T) {
 	r.want("done", r.bt.Done, false)
 	r.release("a", "b")
 	r.run(10 * sec)
-	r.want("left", [3]any{len(r.cloud), r.state("stranger"), r.bt.Done}, [3]any{1, fleet.Unclaimed, true})
+	r.want("left", [3]any{len(r.cloud), r.state("stranger"), r.bt.Done}, [3]any{1, record.Unclaimed, true})
 	r.do(Event{Kind: EvShutdown, On: true})
 	r.want("asked twice", r.bt.Done, true)
 }
@@ -252,7 +253,7 @@ func TestShutdownDeletes(t *testing.T) {
 // TestShutdownGivesUp: a provider that refuses is asked so often, then the shutdown is done.
 func TestShutdownGivesUp(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.ShutdownDeletionRetries, c.ShutdownDeletionRetry = 3, 10*sec })
-	r.fail = func(Command) (fleet.Failure, bool) { return fleet.Failure{Kind: fleet.FailureTransient}, false }
+	r.fail = func(Command) (failure.Failure, bool) { return failure.Failure{Kind: failure.Transient}, false }
 	r.do(Event{Kind: EvShutdown, On: true})
 	r.run(20*sec - 1)
 	r.want("after two", r.bt.Done, false)
@@ -277,11 +278,11 @@ func TestShutdownWaitsForCreates(t *testing.T) {
 
 // TestContradictoryStateIsRefused: a core is not built on books that cannot be.
 func TestContradictoryStateIsRefused(t *testing.T) {
-	bad := fleet.SavedState{Instances: []fleet.InstanceRecord{{ID: "a", Serial: 1, State: fleet.Deleting}}}
+	bad := record.Saved{Instances: []record.Instance{{ID: "a", Serial: 1, State: record.Deleting}}}
 	if _, err := New(conf(), bad, true, Time{Wall: time.Unix(1e9, 0)}); err == nil {
 		t.Error("a delete that was never asked was believed")
 	}
-	twice := fleet.SavedState{Instances: []fleet.InstanceRecord{{ID: "a", State: fleet.Ready}, {ID: "a", State: fleet.Ready}}}
+	twice := record.Saved{Instances: []record.Instance{{ID: "a", State: record.Ready}, {ID: "a", State: record.Ready}}}
 	if _, err := New(conf(), twice, true, Time{Wall: time.Unix(1e9, 0)}); err == nil {
 		t.Error("one id twice was believed")
 	}
@@ -293,7 +294,7 @@ func TestShutdownWaitsForDoubt(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		r := newRig(t, conf())
 		r.answer = func(_ Command, ev *Event) int {
-			ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureCapacity}
+			ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Capacity}
 			return 0
 		}
 		r.acquire("a")

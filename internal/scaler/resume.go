@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Bounds of what [Resume] and whoever replays events believes: sums of two such times do not overflow, and a step costs what it should.
@@ -80,7 +80,7 @@ func (r *resumption) machines() error {
 		if s.Forget {
 			m.boot.kind = timerForget
 		}
-		if s.Forget && s.Boot.Seq > 0 && m.State != fleet.Gone && m.State != fleet.Lost {
+		if s.Forget && s.Boot.Seq > 0 && m.State != record.Gone && m.State != record.Lost {
 			return fmt.Errorf("scaler: %q of a snapshot is to be forgotten as %s", m.ID, m.State)
 		}
 		r.arm(&m.boot, s.Boot)
@@ -150,7 +150,7 @@ func (r *resumption) timers() error {
 func (r *resumption) absent() error {
 	for _, id := range r.s.Lists.Absent {
 		i := r.c.reg.Get(id)
-		if i == nil || own(i).absentPos > 0 || i.State == fleet.Gone || i.State == fleet.Lost {
+		if i == nil || own(i).absentPos > 0 || i.State == record.Gone || i.State == record.Lost {
 			return fmt.Errorf("scaler: %q of a snapshot is missing, but not there to be missed, or twice", id)
 		}
 		r.c.lists.absent = append(r.c.lists.absent, own(i))
@@ -168,7 +168,7 @@ func (r *resumption) breaker() error {
 	}{{s.Young, &b.young}, {s.Unseen, &b.unseen}} {
 		for _, t := range list.from {
 			i := r.c.reg.Get(t.ID)
-			if i == nil || i.State != fleet.Ready {
+			if i == nil || i.State != record.Ready {
 				return fmt.Errorf("scaler: %q of a snapshot is on trial, but not ready", t.ID)
 			}
 			*list.to = append(*list.to, trial{own(i), t.Ready})

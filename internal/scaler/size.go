@@ -3,8 +3,8 @@ package scaler
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // supply is S of the sizing rule: live leases plus every free slot, there or on its way.
@@ -48,40 +48,40 @@ func (c *Core) grow() {
 
 // explainHold publishes what holds back a create that is needed, whenever that changes.
 func (c *Core) explainHold() {
-	why, d := fleet.CauseNone, &c.decision
+	why, d := record.CauseNone, &c.decision
 	if d.Grow < d.Wanted {
 		why = c.boundCause()
 	}
-	if why != c.held && why != fleet.CauseNone {
+	if why != c.held && why != record.CauseNone {
 		c.fact(Fact{Kind: FactHold, Cause: why, Count: d.Wanted - d.Grow, Decision: *d})
 	}
 	c.held = why
 }
 
 // boundCause is what the decision's bound means for those who wait.
-func (c *Core) boundCause() fleet.Cause {
+func (c *Core) boundCause() record.Cause {
 	switch c.decision.BoundBy {
 	case policy.BoundThrottle:
-		return fleet.CauseThrottle
+		return record.CauseThrottle
 	case policy.BoundBreaker:
-		return fleet.CauseBreaker
+		return record.CauseBreaker
 	case policy.BoundMaxInstances, policy.BoundProviderMax:
-		return fleet.CauseMaxInstances
+		return record.CauseMaxInstances
 	case policy.BoundBlocked:
 		return c.blockedBy()
 	}
-	return fleet.CauseNone
+	return record.CauseNone
 }
 
 // blockedBy is why nothing may be created now.
-func (c *Core) blockedBy() fleet.Cause {
+func (c *Core) blockedBy() record.Cause {
 	switch {
 	case !c.lists.started:
-		return fleet.CausePlugin
+		return record.CausePlugin
 	case c.closed():
 		return c.closedCause()
 	case c.paused:
-		return fleet.CauseForeign
+		return record.CauseForeign
 	}
 	return c.backoff.cause
 }
@@ -141,7 +141,7 @@ func (c *Core) shrink() {
 			if c.supply()-i.Supply() < c.window.max() {
 				return
 			}
-			c.retire(own(i), fleet.CauseIdle)
+			c.retire(own(i), record.CauseIdle)
 		}
 		i = next
 	}
@@ -152,9 +152,9 @@ func (c *Core) shrinkClosed() {
 	if c.shutdown && !c.deleting {
 		return
 	}
-	why := fleet.CauseOperator
+	why := record.CauseOperator
 	if c.shutdown {
-		why = fleet.CauseShutdown
+		why = record.CauseShutdown
 	}
 	for i := c.reg.LongestIdle(); i != nil; {
 		next := c.reg.NextIdle(i)
@@ -191,22 +191,22 @@ func (c *Core) explainWaits() {
 }
 
 // waitCause is what the last waiter waits for, and how many of the first wait for machines on their way.
-func (c *Core) waitCause() (cause fleet.Cause, booting int) {
+func (c *Core) waitCause() (cause record.Cause, booting int) {
 	w := c.queue.len()
 	if w == 0 {
-		return fleet.CauseNone, 0
+		return record.CauseNone, 0
 	}
 	booting = min(w, c.reg.Pending()+c.reg.IntentOpen()*c.reg.PerInstance())
 	switch {
 	case !c.lists.started:
-		return fleet.CausePlugin, booting
+		return record.CausePlugin, booting
 	case booting == w:
-		return fleet.CauseBoot, booting
+		return record.CauseBoot, booting
 	case c.paused:
-		return fleet.CauseForeign, booting
+		return record.CauseForeign, booting
 	}
-	if why := c.boundCause(); why != fleet.CauseNone {
+	if why := c.boundCause(); why != record.CauseNone {
 		return why, booting
 	}
-	return fleet.CauseConfirming, booting
+	return record.CauseConfirming, booting
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestGrowToDemand: as many instances as slots are missing, in one call, and the decision says why.
@@ -16,7 +16,7 @@ func TestGrowToDemand(t *testing.T) {
 	r.want("for the idle target alone", len(r.made), 1)
 	var evs []Event
 	for n := range 9 {
-		evs = append(evs, Event{Kind: EvAcquire, Key: fleet.Key(fmt.Sprint("k", n)), Ticket: uint64(n + 1)})
+		evs = append(evs, Event{Kind: EvAcquire, Key: record.Key(fmt.Sprint("k", n)), Ticket: uint64(n + 1)})
 	}
 	r.do(evs...)
 	creates := r.commandsOf(CmdIncrease)
@@ -35,11 +35,11 @@ func TestGrowIsBounded(t *testing.T) {
 	for _, c := range []struct{ ours, theirs, want int }{{2, 0, 2}, {5, 1, 1}, {0, 3, 3}, {2, math.MaxInt, 2}} {
 		r := newRig(t, conf(func(cfg *Config) { cfg.MaxInstances, cfg.ProviderMax = c.ours, c.theirs }))
 		for n := range 6 {
-			r.acquire(fleet.Key(fmt.Sprint("k", n)))
+			r.acquire(record.Key(fmt.Sprint("k", n)))
 		}
 		r.run(10 * sec)
 		r.want(fmt.Sprintf("instances of %+v", c), [2]int{len(r.made), r.sum().Leases}, [2]int{c.want, c.want})
-		r.want("cause", r.sum().WaitCause, fleet.CauseMaxInstances)
+		r.want("cause", r.sum().WaitCause, record.CauseMaxInstances)
 	}
 }
 
@@ -54,11 +54,11 @@ func TestShrinkAfterIdleTime(t *testing.T) {
 	r.run(55*sec - 1)
 	r.want("just before", r.sum().Ready, 2)
 	r.run(1)
-	r.want("b's at one minute", [2]fleet.State{r.state("i-1"), r.state("i-2")}, [2]fleet.State{fleet.Ready, fleet.Deleting})
+	r.want("b's at one minute", [2]record.State{r.state("i-1"), r.state("i-2")}, [2]record.State{record.Ready, record.Deleting})
 	f := r.factsOf(FactRetire)[0]
-	r.want("cause and time", [2]any{f.Cause, f.Took}, [2]any{fleet.CauseIdle, time.Minute})
+	r.want("cause and time", [2]any{f.Cause, f.Took}, [2]any{record.CauseIdle, time.Minute})
 	r.run(5 * sec)
-	r.want("a's at one minute", r.state("i-1") == fleet.Ready, false)
+	r.want("a's at one minute", r.state("i-1") == record.Ready, false)
 	r.run(10 * sec)
 	r.want("scaled to zero", len(r.cloud), 0)
 	r.want("gone", len(r.factsOf(FactGone)), 2)
@@ -112,10 +112,10 @@ func TestSteadyLoad(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 100 }, withPolicy(policy.Settings{ScaleFactor: 1.5, IdleTime: 2 * job})))
 	const n = 400
 	for k := range n {
-		r.acquire(fleet.Key(fmt.Sprint("k", k)))
+		r.acquire(record.Key(fmt.Sprint("k", k)))
 		r.run(12 * sec)
 		if k >= 5 {
-			r.release(fleet.Key(fmt.Sprint("k", k-5)))
+			r.release(record.Key(fmt.Sprint("k", k-5)))
 		}
 	}
 	if per := float64(len(r.made)) * 100 / n; per > 40 {
@@ -136,10 +136,10 @@ func TestThrottleClosedForm(t *testing.T) {
 		r.every = 0
 		start := r.now.Mono
 		for n := range 30 {
-			r.acquire(fleet.Key(fmt.Sprint("k", n)))
+			r.acquire(record.Key(fmt.Sprint("k", n)))
 		}
 		if c.burst < 30 {
-			r.want("cause", r.sum().WaitCause, fleet.CauseThrottle)
+			r.want("cause", r.sum().WaitCause, record.CauseThrottle)
 		}
 		r.run(time.Duration(30/c.limit)*sec + sec)
 		if len(r.made) != 30 {
@@ -168,7 +168,7 @@ func TestThrottleDefaults(t *testing.T) {
 		r := newRig(t, conf(func(cfg *Config) { cfg.MaxInstances, cfg.Throttle = c.max, c.t }))
 		var evs []Event
 		for n := range c.jobs {
-			evs = append(evs, Event{Kind: EvAcquire, Key: fleet.Key(fmt.Sprint("k", n)), Ticket: uint64(n + 1)})
+			evs = append(evs, Event{Kind: EvAcquire, Key: record.Key(fmt.Sprint("k", n)), Ticket: uint64(n + 1)})
 		}
 		r.light = true
 		r.do(evs...)
@@ -181,7 +181,7 @@ func TestThrottleRestart(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances, c.Throttle = 50, policy.Throttle{Limit: 0.1, Burst: 5} }))
 	acquire := func(from int) {
 		for n := range 12 {
-			r.acquire(fleet.Key(fmt.Sprint("k", from+n)))
+			r.acquire(record.Key(fmt.Sprint("k", from+n)))
 		}
 	}
 	acquire(0)
@@ -207,7 +207,7 @@ func TestThrottlePolicyOverride(t *testing.T) {
 			}})
 	}))
 	for n := range 40 {
-		r.acquire(fleet.Key(fmt.Sprint("k", n)))
+		r.acquire(record.Key(fmt.Sprint("k", n)))
 	}
 	r.run(10*time.Minute - 1)
 	before := len(r.made)
@@ -243,14 +243,14 @@ func TestDrain(t *testing.T) {
 	r.ask(EvReserve, "r")
 	r.do(Event{Kind: EvDrain, On: true})
 	r.want("idle one", r.sum().Idle, 0)
-	r.want("leased one", r.state(r.last("a").ID), fleet.Ready)
+	r.want("leased one", r.state(r.last("a").ID), record.Ready)
 	g := r.acquire("b")
-	r.want("new work", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, fleet.CauseDraining})
+	r.want("new work", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseDraining})
 	g = r.acquire("r")
-	r.want("promised work", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, fleet.CauseDraining})
+	r.want("promised work", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseDraining})
 	r.want("its reservation", r.sum().Reservations, 0)
 	g = r.ask(EvReserve, "c")
-	r.want("a promise", g.Cause, fleet.CauseDraining)
+	r.want("a promise", g.Cause, record.CauseDraining)
 	r.run(10 * time.Minute)
 	r.want("leases and machines", [2]int{r.sum().Leases, len(r.cloud)}, [2]int{1, 1})
 	r.release("a")
@@ -266,8 +266,8 @@ func TestDrainTurnsWaitersAway(t *testing.T) {
 	r := newRig(t, conf())
 	r.acquire("a", "b")
 	r.do(Event{Kind: EvDrain, On: true})
-	for _, k := range []fleet.Key{"a", "b"} {
-		r.want("answer", [2]any{r.last(k).Kind, r.last(k).Cause}, [2]any{GrantDenied, fleet.CauseDraining})
+	for _, k := range []record.Key{"a", "b"} {
+		r.want("answer", [2]any{r.last(k).Kind, r.last(k).Cause}, [2]any{GrantDenied, record.CauseDraining})
 	}
 	r.run(time.Minute)
 	r.want("what was on its way is not kept", len(r.cloud), 0)

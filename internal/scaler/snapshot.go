@@ -9,6 +9,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Snapshot is everything that a [Core] is, as plain data that shares nothing with it that can change. [Resume] makes a core of it whose
@@ -30,13 +31,13 @@ type Snapshot struct {
 	Bucket       BucketSnapshot
 	Lists        ListsSnapshot
 	BackoffUntil time.Duration
-	BackoffCause fleet.Cause
+	BackoffCause record.Cause
 	Breaker      BreakerSnapshot
 	Foreign      []time.Duration
 	Paused       bool
 	Repairs      int
-	Waiting      fleet.Cause
-	Held         fleet.Cause
+	Waiting      record.Cause
+	Held         record.Cause
 	Known        bool
 	Unfinished   bool
 	Draining     bool
@@ -74,16 +75,16 @@ type CreateSnapshot struct {
 
 // WaiterSnapshot is one acquire that has no slot yet.
 type WaiterSnapshot struct {
-	Key      fleet.Key
+	Key      record.Key
 	Ticket   uint64
-	Not      fleet.ID
+	Not      record.ID
 	Since    time.Duration
 	Deadline TimerSnapshot
 }
 
 // OrphanSnapshot is one lease whose caller is away.
 type OrphanSnapshot struct {
-	Key   fleet.Key
+	Key   record.Key
 	Timer TimerSnapshot
 }
 
@@ -105,7 +106,7 @@ type BucketSnapshot struct {
 type ListsSnapshot struct {
 	Started                      bool
 	Seq, Failed, Present, Missed int
-	Absent                       []fleet.ID // in the order in which they are judged
+	Absent                       []record.ID // in the order in which they are judged
 }
 
 // BreakerSnapshot is the runaway breaker.
@@ -117,7 +118,7 @@ type BreakerSnapshot struct {
 
 // TrialSnapshot is a machine on trial, and when it turned ready.
 type TrialSnapshot struct {
-	ID    fleet.ID
+	ID    record.ID
 	Ready time.Duration
 }
 
@@ -231,13 +232,13 @@ func Resume(s *Snapshot) (*Core, error) {
 		return nil, errors.Join(errors.New("scaler: the snapshot cannot be used"), err)
 	}
 	c := &Core{
-		cfg: s.Config.WithDefaults(), reg: reg, now: s.Now, stamp: stampOf(s.Now), orphans: map[fleet.Key]*timer{}, evaluated: s.Evaluated,
+		cfg: s.Config.WithDefaults(), reg: reg, now: s.Now, stamp: stampOf(s.Now), orphans: map[record.Key]*timer{}, evaluated: s.Evaluated,
 		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, foreign: copied(s.Foreign), paused: s.Paused,
 		repairs: s.Repairs, waiting: s.Waiting, held: s.Held, event: s.Batch.Event, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
 		deleting: s.Deleting, openAt: -1,
 		lists: lists{started: s.Lists.Started, seq: s.Lists.Seq, failed: s.Lists.Failed, present: s.Lists.Present, missed: s.Lists.Missed},
 	}
-	c.queue.byKey = map[fleet.Key]*waiter{}
+	c.queue.byKey = map[record.Key]*waiter{}
 	c.nextEdge, c.hasEdge = c.cfg.Schedule.NextChange(c.evaluated)
 	c.active = c.cfg.Schedule.At(c.evaluated)
 	c.throttled = c.throttleNow()

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // copies are cores that were resumed from snapshots of one core. They step what it steps, and must decide what it decides.
@@ -131,7 +131,7 @@ func TestResumeWorlds(t *testing.T) {
 // TestResumeBusyHour: the same over an hour with policy edges, a throttle and preemptive reservations.
 func TestResumeBusyHour(t *testing.T) {
 	r := busyHour(t, 11)
-	core, err := New(r.cfg, fleet.SavedState{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
+	core, err := New(r.cfg, record.Saved{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestSettleBucket(t *testing.T) {
 	for n := range 20_000 {
 		limit := []float64{1e-6, 0.01, 1.0 / 3, 1, 7, 100, 1e6}[n%7] * (0.5 + dice.Float64())
 		core, err := New(conf(func(c *Config) { c.Throttle = policy.Throttle{Limit: limit, Burst: 1 + dice.IntN(50)} }),
-			fleet.SavedState{}, true, Time{Mono: time.Duration(dice.Int64N(1e15)), Wall: time.Unix(1e9, 0)})
+			record.Saved{}, true, Time{Mono: time.Duration(dice.Int64N(1e15)), Wall: time.Unix(1e9, 0)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ var decided = map[string]string{
 		"idleCount intentOpen intentDoubt dirty dropped arena dirtyIntent lostIntents metaDirty metaOut",
 	"fleet.Instance": "ID Serial State Listed Origin Cause DeleteAsked Suspect Uses Created Since ReadyAt IdleAt Owner slots leased claims supply " +
 		"pending open bucket idle inOpen dirty",
-	"fleet.Intent":      "IntentRecord Unsure Owner dirty closed",
+	"fleet.Intent":      "Intent Unsure Owner dirty closed",
 	"fleet.Reservation": "Key Claim Owner",
 	"fleet.slot":        "key at used",
 	"fleet.lease":       "on slot",
@@ -205,9 +205,9 @@ var decided = map[string]string{
 // TestEveryFieldIsDecided: a field that nobody has decided about fails. Records, configurations and facts are plain data that a snapshot
 // copies whole, and the types of other modules are looked at by TestSettleBucket.
 func TestEveryFieldIsDecided(t *testing.T) {
-	whole := []string{"scaler.Config", "scaler.Time", "fleet.Stamp", "fleet.MetaRecord", "fleet.IntentRecord", "fleet.Changes", "scaler.Command",
-		"scaler.Grant", "scaler.Fact", "policy.Decision", "policy.Throttle", "policy.Settings", "scaler.BucketSnapshot", "fleet.LeaseRecord",
-		"fleet.InstanceRecord"}
+	whole := []string{"scaler.Config", "scaler.Time", "fleet.Stamp", "record.Meta", "record.Intent", "record.Changes", "scaler.Command",
+		"scaler.Grant", "scaler.Fact", "policy.Decision", "policy.Throttle", "policy.Settings", "scaler.BucketSnapshot", "record.Lease",
+		"record.Instance"}
 	seen := map[string]bool{}
 	var walk func(rt reflect.Type)
 	walk = func(rt reflect.Type) {

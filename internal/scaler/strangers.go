@@ -2,6 +2,7 @@ package scaler
 
 import (
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // stranger decides whose an instance is that the books do not know.
@@ -16,12 +17,12 @@ func (c *Core) stranger(ev *Event) {
 	switch {
 	case c.repairs > 0 && c.lists.started:
 		c.repairs--
-		c.adopt(ev, fleet.CauseMissing)
+		c.adopt(ev, record.CauseMissing)
 	case !c.lists.started && c.unfinished, c.cfg.Adopt == AdoptAll:
-		c.adopt(ev, fleet.CauseNone)
+		c.adopt(ev, record.CauseNone)
 	case !c.lists.started && (c.known || c.cfg.Adopt == AdoptRemove):
-		if m := c.enter(ev, fleet.Creating, fleet.Preexisting, 0); m != nil {
-			c.retire(m, fleet.CausePreexisting)
+		if m := c.enter(ev, record.Creating, record.Preexisting, 0); m != nil {
+			c.retire(m, record.CausePreexisting)
 		}
 	default:
 		c.hold(ev)
@@ -49,32 +50,32 @@ func (c *Core) explain() *fleet.Intent {
 
 // takeIn enters an instance that a create explains.
 func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
-	origin, open, doubt, faded := fleet.Created, 0, 0, 0
+	origin, open, doubt, faded := record.Created, 0, 0, 0
 	switch {
 	case in.Open > 0:
 		open = -1
 	case in.Doubt > 0:
-		origin, doubt = fleet.Adopted, -1
+		origin, doubt = record.Adopted, -1
 	default:
-		origin, faded = fleet.Adopted, -1
+		origin, faded = record.Adopted, -1
 	}
 	c.must(c.reg.Shift(in, open, doubt, faded))
 	if in.Left() == 0 && (in.Answered || in.Owner.(*intent).restored) {
 		c.close(in)
 	}
-	m := c.enter(ev, fleet.Creating, origin, in.Op)
+	m := c.enter(ev, record.Creating, origin, in.Op)
 	if m == nil {
 		return
 	}
-	if origin == fleet.Adopted {
+	if origin == record.Adopted {
 		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Op: in.Op})
 	}
 	c.follow(m)
 }
 
 // adopt takes in an instance that no create explains.
-func (c *Core) adopt(ev *Event, why fleet.Cause) {
-	if m := c.enter(ev, fleet.Creating, fleet.Adopted, 0); m != nil {
+func (c *Core) adopt(ev *Event, why record.Cause) {
+	if m := c.enter(ev, record.Creating, record.Adopted, 0); m != nil {
 		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: why})
 		c.follow(m)
 	}
@@ -82,7 +83,7 @@ func (c *Core) adopt(ev *Event, why fleet.Cause) {
 
 // hold enters an instance that is nobody's: it counts, and nothing else is done with it.
 func (c *Core) hold(ev *Event) {
-	m := c.enter(ev, fleet.Unclaimed, fleet.Preexisting, 0)
+	m := c.enter(ev, record.Unclaimed, record.Preexisting, 0)
 	if m == nil {
 		return
 	}
@@ -94,14 +95,14 @@ func (c *Core) hold(ev *Event) {
 }
 
 // enter puts a new instance into the books. op is the create that explains it, 0: none does.
-func (c *Core) enter(ev *Event, s fleet.State, o fleet.Origin, op uint64) *machine {
+func (c *Core) enter(ev *Event, s record.State, o record.Origin, op uint64) *machine {
 	i, err := c.reg.Add(ev.ID, s, o, c.stamp)
 	if !c.must(err) {
 		return nil
 	}
 	m := c.own(i)
 	c.reg.SetListed(i, ev.Listed)
-	if s == fleet.Creating {
+	if s == record.Creating {
 		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
 	}
 	c.fact(Fact{Kind: FactAppeared, ID: i.ID, Op: op})
@@ -123,7 +124,7 @@ func (c *Core) watchForeign() {
 		return
 	}
 	c.reg.Each(func(i *fleet.Instance) bool {
-		if i.State == fleet.Draining && i.Leased() == 0 {
+		if i.State == record.Draining && i.Leased() == 0 {
 			c.startDelete(own(i))
 		}
 		return true

@@ -5,6 +5,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Summary is the state of a group in numbers. Making one costs the same for any fleet.
@@ -22,13 +23,13 @@ type Summary struct {
 	Peak                                                      int // N̂: the most needed in the last idle_time
 	Active                                                    policy.Active
 	Decision                                                  policy.Decision
-	WaitCause                                                 fleet.Cause
+	WaitCause                                                 record.Cause
 	Booting                                                   int // waiters for whom a machine is on its way
-	BackoffCause                                              fleet.Cause
+	BackoffCause                                              record.Cause
 	BackoffFor                                                time.Duration // from the last step; 0: none
 	Fruitless, DiedYoung, Refusals                            int           // in a row
 	Breaker                                                   bool          // the runaway breaker is open
-	Held                                                      fleet.Cause   // what holds back creates that are needed
+	Held                                                      record.Cause  // what holds back creates that are needed
 	ListFailures                                              int           // in a row
 	Lists                                                     int           // complete lists so far
 	Started, Paused, Closed, Shutdown                         bool
@@ -38,8 +39,8 @@ type Summary struct {
 func (c *Core) Summary() Summary {
 	r := c.reg
 	s := Summary{
-		Creating: r.Count(fleet.Creating), Preparing: r.Count(fleet.Preparing), Ready: r.Count(fleet.Ready), Draining: r.Count(fleet.Draining),
-		Deleting: r.Count(fleet.Deleting), Unclaimed: r.Count(fleet.Unclaimed), Idle: r.IdleCount(), Requested: r.IntentOpen(), Doubt: r.IntentDoubt(),
+		Creating: r.Count(record.Creating), Preparing: r.Count(record.Preparing), Ready: r.Count(record.Ready), Draining: r.Count(record.Draining),
+		Deleting: r.Count(record.Deleting), Unclaimed: r.Count(record.Unclaimed), Idle: r.IdleCount(), Requested: r.IntentOpen(), Doubt: r.IntentDoubt(),
 		Capacity: r.Capacity(), MaxInstances: c.maxInstances(), Leases: r.Leased(), Waiters: c.queue.len(), Reservations: r.Reservations(),
 		OpenSlots: r.OpenSlots(), Claimed: r.ClaimedSlots(), Supply: c.supply(), Peak: c.window.max(), Active: c.active, Decision: c.decision,
 		Fruitless: r.Meta.Fruitless, DiedYoung: r.Meta.DiedYoung, Refusals: r.Meta.Refusals, Breaker: c.breaker.open, Held: c.held, ListFailures: c.lists.failed, Lists: c.lists.seq, Started: c.lists.started,
@@ -54,18 +55,18 @@ func (c *Core) Summary() Summary {
 
 // LeaseView is one lease as a status shows it.
 type LeaseView struct {
-	fleet.LeaseRecord
+	record.Lease
 	Detached bool // its caller is away
 }
 
 // InstanceView is one instance as a status shows it. Stamps are wall time in Unix nanoseconds, 0: never.
 type InstanceView struct {
-	ID                                  fleet.ID
+	ID                                  record.ID
 	Serial                              uint64
-	State                               fleet.State
+	State                               record.State
 	Listed                              fleet.Listed
-	Origin                              fleet.Origin
-	Cause                               fleet.Cause
+	Origin                              record.Origin
+	Cause                               record.Cause
 	Uses, Claims                        int
 	CreatedAt, SinceAt, ReadyAt, IdleAt int64
 	Leases                              []LeaseView
@@ -78,8 +79,8 @@ func (c *Core) Instances(yield func(InstanceView) bool) {
 			ID: i.ID, Serial: i.Serial, State: i.State, Listed: i.Listed, Origin: i.Origin, Cause: i.Cause, Uses: i.Uses, Claims: i.Claims(),
 			CreatedAt: i.Created.Wall, SinceAt: i.Since.Wall, ReadyAt: i.ReadyAt.Wall, IdleAt: i.IdleAt.Wall,
 		}
-		i.Each(func(l fleet.LeaseRecord) {
-			v.Leases = append(v.Leases, LeaseView{LeaseRecord: l, Detached: c.orphans[l.Key] != nil})
+		i.Each(func(l record.Lease) {
+			v.Leases = append(v.Leases, LeaseView{Lease: l, Detached: c.orphans[l.Key] != nil})
 		})
 		return yield(v)
 	})
@@ -87,14 +88,14 @@ func (c *Core) Instances(yield func(InstanceView) bool) {
 
 // WaitView is why one key waits.
 type WaitView struct {
-	Key      fleet.Key
+	Key      record.Key
 	Position int // from 1
-	Cause    fleet.Cause
+	Cause    record.Cause
 	For      time.Duration // as of the last step
 }
 
 // Wait returns why key waits; false when it does not. Those in front wait for machines on their way, the rest for what holds creates back.
-func (c *Core) Wait(key fleet.Key) (WaitView, bool) {
+func (c *Core) Wait(key record.Key) (WaitView, bool) {
 	w := c.queue.byKey[key]
 	if w == nil {
 		return WaitView{}, false
@@ -119,22 +120,22 @@ func (c *Core) Waiters(yield func(WaitView) bool) {
 func (c *Core) view(w *waiter, position int) WaitView {
 	cause, booting := c.waitCause()
 	if position <= booting && c.lists.started {
-		cause = fleet.CauseBoot
+		cause = record.CauseBoot
 	}
 	return WaitView{Key: w.key, Position: position, Cause: cause, For: c.now.Mono - w.since}
 }
 
 // Intents calls yield for every unfinished create, oldest first.
-func (c *Core) Intents(yield func(fleet.IntentRecord) bool) {
+func (c *Core) Intents(yield func(record.Intent) bool) {
 	for _, in := range c.reg.Intents() {
-		if !yield(in.IntentRecord) {
+		if !yield(in.Intent) {
 			return
 		}
 	}
 }
 
 // Lease returns where key's lease is; false when it has none.
-func (c *Core) Lease(key fleet.Key) (id fleet.ID, slot int, ok bool) {
+func (c *Core) Lease(key record.Key) (id record.ID, slot int, ok bool) {
 	i, slot := c.reg.LeaseOf(key)
 	if i == nil {
 		return "", 0, false
@@ -146,7 +147,7 @@ func (c *Core) Lease(key fleet.Key) (id fleet.ID, slot int, ok bool) {
 func (c *Core) Check() error { return c.reg.Check() }
 
 // Waits is how many wait, for how many of the first a machine is on its way, and what the rest wait for. It costs the same for any fleet.
-func (c *Core) Waits() (waiting, booting int, cause fleet.Cause) {
+func (c *Core) Waits() (waiting, booting int, cause record.Cause) {
 	cause, booting = c.waitCause()
 	return c.queue.len(), booting, cause
 }

@@ -4,13 +4,14 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // waiter is an acquire that has no slot yet.
 type waiter struct {
-	key        fleet.Key
+	key        record.Key
 	ticket     uint64
-	not        fleet.ID // an instance it does not want (EvReplace)
+	not        record.ID // an instance it does not want (EvReplace)
 	since      time.Duration
 	deadline   timer
 	prev, next *waiter
@@ -19,14 +20,14 @@ type waiter struct {
 // queue is the waiters in order of arrival, by key.
 type queue struct {
 	head, tail *waiter
-	byKey      map[fleet.Key]*waiter
+	byKey      map[record.Key]*waiter
 	picky      int     // waiters that do not want some instance
 	spare      *waiter // used waiters, kept for the next
 }
 
 func (q *queue) len() int { return len(q.byKey) }
 
-func (q *queue) push(key fleet.Key, ticket uint64, not fleet.ID, since time.Duration) *waiter {
+func (q *queue) push(key record.Key, ticket uint64, not record.ID, since time.Duration) *waiter {
 	w := q.spare
 	if w == nil {
 		w = &waiter{}
@@ -88,7 +89,7 @@ func (c *Core) dismiss(w *waiter) {
 }
 
 // hand leases a slot of i to key and answers its caller.
-func (c *Core) hand(i *fleet.Instance, key fleet.Key, ticket uint64, since time.Duration) {
+func (c *Core) hand(i *fleet.Instance, key record.Key, ticket uint64, since time.Duration) {
 	slot, use, err := c.reg.Lease(i, key, c.stamp)
 	if !c.must(err) {
 		return
@@ -98,13 +99,13 @@ func (c *Core) hand(i *fleet.Instance, key fleet.Key, ticket uint64, since time.
 
 // timeout is due for a waiter whose own deadline passed: it is told what it waited for.
 func (c *Core) timeout(w *waiter) {
-	c.deny(w.key, w.ticket, fleet.CauseDeadline)
+	c.deny(w.key, w.ticket, record.CauseDeadline)
 	c.dismiss(w)
 }
 
-func (c *Core) deny(key fleet.Key, ticket uint64, why fleet.Cause) {
+func (c *Core) deny(key record.Key, ticket uint64, why record.Cause) {
 	c.grant(Grant{Kind: GrantDenied, Ticket: ticket, Key: key, Cause: why})
-	if why != fleet.CauseNoCapacity && why != fleet.CausePolicy {
+	if why != record.CauseNoCapacity && why != record.CausePolicy {
 		c.fact(Fact{Kind: FactDeny, Key: key, Cause: why})
 	}
 }

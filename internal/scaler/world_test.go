@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 var (
@@ -40,7 +42,7 @@ func runWorld(seed uint64, log func(string, ...any)) error { return newWorld(see
 
 // machineInCloud is a machine as the cloud has it.
 type machineInCloud struct {
-	id      fleet.ID
+	id      record.ID
 	born    time.Duration
 	boots   time.Duration
 	dies    time.Duration // when a delete takes effect; 0: none asked
@@ -60,17 +62,17 @@ type world struct {
 	log    func(string, ...any)
 	cfg    Config
 	core   *Core
-	saved  fleet.SavedState
+	saved  record.Saved
 	now    Time
-	cloud  map[fleet.ID]*machineInCloud
+	cloud  map[record.ID]*machineInCloud
 	nextID int
-	shown  map[fleet.ID]fleet.Listed // the observer's last list
+	shown  map[record.ID]fleet.Listed // the observer's last list
 	late   []pendingEvent
 	faults bool
 
-	holding  map[fleet.Key]fleet.ID // leases that callers were told of
-	waiting  map[fleet.Key]uint64
-	reserved map[fleet.Key]bool
+	holding  map[record.Key]record.ID // leases that callers were told of
+	waiting  map[record.Key]uint64
+	reserved map[record.Key]bool
 	nextKey  int
 	copies   *copies // resumed cores in lockstep; nil: none
 	ticket   uint64
@@ -89,8 +91,8 @@ type creation struct {
 func newWorld(seed uint64, log func(string, ...any)) *world {
 	r := rand.New(rand.NewPCG(seed, 17))
 	w := &world{
-		r: r, log: log, cloud: map[fleet.ID]*machineInCloud{}, shown: map[fleet.ID]fleet.Listed{}, faults: true,
-		holding: map[fleet.Key]fleet.ID{}, waiting: map[fleet.Key]uint64{}, reserved: map[fleet.Key]bool{},
+		r: r, log: log, cloud: map[record.ID]*machineInCloud{}, shown: map[record.ID]fleet.Listed{}, faults: true,
+		holding: map[record.Key]record.ID{}, waiting: map[record.Key]uint64{}, reserved: map[record.Key]bool{},
 		now: Time{Mono: time.Hour, Wall: time.Date(2026, 3, 6, 17, 50, 0, 0, time.UTC)},
 	}
 	s, err := policy.Compile([]policy.Policy{
@@ -118,7 +120,7 @@ func (w *world) start(known bool) {
 	if err != nil {
 		panic(err)
 	}
-	w.core, w.late, w.shown, w.nextList, w.wake = core, nil, map[fleet.ID]fleet.Listed{}, w.now.Mono, 0
+	w.core, w.late, w.shown, w.nextList, w.wake = core, nil, map[record.ID]fleet.Listed{}, w.now.Mono, 0
 	clear(w.waiting)
 	clear(w.reserved)
 }
@@ -198,7 +200,7 @@ func (w *world) dueLate() *Event {
 	return nil
 }
 
-func pick[V any](r *rand.Rand, m map[fleet.Key]V) fleet.Key {
+func pick[V any](r *rand.Rand, m map[record.Key]V) record.Key {
 	keys := slices.Sorted(maps.Keys(m))
 	if len(keys) == 0 {
 		return ""
@@ -211,7 +213,7 @@ func (w *world) caller() error {
 	switch w.r.IntN(12) {
 	case 0, 1, 2:
 		w.nextKey++
-		key := fleet.Key(fmt.Sprintf("job-%d", w.nextKey))
+		key := record.Key(fmt.Sprintf("job-%d", w.nextKey))
 		w.waiting[key] = w.ticket
 		ev := Event{Kind: EvAcquire, Key: key, Ticket: w.ticket}
 		if w.r.IntN(3) == 0 {
@@ -223,13 +225,13 @@ func (w *world) caller() error {
 			delete(w.holding, key)
 			ev := Event{Kind: EvRelease, Key: key, Ticket: w.ticket}
 			if w.chance(0.05) {
-				ev.Cause = fleet.CauseUnhealthy
+				ev.Cause = record.CauseUnhealthy
 			}
 			return w.step(ev)
 		}
 	case 7:
 		w.nextKey++
-		key := fleet.Key(fmt.Sprintf("poll-%d", w.nextKey))
+		key := record.Key(fmt.Sprintf("poll-%d", w.nextKey))
 		w.reserved[key] = true
 		return w.step(Event{Kind: EvReserve, Key: key, Ticket: w.ticket})
 	case 8:
@@ -298,11 +300,11 @@ func (w *world) list() error {
 	}
 	w.nextList = w.now.Mono + gap
 	if w.chance(0.05) {
-		return w.step(Event{Kind: EvListFailed, Failure: fleet.Failure{Kind: fleet.FailureTransient}})
+		return w.step(Event{Kind: EvListFailed, Failure: failure.Failure{Kind: failure.Transient}})
 	}
 	if w.chance(0.02) {
 		w.nextID++
-		id := fleet.ID(fmt.Sprintf("f-%d", w.nextID))
+		id := record.ID(fmt.Sprintf("f-%d", w.nextID))
 		w.cloud[id] = &machineInCloud{id: id, boots: w.now.Mono, foreign: true}
 	}
 	if w.chance(0.03) { // a reclaim
@@ -314,7 +316,7 @@ func (w *world) list() error {
 		}
 	}
 	truncated, empty := w.chance(0.05), w.chance(0.03)
-	seen := map[fleet.ID]fleet.Listed{}
+	seen := map[record.ID]fleet.Listed{}
 	for _, id := range slices.Sorted(maps.Keys(w.cloud)) {
 		m := w.cloud[id]
 		l := w.word(m)
@@ -437,8 +439,8 @@ func (w *world) reply(after int, ev Event) {
 	w.late = append(w.late, pendingEvent{at: w.now.Mono + time.Duration(w.r.IntN(after+1))*time.Millisecond, ev: ev})
 }
 
-func (w *world) failure() fleet.Failure {
-	return fleet.Failure{Kind: fleet.FailureKind(1 + w.r.IntN(7))}
+func (w *world) failure() failure.Failure {
+	return failure.Failure{Kind: failure.Kind(1 + w.r.IntN(7))}
 }
 
 func (w *world) command(cmd Command) error {
@@ -456,7 +458,7 @@ func (w *world) command(cmd Command) error {
 		}
 		for range made {
 			w.nextID++
-			id := fleet.ID(fmt.Sprintf("i-%04d", w.nextID))
+			id := record.ID(fmt.Sprintf("i-%04d", w.nextID))
 			m := &machineInCloud{id: id, born: w.now.Mono, boots: w.now.Mono + time.Duration(w.r.IntN(20))*time.Second, broken: w.chance(0.05)}
 			if w.chance(0.03) {
 				m.boots = w.now.Mono + time.Hour
@@ -475,7 +477,7 @@ func (w *world) command(cmd Command) error {
 		}
 		if w.chance(0.1) {
 			ev.Failure = w.failure()
-			ev.Failure.Kind = fleet.FailureTransient
+			ev.Failure.Kind = failure.Transient
 		} else if m != nil && m.dies == 0 {
 			m.dies = w.now.Mono + time.Duration(w.r.IntN(30))*time.Second
 		}
@@ -501,8 +503,8 @@ func (w *world) granted(g Grant) error {
 	w.log("%v grant %d %s on %s slot %d: %s", w.now.Mono, g.Kind, g.Key, g.ID, g.Slot, g.Cause)
 	switch g.Kind {
 	case GrantLease:
-		if n := slices.IndexFunc(w.saved.Instances, func(r fleet.InstanceRecord) bool {
-			return r.ID == g.ID && slices.ContainsFunc(r.Leases, func(l fleet.LeaseRecord) bool { return l.Key == g.Key && l.Slot == g.Slot })
+		if n := slices.IndexFunc(w.saved.Instances, func(r record.Instance) bool {
+			return r.ID == g.ID && slices.ContainsFunc(r.Leases, func(l record.Lease) bool { return l.Key == g.Key && l.Slot == g.Slot })
 		}); n < 0 {
 			// It may have been revoked again in the same batch; then the revocation stands behind it.
 			if _, _, live := w.core.Lease(g.Key); live {
@@ -519,7 +521,7 @@ func (w *world) granted(g Grant) error {
 	case GrantDenied:
 		delete(w.waiting, g.Key)
 		delete(w.reserved, g.Key)
-		if g.Cause == fleet.CauseUnknownKey {
+		if g.Cause == record.CauseUnknownKey {
 			delete(w.holding, g.Key)
 		}
 	}
@@ -570,7 +572,7 @@ func (w *world) settleDown() error {
 	for id, m := range w.cloud { //archtest:unordered a sum
 		i := w.core.reg.Get(id)
 		say(!m.foreign && i == nil, "invariant 5: %s is not in the books", id)
-		if i != nil && i.State == fleet.Ready {
+		if i != nil && i.State == record.Ready {
 			ours++
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -44,8 +44,8 @@ func failureFromWire(f *pb.Failure, redact func(string) string) error {
 	if f == nil {
 		return nil
 	}
-	kind := fleet.ParseFailureKind(f.GetKind())
-	if kind == fleet.FailureNone {
+	kind := failure.Parse(f.GetKind())
+	if kind == failure.None {
 		kind = provider.KindTransient // a failure that says it is none: the kind that assumes nothing
 	}
 	remote := &remoteError{text: redact(f.GetMessage())}

@@ -9,11 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"pgregory.net/rapid"
 )
 
 func same(s string) string { return s }
@@ -85,8 +84,8 @@ func TestProviderInfoRoundTrip(t *testing.T) {
 
 // Every kind has a name of its own, which the wire carries.
 func TestKindsHaveNames(t *testing.T) {
-	for kind := fleet.FailureNone; kind <= fleet.FailureUnhealthy; kind++ {
-		if got := fleet.ParseFailureKind(kind.String()); got != kind {
+	for kind := failure.None; kind <= failure.Unhealthy; kind++ {
+		if got := failure.Parse(kind.String()); got != kind {
 			t.Errorf("%v came as %v", kind, got)
 		}
 	}

@@ -6,24 +6,24 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
 // FailureKind classifies a provider's failure; see the constants.
-type FailureKind = fleet.FailureKind
+type FailureKind = failure.Kind
 
 // Failure is a failure as it travels and as the core reads it; see FailureOf.
-type Failure = fleet.Failure
+type Failure = failure.Failure
 
 // The kinds of failure a provider can report.
 const (
-	KindTransient = fleet.FailureTransient
-	KindNotFound  = fleet.FailureNotFound
-	KindCapacity  = fleet.FailureCapacity
-	KindQuota     = fleet.FailureQuota
-	KindThrottled = fleet.FailureThrottled
-	KindConfig    = fleet.FailureConfig
-	KindUnhealthy = fleet.FailureUnhealthy
+	KindTransient = failure.Transient
+	KindNotFound  = failure.NotFound
+	KindCapacity  = failure.Capacity
+	KindQuota     = failure.Quota
+	KindThrottled = failure.Throttled
+	KindConfig    = failure.Config
+	KindUnhealthy = failure.Unhealthy
 )
 
 // Errors of the fleeting model that plugins return as they are.
@@ -60,7 +60,7 @@ func KindOf(err error) FailureKind {
 	var e *Error
 	switch {
 	case err == nil:
-		return fleet.FailureNone
+		return failure.None
 	case errors.As(err, &e):
 		return e.Kind
 	case errors.Is(err, ErrInstanceUnhealthy):
@@ -70,11 +70,11 @@ func KindOf(err error) FailureKind {
 }
 
 // FailureOf turns err into the form that the pure rooms read.
-func FailureOf(err error) fleet.Failure {
+func FailureOf(err error) failure.Failure {
 	if err == nil {
-		return fleet.Failure{}
+		return failure.Failure{}
 	}
-	f := fleet.Failure{Kind: KindOf(err), Message: err.Error()}
+	f := failure.Failure{Kind: KindOf(err), Message: err.Error()}
 	var e *Error
 	if errors.As(err, &e) {
 		f.RetryAfter = e.RetryAfter

@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
@@ -24,7 +23,7 @@ func TestKindOf(t *testing.T) {
 		err  error
 		want provider.FailureKind
 	}{
-		{"nil", nil, fleet.FailureNone},
+		{"nil", nil, failure.None},
 		{"plain", errors.New("x"), provider.KindTransient},
 		{"typed", quota, provider.KindQuota},
 		{"wrapped", fmt.Errorf("growing: %w", quota), provider.KindQuota},
@@ -41,11 +40,11 @@ func TestKindOf(t *testing.T) {
 }
 
 func TestFailureOf(t *testing.T) {
-	if got := provider.FailureOf(nil); got.Failed() || got != (fleet.Failure{}) {
+	if got := provider.FailureOf(nil); got.Failed() || got != (failure.Failure{}) {
 		t.Errorf("FailureOf(nil) = %+v", got)
 	}
 	throttled := &provider.Error{Kind: provider.KindThrottled, RetryAfter: 9 * time.Second, Err: errors.New("slow down")}
-	want := fleet.Failure{Kind: provider.KindThrottled, RetryAfter: 9 * time.Second, Message: "listing: throttled: slow down"}
+	want := failure.Failure{Kind: provider.KindThrottled, RetryAfter: 9 * time.Second, Message: "listing: throttled: slow down"}
 	if got := provider.FailureOf(fmt.Errorf("listing: %w", throttled)); got != want {
 		t.Errorf("FailureOf = %+v, want %+v", got, want)
 	}

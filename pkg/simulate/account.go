@@ -4,13 +4,13 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // waitCauses are the causes that a wait can have. They are few: a job carries one number for each.
-var waitCauses = [...]fleet.Cause{
-	fleet.CauseNone, fleet.CauseBoot, fleet.CauseThrottle, fleet.CauseMaxInstances, fleet.CauseQuota, fleet.CauseStockOut, fleet.CauseBackoff,
-	fleet.CausePlugin, fleet.CausePolicy, fleet.CauseConfig, fleet.CauseForeign, fleet.CauseNoCapacity, fleet.CauseConfirming, fleet.CauseThrottledAPI,
+var waitCauses = [...]record.Cause{
+	record.CauseNone, record.CauseBoot, record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut, record.CauseBackoff,
+	record.CausePlugin, record.CausePolicy, record.CauseConfig, record.CauseForeign, record.CauseNoCapacity, record.CauseConfirming, record.CauseThrottledAPI,
 }
 
 // causeAt is where a cause stands in waitCauses; one that is not there counts as the first.
@@ -25,7 +25,7 @@ var causeAt = func() (at [256]uint8) {
 type spent [len(waitCauses)]float64
 
 // add counts sec for cause c.
-func (s *spent) add(c fleet.Cause, sec float64) { s[causeAt[c]] += sec }
+func (s *spent) add(c record.Cause, sec float64) { s[causeAt[c]] += sec }
 
 // plus adds what has come to the integral now since mark.
 func (s *spent) plus(now, mark *spent) {
@@ -93,7 +93,7 @@ func (a *account) pass(e *engine, at int64) {
 	sec := float64(at-e.now) / 1e9
 	if waiting > 0 {
 		share := sec / float64(waiting)
-		a.inside.add(fleet.CauseBoot, share*float64(booting))
+		a.inside.add(record.CauseBoot, share*float64(booting))
 		a.inside.add(cause, share*float64(waiting-booting))
 	}
 	if e.outside.len() > 0 {
@@ -107,19 +107,19 @@ func (a *account) pass(e *engine, at int64) {
 }
 
 // outsideCause is what a job waits for that the runner has not taken yet.
-func (e *engine) outsideCause() fleet.Cause {
+func (e *engine) outsideCause() record.Cause {
 	s := e.core.Summary()
 	switch {
 	case e.o.Concurrent > 0 && e.inside >= e.o.Concurrent:
-		return fleet.CauseNoCapacity
+		return record.CauseNoCapacity
 	case s.Creating+s.Preparing+s.Requested > 0:
-		return fleet.CauseBoot
+		return record.CauseBoot
 	case s.BackoffFor > 0:
 		return s.BackoffCause
 	case s.MaxInstances > 0 && s.Decision.Room == 0:
-		return fleet.CauseMaxInstances
+		return record.CauseMaxInstances
 	}
-	return fleet.CausePolicy
+	return record.CausePolicy
 }
 
 func (a *account) arrived(e *engine, i int32) {

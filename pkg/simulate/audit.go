@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // fullCheck: so many steps apart the core's own books are verified from scratch too, which costs as much as the fleet is large.
@@ -22,10 +22,10 @@ type auditor struct {
 	cfg   scaler.Config
 	steps int
 
-	books   map[fleet.ID]entry
-	leases  map[fleet.Key]place
-	intents map[uint64]fleet.IntentRecord
-	counts  [fleet.Unclaimed + 1]int
+	books   map[record.ID]entry
+	leases  map[record.Key]place
+	intents map[uint64]record.Intent
+	counts  [record.Unclaimed + 1]int
 	open    int // instances expected by intents
 	doubt   int
 
@@ -36,19 +36,19 @@ type auditor struct {
 }
 
 type entry struct {
-	state  fleet.State
+	state  record.State
 	serial uint64
 	uses   int
-	leases []fleet.LeaseRecord
+	leases []record.Lease
 }
 
 type place struct {
-	id   fleet.ID
+	id   record.ID
 	slot int
 }
 
 func newAuditor(core *scaler.Core, cfg scaler.Config) *auditor {
-	a := &auditor{core: core, cfg: cfg.WithDefaults(), books: map[fleet.ID]entry{}, leases: map[fleet.Key]place{}, intents: map[uint64]fleet.IntentRecord{}}
+	a := &auditor{core: core, cfg: cfg.WithDefaults(), books: map[record.ID]entry{}, leases: map[record.Key]place{}, intents: map[uint64]record.Intent{}}
 	a.throttle(cfg.Throttle)
 	if cfg.Schedule != nil {
 		for _, p := range cfg.Schedule.Policies() {
@@ -103,7 +103,7 @@ func (a *auditor) check(b *scaler.Batch, now time.Duration) error {
 }
 
 // commit enters the records; leases that moved are first taken out everywhere.
-func (a *auditor) commit(c *fleet.Changes) {
+func (a *auditor) commit(c *record.Changes) {
 	for i := range c.Put {
 		for _, l := range a.books[c.Put[i].ID].leases {
 			delete(a.leases, l.Key)
@@ -114,7 +114,7 @@ func (a *auditor) commit(c *fleet.Changes) {
 	}
 	for _, id := range c.Drop {
 		old := a.books[id]
-		if old.state.Exists() && old.state != fleet.Unclaimed {
+		if old.state.Exists() && old.state != record.Unclaimed {
 			a.fail("invariant 5: %s was forgotten as %s", id, old.state)
 		}
 		if old.state != 0 {
@@ -135,7 +135,7 @@ func (a *auditor) commit(c *fleet.Changes) {
 	}
 }
 
-func (a *auditor) put(r *fleet.InstanceRecord) {
+func (a *auditor) put(r *record.Instance) {
 	old := a.books[r.ID]
 	if old.state != 0 {
 		a.counts[old.state]--
@@ -151,21 +151,21 @@ func (a *auditor) put(r *fleet.InstanceRecord) {
 	if len(r.Leases) > a.cfg.Capacity {
 		a.fail("invariant 1: %s holds %d leases, capacity %d", r.ID, len(r.Leases), a.cfg.Capacity)
 	}
-	if len(r.Leases) > 0 && r.State != fleet.Ready && r.State != fleet.Draining {
+	if len(r.Leases) > 0 && r.State != record.Ready && r.State != record.Draining {
 		a.fail("invariant 3: %s is %s with %d leases", r.ID, r.State, len(r.Leases))
 	}
 	for n, l := range r.Leases {
 		if l.Slot < 0 || l.Slot >= a.cfg.Capacity {
 			a.fail("invariant 1: %s has a lease on slot %d of %d", r.ID, l.Slot, a.cfg.Capacity)
 		}
-		if slices.ContainsFunc(r.Leases[:n], func(o fleet.LeaseRecord) bool { return o.Slot == l.Slot }) {
+		if slices.ContainsFunc(r.Leases[:n], func(o record.Lease) bool { return o.Slot == l.Slot }) {
 			a.fail("invariant 1: slot %d of %s is leased twice", l.Slot, r.ID)
 		}
 		if at, dup := a.leases[l.Key]; dup {
 			a.fail("invariant 1: %q holds %s and %s", l.Key, at.id, r.ID)
 		}
 		a.leases[l.Key] = place{r.ID, l.Slot}
-		if r.State != fleet.Ready && !(same && slices.Contains(old.leases, l)) {
+		if r.State != record.Ready && !(same && slices.Contains(old.leases, l)) {
 			a.fail("invariant 9: %q was given %s, which is %s", l.Key, r.ID, r.State)
 		}
 	}
@@ -184,11 +184,11 @@ func (a *auditor) command(cmd *scaler.Command, now time.Duration) {
 		}
 		a.spend(cmd.Count, now)
 	case scaler.CmdDelete:
-		if at.state != fleet.Deleting || len(at.leases) > 0 {
+		if at.state != record.Deleting || len(at.leases) > 0 {
 			a.fail("invariant 3: delete of %s, which is %s with %d leases", cmd.ID, at.state, len(at.leases))
 		}
 	case scaler.CmdPrepare:
-		if at.state != fleet.Preparing {
+		if at.state != record.Preparing {
 			a.fail("%s is to be prepared as %s", cmd.ID, at.state)
 		}
 	}
@@ -197,7 +197,7 @@ func (a *auditor) command(cmd *scaler.Command, now time.Duration) {
 func (a *auditor) existing() int {
 	n := a.open + a.doubt
 	for s, k := range a.counts {
-		if fleet.State(s).Exists() {
+		if record.State(s).Exists() {
 			n += k
 		}
 	}
@@ -236,9 +236,9 @@ func (a *auditor) sums() {
 		what       string
 		said, have int
 	}{
-		{"leases", s.Leases, len(a.leases)}, {"creating", s.Creating, a.counts[fleet.Creating]}, {"preparing", s.Preparing, a.counts[fleet.Preparing]},
-		{"ready", s.Ready, a.counts[fleet.Ready]}, {"draining", s.Draining, a.counts[fleet.Draining]}, {"deleting", s.Deleting, a.counts[fleet.Deleting]},
-		{"unclaimed", s.Unclaimed, a.counts[fleet.Unclaimed]}, {"requested", s.Requested, a.open}, {"in doubt", s.Doubt, a.doubt},
+		{"leases", s.Leases, len(a.leases)}, {"creating", s.Creating, a.counts[record.Creating]}, {"preparing", s.Preparing, a.counts[record.Preparing]},
+		{"ready", s.Ready, a.counts[record.Ready]}, {"draining", s.Draining, a.counts[record.Draining]}, {"deleting", s.Deleting, a.counts[record.Deleting]},
+		{"unclaimed", s.Unclaimed, a.counts[record.Unclaimed]}, {"requested", s.Requested, a.open}, {"in doubt", s.Doubt, a.doubt},
 	} {
 		if p.said != p.have {
 			a.fail("the core counts %d %s, the records have %d", p.said, p.what, p.have)

@@ -7,33 +7,33 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-func put(rs ...fleet.InstanceRecord) scaler.Batch {
-	return scaler.Batch{Changes: fleet.Changes{Put: rs}}
+func put(rs ...record.Instance) scaler.Batch {
+	return scaler.Batch{Changes: record.Changes{Put: rs}}
 }
 
-func rec(id fleet.ID, s fleet.State, uses int, leases ...fleet.LeaseRecord) fleet.InstanceRecord {
-	return fleet.InstanceRecord{ID: id, Serial: 1, State: s, Uses: uses, Leases: leases}
+func rec(id record.ID, s record.State, uses int, leases ...record.Lease) record.Instance {
+	return record.Instance{ID: id, Serial: 1, State: s, Uses: uses, Leases: leases}
 }
 
-func lease(key fleet.Key, slot int) fleet.LeaseRecord { return fleet.LeaseRecord{Key: key, Slot: slot} }
+func lease(key record.Key, slot int) record.Lease { return record.Lease{Key: key, Slot: slot} }
 
 func create(op uint64, n int) scaler.Batch {
-	return scaler.Batch{Changes: fleet.Changes{PutIntents: []fleet.IntentRecord{{Op: op, Asked: n, Open: n}}},
+	return scaler.Batch{Changes: record.Changes{PutIntents: []record.Intent{{Op: op, Asked: n, Open: n}}},
 		Commands: []scaler.Command{{Kind: scaler.CmdIncrease, Op: op, Count: n}}}
 }
 
 // TestAuditorFires: each breach is found, and named.
 func TestAuditorFires(t *testing.T) {
-	del := put(rec("i", fleet.Draining, 1, lease("a", 0)))
+	del := put(rec("i", record.Draining, 1, lease("a", 0)))
 	del.Commands = []scaler.Command{{Kind: scaler.CmdDelete, ID: "i"}}
-	prep := put(rec("i", fleet.Creating, 0))
+	prep := put(rec("i", record.Creating, 0))
 	prep.Commands = []scaler.Command{{Kind: scaler.CmdPrepare, ID: "i"}}
-	told := put(rec("i", fleet.Ready, 1, lease("a", 0)))
+	told := put(rec("i", record.Ready, 1, lease("a", 0)))
 	told.Grants = []scaler.Grant{{Kind: scaler.GrantLease, Key: "a", ID: "i", Serial: 1, Slot: 1}}
 	unasked := create(1, 2)
 	unasked.Commands[0].Count = 3
@@ -41,28 +41,28 @@ func TestAuditorFires(t *testing.T) {
 		name, want string
 		batches    []scaler.Batch
 	}{
-		{"a slot twice", "invariant 1: slot 0 of i is leased twice", []scaler.Batch{put(rec("i", fleet.Ready, 2, lease("a", 0), lease("b", 0)))}},
-		{"a slot beyond capacity", "invariant 1: i has a lease on slot 2 of 2", []scaler.Batch{put(rec("i", fleet.Ready, 1, lease("a", 2)))}},
+		{"a slot twice", "invariant 1: slot 0 of i is leased twice", []scaler.Batch{put(rec("i", record.Ready, 2, lease("a", 0), lease("b", 0)))}},
+		{"a slot beyond capacity", "invariant 1: i has a lease on slot 2 of 2", []scaler.Batch{put(rec("i", record.Ready, 1, lease("a", 2)))}},
 		{"too many leases", "invariant 1: i holds 3 leases, capacity 2",
-			[]scaler.Batch{put(rec("i", fleet.Ready, 3, lease("a", 0), lease("b", 1), lease("c", 1)))}},
-		{"a key twice", `invariant 1: "a" holds i and j`, []scaler.Batch{put(rec("i", fleet.Ready, 1, lease("a", 0))), put(rec("j", fleet.Ready, 1, lease("a", 0)))}},
-		{"too many uses", "invariant 2: i has 6 uses of 5", []scaler.Batch{put(rec("i", fleet.Ready, 6))}},
-		{"uses given back", "invariant 2: uses of i fell from 2 to 1", []scaler.Batch{put(rec("i", fleet.Ready, 2)), put(rec("i", fleet.Ready, 1))}},
-		{"too many instances", "invariant 2: 4 exist after a create, of 3", []scaler.Batch{put(rec("i", fleet.Ready, 0)), create(1, 3)}},
+			[]scaler.Batch{put(rec("i", record.Ready, 3, lease("a", 0), lease("b", 1), lease("c", 1)))}},
+		{"a key twice", `invariant 1: "a" holds i and j`, []scaler.Batch{put(rec("i", record.Ready, 1, lease("a", 0))), put(rec("j", record.Ready, 1, lease("a", 0)))}},
+		{"too many uses", "invariant 2: i has 6 uses of 5", []scaler.Batch{put(rec("i", record.Ready, 6))}},
+		{"uses given back", "invariant 2: uses of i fell from 2 to 1", []scaler.Batch{put(rec("i", record.Ready, 2)), put(rec("i", record.Ready, 1))}},
+		{"too many instances", "invariant 2: 4 exist after a create, of 3", []scaler.Batch{put(rec("i", record.Ready, 0)), create(1, 3)}},
 		{"a delete under a lease", "invariant 3: delete of i, which is draining with 1 leases", []scaler.Batch{del}},
-		{"a lease on what is gone", "invariant 3: i is gone with 1 leases", []scaler.Batch{put(rec("i", fleet.Gone, 1, lease("a", 0)))}},
+		{"a lease on what is gone", "invariant 3: i is gone with 1 leases", []scaler.Batch{put(rec("i", record.Gone, 1, lease("a", 0)))}},
 		{"told of a slot that it has not", `invariant 4: "a" was told of slot 1 of i`, []scaler.Batch{told}},
 		{"forgotten alive", "invariant 5: i was forgotten as ready",
-			[]scaler.Batch{put(rec("i", fleet.Ready, 0)), {Changes: fleet.Changes{Drop: []fleet.ID{"i"}}}}},
+			[]scaler.Batch{put(rec("i", record.Ready, 0)), {Changes: record.Changes{Drop: []record.ID{"i"}}}}},
 		{"a create without its intent", "invariant 5: a create of 3", []scaler.Batch{unasked}},
 		{"an overdrawn throttle", "invariant 6: 2 creates overdraw", []scaler.Batch{create(1, 1), create(2, 2)}},
 		{"a new lease on a draining one", `invariant 9: "b" was given i, which is draining`,
-			[]scaler.Batch{put(rec("i", fleet.Draining, 1, lease("a", 0))), put(rec("i", fleet.Draining, 2, lease("a", 0), lease("b", 1)))}},
+			[]scaler.Batch{put(rec("i", record.Draining, 1, lease("a", 0))), put(rec("i", record.Draining, 2, lease("a", 0), lease("b", 1)))}},
 		{"prepared too early", "i is to be prepared as creating", []scaler.Batch{prep}},
-		{"sums", "the core counts 0 ready, the records have 1", []scaler.Batch{put(rec("i", fleet.Ready, 0))}},
+		{"sums", "the core counts 0 ready, the records have 1", []scaler.Batch{put(rec("i", record.Ready, 0))}},
 	} {
 		cfg := scaler.Config{Capacity: 2, MaxUses: 5, MaxInstances: 3, Throttle: policy.Throttle{Limit: 0.001, Burst: 2}}
-		core, err := scaler.New(cfg, fleet.SavedState{}, true, scaler.Time{Wall: start})
+		core, err := scaler.New(cfg, record.Saved{}, true, scaler.Time{Wall: start})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // never is later than everything.
@@ -81,7 +81,7 @@ func Run(o Options, w Workload) (*Result, error) {
 	if o.Core.ProviderMax == 0 {
 		o.Core.ProviderMax = o.Cloud.MaxSize
 	}
-	if e.core, err = scaler.New(o.Core, fleet.SavedState{}, true, e.time()); err != nil {
+	if e.core, err = scaler.New(o.Core, record.Saved{}, true, e.time()); err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
 	}
 	if o.Check {

@@ -3,13 +3,13 @@ package simulate
 import (
 	"strconv"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // job is one job that arrived and is not done. Entries are used again, with their keys, so that memory grows with what is alive.
 type job struct {
-	key      fleet.Key
+	key      record.Key
 	arrival  int64
 	duration int64
 	on       *machine // where it runs; nil: it waits
@@ -87,7 +87,7 @@ func (e *engine) newJob() int32 {
 		e.idle = e.idle[:n-1]
 	} else {
 		i = int32(len(e.jobs))
-		e.jobs = append(e.jobs, job{key: fleet.Key("job-" + strconv.Itoa(int(i)))})
+		e.jobs = append(e.jobs, job{key: record.Key("job-" + strconv.Itoa(int(i)))})
 	}
 	j := &e.jobs[i]
 	*j = job{key: j.key, turn: j.turn + 1, arrival: e.now, duration: int64(e.next.Duration), tag: uint16(e.next.Tag),
@@ -173,7 +173,7 @@ func (e *engine) killed(i int32) {
 func (e *engine) nobodyThere(i int32) error {
 	j := &e.jobs[i]
 	j.turn++
-	if err := e.step(scaler.Event{Kind: scaler.EvRelease, Key: j.key, Ticket: uint64(i) + 1, Cause: fleet.CauseUnhealthy}); err != nil {
+	if err := e.step(scaler.Event{Kind: scaler.EvRelease, Key: j.key, Ticket: uint64(i) + 1, Cause: record.CauseUnhealthy}); err != nil {
 		return err
 	}
 	e.retry = append(e.retry, i)

@@ -7,6 +7,8 @@ import (
 	"github.com/taskscaler/taskscaler/internal/cloudmodel"
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // phase is where a machine's time goes.
@@ -24,7 +26,7 @@ const (
 type machine struct {
 	number  uint64
 	serial  uint64
-	id      fleet.ID
+	id      record.ID
 	created int64
 	since   int64 // of phase
 	phase   phase
@@ -95,7 +97,7 @@ func (e *engine) fact(f *scaler.Fact) {
 }
 
 // machineOf finds a machine by the id that newMachine gave it.
-func (e *engine) machineOf(id fleet.ID) *machine {
+func (e *engine) machineOf(id record.ID) *machine {
 	n, err := strconv.ParseUint(string(id[2:]), 10, 64)
 	if err != nil {
 		return nil
@@ -104,7 +106,7 @@ func (e *engine) machineOf(id fleet.ID) *machine {
 }
 
 func (e *engine) newMachine(n uint64) {
-	m := &machine{number: n, id: fleet.ID("i-" + strconv.FormatUint(n, 10)), created: e.now, since: e.now}
+	m := &machine{number: n, id: record.ID("i-" + strconv.FormatUint(n, 10)), created: e.now, since: e.now}
 	m.jobs = m.first[:0]
 	e.machines.put(n, m)
 	e.acc.count[phaseBoot]++
@@ -150,7 +152,7 @@ func (e *engine) command(cmd *scaler.Command) {
 // late corrects an answer that the world has overtaken: a machine that went away while it was being prepared cannot be reached.
 func (e *engine) late(ev scaler.Event) scaler.Event {
 	if ev.Kind == scaler.EvPrepared && e.machineOf(ev.ID) == nil {
-		ev.Failure = fleet.Failure{Kind: fleet.FailureNotFound, Message: "the machine is gone"}
+		ev.Failure = failure.Failure{Kind: failure.NotFound, Message: "the machine is gone"}
 	}
 	return ev
 }
@@ -179,7 +181,7 @@ func (e *engine) gone(m *machine, why cloudmodel.EventKind) error {
 	for len(m.jobs) > 0 {
 		i := m.jobs[0]
 		e.killed(i)
-		ev := scaler.Event{Kind: scaler.EvRelease, Key: e.jobs[i].key, Ticket: uint64(i) + 1, Cause: fleet.CauseUnhealthy}
+		ev := scaler.Event{Kind: scaler.EvRelease, Key: e.jobs[i].key, Ticket: uint64(i) + 1, Cause: record.CauseUnhealthy}
 		if err := e.step(ev); err != nil {
 			return err
 		}

@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sys/unix"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 	"github.com/taskscaler/taskscaler/pkg/statestore/storetest"
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -30,11 +29,11 @@ func benchCommits(n int) []statestore.Commit {
 	all := storetest.Bulk(benchFleet).Changes.Put
 	commits := make([]statestore.Commit, n)
 	for i := range commits {
-		c := &fleet.Changes{Meta: &fleet.MetaRecord{Group: "bench", LastOp: uint64(i)}}
+		c := &record.Changes{Meta: &record.Meta{Group: "bench", LastOp: uint64(i)}}
 		for _, k := range rng.Perm(benchFleet)[:benchBatch] {
 			rec := all[k]
 			rec.Uses, rec.IdleAt = i, int64(i)
-			rec.Leases = []fleet.LeaseRecord{{Key: fleet.Key(fmt.Sprintf("job %d", rng.Uint32())), Slot: rng.IntN(8), At: int64(i)}}
+			rec.Leases = []record.Lease{{Key: record.Key(fmt.Sprintf("job %d", rng.Uint32())), Slot: rng.IntN(8), At: int64(i)}}
 			c.Put = append(c.Put, rec)
 		}
 		commits[i] = statestore.Commit{Changes: c}
@@ -113,7 +112,7 @@ func benchmarkBare(b *testing.B, commits []statestore.Commit) {
 	}
 	defer db.Close()
 	value := make([]byte, 100) // a record of the batch above has 88 to 100 bytes
-	put := func(c *fleet.Changes) error {
+	put := func(c *record.Changes) error {
 		return db.Update(func(tx *bolt.Tx) error {
 			bucket, err := tx.CreateBucketIfNotExists([]byte("instances"))
 			if err != nil {

@@ -14,11 +14,10 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 	"github.com/taskscaler/taskscaler/pkg/statestore/storetest"
+	bolt "go.etcd.io/bbolt"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -345,8 +344,8 @@ func TestCostOfACommit(t *testing.T) {
 			for k := range c.Changes.Put {
 				c.Changes.Put[k].Uses = 100 + i
 			}
-			c.Changes.Drop = []fleet.ID{fleet.ID(fmt.Sprintf("bulk-%06d", 990+i))}
-			c.Changes.Meta = &fleet.MetaRecord{Group: "g", LastOp: uint64(1000 + i)}
+			c.Changes.Drop = []record.ID{record.ID(fmt.Sprintf("bulk-%06d", 990+i))}
+			c.Changes.Meta = &record.Meta{Group: "g", LastOp: uint64(1000 + i)}
 			commit(t, b, c)
 			costs = append(costs, b.Stats())
 		}
@@ -369,7 +368,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	const word = "hunter2"
 	secret := statestore.Secret{ID: "i-1", Value: []byte(word)}
 	c := statestore.Commit{Secrets: []statestore.Secret{secret}}
-	snapshot := statestore.Snapshot{Secrets: map[fleet.ID][]byte{"i-1": []byte(word)}}
+	snapshot := statestore.Snapshot{Secrets: map[record.ID][]byte{"i-1": []byte(word)}}
 	var out strings.Builder
 	for _, v := range []any{secret, &secret, c, &c, snapshot, &snapshot} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {

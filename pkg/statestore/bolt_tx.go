@@ -9,9 +9,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/taskscaler/taskscaler/pkg/record"
 	bolt "go.etcd.io/bbolt"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 // Load implements Store.
@@ -129,9 +128,9 @@ func each(tx *bolt.Tx, name []byte, k kind, enc *encoder, found *guard, fn func(
 	})
 }
 
-func loadInstances(tx *bolt.Tx, enc *encoder, found *guard, s *fleet.SavedState) error {
+func loadInstances(tx *bolt.Tx, enc *encoder, found *guard, s *record.Saved) error {
 	err := each(tx, bucketInstances, kindInstance, enc, found, func(key, payload []byte) (err error) {
-		var rec fleet.InstanceRecord
+		var rec record.Instance
 		if err := decodeInstance(payload, &rec); err != nil {
 			return fmt.Errorf("%s: %w", describe(kindInstance, key), err)
 		}
@@ -139,16 +138,16 @@ func loadInstances(tx *bolt.Tx, enc *encoder, found *guard, s *fleet.SavedState)
 		s.Instances = append(s.Instances, rec)
 		return err
 	})
-	slices.SortFunc(s.Instances, func(a, b fleet.InstanceRecord) int { return cmp.Compare(a.ID, b.ID) }) // long IDs come last, by their hash
+	slices.SortFunc(s.Instances, func(a, b record.Instance) int { return cmp.Compare(a.ID, b.ID) }) // long IDs come last, by their hash
 	return err
 }
 
-func loadIntents(tx *bolt.Tx, enc *encoder, found *guard, s *fleet.SavedState) error {
+func loadIntents(tx *bolt.Tx, enc *encoder, found *guard, s *record.Saved) error {
 	return each(tx, bucketIntents, kindIntent, enc, found, func(key, payload []byte) error {
 		if len(key) != 8 {
 			return damagef("an intent's key has %d bytes", len(key))
 		}
-		rec := fleet.IntentRecord{Op: binary.BigEndian.Uint64(key)}
+		rec := record.Intent{Op: binary.BigEndian.Uint64(key)}
 		if err := decodeIntent(payload, &rec); err != nil {
 			return fmt.Errorf("intent %d: %w", rec.Op, err)
 		}
@@ -157,8 +156,8 @@ func loadIntents(tx *bolt.Tx, enc *encoder, found *guard, s *fleet.SavedState) e
 	})
 }
 
-func loadSecrets(tx *bolt.Tx, enc *encoder, found *guard) (map[fleet.ID][]byte, error) {
-	secrets := make(map[fleet.ID][]byte)
+func loadSecrets(tx *bolt.Tx, enc *encoder, found *guard) (map[record.ID][]byte, error) {
+	secrets := make(map[record.ID][]byte)
 	return secrets, each(tx, bucketSecrets, kindSecret, enc, found, func(key, payload []byte) error {
 		long, value, err := decodeSecret(payload)
 		if err != nil {
@@ -250,8 +249,8 @@ func (w *writer) apply(tx *bolt.Tx, c *Commit) error {
 	return nil
 }
 
-// changes does to the buckets what fleet.SavedState.Apply does, in its order.
-func (w *writer) changes(c *fleet.Changes) error {
+// changes does to the buckets what record.Saved.Apply does, in its order.
+func (w *writer) changes(c *record.Changes) error {
 	for i := range c.Put {
 		if err := w.instance(&c.Put[i]); err != nil {
 			return err
@@ -283,7 +282,7 @@ func (w *writer) changes(c *fleet.Changes) error {
 	return w.put(w.meta, kindGroup, keyGroup, start)
 }
 
-func (w *writer) instance(r *fleet.InstanceRecord) error {
+func (w *writer) instance(r *record.Instance) error {
 	if err := checkInstance(r); err != nil {
 		return err
 	}

@@ -7,9 +7,8 @@ import (
 	"hash/crc32"
 	"strconv"
 
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 // recordVersion is the version of the records that this release writes, and the newest that it reads.
@@ -98,7 +97,7 @@ const maxPlainKey = 1024
 
 // instanceKey is the key of an instance. The first byte tells an ID from the hash of a long one, which then stands in the record.
 // The result is valid until the next reset.
-func (e *encoder) instanceKey(id fleet.ID) []byte {
+func (e *encoder) instanceKey(id record.ID) []byte {
 	start := len(e.keys)
 	if len(id) <= maxPlainKey {
 		e.keys = append(append(e.keys, 0), id...)
@@ -110,13 +109,13 @@ func (e *encoder) instanceKey(id fleet.ID) []byte {
 }
 
 // idOf is the ID that a key stands for; long is the ID in the record, where the key is only its hash.
-func idOf(key []byte, long string) (fleet.ID, error) {
+func idOf(key []byte, long string) (record.ID, error) {
 	switch {
 	case len(key) > 0 && key[0] == 0 && long == "":
-		return fleet.ID(key[1:]), nil
+		return record.ID(key[1:]), nil
 	case len(key) > 0 && key[0] == 1 && len(long) > maxPlainKey:
 		if sum := sha256.Sum256([]byte(long)); bytes.Equal(key[1:], sum[:]) {
-			return fleet.ID(long), nil
+			return record.ID(long), nil
 		}
 	}
 	return "", damagef("key %x does not belong to its record", key)

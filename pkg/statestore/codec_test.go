@@ -9,24 +9,23 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
-func fullInstance() fleet.InstanceRecord {
-	return fleet.InstanceRecord{
-		ID: "i-1", Serial: 2, State: fleet.Draining, Origin: fleet.Adopted, Uses: 5, CreatedAt: 6, StateAt: 7, ReadyAt: 8, IdleAt: 9,
-		Cause: fleet.CauseUsedUp, DeleteAsked: true, Leases: []fleet.LeaseRecord{{Key: "k", Slot: 3, At: 4}, {}},
+func fullInstance() record.Instance {
+	return record.Instance{
+		ID: "i-1", Serial: 2, State: record.Draining, Origin: record.Adopted, Uses: 5, CreatedAt: 6, StateAt: 7, ReadyAt: 8, IdleAt: 9,
+		Cause: record.CauseUsedUp, DeleteAsked: true, Leases: []record.Lease{{Key: "k", Slot: 3, At: 4}, {}},
 	}
 }
 
 // TestEveryFieldIsKept fails when a record gets a field that the codec does not know.
 func TestEveryFieldIsKept(t *testing.T) {
 	instance := fullInstance()
-	intent := fleet.IntentRecord{Op: 1, Asked: 2, Open: 3, Doubt: 4, Faded: 5, At: 6, Answered: true}
-	group := fleet.MetaRecord{Group: "g", LastSerial: 1, LastOp: 2, ThrottleTokens: 0.5, ThrottleAt: 4, Fruitless: 5, Refusals: 6, BackoffUntil: 7,
-		BackoffCause: fleet.CauseQuota, DiedYoung: 8, Trials: 9, YoungSince: 10}
+	intent := record.Intent{Op: 1, Asked: 2, Open: 3, Doubt: 4, Faded: 5, At: 6, Answered: true}
+	group := record.Meta{Group: "g", LastSerial: 1, LastOp: 2, ThrottleTokens: 0.5, ThrottleAt: 4, Fruitless: 5, Refusals: 6, BackoffUntil: 7,
+		BackoffCause: record.CauseQuota, DiedYoung: 8, Trials: 9, YoungSince: 10}
 	for _, v := range []any{instance, instance.Leases[0], intent, group} {
 		for i := range reflect.TypeOf(v).NumField() {
 			if reflect.ValueOf(v).Field(i).IsZero() {
@@ -34,7 +33,7 @@ func TestEveryFieldIsKept(t *testing.T) {
 			}
 		}
 	}
-	gotInstance, gotIntent, gotGroup := fleet.InstanceRecord{ID: "i-1"}, fleet.IntentRecord{Op: 1}, fleet.MetaRecord{}
+	gotInstance, gotIntent, gotGroup := record.Instance{ID: "i-1"}, record.Intent{Op: 1}, record.Meta{}
 	err := errors.Join(decodeInstance(appendInstance(nil, &instance), &gotInstance), decodeIntent(appendIntent(nil, &intent), &gotIntent),
 		decodeGroup(appendGroup(nil, &group), &gotGroup))
 	if err != nil || !reflect.DeepEqual(gotInstance, instance) || gotIntent != intent || gotGroup != group {
@@ -51,7 +50,7 @@ func TestUnknownFieldsAreSkipped(t *testing.T) {
 	b = appendFixed(b, 100, 7)
 	b = appendInt(b, 101, 7)
 	b = protowire.AppendFixed32(protowire.AppendTag(b, 102, protowire.Fixed32Type), 7)
-	got := fleet.InstanceRecord{ID: "i-1"}
+	got := record.Instance{ID: "i-1"}
 	if err := decodeInstance(b, &got); err != nil || !reflect.DeepEqual(got, instance) {
 		t.Errorf("%v: %+v", err, got)
 	}
@@ -72,7 +71,7 @@ func TestBadPayloads(t *testing.T) {
 		"no state":              appendInt(nil, 2, 1),
 	}
 	for name, payload := range cases {
-		if err := decodeInstance(payload, new(fleet.InstanceRecord)); err == nil {
+		if err := decodeInstance(payload, new(record.Instance)); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -145,9 +144,9 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 }
 
 func TestKeysAreDistinct(t *testing.T) {
-	enc, seen := new(encoder), make(map[string]fleet.ID)
+	enc, seen := new(encoder), make(map[string]record.ID)
 	long := strings.Repeat("x", maxPlainKey)
-	for _, id := range []fleet.ID{"", "\x00", "\x01", "a", "\x00a", fleet.ID(long), fleet.ID(long + "x"), fleet.ID(long + "y")} {
+	for _, id := range []record.ID{"", "\x00", "\x01", "a", "\x00a", record.ID(long), record.ID(long + "x"), record.ID(long + "y")} {
 		key := string(enc.instanceKey(id))
 		if other, taken := seen[key]; taken {
 			t.Errorf("%q and %q share key %x", id, other, key)
@@ -170,14 +169,14 @@ func TestKeysAreDistinct(t *testing.T) {
 func FuzzRecords(f *testing.F) {
 	instance := fullInstance()
 	f.Add(byte(kindInstance), appendInstance(nil, &instance))
-	f.Add(byte(kindIntent), appendIntent(nil, &fleet.IntentRecord{Asked: 1, Open: -1, Answered: true}))
-	f.Add(byte(kindGroup), appendGroup(nil, &fleet.MetaRecord{Group: "g", ThrottleTokens: 2.5}))
+	f.Add(byte(kindIntent), appendIntent(nil, &record.Intent{Asked: 1, Open: -1, Answered: true}))
+	f.Add(byte(kindGroup), appendGroup(nil, &record.Meta{Group: "g", ThrottleTokens: 2.5}))
 	f.Add(byte(kindSecret), appendSecret(nil, &Secret{ID: "i", Value: []byte("v")}))
 	f.Add(byte(kindGuard), new(guard).append(nil))
 	f.Fuzz(func(t *testing.T, k byte, payload []byte) {
 		switch kind(k) {
 		case kindInstance:
-			var a, b fleet.InstanceRecord
+			var a, b record.Instance
 			if decodeInstance(payload, &a) == nil {
 				if len(a.ID) <= maxPlainKey {
 					a.ID = ""
@@ -185,18 +184,18 @@ func FuzzRecords(f *testing.F) {
 				same(t, a, decodeInstance(appendInstance(nil, &a), &b), func() any { return b })
 			}
 		case kindIntent:
-			var a, b fleet.IntentRecord
+			var a, b record.Intent
 			if decodeIntent(payload, &a) == nil {
 				same(t, a, decodeIntent(appendIntent(nil, &a), &b), func() any { return b })
 			}
 		case kindGroup:
-			var a, b fleet.MetaRecord
+			var a, b record.Meta
 			if decodeGroup(payload, &a) == nil {
 				same(t, a, decodeGroup(appendGroup(nil, &a), &b), func() any { return b })
 			}
 		case kindSecret:
 			if long, value, err := decodeSecret(payload); err == nil && len(long) > maxPlainKey {
-				again, back, err := decodeSecret(appendSecret(nil, &Secret{ID: fleet.ID(long), Value: value}))
+				again, back, err := decodeSecret(appendSecret(nil, &Secret{ID: record.ID(long), Value: value}))
 				if err != nil || again != long || string(back) != string(value) {
 					t.Errorf("%v: %q, %q", err, again, back)
 				}

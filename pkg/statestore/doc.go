@@ -6,9 +6,9 @@
 //
 // A group has one file, state.db (mode 0600, in a directory of its own with mode 0700), locked by one manager at a time. It holds four buckets:
 //
-//	meta       "format": version of the layout   "group": fleet.MetaRecord   "guard": see below
-//	instances  fleet.InstanceRecord by ID
-//	intents    fleet.IntentRecord by number
+//	meta       "format": version of the layout   "group": record.Meta   "guard": see below
+//	instances  record.Instance by ID
+//	intents    record.Intent by number
 //	secrets    connect info by ID, opaque here; gone with its instance
 //
 // A record is a version byte, a kind byte, a CRC-32C over version, kind, key and payload, and the payload as protobuf fields (a

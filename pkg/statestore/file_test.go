@@ -12,11 +12,10 @@ import (
 	"reflect"
 	"testing"
 
-	bolt "go.etcd.io/bbolt"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 	"github.com/taskscaler/taskscaler/pkg/statestore/storetest"
+	bolt "go.etcd.io/bbolt"
 )
 
 var writeFirst = flag.Bool("write-first-release", false, "write testdata/state-v1.db anew: only before the first release is out")
@@ -27,28 +26,28 @@ const firstFile = "testdata/state-v1.db"
 func firstRelease() []statestore.Commit {
 	at := int64(1_795_435_200_000_000_000) // 2026-11-23 12:00 UTC
 	return []statestore.Commit{
-		{Changes: &fleet.Changes{
-			Put: []fleet.InstanceRecord{
-				{ID: "i-gone", Serial: 1, State: fleet.Ready, Origin: fleet.Created},
-				{ID: "i-dropped", Serial: 2, State: fleet.Lost},
+		{Changes: &record.Changes{
+			Put: []record.Instance{
+				{ID: "i-gone", Serial: 1, State: record.Ready, Origin: record.Created},
+				{ID: "i-dropped", Serial: 2, State: record.Lost},
 			},
-			PutIntents: []fleet.IntentRecord{{Op: 1, Asked: 5, Open: 5, At: at}},
+			PutIntents: []record.Intent{{Op: 1, Asked: 5, Open: 5, At: at}},
 		}, Secrets: []statestore.Secret{{ID: "i-gone", Value: []byte("gone")}, {ID: "i-dropped", Value: []byte("dropped")}}},
-		{Changes: &fleet.Changes{
-			Put: []fleet.InstanceRecord{
-				{ID: "i-0abc", Serial: 3, State: fleet.Ready, Origin: fleet.Created, Uses: 7, CreatedAt: at, StateAt: at + 1, ReadyAt: at + 2, IdleAt: at + 3,
-					Leases: []fleet.LeaseRecord{{Key: "job-1", Slot: 2, At: at + 4}, {Key: "задание-2", Slot: 5, At: at + 5}}},
-				{ID: "i-deleting", Serial: 4, State: fleet.Deleting, Origin: fleet.Adopted, Cause: fleet.CauseUsedUp, DeleteAsked: true},
-				{ID: "projects/p/zones/z/instances/m", Serial: 5, State: fleet.Unclaimed, Origin: fleet.Preexisting, StateAt: at},
-				{ID: fleet.ID(bytes.Repeat([]byte("long"), 400)), Serial: 6, State: fleet.Preparing, Origin: fleet.Created},
+		{Changes: &record.Changes{
+			Put: []record.Instance{
+				{ID: "i-0abc", Serial: 3, State: record.Ready, Origin: record.Created, Uses: 7, CreatedAt: at, StateAt: at + 1, ReadyAt: at + 2, IdleAt: at + 3,
+					Leases: []record.Lease{{Key: "job-1", Slot: 2, At: at + 4}, {Key: "задание-2", Slot: 5, At: at + 5}}},
+				{ID: "i-deleting", Serial: 4, State: record.Deleting, Origin: record.Adopted, Cause: record.CauseUsedUp, DeleteAsked: true},
+				{ID: "projects/p/zones/z/instances/m", Serial: 5, State: record.Unclaimed, Origin: record.Preexisting, StateAt: at},
+				{ID: record.ID(bytes.Repeat([]byte("long"), 400)), Serial: 6, State: record.Preparing, Origin: record.Created},
 			},
-			PutIntents: []fleet.IntentRecord{{Op: 9, Asked: 8, Open: 1, Doubt: 2, Faded: 3, At: at, Answered: true}, {Op: math.MaxUint64, Asked: 1}},
-			Meta: &fleet.MetaRecord{Group: "fake/first", LastSerial: 6, LastOp: 9, ThrottleTokens: 12.75, ThrottleAt: at, Fruitless: 3, Refusals: 4,
-				BackoffUntil: at + 6, BackoffCause: fleet.CauseStockOut, DiedYoung: 2, Trials: 1, YoungSince: at + 7},
+			PutIntents: []record.Intent{{Op: 9, Asked: 8, Open: 1, Doubt: 2, Faded: 3, At: at, Answered: true}, {Op: math.MaxUint64, Asked: 1}},
+			Meta: &record.Meta{Group: "fake/first", LastSerial: 6, LastOp: 9, ThrottleTokens: 12.75, ThrottleAt: at, Fruitless: 3, Refusals: 4,
+				BackoffUntil: at + 6, BackoffCause: record.CauseStockOut, DiedYoung: 2, Trials: 1, YoungSince: at + 7},
 		}, Secrets: []statestore.Secret{{ID: "i-0abc", Value: []byte(`{"password":"x"}`)}, {ID: "i-deleting", Value: bytes.Repeat([]byte{0, 255}, 1500)}}},
-		{Changes: &fleet.Changes{
-			Put:  []fleet.InstanceRecord{{ID: "i-gone", Serial: 1, State: fleet.Gone, Cause: fleet.CauseIdle}},
-			Drop: []fleet.ID{"i-dropped"}, DropIntents: []uint64{1},
+		{Changes: &record.Changes{
+			Put:  []record.Instance{{ID: "i-gone", Serial: 1, State: record.Gone, Cause: record.CauseIdle}},
+			Drop: []record.ID{"i-dropped"}, DropIntents: []uint64{1},
 		}},
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 	"github.com/taskscaler/taskscaler/pkg/statestore/storetest"
 )
@@ -26,16 +26,16 @@ const (
 // numbered is the n-th commit of a history: each touches other records, and says its number in three places.
 func numbered(n int) statestore.Commit {
 	rng := rand.New(rand.NewPCG(uint64(n), 0))
-	c := statestore.Commit{Changes: &fleet.Changes{
-		Meta:       &fleet.MetaRecord{Group: "kill", LastOp: uint64(n)},
-		PutIntents: []fleet.IntentRecord{{Op: uint64(n), At: int64(n)}},
+	c := statestore.Commit{Changes: &record.Changes{
+		Meta:       &record.Meta{Group: "kill", LastOp: uint64(n)},
+		PutIntents: []record.Intent{{Op: uint64(n), At: int64(n)}},
 	}}
 	if n > 3 {
 		c.Changes.DropIntents = []uint64{uint64(n - 3)}
 	}
 	for _, k := range rng.Perm(300)[:1+rng.IntN(60)] {
-		id := fleet.ID(fmt.Sprintf("i-%d", k))
-		c.Changes.Put = append(c.Changes.Put, fleet.InstanceRecord{ID: id, Serial: uint64(n), State: fleet.State(1 + rng.IntN(8)), StateAt: int64(n)})
+		id := record.ID(fmt.Sprintf("i-%d", k))
+		c.Changes.Put = append(c.Changes.Put, record.Instance{ID: id, Serial: uint64(n), State: record.State(1 + rng.IntN(8)), StateAt: int64(n)})
 		c.Secrets = append(c.Secrets, statestore.Secret{ID: id, Value: []byte(strconv.Itoa(n))})
 	}
 	return c

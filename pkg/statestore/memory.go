@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Memory is a store that lives as long as its process: for tests, for private managers and for those who choose to forget.
@@ -19,10 +19,10 @@ type Memory struct {
 }
 
 type memoryData struct {
-	meta      fleet.MetaRecord
-	instances map[fleet.ID]*fleet.InstanceRecord
-	intents   map[uint64]fleet.IntentRecord
-	secrets   map[fleet.ID][]byte
+	meta      record.Meta
+	instances map[record.ID]*record.Instance
+	intents   map[uint64]record.Intent
+	secrets   map[record.ID][]byte
 }
 
 var _ Store = (*Memory)(nil)
@@ -30,9 +30,9 @@ var _ Store = (*Memory)(nil)
 // NewMemory makes an empty store.
 func NewMemory() *Memory {
 	return &Memory{data: &memoryData{
-		instances: make(map[fleet.ID]*fleet.InstanceRecord),
-		intents:   make(map[uint64]fleet.IntentRecord),
-		secrets:   make(map[fleet.ID][]byte),
+		instances: make(map[record.ID]*record.Instance),
+		intents:   make(map[uint64]record.Intent),
+		secrets:   make(map[record.ID][]byte),
 	}}
 }
 
@@ -59,13 +59,13 @@ func (m *Memory) Load(ctx context.Context) (Snapshot, error) {
 		return Snapshot{}, err
 	}
 	d := m.data
-	s := Snapshot{State: fleet.SavedState{Meta: d.meta}, Secrets: make(map[fleet.ID][]byte, len(d.secrets))}
+	s := Snapshot{State: record.Saved{Meta: d.meta}, Secrets: make(map[record.ID][]byte, len(d.secrets))}
 	for _, id := range slices.Sorted(maps.Keys(d.instances)) {
 		rec := *d.instances[id]
-		rec.Leases = append([]fleet.LeaseRecord(nil), rec.Leases...)
+		rec.Leases = append([]record.Lease(nil), rec.Leases...)
 		s.State.Instances = append(s.State.Instances, rec)
 	}
-	s.State.Intents = slices.SortedFunc(maps.Values(d.intents), func(a, b fleet.IntentRecord) int { return cmp.Compare(a.Op, b.Op) })
+	s.State.Intents = slices.SortedFunc(maps.Values(d.intents), func(a, b record.Intent) int { return cmp.Compare(a.Op, b.Op) })
 	for id, value := range d.secrets {
 		s.Secrets[id] = bytes.Clone(value)
 	}
@@ -108,7 +108,7 @@ func (m *Memory) usable(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (d *memoryData) apply(c *fleet.Changes) {
+func (d *memoryData) apply(c *record.Changes) {
 	for i := range c.Put {
 		d.put(&c.Put[i])
 	}
@@ -128,10 +128,10 @@ func (d *memoryData) apply(c *fleet.Changes) {
 }
 
 // put copies in place: the record's memory, its leases' included, is used again.
-func (d *memoryData) put(r *fleet.InstanceRecord) {
+func (d *memoryData) put(r *record.Instance) {
 	rec := d.instances[r.ID]
 	if rec == nil {
-		rec = new(fleet.InstanceRecord)
+		rec = new(record.Instance)
 		d.instances[r.ID] = rec
 	}
 	leases := append(rec.Leases[:0], r.Leases...)

@@ -5,9 +5,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/taskscaler/taskscaler/pkg/record"
 	bolt "go.etcd.io/bbolt"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 // Newer makes a file as a later release might.
@@ -18,7 +17,7 @@ func Newer(t *testing.T, what string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Commit(context.Background(), Commit{Changes: &fleet.Changes{Put: []fleet.InstanceRecord{{ID: "a", State: fleet.Ready}}}}); err != nil {
+	if err := b.Commit(context.Background(), Commit{Changes: &record.Changes{Put: []record.Instance{{ID: "a", State: record.Ready}}}}); err != nil {
 		t.Fatal(err)
 	}
 	enc := new(encoder)
@@ -38,7 +37,7 @@ func Newer(t *testing.T, what string) []byte {
 			return tx.Bucket(bucketInstances).Put(key, record)
 		case "state-9.db":
 			start := enc.begin(kindInstance)
-			enc.buf = appendInstance(enc.buf, &fleet.InstanceRecord{ID: "a", State: fleet.Unclaimed + 1})
+			enc.buf = appendInstance(enc.buf, &record.Instance{ID: "a", State: record.Unclaimed + 1})
 			record, _ := enc.seal(start, key)
 			return tx.Bucket(bucketInstances).Put(key, record)
 		}

@@ -5,9 +5,8 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
 )
 
 func quote(s string) string {
@@ -17,7 +16,7 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-func appendInstance(b []byte, r *fleet.InstanceRecord) []byte {
+func appendInstance(b []byte, r *record.Instance) []byte {
 	if len(r.ID) > maxPlainKey {
 		b = appendString(b, 1, r.ID)
 	}
@@ -37,7 +36,7 @@ func appendInstance(b []byte, r *fleet.InstanceRecord) []byte {
 	return b
 }
 
-func appendLease(b []byte, num protowire.Number, l *fleet.LeaseRecord) []byte {
+func appendLease(b []byte, num protowire.Number, l *record.Lease) []byte {
 	b = protowire.AppendTag(b, num, protowire.BytesType)
 	size := 0
 	if l.Key != "" {
@@ -55,18 +54,18 @@ func appendLease(b []byte, num protowire.Number, l *fleet.LeaseRecord) []byte {
 	return appendStamp(b, 3, l.At)
 }
 
-func decodeInstance(payload []byte, r *fleet.InstanceRecord) error {
+func decodeInstance(payload []byte, r *record.Instance) error {
 	f := fields{rest: payload}
 	for f.next() {
 		switch f.num {
 		case 1:
-			r.ID = fleet.ID(f.bytes())
+			r.ID = record.ID(f.bytes())
 		case 2:
 			r.Serial = f.uint()
 		case 3:
-			r.State = fleet.State(f.uint8())
+			r.State = record.State(f.uint8())
 		case 4:
-			r.Origin = fleet.Origin(f.uint8())
+			r.Origin = record.Origin(f.uint8())
 		case 5:
 			r.Uses = f.int()
 		case 6:
@@ -78,7 +77,7 @@ func decodeInstance(payload []byte, r *fleet.InstanceRecord) error {
 		case 9:
 			r.IdleAt = f.stamp()
 		case 10:
-			r.Cause = fleet.Cause(f.uint8())
+			r.Cause = record.Cause(f.uint8())
 		case 11:
 			r.DeleteAsked = f.bool()
 		case 12:
@@ -90,17 +89,17 @@ func decodeInstance(payload []byte, r *fleet.InstanceRecord) error {
 		}
 	}
 	if f.err == nil && !knownState(r.State) {
-		return &VersionError{What: "the state of instance " + quote(string(r.ID)), Found: uint64(r.State), Supported: uint64(fleet.Unclaimed)}
+		return &VersionError{What: "the state of instance " + quote(string(r.ID)), Found: uint64(r.State), Supported: uint64(record.Unclaimed)}
 	}
 	return f.err
 }
 
-func decodeLease(payload []byte) (l fleet.LeaseRecord, err error) {
+func decodeLease(payload []byte) (l record.Lease, err error) {
 	f := fields{rest: payload}
 	for f.next() {
 		switch f.num {
 		case 1:
-			l.Key = fleet.Key(f.bytes())
+			l.Key = record.Key(f.bytes())
 		case 2:
 			l.Slot = f.int()
 		case 3:
@@ -112,7 +111,7 @@ func decodeLease(payload []byte) (l fleet.LeaseRecord, err error) {
 	return l, f.err
 }
 
-func appendIntent(b []byte, r *fleet.IntentRecord) []byte {
+func appendIntent(b []byte, r *record.Intent) []byte {
 	b = appendInt(b, 1, int64(r.Asked))
 	b = appendInt(b, 2, int64(r.Open))
 	b = appendInt(b, 3, int64(r.Doubt))
@@ -121,7 +120,7 @@ func appendIntent(b []byte, r *fleet.IntentRecord) []byte {
 	return appendInt(b, 6, boolInt(r.Answered))
 }
 
-func decodeIntent(payload []byte, r *fleet.IntentRecord) error {
+func decodeIntent(payload []byte, r *record.Intent) error {
 	f := fields{rest: payload}
 	for f.next() {
 		switch f.num {
@@ -144,7 +143,7 @@ func decodeIntent(payload []byte, r *fleet.IntentRecord) error {
 	return f.err
 }
 
-func appendGroup(b []byte, r *fleet.MetaRecord) []byte {
+func appendGroup(b []byte, r *record.Meta) []byte {
 	b = appendString(b, 1, r.Group)
 	b = appendInt(b, 2, int64(r.LastSerial))
 	b = appendInt(b, 3, int64(r.LastOp))
@@ -159,7 +158,7 @@ func appendGroup(b []byte, r *fleet.MetaRecord) []byte {
 	return appendStamp(b, 12, r.YoungSince)
 }
 
-func decodeGroup(payload []byte, r *fleet.MetaRecord) error {
+func decodeGroup(payload []byte, r *record.Meta) error {
 	f := fields{rest: payload}
 	for f.next() {
 		switch f.num {
@@ -180,7 +179,7 @@ func decodeGroup(payload []byte, r *fleet.MetaRecord) error {
 		case 8:
 			r.BackoffUntil = f.stamp()
 		case 9:
-			r.BackoffCause = fleet.Cause(f.uint8())
+			r.BackoffCause = record.Cause(f.uint8())
 		case 10:
 			r.DiedYoung = f.int()
 		case 11:
@@ -320,11 +319,11 @@ func (f *fields) bytes() []byte {
 func (f *fields) skip() { f.take(protowire.ConsumeFieldValue(f.num, f.typ, f.rest)) }
 
 // stateOf reads only the state of an instance.
-func stateOf(payload []byte) (s fleet.State, err error) {
+func stateOf(payload []byte) (s record.State, err error) {
 	f := fields{rest: payload}
 	for f.next() {
 		if f.num == 3 {
-			s = fleet.State(f.uint8())
+			s = record.State(f.uint8())
 		} else {
 			f.skip()
 		}

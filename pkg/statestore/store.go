@@ -6,7 +6,7 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Store keeps the state of one group. Its methods may be called by any goroutine; commits happen one after the other.
@@ -15,7 +15,7 @@ type Store interface {
 	// *VersionError when the state cannot be trusted or understood; nothing is changed then.
 	Load(ctx context.Context) (Snapshot, error)
 
-	// Commit makes all of c, or nothing of it, durable. When it returns nil the state is that of fleet.SavedState.Apply. After an
+	// Commit makes all of c, or nothing of it, durable. When it returns nil the state is that of record.Saved.Apply. After an
 	// error either may be the case, and the same commit may be tried again: twice is once. A context that has ended prevents a
 	// commit, but does not interrupt one.
 	Commit(ctx context.Context, c Commit) error
@@ -27,13 +27,13 @@ type Store interface {
 // Secret is the connect info of one instance, opaque to the store. It is kept as long as its instance has a record that is not Gone:
 // in the transaction that ends the record the secret goes too, and a secret without a record is not kept at all.
 type Secret struct {
-	ID    fleet.ID
+	ID    record.ID
 	Value []byte // empty: forget the secret
 }
 
 // Commit is one transaction. Secrets take effect after Changes.
 type Commit struct {
-	Changes *fleet.Changes // nil: unchanged
+	Changes *record.Changes // nil: unchanged
 	Secrets []Secret
 }
 
@@ -44,8 +44,8 @@ func (c *Commit) Empty() bool {
 
 // Snapshot is everything that a store holds. It shares no memory with the store.
 type Snapshot struct {
-	State   fleet.SavedState
-	Secrets map[fleet.ID][]byte `json:"-"` // never nil
+	State   record.Saved
+	Secrets map[record.ID][]byte `json:"-"` // never nil
 }
 
 // Format keeps the value out of every fmt verb.
@@ -71,14 +71,14 @@ func (s Snapshot) LogValue() slog.Value {
 }
 
 // keepsSecret reports whether an instance in this state may have a secret.
-func keepsSecret(s fleet.State) bool { return s != fleet.Gone }
+func keepsSecret(s record.State) bool { return s != record.Gone }
 
 // checkInstance refuses what could not be understood when it is loaded again.
-func checkInstance(r *fleet.InstanceRecord) error {
+func checkInstance(r *record.Instance) error {
 	if !knownState(r.State) {
 		return fmt.Errorf("statestore: instance %q: state %d is none", r.ID, r.State)
 	}
 	return nil
 }
 
-func knownState(s fleet.State) bool { return s >= fleet.Creating && s <= fleet.Unclaimed }
+func knownState(s record.State) bool { return s >= record.Creating && s <= record.Unclaimed }

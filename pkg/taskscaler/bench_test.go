@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/jackc/puddle/v2"
-	"go.etcd.io/bbolt"
-
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
+	"go.etcd.io/bbolt"
 )
 
 // pairs runs b.N pairs, spread over callers, and reports pairs a second and how long one took.
@@ -277,7 +277,7 @@ func BenchmarkListDiff(b *testing.B) {
 	list := func(changed int) []found {
 		out := make([]found, 10_000)
 		for i := range out {
-			out[i] = found{fleet.ID(fmt.Sprintf("projects/p/zones/z/instances/fleet-%08d", i*7919%10_000)), fleet.ListedRunning}
+			out[i] = found{record.ID(fmt.Sprintf("projects/p/zones/z/instances/fleet-%08d", i*7919%10_000)), fleet.ListedRunning}
 			if i < changed {
 				out[i].listed = fleet.ListedDeleting
 			}
@@ -286,7 +286,7 @@ func BenchmarkListDiff(b *testing.B) {
 	}
 	for _, changed := range []int{0, 100, 10_000} {
 		b.Run(fmt.Sprintf("changed=%d", changed), func(b *testing.B) {
-			d := differ{known: map[fleet.ID]entry{}}
+			d := differ{known: map[record.ID]entry{}}
 			lists := [2][]found{list(0), list(changed)}
 			d.events(lists[1], 0)
 			b.ReportAllocs()

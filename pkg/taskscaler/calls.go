@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Reserve asks for the promise of a slot before a job is accepted. It does not wait for capacity. The promise is taken up by an Acquire
 // under the same key, given up by Unreserve, and void after Core.ReservationDeadline. Errors: *NoCapacityError (ErrNoCapacity), ErrDraining,
 // ErrShutdown, ErrDuplicateKey, or the end of ctx.
 func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
-	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReserve, Key: fleet.Key(key)})
+	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReserve, Key: record.Key(key)})
 	if err != nil {
 		return fmt.Errorf("reserve %q: %w", key, err)
 	}
@@ -26,7 +26,7 @@ func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
 		return nil
 	}
 	switch a.cause {
-	case fleet.CauseShutdown, fleet.CauseDraining, fleet.CauseDuplicate:
+	case record.CauseShutdown, record.CauseDraining, record.CauseDuplicate:
 		return &WaitError{Key: key, Cause: a.cause}
 	}
 	return a.counts
@@ -34,26 +34,26 @@ func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
 
 // Unreserve gives a reservation up. One that does not exist is ignored.
 func (t *Taskscaler) Unreserve(key string) {
-	t.inbox.put(&scaler.Event{Kind: scaler.EvUnreserve, Key: fleet.Key(key)}, nil)
+	t.inbox.put(&scaler.Event{Kind: scaler.EvUnreserve, Key: record.Key(key)}, nil)
 }
 
 // Acquire waits for a slot and leases it to key; the lease is durable when Acquire returns. When ctx ends first, the error is a *WaitError
 // that is context.DeadlineExceeded or context.Canceled and says what the wait was for; then no lease is held. A ctx without a deadline
 // gets Config.AcquireTimeout.
 func (t *Taskscaler) Acquire(ctx context.Context, key string) (*Lease, error) {
-	return t.lease(ctx, &scaler.Event{Kind: scaler.EvAcquire, Key: fleet.Key(key), Deadline: t.deadline(ctx)})
+	return t.lease(ctx, &scaler.Event{Kind: scaler.EvAcquire, Key: record.Key(key), Deadline: t.deadline(ctx)})
 }
 
 // Replace gives the lease of key back and waits for one on another instance. The old lease ends at once. When Replace fails no lease is held,
 // except that it is refused while the manager drains or shuts down: then the old one stands.
 func (t *Taskscaler) Replace(ctx context.Context, key string) (*Lease, error) {
-	return t.lease(ctx, &scaler.Event{Kind: scaler.EvReplace, Key: fleet.Key(key), Deadline: t.deadline(ctx)})
+	return t.lease(ctx, &scaler.Event{Kind: scaler.EvReplace, Key: record.Key(key), Deadline: t.deadline(ctx)})
 }
 
 // Reattach takes the lease of key up again, after a restart of the manager or of its caller. The error is ErrUnknownKey when there is none.
 // A handle that another caller had of this lease ends.
 func (t *Taskscaler) Reattach(ctx context.Context, key string) (*Lease, error) {
-	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReattach, Key: fleet.Key(key)})
+	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReattach, Key: record.Key(key)})
 	if err != nil {
 		return nil, fmt.Errorf("reattach %q: %w", key, err)
 	}
@@ -66,13 +66,13 @@ func (t *Taskscaler) Reattach(ctx context.Context, key string) (*Lease, error) {
 // Detach says that the caller that holds the lease of key was lost: if it does not Reattach within Core.ReattachAfterDisconnect, the lease
 // is revoked.
 func (t *Taskscaler) Detach(key string) {
-	t.inbox.put(&scaler.Event{Kind: scaler.EvDetach, Key: fleet.Key(key)}, nil)
+	t.inbox.put(&scaler.Event{Kind: scaler.EvDetach, Key: record.Key(key)}, nil)
 }
 
 // Release ends the lease of key; it is durable when Release returns nil. The error is ErrUnknownKey when there is none.
-func (t *Taskscaler) Release(key string) error { return t.release(fleet.Key(key), fleet.CauseNone) }
+func (t *Taskscaler) Release(key string) error { return t.release(record.Key(key), record.CauseNone) }
 
-func (t *Taskscaler) release(key fleet.Key, cause fleet.Cause) error {
+func (t *Taskscaler) release(key record.Key, cause record.Cause) error {
 	a, err := t.call(context.Background(), &scaler.Event{Kind: scaler.EvRelease, Key: key, Cause: cause})
 	switch {
 	case err != nil:
@@ -96,7 +96,7 @@ func (t *Taskscaler) lease(ctx context.Context, ev *scaler.Event) (*Lease, error
 	a, err := t.call(ctx, ev)
 	switch {
 	case errors.Is(err, errAbandoned):
-		return nil, &WaitError{Key: string(ev.Key), Cause: endOf(ctx), Why: fleet.CauseNone}
+		return nil, &WaitError{Key: string(ev.Key), Cause: endOf(ctx), Why: record.CauseNone}
 	case err != nil:
 		return nil, fmt.Errorf("no lease for %q: %w", ev.Key, err)
 	case a.kind != scaler.GrantLease:
@@ -111,9 +111,9 @@ func (t *Taskscaler) lease(ctx context.Context, ev *scaler.Event) (*Lease, error
 }
 
 // endOf is why ctx ended, as a cause.
-func endOf(ctx context.Context) fleet.Cause {
+func endOf(ctx context.Context) record.Cause {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fleet.CauseDeadline
+		return record.CauseDeadline
 	}
-	return fleet.CauseCancelled
+	return record.CauseCancelled
 }

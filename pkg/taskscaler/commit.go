@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -118,7 +118,7 @@ func (l *loop) pause(d time.Duration) error {
 }
 
 // secretsOf are the secrets of this mail that belong to instances as they are: the result of a prepare that came too late does not.
-func (l *loop) secretsOf(c *fleet.Changes) []statestore.Secret {
+func (l *loop) secretsOf(c *record.Changes) []statestore.Secret {
 	if len(l.mail.secrets) == 0 {
 		return nil
 	}
@@ -134,10 +134,10 @@ func (l *loop) secretsOf(c *fleet.Changes) []statestore.Secret {
 	return out
 }
 
-func (l *loop) current(s *secret, c *fleet.Changes) bool {
+func (l *loop) current(s *secret, c *record.Changes) bool {
 	for i := range c.Put {
 		if c.Put[i].ID == s.id {
-			return c.Put[i].Serial == s.serial && c.Put[i].State != fleet.Gone
+			return c.Put[i].Serial == s.serial && c.Put[i].State != record.Gone
 		}
 	}
 	known, ok := l.t.vault.get(s.id)
@@ -145,9 +145,9 @@ func (l *loop) current(s *secret, c *fleet.Changes) bool {
 }
 
 // keep does to the vault what the commit did to the store.
-func (l *loop) keep(c *fleet.Changes) {
+func (l *loop) keep(c *record.Changes) {
 	for i := range c.Put {
-		if c.Put[i].State == fleet.Gone {
+		if c.Put[i].State == record.Gone {
 			l.t.vault.drop(c.Put[i].ID)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -287,7 +287,7 @@ func TestReplay(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		f.end()
 
-		core, err := scaler.New(f.coreConfig(ptr(f.cfg.withDefaults())), fleet.SavedState{Meta: fleet.MetaRecord{Group: "test/group"}}, false,
+		core, err := scaler.New(f.coreConfig(ptr(f.cfg.withDefaults())), record.Saved{Meta: record.Meta{Group: "test/group"}}, false,
 			scaler.Time{Mono: mono, Wall: wall})
 		if err != nil {
 			t.Fatal(err)

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // deleter asks for deletes, one call after the other: what comes while a call runs goes out together in the next.
@@ -58,9 +58,9 @@ func (d *deleter) ask(cmds []scaler.Command) {
 		accepted, err = d.w.t.group.Decrease(ctx, ids)
 		return err
 	})
-	ok := make(map[fleet.ID]bool, len(accepted))
+	ok := make(map[record.ID]bool, len(accepted))
 	for _, id := range accepted {
-		ok[fleet.ID(id)] = true
+		ok[record.ID(id)] = true
 	}
 	for i := range cmds {
 		ev := scaler.Event{Kind: scaler.EvDeleted, Op: cmds[i].Op, ID: cmds[i].ID, Serial: cmds[i].Serial}

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Errors of calls; test for them with errors.Is.
@@ -30,12 +30,12 @@ var (
 // NoCapacityError says why a Reserve was refused, with the counts of that moment. It is ErrNoCapacity.
 type NoCapacityError struct {
 	Key         string
-	Cause       fleet.Cause // CausePolicy: preemptive mode with nothing kept idle: it will never be otherwise
-	Idle        int         // free slots of instances that are ready
-	Acquired    int         // leases
-	Unavailable int         // instances on their way out
-	Unhealthy   int         // instances that are held as unclaimed
-	Unready     int         // instances on their way in
+	Cause       record.Cause // CausePolicy: preemptive mode with nothing kept idle: it will never be otherwise
+	Idle        int          // free slots of instances that are ready
+	Acquired    int          // leases
+	Unavailable int          // instances on their way out
+	Unhealthy   int          // instances that are held as unclaimed
+	Unready     int          // instances on their way in
 }
 
 // Error has the counts in it, in the form that fleeting's users know.
@@ -51,8 +51,8 @@ func (e *NoCapacityError) Is(target error) bool { return target == ErrNoCapacity
 // took too long, and ErrShutdown, ErrDraining, ErrUnknownKey or ErrDuplicateKey where that is the cause.
 type WaitError struct {
 	Key    string
-	Cause  fleet.Cause   // why it ended
-	Why    fleet.Cause   // with CauseDeadline: what it was waiting for until then; CauseNone if it did not wait
+	Cause  record.Cause  // why it ended
+	Why    record.Cause  // with CauseDeadline: what it was waiting for until then; CauseNone if it did not wait
 	Waited time.Duration // how long it waited
 }
 
@@ -63,7 +63,7 @@ func (e *WaitError) Error() string {
 	if e.Waited > 0 {
 		fmt.Fprintf(&b, " after %s", e.Waited.Round(time.Millisecond))
 	}
-	if e.Why != fleet.CauseNone {
+	if e.Why != record.CauseNone {
 		fmt.Fprintf(&b, "; it was waiting %s", observe.Wait(e.Why))
 	}
 	return b.String()
@@ -72,19 +72,19 @@ func (e *WaitError) Error() string {
 // Is relates the cause to the sentinel errors.
 func (e *WaitError) Is(target error) bool {
 	switch e.Cause {
-	case fleet.CauseDeadline:
+	case record.CauseDeadline:
 		return target == context.DeadlineExceeded
-	case fleet.CauseCancelled:
+	case record.CauseCancelled:
 		return target == context.Canceled
-	case fleet.CauseShutdown:
+	case record.CauseShutdown:
 		return target == ErrShutdown
-	case fleet.CauseDraining:
+	case record.CauseDraining:
 		return target == ErrDraining
-	case fleet.CauseUnknownKey:
+	case record.CauseUnknownKey:
 		return target == ErrUnknownKey
-	case fleet.CauseDuplicate:
+	case record.CauseDuplicate:
 		return target == ErrDuplicateKey
-	case fleet.CauseNoCapacity:
+	case record.CauseNoCapacity:
 		return target == ErrNoCapacity
 	}
 	return false
@@ -94,7 +94,7 @@ func (e *WaitError) Is(target error) bool {
 type RevokedError struct {
 	Key      string
 	Instance string
-	Cause    fleet.Cause
+	Cause    record.Cause
 }
 
 // Error says what became of the instance.

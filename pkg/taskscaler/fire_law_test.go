@@ -11,9 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -21,13 +21,13 @@ import (
 type ledger struct {
 	*testStore
 	mu     sync.Mutex
-	at     map[fleet.Key]fleet.ID // where each live lease is, by what is committed
-	leased map[fleet.Key]bool     // its lease was durable at some time
-	ended  map[fleet.Key]bool     // and so was its end
+	at     map[record.Key]record.ID // where each live lease is, by what is committed
+	leased map[record.Key]bool      // its lease was durable at some time
+	ended  map[record.Key]bool      // and so was its end
 }
 
 func newLedger() *ledger {
-	return &ledger{testStore: newStore(), at: map[fleet.Key]fleet.ID{}, leased: map[fleet.Key]bool{}, ended: map[fleet.Key]bool{}}
+	return &ledger{testStore: newStore(), at: map[record.Key]record.ID{}, leased: map[record.Key]bool{}, ended: map[record.Key]bool{}}
 }
 
 // Commit implements statestore.Store.
@@ -54,17 +54,17 @@ func (l *ledger) Commit(ctx context.Context, c statestore.Commit) error {
 
 // held reports whether a lease of key was durable at some time, over whether it is not any more. One that began and ended in a single
 // commit was never held: only its use is on record.
-func (l *ledger) held(key fleet.Key) (ever, over bool) {
+func (l *ledger) held(key record.Key) (ever, over bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.leased[key], l.ended[key]
 }
 
 // record is the instance as a restart would find it now.
-func (l *ledger) record(id string) (rec fleet.InstanceRecord, ok bool) {
+func (l *ledger) record(id string) (rec record.Instance, ok bool) {
 	snap, err := l.Load(context.Background())
 	if err != nil {
-		return fleet.InstanceRecord{Cause: fleet.CauseShutdown}, false
+		return record.Instance{Cause: record.CauseShutdown}, false
 	}
 	for _, rec := range snap.State.Instances {
 		if string(rec.ID) == id {
@@ -155,7 +155,7 @@ func holdAgainst(t *testing.T, g *testGroup, books *ledger, r *random) {
 		return ids, nil
 	}
 	g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
-		if rec, ok := books.record(id); !ok || rec.State != fleet.Preparing {
+		if rec, ok := books.record(id); !ok || rec.State != record.Preparing {
 			t.Errorf("%s was prepared, the store has %+v (found: %v)", id, rec, ok)
 		}
 		return provider.ConnectInfo{ID: id}, nil
@@ -376,7 +376,7 @@ func TestFireRevocationComesBeforeTheDelete(t *testing.T) {
 		c.mu.Unlock()
 		f.until("the delete", func() bool { return f.group.count("decrease") == 1 })
 		var revoked *RevokedError
-		if !errors.As(c.Err(), &revoked) || revoked.Cause != fleet.CauseUnhealthy {
+		if !errors.As(c.Err(), &revoked) || revoked.Cause != record.CauseUnhealthy {
 			t.Errorf("the last lease: %v", c.Err())
 		}
 	})
@@ -397,7 +397,7 @@ func TestFireCancelOfAQueuedCaller(t *testing.T) {
 		from := time.Now()
 		cancel()
 		var wait *WaitError
-		if err := <-first; !errors.As(err, &wait) || wait.Cause != fleet.CauseCancelled || time.Since(from) != 0 {
+		if err := <-first; !errors.As(err, &wait) || wait.Cause != record.CauseCancelled || time.Since(from) != 0 {
 			t.Errorf("told %v after %v", err, time.Since(from))
 		}
 		if s := f.status(); len(s.Waiters) != 1 || s.Waiters[0].Key != "second" {

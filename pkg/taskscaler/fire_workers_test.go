@@ -11,9 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -295,7 +295,7 @@ func TestFireSecretsGoWithTheirMachine(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.until("its end", func() bool { return f.status().Instances[0].State == "gone" })
-		if _, ok := f.vault.get(fleet.ID("i-0001")); ok {
+		if _, ok := f.vault.get(record.ID("i-0001")); ok {
 			t.Error("the connect info of a machine that is gone is still in memory")
 		}
 		if snap, err = store.Load(t.Context()); err != nil || len(snap.Secrets["i-0001"]) != 0 {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // errTakenOver ends the handle of a lease whose key was reattached by somebody else.
@@ -47,8 +47,8 @@ func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 		a.counts = &NoCapacityError{Key: string(g.Key), Cause: g.Cause, Idle: c.OpenSlots, Acquired: c.Leases, Unavailable: c.Draining + c.Deleting,
 			Unhealthy: c.Unclaimed, Unready: c.Creating + c.Preparing + c.Requested}
 	}
-	if g.Cause == fleet.CauseDeadline || g.Cause == fleet.CauseCancelled {
-		if a.why = l.core.Summary().WaitCause; a.why == fleet.CauseNone { // it was the last to wait
+	if g.Cause == record.CauseDeadline || g.Cause == record.CauseCancelled {
+		if a.why = l.core.Summary().WaitCause; a.why == record.CauseNone { // it was the last to wait
 			a.why = l.before.WaitCause
 		}
 		if a.waited == 0 {
@@ -67,7 +67,7 @@ func (l *loop) giveBack(g *scaler.Grant) {
 	}
 }
 
-func (l *loop) endLease(key fleet.Key, cause error) {
+func (l *loop) endLease(key record.Key, cause error) {
 	if lease := l.leases[key]; lease != nil {
 		delete(l.leases, key)
 		lease.end(cause)

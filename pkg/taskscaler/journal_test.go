@@ -16,10 +16,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/journal"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -30,7 +30,7 @@ func said(b *scaler.Batch) string {
 	for i := range c.Facts {
 		c.Facts[i].At.Wall = c.Facts[i].At.Wall.UTC()
 	}
-	meta := fleet.MetaRecord{}
+	meta := record.Meta{}
 	if c.Changes.Meta != nil {
 		meta = *c.Changes.Meta
 	}

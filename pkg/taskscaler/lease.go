@@ -7,17 +7,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Lease is a slot of an instance, held under a key. Its methods may be called by any goroutine.
 type Lease struct {
 	t         *Taskscaler
-	key       fleet.Key
-	id        fleet.ID
+	key       record.Key
+	id        record.ID
 	serial    uint64
 	slot, use int
 	waited    time.Duration
@@ -132,7 +132,7 @@ func (l *Lease) Dial(ctx context.Context) (connector.Client, error) {
 	client, info, err := l.t.dial(ctx, info)
 	var changed *connector.HostKeyError
 	if errors.As(err, &changed) {
-		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnhealthy, ID: l.id, Serial: l.serial, Cause: fleet.CauseChangedHostKey}, nil)
+		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnhealthy, ID: l.id, Serial: l.serial, Cause: record.CauseChangedHostKey}, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dial instance %s: %w", l.id, err)
@@ -161,13 +161,13 @@ func (c *leasedClient) Close() error {
 
 // Release gives the slot back; it is durable when Release returns nil. A second Release does nothing. If the lease was taken away before,
 // the error is its *RevokedError.
-func (l *Lease) Release() error { return l.release(fleet.CauseNone) }
+func (l *Lease) Release() error { return l.release(record.CauseNone) }
 
 // ReleaseUnhealthy is Release, and says that the instance must not be used again: it gets no new lease, the others on it are revoked, and
 // it is deleted.
-func (l *Lease) ReleaseUnhealthy() error { return l.release(fleet.CauseUnhealthy) }
+func (l *Lease) ReleaseUnhealthy() error { return l.release(record.CauseUnhealthy) }
 
-func (l *Lease) release(cause fleet.Cause) error {
+func (l *Lease) release(cause record.Cause) error {
 	switch err := l.Err(); {
 	case err == nil:
 	case errors.Is(err, context.Canceled):

@@ -10,10 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 func TestLeaseFromRequestToRelease(t *testing.T) {
@@ -108,7 +108,7 @@ func TestWaitersAreServedInTurnAndToldWhyTheyWait(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		w, ok, err := f.Wait(t.Context(), "waiter-1")
-		if err != nil || !ok || w.Position != 2 || w.Cause != fleet.CauseMaxInstances.String() || w.Waited < 55*time.Second {
+		if err != nil || !ok || w.Position != 2 || w.Cause != record.CauseMaxInstances.String() || w.Waited < 55*time.Second {
 			t.Errorf("Wait = %+v, %v, %v", w, ok, err)
 		}
 		if !strings.Contains(w.Sentence, "max_instances") {
@@ -162,7 +162,7 @@ func TestAcquireEndsAtItsDeadlineAndSaysWhatItWaitedFor(t *testing.T) {
 				if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &wait) {
 					t.Fatalf("err = %v, want a WaitError that is DeadlineExceeded", err)
 				}
-				if wait.Why != fleet.CauseStockOut || !strings.Contains(err.Error(), "no machines to give") {
+				if wait.Why != record.CauseStockOut || !strings.Contains(err.Error(), "no machines to give") {
 					t.Errorf("why = %v in %q, want the stock-out", wait.Why, err)
 				}
 			})
@@ -249,7 +249,7 @@ func TestLeaseEndsWithItsInstance(t *testing.T) {
 		f.group.vanish(l.InstanceID())
 		<-ctx.Done()
 		var revoked *RevokedError
-		if !errors.As(context.Cause(ctx), &revoked) || revoked.Cause != fleet.CauseMissing || revoked.Instance != "i-0001" || revoked.Key != "job" {
+		if !errors.As(context.Cause(ctx), &revoked) || revoked.Cause != record.CauseMissing || revoked.Instance != "i-0001" || revoked.Key != "job" {
 			t.Errorf("cause = %v, want a RevokedError for i-0001", context.Cause(ctx))
 		}
 		if err := l.Release(); !errors.As(err, &revoked) {
@@ -356,7 +356,7 @@ func TestDetachedLeaseIsRevokedUnlessItsCallerComesBack(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		var revoked *RevokedError
-		if !errors.As(lost.Err(), &revoked) || revoked.Cause != fleet.CauseAbandoned {
+		if !errors.As(lost.Err(), &revoked) || revoked.Cause != record.CauseAbandoned {
 			t.Errorf("lost: %v, want abandoned", lost.Err())
 		}
 		if back.Err() != nil {
@@ -380,7 +380,7 @@ func TestUnhealthyInstanceGetsNoFurtherLease(t *testing.T) {
 			t.Fatal(err)
 		}
 		var revoked *RevokedError
-		if !errors.As(b.Err(), &revoked) || revoked.Cause != fleet.CauseUnhealthy {
+		if !errors.As(b.Err(), &revoked) || revoked.Cause != record.CauseUnhealthy {
 			t.Errorf("its neighbour: %v", b.Err())
 		}
 		f.until("the delete", func() bool { return !slices.Contains(f.group.ids(), a.InstanceID()) })
@@ -483,7 +483,7 @@ func TestChangedHostKeyMakesTheInstanceUnusable(t *testing.T) {
 		}
 		<-l.Context().Done()
 		var revoked *RevokedError
-		if !errors.As(l.Err(), &revoked) || revoked.Cause != fleet.CauseChangedHostKey {
+		if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseChangedHostKey {
 			t.Errorf("the lease: %v", l.Err())
 		}
 		f.until("the delete", func() bool { return !slices.Contains(f.group.ids(), l.InstanceID()) })

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // recheck bounds the time between two steps: the core reads the wall clock at each, so that a jump of that clock is noticed.
@@ -30,7 +30,7 @@ type loop struct {
 	obs     observe.Observer
 	mail    mail
 	waiters waiters
-	leases  map[fleet.Key]*Lease
+	leases  map[record.Key]*Lease
 	moved   []*Lease // leases that an EvReplace of this batch gives back
 
 	begun   bool          // something was stepped

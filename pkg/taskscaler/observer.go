@@ -13,6 +13,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // listTimeout bounds one list of the group.
@@ -33,7 +34,7 @@ type observer struct {
 }
 
 func newObserver(t *Taskscaler) *observer {
-	return &observer{t: t, poke: make(chan struct{}, 1), done: make(chan struct{}), diff: differ{known: map[fleet.ID]entry{}}}
+	return &observer{t: t, poke: make(chan struct{}, 1), done: make(chan struct{}), diff: differ{known: map[record.ID]entry{}}}
 }
 
 // expect says whether the list is expected to change soon.
@@ -171,7 +172,7 @@ func listedOf(s provider.State) fleet.Listed {
 }
 
 type found struct {
-	id     fleet.ID
+	id     record.ID
 	listed fleet.Listed
 }
 
@@ -191,7 +192,7 @@ func (l *collector) add(id string, state provider.State) {
 	case id == "":
 		l.bad = provider.Errorf(provider.KindConfig, "the provider listed an instance without an id")
 	default:
-		l.all = append(l.all, found{fleet.ID(id), listedOf(state)})
+		l.all = append(l.all, found{record.ID(id), listedOf(state)})
 	}
 }
 
@@ -204,7 +205,7 @@ func (l *collector) close() ([]found, error) {
 
 // differ knows the last complete list.
 type differ struct {
-	known map[fleet.ID]entry
+	known map[record.ID]entry
 	turn  uint64
 	out   []scaler.Event
 }

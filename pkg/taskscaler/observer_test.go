@@ -14,6 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 func TestListedOf(t *testing.T) {
@@ -32,7 +33,7 @@ func TestListedOf(t *testing.T) {
 func TestDiffer(t *testing.T) {
 	type list []found
 	const run, boot = fleet.ListedRunning, fleet.ListedCreating
-	d := differ{known: map[fleet.ID]entry{}}
+	d := differ{known: map[record.ID]entry{}}
 	for n, tc := range []struct {
 		list list
 		want string
@@ -76,13 +77,13 @@ func words(evs []scaler.Event) []string {
 // TestDifferAgainstOracle replays its events on a plain map: the map must always be the list.
 func TestDifferAgainstOracle(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	d := differ{known: map[fleet.ID]entry{}}
-	state := map[fleet.ID]fleet.Listed{}
+	d := differ{known: map[record.ID]entry{}}
+	state := map[record.ID]fleet.Listed{}
 	for range 2000 {
 		var list []found
-		want := map[fleet.ID]fleet.Listed{}
+		want := map[record.ID]fleet.Listed{}
 		for _, n := range rng.Perm(12)[:rng.IntN(13)] {
-			f := found{fleet.ID(fmt.Sprint("i-", n)), fleet.ListedCreating + fleet.Listed(rng.IntN(3))}
+			f := found{record.ID(fmt.Sprint("i-", n)), fleet.ListedCreating + fleet.Listed(rng.IntN(3))}
 			list = append(list, f)
 			want[f.id] = f.listed
 		}

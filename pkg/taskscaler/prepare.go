@@ -10,10 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Where the core gives a prepare no timeout, it may take as long as connecting may, and this much more for the ready command.
@@ -217,7 +217,7 @@ func (t *Taskscaler) logReady(info *provider.ConnectInfo) {
 }
 
 // remember stores connect info that changed after the prepare.
-func (t *Taskscaler) remember(id fleet.ID, serial uint64, info provider.ConnectInfo) {
+func (t *Taskscaler) remember(id record.ID, serial uint64, info provider.ConnectInfo) {
 	stored, err := encodeInfo(serial, info, &t.config().Settings.ConnectorConfig)
 	if err != nil {
 		t.log.Error("the connect info cannot be stored", "instance", string(id), "error", err)

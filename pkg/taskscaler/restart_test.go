@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -115,7 +115,7 @@ func TestHostKeyStaysPinnedOverARestart(t *testing.T) {
 			t.Errorf("Dial: %v, want a HostKeyError", err)
 		}
 		var revoked *RevokedError
-		if <-l.Context().Done(); !errors.As(l.Err(), &revoked) || revoked.Cause != fleet.CauseChangedHostKey {
+		if <-l.Context().Done(); !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseChangedHostKey {
 			t.Errorf("the lease: %v", l.Err())
 		}
 	})

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // How long a shutdown waits for what it cannot hurry.
@@ -81,7 +81,7 @@ func (t *Taskscaler) emptyFleet(ctx context.Context) error {
 	if !cfg.DeleteOnShutdown {
 		return nil
 	}
-	t.inbox.put(&scaler.Event{Kind: scaler.EvRevokeAll, Cause: fleet.CauseShutdown}, nil)
+	t.inbox.put(&scaler.Event{Kind: scaler.EvRevokeAll, Cause: record.CauseShutdown}, nil)
 	patience := time.Duration(cfg.Core.ShutdownDeletionRetries)*cfg.Core.ShutdownDeletionRetry + deleteSlack
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -103,12 +103,12 @@ func (t *Taskscaler) leftovers(cfg *Config) error {
 	asked := t.inbox.ask(func(l *loop) {
 		var left LeftoverError
 		l.core.Instances(func(v scaler.InstanceView) bool {
-			if v.State.Exists() && v.State != fleet.Unclaimed {
+			if v.State.Exists() && v.State != record.Unclaimed {
 				left.Instances = append(left.Instances, string(v.ID))
 			}
 			return true
 		})
-		l.core.Intents(func(in fleet.IntentRecord) bool {
+		l.core.Intents(func(in record.Intent) bool {
 			left.Expected += in.Open + in.Doubt
 			return true
 		})

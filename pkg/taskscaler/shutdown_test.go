@@ -11,9 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 func deleting(c *Config) { c.DeleteOnShutdown = true }
@@ -100,7 +100,7 @@ func TestShutdownDeletes(t *testing.T) {
 			t.Errorf("Shutdown: %v", err)
 		}
 		var revoked *RevokedError
-		if !errors.As(l.Err(), &revoked) || revoked.Cause != fleet.CauseShutdown {
+		if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseShutdown {
 			t.Errorf("the lease that was left: %v", l.Err())
 		}
 		if ids := f.group.ids(); len(ids) != 0 {

@@ -65,7 +65,7 @@ type SizingStatus struct {
 
 // Counts are how many there are of each.
 type Counts struct {
-	Creating     int `json:"creating"` // instances by state: see fleet.State
+	Creating     int `json:"creating"` // instances by state: see record.State
 	Preparing    int `json:"preparing"`
 	ReadyCount   int `json:"ready"`
 	Draining     int `json:"draining"`
@@ -129,7 +129,7 @@ type CommitStatus struct {
 // InstanceStatus is one instance.
 type InstanceStatus struct {
 	ID      string        `json:"id"`
-	State   string        `json:"state"`  // see fleet.State
+	State   string        `json:"state"`  // see record.State
 	Listed  string        `json:"listed"` // the provider's word
 	Origin  string        `json:"origin"`
 	Uses    int           `json:"uses"`
@@ -155,7 +155,7 @@ type WaitStatus struct {
 	Key      string        `json:"key"`
 	Position int           `json:"position"`  // from 1
 	Waited   time.Duration `json:"waited_ns"` // so far
-	Cause    string        `json:"cause"`     // see fleet.Cause
+	Cause    string        `json:"cause"`     // see record.Cause
 	Sentence string        `json:"sentence"`  // "waiting for a machine to boot"
 }
 

@@ -6,9 +6,9 @@ import (
 	"math"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Status is what the manager knows at this moment. It works while a commit fails (see Status.Stale); after the manager has stopped it is
@@ -29,7 +29,7 @@ func (t *Taskscaler) Status(ctx context.Context) (Status, error) {
 // Wait says why the Acquire or Replace of key is still waiting; ok is false when there is none.
 func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok bool, err error) {
 	found, err := query(ctx, t, func(l *loop) *WaitStatus {
-		if v, ok := l.core.Wait(fleet.Key(key)); ok && l.trouble == nil {
+		if v, ok := l.core.Wait(record.Key(key)); ok && l.trouble == nil {
 			w := waitStatus(&v, t.clock.Mono()-l.last)
 			return &w
 		}
@@ -95,7 +95,7 @@ func (l *loop) status() Status {
 		s.Waiters = append(s.Waiters, waitStatus(&v, t.clock.Mono()-l.last))
 		return true
 	})
-	l.core.Intents(func(r fleet.IntentRecord) bool {
+	l.core.Intents(func(r record.Intent) bool {
 		s.Intents = append(s.Intents, IntentStatus{Asked: r.Asked, Open: r.Open, Doubt: r.Doubt, Since: time.Unix(0, r.At), Answered: r.Answered})
 		return true
 	})
@@ -139,7 +139,7 @@ func waitingStatus(s *scaler.Summary) WaitingStatus {
 }
 
 func holdStatus(s *scaler.Summary) *HoldStatus {
-	if s.Held == fleet.CauseNone {
+	if s.Held == record.CauseNone {
 		return nil
 	}
 	n := s.Decision.Wanted - s.Decision.Grow
@@ -172,10 +172,10 @@ func instanceStatus(v *scaler.InstanceView) InstanceStatus {
 		ID: string(v.ID), State: v.State.String(), Listed: v.Listed.String(), Origin: v.Origin.String(), Uses: v.Uses, Claims: v.Claims,
 		Created: stamp(v.CreatedAt), Since: stamp(v.SinceAt), Ready: stamp(v.ReadyAt), Leases: make([]LeaseStatus, 0, len(v.Leases)),
 	}
-	if v.State == fleet.Ready && len(v.Leases) == 0 {
+	if v.State == record.Ready && len(v.Leases) == 0 {
 		s.Idle = stamp(v.IdleAt)
 	}
-	if v.Cause != fleet.CauseNone {
+	if v.Cause != record.CauseNone {
 		s.Cause = v.Cause.String()
 	}
 	for _, l := range v.Leases {

@@ -3,9 +3,9 @@ package taskscaler
 import (
 	"testing"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 func TestHoldAndBreakerStatus(t *testing.T) {
@@ -13,7 +13,7 @@ func TestHoldAndBreakerStatus(t *testing.T) {
 	if holdStatus(&none) != nil || breakerStatus(&none) != nil {
 		t.Error("something is held back in a fleet at rest")
 	}
-	s := scaler.Summary{Held: fleet.CauseBreaker, Breaker: true, Fruitless: 3, DiedYoung: 1, Decision: policy.Decision{Wanted: 5, Grow: 1}}
+	s := scaler.Summary{Held: record.CauseBreaker, Breaker: true, Fruitless: 3, DiedYoung: 1, Decision: policy.Decision{Wanted: 5, Grow: 1}}
 	if h := holdStatus(&s); *h != (HoldStatus{4, "breaker", "4 of 5 needed instances, because the runaway breaker is open"}) {
 		t.Errorf("%+v", h)
 	}

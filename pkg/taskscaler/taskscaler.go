@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/clock"
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/journal"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -30,7 +30,7 @@ type Taskscaler struct {
 	ready    ReadyFunc
 	dialer   Dialer
 	clock    clock.Clock
-	restored map[fleet.ID]restored // what the store knew at start
+	restored map[record.ID]restored // what the store knew at start
 
 	cfg      atomic.Pointer[Config]
 	inbox    *inbox
@@ -122,8 +122,8 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 	return t, nil
 }
 
-func restoredOf(s *fleet.SavedState) map[fleet.ID]restored {
-	all := make(map[fleet.ID]restored, len(s.Instances))
+func restoredOf(s *record.Saved) map[record.ID]restored {
+	all := make(map[record.ID]restored, len(s.Instances))
 	for i := range s.Instances {
 		r := restored{serial: s.Instances[i].Serial}
 		for _, l := range s.Instances[i].Leases {
@@ -135,7 +135,7 @@ func restoredOf(s *fleet.SavedState) map[fleet.ID]restored {
 }
 
 // startCore binds the state to the provider's group, durably, and makes the core that goes on from it.
-func (t *Taskscaler) startCore(ctx context.Context, saved *fleet.SavedState) (*scaler.Core, error) {
+func (t *Taskscaler) startCore(ctx context.Context, saved *record.Saved) (*scaler.Core, error) {
 	bound := saved.Meta.Group
 	if bound != "" && bound != t.info.ID {
 		return nil, &GroupMismatchError{Stored: bound, Provider: t.info.ID}
@@ -144,7 +144,7 @@ func (t *Taskscaler) startCore(ctx context.Context, saved *fleet.SavedState) (*s
 	if bound != t.info.ID {
 		saved.Meta.Group = t.info.ID
 		meta := saved.Meta
-		if err := t.store.Commit(ctx, statestore.Commit{Changes: &fleet.Changes{Meta: &meta}}); err != nil {
+		if err := t.store.Commit(ctx, statestore.Commit{Changes: &record.Changes{Meta: &meta}}); err != nil {
 			return nil, fmt.Errorf("bind the state to group %q: %w", t.info.ID, err)
 		}
 	}
@@ -180,7 +180,7 @@ func (t *Taskscaler) start(core *scaler.Core, obs Observer) {
 	t.endWork, t.endWatch = endWork, endWatch
 	t.work = newWorkers(workCtx, t)
 	t.observer = newObserver(t)
-	l := &loop{t: t, core: core, obs: obs, leases: map[fleet.Key]*Lease{}}
+	l := &loop{t: t, core: core, obs: obs, leases: map[record.Key]*Lease{}}
 	go l.run()
 	go t.observer.run(watchCtx)
 	go t.watchdog(watchCtx, l)

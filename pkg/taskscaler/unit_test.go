@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -31,8 +31,8 @@ func TestConnectInfoAtRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	snap := &statestore.Snapshot{
-		State:   fleet.SavedState{Instances: []fleet.InstanceRecord{{ID: "i-1", Serial: 7}, {ID: "i-2", Serial: 1}, {ID: "i-3", Serial: 8}}},
-		Secrets: map[fleet.ID][]byte{"i-1": value, "i-3": value},
+		State:   record.Saved{Instances: []record.Instance{{ID: "i-1", Serial: 7}, {ID: "i-2", Serial: 1}, {ID: "i-3", Serial: 8}}},
+		Secrets: map[record.ID][]byte{"i-1": value, "i-3": value},
 	}
 	v, err := openVault(snap, &own)
 	if err != nil {
@@ -58,8 +58,8 @@ func FuzzConnectInfoAtRest(f *testing.F) {
 	f.Add([]byte(`{"info":{"key":"!"}}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, value []byte) {
-		saved := fleet.SavedState{Instances: []fleet.InstanceRecord{{ID: "i-1", Serial: 1}}}
-		snap := &statestore.Snapshot{State: saved, Secrets: map[fleet.ID][]byte{"i-1": value}}
+		saved := record.Saved{Instances: []record.Instance{{ID: "i-1", Serial: 1}}}
+		snap := &statestore.Snapshot{State: saved, Secrets: map[record.ID][]byte{"i-1": value}}
 		own := &provider.ConnectorConfig{Password: "p", Key: []byte("k")}
 		v, err := openVault(snap, own)
 		if err != nil {
@@ -155,12 +155,12 @@ func TestWaitersTable(t *testing.T) {
 
 func TestErrorsAreWhatTheySay(t *testing.T) {
 	all := []error{ErrNoCapacity, ErrShutdown, ErrDraining, ErrUnknownKey, ErrDuplicateKey, context.DeadlineExceeded, context.Canceled}
-	for cause, want := range map[fleet.Cause]error{
-		fleet.CauseDeadline: context.DeadlineExceeded, fleet.CauseCancelled: context.Canceled, fleet.CauseShutdown: ErrShutdown,
-		fleet.CauseDraining:   ErrDraining,
-		fleet.CauseUnknownKey: ErrUnknownKey, fleet.CauseDuplicate: ErrDuplicateKey, fleet.CauseNoCapacity: ErrNoCapacity, fleet.CausePlugin: nil,
+	for cause, want := range map[record.Cause]error{
+		record.CauseDeadline: context.DeadlineExceeded, record.CauseCancelled: context.Canceled, record.CauseShutdown: ErrShutdown,
+		record.CauseDraining:   ErrDraining,
+		record.CauseUnknownKey: ErrUnknownKey, record.CauseDuplicate: ErrDuplicateKey, record.CauseNoCapacity: ErrNoCapacity, record.CausePlugin: nil,
 	} {
-		err := &WaitError{Key: "job", Cause: cause, Why: fleet.CauseQuota, Waited: time.Minute}
+		err := &WaitError{Key: "job", Cause: cause, Why: record.CauseQuota, Waited: time.Minute}
 		for _, sentinel := range all {
 			if got := errors.Is(err, sentinel); got != (sentinel == want) {
 				t.Errorf("%v is %v: %v", cause, sentinel, got)
@@ -171,7 +171,7 @@ func TestErrorsAreWhatTheySay(t *testing.T) {
 		}
 	}
 	for _, err := range []error{
-		&RevokedError{Key: "k", Instance: "i-1", Cause: fleet.CauseUnhealthy}, &GroupMismatchError{Stored: "a", Provider: "b"},
+		&RevokedError{Key: "k", Instance: "i-1", Cause: record.CauseUnhealthy}, &GroupMismatchError{Stored: "a", Provider: "b"},
 		&LeftoverError{Instances: []string{"i-1", "i-2"}}, &LeftoverError{Expected: 2}, &StopError{Reason: "because", Err: errors.New("disk full")},
 	} {
 		if text := err.Error(); text == "" || strings.Contains(text, "%!") || strings.HasSuffix(text, ".") {

@@ -8,14 +8,14 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
 // secret is how to reach one machine. It is kept beside the core, never in it.
 type secret struct {
-	id     fleet.ID
+	id     record.ID
 	serial uint64
 	info   provider.ConnectInfo
 	stored []byte // as the store keeps it; nil where it is not stored
@@ -39,10 +39,10 @@ func (s *secret) copyInfo() provider.ConnectInfo {
 // vault has the connect info of every instance that was prepared. The loop writes what is committed; anybody reads.
 type vault struct {
 	mu  sync.RWMutex
-	all map[fleet.ID]secret
+	all map[record.ID]secret
 }
 
-func (v *vault) get(id fleet.ID) (secret, bool) {
+func (v *vault) get(id record.ID) (secret, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	s, ok := v.all[id]
@@ -56,7 +56,7 @@ func (v *vault) set(s secret) {
 	v.all[s.id] = s
 }
 
-func (v *vault) drop(id fleet.ID) {
+func (v *vault) drop(id record.ID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.all, id)
@@ -84,7 +84,7 @@ func encodeInfo(serial uint64, info provider.ConnectInfo, own *provider.Connecto
 
 // openVault reads what the store holds for the instances of saved.
 func openVault(snap *statestore.Snapshot, own *provider.ConnectorConfig) (*vault, error) {
-	v := &vault{all: make(map[fleet.ID]secret, len(snap.Secrets))}
+	v := &vault{all: make(map[record.ID]secret, len(snap.Secrets))}
 	for i := range snap.State.Instances {
 		rec := &snap.State.Instances[i]
 		value, ok := snap.Secrets[rec.ID]

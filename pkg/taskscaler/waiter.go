@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // waiter is a caller who waits for the answer to one event. The loop gives it a ticket when it takes the event in, and answers exactly once.
@@ -17,7 +17,7 @@ type waiter struct {
 	state  atomic.Uint32 // waiterOpen, then one of the other two
 	ticket uint64        // the loop's; 0: not waiting
 	kind   scaler.EventKind
-	key    fleet.Key
+	key    record.Key
 	since  time.Duration // on Mono: when the loop took it in
 	answer answer        // the caller's once ready was sent
 }
@@ -31,8 +31,8 @@ const (
 // answer is what a caller is told. With err nothing else counts.
 type answer struct {
 	kind   scaler.GrantKind
-	cause  fleet.Cause
-	why    fleet.Cause // with CauseDeadline: what was waited for
+	cause  record.Cause
+	why    record.Cause // with CauseDeadline: what was waited for
 	waited time.Duration
 	lease  *Lease
 	counts *NoCapacityError
@@ -42,7 +42,7 @@ type answer struct {
 // waiterPool has waiters to use again.
 type waiterPool struct{ pool sync.Pool }
 
-func (p *waiterPool) get(kind scaler.EventKind, key fleet.Key) *waiter {
+func (p *waiterPool) get(kind scaler.EventKind, key record.Key) *waiter {
 	w, ok := p.pool.Get().(*waiter)
 	if !ok {
 		w = &waiter{ready: make(chan struct{}, 1)}

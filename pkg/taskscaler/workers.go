@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Bounds of the workers: how many calls of a kind run at once, and how long one may take that the core gave no timeout.
@@ -89,7 +89,7 @@ func (w *workers) beat(cmd scaler.Command) {
 }
 
 // connectInfo asks the provider for a caller.
-func (w *workers) connectInfo(ctx context.Context, id fleet.ID) (info provider.ConnectInfo, err error) {
+func (w *workers) connectInfo(ctx context.Context, id record.ID) (info provider.ConnectInfo, err error) {
 	select {
 	case w.lookups <- struct{}{}:
 		defer func() { <-w.lookups }()

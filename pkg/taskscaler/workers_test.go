@@ -12,10 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestSlowCreateStallsNothing: while the provider thinks about a create, leases come and go, lists are read and instances deleted.
@@ -127,7 +128,7 @@ func TestDeletesThatComeDuringACallGoOutTogether(t *testing.T) {
 func TestAnswersToDeletes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var mu sync.Mutex
-		got := map[fleet.ID]scaler.Event{}
+		got := map[record.ID]scaler.Event{}
 		obs := Observer{Events: func(_ scaler.Time, evs []scaler.Event) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -153,10 +154,10 @@ func TestAnswersToDeletes(t *testing.T) {
 		if err := f.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for _, id := range []fleet.ID{"i-0001", "i-0002", "i-0003", "i-0004"} {
-			want := fleet.FailureThrottled
+		for _, id := range []record.ID{"i-0001", "i-0002", "i-0003", "i-0004"} {
+			want := failure.Throttled
 			if id == "i-0001" {
-				want = fleet.FailureNone
+				want = failure.None
 			}
 			if ev, ok := got[id]; !ok || ev.Failure.Kind != want {
 				t.Errorf("%s: %+v (answered: %v), want %v", id, ev.Failure, ok, want)
@@ -230,7 +231,7 @@ func TestFailedHeartbeatsRevoke(t *testing.T) {
 		sick.Store(true)
 		<-l.Context().Done()
 		var revoked *RevokedError
-		if !errors.As(l.Err(), &revoked) || revoked.Cause != fleet.CauseUnhealthy {
+		if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseUnhealthy {
 			t.Errorf("the lease: %v", l.Err())
 		}
 	})

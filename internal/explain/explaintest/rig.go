@@ -15,6 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/journal"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Machine is a machine of the scripted cloud. Times are Rig.Now.Mono.
@@ -31,7 +32,7 @@ type Rig struct {
 	Core    *scaler.Core
 	Config  scaler.Config
 	Now     scaler.Time
-	Cloud   map[fleet.ID]*Machine
+	Cloud   map[record.ID]*Machine
 
 	Boot, Prepare, Dying time.Duration // how long each takes the cloud
 	Every                time.Duration // between two lists; 0: none come by themselves
@@ -41,8 +42,8 @@ type Rig struct {
 	Answer func(cmd scaler.Command, ev *scaler.Event) (made int)
 
 	t      testing.TB
-	saved  fleet.SavedState
-	shown  map[fleet.ID]fleet.Listed
+	saved  record.Saved
+	shown  map[record.ID]fleet.Listed
 	due    []due
 	wake   time.Duration
 	listAt time.Duration
@@ -54,7 +55,7 @@ type Rig struct {
 // life is one life of the manager, as a journal would have it.
 type life struct {
 	config scaler.Config
-	saved  fleet.SavedState
+	saved  record.Saved
 	now    scaler.Time
 	rounds []round
 }
@@ -91,7 +92,7 @@ func Config(settings policy.Settings, edit ...func(*scaler.Config)) scaler.Confi
 func New(t testing.TB, cfg scaler.Config, o explain.Options) *Rig {
 	t.Helper()
 	r := &Rig{
-		t: t, Config: cfg, History: explain.NewHistory(o), Cloud: map[fleet.ID]*Machine{}, shown: map[fleet.ID]fleet.Listed{},
+		t: t, Config: cfg, History: explain.NewHistory(o), Cloud: map[record.ID]*Machine{}, shown: map[record.ID]fleet.Listed{},
 		Every: time.Second, Boot: 5 * time.Second, Now: scaler.Time{Mono: time.Hour, Wall: Start},
 	}
 	r.start()
@@ -102,7 +103,7 @@ func New(t testing.TB, cfg scaler.Config, o explain.Options) *Rig {
 func (r *Rig) start() {
 	r.t.Helper()
 	l := &life{config: r.Config, now: r.Now}
-	l.saved.Apply(&fleet.Changes{Put: r.saved.Instances, PutIntents: r.saved.Intents, Meta: &r.saved.Meta})
+	l.saved.Apply(&record.Changes{Put: r.saved.Instances, PutIntents: r.saved.Intents, Meta: &r.saved.Meta})
 	r.lives = append(r.lives, l)
 	r.Core, r.due, r.listAt = l.core(r.t), nil, r.Now.Mono+r.Every
 	clear(r.shown)
@@ -110,8 +111,8 @@ func (r *Rig) start() {
 
 func (l *life) core(t testing.TB) *scaler.Core {
 	t.Helper()
-	var saved fleet.SavedState
-	saved.Apply(&fleet.Changes{Put: l.saved.Instances, PutIntents: l.saved.Intents, Meta: &l.saved.Meta})
+	var saved record.Saved
+	saved.Apply(&record.Changes{Put: l.saved.Instances, PutIntents: l.saved.Intents, Meta: &l.saved.Meta})
 	core, err := scaler.New(l.config, saved, true, l.now)
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +234,7 @@ func (r *Rig) carryOut(cmd scaler.Command) {
 	if cmd.Kind == scaler.CmdIncrease {
 		for range made {
 			r.names++
-			r.Cloud[fleet.ID("i-"+strconv.Itoa(r.names))] = &Machine{Boots: r.Now.Mono + r.Boot}
+			r.Cloud[record.ID("i-"+strconv.Itoa(r.names))] = &Machine{Boots: r.Now.Mono + r.Boot}
 		}
 	}
 	if m := r.Cloud[cmd.ID]; cmd.Kind == scaler.CmdDelete && m != nil && m.Dies == 0 && !ev.Failure.Failed() {
@@ -246,7 +247,7 @@ func (r *Rig) carryOut(cmd scaler.Command) {
 func (r *Rig) List() {
 	r.t.Helper()
 	var evs []scaler.Event
-	seen := map[fleet.ID]fleet.Listed{}
+	seen := map[record.ID]fleet.Listed{}
 	for _, id := range slices.Sorted(maps.Keys(r.Cloud)) {
 		m := r.Cloud[id]
 		if m.Dies > 0 && r.Now.Mono >= m.Dies {
@@ -339,7 +340,7 @@ func (r *Rig) Run(d time.Duration) {
 }
 
 // Ask steps a caller's event under a ticket of its own and returns the answer, if there is one at once.
-func (r *Rig) Ask(kind scaler.EventKind, key fleet.Key, edit ...func(*scaler.Event)) (g scaler.Grant) {
+func (r *Rig) Ask(kind scaler.EventKind, key record.Key, edit ...func(*scaler.Event)) (g scaler.Grant) {
 	r.t.Helper()
 	r.ticket++
 	ev := scaler.Event{Kind: kind, Key: key, Ticket: r.ticket}
@@ -356,7 +357,7 @@ func (r *Rig) Ask(kind scaler.EventKind, key fleet.Key, edit ...func(*scaler.Eve
 }
 
 // Acquire asks for a slot under each key, in one round.
-func (r *Rig) Acquire(keys ...fleet.Key) {
+func (r *Rig) Acquire(keys ...record.Key) {
 	r.t.Helper()
 	evs := make([]scaler.Event, 0, len(keys))
 	for _, k := range keys {
@@ -368,7 +369,7 @@ func (r *Rig) Acquire(keys ...fleet.Key) {
 }
 
 // Release gives the slot of each key back; it must have one.
-func (r *Rig) Release(keys ...fleet.Key) {
+func (r *Rig) Release(keys ...record.Key) {
 	r.t.Helper()
 	for _, k := range keys {
 		if g := r.Ask(scaler.EvRelease, k); g.Kind != scaler.GrantReleased {

@@ -10,7 +10,7 @@ import (
 const module = "github.com/taskscaler/taskscaler"
 
 // PureRooms decide. What they are given is all that they know.
-var pureRooms = []string{"pkg/policy", "internal/fleet", "internal/scaler", "internal/cloudmodel"}
+var pureRooms = []string{"pkg/record", "pkg/failure", "pkg/policy", "internal/fleet", "internal/scaler", "internal/cloudmodel"}
 
 // ban is an import that a room may not have.
 type ban struct {
@@ -62,17 +62,19 @@ func bans(why string, imports ...string) (list []ban) {
 var rooms = []room{
 	{dir: "pkg/policy", reach: true, bans: with(ban{"~internal/fleet", "the calendar does not know what it is applied to"},
 		ban{"~internal/scaler", "the judge uses the calendar"}), allow: []string{"github.com/robfig/cron/v3", "time/tzdata"}},
+	{dir: "pkg/record", reach: true, bans: with(bans("records are data: whoever decides uses them", "~internal", "~pkg/policy", "~pkg/failure")...)},
+	{dir: "pkg/failure", reach: true, bans: with(bans("kinds of failure are data: whoever decides uses them", "~internal", "~pkg/policy", "~pkg/record")...)},
 	{dir: "internal/fleet", reach: true, bans: with(ban{"~pkg/policy", "the register does not know why it is changed"},
 		ban{"~internal/scaler", "the judge uses the register"})},
 	{dir: "internal/scaler", reach: true, bans: pureAndSDKs(), allow: []string{"golang.org/x/time/rate", "github.com/robfig/cron/v3"}},
 	{dir: "internal/cloudmodel", reach: true, bans: with(bans("the cloud does not know who asks", "~internal/scaler", "~pkg/policy")...)},
 	{dir: "pkg/provider", reach: true, bans: slices.Concat(sdks, bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),
-		bans("a contract does not know who uses it", "~internal/scaler", "~pkg/taskscaler", "~pkg/config"))},
+		bans("a contract does not know who uses it", "~internal/scaler", "~internal/fleet", "~pkg/record", "~pkg/taskscaler", "~pkg/config"))},
 	{dir: "pkg/plugin", reach: true, bans: slices.Concat(sdks, bans("plugins are built on it, and must not carry the manager along",
-		"~internal/scaler", "~pkg/taskscaler", "~pkg/config", "~pkg/policy", "~pkg/statestore"))},
+		"~internal/scaler", "~internal/fleet", "~pkg/record", "~pkg/taskscaler", "~pkg/config", "~pkg/policy", "~pkg/statestore"))},
 	{dir: "pkg/connector", bans: bans("it reaches a machine, and does not know which or why", "~internal/fleet", "~internal/scaler", "~pkg/policy",
 		"~pkg/taskscaler", "~pkg/statestore", "~pkg/config")},
-	{dir: "pkg/statestore", reach: true, bans: slices.Concat(sdks, bans("it keeps records, whatever they mean", "~internal/scaler", "~pkg/provider",
+	{dir: "pkg/statestore", reach: true, bans: slices.Concat(sdks, bans("it keeps records, whatever they mean", "~internal/scaler", "~internal/fleet", "~pkg/provider",
 		"~pkg/policy", "~pkg/taskscaler", "~pkg/config"))},
 	{dir: "pkg/taskscaler", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"),
 		bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),

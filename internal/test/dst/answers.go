@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // answer tells a caller what the core granted, and judges whether it may be told so.
@@ -201,7 +201,7 @@ func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	case scaler.EvReattach:
 		w.unknown(j)
 	case scaler.EvReplace:
-		if id, slot, ok := w.core.Lease(j.key); ok && g.Cause != fleet.CauseUnknownKey {
+		if id, slot, ok := w.core.Lease(j.key); ok && g.Cause != record.CauseUnknownKey {
 			w.occupy(j, &scaler.Grant{Key: j.key, ID: id, Slot: slot, Serial: w.byID[id].serial}) // refused: the lease stands
 			j.state = jobHolding
 			w.plan(j, j.hold, actEnd)
@@ -213,7 +213,7 @@ func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	case scaler.EvAcquire:
 		switch {
 		case g.Ticket != j.ticket || j.state != jobWaiting: // of the second of two
-		case g.Cause == fleet.CauseDuplicate: // an earlier life's grant, or the wait, is there
+		case g.Cause == record.CauseDuplicate: // an earlier life's grant, or the wait, is there
 			j.state, j.was = jobReturning, jobWaiting
 			w.plan(j, time.Second, actRestart)
 		default:
@@ -238,7 +238,7 @@ func (w *world) unknown(j *job) {
 // revoked: the lease was ended against the caller's will.
 func (w *world) revoked(g *scaler.Grant) {
 	w.cover.revokes[g.Cause]++
-	if g.Cause == fleet.CauseNone {
+	if g.Cause == record.CauseNone {
 		w.fail("3", "the lease of %s was revoked without a cause", g.Key)
 	}
 	for _, no := range w.live {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // books are what the oracles remember beside the model itself.
@@ -83,7 +84,7 @@ func (w *world) noteEvent(ev *scaler.Event) {
 }
 
 // apply commits the batch's changes, and keeps the model's view of what is committed.
-func (w *world) apply(c *fleet.Changes) {
+func (w *world) apply(c *record.Changes) {
 	for i := range c.Put {
 		rec := &c.Put[i]
 		m := w.byID[rec.ID]
@@ -106,8 +107,8 @@ func (w *world) apply(c *fleet.Changes) {
 }
 
 // recordOf is the committed record of an instance, or nil.
-func (w *world) recordOf(id fleet.ID) *fleet.InstanceRecord {
-	at, ok := slices.BinarySearchFunc(w.saved.Instances, id, func(r fleet.InstanceRecord, id fleet.ID) int {
+func (w *world) recordOf(id record.ID) *record.Instance {
+	at, ok := slices.BinarySearchFunc(w.saved.Instances, id, func(r record.Instance, id record.ID) int {
 		return strings.Compare(string(r.ID), string(id))
 	})
 	if !ok {
@@ -141,7 +142,7 @@ func (w *world) leave(j *job, at time.Duration) {
 }
 
 // committed reports whether the store has this lease, as told.
-func (w *world) committed(g *scaler.Grant) (*fleet.InstanceRecord, bool) {
+func (w *world) committed(g *scaler.Grant) (*record.Instance, bool) {
 	rec := w.recordOf(g.ID)
 	if rec == nil || rec.Serial != g.Serial {
 		return rec, false
@@ -173,7 +174,7 @@ func (w *world) judgeLease(j *job, g *scaler.Grant) {
 		w.fail("2", "%s is said to be use %d of %s, of which %d were told before", g.Key, g.Use, g.ID, m.uses)
 	case !stored && (w.fed == 1 || w.live1(g.Key)) && !w.endedBehind(g):
 		w.fail("4", "%s was told of slot %d of %s, which is not committed", g.Key, g.Slot, g.ID)
-	case rec.ReadyAt == 0 || rec.Serial != g.Serial || w.fed == 1 && rec.State != fleet.Ready:
+	case rec.ReadyAt == 0 || rec.Serial != g.Serial || w.fed == 1 && rec.State != record.Ready:
 		w.fail("9", "%s was leased %s, whose committed record is %s, serial %d (told: %d)", g.Key, g.ID, rec.State, rec.Serial, g.Serial)
 	case m.shown != fleet.ListedRunning && m.ran != w.batchNo:
 		w.fail("9", "%s was leased %s, which the last list does not show running but %s", g.Key, g.ID, m.shown)
@@ -199,7 +200,7 @@ func (w *world) endedBehind(g *scaler.Grant) bool {
 	return false
 }
 
-func (w *world) live1(key fleet.Key) bool {
+func (w *world) live1(key record.Key) bool {
 	_, _, ok := w.core.Lease(key)
 	return ok
 }
@@ -256,7 +257,7 @@ func (w *world) judgeStanding() {
 // denial notes why somebody was refused.
 func (w *world) denial(g *scaler.Grant) {
 	w.cover.denials[g.Cause]++
-	if g.Cause == fleet.CauseNone {
+	if g.Cause == record.CauseNone {
 		w.fail("8", "%s was refused without a cause", g.Key)
 	}
 }

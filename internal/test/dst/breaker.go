@@ -3,6 +3,7 @@ package dst
 import (
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // breakerRestarted: a restart closes no breaker.
@@ -41,7 +42,7 @@ func (w *world) judgeBreaker(b *scaler.Batch, cmd *scaler.Command) {
 		w.fail("breaker", "%d machines are expected while the runaway breaker is open", s.Requested)
 	}
 	for _, m := range w.machines {
-		if m.shown != fleet.ListedAbsent && (m.state == fleet.Creating || m.state == fleet.Preparing) {
+		if m.shown != fleet.ListedAbsent && (m.state == record.Creating || m.state == record.Preparing) {
 			w.fail("breaker", "a machine is asked for while the runaway breaker is open and %s is %s", m.id, m.state)
 			return
 		}

@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // jobState is where a caller believes it is.
@@ -52,7 +52,7 @@ type request struct {
 type job struct {
 	no       int32
 	state    jobState
-	key      fleet.Key
+	key      record.Key
 	requests []request
 	asked    uint64        // requests so far, for tickets
 	ticket   uint64        // of the wait under way
@@ -76,12 +76,12 @@ type job struct {
 type callers struct {
 	jobs     []job
 	live     []int32 // jobs that are under way
-	keys     []fleet.Key
-	names    []fleet.ID
+	keys     []record.Key
+	names    []record.ID
 	nextJob  int
 	jobLimit int
 	active   int
-	pollKeys [8]fleet.Key
+	pollKeys [8]record.Key
 	polling  [8]bool
 	pollAsk  [8]uint64
 	pollNo   [8]uint64
@@ -95,7 +95,7 @@ func (c *callers) reset() {
 	c.jobs, c.live = c.jobs[:0], c.live[:0]
 	c.nextJob, c.active, c.closing = 0, 0, false
 	for n := range c.pollKeys {
-		c.pollKeys[n], c.polling[n], c.pollAsk[n], c.pollNo[n] = fleet.Key("poller-"+strconv.Itoa(n)), false, 0, 0
+		c.pollKeys[n], c.polling[n], c.pollAsk[n], c.pollNo[n] = record.Key("poller-"+strconv.Itoa(n)), false, 0, 0
 	}
 }
 
@@ -143,7 +143,7 @@ func (w *world) newJob() {
 	no := w.nextJob
 	w.nextJob++
 	for len(w.keys) <= no {
-		w.keys = append(w.keys, fleet.Key("job-"+strconv.Itoa(len(w.keys)+1)))
+		w.keys = append(w.keys, record.Key("job-"+strconv.Itoa(len(w.keys)+1)))
 	}
 	if no < cap(w.jobs) {
 		w.jobs = w.jobs[:no+1]
@@ -171,7 +171,7 @@ func (w *world) begin(j *job) {
 	think := d.span(0, 30*time.Second)
 	if reserve {
 		j.state = jobReserving
-		w.ask(j, scaler.EvReserve, fleet.CauseNone)
+		w.ask(j, scaler.EvReserve, record.CauseNone)
 		j.hold += think
 		return
 	}
@@ -190,7 +190,7 @@ func (w *world) begin(j *job) {
 func (w *world) plan(j *job, d time.Duration, a action) { w.later(d, itemJob, int(j.no), uint8(a)) }
 
 // ask sends a request of j; its answer bears the ticket.
-func (w *world) ask(j *job, kind scaler.EventKind, cause fleet.Cause) uint64 {
+func (w *world) ask(j *job, kind scaler.EventKind, cause record.Cause) uint64 {
 	j.asked++
 	ev := scaler.Event{Kind: kind, Key: j.key, Cause: cause, Ticket: uint64(j.no+1)<<16 | j.asked}
 	if kind == scaler.EvAcquire || kind == scaler.EvReplace {
@@ -207,7 +207,7 @@ func (w *world) acquire(j *job) {
 		j.deadline = w.now.Mono + time.Minute
 	}
 	j.ticket = uint64(j.no+1)<<16 | (j.asked + 1)
-	w.ask(j, scaler.EvAcquire, fleet.CauseNone)
+	w.ask(j, scaler.EvAcquire, record.CauseNone)
 }
 
 // act does what is planned for j, if it still makes sense.
@@ -236,7 +236,7 @@ func (w *world) act(j *job, a action) {
 		}
 	case actDuplicate:
 		if j.state == jobWaiting && len(j.requests) > 0 || j.state == jobHolding {
-			w.ask(j, scaler.EvAcquire, fleet.CauseNone)
+			w.ask(j, scaler.EvAcquire, record.CauseNone)
 		}
 	case actEnd:
 		w.end(j)
@@ -250,7 +250,7 @@ func (w *world) act(j *job, a action) {
 		w.comeBack(j)
 	case actLate:
 		w.relist(j)
-		w.ask(j, scaler.EvRelease, fleet.CauseNone)
+		w.ask(j, scaler.EvRelease, record.CauseNone)
 	case actGone: // it never speaks again; its lease is for the manager to end
 		if j.state == jobHolding {
 			w.detach(j)
@@ -289,12 +289,12 @@ func (w *world) end(j *job) {
 	if j.state != jobHolding {
 		return
 	}
-	k, cause := uint64(j.no), fleet.CauseNone
+	k, cause := uint64(j.no), record.CauseNone
 	switch {
 	case w.hitAt(FaultReleaseUnhealthy, k):
-		cause = fleet.CauseUnhealthy
+		cause = record.CauseUnhealthy
 	case w.hitAt(FaultReleaseHostKey, k):
-		cause = fleet.CauseChangedHostKey
+		cause = record.CauseChangedHostKey
 	}
 	if j.on != nil { // else it was revoked, and nobody told its caller
 		w.leave(j, w.now.Mono)
@@ -302,7 +302,7 @@ func (w *world) end(j *job) {
 	j.state = jobReleasing
 	w.ask(j, scaler.EvRelease, cause)
 	if w.hitAt(FaultDoubleRelease, k) {
-		w.ask(j, scaler.EvRelease, fleet.CauseNone)
+		w.ask(j, scaler.EvRelease, record.CauseNone)
 	}
 	if w.hitAt(FaultLateRelease, k) {
 		w.plan(j, w.dice.skewed(time.Second, time.Minute), actLate)
@@ -321,7 +321,7 @@ func (w *world) replace(j *job) {
 	// With max_instances 1 there is no other instance: only a deadline, which the shell always gives, ends such a wait.
 	j.state, j.moving, j.deadline = jobWaiting, true, w.now.Mono+10*time.Minute
 	j.ticket = uint64(j.no+1)<<16 | (j.asked + 1)
-	w.ask(j, scaler.EvReplace, fleet.CauseNone)
+	w.ask(j, scaler.EvReplace, record.CauseNone)
 }
 
 // comeBack asks for the lease that the caller had, or may have got.
@@ -332,10 +332,10 @@ func (w *world) comeBack(j *job) {
 		if j.on == nil {
 			j.was = jobWaiting
 		}
-		w.ask(j, scaler.EvReattach, fleet.CauseNone)
+		w.ask(j, scaler.EvReattach, record.CauseNone)
 	case jobReleasing:
 		if len(j.requests) == 0 {
-			w.ask(j, scaler.EvRelease, fleet.CauseNone)
+			w.ask(j, scaler.EvRelease, record.CauseNone)
 		}
 	case jobWaiting:
 		if len(j.requests) == 0 {

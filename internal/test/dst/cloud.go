@@ -7,6 +7,8 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 const never = time.Duration(math.MaxInt64)
@@ -14,7 +16,7 @@ const never = time.Duration(math.MaxInt64)
 // machine is one machine as the provider really has it, and what the oracles know of it.
 type machine struct {
 	no      int
-	id      fleet.ID
+	id      record.ID
 	foreign bool // nobody of ours asked for it
 	born    time.Duration
 	runs    time.Duration // when it runs
@@ -34,12 +36,12 @@ type machine struct {
 	lackedAt time.Duration // since when
 	accepted bool          // a delete was accepted
 
-	serial        uint64      // of the committed record
-	prepared      bool        // a preparation of this serial worked
-	uses          int         // grants told, of this serial
-	deletedSerial uint64      // a delete was sent for this serial
-	state         fleet.State // committed
-	slots         [12]int32   // 1 + the job that was told that it holds the slot
+	serial        uint64       // of the committed record
+	prepared      bool         // a preparation of this serial worked
+	uses          int          // grants told, of this serial
+	deletedSerial uint64       // a delete was sent for this serial
+	state         record.State // committed
+	slots         [12]int32    // 1 + the job that was told that it holds the slot
 	held          int
 	idleAt        time.Duration // it was ready, or its last lease known to us ended
 	idleDrift     time.Duration // of the wall clock then
@@ -50,7 +52,7 @@ func (m *machine) exists(t time.Duration) bool { return m.born <= t && t < m.gon
 // cloud is the provider's truth.
 type cloud struct {
 	machines  []*machine
-	byID      map[fleet.ID]*machine
+	byID      map[record.ID]*machine
 	spare     []*machine // of earlier worlds of this worker
 	awayUntil time.Duration
 	badUntil  time.Duration // until when machines die young
@@ -76,7 +78,7 @@ func (w *world) newMachine() *machine {
 	}
 	for len(w.names) <= no {
 		text := "i-" + strconv.Itoa(len(w.names)+1001)
-		w.names = append(w.names, fleet.ID(text))
+		w.names = append(w.names, record.ID(text))
 	}
 	*m = machine{no: no, id: w.names[no], born: w.now.Mono, runs: w.now.Mono, gone: never, dying: never}
 	w.machines = append(w.machines, m)
@@ -164,12 +166,12 @@ func (w *world) make(n int, denied bool) {
 }
 
 // createFailure is what goes wrong with this create, if anything.
-func (w *world) createFailure() (f fleet.Failure) {
+func (w *world) createFailure() (f failure.Failure) {
 	for n, fault := range [...]Fault{FaultCreateTransient, FaultCreateNotFound, FaultCreateCapacity, FaultCreateQuota, FaultCreateThrottled,
 		FaultCreateConfig, FaultCreateUnhealthy} {
 		if w.likely[fault] > 0 && w.hit(fault) {
-			f = fleet.Failure{Kind: fleet.FailureKind(n + 1), Message: "planted"}
-			if f.Kind == fleet.FailureThrottled && w.dice.below(2) == 0 {
+			f = failure.Failure{Kind: failure.Kind(n + 1), Message: "planted"}
+			if f.Kind == failure.Throttled && w.dice.below(2) == 0 {
 				f.RetryAfter = w.dice.span(time.Second, time.Minute)
 			}
 			return f
@@ -185,7 +187,7 @@ func (w *world) increase(cmd *scaler.Command) {
 	latency := d.span(50*time.Millisecond, 3*time.Second)
 	if w.away() {
 		ev.Away, ev.Count = true, 0
-		ev.Failure = fleet.Failure{Kind: fleet.FailureTransient, Message: "the plugin is away"}
+		ev.Failure = failure.Failure{Kind: failure.Transient, Message: "the plugin is away"}
 		if w.hit(FaultCreateLies) {
 			w.make(cmd.Count, false)
 		}
@@ -200,18 +202,18 @@ func (w *world) increase(cmd *scaler.Command) {
 	} else if w.hit(FaultCreatePartial) {
 		ev.Count = w.dice.below(cmd.Count)
 		if w.dice.below(2) == 0 {
-			ev.Failure = fleet.Failure{Kind: pick(&w.dice, fleet.FailureCapacity, fleet.FailureQuota, fleet.FailureTransient), Message: "in part"}
+			ev.Failure = failure.Failure{Kind: pick(&w.dice, failure.Capacity, failure.Quota, failure.Transient), Message: "in part"}
 		}
 	}
 	w.bounded(&ev)
 	made, denied := ev.Count, false
 	if w.hit(FaultCreateLies) {
 		if !ev.Failure.Failed() {
-			ev.Failure = fleet.Failure{Kind: fleet.FailureKind(1 + w.dice.below(7)), Message: "a lie"}
+			ev.Failure = failure.Failure{Kind: failure.Kind(1 + w.dice.below(7)), Message: "a lie"}
 			ev.Count = w.dice.below(cmd.Count)
 		}
 		made = cmd.Count
-		denied = ev.Failure.Kind != fleet.FailureTransient
+		denied = ev.Failure.Kind != failure.Transient
 	}
 	if w.hit(FaultCreateSlow) {
 		latency = w.dice.skewed(2*time.Second, 2*time.Minute)
@@ -230,10 +232,10 @@ func (w *world) bounded(ev *scaler.Event) {
 	}
 	switch {
 	case w.now.Mono < w.noStock:
-		ev.Count, ev.Failure = 0, fleet.Failure{Kind: fleet.FailureCapacity, Message: "no stock"}
+		ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Capacity, Message: "no stock"}
 	case w.now.Mono < w.quotaTo:
 		if room := max(w.quota-w.existing(), 0); room < ev.Count {
-			ev.Count, ev.Failure = room, fleet.Failure{Kind: fleet.FailureQuota, Message: "over quota"}
+			ev.Count, ev.Failure = room, failure.Failure{Kind: failure.Quota, Message: "over quota"}
 		}
 	}
 }
@@ -246,15 +248,15 @@ func (w *world) decrease(cmd *scaler.Command) {
 	m := w.byID[cmd.ID]
 	switch {
 	case w.away():
-		ev.Away, ev.Failure = true, fleet.Failure{Kind: fleet.FailureTransient, Message: "the plugin is away"}
+		ev.Away, ev.Failure = true, failure.Failure{Kind: failure.Transient, Message: "the plugin is away"}
 	case m == nil || !m.exists(w.now.Mono):
-		ev.Failure = fleet.Failure{Kind: fleet.FailureNotFound, Message: "no such instance"}
+		ev.Failure = failure.Failure{Kind: failure.NotFound, Message: "no such instance"}
 		if m != nil {
 			m.accepted = true
 		}
 	case w.hit(FaultDeleteFails):
-		ev.Failure = fleet.Failure{Kind: pick(&w.dice, fleet.FailureTransient, fleet.FailureThrottled, fleet.FailureConfig, fleet.FailureUnhealthy,
-			fleet.FailureQuota), Message: "planted"}
+		ev.Failure = failure.Failure{Kind: pick(&w.dice, failure.Transient, failure.Throttled, failure.Config, failure.Unhealthy,
+			failure.Quota), Message: "planted"}
 		if w.dice.below(4) == 0 {
 			ev.Failure.RetryAfter = w.dice.span(time.Second, 3*time.Minute)
 		}
@@ -278,9 +280,9 @@ func (w *world) accept(m *machine, takes time.Duration, ev *scaler.Event) {
 		}
 	}
 	if w.hit(FaultDeleteLies) {
-		ev.Failure = fleet.Failure{Kind: pick(&w.dice, fleet.FailureNotFound, fleet.FailureTransient, fleet.FailureThrottled), Message: "a lie"}
+		ev.Failure = failure.Failure{Kind: pick(&w.dice, failure.NotFound, failure.Transient, failure.Throttled), Message: "a lie"}
 	}
-	m.accepted = m.accepted || !ev.Failure.Failed() || ev.Failure.Kind == fleet.FailureNotFound
+	m.accepted = m.accepted || !ev.Failure.Failed() || ev.Failure.Kind == failure.NotFound
 }
 
 // rise makes a machine that was gone exist again.
@@ -296,21 +298,21 @@ func (w *world) prepare(cmd *scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvPrepared, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	latency := w.roll(streamLatency).span(200*time.Millisecond, 8*time.Second)
 	m := w.byID[cmd.ID]
-	fail := func(k fleet.FailureKind) { ev.Failure = fleet.Failure{Kind: k, Message: "planted"} }
+	fail := func(k failure.Kind) { ev.Failure = failure.Failure{Kind: k, Message: "planted"} }
 	switch {
 	case w.away():
 		ev.Away = true
-		fail(fleet.FailureTransient)
+		fail(failure.Transient)
 	case m == nil || !m.exists(w.now.Mono):
-		fail(fleet.FailureNotFound)
+		fail(failure.NotFound)
 	case m.broken:
-		fail(pick(&w.dice, fleet.FailureTransient, fleet.FailureTransient, fleet.FailureUnhealthy))
+		fail(pick(&w.dice, failure.Transient, failure.Transient, failure.Unhealthy))
 	case w.hit(FaultPrepareFails):
-		fail(pick(&w.dice, fleet.FailureTransient, fleet.FailureThrottled))
+		fail(pick(&w.dice, failure.Transient, failure.Throttled))
 	case w.hit(FaultPrepareRefused):
-		fail(pick(&w.dice, fleet.FailureNotFound, fleet.FailureCapacity, fleet.FailureQuota, fleet.FailureConfig, fleet.FailureUnhealthy))
+		fail(pick(&w.dice, failure.NotFound, failure.Capacity, failure.Quota, failure.Config, failure.Unhealthy))
 	case w.hit(FaultPrepareHangs):
-		fail(fleet.FailureTransient)
+		fail(failure.Transient)
 		latency = cmd.Timeout
 	default:
 		w.youth(m, latency)
@@ -334,7 +336,7 @@ func (w *world) dieYoung(m *machine, stale bool) {
 		return
 	}
 	if m.no%2 == 0 && !stale {
-		w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: m.id, Serial: m.serial, Cause: fleet.CauseUnhealthy})
+		w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: m.id, Serial: m.serial, Cause: record.CauseUnhealthy})
 		return
 	}
 	m.gone = w.now.Mono
@@ -347,13 +349,13 @@ func (w *world) beat(cmd *scaler.Command) {
 	m := w.byID[cmd.ID]
 	switch {
 	case w.away():
-		ev.Away, ev.Failure = true, fleet.Failure{Kind: fleet.FailureTransient, Message: "the plugin is away"}
+		ev.Away, ev.Failure = true, failure.Failure{Kind: failure.Transient, Message: "the plugin is away"}
 	case m == nil || !m.exists(w.now.Mono):
-		ev.Failure = fleet.Failure{Kind: fleet.FailureNotFound, Message: "no such instance"}
+		ev.Failure = failure.Failure{Kind: failure.NotFound, Message: "no such instance"}
 	case w.hit(FaultBeatUnhealthy):
-		ev.Failure = fleet.Failure{Kind: fleet.FailureUnhealthy, Message: "planted"}
+		ev.Failure = failure.Failure{Kind: failure.Unhealthy, Message: "planted"}
 	case w.hit(FaultBeatFails):
-		ev.Failure = fleet.Failure{Kind: pick(&w.dice, fleet.FailureTransient, fleet.FailureThrottled, fleet.FailureConfig), Message: "planted"}
+		ev.Failure = failure.Failure{Kind: pick(&w.dice, failure.Transient, failure.Throttled, failure.Config), Message: "planted"}
 		latency = w.dice.skewed(latency, 30*time.Second)
 	}
 	w.reply(latency, &ev)

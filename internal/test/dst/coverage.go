@@ -7,13 +7,14 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // numCauses and numKinds leave room for causes and facts to come.
 const (
 	numCauses = 64
 	numKinds  = 48
-	numStates = int(fleet.Unclaimed) + 1
+	numStates = int(record.Unclaimed) + 1
 )
 
 // coverage counts what a schedule, or a whole run, reached.
@@ -33,13 +34,13 @@ type coverage struct {
 }
 
 // path[a][b] is the shortest legal way from a to b, a and b included.
-func legalPaths() (path [numStates][numStates][]fleet.State) {
-	for from := fleet.Creating; from <= fleet.Unclaimed; from++ {
-		path[from][from] = []fleet.State{from}
-		for queue := []fleet.State{from}; len(queue) > 0; queue = queue[1:] {
+func legalPaths() (path [numStates][numStates][]record.State) {
+	for from := record.Creating; from <= record.Unclaimed; from++ {
+		path[from][from] = []record.State{from}
+		for queue := []record.State{from}; len(queue) > 0; queue = queue[1:] {
 			at := queue[0]
-			for to := fleet.Creating; to <= fleet.Unclaimed; to++ {
-				if at.CanBecome(to) && path[from][to] == nil {
+			for to := record.Creating; to <= record.Unclaimed; to++ {
+				if fleet.CanBecome(at, to) && path[from][to] == nil {
 					path[from][to] = append(slices.Clone(path[from][at]), to)
 					queue = append(queue, to)
 				}
@@ -53,15 +54,15 @@ var paths = legalPaths()
 
 // move counts the moves between two committed records of one machine. A batch may have made several: then they are those of the shortest
 // legal way. from is 0 where there was no record of this machine.
-func (c *coverage) move(from, to fleet.State) {
+func (c *coverage) move(from, to record.State) {
 	if from == 0 {
-		if from = fleet.Creating; to == fleet.Unclaimed {
+		if from = record.Creating; to == record.Unclaimed {
 			return
 		}
 	}
-	if from == fleet.Lost && to == fleet.Deleting { // it came back, was taken in, and had to go: see neverMoves
-		c.moves[from][fleet.Creating]++
-		from = fleet.Creating
+	if from == record.Lost && to == record.Deleting { // it came back, was taken in, and had to go: see neverMoves
+		c.moves[from][record.Creating]++
+		from = record.Creating
 	}
 	way := paths[from][to]
 	for n := 1; n < len(way); n++ {
@@ -80,7 +81,7 @@ func (c *coverage) fact(f *scaler.Fact) {
 	case scaler.FactRefused:
 		c.backs[f.Cause]++
 	case scaler.FactFruitless:
-		c.backs[fleet.CauseBackoff]++
+		c.backs[record.CauseBackoff]++
 		c.others[f.Cause]++
 	case scaler.FactHold:
 		c.held[f.Cause]++
@@ -146,9 +147,9 @@ func (c *coverage) rows(n int) (rows []row) {
 	for f := range numFaults {
 		rows = append(rows, row{"fault", f.String(), c.faults[f], max(int(float64(n)*faultShare), 1), true})
 	}
-	for from := fleet.Creating; from <= fleet.Unclaimed; from++ {
-		for to := fleet.Creating; to <= fleet.Unclaimed; to++ {
-			if from.CanBecome(to) && neverMoves[[2]fleet.State{from, to}] == "" {
+	for from := record.Creating; from <= record.Unclaimed; from++ {
+		for to := record.Creating; to <= record.Unclaimed; to++ {
+			if fleet.CanBecome(from, to) && neverMoves[[2]record.State{from, to}] == "" {
 				rows = append(rows, row{"move", from.String() + " → " + to.String(), c.moves[from][to], scaled, false})
 			}
 		}
@@ -159,7 +160,7 @@ func (c *coverage) rows(n int) (rows []row) {
 	for _, g := range []struct {
 		name   string
 		counts *[numCauses]int
-		causes []fleet.Cause
+		causes []record.Cause
 	}{
 		{"retire", &c.retires, retireCauses}, {"revoke", &c.revokes, revokeCauses}, {"deny", &c.denials, denyCauses},
 		{"wait", &c.waits, waitCauses}, {"back-off", &c.backs, backoffCauses}, {"hold", &c.held, holdCauses}, {"other", &c.others, otherCauses},
@@ -173,34 +174,34 @@ func (c *coverage) rows(n int) (rows []row) {
 
 // The reasons that the core can give, by what they are given for.
 var (
-	retireCauses = []fleet.Cause{fleet.CauseIdle, fleet.CauseUsedUp, fleet.CauseBootOverdue, fleet.CausePrepareOverdue, fleet.CausePrepareFailed,
-		fleet.CauseUnhealthy, fleet.CauseMissing, fleet.CauseProviderDeleting, fleet.CauseProviderTimeout, fleet.CauseAbandoned,
-		fleet.CausePreexisting, fleet.CauseShutdown, fleet.CauseOperator, fleet.CauseChangedHostKey}
-	revokeCauses = []fleet.Cause{fleet.CauseUnhealthy, fleet.CauseMissing, fleet.CauseProviderDeleting, fleet.CauseProviderTimeout,
-		fleet.CauseAbandoned, fleet.CauseShutdown, fleet.CauseChangedHostKey}
-	denyCauses = []fleet.Cause{fleet.CauseShutdown, fleet.CausePolicy, fleet.CauseDeadline, fleet.CauseCancelled, fleet.CauseDraining,
-		fleet.CauseNoCapacity, fleet.CauseDuplicate, fleet.CauseUnknownKey}
-	waitCauses = []fleet.Cause{fleet.CauseNone, fleet.CauseBoot, fleet.CauseThrottle, fleet.CauseMaxInstances, fleet.CauseQuota, fleet.CauseStockOut,
-		fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseConfig, fleet.CauseForeign, fleet.CauseThrottledAPI, fleet.CauseBreaker}
-	backoffCauses = []fleet.Cause{fleet.CauseQuota, fleet.CauseStockOut, fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseConfig,
-		fleet.CauseThrottledAPI}
+	retireCauses = []record.Cause{record.CauseIdle, record.CauseUsedUp, record.CauseBootOverdue, record.CausePrepareOverdue, record.CausePrepareFailed,
+		record.CauseUnhealthy, record.CauseMissing, record.CauseProviderDeleting, record.CauseProviderTimeout, record.CauseAbandoned,
+		record.CausePreexisting, record.CauseShutdown, record.CauseOperator, record.CauseChangedHostKey}
+	revokeCauses = []record.Cause{record.CauseUnhealthy, record.CauseMissing, record.CauseProviderDeleting, record.CauseProviderTimeout,
+		record.CauseAbandoned, record.CauseShutdown, record.CauseChangedHostKey}
+	denyCauses = []record.Cause{record.CauseShutdown, record.CausePolicy, record.CauseDeadline, record.CauseCancelled, record.CauseDraining,
+		record.CauseNoCapacity, record.CauseDuplicate, record.CauseUnknownKey}
+	waitCauses = []record.Cause{record.CauseNone, record.CauseBoot, record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut,
+		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker}
+	backoffCauses = []record.Cause{record.CauseQuota, record.CauseStockOut, record.CauseBackoff, record.CausePlugin, record.CauseConfig,
+		record.CauseThrottledAPI}
 	// While no new work is taken nothing is needed, so that neither a drain nor a shutdown holds anything back.
-	holdCauses = []fleet.Cause{fleet.CauseThrottle, fleet.CauseMaxInstances, fleet.CauseQuota, fleet.CauseStockOut,
-		fleet.CauseBackoff, fleet.CausePlugin, fleet.CauseConfig, fleet.CauseForeign, fleet.CauseThrottledAPI, fleet.CauseBreaker}
-	otherCauses = []fleet.Cause{fleet.CauseZombie}
+	holdCauses = []record.Cause{record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut,
+		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker}
+	otherCauses = []record.Cause{record.CauseZombie}
 )
 
 // neverMoves are the legal moves that the core never makes, and why. A test walks all moves to prove it.
-var neverMoves = map[[2]fleet.State]string{
-	{fleet.Lost, fleet.Deleting}: "an instance whose delete was sent ends as gone, never as lost: the register allows the move for states of other origin",
+var neverMoves = map[[2]record.State]string{
+	{record.Lost, record.Deleting}: "an instance whose delete was sent ends as gone, never as lost: the register allows the move for states of other origin",
 }
 
 // neverReasons are the causes that the core gives for nothing, and why. A test holds the list against the core's source; that the fallback of
 // waitCause never holds is proved by trying all small fleets.
-var neverReasons = map[fleet.Cause]string{
-	fleet.CauseReplaced:   "a lease that is given back for another one is neither revoked nor denied: its caller asked for it",
-	fleet.CauseReleased:   "a lease that is given back is no decision of ours",
-	fleet.CauseConfirming: "whoever waits for no machine on its way is held back by a bound: slots out of a waiter's reach are no supply (ADR 5)",
+var neverReasons = map[record.Cause]string{
+	record.CauseReplaced:   "a lease that is given back for another one is neither revoked nor denied: its caller asked for it",
+	record.CauseReleased:   "a lease that is given back is no decision of ours",
+	record.CauseConfirming: "whoever waits for no machine on its way is held back by a bound: slots out of a waiter's reach are no supply (ADR 5)",
 }
 
 // short are the rows that were reached too seldom.

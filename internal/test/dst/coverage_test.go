@@ -15,6 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestCoverageGate: a starved run is told all that it lacks, a well-fed one nothing.
@@ -45,7 +46,7 @@ func TestCoverageGate(t *testing.T) {
 	if got := short(c.rows(10_000)); len(got) > 0 {
 		t.Errorf("all was reached, and %v are short", got)
 	}
-	c.faults[FaultListLags], c.moves[fleet.Lost][fleet.Creating], c.waits[fleet.CauseQuota] = 99, 19, 19
+	c.faults[FaultListLags], c.moves[record.Lost][record.Creating], c.waits[record.CauseQuota] = 99, 19, 19
 	if got := short(c.rows(10_000)); len(got) != 3 {
 		t.Errorf("three are short by one, and %v are told", got)
 	}
@@ -100,7 +101,7 @@ func causesIn(t *testing.T, dir string) map[string]bool {
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
 			if s, ok := n.(*ast.SelectorExpr); ok && strings.HasPrefix(s.Sel.Name, "Cause") {
-				if x, ok := s.X.(*ast.Ident); ok && x.Name == "fleet" {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "record" {
 					found[s.Sel.Name] = true
 				}
 			}
@@ -110,17 +111,17 @@ func causesIn(t *testing.T, dir string) map[string]bool {
 	return found
 }
 
-// causeNames are the names of the causes in internal/fleet, in the order of their values.
+// causeNames are the names of the causes in pkg/record, in the order of their values.
 func causeNames(t *testing.T) (names []string) {
 	t.Helper()
-	text, err := os.ReadFile("../../../internal/fleet/cause.go")
+	text, err := os.ReadFile("../../../pkg/record/cause.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range regexp.MustCompile(`(?m)^\t(Cause\w+) `).FindAllStringSubmatch(string(text), -1) {
 		names = append(names, m[1])
 	}
-	if fleet.Cause(len(names)).String() != "unknown" || fleet.Cause(len(names)-1).String() == "unknown" {
+	if record.Cause(len(names)).String() != "unknown" || record.Cause(len(names)-1).String() == "unknown" {
 		t.Fatalf("%d names were read, which are not all", len(names))
 	}
 	return names
@@ -128,22 +129,22 @@ func causeNames(t *testing.T) (names []string) {
 
 // TestEveryCauseIsWanted: each cause is a reason that the coverage wants, or one that the core never gives, which its source proves.
 func TestEveryCauseIsWanted(t *testing.T) {
-	wanted := map[fleet.Cause]bool{}
-	for _, list := range [][]fleet.Cause{retireCauses, revokeCauses, denyCauses, waitCauses, backoffCauses, holdCauses, otherCauses} {
+	wanted := map[record.Cause]bool{}
+	for _, list := range [][]record.Cause{retireCauses, revokeCauses, denyCauses, waitCauses, backoffCauses, holdCauses, otherCauses} {
 		for _, c := range list {
 			wanted[c] = true
 		}
 	}
 	used := causesIn(t, "../../../internal/scaler")
 	for n, name := range causeNames(t) {
-		c := fleet.Cause(n)
+		c := record.Cause(n)
 		never := neverReasons[c] != ""
 		switch {
 		case never == wanted[c]:
 			t.Errorf("%s is wanted: %v, and never a reason: %v", name, wanted[c], never)
-		case never && used[name] && c != fleet.CauseConfirming:
+		case never && used[name] && c != record.CauseConfirming:
 			t.Errorf("%s is said to be never a reason, and internal/scaler gives it", name)
-		case !never && !used[name] && c != fleet.CauseChangedHostKey: // which the shell's events and its callers bring
+		case !never && !used[name] && c != record.CauseChangedHostKey: // which the shell's events and its callers bring
 			t.Errorf("%s is wanted, and internal/scaler never gives it", name)
 		}
 	}
@@ -184,26 +185,26 @@ func TestNobodyWaitsForConfirmation(t *testing.T) {
 // gone, whatever happens; the core makes a lost one deleting only if its delete was sent.
 func TestNeverMoves(t *testing.T) {
 	type at struct {
-		state fleet.State
+		state record.State
 		asked bool
 	}
 	seen := map[at]bool{}
-	for queue := []at{{fleet.Creating, false}, {fleet.Unclaimed, false}}; len(queue) > 0; queue = queue[1:] {
+	for queue := []at{{record.Creating, false}, {record.Unclaimed, false}}; len(queue) > 0; queue = queue[1:] {
 		if seen[queue[0]] {
 			continue
 		}
 		here := queue[0]
 		seen[here] = true
-		for to := fleet.Creating; to <= fleet.Unclaimed; to++ {
-			if here.state == fleet.Lost && to == fleet.Deleting && !here.asked {
+		for to := record.Creating; to <= record.Unclaimed; to++ {
+			if here.state == record.Lost && to == record.Deleting && !here.asked {
 				continue // it returns instead: the core's own rule
 			}
-			if here.state.CanBecome(to) {
-				queue = append(queue, at{to, here.asked || to == fleet.Deleting})
+			if fleet.CanBecome(here.state, to) {
+				queue = append(queue, at{to, here.asked || to == record.Deleting})
 			}
 		}
 	}
-	if seen[at{fleet.Lost, true}] || !seen[at{fleet.Lost, false}] || !seen[at{fleet.Gone, true}] {
+	if seen[at{record.Lost, true}] || !seen[at{record.Lost, false}] || !seen[at{record.Gone, true}] {
 		t.Errorf("reached: %v", slices.Collect(maps.Keys(seen)))
 	}
 	source, err := os.ReadFile("../../../internal/scaler/lists.go")
@@ -218,16 +219,16 @@ func TestNeverMoves(t *testing.T) {
 // TestMovesBetweenRecords: several moves of one batch are counted each.
 func TestMovesBetweenRecords(t *testing.T) {
 	var c coverage
-	c.move(fleet.Ready, fleet.Deleting)
-	c.move(0, fleet.Preparing)
-	c.move(fleet.Lost, fleet.Deleting)
-	c.move(fleet.Ready, fleet.Ready)
-	c.move(0, fleet.Unclaimed)
+	c.move(record.Ready, record.Deleting)
+	c.move(0, record.Preparing)
+	c.move(record.Lost, record.Deleting)
+	c.move(record.Ready, record.Ready)
+	c.move(0, record.Unclaimed)
 	for _, m := range []struct {
-		from, to fleet.State
+		from, to record.State
 		n        int
-	}{{fleet.Ready, fleet.Draining, 1}, {fleet.Draining, fleet.Deleting, 2}, {fleet.Creating, fleet.Preparing, 1}, {fleet.Lost, fleet.Creating, 1},
-		{fleet.Creating, fleet.Draining, 1}, {fleet.Lost, fleet.Deleting, 0}} {
+	}{{record.Ready, record.Draining, 1}, {record.Draining, record.Deleting, 2}, {record.Creating, record.Preparing, 1}, {record.Lost, record.Creating, 1},
+		{record.Creating, record.Draining, 1}, {record.Lost, record.Deleting, 0}} {
 		if got := c.moves[m.from][m.to]; got != m.n {
 			t.Errorf("%s → %s: %d, want %d", m.from, m.to, got, m.n)
 		}

@@ -6,14 +6,14 @@ import (
 	"hash"
 	"hash/fnv"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // recorder keeps what a replay needs: each life's beginning, and every step and take since.
 type recorder struct {
 	from    scaler.Config
-	state   fleet.SavedState
+	state   record.Saved
 	wasKnow bool
 	startAt scaler.Time
 	journal []entry
@@ -104,7 +104,7 @@ func (w *world) replay() {
 // digestOf is a fingerprint of all that a batch says; never 0.
 func digestOf(b *scaler.Batch) uint64 {
 	h := fnv.New64a()
-	meta := fleet.MetaRecord{}
+	meta := record.Meta{}
 	if b.Changes.Meta != nil {
 		meta = *b.Changes.Meta
 	}

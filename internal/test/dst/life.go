@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 const groupID = "group-1"
@@ -44,8 +44,8 @@ func (w *world) start() {
 	w.arm(w.now.Mono + 1)
 }
 
-func cloneState(s *fleet.SavedState) fleet.SavedState {
-	out := fleet.SavedState{Meta: s.Meta, Instances: slices.Clone(s.Instances), Intents: slices.Clone(s.Intents)}
+func cloneState(s *record.Saved) record.Saved {
+	out := record.Saved{Meta: s.Meta, Instances: slices.Clone(s.Instances), Intents: slices.Clone(s.Intents)}
 	for i := range out.Instances {
 		out.Instances[i].Leases = slices.Clone(out.Instances[i].Leases)
 	}
@@ -54,7 +54,7 @@ func cloneState(s *fleet.SavedState) fleet.SavedState {
 
 // forgetState empties the store. What was promised about leases was promised by it: callers have nothing left to come back to.
 func (w *world) forgetState() {
-	w.saved = fleet.SavedState{}
+	w.saved = record.Saved{}
 	w.loseState = false
 	w.forgotten = true
 	w.creates = w.creates[:0]
@@ -123,7 +123,7 @@ func (w *world) mishap(f Fault) {
 	switch f {
 	case FaultHostKey:
 		if m := w.anyMachine(d); m != nil {
-			w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: m.id, Serial: m.serial, Cause: fleet.CauseChangedHostKey})
+			w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: m.id, Serial: m.serial, Cause: record.CauseChangedHostKey})
 		}
 	case FaultPluginDies:
 		w.awayUntil = max(w.awayUntil, w.now.Mono+d.skewed(time.Second, 3*time.Minute))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // judgeCreate holds a create that was committed against invariants 2, 6 and, for its intent, 5.
@@ -144,13 +145,13 @@ func (w *world) judgeDelete(cmd *scaler.Command) {
 		w.fail("3", "%s is to be deleted while %s was told that it holds a slot of it", cmd.ID, w.holderOf(m))
 	case len(rec.Leases) > 0:
 		w.fail("3", "%s is to be deleted with a committed lease of %s", cmd.ID, rec.Leases[0].Key)
-	case !rec.DeleteAsked || rec.State != fleet.Deleting && w.fed == 1:
+	case !rec.DeleteAsked || rec.State != record.Deleting && w.fed == 1:
 		w.fail("5", "%s is to be deleted, and its committed record is %s (delete asked: %v)", cmd.ID, rec.State, rec.DeleteAsked)
 	}
 	m.deletedSerial = m.serial
 }
 
-func (w *world) holderOf(m *machine) fleet.Key {
+func (w *world) holderOf(m *machine) record.Key {
 	for _, no := range m.slots {
 		if no != 0 {
 			return w.jobs[no-1].key
@@ -165,7 +166,7 @@ func (w *world) judgeFact(f *scaler.Fact) {
 	if f.Kind == scaler.FactLost {
 		w.judgeLost(w.byID[f.ID])
 	}
-	if f.Kind != scaler.FactRetire || f.Cause != fleet.CauseIdle {
+	if f.Kind != scaler.FactRetire || f.Cause != record.CauseIdle {
 		return
 	}
 	m := w.byID[f.ID]

@@ -5,6 +5,8 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // observer is the shell's: it asks for lists and reports what is different.
@@ -75,11 +77,11 @@ func (w *world) answerList() {
 		if !w.first {
 			w.tries++
 		}
-		kind := fleet.FailureTransient
+		kind := failure.Transient
 		if !w.away() {
-			kind = pick(&w.dice, fleet.FailureTransient, fleet.FailureThrottled, fleet.FailureConfig)
+			kind = pick(&w.dice, failure.Transient, failure.Throttled, failure.Config)
 		}
-		w.step(scaler.Event{Kind: scaler.EvListFailed, Away: w.away(), Failure: fleet.Failure{Kind: kind, Message: "planted"}})
+		w.step(scaler.Event{Kind: scaler.EvListFailed, Away: w.away(), Failure: failure.Failure{Kind: kind, Message: "planted"}})
 		w.nextList(w.interval())
 		return
 	}
@@ -123,7 +125,7 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 		if word == fleet.ListedAbsent || word == m.shown {
 			continue
 		}
-		if m.state == 0 || m.state == fleet.Gone || m.state == fleet.Lost || m.state == fleet.Deleting && w.fed > 0 { // it may be gone by now
+		if m.state == 0 || m.state == record.Gone || m.state == record.Lost || m.state == record.Deleting && w.fed > 0 { // it may be gone by now
 			w.arrived++
 		}
 		switch {

@@ -8,7 +8,9 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // liar is a core that misbehaves in one way.
@@ -44,7 +46,7 @@ func (l *liar) Summary() scaler.Summary {
 	return s
 }
 
-func (l *liar) Lease(key fleet.Key) (fleet.ID, int, bool) {
+func (l *liar) Lease(key record.Key) (record.ID, int, bool) {
 	if l.lease != nil && l.lease() {
 		return "", 0, false
 	}
@@ -134,7 +136,7 @@ func TestOraclesFire(t *testing.T) {
 			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
 				for i := range b.Grants {
 					if b.Grants[i].Kind == scaler.GrantRevoked {
-						b.Grants[i].Cause = fleet.CauseNone
+						b.Grants[i].Cause = record.CauseNone
 					}
 				}
 			}
@@ -166,14 +168,14 @@ func TestOraclesFire(t *testing.T) {
 		}},
 		{"a waiter that hears nothing by its deadline", "8", func(l *liar) {
 			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
-				b.Grants = without(b.Grants, func(g *scaler.Grant) bool { return g.Kind == scaler.GrantDenied && g.Cause == fleet.CauseDeadline })
+				b.Grants = without(b.Grants, func(g *scaler.Grant) bool { return g.Kind == scaler.GrantDenied && g.Cause == record.CauseDeadline })
 			}
 		}},
 		{"a refusal without a cause", "8", func(l *liar) {
 			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
 				for i := range b.Grants {
 					if b.Grants[i].Kind == scaler.GrantDenied {
-						b.Grants[i].Cause = fleet.CauseNone
+						b.Grants[i].Cause = record.CauseNone
 					}
 				}
 			}
@@ -181,7 +183,7 @@ func TestOraclesFire(t *testing.T) {
 		{"a lease on a machine whose preparation failed", "9", func(l *liar) {
 			l.step = func(ev *scaler.Event) bool {
 				if ev.Kind == scaler.EvPrepared {
-					ev.Failure = fleet.Failure{}
+					ev.Failure = failure.Failure{}
 				}
 				return false
 			}
@@ -198,7 +200,7 @@ func TestOraclesFire(t *testing.T) {
 			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
 				for _, f := range b.Facts {
 					if f.Kind == scaler.FactAppeared {
-						b.Facts = append(b.Facts, scaler.Fact{Kind: scaler.FactRetire, Cause: fleet.CauseIdle, ID: f.ID})
+						b.Facts = append(b.Facts, scaler.Fact{Kind: scaler.FactRetire, Cause: record.CauseIdle, ID: f.ID})
 					}
 				}
 			}
@@ -216,7 +218,7 @@ func TestOraclesFire(t *testing.T) {
 		{"a create in doubt that is asked for again", "2", func(l *liar) {
 			unsure := uint64(0)
 			l.step = func(ev *scaler.Event) bool {
-				if unsure = 0; ev.Kind == scaler.EvIncreased && ev.Failure.Kind == fleet.FailureTransient {
+				if unsure = 0; ev.Kind == scaler.EvIncreased && ev.Failure.Kind == failure.Transient {
 					unsure = ev.Op
 				}
 				return false
@@ -338,5 +340,5 @@ func TestPatienceOracles(t *testing.T) {
 }
 
 func abandonedGrant() *scaler.Grant {
-	return &scaler.Grant{Kind: scaler.GrantRevoked, Cause: fleet.CauseAbandoned}
+	return &scaler.Grant{Kind: scaler.GrantRevoked, Cause: record.CauseAbandoned}
 }

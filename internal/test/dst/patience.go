@@ -5,6 +5,8 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // judgeLost: an instance is given up only when enough complete lists of this life, over enough time, lacked it (ADR 16).
@@ -19,7 +21,7 @@ func (w *world) judgeLost(m *machine) {
 
 // judgeAbandoned: a caller that is there is never called gone, and one that is away has its time to come back.
 func (w *world) judgeAbandoned(j *job, g *scaler.Grant) {
-	if g.Cause != fleet.CauseAbandoned {
+	if g.Cause != record.CauseAbandoned {
 		return
 	}
 	switch {
@@ -41,7 +43,7 @@ func (w *world) judgeOrphan(j *job) {
 // lists rule it out (ADR 4). Judged where the answer is alone in its batch.
 func (w *world) noteAnswer(ev *scaler.Event) {
 	w.doubtful = 0
-	if ev.Failure.Kind != fleet.FailureTransient {
+	if ev.Failure.Kind != failure.Transient {
 		return
 	}
 	for i := range w.saved.Intents {
@@ -86,11 +88,11 @@ func (w *world) judgeSupply() {
 		m := w.byID[rec.ID]
 		least, most = least+len(rec.Leases), most+len(rec.Leases)
 		switch {
-		case rec.State == fleet.Ready && m.shown == fleet.ListedRunning:
+		case rec.State == record.Ready && m.shown == fleet.ListedRunning:
 			least, most = least+free, most+free
-		case m.shown == fleet.ListedAbsent && rec.State >= fleet.Creating && rec.State <= fleet.Ready:
+		case m.shown == fleet.ListedAbsent && rec.State >= record.Creating && rec.State <= record.Ready:
 			most += free
-		case rec.State == fleet.Creating || rec.State == fleet.Preparing:
+		case rec.State == record.Creating || rec.State == record.Preparing:
 			least, most = least+free, most+free
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // A schedule's seed is the seed of a random world, or, with smallBit, that of a small world with the commit and the point at which it is
@@ -102,7 +102,7 @@ func (s *stage) play(o runOptions) (out outcome) {
 func (w *world) wipe(o runOptions) {
 	w.agenda.reset()
 	if w.byID == nil {
-		w.cloud.byID = map[fleet.ID]*machine{}
+		w.cloud.byID = map[record.ID]*machine{}
 	}
 	w.cloud.reset()
 	w.callers.reset()

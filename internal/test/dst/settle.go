@@ -3,9 +3,9 @@ package dst
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // How long a world may take to settle, and how long it must then be quiet.
@@ -69,7 +69,7 @@ func (w *world) mend() {
 		if m.stuck && m.gone == never {
 			m.gone = now + 20*time.Second
 		}
-		if m.foreign && m.state == 0 || m.foreign && m.state == fleet.Unclaimed {
+		if m.foreign && m.state == 0 || m.foreign && m.state == record.Unclaimed {
 			m.gone = min(m.gone, now) // the other manager takes its machines away
 		}
 	}
@@ -128,7 +128,7 @@ func (w *world) verify() {
 		if !m.exists(w.now.Mono) {
 			continue
 		}
-		if m.state != fleet.Ready {
+		if m.state != record.Ready {
 			w.fail("5", "%s exists at the provider, and its committed record is %s", m.id, m.state)
 		}
 		ready++

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // say adds a line to the trace; its time is that of the world.
@@ -33,7 +33,7 @@ func (w *world) describe(ev *scaler.Event) string {
 		if ev.Deadline > 0 {
 			text += fmt.Sprintf(", by +%v", ev.Deadline-began)
 		}
-		if ev.Cause != fleet.CauseNone {
+		if ev.Cause != record.CauseNone {
 			text += ": " + ev.Cause.String()
 		}
 		return text
@@ -89,7 +89,7 @@ func (w *world) sayGrant(g *scaler.Grant) {
 	if g.ID != "" {
 		text += fmt.Sprintf(" slot %d of %s (use %d)", g.Slot, g.ID, g.Use)
 	}
-	if g.Cause != fleet.CauseNone {
+	if g.Cause != record.CauseNone {
 		text += ": " + g.Cause.String()
 	}
 	w.say("answer", "%s", text)

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // Decider is what the world drives: a *scaler.Core, or in tests one that misbehaves.
@@ -14,7 +14,7 @@ type Decider interface {
 	Take() *scaler.Batch
 	Check() error
 	Summary() scaler.Summary
-	Lease(key fleet.Key) (id fleet.ID, slot int, ok bool)
+	Lease(key record.Key) (id record.ID, slot int, ok bool)
 }
 
 // runOptions say which schedule is run, and what of it is left out.
@@ -47,7 +47,7 @@ type world struct {
 
 	core  Decider
 	real  *scaler.Core
-	saved fleet.SavedState
+	saved record.Saved
 	now   scaler.Time
 	life  uint32
 	known bool
@@ -211,7 +211,7 @@ func (w *world) handle(it *item) {
 		w.heal(it)
 	case itemPatience:
 		if !stale {
-			w.step(scaler.Event{Kind: scaler.EvRevokeAll, Cause: fleet.CauseShutdown})
+			w.step(scaler.Event{Kind: scaler.EvRevokeAll, Cause: record.CauseShutdown})
 		}
 	case itemEnd:
 		if !stale {

@@ -10,7 +10,9 @@ import (
 	"github.com/taskscaler/taskscaler/internal/explain/explaintest"
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestRunningMachineIsPruned: while a job runs, the load falls, lists lack its machine, and a heartbeat fails: it is not deleted before the job ends.
@@ -44,7 +46,7 @@ func TestTwoManagers(t *testing.T) {
 	p := begin(t, policy.Settings{IdleCount: 1, IdleTime: time.Minute})
 	p.Run(10 * sec)
 	for n := range 3 {
-		p.Cloud[fleet.ID(fmt.Sprintf("theirs-%d", n))] = &explaintest.Machine{}
+		p.Cloud[record.ID(fmt.Sprintf("theirs-%d", n))] = &explaintest.Machine{}
 		p.Run(20 * sec)
 	}
 	created := p.count(scaler.CmdIncrease, "")
@@ -71,7 +73,7 @@ func TestDeadMachineGetsJobs(t *testing.T) {
 	p.says(explain.KindRevoke, `"job".*the provider is deleting it`)
 	p.Acquire("job", "next", "third")
 	p.Run(20 * sec)
-	for _, key := range []fleet.Key{"job", "next", "third"} {
+	for _, key := range []record.Key{"job", "next", "third"} {
 		if at := p.on(key); at == dead || at == "" {
 			t.Errorf("%s is on %q", key, at)
 		}
@@ -89,7 +91,7 @@ func TestUnlistedMachineGetsJobs(t *testing.T) {
 	p.Cloud["i-1"].Away = true
 	p.List()
 	p.Acquire("a", "b")
-	p.want("a and b", [2]fleet.ID{p.on("a"), p.on("b")}, [2]fleet.ID{"i-2", ""})
+	p.want("a and b", [2]record.ID{p.on("a"), p.on("b")}, [2]record.ID{"i-2", ""})
 	p.Cloud["i-1"].Away = false
 	p.List()
 	p.want("back again", p.on("b"), "i-1")
@@ -102,11 +104,11 @@ func TestUnlistedMachineGetsJobs(t *testing.T) {
 func TestNeverToZero(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: 2 * time.Minute}, func(c *scaler.Config) { c.Capacity = 3 })
 	for n := range 60 {
-		key := fleet.Key(fmt.Sprint("job-", n))
+		key := record.Key(fmt.Sprint("job-", n))
 		p.Acquire(key)
 		p.Run(15 * sec)
 		if n >= 3 {
-			p.Release(fleet.Key(fmt.Sprint("job-", n-3)))
+			p.Release(record.Key(fmt.Sprint("job-", n-3)))
 		}
 	}
 	if n := p.count(scaler.CmdIncrease, ""); n > 3 {
@@ -124,10 +126,10 @@ func TestNeverToZero(t *testing.T) {
 func TestSteadyLoadChurns(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: 2 * time.Minute, ScaleFactor: 1.5}, func(c *scaler.Config) { c.MaxInstances = 50 })
 	for n := range 100 {
-		p.Acquire(fleet.Key(fmt.Sprint("job-", n)))
+		p.Acquire(record.Key(fmt.Sprint("job-", n)))
 		p.Run(time.Duration(8+n*7%9) * sec)
 		if n >= 5 {
-			p.Release(fleet.Key(fmt.Sprint("job-", n-5))) // each runs for about a minute
+			p.Release(record.Key(fmt.Sprint("job-", n-5))) // each runs for about a minute
 		}
 	}
 	if n := p.count(scaler.CmdIncrease, ""); n > 40 {
@@ -139,9 +141,9 @@ func TestSteadyLoadChurns(t *testing.T) {
 // TestHundredsWait: what is wanted does not fall while they wait, the limit is named, and the core sleeps between what happens.
 func TestHundredsWait(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 20 })
-	keys := make([]fleet.Key, 300)
+	keys := make([]record.Key, 300)
 	for n := range keys {
-		keys[n] = fleet.Key(fmt.Sprintf("job-%03d", n))
+		keys[n] = record.Key(fmt.Sprintf("job-%03d", n))
 	}
 	p.Acquire(keys...)
 	p.Run(20 * sec)
@@ -157,7 +159,7 @@ func TestHundredsWait(t *testing.T) {
 		t.Errorf("%d rounds in 100 s in which nothing happened", n)
 	}
 	p.says(explain.KindHold, "max_instances is reached")
-	if w, ok := p.Core.Wait("job-299"); !ok || w.Cause != fleet.CauseMaxInstances || w.Position != 280 {
+	if w, ok := p.Core.Wait("job-299"); !ok || w.Cause != record.CauseMaxInstances || w.Position != 280 {
 		t.Errorf("%+v", w)
 	}
 	p.Release(keys[:20]...)
@@ -174,21 +176,21 @@ func TestJobsPileUp(t *testing.T) {
 	p.Acquire("c", "d", "e")
 	p.want("they wait, and are not put on it", p.sum().Leases, 2)
 	p.Run(10 * sec)
-	on := map[fleet.ID]int{}
-	for _, k := range []fleet.Key{"a", "b", "c", "d", "e"} {
+	on := map[record.ID]int{}
+	for _, k := range []record.Key{"a", "b", "c", "d", "e"} {
 		on[p.on(k)]++
 	}
-	p.want("leases by machine", on, map[fleet.ID]int{"i-1": 2, "i-2": 2, "i-3": 1})
+	p.want("leases by machine", on, map[record.ID]int{"i-1": 2, "i-2": 2, "i-3": 1})
 	p.says(explain.KindCreate, "created 2: needed 5 = leased 2 \\+ waiting 3 \\+ idle target 0")
 }
 
 // TestPreemptiveMode: a promise is made only for a slot that is free and ready, and no other key gets that slot.
 func TestPreemptiveMode(t *testing.T) {
 	p := begin(t, policy.Settings{IdleCount: 1, IdleTime: time.Hour, Preemptive: true}, func(c *scaler.Config) { c.MaxInstances = 1 })
-	p.want("nothing is ready yet", p.Ask(scaler.EvReserve, "early").Cause, fleet.CauseNoCapacity)
+	p.want("nothing is ready yet", p.Ask(scaler.EvReserve, "early").Cause, record.CauseNoCapacity)
 	p.Run(10 * sec)
 	p.want("promised", p.Ask(scaler.EvReserve, "a").Kind, scaler.GrantReserved)
-	p.want("not twice", p.Ask(scaler.EvReserve, "b").Cause, fleet.CauseNoCapacity)
+	p.want("not twice", p.Ask(scaler.EvReserve, "b").Cause, record.CauseNoCapacity)
 	p.Acquire("thief")
 	p.want("the promised slot is nobody else's", p.on("thief"), "")
 	p.Acquire("a")
@@ -224,7 +226,7 @@ func TestBrokenMachineLeaks(t *testing.T) {
 	refusals := 0
 	p.cloudSays(scaler.CmdDelete, func(_ scaler.Command, ev *scaler.Event) int {
 		if refusals++; refusals <= 3 {
-			ev.Failure = fleet.Failure{Kind: fleet.FailureTransient, Message: "internal error"}
+			ev.Failure = failure.Failure{Kind: failure.Transient, Message: "internal error"}
 		}
 		return 0
 	})
@@ -250,7 +252,7 @@ func TestLongPolling(t *testing.T) {
 	p.Release("job")
 	for n := range 120 {
 		for poller := range 4 {
-			key := fleet.Key(fmt.Sprintf("poll-%d-%d", poller, n))
+			key := record.Key(fmt.Sprintf("poll-%d-%d", poller, n))
 			p.Ask(scaler.EvReserve, key)
 			p.Run(sec)
 			p.Ask(scaler.EvUnreserve, key)
@@ -264,7 +266,7 @@ func TestLongPolling(t *testing.T) {
 func TestReadyCommandFails(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 5 })
 	p.cloudSays(scaler.CmdPrepare, func(_ scaler.Command, ev *scaler.Event) int {
-		ev.Failure = fleet.Failure{Kind: fleet.FailureConfig, Message: "docker: command not found (exit code 127)"}
+		ev.Failure = failure.Failure{Kind: failure.Config, Message: "docker: command not found (exit code 127)"}
 		return 0
 	})
 	p.Acquire("a", "b", "c", "d", "e")
@@ -276,7 +278,7 @@ func TestReadyCommandFails(t *testing.T) {
 	p.says(explain.KindBackoff, `exit code 127|ready command failed`)
 	p.says(explain.KindHold, "breaker")
 	w, _ := p.Core.Wait("e")
-	p.want("e waits", w.Cause, fleet.CauseBreaker)
+	p.want("e waits", w.Cause, record.CauseBreaker)
 }
 
 // TestSlowDeletions: machines on their way out count once, against the limit, and are neither replaced nor deleted a second time.
@@ -290,7 +292,7 @@ func TestSlowDeletions(t *testing.T) {
 	p.Run(10 * time.Minute)
 	p.want("two go, two run, none is made beyond the limit", [3]int{p.sum().Deleting, p.sum().Leases, p.count(scaler.CmdIncrease, "")}, [3]int{2, 2, 4})
 	w, _ := p.Core.Wait("e")
-	p.want("e waits", w.Cause, fleet.CauseMaxInstances)
+	p.want("e waits", w.Cause, record.CauseMaxInstances)
 	p.want("c and d run on", p.on("c") != "" && p.on("d") != "", true)
 	p.Run(15 * time.Minute)
 	p.want("then e is served", p.on("e") != "", true)
@@ -304,7 +306,7 @@ func TestPluginDiesBeforeTheLastDelete(t *testing.T) {
 	away := true
 	p.cloudSays(scaler.CmdDelete, func(_ scaler.Command, ev *scaler.Event) int {
 		if away {
-			ev.Failure, ev.Away = fleet.Failure{Kind: fleet.FailureTransient, Message: "the plugin process is gone"}, true
+			ev.Failure, ev.Away = failure.Failure{Kind: failure.Transient, Message: "the plugin process is gone"}, true
 		}
 		return 0
 	})
@@ -357,12 +359,12 @@ func TestMachinesDieYoung(t *testing.T) {
 	for range 3600 {
 		p.Run(sec)
 		p.Core.Instances(func(v scaler.InstanceView) bool {
-			if v.ID != p.on("long") && v.State == fleet.Ready && p.Now.Wall.UnixNano()-v.ReadyAt > int64(20*sec) {
+			if v.ID != p.on("long") && v.State == record.Ready && p.Now.Wall.UnixNano()-v.ReadyAt > int64(20*sec) {
 				delete(p.Cloud, v.ID)
 			}
 			return true
 		})
-		for _, key := range []fleet.Key{"a", "b", "c"} { // who lost its machine asks again
+		for _, key := range []record.Key{"a", "b", "c"} { // who lost its machine asks again
 			if _, waits := p.Core.Wait(key); !waits && p.on(key) == "" {
 				p.Acquire(key)
 			}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/explain"
 	"github.com/taskscaler/taskscaler/internal/explain/explaintest"
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 const sec = time.Second
@@ -55,7 +55,7 @@ func (p *script) cloudSays(kind scaler.CommandKind, f func(cmd scaler.Command, e
 	}
 }
 
-func (p *script) count(kind scaler.CommandKind, id fleet.ID) (n int) {
+func (p *script) count(kind scaler.CommandKind, id record.ID) (n int) {
 	for _, c := range p.commands {
 		if c.Kind == kind && (id == "" || c.ID == id) {
 			n += max(c.Count, 1)
@@ -74,7 +74,7 @@ func (p *script) want(what string, got, want any) {
 func (p *script) sum() scaler.Summary { return p.Core.Summary() }
 
 // on is where key's lease is.
-func (p *script) on(key fleet.Key) fleet.ID {
+func (p *script) on(key record.Key) record.ID {
 	id, _, _ := p.Core.Lease(key)
 	return id
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -106,7 +106,7 @@ func inState(ctx context.Context, dir string, l *check.Left) error {
 		return fmt.Errorf("reading the state: %w", err)
 	}
 	for _, i := range saved.State.Instances {
-		if i.State != fleet.Gone && i.State != fleet.Lost {
+		if i.State != record.Gone && i.State != record.Lost {
 			l.Instances = append(l.Instances, fmt.Sprintf("%s is %s (%s)", i.ID, i.State, i.Cause))
 		}
 		for _, lease := range i.Leases {

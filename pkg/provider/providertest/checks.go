@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
@@ -190,7 +190,7 @@ func (s suite) cancelled(t *testing.T) {
 	for name, f := range calls {
 		if err, ok := s.returns(f); !ok {
 			t.Errorf("%s did not return within %v of its context's end", name, s.Give)
-		} else if kind := provider.KindOf(err); kind != fleet.FailureNone && kind != provider.KindTransient {
+		} else if kind := provider.KindOf(err); kind != failure.None && kind != provider.KindTransient {
 			t.Errorf("%s with an ended context: kind %v (%v), want transient", name, kind, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/agext/levenshtein"
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
@@ -183,7 +183,7 @@ func join(path, name string) string {
 }
 
 func knownCause(name string) bool {
-	for c := fleet.CauseNone; c.String() != "unknown"; c++ {
+	for c := record.CauseNone; c.String() != "unknown"; c++ {
 		if c.String() == name {
 			return true
 		}

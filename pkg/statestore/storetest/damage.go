@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -308,7 +308,7 @@ func backwards(b []byte) []byte {
 // Prefix returns how many commits of a history lead to a state, or -1.
 func Prefix(history []statestore.Commit, s statestore.Snapshot) int {
 	var m Model
-	m.Secrets = make(map[fleet.ID][]byte)
+	m.Secrets = make(map[record.ID][]byte)
 	for n := 0; ; n++ {
 		if m.Differs(s) == "" {
 			return n

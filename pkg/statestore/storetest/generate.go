@@ -11,17 +11,16 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
+	"pgregory.net/rapid"
 )
 
 func diff(what string, want, have any) string {
 	return fmt.Sprintf("%s:\nwant %+v\nhave %+v", what, want, have)
 }
 
-func sameInstance(a, b fleet.InstanceRecord) bool {
+func sameInstance(a, b record.Instance) bool {
 	if !slices.Equal(a.Leases, b.Leases) { // nil is as good as empty
 		return false
 	}
@@ -64,13 +63,13 @@ func testApply(t *testing.T, factory Factory) {
 
 // drawCommit draws from few IDs, so that records meet.
 func drawCommit(r *rapid.T) statestore.Commit {
-	id := rapid.Custom(func(r *rapid.T) fleet.ID { return fleet.ID(fmt.Sprintf("i-%d", rapid.IntRange(0, 9).Draw(r, "id"))) })
+	id := rapid.Custom(func(r *rapid.T) record.ID { return record.ID(fmt.Sprintf("i-%d", rapid.IntRange(0, 9).Draw(r, "id"))) })
 	op := rapid.Uint64Range(1, 6)
-	instance := rapid.Custom(func(r *rapid.T) fleet.InstanceRecord { return drawInstance(r, id) })
-	c := statestore.Commit{Changes: &fleet.Changes{
+	instance := rapid.Custom(func(r *rapid.T) record.Instance { return drawInstance(r, id) })
+	c := statestore.Commit{Changes: &record.Changes{
 		Put:         rapid.SliceOfNDistinct(instance, 0, 5, instanceID).Draw(r, "put"),
 		Drop:        rapid.SliceOfN(id, 0, 3).Draw(r, "drop"),
-		PutIntents:  rapid.SliceOfNDistinct(rapid.Custom(drawIntent), 0, 3, func(i fleet.IntentRecord) uint64 { return i.Op }).Draw(r, "put intents"),
+		PutIntents:  rapid.SliceOfNDistinct(rapid.Custom(drawIntent), 0, 3, func(i record.Intent) uint64 { return i.Op }).Draw(r, "put intents"),
 		DropIntents: rapid.SliceOfN(op, 0, 2).Draw(r, "drop intents"),
 	}}
 	if rapid.Bool().Draw(r, "meta") {
@@ -82,37 +81,37 @@ func drawCommit(r *rapid.T) statestore.Commit {
 	return c
 }
 
-func instanceID(r fleet.InstanceRecord) fleet.ID { return r.ID }
+func instanceID(r record.Instance) record.ID { return r.ID }
 
-func drawInstance(r *rapid.T, id *rapid.Generator[fleet.ID]) fleet.InstanceRecord {
+func drawInstance(r *rapid.T, id *rapid.Generator[record.ID]) record.Instance {
 	stamp := rapid.OneOf(rapid.Just(int64(0)), rapid.Int64())
-	rec := fleet.InstanceRecord{
+	rec := record.Instance{
 		ID: id.Draw(r, "id"), Serial: rapid.Uint64().Draw(r, "serial"),
-		State:  fleet.State(rapid.IntRange(int(fleet.Creating), int(fleet.Unclaimed)).Draw(r, "state")),
-		Origin: fleet.Origin(rapid.Uint8Range(0, 3).Draw(r, "origin")), Uses: rapid.Int().Draw(r, "uses"),
+		State:  record.State(rapid.IntRange(int(record.Creating), int(record.Unclaimed)).Draw(r, "state")),
+		Origin: record.Origin(rapid.Uint8Range(0, 3).Draw(r, "origin")), Uses: rapid.Int().Draw(r, "uses"),
 		CreatedAt: stamp.Draw(r, "created"), StateAt: stamp.Draw(r, "since"), ReadyAt: stamp.Draw(r, "ready"), IdleAt: stamp.Draw(r, "idle"),
-		Cause: fleet.Cause(rapid.Uint8().Draw(r, "cause")), DeleteAsked: rapid.Bool().Draw(r, "asked"),
+		Cause: record.Cause(rapid.Uint8().Draw(r, "cause")), DeleteAsked: rapid.Bool().Draw(r, "asked"),
 	}
 	for range rapid.IntRange(0, 3).Draw(r, "leases") {
-		key := fleet.Key(rapid.String().Draw(r, "key"))
-		rec.Leases = append(rec.Leases, fleet.LeaseRecord{Key: key, Slot: rapid.Int().Draw(r, "slot"), At: stamp.Draw(r, "at")})
+		key := record.Key(rapid.String().Draw(r, "key"))
+		rec.Leases = append(rec.Leases, record.Lease{Key: key, Slot: rapid.Int().Draw(r, "slot"), At: stamp.Draw(r, "at")})
 	}
 	return rec
 }
 
-func drawIntent(r *rapid.T) fleet.IntentRecord {
+func drawIntent(r *rapid.T) record.Intent {
 	n := rapid.Int()
-	return fleet.IntentRecord{
+	return record.Intent{
 		Op: rapid.Uint64Range(1, 6).Draw(r, "op"), Asked: n.Draw(r, "asked"), Open: n.Draw(r, "open"), Doubt: n.Draw(r, "doubt"),
 		Faded: n.Draw(r, "faded"), At: rapid.Int64().Draw(r, "at"), Answered: rapid.Bool().Draw(r, "answered"),
 	}
 }
 
-func drawGroup(r *rapid.T) *fleet.MetaRecord {
-	return &fleet.MetaRecord{
+func drawGroup(r *rapid.T) *record.Meta {
+	return &record.Meta{
 		Group: rapid.String().Draw(r, "group"), LastSerial: rapid.Uint64().Draw(r, "serial"), LastOp: rapid.Uint64().Draw(r, "op"),
 		ThrottleTokens: rapid.Float64().Draw(r, "tokens"), ThrottleAt: rapid.Int64().Draw(r, "at"), Fruitless: rapid.Int().Draw(r, "fruitless"),
-		Refusals: rapid.Int().Draw(r, "refusals"), BackoffUntil: rapid.Int64().Draw(r, "until"), BackoffCause: fleet.Cause(rapid.Uint8().Draw(r, "cause")),
+		Refusals: rapid.Int().Draw(r, "refusals"), BackoffUntil: rapid.Int64().Draw(r, "until"), BackoffCause: record.Cause(rapid.Uint8().Draw(r, "cause")),
 		DiedYoung: rapid.Int().Draw(r, "died young"), Trials: rapid.Int().Draw(r, "trials"),
 		YoungSince: rapid.Int64().Draw(r, "young since"),
 	}
@@ -125,17 +124,17 @@ func Sample(n int, seed uint64) []statestore.Commit {
 	at, serial := int64(1_800_000_000_000_000_000), uint64(0)
 	for i := range n {
 		at += rng.Int64N(5e9)
-		c := statestore.Commit{Changes: &fleet.Changes{Meta: &fleet.MetaRecord{
+		c := statestore.Commit{Changes: &record.Changes{Meta: &record.Meta{
 			Group: "fake/sample", LastSerial: serial, LastOp: uint64(i), ThrottleTokens: float64(rng.IntN(100)) / 7, ThrottleAt: at,
 		}}}
 		for _, k := range rng.Perm(40)[:1+rng.IntN(12)] {
 			serial++
-			rec := fleet.InstanceRecord{
-				ID: fleet.ID(fmt.Sprintf("i-%04d", k)), Serial: serial, State: fleet.State(1 + rng.IntN(int(fleet.Unclaimed))), Origin: fleet.Created,
-				Uses: rng.IntN(9), CreatedAt: at - 1e9, StateAt: at, ReadyAt: at, Cause: fleet.Cause(rng.IntN(5)), DeleteAsked: rng.IntN(9) == 0,
+			rec := record.Instance{
+				ID: record.ID(fmt.Sprintf("i-%04d", k)), Serial: serial, State: record.State(1 + rng.IntN(int(record.Unclaimed))), Origin: record.Created,
+				Uses: rng.IntN(9), CreatedAt: at - 1e9, StateAt: at, ReadyAt: at, Cause: record.Cause(rng.IntN(5)), DeleteAsked: rng.IntN(9) == 0,
 			}
 			for slot := range rng.IntN(3) {
-				rec.Leases = append(rec.Leases, fleet.LeaseRecord{Key: fleet.Key(fmt.Sprintf("job-%d-%d", i, k)), Slot: slot, At: at})
+				rec.Leases = append(rec.Leases, record.Lease{Key: record.Key(fmt.Sprintf("job-%d-%d", i, k)), Slot: slot, At: at})
 			}
 			c.Changes.Put = append(c.Changes.Put, rec)
 			if rng.IntN(2) == 0 {
@@ -143,9 +142,9 @@ func Sample(n int, seed uint64) []statestore.Commit {
 			}
 		}
 		if rng.IntN(3) == 0 {
-			c.Changes.Drop = append(c.Changes.Drop, fleet.ID(fmt.Sprintf("i-%04d", rng.IntN(40))))
+			c.Changes.Drop = append(c.Changes.Drop, record.ID(fmt.Sprintf("i-%04d", rng.IntN(40))))
 		}
-		c.Changes.PutIntents = append(c.Changes.PutIntents, fleet.IntentRecord{Op: uint64(i), Asked: rng.IntN(9), Open: rng.IntN(9), At: at})
+		c.Changes.PutIntents = append(c.Changes.PutIntents, record.Intent{Op: uint64(i), Asked: rng.IntN(9), Open: rng.IntN(9), At: at})
 		c.Changes.DropIntents = append(c.Changes.DropIntents, uint64(max(i-3, 0)))
 		commits = append(commits, c)
 	}
@@ -154,12 +153,12 @@ func Sample(n int, seed uint64) []statestore.Commit {
 
 // Bulk is one commit of n instances, each with a lease and a secret; the IDs have equal lengths up to n = 100,000.
 func Bulk(n int) statestore.Commit {
-	c := statestore.Commit{Changes: &fleet.Changes{}}
+	c := statestore.Commit{Changes: &record.Changes{}}
 	for i := range n {
-		id := fleet.ID(fmt.Sprintf("bulk-%06d", i))
-		c.Changes.Put = append(c.Changes.Put, fleet.InstanceRecord{
-			ID: id, Serial: uint64(i), State: fleet.Ready, Origin: fleet.Created, CreatedAt: 1, StateAt: 2, ReadyAt: 3,
-			Leases: []fleet.LeaseRecord{{Key: fleet.Key("job of " + id), At: 4}},
+		id := record.ID(fmt.Sprintf("bulk-%06d", i))
+		c.Changes.Put = append(c.Changes.Put, record.Instance{
+			ID: id, Serial: uint64(i), State: record.Ready, Origin: record.Created, CreatedAt: 1, StateAt: 2, ReadyAt: 3,
+			Leases: []record.Lease{{Key: record.Key("job of " + id), At: 4}},
 		})
 		c.Secrets = append(c.Secrets, statestore.Secret{ID: id, Value: []byte("key of " + id)})
 	}
@@ -170,10 +169,10 @@ func Bulk(n int) statestore.Commit {
 func testSecrets(t *testing.T, s Subject) {
 	var m Model
 	store := open(t, s)
-	put := func(id fleet.ID, state fleet.State) *fleet.Changes {
-		return &fleet.Changes{Put: []fleet.InstanceRecord{{ID: id, State: state}}}
+	put := func(id record.ID, state record.State) *record.Changes {
+		return &record.Changes{Put: []record.Instance{{ID: id, State: state}}}
 	}
-	secret := func(id fleet.ID, value string) []statestore.Secret {
+	secret := func(id record.ID, value string) []statestore.Secret {
 		return []statestore.Secret{{ID: id, Value: []byte(value)}}
 	}
 	steps := []struct {
@@ -182,20 +181,20 @@ func testSecrets(t *testing.T, s Subject) {
 		want   string // of instance a
 	}{
 		{"no record, no secret", statestore.Commit{Secrets: secret("a", "early")}, ""},
-		{"record and secret together", statestore.Commit{Changes: put("a", fleet.Preparing), Secrets: secret("a", "one")}, "one"},
+		{"record and secret together", statestore.Commit{Changes: put("a", record.Preparing), Secrets: secret("a", "one")}, "one"},
 		{"a secret of its own", statestore.Commit{Secrets: secret("a", "two")}, "two"},
-		{"a state that keeps it", statestore.Commit{Changes: put("a", fleet.Deleting)}, "two"},
-		{"lost instances may come back", statestore.Commit{Changes: put("a", fleet.Lost)}, "two"},
-		{"another's end", statestore.Commit{Changes: &fleet.Changes{Drop: []fleet.ID{"b"}}}, "two"},
-		{"gone", statestore.Commit{Changes: put("a", fleet.Gone)}, ""},
+		{"a state that keeps it", statestore.Commit{Changes: put("a", record.Deleting)}, "two"},
+		{"lost instances may come back", statestore.Commit{Changes: put("a", record.Lost)}, "two"},
+		{"another's end", statestore.Commit{Changes: &record.Changes{Drop: []record.ID{"b"}}}, "two"},
+		{"gone", statestore.Commit{Changes: put("a", record.Gone)}, ""},
 		{"gone takes none", statestore.Commit{Secrets: secret("a", "late")}, ""},
-		{"back", statestore.Commit{Changes: put("a", fleet.Ready), Secrets: secret("a", "three")}, "three"},
-		{"dropped", statestore.Commit{Changes: &fleet.Changes{Drop: []fleet.ID{"a"}}}, ""},
+		{"back", statestore.Commit{Changes: put("a", record.Ready), Secrets: secret("a", "three")}, "three"},
+		{"dropped", statestore.Commit{Changes: &record.Changes{Drop: []record.ID{"a"}}}, ""},
 		{"dropped takes none", statestore.Commit{Secrets: secret("a", "late")}, ""},
 		{"put and dropped at once", statestore.Commit{
-			Changes: &fleet.Changes{Put: put("a", fleet.Ready).Put, Drop: []fleet.ID{"a"}}, Secrets: secret("a", "x"),
+			Changes: &record.Changes{Put: put("a", record.Ready).Put, Drop: []record.ID{"a"}}, Secrets: secret("a", "x"),
 		}, ""},
-		{"again", statestore.Commit{Changes: put("a", fleet.Ready), Secrets: secret("a", "four")}, "four"},
+		{"again", statestore.Commit{Changes: put("a", record.Ready), Secrets: secret("a", "four")}, "four"},
 		{"forgotten", statestore.Commit{Secrets: secret("a", "")}, ""},
 	}
 	for _, step := range steps {
@@ -212,25 +211,25 @@ func testSecrets(t *testing.T, s Subject) {
 func testOdd(t *testing.T, s Subject) {
 	var m Model
 	store := open(t, s)
-	ids := []fleet.ID{"", " ", "\x00", "\x00\x00", "projects/x/zones/ü-1/Größe/名前", "\xff\xfe", fleet.ID(strings.Repeat("k", 1024)),
-		fleet.ID(strings.Repeat("k", 1025)), fleet.ID(strings.Repeat("k", 40_000)), fleet.ID(strings.Repeat("z", 100_000)), "z"}
+	ids := []record.ID{"", " ", "\x00", "\x00\x00", "projects/x/zones/ü-1/Größe/名前", "\xff\xfe", record.ID(strings.Repeat("k", 1024)),
+		record.ID(strings.Repeat("k", 1025)), record.ID(strings.Repeat("k", 40_000)), record.ID(strings.Repeat("z", 100_000)), "z"}
 	for i, id := range ids {
-		rec := fleet.InstanceRecord{ID: id, Serial: math.MaxUint64, State: fleet.Ready, Uses: math.MaxInt, CreatedAt: math.MinInt64, IdleAt: math.MaxInt64,
+		rec := record.Instance{ID: id, Serial: math.MaxUint64, State: record.Ready, Uses: math.MaxInt, CreatedAt: math.MinInt64, IdleAt: math.MaxInt64,
 			Cause: math.MaxUint8, Origin: math.MaxUint8,
-			Leases: []fleet.LeaseRecord{{}, {Key: fleet.Key(strings.Repeat("ключ", i*1000)), Slot: -1, At: -1}}}
-		m.commit(t, store, statestore.Commit{Changes: &fleet.Changes{Put: []fleet.InstanceRecord{rec}},
+			Leases: []record.Lease{{}, {Key: record.Key(strings.Repeat("ключ", i*1000)), Slot: -1, At: -1}}}
+		m.commit(t, store, statestore.Commit{Changes: &record.Changes{Put: []record.Instance{rec}},
 			Secrets: []statestore.Secret{{ID: id, Value: bytes.Repeat([]byte{0}, 1+i*9000)}}})
 	}
-	m.commit(t, store, statestore.Commit{Changes: &fleet.Changes{
-		Put:        []fleet.InstanceRecord{{ID: "empty", State: fleet.Unclaimed, Leases: []fleet.LeaseRecord{}}},
-		PutIntents: []fleet.IntentRecord{{Op: 0}, {Op: math.MaxUint64, Asked: math.MaxInt, Open: math.MinInt, Answered: true}},
-		Meta:       &fleet.MetaRecord{Group: strings.Repeat("g", 70_000), ThrottleTokens: math.Inf(-1), LastOp: math.MaxUint64},
+	m.commit(t, store, statestore.Commit{Changes: &record.Changes{
+		Put:        []record.Instance{{ID: "empty", State: record.Unclaimed, Leases: []record.Lease{}}},
+		PutIntents: []record.Intent{{Op: 0}, {Op: math.MaxUint64, Asked: math.MaxInt, Open: math.MinInt, Answered: true}},
+		Meta:       &record.Meta{Group: strings.Repeat("g", 70_000), ThrottleTokens: math.Inf(-1), LastOp: math.MaxUint64},
 	}})
 	store = reopen(t, s, store)
 	m.check(t, store)
-	m.commit(t, store, statestore.Commit{Changes: &fleet.Changes{Drop: ids[:8], DropIntents: []uint64{0, 7}}})
+	m.commit(t, store, statestore.Commit{Changes: &record.Changes{Drop: ids[:8], DropIntents: []uint64{0, 7}}})
 	store = reopen(t, s, store)
 	m.check(t, store)
-	m.commit(t, store, statestore.Commit{Changes: &fleet.Changes{Drop: ids, Meta: new(fleet.MetaRecord)}})
+	m.commit(t, store, statestore.Commit{Changes: &record.Changes{Drop: ids, Meta: new(record.Meta)}})
 	m.check(t, store)
 }

@@ -4,7 +4,7 @@
 //		storetest.Run(t, func(t testing.TB) storetest.Subject { … })
 //	}
 //
-// The reference is fleet.SavedState.Apply. A store that keeps a file is also given damaged ones: it must refuse them, or load what was
+// The reference is record.Saved.Apply. A store that keeps a file is also given damaged ones: it must refuse them, or load what was
 // committed.
 package storetest
 
@@ -16,7 +16,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -50,19 +50,19 @@ func Run(t *testing.T, factory Factory) {
 
 // Model is the reference: what a store must hold after the commits that it was given.
 type Model struct {
-	State   fleet.SavedState
-	Secrets map[fleet.ID][]byte
+	State   record.Saved
+	Secrets map[record.ID][]byte
 }
 
 // Apply makes m what it is after c.
 func (m *Model) Apply(c statestore.Commit) {
 	if m.Secrets == nil {
-		m.Secrets = make(map[fleet.ID][]byte)
+		m.Secrets = make(map[record.ID][]byte)
 	}
 	if c.Changes != nil {
 		m.State.Apply(c.Changes)
 		for _, r := range c.Changes.Put {
-			if r.State == fleet.Gone {
+			if r.State == record.Gone {
 				delete(m.Secrets, r.ID)
 			}
 		}
@@ -70,18 +70,18 @@ func (m *Model) Apply(c statestore.Commit) {
 	for _, s := range c.Secrets {
 		m.Secrets[s.ID] = slices.Clone(s.Value)
 	}
-	kept := make(map[fleet.ID]bool)
+	kept := make(map[record.ID]bool)
 	for _, r := range m.State.Instances {
-		kept[r.ID] = r.State != fleet.Gone
+		kept[r.ID] = r.State != record.Gone
 	}
-	maps.DeleteFunc(m.Secrets, func(id fleet.ID, value []byte) bool { return !kept[id] || len(value) == 0 })
+	maps.DeleteFunc(m.Secrets, func(id record.ID, value []byte) bool { return !kept[id] || len(value) == 0 })
 }
 
 // Clone is an independent copy.
 func (m *Model) Clone() Model {
 	var c Model
-	c.State.Apply(&fleet.Changes{Put: m.State.Instances, PutIntents: m.State.Intents, Meta: &m.State.Meta})
-	c.Secrets = make(map[fleet.ID][]byte, len(m.Secrets))
+	c.State.Apply(&record.Changes{Put: m.State.Instances, PutIntents: m.State.Intents, Meta: &m.State.Meta})
+	c.Secrets = make(map[record.ID][]byte, len(m.Secrets))
 	for id, value := range m.Secrets {
 		c.Secrets[id] = slices.Clone(value)
 	}
@@ -186,9 +186,9 @@ func testAtomic(t *testing.T, s Subject) {
 	store := open(t, s)
 	m.commit(t, store, Sample(1, 9)[0])
 	bad := statestore.Commit{
-		Changes: &fleet.Changes{
-			Put:  []fleet.InstanceRecord{{ID: "good", State: fleet.Ready}, {ID: "bad"}}, // no state
-			Meta: &fleet.MetaRecord{Group: "other"},
+		Changes: &record.Changes{
+			Put:  []record.Instance{{ID: "good", State: record.Ready}, {ID: "bad"}}, // no state
+			Meta: &record.Meta{Group: "other"},
 		},
 		Secrets: []statestore.Secret{{ID: "good", Value: []byte("x")}},
 	}
@@ -204,7 +204,7 @@ func testShared(t *testing.T, s Subject) {
 	var m Model
 	store := open(t, s)
 	c := statestore.Commit{
-		Changes: &fleet.Changes{Put: []fleet.InstanceRecord{{ID: "a", State: fleet.Ready, Leases: []fleet.LeaseRecord{{Key: "k"}}}}},
+		Changes: &record.Changes{Put: []record.Instance{{ID: "a", State: record.Ready, Leases: []record.Lease{{Key: "k"}}}}},
 		Secrets: []statestore.Secret{{ID: "a", Value: []byte("secret")}},
 	}
 	m.commit(t, store, c)

@@ -79,7 +79,7 @@ func (Sentinel) EnumDescriptor() ([]byte, []int) {
 // Failure is an instance group's error.
 type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // a name of fleet.FailureKind; an unknown one counts as "transient"
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // a name of failure.Kind; an unknown one counts as "transient"
 	RetryAfterNs  int64                  `protobuf:"varint,2,opt,name=retry_after_ns,json=retryAfterNs,proto3" json:"retry_after_ns,omitempty"`
 	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	Sentinel      Sentinel               `protobuf:"varint,4,opt,name=sentinel,proto3,enum=taskscaler.plugin.v1.Sentinel" json:"sentinel,omitempty"`

@@ -1,4 +1,4 @@
-package fleet
+package record
 
 // Cause is why something happened to an instance or a lease, or why something does not happen. It is data: decisions and people
 // read the same value.

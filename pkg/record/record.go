@@ -1,4 +1,4 @@
-package fleet
+package record
 
 import (
 	"slices"
@@ -70,16 +70,16 @@ func (o Origin) String() string {
 	return "invalid"
 }
 
-// LeaseRecord is a lease as it is stored with its instance.
-type LeaseRecord struct {
+// Lease is a lease as it is stored with its instance.
+type Lease struct {
 	Key  Key
 	Slot int
 	At   int64 // wall time of the grant, Unix nanoseconds
 }
 
-// InstanceRecord is an instance as it is stored: everything that a restart needs, and no secret. Stamps are wall time in Unix
+// Instance is an instance as it is stored: everything that a restart needs, and no secret. Stamps are wall time in Unix
 // nanoseconds; 0 means never.
-type InstanceRecord struct {
+type Instance struct {
 	ID          ID
 	Serial      uint64 // distinguishes two machines that bear the same ID one after the other
 	State       State
@@ -91,11 +91,11 @@ type InstanceRecord struct {
 	IdleAt      int64 // last became free of leases
 	Cause       Cause // why it is Draining, Deleting, Gone or Lost
 	DeleteAsked bool  // a delete was sent, or is about to be: the record is committed first
-	Leases      []LeaseRecord
+	Leases      []Lease
 }
 
-// IntentRecord is a create that is not finished: n instances were, or are about to be, asked for. The counts say what may still come.
-type IntentRecord struct {
+// Intent is a create that is not finished: n instances were, or are about to be, asked for. The counts say what may still come.
+type Intent struct {
 	Op       uint64 // number of the create
 	Asked    int    // instances asked for
 	Open     int    // expected: they are supply
@@ -105,10 +105,10 @@ type IntentRecord struct {
 	Answered bool   // the provider has answered
 }
 
-// MetaRecord is the state of a group that belongs to no instance.
-type MetaRecord struct {
+// Meta is the state of a group that belongs to no instance.
+type Meta struct {
 	Group          string  // ProviderInfo.ID that this state is bound to; empty before the first Init
-	LastSerial     uint64  // last InstanceRecord.Serial given
+	LastSerial     uint64  // last Instance.Serial given
 	LastOp         uint64  // last command number given
 	ThrottleTokens float64 // tokens in the bucket at ThrottleAt
 	ThrottleAt     int64   // wall time, Unix nanoseconds; 0: the bucket was never used and is full
@@ -121,26 +121,26 @@ type MetaRecord struct {
 	BackoffCause   Cause   // why
 }
 
-// SavedState is a group's state at rest.
-type SavedState struct {
-	Meta      MetaRecord
-	Instances []InstanceRecord // ascending by ID
-	Intents   []IntentRecord   // ascending by Op
+// Saved is a group's state at rest.
+type Saved struct {
+	Meta      Meta
+	Instances []Instance // ascending by ID
+	Intents   []Intent   // ascending by Op
 }
 
 // Empty reports whether nothing was ever saved.
-func (s *SavedState) Empty() bool {
+func (s *Saved) Empty() bool {
 	return s.Meta.LastOp == 0 && s.Meta.LastSerial == 0 && len(s.Instances) == 0 && len(s.Intents) == 0
 }
 
 // Changes is everything that one batch changes, as whole records: applying it twice is applying it once. It is data for one
 // transaction. A batch's Changes are valid until the next Step of the core that made them.
 type Changes struct {
-	Put         []InstanceRecord // each ID at most once
-	Drop        []ID             // forget these instances
-	PutIntents  []IntentRecord
+	Put         []Instance // each ID at most once
+	Drop        []ID       // forget these instances
+	PutIntents  []Intent
 	DropIntents []uint64
-	Meta        *MetaRecord // nil: unchanged
+	Meta        *Meta // nil: unchanged
 }
 
 // Empty reports whether there is nothing to commit.
@@ -149,7 +149,7 @@ func (c *Changes) Empty() bool {
 }
 
 // Apply makes s what it is after c. It copies what it keeps. It is the reference for stores, which do the same record by record.
-func (s *SavedState) Apply(c *Changes) {
+func (s *Saved) Apply(c *Changes) {
 	for i := range c.Put {
 		rec := c.Put[i]
 		rec.Leases = slices.Clone(rec.Leases)
@@ -182,12 +182,12 @@ func (s *SavedState) Apply(c *Changes) {
 	}
 }
 
-func (s *SavedState) find(id ID) (int, bool) {
-	return slices.BinarySearchFunc(s.Instances, id, func(r InstanceRecord, id ID) int { return strings.Compare(string(r.ID), string(id)) })
+func (s *Saved) find(id ID) (int, bool) {
+	return slices.BinarySearchFunc(s.Instances, id, func(r Instance, id ID) int { return strings.Compare(string(r.ID), string(id)) })
 }
 
-func (s *SavedState) findIntent(op uint64) (int, bool) {
-	return slices.BinarySearchFunc(s.Intents, op, func(r IntentRecord, op uint64) int {
+func (s *Saved) findIntent(op uint64) (int, bool) {
+	return slices.BinarySearchFunc(s.Intents, op, func(r Intent, op uint64) int {
 		switch {
 		case r.Op < op:
 			return -1
