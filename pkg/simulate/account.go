@@ -3,7 +3,7 @@ package simulate
 import (
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 )
 
 // Options are everything that a run depends on beside its workload.

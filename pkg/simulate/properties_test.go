@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"pgregory.net/rapid"
 )
 
 // anySpan draws a duration up to most that is often 0 and often a round number of seconds, so that events meet at one instant.

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 

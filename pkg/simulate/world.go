@@ -4,9 +4,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )

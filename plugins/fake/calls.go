@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 

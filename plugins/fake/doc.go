@@ -1,6 +1,6 @@
 // Package fake is a provider whose cloud is this machine. Every instance is a process of its own: an SSH server on a loopback port of its
 // own, which runs commands through the local shell in a folder of its own. What a cloud does to its customers (boots that take
-// their time or fail, refused creates, stock-outs, quotas, lists that lag, spot reclaims) it does too, as internal/cloudmodel says,
+// their time or fail, refused creates, stock-outs, quotas, lists that lag, spot reclaims) it does too, as pkg/cloudmodel says,
 // which is also the cloud of the simulator.
 //
 // # Folders

@@ -14,10 +14,9 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/crypto/ssh"
-
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"golang.org/x/crypto/ssh"
 )
 
 // defaultLifeLimit ends instances that everybody has forgotten.

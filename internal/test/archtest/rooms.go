@@ -10,7 +10,7 @@ import (
 const module = "github.com/taskscaler/taskscaler"
 
 // PureRooms decide. What they are given is all that they know.
-var pureRooms = []string{"pkg/record", "pkg/failure", "pkg/policy", "internal/fleet", "internal/scaler", "internal/cloudmodel"}
+var pureRooms = []string{"pkg/record", "pkg/failure", "pkg/policy", "internal/fleet", "internal/scaler", "pkg/cloudmodel"}
 
 // ban is an import that a room may not have.
 type ban struct {
@@ -67,7 +67,7 @@ var rooms = []room{
 	{dir: "internal/fleet", reach: true, bans: with(ban{"~pkg/policy", "the register does not know why it is changed"},
 		ban{"~internal/scaler", "the judge uses the register"})},
 	{dir: "internal/scaler", reach: true, bans: pureAndSDKs(), allow: []string{"golang.org/x/time/rate", "github.com/robfig/cron/v3"}},
-	{dir: "internal/cloudmodel", reach: true, bans: with(bans("the cloud does not know who asks", "~internal/scaler", "~pkg/policy")...)},
+	{dir: "pkg/cloudmodel", reach: true, bans: with(bans("the cloud does not know who asks", "~internal/scaler", "~pkg/policy")...)},
 	{dir: "pkg/provider", reach: true, bans: slices.Concat(sdks, bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),
 		bans("a contract does not know who uses it", "~internal/scaler", "~internal/fleet", "~pkg/record", "~pkg/taskscaler", "~pkg/config"))},
 	{dir: "pkg/plugin", reach: true, bans: slices.Concat(sdks, bans("plugins are built on it, and must not carry the manager along",

@@ -9,8 +9,7 @@ import (
 	"slices"
 
 	"github.com/pelletier/go-toml/v2"
-
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )

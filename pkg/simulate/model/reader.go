@@ -11,8 +11,7 @@ import (
 	"time"
 
 	"github.com/agext/levenshtein"
-
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/config"
 )
 

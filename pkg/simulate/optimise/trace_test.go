@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 	"github.com/taskscaler/taskscaler/pkg/simulate/workload"

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 )
 
 // never is later than everything.

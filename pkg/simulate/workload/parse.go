@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 )
 
 // partSpec is one part of a spec as it was understood. Times are ns.

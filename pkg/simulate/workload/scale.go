@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
