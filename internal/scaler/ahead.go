@@ -6,14 +6,14 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// Ahead is what will happen by time alone if nothing else does, as of the last step.
+// Ahead says what happens next if only time passes and no event arrives. It is computed as of the last step.
 type Ahead struct {
-	Edge   time.Time     // on the wall: another policy may hold from then on; zero: never
-	Grow   time.Duration // on Time.Mono: a create that is needed and that time alone holds back; 0: there is none
-	Shrink time.Duration // on Time.Mono: the longest idle instance without a reservation may go; 0: none will
+	Edge   time.Time     // wall time from which another policy may be active; zero: never
+	Grow   time.Duration // on Time.Mono: when a create that is needed now, and that only has to wait, may happen; 0: there is none
+	Shrink time.Duration // on Time.Mono: when the longest idle instance without a reservation may be retired; 0: none will be
 }
 
-// Ahead looks ahead. It costs the same for any fleet.
+// Ahead returns what happens next if only time passes. Its cost does not depend on the size of the fleet.
 func (c *Core) Ahead() (a Ahead) {
 	if c.hasEdge {
 		a.Edge = c.nextEdge
@@ -27,11 +27,12 @@ func (c *Core) Ahead() (a Ahead) {
 	return a
 }
 
-// Config is the configuration in force, its defaults filled in.
+// Config returns the configuration in force, with its defaults filled in.
 func (c *Core) Config() Config { return c.cfg }
 
-// Throttle is the throttle in force: the policy's, else the group's, its defaults filled in. Its limit is +Inf where there is none.
+// Throttle returns the throttle in force, with its defaults filled in: the active policy's, or else the group's. Its Limit is +Inf when
+// creates are not limited.
 func (c *Core) Throttle() policy.Throttle { return c.throttled }
 
-// Now is the time of the last step.
+// Now returns the time of the last step.
 func (c *Core) Now() Time { return c.now }

@@ -7,23 +7,24 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// maxBackoff bounds every back-off, so that a stored one from a broken clock cannot stop a group for ever.
+// maxBackoff bounds every back-off. A back-off that was stored under a wrong clock can therefore not stop a group for ever.
 const maxBackoff = time.Hour
 
-// backoff is why and until when nothing is created.
+// backoff says until when nothing is created, and why.
 type backoff struct {
 	until time.Duration
 	cause record.Cause
 }
 
-// pace is how a kind of failure is answered: the first delay, doubled with each failure in a row up to the last.
+// pace is how long to wait after a kind of failure: first after one failure, then doubled with each further consecutive failure, up to
+// last.
 type pace struct {
 	first, last time.Duration
 	cause       record.Cause
 }
 
-// paceOf says how long to leave the provider alone. A wrong configuration is tried again too, slowly: it may be mended on the provider's
-// side, of which nobody tells us.
+// paceOf returns how long to leave the provider alone after a failure of kind k. A configuration failure is retried too, but slowly:
+// somebody may correct it on the provider's side, and nothing tells us when.
 func paceOf(k failure.Kind, away bool) pace {
 	switch {
 	case away:
@@ -40,7 +41,7 @@ func paceOf(k failure.Kind, away bool) pace {
 	return pace{time.Second, time.Minute, record.CauseBackoff}
 }
 
-// after is the delay after the n-th failure in a row, n from 1.
+// after returns the delay after n consecutive failures. n starts at 1.
 func (p pace) after(n int) time.Duration {
 	d := p.first
 	for ; n > 1 && d < p.last; n-- {
@@ -49,7 +50,7 @@ func (p pace) after(n int) time.Duration {
 	return min(d, p.last)
 }
 
-// holdOff creates nothing for d, unless something already holds off longer.
+// holdOff stops creates for d, unless an earlier back-off lasts longer.
 func (c *Core) holdOff(d time.Duration, why record.Cause) {
 	until := c.now.Mono + min(d, maxBackoff)
 	if until <= c.backoff.until {
@@ -61,7 +62,7 @@ func (c *Core) holdOff(d time.Duration, why record.Cause) {
 	c.reg.TouchMeta()
 }
 
-// refused notes a create that failed.
+// refused records a failed create and backs off.
 func (c *Core) refused(op uint64, f failure.Failure, away bool) {
 	m := &c.reg.Meta
 	m.Refusals++
@@ -75,7 +76,7 @@ func (c *Core) refused(op uint64, f failure.Failure, away bool) {
 	c.fact(Fact{Kind: FactRefused, Op: op, Count: m.Refusals, Failure: f, Took: d, Cause: p.cause})
 }
 
-// relief ends a back-off and the count that led to it.
+// relief resets a count of failures and ends the back-off that it led to.
 func (c *Core) relief(count *int, causes ...record.Cause) {
 	if *count == 0 {
 		return
@@ -83,7 +84,7 @@ func (c *Core) relief(count *int, causes ...record.Cause) {
 	*count = 0
 	c.reg.TouchMeta()
 	if m := &c.reg.Meta; c.backoff.cause == record.CauseBackoff && m.Refusals+m.Trials > 0 {
-		return // the pause may be the other count's
+		return // the back-off may belong to the other count
 	}
 	for _, why := range causes {
 		if c.backoff.cause == why {
@@ -93,8 +94,8 @@ func (c *Core) relief(count *int, causes ...record.Cause) {
 	}
 }
 
-// bootDeadline is a boot's deadline, doubled with each fruitless boot in a row up to an hour: a slow cloud is given time instead of churn. A
-// deadline that is longer by itself stays as it was set.
+// bootDeadline returns the deadline d, doubled for each consecutive failed boot, up to one hour. A slow cloud gets more time this way,
+// instead of instances that are created and deleted again and again. A d above one hour is returned unchanged.
 func (c *Core) bootDeadline(d time.Duration) time.Duration {
 	most := max(d, time.Hour)
 	for n := c.reg.Meta.Fruitless; n > 0 && d < time.Hour; n-- {

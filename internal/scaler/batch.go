@@ -8,33 +8,37 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Batch is what the steps since the last Take decided. Its parts are used in this order, always: commit Changes in one transaction;
-// only then answer Grants (a caller hears of a revocation before its machine is deleted), dispatch Commands and publish Facts; then arm
-// one timer for Wake. If the commit fails, the same batch is tried again with nothing dispatched and nothing stepped. All of it is valid
-// until the next Step.
+// Batch is what the core decided in the steps since the last Take. Use its parts in this order, always:
+//
+//  1. commit Changes in one transaction;
+//  2. answer Grants, dispatch Commands and publish Facts, so that a caller hears of a revocation before its instance is deleted;
+//  3. arm one timer for Wake.
+//
+// If the commit fails, retry the same batch. Until it succeeds, dispatch nothing and step nothing. The slices are valid until the next
+// Step.
 type Batch struct {
 	Changes   record.Changes
 	Commands  []Command
 	Grants    []Grant
 	Facts     []Fact
-	Wake      time.Duration // on Time.Mono, strictly after the last step; 0: nothing to wait for
-	Expecting bool          // the provider's list is expected to change soon: ask at update_interval_when_expecting
+	Wake      time.Duration // on Time.Mono, always after the last step; 0: the core waits for no time
+	Expecting bool          // the provider's list will probably change soon: list at update_interval_when_expecting
 	Done      bool          // after EvShutdown: nothing is left to do
-	Bug       error         // an illegal move was refused: a bug of ours. Commit nothing, stop the manager; the store is intact
+	Bug       error         // a bug in the core: an illegal move was refused. Commit nothing and stop the manager; the store is intact
 }
 
-// CommandKind says what the shell is to do.
+// CommandKind says what the shell must do.
 type CommandKind uint8
 
-// The commands. Each is answered by exactly one event with its Op.
+// The commands. The shell answers each with exactly one event that carries its Op.
 const (
 	CmdIncrease  CommandKind = iota + 1 // ask the provider for Count instances → EvIncreased
-	CmdDelete                           // ask the provider to delete ID → EvDeleted. Those of one batch go out as one call
+	CmdDelete                           // ask the provider to delete ID → EvDeleted. All deletes of a batch are sent in one call
 	CmdPrepare                          // get connect info, connect, run the ready command → EvPrepared
 	CmdHeartbeat                        // ask for ID's heartbeat → EvBeat
 )
 
-// String is the command's name.
+// String returns the command's name.
 func (k CommandKind) String() string {
 	switch k {
 	case CmdIncrease:
@@ -49,17 +53,17 @@ func (k CommandKind) String() string {
 	return "invalid"
 }
 
-// Command is one thing for the shell to do, after the commit.
+// Command is one thing that the shell does after the commit.
 type Command struct {
 	Kind    CommandKind
 	Op      uint64
 	ID      record.ID
 	Serial  uint64
 	Count   int
-	Timeout time.Duration // how long it may take; 0: the shell's own bound
+	Timeout time.Duration // time limit; 0: the shell's own
 }
 
-// GrantKind says what a caller is told.
+// GrantKind says what the caller is told.
 type GrantKind uint8
 
 // The answers.
@@ -68,11 +72,11 @@ const (
 	GrantReserved                        // Reserve
 	GrantReattached                      // Reattach: ID, Serial, Slot, Use
 	GrantReleased                        // Release
-	GrantDenied                          // any of them: Cause
-	GrantRevoked                         // without a request (Ticket 0): the lease of Key on ID ended, Cause says why
+	GrantDenied                          // the request of any kind was refused: Cause
+	GrantRevoked                         // unsolicited (Ticket 0): the lease of Key on ID ended, for Cause
 )
 
-// Grant is one answer to a caller, after the commit.
+// Grant is one answer to a caller. It is sent after the commit.
 type Grant struct {
 	Kind   GrantKind
 	Cause  record.Cause
@@ -81,39 +85,39 @@ type Grant struct {
 	ID     record.ID
 	Serial uint64
 	Slot   int
-	Use    int           // the how-manieth use of the instance this is, from 1
+	Use    int           // the ordinal of this use of the instance, starting at 1
 	Waited time.Duration // from the Acquire to the grant
 }
 
 // FactKind says what a Fact records.
 type FactKind uint8
 
-// The decisions and happenings that are worth keeping.
+// The kinds. What is behind each says which fields of Fact are set, and what they mean.
 const (
-	FactCreate     FactKind = iota + 1 // Count instances were asked for; Decision has the numbers
-	FactAppeared                       // ID was first seen; Op is the create that explains it, 0: none does
+	FactCreate     FactKind = iota + 1 // the provider is asked for Count instances; Decision has the numbers
+	FactAppeared                       // ID was listed for the first time; Op is the create that explains it, 0: no create does
 	FactReady                          // ID can be leased; Took is the time since it was first seen
 	FactRetire                         // ID gets no new lease; Cause says why
-	FactDelete                         // the provider is asked to delete ID (Count: how often so far, from 1)
-	FactGone                           // ID is deleted; Took is its life
-	FactLost                           // ID is gone without our asking
-	FactReturned                       // ID, lost or missing before, is listed again
-	FactRevoke                         // the lease of Key on ID was ended; Cause
-	FactDeny                           // Key was refused; Cause
-	FactWait                           // the waiters' situation changed: Count wait, of which Booting for machines on their way, the rest for Cause
-	FactPolicy                         // another policy holds: Count is its index, -1 none
-	FactRefused                        // a create failed: Failure; Took is the back-off until the next
-	FactFruitless                      // a boot came to nothing (Count in a row; On: it was ready, and died young): ID, Cause; Took is the back-off
-	FactListFailed                     // Failure (Count in a row)
-	FactUnclaimed                      // ID is held: nobody knows whose it is
+	FactDelete                         // the provider is asked to delete ID, for the Count-th time (from 1)
+	FactGone                           // ID is deleted; Took is its lifetime
+	FactLost                           // ID vanished although we did not delete it
+	FactReturned                       // ID, which was lost or missing, is listed again
+	FactRevoke                         // the lease of Key on ID was revoked, for Cause
+	FactDeny                           // a request of Key was denied, for Cause
+	FactWait                           // why callers wait changed: Count wait, Booting of them for booting instances, the rest for Cause
+	FactPolicy                         // another policy became active: Count is its index, -1: none
+	FactRefused                        // a create failed with Failure. Count: consecutive failures; Took: the back-off until the next create
+	FactFruitless                      // the boot of ID failed, for Cause (On: an early failure). Count: failures so far; Took: the back-off
+	FactListFailed                     // a list call failed with Failure. Count: consecutive failures
+	FactUnclaimed                      // ID is unclaimed: it is counted and left alone, because its owner is unknown
 	FactAlarm                          // ID could not be deleted for instance_deadlines.deleting_alarm
-	FactForeign                        // ids come that nobody asked for: creates and deletes pause (On) or go on
-	FactAdopt                          // ID was taken in; Cause or an intent explains it
+	FactForeign                        // creates and deletes are paused (On) or resumed; Count instances appeared that we did not ask for
+	FactAdopt                          // ID was adopted, for Cause or because the create Op explains it
 	FactReload                         // a configuration took effect
-	FactIntent                         // a create of Count instances came to nothing, or less (Cause)
-	FactPrepare                        // preparing ID failed and is tried again: Failure
-	FactHold                           // Count instances that are needed are not asked for: Cause; Decision has the numbers
-	FactBreaker                        // the runaway breaker opens (On; Count boots in a row came to nothing, Took is the pause) or closes
+	FactIntent                         // Count instances of the create Op did not appear, for Cause
+	FactPrepare                        // preparing ID failed with Failure. It is retried unless the instance is unusable
+	FactHold                           // Count needed instances are not created, for Cause; Decision has the numbers
+	FactBreaker                        // the runaway breaker opened (On; Count: consecutive failed boots; Took: the back-off) or closed
 )
 
 var factNames = [...]string{
@@ -121,7 +125,7 @@ var factNames = [...]string{
 	"fruitless", "list_failed", "unclaimed", "alarm", "foreign", "adopt", "reload", "intent", "prepare", "hold", "breaker",
 }
 
-// String is the fact's name as it stands in logs.
+// String returns the fact's name as logs show it.
 func (k FactKind) String() string {
 	if int(k) < len(factNames) {
 		return factNames[k]
@@ -129,7 +133,7 @@ func (k FactKind) String() string {
 	return "invalid"
 }
 
-// Fact records one decision or happening, with its cause. It is data; whoever publishes it makes the sentences.
+// Fact records one decision or event, with its cause. It is data only; the code that publishes it writes the text.
 type Fact struct {
 	Kind     FactKind
 	Cause    record.Cause
@@ -144,7 +148,7 @@ type Fact struct {
 	Left     int // FactRetire for idleness: the supply without ID
 	Took     time.Duration
 	Failure  failure.Failure
-	Event    int             // index, among the events stepped into this batch, of the one that brought it; -1: the start of the manager
-	Policy   int             // index of the policy that held, -1 none
-	Decision policy.Decision // the sizing that led here (FactCreate, FactHold, FactRetire for idleness, FactWait)
+	Event    int             // index of the event that caused this fact, among the events of this batch; -1: the start of the manager
+	Policy   int             // index of the active policy; -1: none
+	Decision policy.Decision // the sizing decision behind this fact (FactCreate, FactHold, FactWait, FactRetire for idleness)
 }

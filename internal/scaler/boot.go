@@ -7,10 +7,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// prepareRetry is how a failed preparation is tried again, until the deadline.
+// prepareRetry is how a failed preparation is retried until the deadline.
 var prepareRetry = pace{first: time.Second, last: 30 * time.Second}
 
-// running: the list says that m runs.
+// running handles a list that says that m runs.
 func (c *Core) running(m *machine) {
 	switch m.State {
 	case record.Creating:
@@ -20,7 +20,7 @@ func (c *Core) running(m *machine) {
 		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.PreparingDeadline))
 		c.prepare(m)
 	case record.Preparing:
-		if m.op == 0 && m.retry.pos == 0 { // restored: the command of the last life is forgotten
+		if m.op == 0 && m.retry.pos == 0 { // restored: the command of the previous run of the manager is lost
 			c.prepare(m)
 		}
 	case record.Ready:
@@ -37,7 +37,7 @@ func (c *Core) prepare(m *machine) {
 	c.command(Command{Kind: CmdPrepare, Op: m.op, ID: m.ID, Serial: m.Serial, Timeout: max(m.boot.at-c.now.Mono, time.Second)})
 }
 
-// current returns the machine that a result is for, or nil when the result is stale.
+// current returns the instance that a command's result belongs to, or nil when the result is stale.
 func (c *Core) current(ev *Event) *machine {
 	i := c.reg.Get(ev.ID)
 	if i == nil || i.Serial != ev.Serial {
@@ -51,8 +51,8 @@ func (c *Core) current(ev *Event) *machine {
 	return m
 }
 
-// prepared takes the outcome of a preparation. A failure that says nothing about the machine is tried again until the deadline; any other
-// means that this machine will not do.
+// prepared handles the result of a preparation. A failure that says nothing about the instance is retried until the deadline. After any
+// other failure the instance is retired.
 func (c *Core) prepared(ev *Event) {
 	m := c.current(ev)
 	if m == nil || m.State != record.Preparing {
@@ -79,7 +79,7 @@ func (c *Core) ready(m *machine) {
 	}
 	c.booted(m)
 	c.fact(Fact{Kind: FactReady, ID: m.ID, Took: c.now.Mono - m.Created.Mono})
-	if c.reg.UsedUp(m.Instance) { // it was lost and came back: its uses stay counted, and nobody can have it
+	if c.reg.UsedUp(m.Instance) { // it was lost and returned: its uses still count, so it cannot be leased again
 		c.retire(m, record.CauseUsedUp)
 		return
 	}
@@ -88,7 +88,7 @@ func (c *Core) ready(m *machine) {
 	}
 }
 
-// overdue is due when a machine has been in its state for too long.
+// overdue runs when an instance stayed in its state past the deadline.
 func (c *Core) overdue(m *machine) {
 	switch m.State {
 	case record.Creating:
@@ -104,7 +104,7 @@ func (c *Core) overdue(m *machine) {
 	}
 }
 
-// retry is due for what failed before.
+// retry runs when something that failed before is tried again.
 func (c *Core) retry(m *machine) {
 	switch m.State {
 	case record.Preparing:
@@ -133,14 +133,15 @@ func (c *Core) sendBeat(m *machine) {
 	}
 }
 
-// nextBeat arms the next heartbeat, rounded up to whole seconds so that a large fleet wakes the manager once a second and not once an instance.
+// nextBeat arms the next heartbeat. The time is rounded up to a whole second, so that a large fleet wakes the manager at most once a
+// second.
 func (c *Core) nextBeat(m *machine) {
 	at := c.now.Mono + c.cfg.UpdateInterval
 	c.timers.set(&m.retry, (at+time.Second-1)/time.Second*time.Second)
 }
 
-// beat takes the outcome of a heartbeat. Only the provider's word that it is unhealthy counts at once; other failures count in a row, and
-// the plugin's absence not at all.
+// beat handles the result of a heartbeat. failure.Unhealthy retires the instance at once, other failures only after Config.FailureThreshold
+// consecutive ones. A throttled call or an absent plugin says nothing about the instance and does not count.
 func (c *Core) beat(ev *Event) {
 	m := c.current(ev)
 	if m == nil || m.State != record.Ready && m.State != record.Draining {
@@ -162,12 +163,12 @@ func (c *Core) beat(ev *Event) {
 	c.nextBeat(m)
 }
 
-// unhealthy ends the leases of a machine that must not be used any more, first, and retires it.
+// unhealthy retires an instance that must not be used any more and revokes its leases.
 func (c *Core) unhealthy(m *machine, why record.Cause) {
 	if m.State < record.Creating || m.State > record.Draining {
 		return
 	}
 	c.unfit(m, why)
-	c.retire(m, why) // first, so that the end of its last use does not name another cause; it is deleted when the last lease has ended
+	c.retire(m, why) // before the leases end, so that no end of a use records another cause; the last end deletes it
 	c.revokeLeases(m, why)
 }

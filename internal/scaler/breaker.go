@@ -10,32 +10,33 @@ import (
 )
 
 const (
-	// breakerAt: so many machines in a row that came to nothing open the runaway breaker.
+	// breakerAt is the number of consecutive failed boots that opens the runaway breaker.
 	breakerAt = 3
-	// youth: a machine that was ready, and falls ill or goes this soon without having done anything, died young. See Core.youth.
+	// youth: an instance that becomes unhealthy or vanishes within this time of becoming ready, before it completed a job, counts as an
+	// early failure. See Core.youth.
 	youth = 2 * time.Minute
 )
 
-// fruitlessPace answers tries that came to nothing.
+// fruitlessPace is the back-off after failed boots.
 var fruitlessPace = pace{5 * time.Second, 10 * time.Minute, record.CauseBackoff}
 
-// breaker stops creating machines that come to nothing: while it is open one at a time is tried, further and further apart, until one
-// works. Whether it is open follows from the stored counts, so a restart does not close it.
+// breaker is the runaway breaker: it stops the group from creating instances that all fail. While it is open, one instance at a time is
+// tried, at growing intervals, until one works. Whether it is open follows from the stored counts, so a restart does not close it.
 type breaker struct {
 	open   bool
-	judged time.Duration // when a machine last came to nothing: what was under way then is the same try
-	since  time.Duration // when the first machine of the row of young deaths was first seen: older ones prove nothing about it
-	young  []trial       // machines that turned ready less than a youth ago, in this order; some of them may have gone
-	unseen []trial       // those past it that the latest list does not show running: they live only if the provider says so
+	judged time.Duration // time of the last failure: instances that were already booting then belong to the same try
+	since  time.Duration // when the first of the consecutive early failures was first listed: instances that are older prove nothing
+	young  []trial       // instances that became ready less than a youth ago, in this order; some may be gone by now
+	unseen []trial       // older ones that the latest list does not show as running: they have survived only once the provider says so
 }
 
-// trial is a machine that has to show that it lives.
+// trial is an instance that has yet to prove that it works.
 type trial struct {
 	m     *machine
 	ready time.Duration
 }
 
-// youth is how long a machine is young: at least as long as the lists need to show that one has gone.
+// youth returns how long an instance is young. It is at least as long as the lists need to show that one vanished.
 func (c *Core) youth() time.Duration { return max(youth, 2*c.cfg.UpdateInterval) }
 
 func (c *Core) restoreBreaker() {
@@ -52,14 +53,14 @@ func (c *Core) restoreBreaker() {
 	}
 }
 
-// unfit notes that m, which is about to go for why, came to nothing; a machine that had its chance is none of it.
+// unfit counts m, which is about to go for why, as failed, unless it already completed a job or survived its youth.
 func (c *Core) unfit(m *machine, why record.Cause) {
 	switch m.State {
 	case record.Creating, record.Preparing:
 		c.fruitless(m, why)
 	case record.Ready:
 		went := c.now.Mono
-		if why == record.CauseMissing && m.absentPos > 0 { // that it is gone for good is known only some lists later
+		if why == record.CauseMissing && m.absentPos > 0 { // that it is gone for good is confirmed only some lists later
 			went = m.absentAt
 		}
 		if m.Uses <= m.Leased() && went-m.ReadyAt.Mono < c.youth() {
@@ -71,13 +72,14 @@ func (c *Core) unfit(m *machine, why record.Cause) {
 	}
 }
 
-// fruitless notes a boot that came to nothing.
+// fruitless counts a failed boot.
 func (c *Core) fruitless(m *machine, why record.Cause) {
 	c.failedBoot(Fact{ID: m.ID, Cause: why}, m.Created.Mono, &c.reg.Meta.Fruitless)
 }
 
-// failedBoot counts a machine that was asked for, or first seen, at begun and came to nothing. The pause until the next create doubles with
-// each try, and those that were under way when the last one failed are no new try: ten machines of one bad image wait as long as one.
+// failedBoot counts the failure of an instance that was asked for, or first seen, at begun. The back-off doubles with each try. Instances
+// that were already on their way when the last one failed belong to the same try: ten instances of one bad image cause the same back-off as
+// one.
 func (c *Core) failedBoot(f Fact, begun time.Duration, count *int) {
 	meta := &c.reg.Meta
 	*count++
@@ -100,7 +102,7 @@ func (c *Core) failedBoot(f Fact, begun time.Duration, count *int) {
 	}
 }
 
-// canaries is how many machines the open breaker lets be created now: one, when none is on its way or on trial.
+// canaries returns how many instances the open breaker allows now: one, when none is booting or on trial; else none.
 func (c *Core) canaries() int {
 	r := c.reg
 	if r.IntentOpen() > 0 || r.Count(record.Creating) > 0 || r.Count(record.Preparing) > 0 {
@@ -113,10 +115,10 @@ func (c *Core) canaries() int {
 	return 1
 }
 
-// lives reports whether t's machine is still what it was: not another one under its name, and not retired.
+// lives reports whether t's instance is still the same one, and not retired.
 func (t *trial) lives() bool { return own(t.m.Instance) == t.m && t.m.State == record.Ready }
 
-// booted notes that m is ready. That ends a row of boots that came to nothing; after young deaths it first has to live.
+// booted records that m is ready. That ends a run of failed boots. After early failures, m must first survive its youth.
 func (c *Core) booted(m *machine) {
 	c.breaker.young = append(c.breaker.young, trial{m, c.now.Mono})
 	meta := &c.reg.Meta
@@ -129,7 +131,7 @@ func (c *Core) booted(m *machine) {
 	}
 }
 
-// watchYoung ends the row of young deaths when a machine that is not older than the row has lived through its youth.
+// watchYoung ends a run of early failures when an instance that is not older than the run has survived its youth.
 func (c *Core) watchYoung() {
 	b := &c.breaker
 	for len(b.young) > 0 && c.now.Mono-b.young[0].ready >= c.youth() {
@@ -156,7 +158,7 @@ func (c *Core) watchYoung() {
 	b.unseen = kept
 }
 
-// grownUpAt is when the next machine on trial has lived through its youth.
+// grownUpAt returns when the next instance on trial has survived its youth.
 func (c *Core) grownUpAt() (time.Duration, bool) {
 	if c.reg.Meta.DiedYoung == 0 {
 		return 0, false
@@ -169,13 +171,13 @@ func (c *Core) grownUpAt() (time.Duration, bool) {
 	return 0, false
 }
 
-// tidyTrials forgets machines on trial that are gone, so that what is left can be told by names.
+// tidyTrials drops instances on trial that are gone, so that an ID is enough to identify each that is left.
 func (c *Core) tidyTrials() {
 	gone := func(t trial) bool { return !t.lives() }
 	c.breaker.young, c.breaker.unseen = slices.DeleteFunc(c.breaker.young, gone), slices.DeleteFunc(c.breaker.unseen, gone)
 }
 
-// proven notes that a job has given its slot on m back as it should: machines like m do work.
+// proven records that a job released its slot on m normally: instances like m work.
 func (c *Core) proven(m *machine) {
 	meta := &c.reg.Meta
 	if meta.DiedYoung == 0 || m.Created.Mono < c.breaker.since {
@@ -189,7 +191,7 @@ func (c *Core) proven(m *machine) {
 	c.closeBreaker(m.ID)
 }
 
-// mended ends both rows, and the pause that they led to.
+// mended resets both counts and ends the back-off that they led to.
 func (c *Core) mended(id record.ID) {
 	meta := &c.reg.Meta
 	if meta.Fruitless+meta.DiedYoung+meta.Trials == 0 {
@@ -201,7 +203,7 @@ func (c *Core) mended(id record.ID) {
 	c.closeBreaker(id)
 }
 
-// closeBreaker closes the breaker where the counts no longer hold it open.
+// closeBreaker closes the breaker when the counts no longer keep it open.
 func (c *Core) closeBreaker(id record.ID) {
 	meta := &c.reg.Meta
 	if c.breaker.open && meta.Fruitless+meta.DiedYoung < breakerAt {

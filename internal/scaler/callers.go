@@ -7,8 +7,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// reserve promises a slot. In preemptive mode the promise is a free, ready slot that no other key gets; otherwise only that leases, waits
-// and promises together stay below what max_instances can hold.
+// reserve promises a slot. In preemptive mode it sets aside a free, ready slot that no other key gets. Otherwise it only checks that
+// leases, waiters and reservations together stay below what max_instances can hold.
 func (c *Core) reserve(ev *Event) {
 	switch {
 	case c.closed():
@@ -32,14 +32,15 @@ func (c *Core) reserve(ev *Event) {
 	}
 }
 
-// admit decides on one more reservation: the instance whose slot it claims, or none, or why not.
+// admit decides on one more reservation. It returns the instance whose slot the reservation claims (nil: it claims none), or the cause of
+// the refusal.
 func (c *Core) admit() (*fleet.Instance, record.Cause) {
 	if s := c.active.Settings; s.Preemptive {
 		if i := c.reg.Fullest(""); i != nil && c.queue.len() == 0 {
 			return i, record.CauseNone
 		}
 		if s.IdleCount == 0 && c.decision.IdleTarget == 0 {
-			return nil, record.CausePolicy // nothing is ever created for it
+			return nil, record.CausePolicy // no instance is ever created for it
 		}
 		return nil, record.CauseNoCapacity
 	}
@@ -51,7 +52,7 @@ func (c *Core) admit() (*fleet.Instance, record.Cause) {
 	return nil, record.CauseNone
 }
 
-// maxInstances is the tighter of our limit and the provider's; 0: none.
+// maxInstances is the lower of our limit and the provider's; 0: no limit.
 func (c *Core) maxInstances() int {
 	a, b := max(c.cfg.MaxInstances, 0), max(c.cfg.ProviderMax, 0)
 	if a == 0 || b == 0 {
@@ -77,7 +78,8 @@ func (c *Core) expireReservation(res *fleet.Reservation) {
 	c.fact(Fact{Kind: FactDeny, Key: res.Key, Cause: record.CauseDeadline})
 }
 
-// acquire grants at once where a slot is open and nobody waits, or on the slot that the key's own reservation claimed; else it queues.
+// acquire grants at once when a slot is open and no caller waits, or on the slot that the key's own reservation claimed. Otherwise the
+// caller waits.
 func (c *Core) acquire(ev *Event) {
 	if c.closed() {
 		c.unreserve(ev.Key)
@@ -120,7 +122,7 @@ func (c *Core) wait(ev *Event, not record.ID) {
 	}
 }
 
-// cancel ends a wait that its caller gave up. A lease granted before is the caller's to release.
+// cancel ends a wait that the caller gave up. If the lease was already granted, nothing happens here: the caller must release it.
 func (c *Core) cancel(ev *Event) {
 	if w := c.queue.byKey[ev.Key]; w != nil && w.ticket == ev.Ticket {
 		c.deny(ev.Key, ev.Ticket, record.CauseCancelled)
@@ -128,7 +130,7 @@ func (c *Core) cancel(ev *Event) {
 	}
 }
 
-// release ends a lease. A second release, or one of a lease that was revoked before, is answered and harmless.
+// release ends a lease. Releasing twice, or releasing a revoked lease, is harmless: the answer is CauseUnknownKey.
 func (c *Core) release(ev *Event) {
 	if ev.Cause != record.CauseNone {
 		if i, _ := c.reg.LeaseOf(ev.Key); i != nil {
@@ -149,8 +151,8 @@ func (c *Core) release(ev *Event) {
 	c.proven(own(i))
 }
 
-// end takes key's slot back, lets the instance go where it was the last use or the last lease of a draining one, and returns the instance; nil:
-// there is no such lease.
+// end takes key's slot back and returns the instance, or nil when the key has no lease. The instance is retired or deleted if this was its
+// last use, or the last lease of a draining instance.
 func (c *Core) end(key record.Key) *fleet.Instance {
 	if t := c.orphans[key]; t != nil {
 		c.timers.stop(t)
@@ -183,7 +185,7 @@ func (c *Core) replace(ev *Event) {
 	}
 }
 
-// reattach takes a lease up again, after a restart of the manager or a lost connection.
+// reattach gives a caller its lease back, after a restart of the manager or a lost connection.
 func (c *Core) reattach(ev *Event) {
 	i, slot := c.reg.LeaseOf(ev.Key)
 	if i == nil {
@@ -203,15 +205,15 @@ func (c *Core) detach(key record.Key) {
 	}
 }
 
-// orphan gives the caller of key's lease so long to come back.
+// orphan gives the caller of key's lease this long to reattach.
 func (c *Core) orphan(key record.Key, patience time.Duration) {
 	t := &timer{kind: timerOrphan, owner: key}
 	c.orphans[key] = t
 	c.timers.set(t, c.now.Mono+patience)
 }
 
-// abandoned revokes a lease whose caller did not come back. What the machine does meanwhile is not known, so it is retired, unless
-// keep_instance_with_acquisitions trusts it.
+// abandoned revokes a lease whose caller did not reattach. The instance may still run that caller's job, so it is retired, unless
+// keep_instance_with_acquisitions is set.
 func (c *Core) abandoned(key record.Key) {
 	i, _ := c.reg.LeaseOf(key)
 	if i == nil {
@@ -224,7 +226,7 @@ func (c *Core) abandoned(key record.Key) {
 	c.revoke(m, key, record.CauseAbandoned)
 }
 
-// revoke ends one lease against its caller's will, and tells why.
+// revoke ends one lease that its caller did not release, and tells the caller why.
 func (c *Core) revoke(m *machine, key record.Key, why record.Cause) {
 	_, slot := c.reg.LeaseOf(key)
 	c.grant(Grant{Kind: GrantRevoked, Key: key, ID: m.ID, Serial: m.Serial, Slot: slot, Cause: why})
@@ -232,7 +234,6 @@ func (c *Core) revoke(m *machine, key record.Key, why record.Cause) {
 	c.end(key)
 }
 
-// revokeLeases ends every lease of m.
 func (c *Core) revokeLeases(m *machine, why record.Cause) {
 	if m.Leased() == 0 {
 		return

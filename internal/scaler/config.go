@@ -6,46 +6,47 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// AdoptMode says what becomes of instances that nobody can explain (adopt_preexisting).
+// AdoptMode says what happens to instances that no create explains (adopt_preexisting).
 type AdoptMode uint8
 
-// The modes. Hold is the default: beside a known store they are removed, beside an empty one held as unclaimed.
+// The modes. AdoptHold is the default: such instances are removed when the store is known to belong to this group, and held as unclaimed
+// when it is empty or foreign.
 const (
 	AdoptHold AdoptMode = iota
 	AdoptAll
 	AdoptRemove
 )
 
-// Config is everything that the core's decisions depend on beside its state. Zero values take the defaults named.
+// Config is everything the core's decisions depend on, besides its state. A zero value means the default given.
 type Config struct {
-	Capacity     int // slots an instance; 0: 1
-	MaxInstances int // 0: no limit but the provider's
-	MaxUses      int // grants an instance in its whole life; 0: no limit
+	Capacity     int // slots per instance; 0: 1
+	MaxInstances int // 0: no limit of ours, only the provider's
+	MaxUses      int // grants per instance, in its whole life; 0: no limit
 	ProviderMax  int // ProviderInfo.MaxSize; 0: unknown
 	Schedule     *policy.Schedule
-	Throttle     policy.Throttle // limit 0: 100 a second, below 0: none; burst 0: MaxInstances, else the limit
+	Throttle     policy.Throttle // Limit 0: 100 per second, below 0: no limit; Burst 0: MaxInstances, or else Limit
 
 	UpdateInterval   time.Duration // 0: 1m
-	FailureThreshold int           // heartbeats that fail in a row before the instance is unhealthy; 0: 3
-	Heartbeat        bool          // the provider has heartbeats
+	FailureThreshold int           // consecutive failed heartbeats that make an instance unhealthy; 0: 3
+	Heartbeat        bool          // the provider supports heartbeats
 
-	RequestedDeadline time.Duration // an accepted create shows an instance; 0: 10m
-	CreatingDeadline  time.Duration // a listed instance runs; 0: 15m
-	PreparingDeadline time.Duration // a running instance is ready; 0: 20m
-	DeletingAlarm     time.Duration // a delete that takes longer is an alarm; 0: 1h
+	RequestedDeadline time.Duration // from an accepted create until the instance is listed; 0: 10m
+	CreatingDeadline  time.Duration // from listed until running; 0: 15m
+	PreparingDeadline time.Duration // from running until ready; 0: 20m
+	DeletingAlarm     time.Duration // a delete that takes longer raises an alarm; 0: 1h
 
-	DeletionRetry           time.Duration // a delete is asked again; 0: 1m
+	DeletionRetry           time.Duration // until a delete is sent again; 0: 1m
 	ShutdownDeletionRetry   time.Duration // the same during a shutdown; 0: 10s
-	ShutdownDeletionRetries int           // deletes asked during a shutdown before we give up; 0: 3
+	ShutdownDeletionRetries int           // deletes sent during a shutdown before it gives up; 0: 3
 
 	ReservationDeadline     time.Duration // 0: 2m
 	ReattachAfterRestart    time.Duration // 0: 5m
 	ReattachAfterDisconnect time.Duration // 0: 30s
-	KeepAbandoned           bool          // keep_instance_with_acquisitions: an abandoned lease's instance returns to service
+	KeepAbandoned           bool          // keep_instance_with_acquisitions: the instance of an abandoned lease returns to service
 
 	Adopt        AdoptMode
-	ForgetAfter  time.Duration // how long a gone or lost instance, or a failed create, is remembered; 0: 1h
-	MissingLists int           // complete lists without it before an instance counts as missing; 0: 3
+	ForgetAfter  time.Duration // how long an instance that is gone or lost, or a failed create, is remembered; 0: 1h
+	MissingLists int           // consecutive complete lists without an instance before it counts as missing; 0: 3
 }
 
 // WithDefaults returns c with every default filled in.

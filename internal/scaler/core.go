@@ -10,7 +10,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Core decides for one group. It is not safe for concurrent use: one goroutine owns it.
+// Core decides for one group. See the package documentation. It is not safe for concurrent use: one goroutine owns it.
 type Core struct {
 	cfg Config
 	reg *fleet.Register
@@ -19,7 +19,7 @@ type Core struct {
 	stamp fleet.Stamp
 	batch Batch
 	bug   error
-	taken bool // the batch was taken: the next step begins a new one
+	taken bool // the batch was taken: the next step starts a new one
 
 	timers  timers
 	queue   queue                 // waiters, first come first served
@@ -27,37 +27,37 @@ type Core struct {
 	window  window                // N̂: the largest demand of the last idle_time
 
 	active    policy.Active
-	nextEdge  time.Time // when active may change, on the wall
+	nextEdge  time.Time // wall time at which active may change
 	hasEdge   bool
 	evaluated time.Time
 	decision  policy.Decision
 
 	bucket    *rate.Limiter
-	throttled policy.Throttle // in force in bucket
-	settled   bool            // bucket is as settledAs says, and was not used since
+	throttled policy.Throttle // what bucket is configured with
+	settled   bool            // bucket is in the form settledAs, and unused since
 	settledAs BucketSnapshot
-	open      *fleet.Intent // a create of this batch that is still in our hands
-	openAt    int           // its command's index
+	open      *fleet.Intent // the create of this batch, whose command is not dispatched yet
+	openAt    int           // index of its command; -1: none
 
 	lists   lists
 	backoff backoff
 	breaker breaker
-	foreign []time.Duration // when ids came that nobody asked for
+	foreign []time.Duration // when instances appeared that we did not ask for
 	paused  bool
-	repairs int          // instances of ours that went without our doing and were not made up for
+	repairs int          // our instances that vanished and were not replaced yet
 	waiting record.Cause // what the last waiter waits for
-	held    record.Cause // what holds a create back that is needed
-	event   int          // index of the event that is being stepped into this batch
+	held    record.Cause // what holds back creates that are needed
+	event   int          // index of the current event in this batch
 	known   bool
-	// unfinished: a create was open when the manager stopped, so that what the first list shows cannot be told apart from its instances.
+	// unfinished: a create was open when the manager stopped. In the first list, instances of that create look the same as others.
 	unfinished bool
 	draining   bool
 	shutdown   bool
 	deleting   bool // shutdown with delete_instances_on_shutdown
 }
 
-// New returns a core that goes on from saved. known says that the store held the state of this very provider group: beside an unknown
-// one, instances that the provider lists are nobody's until cfg.Adopt says otherwise.
+// New returns a core that continues from saved. known says that the store held the state of this provider group. If it did not, instances
+// that the provider lists are unclaimed until cfg.Adopt says otherwise.
 func New(cfg Config, saved record.Saved, known bool, now Time) (*Core, error) {
 	c := &Core{cfg: cfg.WithDefaults(), now: now, orphans: map[record.Key]*timer{}, known: known, openAt: -1, event: -1}
 	c.queue.byKey = map[record.Key]*waiter{}
@@ -78,7 +78,7 @@ func New(cfg Config, saved record.Saved, known bool, now Time) (*Core, error) {
 
 func stampOf(t Time) fleet.Stamp { return fleet.Stamp{Mono: t.Mono, Wall: t.Wall.UnixNano()} }
 
-// restore arms what a running core would have armed for the saved state.
+// restore arms the timers that a running core would have armed for the saved state.
 func (c *Core) restore() {
 	c.reg.Each(func(i *fleet.Instance) bool {
 		m := c.own(i)
@@ -95,14 +95,14 @@ func (c *Core) restore() {
 			}
 			return true
 		case record.Deleting:
-			// Whether the delete was ever sent is not known: it is asked again, which is harmless.
+			// It is not known whether the delete was sent. Sending it again is harmless.
 			c.timers.set(&m.retry, c.now.Mono)
 		case record.Draining:
 			if i.Leased() == 0 {
 				c.timers.set(&m.retry, c.now.Mono)
 			}
 		case record.Ready:
-			if i.Leased() == 0 && c.reg.UsedUp(i) { // the limit was lowered while we were away
+			if i.Leased() == 0 && c.reg.UsedUp(i) { // max_use_count was lowered while the manager was stopped
 				c.retire(m, record.CauseUsedUp)
 			}
 		case record.Unclaimed:
@@ -113,8 +113,8 @@ func (c *Core) restore() {
 		return true
 	})
 	if n := c.supply(); n > 0 {
-		// What was needed lately is not stored. Until idle_time has passed again, all that is there may have been: a restart in a dip of the
-		// load deletes nothing.
+		// The recent demand is not stored. Until idle_time has passed, assume that everything that exists was needed: a restart during a
+		// dip in the load deletes nothing.
 		c.window.past = append(c.window.past, held{value: n, end: c.now.Mono})
 	}
 	c.unfinished = len(c.reg.Intents()) > 0
@@ -138,7 +138,7 @@ func (c *Core) restore() {
 	}
 }
 
-// Step tells the core that ev happened at now. now.Mono never goes back; a reading that does counts as the last one.
+// Step tells the core that ev happened at now. A now.Mono before the last one counts as the last one.
 func (c *Core) Step(now Time, ev Event) {
 	if now.Mono < c.now.Mono {
 		now.Mono = c.now.Mono
@@ -159,7 +159,7 @@ func (c *Core) Step(now Time, ev Event) {
 	c.settle()
 }
 
-// handle is the list of everything that can happen.
+// handle dispatches each kind of event.
 func (c *Core) handle(ev *Event) {
 	switch ev.Kind {
 	case EvReserve:
@@ -209,8 +209,8 @@ func (c *Core) handle(ev *Event) {
 	}
 }
 
-// settle brings the fleet towards what it should be, in one place: hand out, create, retire. Hand-out and idleness are judged here and
-// nowhere else, so that an instance that just took a lease is never retired as idle.
+// settle moves the fleet towards what it should be: hand out slots, create, retire. Slots are handed out and idle instances judged only
+// here, so an instance that just took a lease is never retired as idle.
 func (c *Core) settle() {
 	if c.closed() {
 		c.turnAway()
@@ -221,7 +221,7 @@ func (c *Core) settle() {
 	c.explainWaits()
 }
 
-// Take returns what the steps since the last Take decided. It is valid until the next Step.
+// Take returns what was decided in the steps since the last Take. The result is valid until the next Step.
 func (c *Core) Take() *Batch {
 	b := &c.batch
 	c.reg.TakeChanges(&b.Changes)
@@ -234,12 +234,12 @@ func (c *Core) Take() *Batch {
 	return b
 }
 
-// reset empties the batch at the first step after a Take.
+// reset empties the batch, at the first step after a Take.
 func (b *Batch) reset() {
 	b.Commands, b.Grants, b.Facts = b.Commands[:0], b.Grants[:0], b.Facts[:0]
 }
 
-// must keeps the first refused move: the batch says so and nothing of it is used.
+// must keeps the first refused move as Batch.Bug. The shell then discards the batch.
 func (c *Core) must(err error) bool {
 	if err != nil && c.bug == nil {
 		c.bug = err
@@ -247,7 +247,7 @@ func (c *Core) must(err error) bool {
 	return err == nil
 }
 
-// fire handles every timer whose time has come.
+// fire handles every timer that is due.
 func (c *Core) fire() {
 	for t := c.timers.due(c.now.Mono); t != nil; t = c.timers.due(c.now.Mono) {
 		switch t.kind {
@@ -269,7 +269,7 @@ func (c *Core) fire() {
 	}
 }
 
-// wake is the earliest moment at which something can change without an event: strictly after now.
+// wake returns the earliest time after now at which something can change without an event; 0: never.
 func (c *Core) wake() time.Duration {
 	at, ok := c.timers.next()
 	consider := func(t time.Duration) {
@@ -298,7 +298,6 @@ func (c *Core) wake() time.Duration {
 	return max(at, c.now.Mono+1)
 }
 
-// expecting reports whether the provider's list is likely to change soon.
 func (c *Core) expecting() bool {
 	r := c.reg
 	return !c.lists.started || r.IntentOpen()+r.IntentDoubt() > 0 || r.Count(record.Creating) > 0 || r.Count(record.Deleting) > 0 ||
@@ -314,7 +313,8 @@ func (c *Core) grant(g Grant) { c.batch.Grants = append(c.batch.Grants, g) }
 
 func (c *Core) command(cmd Command) { c.batch.Commands = append(c.batch.Commands, cmd) }
 
-// nextOp numbers a command. Numbers are not committed with commands that need no intent: a restart forgets those commands.
+// nextOp numbers a command. A number is committed only with a create, which needs an intent. A restart forgets all other commands, so their
+// numbers may be used again.
 func (c *Core) nextOp() uint64 {
 	c.reg.Meta.LastOp++
 	return c.reg.Meta.LastOp

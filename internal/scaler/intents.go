@@ -8,8 +8,9 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// increased takes the provider's answer to a create. What it surely did not create is no supply any more, but counts against max_instances
-// until complete lists came without it; what it may have created stays supply until then, so that nothing is created twice.
+// increased handles the provider's answer to a create. Instances that were certainly not created are no supply any more; they still count
+// against max_instances until complete lists came without them. Instances that may have been created stay supply until then, so that
+// nothing is created twice.
 func (c *Core) increased(ev *Event) {
 	in := c.reg.Intent(ev.Op)
 	if in == nil {
@@ -38,7 +39,7 @@ func (c *Core) increased(ev *Event) {
 		}
 	}
 	if failed.Failed() {
-		if accepted > 0 { // a create that brought something is no refusal in a row: the pause after it is the first one
+		if accepted > 0 { // a create that brought something ends the run of failures: this is the first one again
 			c.reg.Meta.Refusals = 0
 		}
 		c.refused(ev.Op, failed, ev.Away)
@@ -48,7 +49,8 @@ func (c *Core) increased(ev *Event) {
 	}
 }
 
-// confirmIntents counts one complete list, asked for at since, towards every create in doubt.
+// confirmIntents counts one complete list, requested at since, for every create in doubt. After enough lists without the missing instances
+// the doubt ends.
 func (c *Core) confirmIntents(since time.Duration) {
 	for n := len(c.reg.Intents()) - 1; n >= 0; n-- {
 		in := c.reg.Intents()[n]
@@ -71,10 +73,10 @@ func (c *Core) confirmIntents(since time.Duration) {
 	}
 }
 
-// intentOverdue is due when an accepted create has shown nothing in time, or when one that was given up on is forgotten.
+// intentOverdue runs when an accepted create has shown nothing in time, or when a create that was given up on is forgotten.
 func (c *Core) intentOverdue(w *intent) {
 	if w.Open == 0 {
-		if w.Doubt > 0 { // lists could not be had: it cannot be ruled out yet
+		if w.Doubt > 0 { // list calls failed: the instances cannot be ruled out yet
 			c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
 			return
 		}
@@ -94,7 +96,7 @@ func (c *Core) intentOverdue(w *intent) {
 func (c *Core) close(in *fleet.Intent) {
 	c.timers.stop(&in.Owner.(*intent).timer)
 	if c.open == in {
-		return // still in our hands: its command has not left
+		return // its command is not dispatched yet
 	}
 	c.reg.CloseIntent(in)
 }

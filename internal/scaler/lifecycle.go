@@ -5,8 +5,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// reload puts a new configuration into force. Leases and instances stand; what held creates back is tried again, since that may be what
-// was mended.
+// reload puts a new configuration into force. Leases and instances stay. Creates that were held back are tried again at once, because the
+// new configuration may have corrected the cause.
 func (c *Core) reload(cfg *Config) {
 	if cfg == nil {
 		return
@@ -17,7 +17,7 @@ func (c *Core) reload(cfg *Config) {
 	c.evaluated, c.active = c.now.Wall, c.cfg.Schedule.At(c.now.Wall)
 	c.applyThrottle()
 	c.window.reset(c.now.Mono)
-	c.reg.Meta.Refusals, c.reg.Meta.Trials = 0, 0 // an open breaker stays open, but tries at once
+	c.reg.Meta.Refusals, c.reg.Meta.Trials = 0, 0 // an open breaker stays open, but allows a try at once
 	c.backoff = backoff{}
 	c.reg.Meta.BackoffUntil, c.reg.Meta.BackoffCause = 0, record.CauseNone
 	c.reg.TouchMeta()
@@ -38,7 +38,7 @@ func (c *Core) reload(cfg *Config) {
 	c.fact(Fact{Kind: FactReload})
 }
 
-// settleUnclaimed does with an unclaimed instance what adopt_preexisting says now.
+// settleUnclaimed treats an unclaimed instance as adopt_preexisting says now.
 func (c *Core) settleUnclaimed(m *machine) {
 	switch c.cfg.Adopt {
 	case AdoptAll:
@@ -57,7 +57,7 @@ func (c *Core) claim(m *machine) {
 	}
 }
 
-// shutDown takes no new work from here on; with del, everything of ours that has no lease is retired, booting ones too.
+// shutDown stops the acceptance of new work. With del, it also retires every instance of ours without a lease, including booting ones.
 func (c *Core) shutDown(del bool) {
 	c.shutdown = true
 	if c.deleting || !del {
@@ -68,7 +68,7 @@ func (c *Core) shutDown(del bool) {
 		m := own(i)
 		switch {
 		case i.State == record.Deleting && m.op == 0:
-			m.tries = 0 // the shutdown's own count
+			m.tries = 0 // the shutdown counts its own tries
 			c.sendDelete(m)
 		case i.Leased() == 0 && i.State != record.Unclaimed:
 			c.retire(m, record.CauseShutdown)
@@ -77,7 +77,7 @@ func (c *Core) shutDown(del bool) {
 	})
 }
 
-// finished reports whether a shutdown has nothing left to do.
+// finished reports whether the shutdown has nothing left to do.
 func (c *Core) finished() bool {
 	if !c.shutdown || c.reg.Leased() > 0 {
 		return false
@@ -85,7 +85,7 @@ func (c *Core) finished() bool {
 	if !c.deleting {
 		return true
 	}
-	if !c.lists.started || c.reg.IntentOpen()+c.reg.IntentDoubt() > 0 { // what is in doubt may still appear: lists rule it out
+	if !c.lists.started || c.reg.IntentOpen()+c.reg.IntentDoubt() > 0 { // instances in doubt may still appear, until lists rule them out
 		return false
 	}
 	left := c.reg.Exists() - c.reg.Count(record.Unclaimed)

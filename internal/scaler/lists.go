@@ -7,7 +7,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// foreignWindow and foreignLimit: so many ids that nobody asked for in that time mean a second manager.
+// When foreignLimit instances that we did not ask for appear within foreignWindow, another manager works on the same group.
 const (
 	foreignWindow = 10 * time.Minute
 	foreignLimit  = 3
@@ -15,15 +15,15 @@ const (
 
 // lists is what the core knows about the provider's lists.
 type lists struct {
-	started bool // a complete list was seen in this life of the manager
-	seq     int  // complete lists so far
-	failed  int  // lists that failed in a row
+	started bool // a complete list was seen since the manager started
+	seq     int  // number of complete lists so far
+	failed  int  // consecutive failed lists
 	present int  // instances in the latest list
-	missed  int  // of them, missed by the list that is being reported
+	missed  int  // how many of them the list that is being reported lacks
 	absent  []*machine
 }
 
-// miss notes that the list lacks m.
+// miss records that the list lacks m.
 func (l *lists) miss(m *machine, now time.Duration) {
 	if m.absentPos == 0 {
 		l.absent = append(l.absent, m)
@@ -43,7 +43,7 @@ func (l *lists) found(m *machine) {
 	m.absentPos = 0
 }
 
-// listed takes what a list says of one instance, known or not.
+// listed handles what a list says of one instance, known or unknown.
 func (c *Core) listed(ev *Event) {
 	if ev.Kind == EvAppeared {
 		c.lists.present++
@@ -60,7 +60,7 @@ func (c *Core) listed(ev *Event) {
 	c.reg.SetListed(i, ev.Listed)
 	switch {
 	case ev.Listed == fleet.ListedDeleted && (i.State == record.Gone || i.State == record.Lost):
-		return // the list still shows what is known to be gone
+		return // we know already that it is gone
 	case ev.Listed == fleet.ListedDeleted && i.State == record.Deleting && m.accepted:
 		c.gone(m)
 		return
@@ -76,7 +76,7 @@ func (c *Core) listed(ev *Event) {
 	c.follow(m)
 }
 
-// follow moves m to where the list says it is.
+// follow moves m to the state that matches the list.
 func (c *Core) follow(m *machine) {
 	if m.State < record.Creating || m.State > record.Draining {
 		return
@@ -101,8 +101,8 @@ func (c *Core) follow(m *machine) {
 	}
 }
 
-// notRunning handles a machine that ran and now does not, by the list's word: its leases stand, it gets no new one, and it has a boot's
-// time to come back.
+// notRunning handles an instance that was running and is now listed as not running. Its leases stay, it gets no new one, and it has as long
+// as a boot to run again.
 func (c *Core) notRunning(m *machine) {
 	switch m.State {
 	case record.Preparing:
@@ -117,15 +117,16 @@ func (c *Core) notRunning(m *machine) {
 	}
 }
 
-// condemn retires m although it may have leases: the provider is taking it away.
+// condemn retires m and revokes its leases, because the provider is removing it.
 func (c *Core) condemn(m *machine, why record.Cause) {
 	c.unfit(m, why)
 	c.retire(m, why)
 	c.revokeLeases(m, why)
 }
 
-// risen handles an instance that was gone and is listed again. Where a create is open that may explain it and the id has been away for a
-// while, it is a new machine of the same name (a fixed list of hosts); else it is the old one, and deleted again.
+// risen handles an instance that was gone and is listed again. If an open create may explain it and the ID was absent long enough, it is a
+// new instance with the same ID (a provider with a fixed list of hosts reuses them). Otherwise it is the old instance, and it is deleted
+// again.
 func (c *Core) risen(m *machine, ev *Event) {
 	if in := c.explain(); in != nil && in.Open > 0 && c.lists.seq-m.absentSeq >= c.cfg.MissingLists {
 		c.stop(m)
@@ -138,8 +139,8 @@ func (c *Core) risen(m *machine, ev *Event) {
 	c.redelete(m, record.CauseZombie)
 }
 
-// returned handles a lost instance that is listed again: it is un-lost, unless a delete was sent. One that had been retired when it went has to
-// go all the same: what it was retired for (another host key, say) has not passed.
+// returned handles a lost instance that is listed again. If a delete was sent, it is deleted again. If it was retired when it vanished, it
+// is retired again: the reason (a changed host key, say) still holds. Otherwise it returns to service.
 func (c *Core) returned(m *machine) {
 	c.stop(m)
 	m.boot.kind = timerBoot
@@ -160,7 +161,7 @@ func (c *Core) returned(m *machine) {
 	c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
 }
 
-// missing notes that the list that is being reported lacks an instance which the one before had.
+// missing records that the list that is being reported lacks an instance that the previous list had.
 func (c *Core) missing(id record.ID) {
 	c.lists.present = max(c.lists.present-1, 0)
 	i := c.reg.Get(id)
@@ -177,7 +178,7 @@ func (c *Core) missing(id record.ID) {
 	c.lists.miss(m, c.now.Mono)
 }
 
-// listDone judges what a complete list leaves: who is missing for good, which creates came to nothing.
+// listDone draws the conclusions from a complete list: which instances are gone for good, and which creates failed.
 func (c *Core) listDone(ev *Event) {
 	l := &c.lists
 	if c.short() {
@@ -198,7 +199,7 @@ func (c *Core) listDone(ev *Event) {
 	c.confirmIntents(ev.Since)
 }
 
-// short reports whether the list lost more than half of more than four instances: rather a bad list than a bad day.
+// short reports whether the list lost more than half of more than four instances. Such a list is more likely wrong than true.
 func (c *Core) short() bool {
 	l := &c.lists
 	lost, before := l.missed, l.present+l.missed
@@ -209,7 +210,7 @@ func (c *Core) short() bool {
 	return before > 4 && lost*2 > before
 }
 
-// confirm judges one absent machine after a complete list that was asked for at since.
+// confirm judges one absent instance after a complete list that was requested at since.
 func (c *Core) confirm(m *machine, since time.Duration) {
 	away := c.lists.seq - m.absentSeq
 	if m.State == record.Deleting && m.accepted && since >= m.acceptedAt {
@@ -234,11 +235,11 @@ func (c *Core) confirm(m *machine, since time.Duration) {
 	}
 }
 
-// lose gives up on a machine that is gone without our asking: its leases are revoked first.
+// lose gives up on an instance that vanished although we did not delete it. Its leases are revoked first.
 func (c *Core) lose(m *machine) {
 	c.unfit(m, record.CauseMissing)
 	c.revokeLeases(m, record.CauseMissing)
-	if m.State == record.Deleting { // its last lease ended while it was draining: it goes that way
+	if m.State == record.Deleting { // it was draining, and its last lease just ended: it is being deleted
 		return
 	}
 	c.dropClaims(m)

@@ -7,41 +7,41 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// machine is the core's own bookkeeping of one instance.
+// machine is what the core keeps about one instance, beside the register.
 type machine struct {
 	*fleet.Instance
 	boot  timer // the deadline of its state; for a remembered one, when it is forgotten
-	retry timer // the next try of what is under way
+	retry timer // the next try of the current operation
 
-	op       uint64 // number of the command under way; 0: none
-	tries    int    // of what is under way
-	beatFail int    // heartbeats failed in a row
-	accepted bool   // the delete was accepted at acceptedAt
-	gaveUp   bool   // a shutdown has stopped asking
+	op       uint64 // number of the current command; 0: none
+	tries    int    // tries of the current operation
+	beatFail int    // consecutive failed heartbeats
+	accepted bool   // the provider accepted the delete, at acceptedAt
+	gaveUp   bool   // the shutdown stopped sending deletes
 	alarmed  bool
-	strayed  time.Duration // since when a ready one is listed as not running; 0: it is not
+	strayed  time.Duration // since when a ready instance is listed as not running; 0: it is running
 
-	absentAt   time.Duration // since when the list misses it
-	absentSeq  int           // complete lists there were then
-	absentMul  int           // 2 when a suspiciously short list missed it
-	absentPos  int           // 1 + index in lists.absent; 0: not missed
+	absentAt   time.Duration // since when lists lack it
+	absentSeq  int           // complete lists so far at that time
+	absentMul  int           // 2 when a suspiciously short list was the first to lack it; else 1
+	absentPos  int           // 1 + index in lists.absent; 0: it is not absent
 	acceptedAt time.Duration
 }
 
-// intent is the core's own bookkeeping of one unfinished create.
+// intent is what the core keeps about one unfinished create, beside the register.
 type intent struct {
 	*fleet.Intent
 	timer    timer
-	confirm  bool          // complete lists asked for after since count towards giving up on Unsure and Doubt
+	confirm  bool          // complete lists requested after since count towards giving up on Unsure and Doubt
 	since    time.Duration // when the doubt began
-	seen     int           // such lists
-	restored bool          // from an earlier life of the manager: no answer will come
-	asked    time.Duration // when it was asked for; for a restored one, when it was restored
+	seen     int           // number of such lists
+	restored bool          // from before a restart: no answer will come
+	asked    time.Duration // when it was asked for; after a restart, when it was restored
 }
 
 func own(i *fleet.Instance) *machine { return i.Owner.(*machine) }
 
-// own gives i its bookkeeping, afresh.
+// own gives i new, empty bookkeeping.
 func (c *Core) own(i *fleet.Instance) *machine {
 	m := &machine{Instance: i}
 	m.boot = timer{kind: timerBoot, owner: m}
@@ -57,14 +57,14 @@ func (c *Core) ownIntent(in *fleet.Intent) *intent {
 	return w
 }
 
-// stop disarms everything of m and forgets its command: a result that still comes is stale.
+// stop disarms the timers of m and drops its command: a result that arrives later is stale.
 func (c *Core) stop(m *machine) {
 	c.timers.stop(&m.boot)
 	c.timers.stop(&m.retry)
 	m.op, m.tries, m.beatFail = 0, 0, 0
 }
 
-// remember keeps a gone or lost machine in the books for a while, because it may come back.
+// remember keeps a gone or lost instance in the register for a while, because it may be listed again.
 func (c *Core) remember(m *machine) {
 	c.stop(m)
 	c.lists.found(m)
@@ -72,7 +72,7 @@ func (c *Core) remember(m *machine) {
 	c.timers.set(&m.boot, c.now.Mono+c.cfg.ForgetAfter)
 }
 
-// forget is due for a machine that has been remembered long enough.
+// forget runs when an instance has been remembered long enough.
 func (c *Core) forget(m *machine) {
 	if m.State == record.Lost && !m.DeleteAsked && c.repairs > 0 {
 		c.repairs--

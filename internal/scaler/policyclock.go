@@ -2,8 +2,8 @@ package scaler
 
 import "github.com/taskscaler/taskscaler/pkg/policy"
 
-// refreshPolicy makes active what holds at this wall time. It asks the schedule only when the clock has passed the next edge, or has
-// jumped back, so that it costs nothing on most steps.
+// refreshPolicy activates the policy for the current wall time. It evaluates the schedule only when the wall clock passed the next edge or
+// jumped back, so most steps cost nothing.
 func (c *Core) refreshPolicy() {
 	wall := c.now.Wall
 	if !c.evaluated.IsZero() && !wall.Before(c.evaluated) && (!c.hasEdge || wall.Before(c.nextEdge)) {
@@ -22,7 +22,7 @@ func (c *Core) refreshPolicy() {
 	c.fact(Fact{Kind: FactPolicy, Count: c.active.Index})
 }
 
-// settings are what is asked for now: the policy's, or nothing while the manager takes no new work.
+// settings returns the active policy's settings, without any demand for idle instances while no new work is accepted.
 func (c *Core) settings() policy.Settings {
 	s := c.active.Settings
 	if c.draining || c.shutdown {

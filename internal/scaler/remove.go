@@ -8,7 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// retire gives m no new lease, and deletes it when the last one ends.
+// retire stops new leases on m, and deletes it when its last lease ends.
 func (c *Core) retire(m *machine, why record.Cause) {
 	switch m.State {
 	case record.Creating, record.Preparing, record.Ready, record.Unclaimed:
@@ -30,19 +30,19 @@ func (c *Core) retire(m *machine, why record.Cause) {
 	switch {
 	case m.Leased() == 0:
 		c.startDelete(m)
-	case c.cfg.Heartbeat && m.ReadyAt.Wall != 0: // its last jobs want to know when it falls ill
+	case c.cfg.Heartbeat && m.ReadyAt.Wall != 0: // health still matters to the callers that hold a lease
 		c.nextBeat(m)
 	}
 }
 
-// dropClaims lets reservations lose their slot on m; they stand, and wait like others when they come to acquire.
+// dropClaims takes their slot on m from reservations. The reservations stay valid; their callers wait like others when they acquire.
 func (c *Core) dropClaims(m *machine) {
 	if m.Claims() > 0 {
 		c.reg.UnclaimAll(m.Instance)
 	}
 }
 
-// startDelete records the delete and sends it. While another manager seems to be at work nothing is deleted.
+// startDelete records the delete and sends it. Nothing is deleted while another manager seems to be at work.
 func (c *Core) startDelete(m *machine) {
 	if c.paused {
 		return
@@ -53,7 +53,7 @@ func (c *Core) startDelete(m *machine) {
 	}
 }
 
-// redelete deletes a machine that came back after a delete was sent.
+// redelete deletes an instance that is listed again after a delete was sent.
 func (c *Core) redelete(m *machine, why record.Cause) {
 	if c.must(c.reg.Delete(m.Instance, why, c.stamp)) {
 		m.alarmed, m.gaveUp, m.accepted = false, false, false
@@ -76,7 +76,7 @@ func (c *Core) sendDelete(m *machine) {
 	}
 }
 
-// deleted takes the answer to a delete. It is asked again for ever, until the provider no longer lists the instance; only a shutdown gives up.
+// deleted handles the answer to a delete. The delete is repeated until the provider no longer lists the instance; only a shutdown gives up.
 func (c *Core) deleted(ev *Event) {
 	m := c.current(ev)
 	if m == nil || m.State != record.Deleting {
@@ -89,10 +89,10 @@ func (c *Core) deleted(ev *Event) {
 	again := c.cfg.DeletionRetry
 	if c.shutdown {
 		again = c.cfg.ShutdownDeletionRetry
-		m.gaveUp = !ok && m.tries >= c.cfg.ShutdownDeletionRetries // one that was accepted only takes its time
+		m.gaveUp = !ok && m.tries >= c.cfg.ShutdownDeletionRetries // an accepted delete only takes its time
 	}
 	if ev.Away {
-		again = min(again, 5*time.Second) // the plugin comes back; the provider was not bothered
+		again = min(again, 5*time.Second) // the plugin will be back; the provider was not called
 	}
 	if ok && m.Listed == fleet.ListedDeleted {
 		c.gone(m)
@@ -101,7 +101,7 @@ func (c *Core) deleted(ev *Event) {
 	c.timers.set(&m.retry, c.now.Mono+max(again, ev.Failure.RetryAfter))
 }
 
-// gone: the delete is confirmed. The machine is remembered for a while, because a list may be late.
+// gone records that the delete is confirmed. The instance is remembered for a while, because a list may be out of date.
 func (c *Core) gone(m *machine) {
 	if c.must(c.reg.Finish(m.Instance, c.stamp)) {
 		c.fact(Fact{Kind: FactGone, ID: m.ID, Cause: m.Cause, Took: c.now.Mono - m.Created.Mono})

@@ -9,14 +9,15 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Bounds of what [Resume] and whoever replays events believes: sums of two such times do not overflow, and a step costs what it should.
+// Bounds of what [Resume] and a replay of events accept. Sums of two such times do not overflow, and a step stays cheap.
 const (
-	maxMono     = time.Duration(1) << 61 // 73 years of one life of a manager
+	maxMono     = time.Duration(1) << 61 // 73 years since the manager started
 	maxSpan     = time.Duration(1) << 62 // 146 years
 	maxCapacity = 1 << 20
 )
 
-// Plausible reports what in c no configuration that was ever in force has: a journal that was tampered with must not stop its reader.
+// Plausible returns an error if c contains a value that no manager accepts as configuration. It protects the reader of a journal that was
+// tampered with.
 func (c *Config) Plausible() error {
 	if c.Capacity > maxCapacity {
 		return fmt.Errorf("scaler: capacity %d is out of range", c.Capacity)
@@ -32,38 +33,38 @@ func (c *Config) Plausible() error {
 	return nil
 }
 
-// Plausible reports whether t can have been read by a manager.
+// Plausible reports whether a manager can have read t from its clocks.
 func (t Time) Plausible() bool { return t.Mono <= maxMono && t.Mono >= -maxMono }
 
-// plausible checks what the parts of a resumption do not.
+// plausible checks what the methods of resumption do not check.
 func (s *Snapshot) plausible() error {
 	if err := s.Config.Plausible(); err != nil {
 		return err
 	}
 	switch {
 	case !s.Now.Plausible():
-		return fmt.Errorf("scaler: a snapshot of the time %v", s.Now.Mono)
+		return fmt.Errorf("scaler: the snapshot's time %v is out of range", s.Now.Mono)
 	case s.Register.Capacity != max(s.Config.Capacity, 1) || s.Register.MaxUses != max(s.Config.MaxUses, 0):
-		return errors.New("scaler: a snapshot's configuration is not the one in force")
+		return errors.New("scaler: the snapshot's register does not have the limits of its configuration")
 	case s.Paused && len(s.Foreign) == 0:
-		return errors.New("scaler: a snapshot is paused for nothing")
+		return errors.New("scaler: the snapshot is paused, but names no instance that caused it")
 	case len(s.Window.Values) != len(s.Window.Ends):
-		return errors.New("scaler: a snapshot's window is torn")
+		return errors.New("scaler: the snapshot's window does not have one end for each value")
 	case len(s.Machines) != len(s.Register.Instances) || len(s.Creates) != len(s.Register.Intents) ||
 		len(s.Reservations) != len(s.Register.Reservations):
-		return errors.New("scaler: a snapshot's bookkeeping does not fit its register")
+		return errors.New("scaler: the snapshot's bookkeeping does not match its register")
 	}
 	return nil
 }
 
-// resumption is the work of one Resume.
+// resumption is the state of one Resume.
 type resumption struct {
 	c     *Core
 	s     *Snapshot
 	armed []*timer
 }
 
-// arm notes that t is to be armed as it was.
+// arm notes that t must be armed as in s.
 func (r *resumption) arm(t *timer, s TimerSnapshot) {
 	if s.Seq > 0 {
 		t.at, t.seq = s.At, s.Seq
@@ -81,7 +82,7 @@ func (r *resumption) machines() error {
 			m.boot.kind = timerForget
 		}
 		if s.Forget && s.Boot.Seq > 0 && m.State != record.Gone && m.State != record.Lost {
-			return fmt.Errorf("scaler: %q of a snapshot is to be forgotten as %s", m.ID, m.State)
+			return fmt.Errorf("scaler: the snapshot has a date to forget instance %q, which is %s", m.ID, m.State)
 		}
 		r.arm(&m.boot, s.Boot)
 		r.arm(&m.retry, s.Retry)
@@ -112,7 +113,7 @@ func (r *resumption) waiters() error {
 	for n := range r.s.Waiters {
 		s := &r.s.Waiters[n]
 		if r.c.busyKey(s.Key) {
-			return fmt.Errorf("scaler: key %q of a snapshot waits twice, or has a lease", s.Key)
+			return fmt.Errorf("scaler: in the snapshot, key %q waits twice or also has a lease", s.Key)
 		}
 		r.arm(&r.c.queue.push(s.Key, s.Ticket, s.Not, s.Since).deadline, s.Deadline)
 	}
@@ -122,7 +123,7 @@ func (r *resumption) waiters() error {
 func (r *resumption) orphans() error {
 	for n, s := range r.s.Orphans {
 		if n > 0 && r.s.Orphans[n-1].Key >= s.Key {
-			return fmt.Errorf("scaler: the orphans of a snapshot are not in order at %q", s.Key)
+			return fmt.Errorf("scaler: the orphans of the snapshot are not in order at %q", s.Key)
 		}
 		t := &timer{kind: timerOrphan, owner: s.Key}
 		r.c.orphans[s.Key] = t
@@ -131,13 +132,13 @@ func (r *resumption) orphans() error {
 	return nil
 }
 
-// timers arms what was armed, under the same numbers: what is due first is decided by time and number alone.
+// timers arms what was armed, with the same sequence numbers: time and number alone decide which timer is due first.
 func (r *resumption) timers() error {
 	slices.SortFunc(r.armed, bySeq)
 	h := &r.c.timers
 	for n, t := range r.armed {
 		if n > 0 && r.armed[n-1].seq == t.seq || t.seq > r.s.TimerSeq {
-			return fmt.Errorf("scaler: timer %d of a snapshot is there twice, or from its future", t.seq)
+			return fmt.Errorf("scaler: timer %d occurs twice in the snapshot, or is above its last number", t.seq)
 		}
 		h.heap = append(h.heap, t)
 		t.pos = len(h.heap)
@@ -151,7 +152,7 @@ func (r *resumption) absent() error {
 	for _, id := range r.s.Lists.Absent {
 		i := r.c.reg.Get(id)
 		if i == nil || own(i).absentPos > 0 || i.State == record.Gone || i.State == record.Lost {
-			return fmt.Errorf("scaler: %q of a snapshot is missing, but not there to be missed, or twice", id)
+			return fmt.Errorf("scaler: the snapshot lists instance %q as absent twice, or although it is not in the fleet", id)
 		}
 		r.c.lists.absent = append(r.c.lists.absent, own(i))
 		own(i).absentPos = len(r.c.lists.absent)
@@ -169,7 +170,7 @@ func (r *resumption) breaker() error {
 		for _, t := range list.from {
 			i := r.c.reg.Get(t.ID)
 			if i == nil || i.State != record.Ready {
-				return fmt.Errorf("scaler: %q of a snapshot is on trial, but not ready", t.ID)
+				return fmt.Errorf("scaler: in the snapshot, instance %q is on trial but not ready", t.ID)
 			}
 			*list.to = append(*list.to, trial{own(i), t.Ready})
 		}
@@ -186,7 +187,7 @@ func (r *resumption) batch() error {
 	}
 	c.open, c.openAt = c.reg.Intent(s.Create), s.CreateAt
 	if c.open == nil || s.CreateAt < 0 || s.CreateAt >= len(s.Commands) || s.Commands[s.CreateAt].Op != s.Create {
-		return fmt.Errorf("scaler: create %d of a snapshot's batch is not in it", s.Create)
+		return fmt.Errorf("scaler: the snapshot's batch has no command for its create %d", s.Create)
 	}
 	return nil
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// supply is S of the sizing rule: live leases plus every free slot, there or on its way.
+// supply is S of the sizing rule: live leases plus every free slot, including those of instances that are booting or expected.
 func (c *Core) supply() int {
 	return c.reg.Leased() + c.reg.Supply() + c.reg.IntentOpen()*c.reg.PerInstance()
 }
 
-// demand gathers what the sizing rule reads. While somebody waits, a standing slot beyond the idle target is one that nobody who waits can
-// have (it is claimed by a reservation, on the instance they asked to leave, or not seen by the latest list): it is no supply to them.
+// demand collects the input of the sizing rule. While callers wait, free slots of ready instances beyond the idle target are slots that no
+// waiter can have: a reservation claimed them, or they are on the instance that a waiter asked to leave, or the latest list lacks them. So
+// they do not count as free.
 func (c *Core) demand(s policy.Settings) policy.Demand {
 	d := policy.Demand{Leases: c.reg.Leased(), Waiters: c.queue.len(), Free: c.supply() - c.reg.Leased(), Existing: c.reg.Existing()}
 	if d.Waiters > 0 {
@@ -23,7 +24,7 @@ func (c *Core) demand(s policy.Settings) policy.Demand {
 	return d
 }
 
-// grow creates what the sizing rule asks for and its bounds allow.
+// grow creates the instances that the sizing rule asks for and its bounds allow.
 func (c *Core) grow() {
 	s := c.settings()
 	limits := policy.Limits{
@@ -35,7 +36,7 @@ func (c *Core) grow() {
 	}
 	c.decision = policy.Size(s, limits, d, a)
 	if c.decision.Grow > 0 {
-		// The bucket is asked only when its answer counts.
+		// Ask the bucket only when its answer matters.
 		a.Throttle = c.allowed()
 		c.decision = policy.Size(s, limits, d, a)
 	}
@@ -46,7 +47,7 @@ func (c *Core) grow() {
 	c.explainHold()
 }
 
-// explainHold publishes what holds back a create that is needed, whenever that changes.
+// explainHold publishes what holds back a needed create, whenever that changes.
 func (c *Core) explainHold() {
 	why, d := record.CauseNone, &c.decision
 	if d.Grow < d.Wanted {
@@ -58,7 +59,7 @@ func (c *Core) explainHold() {
 	c.held = why
 }
 
-// boundCause is what the decision's bound means for those who wait.
+// boundCause translates the decision's bound to the cause that callers see.
 func (c *Core) boundCause() record.Cause {
 	switch c.decision.BoundBy {
 	case policy.BoundThrottle:
@@ -73,7 +74,7 @@ func (c *Core) boundCause() record.Cause {
 	return record.CauseNone
 }
 
-// blockedBy is why nothing may be created now.
+// blockedBy says why nothing may be created now.
 func (c *Core) blockedBy() record.Cause {
 	switch {
 	case !c.lists.started:
@@ -86,7 +87,7 @@ func (c *Core) blockedBy() record.Cause {
 	return c.backoff.cause
 }
 
-// create records the intent and its price before the call goes out. Creates of one batch are one call.
+// create records the intent and the spent tokens before the call goes out. All creates of one batch become one call.
 func (c *Core) create(n int) {
 	c.spend(n)
 	if c.open != nil {
@@ -102,12 +103,12 @@ func (c *Core) create(n int) {
 	c.fact(Fact{Kind: FactCreate, Op: c.open.Op, Count: n, Decision: c.decision})
 }
 
-// blocked reports whether nothing may be created now, whatever is needed.
+// blocked reports whether nothing may be created now, however much is needed.
 func (c *Core) blocked() bool {
 	return !c.lists.started || c.closed() || c.paused || c.now.Mono < c.backoff.until
 }
 
-// growAt is when a create that is needed but held back by time alone may happen.
+// growAt returns when a needed create that only has to wait may happen; false: no such create.
 func (c *Core) growAt() (time.Duration, bool) {
 	d := &c.decision
 	if d.Grow >= d.Wanted {
@@ -124,7 +125,8 @@ func (c *Core) growAt() (time.Duration, bool) {
 	return 0, false
 }
 
-// shrink retires what has been idle for idle_time and was not needed once in that time, longest idle first. A reservation's instance stays.
+// shrink retires instances that have been idle for idle_time and were not needed at any moment of it, longest idle first. An instance with
+// a reservation stays.
 func (c *Core) shrink() {
 	if c.closed() {
 		c.shrinkClosed()
@@ -147,7 +149,7 @@ func (c *Core) shrink() {
 	}
 }
 
-// shrinkClosed retires every idle instance while the manager takes no new work; a shutdown that keeps its instances retires none.
+// shrinkClosed retires every idle instance while no new work is accepted. A shutdown that keeps its instances retires none.
 func (c *Core) shrinkClosed() {
 	if c.shutdown && !c.deleting {
 		return
@@ -163,7 +165,7 @@ func (c *Core) shrinkClosed() {
 	}
 }
 
-// shrinkAt is when the longest idle instance may go if nothing else happens.
+// shrinkAt returns when the longest idle instance may be retired if nothing else happens; false: never.
 func (c *Core) shrinkAt() (time.Duration, bool) {
 	if !c.lists.started || c.paused || c.closed() {
 		return 0, false
@@ -180,7 +182,7 @@ func (c *Core) shrinkAt() (time.Duration, bool) {
 	return max(at, i.IdleAt.Mono+span), ok
 }
 
-// explainWaits publishes why the waiters wait, whenever that changes.
+// explainWaits publishes why callers wait, whenever that changes.
 func (c *Core) explainWaits() {
 	cause, booting := c.waitCause()
 	if cause == c.waiting {
@@ -190,7 +192,7 @@ func (c *Core) explainWaits() {
 	c.fact(Fact{Kind: FactWait, Cause: cause, Count: c.queue.len(), Booting: booting, Decision: c.decision})
 }
 
-// waitCause is what the last waiter waits for, and how many of the first wait for machines on their way.
+// waitCause returns what the last waiter waits for, and how many of the first waiters wait for booting instances.
 func (c *Core) waitCause() (cause record.Cause, booting int) {
 	w := c.queue.len()
 	if w == 0 {

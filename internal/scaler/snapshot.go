@@ -12,9 +12,9 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Snapshot is everything that a [Core] is, as plain data that shares nothing with it that can change. [Resume] makes a core of it whose
-// further batches are those of the core that it was taken of, byte for byte. What follows from the rest is left out: the policy that
-// holds, the throttle in force, sums and positions. Slices stand in a fixed order, and empty ones are nil.
+// Snapshot is the complete state of a [Core] as plain data. It shares nothing with the core that can change. A core that [Resume] makes of
+// it gives the same batches as the original, byte for byte. What can be computed from the rest is left out: the active policy, the throttle
+// in force, sums and positions. The order of slices is fixed, and empty slices are nil.
 type Snapshot struct {
 	Config       Config
 	Now          Time // of the last step; Wall in UTC
@@ -24,9 +24,9 @@ type Snapshot struct {
 	Reservations []TimerSnapshot   // one for each of Register.Reservations: its deadline
 	Waiters      []WaiterSnapshot  // in order of service
 	Orphans      []OrphanSnapshot  // detached leases, ascending by Key
-	TimerSeq     uint64            // the last number that a timer got
+	TimerSeq     uint64            // the last sequence number that a timer got
 	Window       WindowSnapshot
-	Evaluated    time.Time // when the policies were last asked, on the wall, in UTC
+	Evaluated    time.Time // when the schedule was last evaluated, wall time in UTC
 	Decision     policy.Decision
 	Bucket       BucketSnapshot
 	Lists        ListsSnapshot
@@ -46,16 +46,16 @@ type Snapshot struct {
 	Batch        BatchSnapshot
 }
 
-// TimerSnapshot is one deadline. Seq orders those of one moment; 0: not armed.
+// TimerSnapshot is one deadline. Seq orders deadlines of the same moment. Seq 0: not armed.
 type TimerSnapshot struct {
 	At  time.Duration
 	Seq uint64
 }
 
-// MachineSnapshot is the bookkeeping of one instance.
+// MachineSnapshot is what the core keeps about one instance.
 type MachineSnapshot struct {
 	Boot, Retry               TimerSnapshot
-	Forget                    bool // Boot is when it is forgotten
+	Forget                    bool // Boot is the time at which it is forgotten
 	Op                        uint64
 	Tries, BeatFail           int
 	Accepted, GaveUp, Alarmed bool
@@ -65,7 +65,7 @@ type MachineSnapshot struct {
 	AcceptedAt                time.Duration
 }
 
-// CreateSnapshot is the bookkeeping of one unfinished create.
+// CreateSnapshot is what the core keeps about one unfinished create.
 type CreateSnapshot struct {
 	Timer             TimerSnapshot
 	Confirm, Restored bool
@@ -82,60 +82,60 @@ type WaiterSnapshot struct {
 	Deadline TimerSnapshot
 }
 
-// OrphanSnapshot is one lease whose caller is away.
+// OrphanSnapshot is one detached lease: its caller has not reattached yet.
 type OrphanSnapshot struct {
 	Key   record.Key
 	Timer TimerSnapshot
 }
 
-// WindowSnapshot is what N̂ is the maximum of: the current value, and those that stopped holding.
+// WindowSnapshot is what N̂ is the maximum of: the current value and earlier ones.
 type WindowSnapshot struct {
 	Current int
 	Since   time.Duration
 	Values  []int
-	Ends    []time.Duration // when each of Values stopped holding
+	Ends    []time.Duration // when each of Values ended
 }
 
-// BucketSnapshot is the throttle's bucket: full, or as if it had been emptied at some moment, on Time.Mono.
+// BucketSnapshot is the throttle's bucket: either full, or as if it was emptied at Emptied (on Time.Mono).
 type BucketSnapshot struct {
 	Full    bool
 	Emptied time.Duration
 }
 
-// ListsSnapshot is what is known of the provider's lists.
+// ListsSnapshot is what the core knows about the provider's lists.
 type ListsSnapshot struct {
 	Started                      bool
 	Seq, Failed, Present, Missed int
 	Absent                       []record.ID // in the order in which they are judged
 }
 
-// BreakerSnapshot is the runaway breaker.
+// BreakerSnapshot is the state of the runaway breaker.
 type BreakerSnapshot struct {
 	Open          bool
 	Judged, Since time.Duration
-	Young, Unseen []TrialSnapshot // machines that have to show that they live
+	Young, Unseen []TrialSnapshot // instances that have yet to prove that they work
 }
 
-// TrialSnapshot is a machine on trial, and when it turned ready.
+// TrialSnapshot is an instance on trial. Ready is when it became ready.
 type TrialSnapshot struct {
 	ID    record.ID
 	Ready time.Duration
 }
 
-// BatchSnapshot is what the next Take will give beside the register's changes. It is empty directly behind a Take, which is when a
-// running manager takes snapshots; directly behind New it is not.
+// BatchSnapshot is what the next Take returns, apart from the register's changes. It is empty directly after a Take, when a running manager
+// takes snapshots. Directly after New it is not empty.
 type BatchSnapshot struct {
 	Commands []Command
 	Grants   []Grant
 	Facts    []Fact
 	Create   uint64 // the intent of the batch's create; 0: none
 	CreateAt int    // its place in Commands
-	Event    int    // index of the last event that was stepped into it; -1: none was
+	Event    int    // index of the last event in the batch; -1: none
 }
 
-// Snapshot copies the core, at any time but after a refused move (Batch.Bug). The bucket of the core itself is brought into the form in
-// which it is copied, which may take a few nanoseconds' worth of tokens from it and never adds any: so the core and its copy go on
-// with the same tokens to the last bit.
+// Snapshot copies the core's state. It may be called at any time, except after a refused move (Batch.Bug). It also changes the core's own
+// token bucket to the form that is copied. This may remove a few nanoseconds' worth of tokens and never adds any, so the core and its copy
+// continue with exactly the same tokens.
 func (c *Core) Snapshot() Snapshot {
 	s := Snapshot{
 		Config: c.cfg, Now: utc(c.now), Register: c.reg.Snapshot(), TimerSeq: c.timers.seq, Evaluated: c.evaluated.Round(0).UTC(),
@@ -181,7 +181,7 @@ func (c *Core) Snapshot() Snapshot {
 
 func utc(t Time) Time { return Time{Mono: t.Mono, Wall: t.Wall.Round(0).UTC()} }
 
-// copied is a copy that is nil when empty.
+// copied returns a copy of s; nil when s is empty.
 func copied[T any](s []T) []T { return append([]T(nil), s...) }
 
 func (t *timer) snapshot() TimerSnapshot {
@@ -221,8 +221,8 @@ func (c *Core) batchSnapshot() BatchSnapshot {
 	return s
 }
 
-// Resume makes the core that s was taken of. It believes nothing: an error says what in s contradicts itself. s is not kept, but the
-// core uses the slices of s.Batch as its own.
+// Resume makes a core from s. It trusts nothing: the error says what in s is contradictory. The core uses the slices of s.Batch as its own;
+// it keeps nothing else of s.
 func Resume(s *Snapshot) (*Core, error) {
 	if err := s.plausible(); err != nil {
 		return nil, err
@@ -253,5 +253,5 @@ func Resume(s *Snapshot) (*Core, error) {
 	return c, nil
 }
 
-// bySeq orders timers by their numbers.
+// bySeq orders timers by sequence number.
 func bySeq(a, b *timer) int { return cmp.Compare(a.seq, b.seq) }

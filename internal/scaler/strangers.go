@@ -5,10 +5,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// stranger decides whose an instance is that the books do not know.
+// stranger decides what to do with an instance that is not in the register.
 func (c *Core) stranger(ev *Event) {
 	if ev.Listed == fleet.ListedDeleted {
-		return // gone already, whosever it was
+		return // it is gone already
 	}
 	if in := c.explain(); in != nil {
 		c.takeIn(ev, in)
@@ -29,7 +29,8 @@ func (c *Core) stranger(ev *Event) {
 	}
 }
 
-// explain returns the oldest create that is still expected to show an instance, else one that may yet, else one that was given up on.
+// explain returns the create that explains a new instance: the oldest one that still expects instances; or else one that may still bring
+// some; or else one that was given up on; or else nil.
 func (c *Core) explain() *fleet.Intent {
 	var doubt, faded *fleet.Intent
 	for _, in := range c.reg.Intents() {
@@ -48,7 +49,7 @@ func (c *Core) explain() *fleet.Intent {
 	return faded
 }
 
-// takeIn enters an instance that a create explains.
+// takeIn adds an instance that a create explains.
 func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
 	origin, open, doubt, faded := record.Created, 0, 0, 0
 	switch {
@@ -73,7 +74,7 @@ func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
 	c.follow(m)
 }
 
-// adopt takes in an instance that no create explains.
+// adopt adds an instance that no create explains.
 func (c *Core) adopt(ev *Event, why record.Cause) {
 	if m := c.enter(ev, record.Creating, record.Adopted, 0); m != nil {
 		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: why})
@@ -81,7 +82,7 @@ func (c *Core) adopt(ev *Event, why record.Cause) {
 	}
 }
 
-// hold enters an instance that is nobody's: it counts, and nothing else is done with it.
+// hold adds an instance of unknown owner: it is counted and left alone.
 func (c *Core) hold(ev *Event) {
 	m := c.enter(ev, record.Unclaimed, record.Preexisting, 0)
 	if m == nil {
@@ -94,7 +95,7 @@ func (c *Core) hold(ev *Event) {
 	}
 }
 
-// enter puts a new instance into the books. op is the create that explains it, 0: none does.
+// enter adds a new instance to the register. op is the create that explains it; 0: none.
 func (c *Core) enter(ev *Event, s record.State, o record.Origin, op uint64) *machine {
 	i, err := c.reg.Add(ev.ID, s, o, c.stamp)
 	if !c.must(err) {
@@ -109,7 +110,7 @@ func (c *Core) enter(ev *Event, s record.State, o record.Origin, op uint64) *mac
 	return m
 }
 
-// watchForeign pauses creates and deletes while ids come that nobody asked for, and goes on when they stop coming.
+// watchForeign pauses creates and deletes while instances appear that we did not ask for, and resumes them when no more appear.
 func (c *Core) watchForeign() {
 	for len(c.foreign) > 0 && c.foreign[0]+foreignWindow <= c.now.Mono {
 		c.foreign = c.foreign[1:]

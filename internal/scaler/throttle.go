@@ -9,11 +9,12 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// instant turns a monotonic reading into the time.Time that x/time/rate computes with. Its zero lies far from time.Time's own, so that
-// restored buckets may have been filled before it.
+// instant converts a monotonic reading to the time.Time that x/time/rate computes with. Its zero is far after time.Time's own, so that a
+// restored bucket may have been filled before it.
 func instant(mono time.Duration) time.Time { return time.Unix(1<<31, 0).Add(mono) }
 
-// throttleNow is the throttle in force: the policy's, else the group's, with the defaults filled in. limit is +Inf where there is none.
+// throttleNow returns the throttle that applies now: the active policy's, or else the group's, with defaults filled in. Its Limit is +Inf
+// when creates are not limited.
 func (c *Core) throttleNow() policy.Throttle {
 	t := c.cfg.Throttle
 	if p := c.active.Settings.Throttle; p != nil {
@@ -35,7 +36,7 @@ func (c *Core) throttleNow() policy.Throttle {
 	return t
 }
 
-// applyThrottle puts the throttle in force into the bucket. Tokens carry over, capped at the new burst; a bucket that was never used is full.
+// applyThrottle configures the bucket. Tokens are kept, up to the new burst; a bucket that was never used stays full.
 func (c *Core) applyThrottle() {
 	t := c.throttleNow()
 	if c.bucket == nil {
@@ -56,7 +57,7 @@ func (c *Core) applyThrottle() {
 	c.throttled = t
 }
 
-// limitOf keeps an unlimited throttle out of the bucket's arithmetic: it is tested for before the bucket is asked.
+// limitOf gives the bucket a finite limit. An unlimited throttle is handled before the bucket is asked.
 func limitOf(t policy.Throttle) rate.Limit {
 	if math.IsInf(t.Limit, 1) {
 		return rate.Limit(math.MaxInt32)
@@ -64,7 +65,8 @@ func limitOf(t policy.Throttle) rate.Limit {
 	return rate.Limit(t.Limit)
 }
 
-// restoreThrottle gives the bucket the tokens it had when the last create was committed, plus what has dripped in since: a restart mints none.
+// restoreThrottle gives the bucket the tokens that were left at the last committed create, plus what was refilled since. So a restart adds
+// no tokens.
 func (c *Core) restoreThrottle() {
 	c.applyThrottle()
 	m := &c.reg.Meta
@@ -77,14 +79,14 @@ func (c *Core) restoreThrottle() {
 	if tokens >= burst {
 		return
 	}
-	// A bucket emptied this long ago holds exactly tokens now.
+	// A bucket that was emptied this long ago holds exactly tokens now.
 	ago := time.Duration(tokens / limit * float64(time.Second))
 	c.bucket.AllowN(instant(c.now.Mono-ago), c.bucket.Burst())
 }
 
-// settleBucket brings the bucket into the only two forms in which a bucket of x/time/rate can be made again exactly: full, or emptied at
-// one moment. Tokens are rounded down, by what drips in a few nanoseconds. It is done for a snapshot on the live core and by Resume alike, so
-// that both go on with the same bucket; and once only between two uses, so that a bucket that nobody touches keeps its form.
+// settleBucket changes the bucket to one of the two forms in which a bucket of x/time/rate can be rebuilt exactly: full, or emptied at a
+// moment. Tokens are rounded down, by what is refilled in a few nanoseconds. Snapshot does this to the live core too, so that the core and
+// its copy continue with the same bucket. It is done only once between two uses, so that an unused bucket keeps its form.
 func (c *Core) settleBucket() BucketSnapshot {
 	if c.settled {
 		return c.settledAs
@@ -101,11 +103,11 @@ func (c *Core) settleBucket() BucketSnapshot {
 		if ago == 0 || c.bucket.TokensAt(now) <= tokens {
 			return c.settledAs
 		}
-		ago = max(ago-less, 0) // the arithmetic of floats rounded up
+		ago = max(ago-less, 0) // the floating-point arithmetic rounded up
 	}
 }
 
-// resumeBucket makes the bucket of the throttle in force anew, in one of its two forms.
+// resumeBucket builds the bucket for the throttle in force, in the form s.
 func (c *Core) resumeBucket(s BucketSnapshot) {
 	c.bucket = rate.NewLimiter(limitOf(c.throttled), c.throttled.Burst)
 	if !s.Full {
@@ -114,7 +116,7 @@ func (c *Core) resumeBucket(s BucketSnapshot) {
 	c.settled, c.settledAs = true, s
 }
 
-// allowed is how many creates the throttle lets through now; −1 when there is none.
+// allowed returns how many creates the throttle allows now; −1: it does not limit them.
 func (c *Core) allowed() int {
 	if math.IsInf(c.throttled.Limit, 1) {
 		return -1
@@ -122,7 +124,7 @@ func (c *Core) allowed() int {
 	return int(max(math.Floor(c.bucket.TokensAt(instant(c.now.Mono))), 0))
 }
 
-// spend takes n tokens and notes the bucket's new state, to be committed with the creates it paid for.
+// spend takes n tokens and records the bucket's new state, which is committed together with the creates that the tokens paid for.
 func (c *Core) spend(n int) {
 	now := instant(c.now.Mono)
 	if !math.IsInf(c.throttled.Limit, 1) {
@@ -133,12 +135,12 @@ func (c *Core) spend(n int) {
 	c.reg.TouchMeta()
 }
 
-// nextToken is when the throttle lets one more create through.
+// nextToken returns when the throttle allows one more create.
 func (c *Core) nextToken() time.Duration {
 	missing := 1 - c.bucket.TokensAt(instant(c.now.Mono))
 	if missing <= 0 {
 		return c.now.Mono
 	}
-	// Rounded up: a wake a nanosecond early finds no token and would come again and again.
+	// Rounded up: a wake one nanosecond too early finds no token, and the core would be woken again and again.
 	return c.now.Mono + time.Duration(math.Ceil(missing/c.throttled.Limit*float64(time.Second))) + time.Microsecond
 }

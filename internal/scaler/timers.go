@@ -2,20 +2,20 @@ package scaler
 
 import "time"
 
-// timerKind says what is due.
+// timerKind says what to do when the timer is due.
 type timerKind uint8
 
 const (
-	timerBoot    timerKind = iota + 1 // a machine's deadline in its state
-	timerRetry                        // preparing, deleting or a heartbeat is to be tried again
-	timerForget                       // a remembered machine is forgotten
+	timerBoot    timerKind = iota + 1 // an instance's deadline in its state
+	timerRetry                        // preparing, a delete or a heartbeat is tried again
+	timerForget                       // a remembered instance is forgotten
 	timerIntent                       // an intent's deadline
 	timerWaiter                       // a waiter's deadline
 	timerReserve                      // a reservation's deadline
 	timerOrphan                       // a detached lease's deadline
 )
 
-// timer is one entry of the heap, embedded in what it belongs to, so that arming it allocates nothing.
+// timer is one entry of the heap. It is embedded in what it belongs to, so that arming it does not allocate.
 type timer struct {
 	at    time.Duration
 	seq   uint64
@@ -24,13 +24,13 @@ type timer struct {
 	owner any
 }
 
-// timers is a binary heap ordered by (time, sequence): what was armed first is due first, so that ties never depend on luck.
+// timers is a binary heap ordered by (time, sequence number): of timers of the same time, the one armed first is due first.
 type timers struct {
 	heap []*timer
 	seq  uint64
 }
 
-// set arms t, or moves it.
+// set arms t, or moves it if it is armed.
 func (h *timers) set(t *timer, at time.Duration) {
 	h.seq++
 	t.seq = h.seq
@@ -60,7 +60,7 @@ func (h *timers) stop(t *timer) {
 	}
 }
 
-// due pops the first timer whose time has come, or returns nil.
+// due removes and returns the first timer whose time has come, or nil.
 func (h *timers) due(now time.Duration) *timer {
 	if len(h.heap) == 0 || h.heap[0].at > now {
 		return nil
@@ -70,7 +70,7 @@ func (h *timers) due(now time.Duration) *timer {
 	return t
 }
 
-// next is the time of the first timer.
+// next returns the time of the first timer.
 func (h *timers) next() (time.Duration, bool) {
 	if len(h.heap) == 0 {
 		return 0, false

@@ -8,34 +8,34 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Summary is the state of a group in numbers. Making one costs the same for any fleet.
+// Summary is the state of a group in numbers. The cost of making one does not depend on the size of the fleet.
 type Summary struct {
 	Creating, Preparing, Ready, Draining, Deleting, Unclaimed int // instances by state
 	Idle                                                      int // usable instances without a lease
 	Requested                                                 int // instances expected by unfinished creates
-	Doubt                                                     int // instances that may appear although nobody expects them
-	Capacity                                                  int // slots an instance
-	MaxInstances                                              int // the tighter of our limit and the provider's, 0: none
+	Doubt                                                     int // instances that may still appear, although they are no longer expected
+	Capacity                                                  int // slots per instance
+	MaxInstances                                              int // the lower of our limit and the provider's; 0: no limit
 	Leases, Waiters, Reservations                             int
-	OpenSlots                                                 int // slots that can be leased at this moment
+	OpenSlots                                                 int // slots that can be leased now
 	Claimed                                                   int // slots held by reservations
 	Supply                                                    int // S of the sizing rule
-	Peak                                                      int // N̂: the most needed in the last idle_time
+	Peak                                                      int // N̂: the most slots needed at once in the last idle_time
 	Active                                                    policy.Active
 	Decision                                                  policy.Decision
 	WaitCause                                                 record.Cause
-	Booting                                                   int // waiters for whom a machine is on its way
+	Booting                                                   int // waiters for whom an instance is booting
 	BackoffCause                                              record.Cause
-	BackoffFor                                                time.Duration // from the last step; 0: none
-	Fruitless, DiedYoung, Refusals                            int           // in a row
+	BackoffFor                                                time.Duration // time left as of the last step; 0: no back-off
+	Fruitless, DiedYoung, Refusals                            int           // consecutive
 	Breaker                                                   bool          // the runaway breaker is open
-	Held                                                      record.Cause  // what holds back creates that are needed
-	ListFailures                                              int           // in a row
+	Held                                                      record.Cause  // what holds back creates that are needed; CauseNone: nothing does
+	ListFailures                                              int           // consecutive
 	Lists                                                     int           // complete lists so far
 	Started, Paused, Closed, Shutdown                         bool
 }
 
-// Summary returns the state in numbers, as of the last step.
+// Summary returns the state as of the last step.
 func (c *Core) Summary() Summary {
 	r := c.reg
 	s := Summary{
@@ -53,13 +53,13 @@ func (c *Core) Summary() Summary {
 	return s
 }
 
-// LeaseView is one lease as a status shows it.
+// LeaseView is one lease, as a status shows it.
 type LeaseView struct {
 	record.Lease
-	Detached bool // its caller is away
+	Detached bool // its caller has not reattached yet
 }
 
-// InstanceView is one instance as a status shows it. Stamps are wall time in Unix nanoseconds, 0: never.
+// InstanceView is one instance, as a status shows it. Times are wall time in Unix nanoseconds; 0: never.
 type InstanceView struct {
 	ID                                  record.ID
 	Serial                              uint64
@@ -72,7 +72,8 @@ type InstanceView struct {
 	Leases                              []LeaseView
 }
 
-// Instances calls yield for every instance, remembered ones included, ascending by ID, until it returns false.
+// Instances calls yield for every instance, in ascending order of ID, until yield returns false. It includes gone and lost instances that
+// are still remembered.
 func (c *Core) Instances(yield func(InstanceView) bool) {
 	c.reg.Each(func(i *fleet.Instance) bool {
 		v := InstanceView{
@@ -86,15 +87,16 @@ func (c *Core) Instances(yield func(InstanceView) bool) {
 	})
 }
 
-// WaitView is why one key waits.
+// WaitView says why one key waits.
 type WaitView struct {
 	Key      record.Key
-	Position int // from 1
+	Position int // place in the queue, starting at 1
 	Cause    record.Cause
-	For      time.Duration // as of the last step
+	For      time.Duration // time waited as of the last step
 }
 
-// Wait returns why key waits; false when it does not. Those in front wait for machines on their way, the rest for what holds creates back.
+// Wait returns why key waits; false when key does not wait. The first waiters wait for booting instances, the rest for what holds creates
+// back.
 func (c *Core) Wait(key record.Key) (WaitView, bool) {
 	w := c.queue.byKey[key]
 	if w == nil {
@@ -107,7 +109,7 @@ func (c *Core) Wait(key record.Key) (WaitView, bool) {
 	return c.view(w, n), true
 }
 
-// Waiters calls yield for every waiter in order of service, until it returns false.
+// Waiters calls yield for every waiter, in the order in which they are served, until yield returns false.
 func (c *Core) Waiters(yield func(WaitView) bool) {
 	n := 0
 	for w := c.queue.head; w != nil; w = w.next {
@@ -125,7 +127,7 @@ func (c *Core) view(w *waiter, position int) WaitView {
 	return WaitView{Key: w.key, Position: position, Cause: cause, For: c.now.Mono - w.since}
 }
 
-// Intents calls yield for every unfinished create, oldest first.
+// Intents calls yield for every unfinished create, oldest first, until yield returns false.
 func (c *Core) Intents(yield func(record.Intent) bool) {
 	for _, in := range c.reg.Intents() {
 		if !yield(in.Intent) {
@@ -134,7 +136,7 @@ func (c *Core) Intents(yield func(record.Intent) bool) {
 	}
 }
 
-// Lease returns where key's lease is; false when it has none.
+// Lease returns the instance and slot of key's lease; false when key has no lease.
 func (c *Core) Lease(key record.Key) (id record.ID, slot int, ok bool) {
 	i, slot := c.reg.LeaseOf(key)
 	if i == nil {
@@ -143,20 +145,21 @@ func (c *Core) Lease(key record.Key) (id record.ID, slot int, ok bool) {
 	return i.ID, slot, true
 }
 
-// Check verifies every invariant of the books from scratch; see fleet.Register.Check. It is for tests and simulations.
+// Check verifies every invariant of the register from scratch; see fleet.Register.Check. It is for tests and simulations.
 func (c *Core) Check() error { return c.reg.Check() }
 
-// Waits is how many wait, for how many of the first a machine is on its way, and what the rest wait for. It costs the same for any fleet.
+// Waits returns how many callers wait, how many of the first wait for a booting instance, and what the rest wait for. Its cost does not
+// depend on the size of the fleet.
 func (c *Core) Waits() (waiting, booting int, cause record.Cause) {
 	cause, booting = c.waitCause()
 	return c.queue.len(), booting, cause
 }
 
-// OpenSlots is the number of slots that can be leased at this moment.
+// OpenSlots returns the number of slots that can be leased now.
 func (c *Core) OpenSlots() int { return c.reg.OpenSlots() }
 
-// AwaitsList reports whether a list without any difference would tell the core something: that a missing instance is still missing, or
-// that a create still shows nothing. When it would not, a simulator need not play such lists.
+// AwaitsList reports whether a list without differences would tell the core something: that a missing instance is still missing, or that a
+// create still shows nothing. Otherwise a simulator may skip such lists.
 func (c *Core) AwaitsList() bool {
 	if !c.lists.started || len(c.lists.absent) > 0 || c.lists.failed > 0 {
 		return true

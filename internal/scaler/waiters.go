@@ -11,18 +11,18 @@ import (
 type waiter struct {
 	key        record.Key
 	ticket     uint64
-	not        record.ID // an instance it does not want (EvReplace)
+	not        record.ID // an instance that it must not get (EvReplace)
 	since      time.Duration
 	deadline   timer
 	prev, next *waiter
 }
 
-// queue is the waiters in order of arrival, by key.
+// queue holds the waiters in order of arrival, and by key.
 type queue struct {
 	head, tail *waiter
 	byKey      map[record.Key]*waiter
-	picky      int     // waiters that do not want some instance
-	spare      *waiter // used waiters, kept for the next
+	picky      int     // waiters with an instance that they must not get
+	spare      *waiter // unused waiters, kept for reuse
 }
 
 func (q *queue) len() int { return len(q.byKey) }
@@ -68,7 +68,8 @@ func (q *queue) remove(w *waiter) {
 	q.spare = w
 }
 
-// serve hands open slots to waiters, first come first served. A waiter that does not want the only instance with an open slot is passed over.
+// serve hands open slots to waiters, first come first served. If the only instance with an open slot is one that a waiter must not get,
+// that waiter is skipped.
 func (c *Core) serve() {
 	for w := c.queue.head; w != nil && c.reg.OpenSlots() > 0 && !c.closed(); {
 		next := w.next
@@ -82,7 +83,7 @@ func (c *Core) serve() {
 	}
 }
 
-// dismiss takes w out of the queue.
+// dismiss removes w from the queue.
 func (c *Core) dismiss(w *waiter) {
 	c.timers.stop(&w.deadline)
 	c.queue.remove(w)
@@ -97,7 +98,7 @@ func (c *Core) hand(i *fleet.Instance, key record.Key, ticket uint64, since time
 	c.grant(Grant{Kind: GrantLease, Ticket: ticket, Key: key, ID: i.ID, Serial: i.Serial, Slot: slot, Use: use, Waited: c.now.Mono - since})
 }
 
-// timeout is due for a waiter whose own deadline passed: it is told what it waited for.
+// timeout runs when a waiter's deadline passed.
 func (c *Core) timeout(w *waiter) {
 	c.deny(w.key, w.ticket, record.CauseDeadline)
 	c.dismiss(w)
@@ -110,10 +111,10 @@ func (c *Core) deny(key record.Key, ticket uint64, why record.Cause) {
 	}
 }
 
-// closed reports whether no new work is taken.
+// closed reports whether new work is refused.
 func (c *Core) closed() bool { return c.draining || c.shutdown }
 
-// turnAway denies every waiter, once no new work is taken. Reservations are denied when they come to acquire.
+// turnAway denies every waiter, when no new work is accepted. Reservations are denied when they acquire.
 func (c *Core) turnAway() {
 	for c.queue.head != nil {
 		c.deny(c.queue.head.key, c.queue.head.ticket, c.closedCause())

@@ -2,22 +2,22 @@ package scaler
 
 import "time"
 
-// window keeps the largest value that a step function took within the last span: N̂ of the sizing rule. It is a monotonic deque: each
-// change of the value costs O(1) amortised, whatever the span.
+// window keeps the largest value that a step function had during the last span: N̂ of the sizing rule. It is a monotonic deque: a change of
+// the value costs O(1) amortised, for any span.
 type window struct {
 	current int
 	since   time.Duration // when current began
-	past    []held        // strictly descending values, ascending ends
+	past    []held        // descending values, ascending ends
 	head    int           // past[:head] has expired
 }
 
-// held is a value and the moment it stopped holding.
+// held is an earlier value and the time at which it ended.
 type held struct {
 	value int
 	end   time.Duration
 }
 
-// set makes v the current value. A value that held for no time at all is not remembered: nobody could have acted on it.
+// set makes v the current value. A value that held for no time at all is not remembered, because no decision could use it.
 func (w *window) set(v int, now time.Duration) {
 	if v == w.current {
 		return
@@ -31,7 +31,7 @@ func (w *window) set(v int, now time.Duration) {
 	w.current, w.since = v, now
 }
 
-// expire forgets what stopped holding at least span ago, so that an instance that has been idle for exactly span may go.
+// expire drops values that ended at least span ago, so that an instance that has been idle for exactly span may be retired.
 func (w *window) expire(now, span time.Duration) {
 	for w.head < len(w.past) && w.past[w.head].end <= now-span {
 		w.head++
@@ -45,7 +45,7 @@ func (w *window) expire(now, span time.Duration) {
 	}
 }
 
-// max is the largest value of the window.
+// max returns the largest value of the window.
 func (w *window) max() int {
 	if w.head < len(w.past) {
 		return max(w.current, w.past[w.head].value)
@@ -53,12 +53,12 @@ func (w *window) max() int {
 	return w.current
 }
 
-// fallsTo is when max will be at most v if the current value stays, given span; ok is false when it never will.
+// fallsTo returns when max drops to v or less if the current value stays; ok is false when it never does.
 func (w *window) fallsTo(v int, span time.Duration) (at time.Duration, ok bool) {
 	if w.current > v {
 		return 0, false
 	}
-	// The values descend: those above v stand in front, and the last of them is the last to expire.
+	// The values descend, so those above v come first, and the last of them expires last.
 	lo, hi := w.head, len(w.past)
 	for lo < hi {
 		if mid := int(uint(lo+hi) >> 1); w.past[mid].value > v {
@@ -73,7 +73,7 @@ func (w *window) fallsTo(v int, span time.Duration) (at time.Duration, ok bool) 
 	return w.past[lo-1].end + span, true
 }
 
-// reset forgets the past: a policy edge or a reload is a new beginning.
+// reset forgets earlier values, after a policy edge or a reload.
 func (w *window) reset(now time.Duration) {
 	w.past, w.head, w.since = w.past[:0], 0, now
 }
