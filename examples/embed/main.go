@@ -21,7 +21,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/policy"
@@ -104,7 +103,7 @@ func start(ctx context.Context, name, dir string, log *slog.Logger) (*taskscaler
 	}
 	return taskscaler.New(ctx, group, taskscaler.Config{
 		Name:                        "embed",
-		Core:                        scaler.Config{Capacity: 2, MaxInstances: 2, Schedule: schedule, ShutdownDeletionRetry: time.Second},
+		CapacityPerInstance: 2, MaxInstances: 2, Policies: schedule, ShutdownDeletionInterval: time.Second,
 		UpdateInterval:              5 * time.Second,
 		UpdateIntervalWhenExpecting: 200 * time.Millisecond,
 		ReadyCommand:                "true",

@@ -13,6 +13,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/control"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/setup"
 )
 
 // Options say what is to be run.
@@ -53,7 +54,7 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 			d.refuse(r, "vm_isolation.enabled asks for nested machines, which taskscaler does not have yet: this runner is not run")
 			continue
 		}
-		d.runners = append(d.runners, &runner{file: r, log: o.Logger.With("runner", name(r))})
+		d.runners = append(d.runners, &runner{file: r, log: o.Logger.With("runner", setup.Name(r))})
 	}
 	switch {
 	case len(d.runners) == 0:
@@ -68,16 +69,8 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 	return d, nil
 }
 
-// name is the runner's in logs and status.
-func name(r config.Runner) string {
-	if r.Name != "" {
-		return r.Name
-	}
-	return r.Label()
-}
-
 func (d *Daemon) refuse(r config.Runner, why string) {
-	d.opts.Logger.Error("a runner is refused", "runner", name(r), "reason", why)
+	d.opts.Logger.Error("a runner is refused", "runner", setup.Name(r), "reason", why)
 	d.refused = append(d.refused, control.RunnerStatus{Name: r.Name, ID: r.ID, Position: r.Index, Identity: r.Identity(), Refused: why})
 }
 

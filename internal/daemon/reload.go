@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/setup"
 )
 
 // reload reads the file again and gives each runner its new configuration. A file with faults changes nothing. What needs a restart
@@ -24,10 +25,10 @@ func (d *Daemon) reload(ctx context.Context) {
 	}
 	for _, r := range d.runners {
 		if err := r.reload(ctx, file); err != nil {
-			log.Error("a runner was not reloaded: its configuration stays as it was", "runner", name(r.file), "error", err)
+			log.Error("a runner was not reloaded: its configuration stays as it was", "runner", setup.Name(r.file), "error", err)
 			continue
 		}
-		log.Info("a runner was reloaded", "runner", name(r.file))
+		log.Info("a runner was reloaded", "runner", setup.Name(r.file))
 	}
 }
 
@@ -39,7 +40,7 @@ func (r *runner) reload(ctx context.Context, file *config.File) error {
 		if err := sameProcess(r.file.Autoscaler, next.Autoscaler); err != nil {
 			return err
 		}
-		cfg, err := settings(next)
+		cfg, err := setup.Config(next)
 		if err != nil {
 			return err
 		}

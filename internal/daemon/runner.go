@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/setup"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
@@ -43,37 +43,39 @@ var _ provider.InstanceGroup = (*group)(nil)
 
 // prepare takes the runner's lock, starts its plugin and learns its group. Nothing is changed in the group.
 func (r *runner) prepare(ctx context.Context, o *Options) (err error) {
-	defer func() { err = r.wrap(err) }()
-	if r.settings, err = settings(r.file); err != nil {
+	if r.settings, err = setup.Config(r.file); err != nil {
 		return err
 	}
 	if o.Private {
 		r.settings = private(r.settings)
 	}
-	path, err := plugin.Find(r.file.Autoscaler.Plugin, o.Plugins)
+	launch, err := setup.Plugin(o.File, r.file, o.Plugins)
 	if err != nil {
 		return err
 	}
+	launch.Logger = r.log
+	return r.wrap(r.launch(ctx, launch, o))
+}
+
+// launch opens the state and starts the plugin. A runner that shares its identity needs the provider's group before its state is known.
+func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Options) error {
 	if !r.file.Shared {
 		if err := r.open(r.file.Identity(), o); err != nil {
 			return err
 		}
 	}
-	process, err := plugin.Launch(ctx, plugin.LaunchOptions{
-		Path: path, Dir: filepath.Dir(o.File.Path), Config: r.file.Autoscaler.PluginConfig.Raw(), SHA256: r.file.Autoscaler.PluginSHA256,
-		Logger: r.log,
-	})
+	process, err := plugin.Launch(ctx, launch)
 	if err != nil {
 		return err
 	}
 	r.group = &group{Process: process}
-	r.group.info, err = process.Init(ctx, nil, r.settings.Settings)
+	r.group.info, err = process.Init(ctx, nil, provider.Settings{ConnectorConfig: r.settings.Connector})
 	if err != nil {
 		hint := "the plugin's own messages may say more"
 		if provider.KindOf(err) == provider.KindConfig {
 			hint = "correct plugin_config"
 		}
-		return fmt.Errorf("the plugin %s could not be initialised: %w; %s", filepath.Base(path), err, hint)
+		return fmt.Errorf("the plugin %s could not be initialised: %w; %s", filepath.Base(launch.Path), err, hint)
 	}
 	if r.file.Shared {
 		return r.open(r.file.GroupIdentity(r.group.info.ID), o)

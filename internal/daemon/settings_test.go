@@ -4,16 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
-	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/setup"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
 // everyKey sets every key that reaches a manager to something else than its default.
@@ -81,68 +80,18 @@ func parse(t *testing.T, dir, text string) *config.File {
 	return file
 }
 
-func TestEveryKeyArrives(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "key"), []byte("private"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	file := parse(t, dir, everyKey)
-	got, err := settings(file.Runners[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Zero is what a key that was forgotten looks like. These fields have no key.
-	none := []string{"ProviderMax", "UpdateInterval", "Heartbeat", "ForgetAfter", "MissingLists"}
-	for _, part := range []any{got.Core, got.Settings.ConnectorConfig, got} {
-		v := reflect.ValueOf(part)
-		for i := range v.NumField() {
-			field := v.Type().Field(i).Name
-			if slices.Contains(none, field) && v.Type() == reflect.TypeFor[scaler.Config]() || field == "Insecure" {
-				continue
-			}
-			if v.Field(i).IsZero() {
-				t.Errorf("%s.%s is zero", v.Type(), field)
-			}
-		}
-	}
-	for name, pair := range map[string][2]any{
-		"AcquireTimeout": {got.AcquireTimeout, 11 * time.Second}, "UpdateInterval": {got.UpdateInterval, 12 * time.Second},
-		"UpdateIntervalWhenExpecting": {got.UpdateIntervalWhenExpecting, 13 * time.Second}, "DeletionRetry": {got.Core.DeletionRetry, 14 * time.Second},
-		"ShutdownDeletionRetry": {got.Core.ShutdownDeletionRetry, 15 * time.Second}, "ShutdownDeletionRetries": {got.Core.ShutdownDeletionRetries, 16},
-		"FailureThreshold": {got.Core.FailureThreshold, 17}, "ReservationDeadline": {got.Core.ReservationDeadline, 18 * time.Second},
-		"ReattachAfterRestart":    {got.Core.ReattachAfterRestart, 19 * time.Second},
-		"ReattachAfterDisconnect": {got.Core.ReattachAfterDisconnect, 20 * time.Second},
-		"Requested":               {got.Core.RequestedDeadline, 22 * time.Second}, "Creating": {got.Core.CreatingDeadline, 23 * time.Second},
-		"Preparing": {got.Core.PreparingDeadline, 24 * time.Second}, "DeletingAlarm": {got.Core.DeletingAlarm, 25 * time.Second},
-		"Capacity": {got.Core.Capacity, 3}, "MaxUses": {got.Core.MaxUses, 4}, "MaxInstances": {got.Core.MaxInstances, 5},
-		"Throttle.Limit": {got.Core.Throttle.Limit, 2.5}, "Throttle.Burst": {got.Core.Throttle.Burst, 21},
-		"Adopt": {got.Core.Adopt, scaler.AdoptAll}, "Name": {got.Name, "all"}, "Key": {string(got.Settings.Key), "private"},
-	} {
-		if pair[0] != pair[1] {
-			t.Errorf("%s is %v, not %v", name, pair[0], pair[1])
-		}
-	}
-}
-
 func TestPrivateCreatesOnlyWhatItNeeds(t *testing.T) {
 	file := parse(t, t.TempDir(), strings.Replace(everyKey, `key_path = "key"`, "", 1))
-	cfg, err := settings(file.Runners[0])
+	cfg, err := setup.Config(file.Runners[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := private(cfg)
-	if at := got.Core.Schedule.At(time.Now()); at.Settings.IdleCount != 0 || at.Settings.Preemptive {
+	if at := got.Policies.At(time.Now()); at.Settings.IdleCount != 0 || at.Settings.Preemptive {
 		t.Errorf("it would keep %+v", at)
 	}
-	if got.Core.Adopt != scaler.AdoptHold || !got.DeleteOnShutdown {
-		t.Errorf("adopt %v, delete %v", got.Core.Adopt, got.DeleteOnShutdown)
-	}
-}
-
-func TestMissingKeyFile(t *testing.T) {
-	file := parse(t, t.TempDir(), everyKey)
-	if _, err := settings(file.Runners[0]); err == nil || !strings.Contains(err.Error(), "key_path") || !strings.Contains(err.Error(), `"all"`) {
-		t.Errorf("%v", err)
+	if got.AdoptPreexisting != taskscaler.AdoptHold || !got.DeleteOnShutdown {
+		t.Errorf("adopt %v, delete %v", got.AdoptPreexisting, got.DeleteOnShutdown)
 	}
 }
 

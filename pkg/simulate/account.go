@@ -66,7 +66,7 @@ type account struct {
 }
 
 func (a *account) begin(o *Options, tags []string) {
-	*a = account{o: o, from: int64(o.Warmup), tags: tags, capacity: int64(max(o.Core.Capacity, 1))}
+	*a = account{o: o, from: int64(o.Warmup), tags: tags, capacity: int64(max(o.Group.CapacityPerInstance, 1))}
 	if len(a.tags) == 0 {
 		a.tags = []string{""}
 	}
@@ -75,7 +75,7 @@ func (a *account) begin(o *Options, tags []string) {
 	if o.Timeline > 0 {
 		a.line = newRecorder(o.Timeline)
 	}
-	a.policies = []PolicyEdge{{At: 0, Policy: o.Core.Schedule.At(o.Start).Index}}
+	a.policies = []PolicyEdge{{At: 0, Policy: o.Group.Policies.At(o.Start).Index}}
 }
 
 // clip is the part of a span that lies behind the warm-up, in seconds.

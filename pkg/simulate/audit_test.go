@@ -80,8 +80,8 @@ func TestAuditorFires(t *testing.T) {
 // TestAuditedRun: a load in which machines are used up, reclaimed and refused passes the audit, and the audit changes nothing.
 func TestAuditedRun(t *testing.T) {
 	o := Options{
-		Core: scaler.Config{Capacity: 3, MaxUses: 7, MaxInstances: 30, Throttle: policy.Throttle{Limit: 0.5, Burst: 5},
-			Schedule: schedule(t, policy.Settings{IdleCount: 4, IdleTime: 5 * time.Minute, ScaleFactor: 0.5})},
+		Group: Group{CapacityPerInstance: 3, MaxUseCount: 7, MaxInstances: 30, Throttle: policy.Throttle{Limit: 0.5, Burst: 5},
+			Policies: schedule(t, policy.Settings{IdleCount: 4, IdleTime: 5 * time.Minute, ScaleFactor: 0.5})},
 		Start: start, Seed: 5,
 		Cloud: cloudmodel.Config{Boot: cloudmodel.Constant(20 * time.Second)},
 	}

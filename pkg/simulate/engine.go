@@ -78,17 +78,18 @@ func Run(o Options, w Workload) (*Result, error) {
 	if e.ready, err = o.Ready.Sampler(); err != nil {
 		return nil, fmt.Errorf("simulate: ready: %w", err)
 	}
-	if o.Core.ProviderMax == 0 {
-		o.Core.ProviderMax = o.Cloud.MaxSize
+	if o.Group.ProviderMax == 0 {
+		o.Group.ProviderMax = o.Cloud.MaxSize
 	}
-	if e.core, err = scaler.New(o.Core, record.Saved{}, true, e.time()); err != nil {
+	core := o.Group.core(o.UpdateInterval)
+	if e.core, err = scaler.New(core, record.Saved{}, true, e.time()); err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
 	}
 	if o.Check {
-		e.audit = newAuditor(e.core, o.Core)
+		e.audit = newAuditor(e.core, core)
 	}
 	e.acc.begin(&e.o, w.Tags())
-	e.preemptive = o.Core.Schedule.At(o.Start).Settings.Preemptive
+	e.preemptive = o.Group.Policies.At(o.Start).Settings.Preemptive
 	if err := e.play(); err != nil {
 		return nil, err
 	}

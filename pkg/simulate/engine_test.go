@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
@@ -35,7 +34,7 @@ var start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
 func BenchmarkRun(b *testing.B) {
 	o := Options{
-		Core:  scaler.Config{Capacity: 1, MaxInstances: 1000, Schedule: schedule(b, policy.Settings{IdleCount: 20, IdleTime: 15 * time.Minute}), Throttle: policy.Throttle{Limit: -1}},
+		Group: Group{CapacityPerInstance: 1, MaxInstances: 1000, Policies: schedule(b, policy.Settings{IdleCount: 20, IdleTime: 15 * time.Minute}), Throttle: policy.Throttle{Limit: -1}},
 		Start: start, Cloud: cloudmodel.Config{Boot: cloudmodel.Constant(20 * time.Second)},
 	}
 	jobs := poisson(3, 500_000, 0.3, 1200)

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
@@ -37,14 +36,14 @@ func TestExtremes(t *testing.T) {
 			o.Cloud.SlowCall = cloudmodel.SlowCall{Probability: 1, Delay: cloudmodel.Constant(century)}
 		}, 3},
 		{"reclaimed every second", few(time.Minute, time.Hour), func(o *Options) { o.Cloud.Spot.ReclaimPerHour = 3600 }, -1},
-		{"a create a fortnight", few(time.Minute, time.Minute), func(o *Options) { o.Core.Throttle = policy.Throttle{Limit: 1e-9, Burst: 1} }, -1},
+		{"a create a fortnight", few(time.Minute, time.Minute), func(o *Options) { o.Group.Throttle = policy.Throttle{Limit: 1e-9, Burst: 1} }, -1},
 		{"preemptive, and nothing idle", few(time.Minute, time.Minute), func(o *Options) {
-			o.Core.Schedule = schedule(t, policy.Settings{Preemptive: true})
+			o.Group.Policies = schedule(t, policy.Settings{Preemptive: true})
 		}, 0},
 		{"more idle than the limit", few(time.Minute, time.Minute), func(o *Options) {
-			o.Core.MaxInstances, o.Core.Schedule = 3, schedule(t, policy.Settings{IdleCount: math.MaxInt32, ScaleFactor: math.MaxFloat64})
+			o.Group.MaxInstances, o.Group.Policies = 3, schedule(t, policy.Settings{IdleCount: math.MaxInt32, ScaleFactor: math.MaxFloat64})
 		}, 3},
-		{"thousands of slots a machine", few(time.Minute, time.Minute), func(o *Options) { o.Core.Capacity = 1 << 14 }, 3},
+		{"thousands of slots a machine", few(time.Minute, time.Minute), func(o *Options) { o.Group.CapacityPerInstance = 1 << 14 }, 3},
 		{"updates every nanosecond", few(0, 0), func(o *Options) { o.UpdateInterval, o.UpdateIntervalWhenExpecting = 1, 1 }, 3},
 		{"polls every millisecond", few(time.Second, 0), func(o *Options) { o.CheckInterval, o.Concurrent = time.Millisecond, 1 }, 3},
 		{"a warm-up that never ends", few(time.Minute, time.Minute), func(o *Options) { o.Warmup = century }, 0},
@@ -52,7 +51,7 @@ func TestExtremes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := Options{
-				Core:  scaler.Config{Capacity: 1, Schedule: schedule(t, policy.Settings{IdleTime: time.Minute}), Throttle: policy.Throttle{Limit: -1}},
+				Group: Group{CapacityPerInstance: 1, Policies: schedule(t, policy.Settings{IdleTime: time.Minute}), Throttle: policy.Throttle{Limit: -1}},
 				Start: start, Check: true, Timeline: 100,
 			}
 			c.change(&o)
@@ -70,7 +69,7 @@ func TestExtremes(t *testing.T) {
 }
 
 func TestWorkloadsThatCannotBe(t *testing.T) {
-	o := Options{Core: scaler.Config{Schedule: schedule(t, policy.Settings{})}, Start: start}
+	o := Options{Group: Group{Policies: schedule(t, policy.Settings{})}, Start: start}
 	for _, c := range []struct {
 		name string
 		list []Job
@@ -106,7 +105,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		{"p95: must not be less than p50", func(o *Options) { o.Cloud.Boot = cloudmodel.LogNormal(time.Minute, time.Second) }},
 		{"mean: must not be negative", func(o *Options) { o.Ready = cloudmodel.Exponential(-1) }},
 	} {
-		o := Options{Core: scaler.Config{Schedule: schedule(t, policy.Settings{})}, Start: start}
+		o := Options{Group: Group{Policies: schedule(t, policy.Settings{})}, Start: start}
 		c.change(&o)
 		if _, err := Run(o, &Jobs{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error is %v, want %q", err, c.want)

@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 )
 
 // Options are everything that a run depends on beside its workload.
 type Options struct {
-	Core  scaler.Config // the production configuration of the group; Heartbeat is ignored
-	Start time.Time     // the wall clock at the start: policies and hours of the day follow it
+	Group Group     // the settings of the group: limits, policies, throttle, deadlines
+	Start time.Time // the wall clock at the start: policies and hours of the day follow it
 	Seed  uint64
 
 	Cloud   cloudmodel.Config
@@ -46,8 +45,7 @@ func (o Options) withDefaults() Options {
 		o.UpdateIntervalWhenExpecting = 2 * time.Second
 	}
 	o.UpdateIntervalWhenExpecting = min(o.UpdateIntervalWhenExpecting, o.UpdateInterval)
-	o.Core.UpdateInterval, o.Core.Heartbeat = o.UpdateInterval, false
-	o.Core = o.Core.WithDefaults()
+	o.Group.CapacityPerInstance = max(o.Group.CapacityPerInstance, 1)
 	if o.Patience <= 0 {
 		o.Patience = 48 * time.Hour
 	}
@@ -63,7 +61,12 @@ func (o *Options) Validate() error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"warmup", o.Warmup}, {"check_interval", o.CheckInterval}} {
+	}{
+		{"warmup", o.Warmup}, {"check_interval", o.CheckInterval}, {"RequestedDeadline", o.Group.RequestedDeadline},
+		{"CreatingDeadline", o.Group.CreatingDeadline}, {"PreparingDeadline", o.Group.PreparingDeadline}, {"DeletingAlarm", o.Group.DeletingAlarm},
+		{"DeletionRetryInterval", o.Group.DeletionRetryInterval}, {"ReservationDeadline", o.Group.ReservationDeadline},
+		{"RememberFor", o.Group.RememberFor},
+	} {
 		if d.value < 0 {
 			faults = append(faults, fmt.Errorf("%s must not be negative, is %s", d.name, d.value))
 		}
@@ -71,8 +74,16 @@ func (o *Options) Validate() error {
 	if o.CheckInterval > 0 && o.CheckInterval < time.Millisecond { // each poll is an event of its own while jobs wait
 		faults = append(faults, fmt.Errorf("check_interval must be 0, or a millisecond at least, is %s", o.CheckInterval))
 	}
-	if o.Concurrent < 0 {
-		faults = append(faults, fmt.Errorf("concurrent must not be negative, is %d", o.Concurrent))
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"concurrent", o.Concurrent}, {"CapacityPerInstance", o.Group.CapacityPerInstance}, {"MaxInstances", o.Group.MaxInstances},
+		{"MaxUseCount", o.Group.MaxUseCount}, {"ProviderMax", o.Group.ProviderMax}, {"MissingLists", o.Group.MissingLists},
+	} {
+		if n.value < 0 {
+			faults = append(faults, fmt.Errorf("%s must not be negative, is %d", n.name, n.value))
+		}
 	}
 	if o.Start.IsZero() {
 		faults = append(faults, errors.New("the start of the run is not set: policies need a calendar"))

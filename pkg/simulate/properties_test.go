@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"pgregory.net/rapid"
@@ -97,9 +96,9 @@ func anyCloud(t *rapid.T) cloudmodel.Config {
 
 func anyOptions(t *rapid.T) Options {
 	return Options{
-		Core: scaler.Config{
-			Capacity: rapid.IntRange(1, 4).Draw(t, "capacity"), MaxInstances: rapid.IntRange(0, 8).Draw(t, "max instances"),
-			MaxUses: rapid.IntRange(0, 3).Draw(t, "max uses"), Schedule: anySchedule(t),
+		Group: Group{
+			CapacityPerInstance: rapid.IntRange(1, 4).Draw(t, "capacity"), MaxInstances: rapid.IntRange(0, 8).Draw(t, "max instances"),
+			MaxUseCount: rapid.IntRange(0, 3).Draw(t, "max uses"), Policies: anySchedule(t),
 			Throttle: policy.Throttle{Limit: rapid.SampledFrom([]float64{-1, 0, 0.1, 3}).Draw(t, "limit"), Burst: rapid.IntRange(0, 4).Draw(t, "burst")},
 		},
 		Start: start, Seed: rapid.Uint64().Draw(t, "seed"), Cloud: anyCloud(t), Ready: anyTime(t, time.Minute, "ready"),
@@ -147,8 +146,8 @@ func TestConservation(t *testing.T) {
 		}
 		same(t, "instance-hours by phase", r.Hours.Busy+r.Hours.Idle+r.Hours.Boot+r.Hours.Drain, r.Hours.Total)
 		alive := r.Instances.Created - r.Instances.Deleted - r.Instances.Reclaimed - r.Instances.Died
-		if alive < 0 || alive > r.Instances.Peak || o.Core.MaxInstances > 0 && r.Instances.Peak > o.Core.MaxInstances {
-			t.Errorf("%+v leaves %d alive, with a limit of %d", r.Instances, alive, o.Core.MaxInstances)
+		if alive < 0 || alive > r.Instances.Peak || o.Group.MaxInstances > 0 && r.Instances.Peak > o.Group.MaxInstances {
+			t.Errorf("%+v leaves %d alive, with a limit of %d", r.Instances, alive, o.Group.MaxInstances)
 		}
 		if r.Instances.Unproductive > r.Instances.Created {
 			t.Errorf("%+v", r.Instances)
@@ -214,7 +213,7 @@ func whole(t *rapid.T, o Options, r *Result, jobs *Jobs, service float64) {
 func TestLittleWithBoundary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o, jobs := Options{
-			Core:  scaler.Config{Capacity: 1, MaxInstances: rapid.IntRange(1, 3).Draw(t, "max instances"), Throttle: policy.Throttle{Limit: -1}},
+			Group: Group{CapacityPerInstance: 1, MaxInstances: rapid.IntRange(1, 3).Draw(t, "max instances"), Throttle: policy.Throttle{Limit: -1}},
 			Start: start, Cloud: cloudmodel.Config{Boot: anyTime(t, time.Minute, "boot")}, Check: true, Timeline: 1 << 16,
 		}, anyJobs(t)
 		stop := rapid.IntRange(0, 3).Draw(t, "hours of stock-out")
@@ -258,9 +257,9 @@ func plain(t *rapid.T, unit, most time.Duration) (Options, *Jobs) {
 		t.Fatal(err)
 	}
 	o := Options{
-		Core: scaler.Config{Capacity: rapid.IntRange(1, 3).Draw(t, "capacity"), MaxInstances: rapid.IntRange(0, 6).Draw(t, "max instances"),
-			MaxUses: rapid.IntRange(0, 2).Draw(t, "max uses"), Schedule: s, Throttle: policy.Throttle{Limit: -1},
-			RequestedDeadline: forever, CreatingDeadline: forever, PreparingDeadline: forever, DeletingAlarm: forever, DeletionRetry: forever},
+		Group: Group{CapacityPerInstance: rapid.IntRange(1, 3).Draw(t, "capacity"), MaxInstances: rapid.IntRange(0, 6).Draw(t, "max instances"),
+			MaxUseCount: rapid.IntRange(0, 2).Draw(t, "max uses"), Policies: s, Throttle: policy.Throttle{Limit: -1},
+			RequestedDeadline: forever, CreatingDeadline: forever, PreparingDeadline: forever, DeletingAlarm: forever, DeletionRetryInterval: forever},
 		Start: start, Seed: rapid.Uint64().Draw(t, "seed"), Instant: true, Check: true, Patience: forever,
 		Cloud: cloudmodel.Config{Boot: cloudmodel.Empirical(span("boot"), span("other boot")), Delete: cloudmodel.Constant(span("delete"))},
 		Ready: cloudmodel.Constant(span("ready")), Concurrent: rapid.IntRange(0, 5).Draw(t, "concurrent"),
@@ -275,13 +274,13 @@ func plain(t *rapid.T, unit, most time.Duration) (Options, *Jobs) {
 
 // stretch multiplies every time of a setting.
 func stretch(t *rapid.T, o Options, jobs *Jobs, k time.Duration) (Options, *Jobs) {
-	settings := o.Core.Schedule.At(start).Settings
+	settings := o.Group.Policies.At(start).Settings
 	settings.IdleTime *= k
 	s, err := policy.Compile([]policy.Policy{{Settings: settings}}, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Core.Schedule = s
+	o.Group.Policies = s
 	b := o.Cloud.Boot.Samples
 	o.Cloud.Boot = cloudmodel.Empirical(b[0].Value()*k, b[1].Value()*k)
 	o.Cloud.Delete = cloudmodel.Constant(o.Cloud.Delete.Value.Value() * k)
@@ -355,7 +354,7 @@ func TestMoreIdleNeverWaitsLonger(t *testing.T) {
 				t.Fatal(err)
 			}
 			r, err := Run(Options{
-				Core:  scaler.Config{Capacity: 1, MaxUses: 1, Schedule: s, Throttle: policy.Throttle{Limit: -1}, CreatingDeadline: forever},
+				Group: Group{CapacityPerInstance: 1, MaxUseCount: 1, Policies: s, Throttle: policy.Throttle{Limit: -1}, CreatingDeadline: forever},
 				Start: start, Seed: seed, Instant: true, Cloud: cloudmodel.Config{Boot: boot}, Check: true,
 			}, jobs.Again())
 			if err != nil {

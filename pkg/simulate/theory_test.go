@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
@@ -27,7 +26,7 @@ func longRun(n int) int {
 func theory(t *testing.T, s policy.Settings) Options {
 	t.Helper()
 	return Options{
-		Core:  scaler.Config{Capacity: 1, Schedule: schedule(t, s), Throttle: policy.Throttle{Limit: -1}},
+		Group: Group{CapacityPerInstance: 1, Policies: schedule(t, s), Throttle: policy.Throttle{Limit: -1}},
 		Start: start, Instant: true,
 	}
 }
@@ -76,7 +75,7 @@ func TestErlangC(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := theory(t, policy.Settings{IdleCount: c.servers, IdleTime: forever})
-			o.Core.MaxInstances, o.Warmup = c.servers, 1000*time.Second
+			o.Group.MaxInstances, o.Warmup = c.servers, 1000*time.Second
 			r := mustRun(t, o, poisson(11, longRun(2_000_000), c.load, 1))
 			near(t, "P(wait)", share(r.Waits.InOrder, func(v int64) bool { return v > 0 }), c.wait, 0.03)
 			near(t, "E[W]", BatchMeans(r.Waits.InOrder, 30, sure), c.mean, 0.08)
@@ -91,7 +90,7 @@ func TestErlangC(t *testing.T) {
 func TestInfiniteServers(t *testing.T) {
 	// M/G/∞: single use, nothing kept: every job waits for one boot; alive ~ Poisson(λ(E[L]+E[S])), so the mean is λ(E[L]+E[S]).
 	o := theory(t, policy.Settings{IdleTime: forever})
-	o.Core.MaxUses, o.Cloud.Boot = 1, cloudmodel.Exponential(40*time.Second)
+	o.Group.MaxUseCount, o.Cloud.Boot = 1, cloudmodel.Exponential(40*time.Second)
 	jobs := poisson(12, longRun(300_000), 0.5, 60)
 	r := mustRun(t, o, jobs)
 	near(t, "E[W]", BatchMeans(r.Waits.InOrder, 30, sure), 40, 0.03)
@@ -127,7 +126,7 @@ func TestBaseStockPalm(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := theory(t, policy.Settings{IdleCount: c.keep, IdleTime: forever})
-			o.Core.MaxUses, o.Cloud.Boot, o.Warmup = 1, c.boot, 10_000*time.Second
+			o.Group.MaxUseCount, o.Cloud.Boot, o.Warmup = 1, c.boot, 10_000*time.Second
 			r := mustRun(t, o, poisson(13, longRun(400_000), 0.05, 60))
 			near(t, "P(wait)", share(r.Waits.InOrder, func(v int64) bool { return v > 0 }), c.wait, 0.08)
 			near(t, "E[W]", BatchMeans(r.Waits.InOrder, 30, sure), c.mean, 0.12)
@@ -143,7 +142,7 @@ func TestThrottleClosedForm(t *testing.T) {
 	// A burst of n jobs at once: the k-th create happens at max(0, (k−b)/r), and with constant boots the k-th start a boot later.
 	const n, b, rate = 40, 10, 2.0
 	o := theory(t, policy.Settings{IdleTime: forever})
-	o.Core.MaxUses, o.Core.Throttle, o.Cloud.Boot = 1, policy.Throttle{Limit: rate, Burst: b}, cloudmodel.Constant(30*time.Second)
+	o.Group.MaxUseCount, o.Group.Throttle, o.Cloud.Boot = 1, policy.Throttle{Limit: rate, Burst: b}, cloudmodel.Constant(30*time.Second)
 	jobs := &Jobs{}
 	for range n {
 		jobs.List = append(jobs.List, Job{Arrival: time.Minute, Duration: time.Hour})
@@ -155,7 +154,7 @@ func TestThrottleClosedForm(t *testing.T) {
 			t.Errorf("job %d started after %.6f s, theory says %.6f", k, got, want)
 		}
 	}
-	o.Core.Throttle = policy.Throttle{Limit: 1, Burst: 50}
+	o.Group.Throttle = policy.Throttle{Limit: 1, Burst: 50}
 	if r := mustRun(t, o, &Jobs{List: append(jobs.Again().List, make([]Job, 0)...)}); r.Waits.Max > 30+1e-3 {
 		t.Errorf("40 jobs within a burst of 50 waited up to %v s", r.Waits.Max)
 	}
@@ -180,7 +179,7 @@ func TestTimeVaryingLoad(t *testing.T) {
 		}
 	}
 	o := theory(t, policy.Settings{IdleTime: forever})
-	o.Core.MaxUses, o.Timeline = 1, days*24*2
+	o.Group.MaxUseCount, o.Timeline = 1, days*24*2
 	res := mustRun(t, o, jobs)
 	for i, v := range res.Timeline.Running {
 		at := float64(i) * res.Timeline.Step.Seconds()
@@ -214,7 +213,7 @@ func TestSpotRestartsFromZero(t *testing.T) {
 		jobs.List = append(jobs.List, Job{Arrival: time.Duration(i) * 100 * time.Second, Duration: time.Hour})
 	}
 	o := theory(t, policy.Settings{IdleTime: 0})
-	o.Core.MaxUses, o.Cloud.Spot.ReclaimPerHour = 1, 3600*theta
+	o.Group.MaxUseCount, o.Cloud.Spot.ReclaimPerHour = 1, 3600*theta
 	r := mustRun(t, o, jobs)
 	if r.Completed != n {
 		t.Fatalf("%d of %d jobs ended", r.Completed, n)
@@ -236,7 +235,7 @@ func TestKeepAlive(t *testing.T) {
 	const rate, tau = 0.01, 60.0
 	n := longRun(200_000)
 	o := theory(t, policy.Settings{IdleTime: time.Duration(tau * float64(time.Second))})
-	o.Core.MaxInstances, o.Cloud.Boot = 1, cloudmodel.Constant(time.Millisecond)
+	o.Group.MaxInstances, o.Cloud.Boot = 1, cloudmodel.Constant(time.Millisecond)
 	r := mustRun(t, o, poisson(14, n, rate, 1e-6))
 	cold, p := float64(r.Instances.Created)/float64(n), math.Exp(-rate*tau)
 	if limit := 4 * math.Sqrt(p*(1-p)/float64(n)); math.Abs(cold-p) > limit {
@@ -251,7 +250,7 @@ func TestKeepAlive(t *testing.T) {
 func TestSetupQueue(t *testing.T) {
 	// M/G/1 with setup D after every idle period: E[W] = λE[S²]/(2(1−ρ)) + (2E[D]+λE[D²])/(2(1+λE[D])). λ=.6, S~exp(1), D=5: 4.625.
 	o := theory(t, policy.Settings{IdleTime: 0})
-	o.Core.MaxInstances, o.Cloud.Boot = 1, cloudmodel.Constant(5*time.Second)
+	o.Group.MaxInstances, o.Cloud.Boot = 1, cloudmodel.Constant(5*time.Second)
 	r := mustRun(t, o, poisson(15, longRun(1_000_000), 0.6, 1))
 	near(t, "E[W]", BatchMeans(r.Waits.InOrder, 30, sure), 4.625, 0.04)
 }

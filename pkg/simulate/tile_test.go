@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
@@ -38,8 +37,8 @@ func BenchmarkCheckedTrace(b *testing.B) { benchTiles(b, 200_000, true) }
 func benchTiles(b *testing.B, least int, check bool) {
 	jobs := trace(b, "firefox-ci-t-linux-large.dat")
 	o := Options{
-		Core: scaler.Config{
-			Capacity: 1, MaxInstances: 1000, Schedule: schedule(b, policy.Settings{IdleCount: 20, IdleTime: 15 * time.Minute}),
+		Group: Group{
+			CapacityPerInstance: 1, MaxInstances: 1000, Policies: schedule(b, policy.Settings{IdleCount: 20, IdleTime: 15 * time.Minute}),
 			Throttle: policy.Throttle{Limit: -1},
 		},
 		Start: start, Cloud: cloudmodel.Config{Boot: cloudmodel.Constant(20 * time.Second)}, Check: check,

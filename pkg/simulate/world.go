@@ -78,7 +78,7 @@ func (m *machine) give(e *engine, i int32) {
 func (e *engine) fact(f *scaler.Fact) {
 	switch f.Kind {
 	case scaler.FactPolicy:
-		e.preemptive = e.o.Core.Schedule.At(f.At.Wall).Settings.Preemptive
+		e.preemptive = e.o.Group.Policies.At(f.At.Wall).Settings.Preemptive
 		e.acc.policy(e.now, f.Count)
 	case scaler.FactReady:
 		if m := e.machineOf(f.ID); m != nil && m.phase == phaseBoot {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/jackc/puddle/v2"
 	"github.com/taskscaler/taskscaler/internal/fleet"
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
@@ -59,7 +58,7 @@ func benchManager(b *testing.B, store statestore.Store, slots int, journal bool)
 	g, n := newGroup(), &testNet{}
 	g.boot = 0
 	cfg := Config{
-		Core:                        scaler.Config{Capacity: 8, MaxInstances: slots/8 + 1, Schedule: idle(b, slots, time.Hour)},
+		CapacityPerInstance: 8, MaxInstances: slots/8 + 1, Policies: idle(b, slots, time.Hour),
 		UpdateIntervalWhenExpecting: 10 * time.Millisecond, UpdateInterval: time.Second,
 	}
 	opts := []Option{WithStore(store), WithDialer(n.dial)}
@@ -311,7 +310,7 @@ func BenchmarkScaleUpLatency(b *testing.B) {
 	}
 	var total time.Duration
 	for range b.N {
-		cfg := Config{Core: scaler.Config{MaxInstances: 1}}
+		cfg := Config{MaxInstances: 1}
 		t, err := New(b.Context(), g, cfg, WithDialer(n.dial))
 		if err != nil {
 			b.Fatal(err)

@@ -231,7 +231,7 @@ func TestCallerThatGaveUpDuringAFailingCommitHoldsNothingAfterwards(t *testing.T
 func TestNothingIsCommittedWhenNothingChanged(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()
-		f := start(t, withStore(store), withConfig(func(c *Config) { c.Core.Schedule = idle(t, 2, time.Hour) }))
+		f := start(t, withStore(store), withConfig(func(c *Config) { c.Policies = idle(t, 2, time.Hour) }))
 		defer f.end()
 		f.until("the fleet", func() bool { return f.status().Counts.Free == 2 })
 		time.Sleep(time.Minute)
@@ -280,14 +280,14 @@ func TestReplay(t *testing.T) {
 		wg.Wait()
 		time.Sleep(10 * time.Minute)
 		reloaded := f.cfg
-		reloaded.Core.MaxInstances = 2
+		reloaded.MaxInstances = 2
 		if err := f.Reload(t.Context(), reloaded); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
 		f.end()
 
-		core, err := scaler.New(f.coreConfig(ptr(f.cfg.withDefaults())), record.Saved{Meta: record.Meta{Group: "test/group"}}, false,
+		core, err := scaler.New(f.coreConfig(ptr(f.cfg.WithDefaults())), record.Saved{Meta: record.Meta{Group: "test/group"}}, false,
 			scaler.Time{Mono: mono, Wall: wall})
 		if err != nil {
 			t.Fatal(err)

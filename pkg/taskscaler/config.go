@@ -6,40 +6,108 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Config is everything that a manager's behaviour depends on beside its collaborators. The zero value of a field is its default. It is
-// copied by New and by Reload; what Core.Schedule points to must not change afterwards (a Schedule never does).
+// AdoptMode says what happens to instances that the manager finds in the group and cannot explain from its state.
+type AdoptMode uint8
+
+// The modes.
+const (
+	// AdoptHold is the default. Beside a known state, unexplained instances are removed. Beside an empty or foreign state they are held as
+	// unclaimed: they count against MaxInstances, and are neither used nor deleted.
+	AdoptHold AdoptMode = iota
+	// AdoptAll takes unexplained instances into service.
+	AdoptAll
+	// AdoptRemove deletes unexplained instances.
+	AdoptRemove
+)
+
+// Config holds the settings of one manager. The zero value of each field selects its default; see [Config.WithDefaults]. New and Reload
+// copy the Config. The schedule that Policies points to must not change afterwards (a [policy.Schedule] never does).
+//
+// The comments name the key of config.toml where the field has one. Package setup fills a Config from such a file.
 type Config struct {
-	Name string // the runner's label in logs and status
+	// Name labels the manager in logs, errors and Status. It is usually the name of the runner.
+	Name string
 
-	// Core has the policies, limits and deadlines. ProviderMax, Heartbeat and UpdateInterval are filled in by New.
-	Core scaler.Config
+	// CapacityPerInstance is the number of slots of one instance (capacity_per_instance). Default: 1.
+	CapacityPerInstance int
+	// MaxInstances limits the instances in every state together (max_instances). Default: 0, the provider's limit alone.
+	MaxInstances int
+	// MaxUseCount limits the leases that one instance serves in its life (max_use_count). Default: 0, no limit.
+	MaxUseCount int
 
-	// Settings are the operator's connector settings: the group's Init gets them, and what they set wins over what the provider says.
-	Settings provider.Settings
+	// Policies says how much capacity to keep idle at which time (policy.Compile builds it). Default: nil, which keeps nothing idle and
+	// removes an instance after 5m without a lease.
+	Policies *policy.Schedule
+	// Throttle limits the pace of creates (scale_throttle). Default: 100 a second with a burst of MaxInstances.
+	Throttle policy.Throttle
 
-	UpdateInterval              time.Duration // between two lists of the group; 0: 1 m
-	UpdateIntervalWhenExpecting time.Duration // the same while a change is expected; 0: 2 s
+	// UpdateInterval is the time between two lists of the group (update_interval). Default: 1m.
+	UpdateInterval time.Duration
+	// UpdateIntervalWhenExpecting is the time between two lists while a change is expected (update_interval_when_expecting). Default: 2s.
+	UpdateIntervalWhenExpecting time.Duration
+	// MissingLists is the number of consecutive complete lists without an instance before the instance counts as missing. Default: 3.
+	MissingLists int
+	// FailureThreshold is the number of consecutive failed heartbeats after which an instance counts as unhealthy (failure_threshold).
+	// Default: 3.
+	FailureThreshold int
 
-	// ReadyCommand must succeed on a new instance before it gets its first job. Empty: being able to log in is enough.
-	ReadyCommand string
-	// UseExternalAddr connects to an instance's external address where it has both.
+	// RequestedDeadline bounds the time from an accepted create until its instance is listed (instance_deadlines.requested). Default: 10m.
+	RequestedDeadline time.Duration
+	// CreatingDeadline bounds the time from the first list with the instance until it runs (instance_deadlines.creating). Default: 15m.
+	CreatingDeadline time.Duration
+	// PreparingDeadline bounds connecting and the ready command (instance_deadlines.preparing). Default: 20m.
+	PreparingDeadline time.Duration
+	// DeletingAlarm is how long a delete may take before an alarm is reported (instance_deadlines.deleting_alarm). Default: 1h.
+	DeletingAlarm time.Duration
+	// DeletionRetryInterval is the time between two delete calls for the same instance (deletion_retry_interval). Default: 1m.
+	DeletionRetryInterval time.Duration
+	// ShutdownDeletionInterval replaces DeletionRetryInterval during Shutdown (shutdown_deletion_interval). Default: 10s.
+	ShutdownDeletionInterval time.Duration
+	// ShutdownDeletionRetries is the number of delete calls for one instance during Shutdown (shutdown_deletion_retries). Default: 3.
+	ShutdownDeletionRetries int
+
+	// ReservationDeadline is how long a reservation lasts without an Acquire (reservation_deadline). Default: 2m.
+	ReservationDeadline time.Duration
+	// AcquireTimeout bounds an Acquire or Replace whose context has no deadline (instance_acquire_timeout). Default: 15m.
+	AcquireTimeout time.Duration
+	// ReattachAfterRestart is how long a lease waits for its caller after a restart of the manager (reattach_after_restart). Default: 5m.
+	ReattachAfterRestart time.Duration
+	// ReattachAfterDisconnect is how long a lease waits for its caller after Detach (reattach_after_disconnect). Default: 30s.
+	ReattachAfterDisconnect time.Duration
+	// KeepInstanceWithAcquisitions returns an instance to service when a caller did not reattach in time
+	// (state_storage.keep_instance_with_acquisitions). Default: false, the instance is retired.
+	KeepInstanceWithAcquisitions bool
+	// AdoptPreexisting says what happens to instances that nobody can explain (adopt_preexisting). Default: AdoptHold.
+	AdoptPreexisting AdoptMode
+	// RememberFor is how long a gone or lost instance, or a failed create, is remembered. Default: 1h.
+	RememberFor time.Duration
+
+	// Connector holds the operator's connector settings (connector_config). The group's Init receives them. A value that is set here wins
+	// over what the provider reports.
+	Connector provider.ConnectorConfig
+	// UseExternalAddr selects the external address of an instance that has two addresses (connector_config.use_external_addr).
 	UseExternalAddr bool
-	// Insecure accepts any host key of an instance that none is known of. Known keys are checked all the same.
+	// Insecure accepts any host key of an instance whose host key is not known yet. Known host keys are always verified.
 	Insecure bool
+	// ReadyCommand must succeed on a new instance before its first job (instance_ready_command). Default: empty, a login is enough.
+	ReadyCommand string
 
-	AcquireTimeout time.Duration // how long an Acquire waits whose context has no deadline; 0: 15 m
+	// LogInternalIP logs the internal address of each instance that becomes ready (log_internal_ip).
+	LogInternalIP bool
+	// LogExternalIP logs the external address of each instance that becomes ready (log_external_ip).
+	LogExternalIP bool
 
-	LogInternalIP bool // log an instance's internal address when it is ready
-	LogExternalIP bool // log an instance's external address when it is ready
-
-	// DeleteOnShutdown makes Shutdown delete every instance. Otherwise instances and leases stay for the next start.
+	// DeleteOnShutdown makes Shutdown delete every instance (delete_instances_on_shutdown). Otherwise instances and leases stay for the
+	// next start.
 	DeleteOnShutdown bool
 }
 
-func (c Config) withDefaults() Config {
+// WithDefaults returns c with every default filled in, as New and Reload use it.
+func (c Config) WithDefaults() Config {
 	def := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
 			*d = v
@@ -48,25 +116,69 @@ func (c Config) withDefaults() Config {
 	def(&c.UpdateInterval, time.Minute)
 	def(&c.UpdateIntervalWhenExpecting, 2*time.Second)
 	def(&c.AcquireTimeout, 15*time.Minute)
-	c.Core.UpdateInterval = c.UpdateInterval
-	c.Core = c.Core.WithDefaults()
+	core := c.core().WithDefaults()
+	c.CapacityPerInstance, c.MissingLists, c.FailureThreshold = core.Capacity, core.MissingLists, core.FailureThreshold
+	c.RequestedDeadline, c.CreatingDeadline, c.PreparingDeadline = core.RequestedDeadline, core.CreatingDeadline, core.PreparingDeadline
+	c.DeletingAlarm, c.DeletionRetryInterval = core.DeletingAlarm, core.DeletionRetry
+	c.ShutdownDeletionInterval, c.ShutdownDeletionRetries = core.ShutdownDeletionRetry, core.ShutdownDeletionRetries
+	c.ReservationDeadline = core.ReservationDeadline
+	c.ReattachAfterRestart, c.ReattachAfterDisconnect = core.ReattachAfterRestart, core.ReattachAfterDisconnect
+	c.RememberFor = core.ForgetAfter
 	return c
 }
 
-// Validate returns every fault of c at once, joined.
+// core is the part of c that the core decides by. What only the provider knows (its limit, its heartbeats) is left open.
+func (c *Config) core() scaler.Config {
+	return scaler.Config{
+		Capacity:                c.CapacityPerInstance,
+		MaxInstances:            c.MaxInstances,
+		MaxUses:                 c.MaxUseCount,
+		Schedule:                c.Policies,
+		Throttle:                c.Throttle,
+		UpdateInterval:          c.UpdateInterval,
+		FailureThreshold:        c.FailureThreshold,
+		RequestedDeadline:       c.RequestedDeadline,
+		CreatingDeadline:        c.CreatingDeadline,
+		PreparingDeadline:       c.PreparingDeadline,
+		DeletingAlarm:           c.DeletingAlarm,
+		DeletionRetry:           c.DeletionRetryInterval,
+		ShutdownDeletionRetry:   c.ShutdownDeletionInterval,
+		ShutdownDeletionRetries: c.ShutdownDeletionRetries,
+		ReservationDeadline:     c.ReservationDeadline,
+		ReattachAfterRestart:    c.ReattachAfterRestart,
+		ReattachAfterDisconnect: c.ReattachAfterDisconnect,
+		KeepAbandoned:           c.KeepInstanceWithAcquisitions,
+		Adopt:                   scaler.AdoptMode(c.AdoptPreexisting),
+		ForgetAfter:             c.RememberFor,
+		MissingLists:            c.MissingLists,
+	}
+}
+
+// Validate returns all faults of c, joined. Each names its field.
 func (c Config) Validate() error {
 	var faults []error
-	notNegative := func(name string, v int64) {
-		if v < 0 {
-			faults = append(faults, fmt.Errorf("%s is negative", name))
+	for _, n := range []struct {
+		name  string
+		value int64
+	}{
+		{"CapacityPerInstance", int64(c.CapacityPerInstance)}, {"MaxInstances", int64(c.MaxInstances)}, {"MaxUseCount", int64(c.MaxUseCount)},
+		{"MissingLists", int64(c.MissingLists)}, {"FailureThreshold", int64(c.FailureThreshold)},
+		{"ShutdownDeletionRetries", int64(c.ShutdownDeletionRetries)}, {"Throttle.Burst", int64(c.Throttle.Burst)},
+		{"UpdateInterval", int64(c.UpdateInterval)}, {"UpdateIntervalWhenExpecting", int64(c.UpdateIntervalWhenExpecting)},
+		{"RequestedDeadline", int64(c.RequestedDeadline)}, {"CreatingDeadline", int64(c.CreatingDeadline)},
+		{"PreparingDeadline", int64(c.PreparingDeadline)}, {"DeletingAlarm", int64(c.DeletingAlarm)},
+		{"DeletionRetryInterval", int64(c.DeletionRetryInterval)}, {"ShutdownDeletionInterval", int64(c.ShutdownDeletionInterval)},
+		{"ReservationDeadline", int64(c.ReservationDeadline)}, {"AcquireTimeout", int64(c.AcquireTimeout)},
+		{"ReattachAfterRestart", int64(c.ReattachAfterRestart)}, {"ReattachAfterDisconnect", int64(c.ReattachAfterDisconnect)},
+		{"RememberFor", int64(c.RememberFor)}, {"Connector.Timeout", int64(c.Connector.Timeout)},
+		{"Connector.Keepalive", int64(c.Connector.Keepalive)}, {"Connector.ProtocolPort", int64(c.Connector.ProtocolPort)},
+	} {
+		if n.value < 0 {
+			faults = append(faults, fmt.Errorf("%s is negative: set it to 0 for the default, or to a positive value", n.name))
 		}
 	}
-	notNegative("UpdateInterval", int64(c.UpdateInterval))
-	notNegative("UpdateIntervalWhenExpecting", int64(c.UpdateIntervalWhenExpecting))
-	notNegative("AcquireTimeout", int64(c.AcquireTimeout))
-	notNegative("Settings.Timeout", int64(c.Settings.Timeout))
-	notNegative("Core.Capacity", int64(c.Core.Capacity))
-	notNegative("Core.MaxInstances", int64(c.Core.MaxInstances))
-	notNegative("Core.MaxUses", int64(c.Core.MaxUses))
+	if c.AdoptPreexisting > AdoptRemove {
+		faults = append(faults, fmt.Errorf("AdoptPreexisting is %d: use AdoptHold, AdoptAll or AdoptRemove", c.AdoptPreexisting))
+	}
 	return errors.Join(faults...)
 }

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -79,7 +77,7 @@ func Example() {
 		return
 	}
 	manager, err := taskscaler.New(ctx, &rack{}, taskscaler.Config{
-		Core:                        scaler.Config{Capacity: 2, MaxInstances: 1, Schedule: schedule, ShutdownDeletionRetry: 100 * time.Millisecond},
+		CapacityPerInstance: 2, MaxInstances: 1, Policies: schedule, ShutdownDeletionInterval: 100 * time.Millisecond,
 		UpdateIntervalWhenExpecting: 10 * time.Millisecond,
 		DeleteOnShutdown:            true,
 	}, taskscaler.WithDialer(dialEcho)) // without it: SSH

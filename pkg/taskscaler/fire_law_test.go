@@ -104,7 +104,7 @@ func TestFireNothingLeavesBeforeItIsDurable(t *testing.T) {
 				return nil
 			})
 			f := start(t, withStore(books), withGroup(func(g *testGroup) { holdAgainst(t, g, books, r) }), WithObserver(Observer{Fact: factsAgainst(t, books)}),
-				withConfig(func(c *Config) { c.Core.MaxInstances, c.Core.MaxUses = 6, 5; c.UpdateInterval = 5 * time.Second }))
+				withConfig(func(c *Config) { c.MaxInstances, c.MaxUseCount = 6, 5; c.UpdateInterval = 5 * time.Second }))
 			var wg sync.WaitGroup
 			for n := range 12 {
 				wg.Go(func() { workAgainst(t, f, books, r, n) })
@@ -290,7 +290,7 @@ func TestFireGroupCommit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const callers = 60
 		store := newStore()
-		f := start(t, withStore(store), withConfig(func(c *Config) { c.Core.Capacity, c.Core.MaxInstances = 100, 1 }))
+		f := start(t, withStore(store), withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 100, 1 }))
 		defer f.end()
 		f.acquire("first")
 		f.until("a quiet moment", func() bool { return f.status().Counts.Free == 99 })
@@ -329,7 +329,7 @@ func TestFireGroupCommit(t *testing.T) {
 func TestFireHungCommitTakesNothingAlong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()
-		f := start(t, withStore(store), withConfig(func(c *Config) { c.Core.Capacity = 1 }))
+		f := start(t, withStore(store), withConfig(func(c *Config) { c.CapacityPerInstance = 1 }))
 		held := f.acquire("held")
 		f.until("a free one", func() bool { return f.status().Counts.Free == 1 })
 		hold := make(chan struct{})
@@ -361,7 +361,7 @@ func TestFireHungCommitTakesNothingAlong(t *testing.T) {
 // TestFireRevocationComesBeforeTheDelete: the loop is stopped amid the revocations of a batch; of its deletes nothing is under way by then.
 func TestFireRevocationComesBeforeTheDelete(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := start(t, withConfig(func(c *Config) { c.Core.Capacity, c.Core.MaxInstances, c.Core.Schedule = 3, 1, idle(t, 0, time.Hour) }))
+		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances, c.Policies = 3, 1, idle(t, 0, time.Hour) }))
 		defer f.end()
 		a, b, c := f.acquire("a"), f.acquire("b"), f.acquire("c")
 		c.mu.Lock() // the loop gets as far as the end of this one
@@ -385,7 +385,7 @@ func TestFireRevocationComesBeforeTheDelete(t *testing.T) {
 // TestFireCancelOfAQueuedCaller: a caller who gives up is gone at once, and the next in line takes what comes.
 func TestFireCancelOfAQueuedCaller(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := start(t, withConfig(func(c *Config) { c.Core.Capacity, c.Core.MaxInstances, c.Core.Schedule = 1, 1, idle(t, 0, time.Hour) }))
+		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances, c.Policies = 1, 1, idle(t, 0, time.Hour) }))
 		defer f.end()
 		held := f.acquire("held")
 		ctx, cancel := context.WithCancel(t.Context())

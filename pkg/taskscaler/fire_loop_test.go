@@ -64,7 +64,7 @@ func TestFireWakesAreExact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := &wakeLog{t: t}
 		f := start(t, WithObserver(Observer{Events: log.events, Batch: log.batch}), withConfig(func(c *Config) {
-			c.Core.MaxInstances, c.Core.Schedule, c.AcquireTimeout = 2, idle(t, 1, 77*time.Second), 95*time.Second
+			c.MaxInstances, c.Policies, c.AcquireTimeout = 2, idle(t, 1, 77*time.Second), 95*time.Second
 		}))
 		r := newRandom(9)
 		var wg sync.WaitGroup
@@ -100,7 +100,7 @@ func TestFireWakesAreExact(t *testing.T) {
 // TestFireDeadlinesAreExact: a wait ends to the nanosecond when it should, whichever timer was running before.
 func TestFireDeadlinesAreExact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := start(t, withConfig(func(c *Config) { c.Core.Capacity, c.Core.MaxInstances = 1, 1 }))
+		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 1, 1 }))
 		defer f.end()
 		f.acquire("held")
 		var wg sync.WaitGroup
@@ -147,7 +147,7 @@ func TestFireWallClockIsSet(t *testing.T) {
 			return wall.Add(by)
 		})
 		f := start(t, Option(func(o *options) { o.clock = jumpy }), withConfig(func(c *Config) {
-			c.Core.Schedule, c.UpdateInterval = schedule, time.Hour
+			c.Policies, c.UpdateInterval = schedule, time.Hour
 		}))
 		defer f.end()
 		l := f.acquire("job")

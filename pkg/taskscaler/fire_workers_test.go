@@ -104,7 +104,7 @@ func TestFireHungCallHoldsUpNothingElse(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var calls gates
 				f := start(t, withGroup(calls.install), withConfig(func(c *Config) {
-					c.Core.Capacity, c.Core.MaxInstances, c.Core.Schedule = 1, 40, idle(t, 6, time.Hour)
+					c.CapacityPerInstance, c.MaxInstances, c.Policies = 1, 40, idle(t, 6, time.Hour)
 					c.UpdateInterval = 10 * time.Second
 				}))
 				f.until("the fleet", func() bool { return f.status().Counts.Free == 6 })
@@ -153,7 +153,7 @@ func TestFireBounds(t *testing.T) {
 		const n = 100
 		var calls gates
 		f := start(t, withGroup(calls.install), withConfig(func(c *Config) {
-			c.Core.Capacity, c.Core.MaxInstances, c.Core.Schedule = 1, n, idle(t, n, time.Hour)
+			c.CapacityPerInstance, c.MaxInstances, c.Policies = 1, n, idle(t, n, time.Hour)
 		}))
 		calls.prepare.close()
 		most := func(name string, g *gate, want int) {
@@ -215,7 +215,7 @@ func TestFireEveryCallHasADeadline(t *testing.T) {
 		f.until("the delete", func() bool { return f.group.count("decrease") > 0 })
 		for kind, want := range map[string]time.Duration{
 			"increase": increaseTimeout, "decrease": deleteTimeout, "heartbeat": heartbeatTimeout, "lookup": lookupTimeout, "list": listTimeout,
-			"prepare": f.config().Core.PreparingDeadline,
+			"prepare": f.config().PreparingDeadline,
 		} {
 			g := calls.all()[kind]
 			g.mu.Lock()
@@ -236,7 +236,7 @@ func TestFireResultOfAnEarlierMachine(t *testing.T) {
 		hold := make(chan struct{})
 		var n atomic.Int32
 		f := start(t, withStore(store), withConfig(func(c *Config) {
-			c.Core.Capacity, c.Core.MaxInstances, c.ReadyCommand = 1, 1, "true"
+			c.CapacityPerInstance, c.MaxInstances, c.ReadyCommand = 1, 1, "true"
 		}), withGroup(func(g *testGroup) {
 			g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
 				return provider.ConnectInfo{ID: id, ConnectorConfig: provider.ConnectorConfig{Password: fmt.Sprint("of-machine-", n.Add(1))}}, nil
@@ -284,7 +284,7 @@ func TestFireResultOfAnEarlierMachine(t *testing.T) {
 func TestFireSecretsGoWithTheirMachine(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()
-		f := start(t, withStore(store), withConfig(func(c *Config) { c.Core.MaxInstances = 1 }))
+		f := start(t, withStore(store), withConfig(func(c *Config) { c.MaxInstances = 1 }))
 		defer f.end()
 		l := f.acquire("job")
 		snap, err := store.Load(t.Context())
@@ -310,7 +310,7 @@ func TestFireNothingAfterShutdown(t *testing.T) {
 		var calls gates
 		store := newStore()
 		f := start(t, withGroup(calls.install), withStore(store), withConfig(func(c *Config) {
-			c.Core.Capacity, c.Core.Schedule = 1, idle(t, 2, time.Hour)
+			c.CapacityPerInstance, c.Policies = 1, idle(t, 2, time.Hour)
 		}))
 		f.until("the fleet", func() bool { return f.status().Counts.Free == 2 })
 		sick := f.acquire("sick")
@@ -348,7 +348,7 @@ func TestFireNothingAfterShutdown(t *testing.T) {
 func TestFireCommitThatOutlastsTheShutdown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, hold := newStore(), make(chan struct{})
-		f := start(t, withStore(store), withConfig(func(c *Config) { c.Core.Capacity = 1 }))
+		f := start(t, withStore(store), withConfig(func(c *Config) { c.CapacityPerInstance = 1 }))
 		f.until("a free one", func() bool { return f.status().Counts.Free == 1 })
 		sick := f.acquire("sick")
 		f.until("another", func() bool { return f.status().Counts.Free == 1 })

@@ -139,7 +139,7 @@ func stopNow(t *testing.T, ts *Taskscaler) {
 
 func churnConfig(t *testing.T) Config {
 	cfg := Config{UpdateIntervalWhenExpecting: 5 * time.Millisecond, UpdateInterval: 20 * time.Millisecond}
-	cfg.Core.Capacity, cfg.Core.MaxInstances, cfg.Core.MaxUses, cfg.Core.Schedule = 2, 6, 40, idle(t, 4, 30*time.Millisecond)
+	cfg.CapacityPerInstance, cfg.MaxInstances, cfg.MaxUseCount, cfg.Policies = 2, 6, 40, idle(t, 4, 30*time.Millisecond)
 	return cfg
 }
 
@@ -172,7 +172,7 @@ func TestReplayEquality(t *testing.T) {
 	}
 	first, saw := open(store)
 	churn(first, 12, 250)
-	if err := first.Reload(t.Context(), func() Config { c := churnConfig(t); c.Core.Capacity = 3; return c }()); err != nil {
+	if err := first.Reload(t.Context(), func() Config { c := churnConfig(t); c.CapacityPerInstance = 3; return c }()); err != nil {
 		t.Fatal(err)
 	}
 	churn(first, 12, 50)
@@ -294,7 +294,7 @@ func TestJournalHasNoSecrets(t *testing.T) {
 	secrets := []string{"pa55word-of-the-machine", "-----BEGIN KEY of the machine", "pa55word-of-the-config", "-----BEGIN KEY of the config"}
 	bubble(t, func(t *testing.T) {
 		f := start(t, WithJournal(dir, JournalOptions{}), withConfig(func(c *Config) {
-			c.Settings.ConnectorConfig.Password, c.Settings.Key = secrets[2], []byte(secrets[3])
+			c.Connector.Password, c.Connector.Key = secrets[2], []byte(secrets[3])
 		}), withGroup(func(g *testGroup) {
 			g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
 				info := provider.ConnectInfo{ID: id, InternalAddr: "192.0.2.1"}

@@ -193,7 +193,7 @@ func TestReserve(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := start(t, withConfig(func(c *Config) { c.Core.Schedule = preemptive }))
+		f := start(t, withConfig(func(c *Config) { c.Policies = preemptive }))
 		defer f.end()
 		err = f.Reserve(t.Context(), "early")
 		var none *NoCapacityError

@@ -10,11 +10,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -53,7 +52,7 @@ func onGroup(g *testGroup, n *testNet) option { return func(x *fixture) { x.grou
 func start(t testing.TB, opts ...any) *fixture {
 	t.Helper()
 	f := &fixture{t: t, group: newGroup(), net: &testNet{}, store: statestore.NewMemory(), log: &logBuffer{}, facts: &factLog{}}
-	f.cfg = Config{Name: "test", Core: scaler.Config{Capacity: 2, MaxInstances: 4, Schedule: idle(t, 1, time.Minute)}}
+	f.cfg = Config{Name: "test", CapacityPerInstance: 2, MaxInstances: 4, Policies: idle(t, 1, time.Minute)}
 	options := []Option{}
 	for _, o := range opts {
 		switch o := o.(type) {

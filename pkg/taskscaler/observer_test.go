@@ -119,7 +119,7 @@ func TestListPace(t *testing.T) {
 		begin := time.Now()
 		var mu sync.Mutex
 		var at []time.Duration
-		f := start(t, withConfig(func(c *Config) { c.Core.Schedule = idle(t, 0, time.Hour) }), withGroup(func(g *testGroup) {
+		f := start(t, withConfig(func(c *Config) { c.Policies = idle(t, 0, time.Hour) }), withGroup(func(g *testGroup) {
 			g.boot = 5 * time.Second
 			g.onUpdate = func(context.Context) error {
 				mu.Lock()

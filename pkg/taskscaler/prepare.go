@@ -28,7 +28,7 @@ func (w *workers) prepare(cmd scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvPrepared, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	timeout := cmd.Timeout
 	if timeout <= 0 {
-		timeout = cmpOr(w.t.config().Settings.Timeout, dialTimeout) + readyTimeout
+		timeout = cmpOr(w.t.config().Connector.Timeout, dialTimeout) + readyTimeout
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, timeout)
 	defer cancel()
@@ -47,7 +47,7 @@ func (w *workers) prepare(cmd scaler.Command) {
 		return
 	}
 	w.t.logReady(&info)
-	stored, err := encodeInfo(cmd.Serial, info, &w.t.config().Settings.ConnectorConfig)
+	stored, err := encodeInfo(cmd.Serial, info, &w.t.config().Connector)
 	if err != nil {
 		ev.Failure = provider.FailureOf(provider.Errorf(provider.KindConfig, "the connect info cannot be stored: %w", err))
 		w.t.inbox.put(&ev, nil)
@@ -218,7 +218,7 @@ func (t *Taskscaler) logReady(info *provider.ConnectInfo) {
 
 // remember stores connect info that changed after the prepare.
 func (t *Taskscaler) remember(id record.ID, serial uint64, info provider.ConnectInfo) {
-	stored, err := encodeInfo(serial, info, &t.config().Settings.ConnectorConfig)
+	stored, err := encodeInfo(serial, info, &t.config().Connector)
 	if err != nil {
 		t.log.Error("the connect info cannot be stored", "instance", string(id), "error", err)
 		return

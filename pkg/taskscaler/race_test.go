@@ -17,7 +17,7 @@ func TestCancelAgainstGrant(t *testing.T) {
 	g, n := newGroup(), &testNet{}
 	g.boot = 0
 	cfg := Config{UpdateIntervalWhenExpecting: 5 * time.Millisecond, UpdateInterval: 20 * time.Millisecond}
-	cfg.Core.Capacity, cfg.Core.MaxInstances, cfg.Core.Schedule = 2, 2, idle(t, 4, time.Hour)
+	cfg.CapacityPerInstance, cfg.MaxInstances, cfg.Policies = 2, 2, idle(t, 4, time.Hour)
 	ts, err := New(t.Context(), g, cfg, WithDialer(n.dial))
 	if err != nil {
 		t.Fatal(err)
@@ -92,8 +92,8 @@ func TestEverythingAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := Config{UpdateIntervalWhenExpecting: 5 * time.Millisecond, UpdateInterval: 10 * time.Millisecond, DeleteOnShutdown: true}
-	cfg.Core.Capacity, cfg.Core.MaxInstances, cfg.Core.Schedule = 2, 4, idle(t, 2, time.Millisecond)
-	cfg.Core.ShutdownDeletionRetry = time.Second
+	cfg.CapacityPerInstance, cfg.MaxInstances, cfg.Policies = 2, 4, idle(t, 2, time.Millisecond)
+	cfg.ShutdownDeletionInterval = time.Second
 	ts, err := New(t.Context(), g, cfg, WithDialer(n.dial), WithStore(store))
 	if err != nil {
 		t.Fatal(err)

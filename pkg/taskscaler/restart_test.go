@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -126,7 +125,7 @@ func TestStaticCredentialsAreNotStored(t *testing.T) {
 		const password, key = "hunter2-hunter2", "-----BEGIN KEY-----\nc2VjcmV0\n-----END KEY-----\n"
 		static := func(password string) option {
 			return withConfig(func(c *Config) {
-				c.Settings.Password, c.Settings.Key, c.Settings.UseStaticCredentials = password, []byte(key), true
+				c.Connector.Password, c.Connector.Key, c.Connector.UseStaticCredentials = password, []byte(key), true
 			})
 		}
 		connect := withGroup(func(g *testGroup) {
@@ -185,7 +184,7 @@ func TestInstancesBesideAnEmptyStoreAreHeld(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := start(t, withConfig(func(c *Config) { c.Core.Schedule = nothing }), withGroup(func(g *testGroup) { g.add(3) }))
+		f := start(t, withConfig(func(c *Config) { c.Policies = nothing }), withGroup(func(g *testGroup) { g.add(3) }))
 		defer f.end()
 		time.Sleep(time.Hour)
 		if n := f.group.count("decrease"); n != 0 || len(f.group.ids()) != 3 {
@@ -205,7 +204,7 @@ func TestNewThatFailsClosesWhatItWasGiven(t *testing.T) {
 		store func(*testStore)
 		want  string
 	}{
-		"configuration": {cfg: Config{UpdateInterval: -1, Core: scaler.Config{Capacity: -2}}, want: "UpdateInterval is negative\nCore.Capacity is negative"},
+		"configuration": {cfg: Config{UpdateInterval: -1, CapacityPerInstance: -2}, want: "CapacityPerInstance is negative: set it to 0 for the default, or to a positive value\nUpdateInterval is negative"},
 		"init": {
 			group: func(g *testGroup) { g.onInit = func() error { return provider.Errorf(provider.KindConfig, "%w", bad) } },
 			want:  "Init: config: no",

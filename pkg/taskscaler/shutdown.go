@@ -82,7 +82,7 @@ func (t *Taskscaler) emptyFleet(ctx context.Context) error {
 		return nil
 	}
 	t.inbox.put(&scaler.Event{Kind: scaler.EvRevokeAll, Cause: record.CauseShutdown}, nil)
-	patience := time.Duration(cfg.Core.ShutdownDeletionRetries)*cfg.Core.ShutdownDeletionRetry + deleteSlack
+	patience := time.Duration(cfg.ShutdownDeletionRetries)*cfg.ShutdownDeletionInterval + deleteSlack
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {

@@ -249,7 +249,7 @@ func TestReload(t *testing.T) {
 		defer f.end()
 		l := f.acquire("job")
 		cfg := f.cfg
-		cfg.Core.Schedule = idle(t, 6, time.Hour)
+		cfg.Policies = idle(t, 6, time.Hour)
 		if err := f.Reload(t.Context(), cfg); err != nil {
 			t.Fatal(err)
 		}
@@ -258,12 +258,12 @@ func TestReload(t *testing.T) {
 			t.Errorf("lease %v, policy %+v", l.Err(), f.status().Policy)
 		}
 		bad := cfg
-		bad.Core.MaxUses = -1
-		if err := f.Reload(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "Core.MaxUses is negative") {
+		bad.MaxUseCount = -1
+		if err := f.Reload(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "MaxUseCount is negative") {
 			t.Errorf("a bad configuration: %v", err)
 		}
 		other := cfg
-		other.Settings.Username = "somebody"
+		other.Connector.Username = "somebody"
 		if err := f.Reload(t.Context(), other); err == nil || !strings.Contains(err.Error(), "restart") {
 			t.Errorf("other settings: %v", err)
 		}

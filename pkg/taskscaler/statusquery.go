@@ -104,8 +104,8 @@ func (l *loop) status() Status {
 
 func (t *Taskscaler) groupStatus(cfg *Config) GroupStatus {
 	g := GroupStatus{
-		ID: t.info.ID, Version: t.info.Version, BuildInfo: t.info.BuildInfo, Capacity: cfg.Core.Capacity, MaxInstances: max(cfg.Core.MaxInstances, 0),
-		MaxUses: max(cfg.Core.MaxUses, 0),
+		ID: t.info.ID, Version: t.info.Version, BuildInfo: t.info.BuildInfo, Capacity: cfg.CapacityPerInstance, MaxInstances: max(cfg.MaxInstances, 0),
+		MaxUses: max(cfg.MaxUseCount, 0),
 	}
 	if t.info.MaxSize != math.MaxInt {
 		g.MaxSize = t.info.MaxSize

@@ -92,7 +92,7 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("taskscaler: the configuration: %w", err)
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	snap, err := o.store.Load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("taskscaler: load the state: %w", err)
@@ -102,11 +102,11 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 		inbox: newInbox(), dead: make(chan struct{}), loopDone: make(chan struct{}), finished: make(chan struct{}), done: make(chan struct{}),
 	}
 	t.cfg.Store(&cfg)
-	if t.vault, err = openVault(&snap, &cfg.Settings.ConnectorConfig); err != nil {
+	if t.vault, err = openVault(&snap, &cfg.Connector); err != nil {
 		return nil, fmt.Errorf("taskscaler: %w", err)
 	}
 	err = guard(o.log, func() (err error) {
-		t.info, err = group.Init(ctx, hclogTo(o.log), cfg.Settings)
+		t.info, err = group.Init(ctx, hclogTo(o.log), provider.Settings{ConnectorConfig: cfg.Connector})
 		return err
 	})
 	if err != nil {
@@ -158,7 +158,7 @@ func (t *Taskscaler) startCore(ctx context.Context, saved *record.Saved) (*scale
 
 // coreConfig fills in what the provider says.
 func (t *Taskscaler) coreConfig(cfg *Config) scaler.Config {
-	core := cfg.Core
+	core := cfg.core().WithDefaults()
 	core.ProviderMax = t.info.MaxSize
 	core.Heartbeat = t.can(provider.CapabilityHeartbeat)
 	return core
@@ -270,15 +270,15 @@ func (t *Taskscaler) Ready() error {
 	return nil
 }
 
-// Reload makes cfg the configuration, without touching leases. Name and Settings cannot change: the group got them at its Init.
+// Reload makes cfg the configuration, without touching leases. Name and Connector cannot change: the group got them at its Init.
 func (t *Taskscaler) Reload(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("reload: the configuration: %w", err)
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	t.reload.Lock()
 	defer t.reload.Unlock()
-	if old := t.config(); old.Name != cfg.Name || !reflect.DeepEqual(old.Settings, cfg.Settings) {
+	if old := t.config(); old.Name != cfg.Name || !reflect.DeepEqual(old.Connector, cfg.Connector) {
 		return errors.New("reload: name and connector_config of a running manager cannot change: restart it")
 	}
 	core := t.coreConfig(&cfg)

@@ -22,7 +22,7 @@ import (
 // TestSlowCreateStallsNothing: while the provider thinks about a create, leases come and go, lists are read and instances deleted.
 func TestSlowCreateStallsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := start(t, withConfig(func(c *Config) { c.Core.Schedule = idle(t, 2, 30*time.Second) }))
+		f := start(t, withConfig(func(c *Config) { c.Policies = idle(t, 2, 30*time.Second) }))
 		defer f.end()
 		f.until("the fleet", func() bool { return f.status().Counts.Free == 2 })
 		hold := make(chan struct{})
@@ -61,7 +61,7 @@ func TestOneSlowPrepareHoldsUpNoOther(t *testing.T) {
 		var now, most atomic.Int32
 		hold := make(chan struct{})
 		f := start(t, withConfig(func(c *Config) {
-			c.Core.MaxInstances, c.Core.Schedule, c.Core.Capacity = 200, idle(t, 100, time.Hour), 1
+			c.MaxInstances, c.Policies, c.CapacityPerInstance = 200, idle(t, 100, time.Hour), 1
 		}),
 			withNet(func(n *testNet) {
 				n.run = func(_ context.Context, id string, _ connector.RunOptions) error {
@@ -85,7 +85,7 @@ func TestOneSlowPrepareHoldsUpNoOther(t *testing.T) {
 
 func TestDeletesOfOneBatchAreOneCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := start(t, withConfig(func(c *Config) { c.Core.Schedule = idle(t, 8, time.Hour); c.DeleteOnShutdown = true }))
+		f := start(t, withConfig(func(c *Config) { c.Policies = idle(t, 8, time.Hour); c.DeleteOnShutdown = true }))
 		f.until("the fleet", func() bool { return f.status().Counts.ReadyCount == 4 })
 		if err := f.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
@@ -99,7 +99,7 @@ func TestDeletesOfOneBatchAreOneCall(t *testing.T) {
 func TestDeletesThatComeDuringACallGoOutTogether(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		hold := make(chan struct{})
-		f := start(t, withConfig(func(c *Config) { c.Core.Capacity = 1 }))
+		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance = 1 }))
 		defer f.end()
 		var leases []*Lease
 		for i := range 4 {
@@ -140,7 +140,7 @@ func TestAnswersToDeletes(t *testing.T) {
 				}
 			}
 		}}
-		f := start(t, WithObserver(obs), withConfig(func(c *Config) { c.Core.Schedule = idle(t, 8, time.Hour); c.DeleteOnShutdown = true }))
+		f := start(t, WithObserver(obs), withConfig(func(c *Config) { c.Policies = idle(t, 8, time.Hour); c.DeleteOnShutdown = true }))
 		f.until("the fleet", func() bool { return f.status().Counts.ReadyCount == 4 })
 		n := 0
 		f.group.change(func() {

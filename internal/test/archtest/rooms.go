@@ -83,6 +83,7 @@ var rooms = []room{
 		"~pkg/taskscaler", "~pkg/plugin", "~pkg/connector", "~pkg/statestore", "~plugins"))},
 	{dir: "pkg/config", reach: true, bans: slices.Concat(sdks, bans("a file is read without starting anything", "~pkg/taskscaler", "~pkg/plugin",
 		"~pkg/connector", "~pkg/statestore", "~cmd"))},
+	{dir: "pkg/setup", bans: slices.Concat(sdks, bans("it turns a file into settings, and starts nothing", "~internal", "~pkg/simulate", "~cmd", "~plugins"))},
 	{dir: "plugins", bans: bans("a plugin serves any manager", "~internal/scaler", "~internal/fleet", "~pkg/policy", "~pkg/taskscaler",
 		"~pkg/statestore", "~pkg/config", "~cmd")},
 	{dir: "internal/test/soak/check", reach: true, bans: bans("a judge shares nothing with the accused", "~pkg", "~internal", "~cmd")},

@@ -26,7 +26,7 @@ func stocked(t testing.TB, k int) Variant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Core.MaxInstances, o.Cloud.Price = 0, cloudmodel.Price{PerHour: 1}
+	o.Group.MaxInstances, o.Cloud.Price = 0, cloudmodel.Price{PerHour: 1}
 	return Variant{Name: fmt.Sprintf("idle %d", k), Options: o}
 }
 

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
@@ -36,7 +35,7 @@ func poissonJobs(seed uint64, n int, most float64, rate func(at time.Duration) f
 func smallProblem(jobs int) Problem {
 	return Problem{
 		Options: simulate.Options{
-			Core:  scaler.Config{Capacity: 1, MaxUses: 1, MaxInstances: 100, Throttle: policy.Throttle{Limit: -1}},
+			Group: simulate.Group{CapacityPerInstance: 1, MaxUseCount: 1, MaxInstances: 100, Throttle: policy.Throttle{Limit: -1}},
 			Start: monday(), Seed: 7, Instant: true, Cloud: cloudmodel.Config{Boot: cloudmodel.Constant(time.Minute)},
 		},
 		Today: []policy.Policy{{Settings: policy.Settings{IdleCount: 1, IdleTime: 20 * time.Minute}}},

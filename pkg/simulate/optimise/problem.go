@@ -101,7 +101,7 @@ func (p Problem) withDefaults() Problem {
 	if len(p.Today) == 0 {
 		p.Today = []policy.Policy{{Settings: policy.DefaultSettings()}}
 	}
-	p.Options.Core.Capacity = max(p.Options.Core.Capacity, 1)
+	p.Options.Group.CapacityPerInstance = max(p.Options.Group.CapacityPerInstance, 1)
 	return p
 }
 
@@ -177,8 +177,8 @@ func (p *Problem) timezone() string {
 }
 
 func (p *Problem) today() Setup {
-	c := &p.Options.Core
-	return Setup{Policies: p.Today, Capacity: max(c.Capacity, 1), MaxInstances: c.MaxInstances, Throttle: c.Throttle}
+	c := &p.Options.Group
+	return Setup{Policies: p.Today, Capacity: max(c.CapacityPerInstance, 1), MaxInstances: c.MaxInstances, Throttle: c.Throttle}
 }
 
 // options are those of a run of a setup over a part of the trace.
@@ -189,7 +189,7 @@ func (p *Problem) options(s Setup, start time.Time) (simulate.Options, error) {
 	if err != nil {
 		return o, err
 	}
-	o.Core.Schedule, o.Core.Capacity, o.Core.MaxInstances, o.Core.Throttle = schedule, s.Capacity, s.MaxInstances, s.Throttle
+	o.Group.Policies, o.Group.CapacityPerInstance, o.Group.MaxInstances, o.Group.Throttle = schedule, s.Capacity, s.MaxInstances, s.Throttle
 	return o, nil
 }
 

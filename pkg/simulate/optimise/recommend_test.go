@@ -64,7 +64,7 @@ func TestFindsTheOptimum(t *testing.T) {
 
 func TestNearTheOptimumOfTwoKnobs(t *testing.T) {
 	p := smallProblem(size(1200, 250))
-	p.Options.Core.MaxUses = 0
+	p.Options.Group.MaxUseCount = 0
 	p.Fixed, p.Slack, p.SLO, p.Budget = only(KeyIdleCount, KeyIdleTime), -1, assertions(t, "p95_wait<=30s"), 60
 	r := recommend(t, p)
 	part := p.cut(0, r.TrainJobs)
@@ -213,7 +213,7 @@ func TestTOMLIsValid(t *testing.T) {
 	office.Points[office.Chosen].Setup.Policies = []policy.Policy{{Settings: policy.Settings{IdleTime: 2 * time.Minute}},
 		{Periods: []string{"* 8-17 * * mon-fri"}, Timezone: "Europe/Berlin", Settings: policy.Settings{IdleCount: 8, IdleTime: time.Hour}}}
 	limits := smallProblem(300)
-	limits.Options.Core.MaxUses = 0
+	limits.Options.Group.MaxUseCount = 0
 	limits.Capacities, limits.SLO = []int{2, 4}, assertions(t, "p95_wait<=1h")
 	capacity := recommend(t, limits)
 	if capacity.Best().Setup.Capacity == 1 {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
@@ -43,7 +42,7 @@ func traceProblem(jobs *simulate.Jobs, budget int) Problem {
 	idle := asPublished().Idle
 	return Problem{
 		Options: simulate.Options{
-			Core:  scaler.Config{Capacity: 1, MaxInstances: 1000, Throttle: policy.Throttle{Limit: -1}},
+			Group: simulate.Group{CapacityPerInstance: 1, MaxInstances: 1000, Throttle: policy.Throttle{Limit: -1}},
 			Start: time.Date(2020, 8, 17, 0, 0, 0, 0, time.UTC), Seed: 1, Instant: true,
 			Cloud: cloudmodel.Config{Boot: cloudmodel.Constant(20 * time.Second)},
 		},

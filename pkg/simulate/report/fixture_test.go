@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
@@ -77,8 +76,8 @@ func run(t testing.TB, seed uint64, n int, days float64, maxInstances, points in
 		t.Fatal(err)
 	}
 	res, err := simulate.Run(simulate.Options{
-		Core: scaler.Config{Capacity: 1, MaxInstances: maxInstances, Schedule: schedule, Throttle: policy.Throttle{Limit: 0.5, Burst: 5}},
-		Seed: seed, Start: time.Date(2026, 3, 2, 0, 0, 0, 0, berlin), Timeline: points, Warmup: time.Hour,
+		Group: simulate.Group{CapacityPerInstance: 1, MaxInstances: maxInstances, Policies: schedule, Throttle: policy.Throttle{Limit: 0.5, Burst: 5}},
+		Seed:  seed, Start: time.Date(2026, 3, 2, 0, 0, 0, 0, berlin), Timeline: points, Warmup: time.Hour,
 		Cloud: cloudmodel.Config{Boot: cloudmodel.LogNormal(50*time.Second, 120*time.Second), Price: cloudmodel.Price{PerHour: 0.34}},
 		Ready: cloudmodel.Constant(8 * time.Second),
 	}, daily(seed, n, days))

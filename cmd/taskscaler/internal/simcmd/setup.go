@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
-
-	"github.com/taskscaler/taskscaler/internal/groupconfig"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
@@ -93,10 +91,10 @@ func (s *Setup) prepare(streams *Streams, paths ...string) ([]*scene, error) {
 	for _, c := range all {
 		cloud.Apply(&c.options)
 		c.options.Start, c.jobs, c.model = jobs.start, jobs, report.Source{Path: s.Model, Text: text}
-		if c.options.Cloud.MaxSize == 0 && c.options.Core.MaxInstances == 0 {
-			c.options.Core.ProviderMax = MostInstances
+		if c.options.Cloud.MaxSize == 0 && c.options.Group.MaxInstances == 0 {
+			c.options.Group.ProviderMax = MostInstances
 			if s.Instances > 0 {
-				c.options.Core.ProviderMax = s.Instances
+				c.options.Group.ProviderMax = s.Instances
 			}
 		}
 		if err := c.options.Validate(); err != nil {
@@ -143,11 +141,11 @@ func (s *Setup) scene(streams *Streams, path string, zone *time.Location) (*scen
 	c := &scene{runner: runners[0], policies: runners[0].Autoscaler.Policies, config: report.Source{Path: path, Text: text}}
 	a := c.runner.Autoscaler
 	c.options = simulate.Options{
-		Core: groupconfig.Core(a), Seed: s.Seed, UpdateInterval: a.UpdateInterval, UpdateIntervalWhenExpecting: a.UpdateIntervalWhenExpecting,
+		Group: model.Group(a), Seed: s.Seed, UpdateInterval: a.UpdateInterval, UpdateIntervalWhenExpecting: a.UpdateIntervalWhenExpecting,
 		Concurrent: smaller(file.Concurrent, c.runner.Limit), CheckInterval: checkInterval(text), Warmup: s.Warmup, Check: s.Check,
 	}
 	// The file was compiled with this machine's zone for policies that name none. A report must not depend on where it was made.
-	if c.options.Core.Schedule, err = policy.Compile(c.policies, zone); err != nil {
+	if c.options.Group.Policies, err = policy.Compile(c.policies, zone); err != nil {
 		return nil, cannotUse("configuration", err)
 	}
 	return c, nil

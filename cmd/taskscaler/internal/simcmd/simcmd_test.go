@@ -11,10 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 	"github.com/taskscaler/taskscaler/pkg/simulate/optimise"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -135,8 +134,8 @@ func TestChoiceOfJobs(t *testing.T) {
 func TestBoundlessCloudIsBounded(t *testing.T) {
 	config := put(t, "config.toml", strings.Replace(strings.Replace(runner, "%LIMIT%", "", 1), "max_instances = 50\n", "", 1))
 	jobs := Jobs{Workload: "burst:size=100,every=1h,duration=1s,jobs=100"}
-	if s, _ := prepared(t, Setup{Jobs: jobs}, config); s.options.Core.ProviderMax != MostInstances {
-		t.Errorf("bound is %d", s.options.Core.ProviderMax)
+	if s, _ := prepared(t, Setup{Jobs: jobs}, config); s.options.Group.ProviderMax != MostInstances {
+		t.Errorf("bound is %d", s.options.Group.ProviderMax)
 	}
 	s, _ := prepared(t, Setup{Jobs: jobs, Instances: 3}, config)
 	results, _, err := s.run(t.Context(), &Streams{Err: &bytes.Buffer{}}, 1)

@@ -1,0 +1,101 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
+)
+
+// ErrNoAutoscaler means that the runner has no [runners.autoscaler] section, so there is nothing to manage.
+var ErrNoAutoscaler = errors.New("the runner has no [runners.autoscaler] section: add one, or select another runner")
+
+// Config returns the manager's settings for one runner of the file. It reads the private key that connector_config.key_path names. The
+// errors are ErrNoAutoscaler and those of reading the key; both name the runner.
+func Config(r config.Runner) (taskscaler.Config, error) {
+	a := r.Autoscaler
+	if a == nil {
+		return taskscaler.Config{}, fmt.Errorf("runner %s: %w", r.Label(), ErrNoAutoscaler)
+	}
+	key, err := a.Connector.LoadKey()
+	if err != nil {
+		return taskscaler.Config{}, fmt.Errorf("runner %s: %w", r.Label(), err)
+	}
+	return taskscaler.Config{
+		Name:                         Name(r),
+		CapacityPerInstance:          a.CapacityPerInstance,
+		MaxInstances:                 a.MaxInstances,
+		MaxUseCount:                  a.MaxUseCount,
+		Policies:                     a.Schedule,
+		Throttle:                     a.Throttle,
+		UpdateInterval:               a.UpdateInterval,
+		UpdateIntervalWhenExpecting:  a.UpdateIntervalWhenExpecting,
+		FailureThreshold:             a.FailureThreshold,
+		RequestedDeadline:            a.InstanceDeadlines.Requested,
+		CreatingDeadline:             a.InstanceDeadlines.Creating,
+		PreparingDeadline:            a.InstanceDeadlines.Preparing,
+		DeletingAlarm:                a.InstanceDeadlines.DeletingAlarm,
+		DeletionRetryInterval:        a.DeletionRetryInterval,
+		ShutdownDeletionInterval:     a.ShutdownDeletionInterval,
+		ShutdownDeletionRetries:      a.ShutdownDeletionRetries,
+		ReservationDeadline:          a.ReservationDeadline,
+		AcquireTimeout:               a.InstanceAcquireTimeout,
+		ReattachAfterRestart:         a.ReattachAfterRestart,
+		ReattachAfterDisconnect:      a.ReattachAfterDisconnect,
+		KeepInstanceWithAcquisitions: a.StateStorage.KeepInstanceWithAcquisitions,
+		AdoptPreexisting:             adoption(a),
+		Connector:                    a.Connector.ToProvider(key),
+		UseExternalAddr:              a.Connector.UseExternalAddr,
+		ReadyCommand:                 a.InstanceReadyCommand,
+		LogInternalIP:                a.LogInternalIP,
+		LogExternalIP:                a.LogExternalIP,
+		DeleteOnShutdown:             a.DeleteInstancesOnShutdown,
+	}, nil
+}
+
+// adoption: a manager without a stored state removes every instance that it finds, as GitLab Runner does.
+func adoption(a *config.Autoscaler) taskscaler.AdoptMode {
+	switch {
+	case a.AdoptPreexisting == config.AdoptAdopt:
+		return taskscaler.AdoptAll
+	case a.AdoptPreexisting == config.AdoptRemove, !a.StateStorage.Enabled:
+		return taskscaler.AdoptRemove
+	}
+	return taskscaler.AdoptHold
+}
+
+// Name is the runner's label in logs and in status: its name, or config.Runner.Label where it has none.
+func Name(r config.Runner) string {
+	if r.Name != "" {
+		return r.Name
+	}
+	return r.Label()
+}
+
+// Plugin finds the plugin of one runner of the file and returns how to launch it. Logger and the time-outs are left at their defaults.
+// Errors are those of plugin.Find, with the name of the runner.
+func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin.LaunchOptions, error) {
+	a := r.Autoscaler
+	if a == nil {
+		return plugin.LaunchOptions{}, fmt.Errorf("runner %s: %w", r.Label(), ErrNoAutoscaler)
+	}
+	path, err := plugin.Find(a.Plugin, find)
+	if err != nil {
+		return plugin.LaunchOptions{}, fmt.Errorf("runner %s: %w", r.Label(), err)
+	}
+	return plugin.LaunchOptions{Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256}, nil
+}
+
+// StateDir is the directory of the runner's state, for statestore.OpenBolt. Every runner of a file has its own below state_storage.dir.
+// group is ProviderInfo.ID; it counts only for a runner that shares its identity with another one of the file (config.Runner.Shared), and
+// may be empty otherwise.
+func StateDir(r config.Runner, group string) string {
+	identity := r.Identity()
+	if r.Shared {
+		identity = r.GroupIdentity(group)
+	}
+	return filepath.Join(r.Autoscaler.StateStorage.Dir, identity)
+}

@@ -1,0 +1,183 @@
+package setup
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
+)
+
+// everyKey sets every key that reaches a manager to something else than its default.
+const everyKey = `
+[[runners]]
+name = "all"
+executor = "instance"
+[runners.autoscaler]
+plugin = "fake"
+capacity_per_instance = 3
+max_use_count = 4
+max_instances = 5
+instance_ready_command = "true"
+instance_acquire_timeout = "11s"
+update_interval = "12s"
+update_interval_when_expecting = "13s"
+deletion_retry_interval = "14s"
+shutdown_deletion_interval = "15s"
+shutdown_deletion_retries = 16
+failure_threshold = 17
+log_internal_ip = true
+log_external_ip = true
+delete_instances_on_shutdown = true
+adopt_preexisting = "adopt"
+reservation_deadline = "18s"
+reattach_after_restart = "19s"
+reattach_after_disconnect = "20s"
+[runners.autoscaler.scale_throttle]
+limit = 2.5
+burst = 21
+[runners.autoscaler.instance_deadlines]
+requested = "22s"
+creating = "23s"
+preparing = "24s"
+deleting_alarm = "25s"
+[runners.autoscaler.state_storage]
+keep_instance_with_acquisitions = true
+[runners.autoscaler.connector_config]
+os = "linux"
+arch = "amd64"
+protocol = "ssh"
+protocol_port = 2222
+username = "me"
+password = "secret"
+key_path = "key"
+use_static_credentials = true
+keepalive = "26s"
+timeout = "27s"
+use_external_addr = true
+[[runners.autoscaler.policy]]
+idle_count = 6
+preemptive_mode = false
+`
+
+// parse reads a configuration that has no faults.
+func parse(t *testing.T, dir, text string) *config.File {
+	t.Helper()
+	file, report := config.Parse(filepath.Join(dir, "config.toml"), []byte(text))
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestEveryKeyArrives: a key that the file can set and that does not arrive would be ignored in silence.
+func TestEveryKeyArrives(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "key"), []byte("private"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Config(parse(t, dir, everyKey).Runners[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	noKey := map[string]bool{"Insecure": true, "RememberFor": true, "MissingLists": true}
+	for _, part := range []any{got, got.Connector} {
+		v := reflect.ValueOf(part)
+		for i := range v.NumField() {
+			if field := v.Type().Field(i).Name; v.Field(i).IsZero() != noKey[field] {
+				t.Errorf("%s.%s: zero is %t", v.Type(), field, v.Field(i).IsZero())
+			}
+		}
+	}
+	for name, pair := range map[string][2]any{
+		"AcquireTimeout": {got.AcquireTimeout, 11 * time.Second}, "UpdateInterval": {got.UpdateInterval, 12 * time.Second},
+		"UpdateIntervalWhenExpecting": {got.UpdateIntervalWhenExpecting, 13 * time.Second},
+		"DeletionRetryInterval":       {got.DeletionRetryInterval, 14 * time.Second},
+		"ShutdownDeletionInterval":    {got.ShutdownDeletionInterval, 15 * time.Second}, "ShutdownDeletionRetries": {got.ShutdownDeletionRetries, 16},
+		"FailureThreshold": {got.FailureThreshold, 17}, "ReservationDeadline": {got.ReservationDeadline, 18 * time.Second},
+		"ReattachAfterRestart":    {got.ReattachAfterRestart, 19 * time.Second},
+		"ReattachAfterDisconnect": {got.ReattachAfterDisconnect, 20 * time.Second},
+		"RequestedDeadline":       {got.RequestedDeadline, 22 * time.Second}, "CreatingDeadline": {got.CreatingDeadline, 23 * time.Second},
+		"PreparingDeadline": {got.PreparingDeadline, 24 * time.Second}, "DeletingAlarm": {got.DeletingAlarm, 25 * time.Second},
+		"CapacityPerInstance": {got.CapacityPerInstance, 3}, "MaxUseCount": {got.MaxUseCount, 4}, "MaxInstances": {got.MaxInstances, 5},
+		"Throttle.Limit": {got.Throttle.Limit, 2.5}, "Throttle.Burst": {got.Throttle.Burst, 21},
+		"AdoptPreexisting": {got.AdoptPreexisting, taskscaler.AdoptAll}, "Name": {got.Name, "all"}, "Key": {string(got.Connector.Key), "private"},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])
+		}
+	}
+	if err := got.Validate(); err != nil {
+		t.Errorf("the configuration is refused: %v", err)
+	}
+}
+
+func TestAdoption(t *testing.T) {
+	head := "[[runners]]\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = \"fake\"\nmax_instances = 1\n"
+	for _, c := range []struct {
+		text string
+		want taskscaler.AdoptMode
+	}{
+		{"", taskscaler.AdoptHold},
+		{"adopt_preexisting = \"adopt\"\n", taskscaler.AdoptAll},
+		{"adopt_preexisting = \"remove\"\n", taskscaler.AdoptRemove},
+		{"[runners.autoscaler.state_storage]\nenabled = false\n", taskscaler.AdoptRemove},
+	} {
+		got, err := Config(parse(t, t.TempDir(), head+c.text).Runners[0])
+		if err != nil || got.AdoptPreexisting != c.want {
+			t.Errorf("%q: %v, want %v; %v", c.text, got.AdoptPreexisting, c.want, err)
+		}
+	}
+}
+
+func TestMissingKeyFile(t *testing.T) {
+	file := parse(t, t.TempDir(), everyKey)
+	if _, err := Config(file.Runners[0]); err == nil || !strings.Contains(err.Error(), "key_path") || !strings.Contains(err.Error(), `"all"`) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestNoAutoscaler(t *testing.T) {
+	runner := parse(t, t.TempDir(), "[[runners]]\nname = \"plain\"\nexecutor = \"shell\"\n").Runners[0]
+	if _, err := Config(runner); !errors.Is(err, ErrNoAutoscaler) || !strings.Contains(err.Error(), `"plain"`) {
+		t.Errorf("Config: %v", err)
+	}
+	if _, err := Plugin(&config.File{}, runner, plugin.FindOptions{}); !errors.Is(err, ErrNoAutoscaler) {
+		t.Errorf("Plugin: %v", err)
+	}
+}
+
+func TestPlugin(t *testing.T) {
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "fleeting-plugin-fake")
+	if err := os.WriteFile(binary, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := parse(t, dir, everyKey+"[runners.autoscaler.plugin_config]\nname = \"x\"\n")
+	got, err := Plugin(file, file.Runners[0], plugin.FindOptions{Beside: dir})
+	if err != nil || got.Path != binary || got.Dir != dir || string(got.Config) != `{"name":"x"}` {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := Plugin(file, file.Runners[0], plugin.FindOptions{}); err == nil || !strings.Contains(err.Error(), `"all"`) {
+		t.Errorf("a plugin that is not installed: %v", err)
+	}
+}
+
+func TestStateDir(t *testing.T) {
+	dir := t.TempDir()
+	runner := parse(t, dir, everyKey).Runners[0]
+	own := StateDir(runner, "")
+	if filepath.Dir(own) != runner.Autoscaler.StateStorage.Dir || own != StateDir(runner, "some/group") {
+		t.Errorf("%s is not below %s, or depends on the group", own, runner.Autoscaler.StateStorage.Dir)
+	}
+	runner.Shared = true
+	if a, b := StateDir(runner, "a"), StateDir(runner, "b"); a == b || a == own {
+		t.Errorf("runners that share an identity share a directory: %s, %s", a, b)
+	}
+}
