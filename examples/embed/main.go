@@ -102,7 +102,7 @@ func start(ctx context.Context, name, dir string, log *slog.Logger) (*taskscaler
 		return nil, errors.Join(err, store.Close())
 	}
 	return taskscaler.New(ctx, group, taskscaler.Config{
-		Name:                        "embed",
+		Name:                "embed",
 		CapacityPerInstance: 2, MaxInstances: 2, Policies: schedule, ShutdownDeletionInterval: time.Second,
 		UpdateInterval:              5 * time.Second,
 		UpdateIntervalWhenExpecting: 200 * time.Millisecond,

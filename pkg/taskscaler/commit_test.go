@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
@@ -253,14 +254,14 @@ func TestReplay(t *testing.T) {
 		var steps []step
 		var batches []string
 		mark := -1
-		obs := Observer{
+		obs := observe.Observer{
 			Events: func(now scaler.Time, events []scaler.Event) {
 				steps = append(steps, step{now, append([]scaler.Event(nil), events...)})
 			},
 			Batch: func(b *scaler.Batch) { batches, mark = append(batches, text(t, b)), len(steps) },
 		}
 		mono, wall := time.Duration(0), time.Now().Round(0)
-		f := start(t, WithObserver(obs))
+		f := start(t, withTap(obs))
 		var wg sync.WaitGroup
 		for i := range 20 {
 			wg.Go(func() {

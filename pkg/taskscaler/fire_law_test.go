@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -103,7 +104,7 @@ func TestFireNothingLeavesBeforeItIsDurable(t *testing.T) {
 				}
 				return nil
 			})
-			f := start(t, withStore(books), withGroup(func(g *testGroup) { holdAgainst(t, g, books, r) }), WithObserver(Observer{Fact: factsAgainst(t, books)}),
+			f := start(t, withStore(books), withGroup(func(g *testGroup) { holdAgainst(t, g, books, r) }), withTap(observe.Observer{Fact: factsAgainst(t, books)}),
 				withConfig(func(c *Config) { c.MaxInstances, c.MaxUseCount = 6, 5; c.UpdateInterval = 5 * time.Second }))
 			var wg sync.WaitGroup
 			for n := range 12 {

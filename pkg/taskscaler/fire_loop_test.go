@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/clock"
+	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
@@ -63,7 +64,7 @@ func (w *wakeLog) counts() (steps, wakes int) {
 func TestFireWakesAreExact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := &wakeLog{t: t}
-		f := start(t, WithObserver(Observer{Events: log.events, Batch: log.batch}), withConfig(func(c *Config) {
+		f := start(t, withTap(observe.Observer{Events: log.events, Batch: log.batch}), withConfig(func(c *Config) {
 			c.MaxInstances, c.Policies, c.AcquireTimeout = 2, idle(t, 1, 77*time.Second), 95*time.Second
 		}))
 		r := newRandom(9)

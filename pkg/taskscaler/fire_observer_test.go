@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -50,7 +51,7 @@ func (l *listLog) take() [][]string {
 
 // quiet starts a manager that wants nothing, over n instances that it holds, listed every ten seconds.
 func quiet(t *testing.T, n int, log *listLog, opts ...any) *fixture {
-	return start(t, append([]any{WithObserver(Observer{Events: log.events}), withGroup(func(g *testGroup) { g.boot = 0; g.add(n) }), withConfig(func(c *Config) {
+	return start(t, append([]any{withTap(observe.Observer{Events: log.events}), withGroup(func(g *testGroup) { g.boot = 0; g.add(n) }), withConfig(func(c *Config) {
 		c.Policies, c.UpdateInterval, c.UpdateIntervalWhenExpecting = idle(t, 0, time.Hour), 10*time.Second, 10*time.Second
 	})}, opts...)...)
 }

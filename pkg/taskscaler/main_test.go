@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
@@ -65,7 +66,7 @@ func start(t testing.TB, opts ...any) *fixture {
 		}
 	}
 	log := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	base := []Option{WithStore(f.store), WithLogger(log), WithDialer(f.net.dial), WithObserver(Observer{Fact: f.facts.add})}
+	base := []Option{WithStore(f.store), WithLogger(log), WithDialer(f.net.dial), withTap(observe.Observer{Fact: f.facts.add})}
 	ts, err := New(t.Context(), f.group, f.cfg, append(base, options...)...)
 	if err != nil {
 		t.Fatal(err)

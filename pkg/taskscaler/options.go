@@ -15,19 +15,16 @@ import (
 type Option func(*options)
 
 type options struct {
-	store     statestore.Store
-	log       *slog.Logger
-	ready     ReadyFunc
-	observers []Observer
-	dial      Dialer
-	clock     clock.Clock // tests set its wall clock
+	store statestore.Store
+	log   *slog.Logger
+	ready ReadyFunc
+	taps  []observe.Observer
+	dial  Dialer
+	clock clock.Clock // tests set its wall clock
 
 	journalDir string
 	journal    JournalOptions
 }
-
-// Observer is told what the manager does; see [WithObserver].
-type Observer = observe.Observer
 
 // Dialer connects to an instance; connector.Dial is one.
 type Dialer func(ctx context.Context, info provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error)
@@ -54,10 +51,13 @@ func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log
 // WithReadyFunc asks f about each new instance.
 func WithReadyFunc(f ReadyFunc) Option { return func(o *options) { o.ready = f } }
 
-// WithObserver tells obs what happens, in order, after it was committed. The callbacks run on the goroutine that serves all callers: they
-// must be quick and must not call the manager. It may be given more than once.
-func WithObserver(obs Observer) Option {
-	return func(o *options) { o.observers = append(o.observers, obs) }
+// WithObserver calls obs for every fact, in order, after the fact was committed. It runs on the goroutine that serves all callers: it must
+// return quickly and must not call the manager. The option may be given more than once.
+func WithObserver(obs Observer) Option { return withTap(obs.tap()) }
+
+// withTap reads the loop itself: events, batches, facts and commits. What it is given is valid until it returns.
+func withTap(tap observe.Observer) Option {
+	return func(o *options) { o.taps = append(o.taps, tap) }
 }
 
 // WithDialer connects to instances by d instead of connector.Dial.

@@ -118,7 +118,7 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 		return nil, fmt.Errorf("taskscaler: %w", err)
 	}
 	t.journal = openJournal(o, core)
-	t.start(core, observe.Tee(append([]Observer{observe.Log(o.log)}, o.observers...)...))
+	t.start(core, observe.Tee(append([]observe.Observer{observe.Log(o.log)}, o.taps...)...))
 	return t, nil
 }
 
@@ -173,7 +173,7 @@ func (t *Taskscaler) can(c provider.Capability) bool {
 	return false
 }
 
-func (t *Taskscaler) start(core *scaler.Core, obs Observer) {
+func (t *Taskscaler) start(core *scaler.Core, obs observe.Observer) {
 	workCtx, endWork := context.WithCancelCause(context.Background())
 	watchCtx, endWatch := context.WithCancel(workCtx)
 	t.commitCtx, t.giveUpHope = context.WithCancelCause(context.Background())

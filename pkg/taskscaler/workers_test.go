@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/failure"
@@ -129,7 +130,7 @@ func TestAnswersToDeletes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var mu sync.Mutex
 		got := map[record.ID]scaler.Event{}
-		obs := Observer{Events: func(_ scaler.Time, evs []scaler.Event) {
+		obs := observe.Observer{Events: func(_ scaler.Time, evs []scaler.Event) {
 			mu.Lock()
 			defer mu.Unlock()
 			for _, ev := range evs {
@@ -140,7 +141,7 @@ func TestAnswersToDeletes(t *testing.T) {
 				}
 			}
 		}}
-		f := start(t, WithObserver(obs), withConfig(func(c *Config) { c.Policies = idle(t, 8, time.Hour); c.DeleteOnShutdown = true }))
+		f := start(t, withTap(obs), withConfig(func(c *Config) { c.Policies = idle(t, 8, time.Hour); c.DeleteOnShutdown = true }))
 		f.until("the fleet", func() bool { return f.status().Counts.ReadyCount == 4 })
 		n := 0
 		f.group.change(func() {
