@@ -14,7 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// current returns the process for one call, or why there is none. The caller says calls.Done when it is through.
+// current returns the process for one call, or the reason why there is none.
 func (p *Process) current() (*child, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -24,7 +24,6 @@ func (p *Process) current() (*child, error) {
 	if p.state == nil {
 		return nil, awayf("plugin %s is not initialised", p.name)
 	}
-	p.cur.calls.Add(1)
 	return p.cur, nil
 }
 
@@ -35,7 +34,6 @@ func call[R any](ctx context.Context, p *Process, name string, f func(*child) (R
 	if err != nil {
 		return none, err
 	}
-	defer c.calls.Done()
 	answer, err := f(c)
 	if err != nil {
 		return none, p.transportError(ctx, c, name, err)

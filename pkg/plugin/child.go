@@ -34,7 +34,6 @@ type child struct {
 	dir      *socketDir
 	pid      int
 	born     time.Time
-	calls    sync.WaitGroup // added to under Process.mu only
 	probing  atomic.Bool
 	hung     atomic.Bool
 	ending   sync.Once

@@ -19,7 +19,7 @@
 //
 // # Wire
 //
-// The protocol is in internal/pb/instancegroup.proto and is taskscaler's own; [ProtocolVersion] is its number. The gRPC status
+// The protocol is in internal/pb/instancegroup.proto and is taskscaler's own; [protocolVersion] is its number. The gRPC status
 // speaks of the transport alone: a provider's error travels as a failure in the response, so that a partial success arrives with
 // it. Transport errors come out as [provider.KindTransient].
 package plugin

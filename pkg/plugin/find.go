@@ -13,8 +13,8 @@ import (
 
 const binaryPrefix = "fleeting-plugin-"
 
-// Guide is where writing and installing plugins is described.
-const Guide = "docs/plugins.md"
+// guide describes how to write and install plugins.
+const guide = "docs/plugins.md"
 
 // FindOptions says where plugins are looked for, in this order. Empty places are passed over.
 type FindOptions struct {
@@ -68,7 +68,7 @@ func (e *FindError) Error() string {
 	} else {
 		b.WriteString("; no plugin is installed")
 	}
-	fmt.Fprintf(&b, "; how to install or write one: %s", Guide)
+	fmt.Fprintf(&b, "; how to install or write one: %s", guide)
 	return b.String()
 }
 

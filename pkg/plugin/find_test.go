@@ -58,7 +58,7 @@ func TestFindSaysWhatThereIs(t *testing.T) {
 	if !errors.As(err, &fe) || fe.Registry || !slices.Equal(fe.Searched, []string{dir}) || !slices.Equal(fe.Installed, []string{"aws", "fake"}) {
 		t.Fatalf("azure: %v (%+v)", err, fe)
 	}
-	for _, s := range []string{"fleeting-plugin-azure", dir, "installed: aws, fake", plugin.Guide} {
+	for _, s := range []string{"fleeting-plugin-azure", dir, "installed: aws, fake", "docs/plugins.md"} {
 		if !strings.Contains(err.Error(), s) {
 			t.Errorf("%q is missing in: %v", s, err)
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 )
 
-// ProtocolVersion is the number of the wire protocol. It changes only when hosts and plugins of different versions could
+// protocolVersion is the number of the wire protocol. It changes only when hosts and plugins of different versions could
 // misunderstand each other.
-const ProtocolVersion = 1
+const protocolVersion = 1
 
 const (
 	cookieKey   = "TASKSCALER_PLUGIN_COOKIE"
@@ -34,7 +34,7 @@ func privateEnv() []string {
 }
 
 func handshake() goplugin.HandshakeConfig {
-	return goplugin.HandshakeConfig{ProtocolVersion: ProtocolVersion, MagicCookieKey: cookieKey, MagicCookieValue: cookieValue}
+	return goplugin.HandshakeConfig{ProtocolVersion: protocolVersion, MagicCookieKey: cookieKey, MagicCookieValue: cookieValue}
 }
 
 // wire is the go-plugin adapter for both sides; server is nil on the host.

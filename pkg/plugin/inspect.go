@@ -72,9 +72,9 @@ func classify(path string, r *runner, err, gaveUp, cancelled error) error {
 	switch {
 	case cancelled != nil:
 		e.Reason, e.Detail, e.Err = ReasonCancelled, "its start was given up", cancelled
-	case isHandshake && version != fmt.Sprint(ProtocolVersion):
+	case isHandshake && version != fmt.Sprint(protocolVersion):
 		e.Reason, e.Err = ReasonForeignProtocol, nil
-		e.Detail = fmt.Sprintf("it speaks plugin protocol %s and this taskscaler speaks %d", version, ProtocolVersion)
+		e.Detail = fmt.Sprintf("it speaks plugin protocol %s and this taskscaler speaks %d", version, protocolVersion)
 	case isHandshake:
 		e.Reason, e.Detail = ReasonUnknown, "the connection to it failed"
 	case line != "":

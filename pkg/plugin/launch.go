@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
-
-	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
 // LaunchOptions says which plugin to run and how. Only Path is required.
@@ -27,43 +25,6 @@ type LaunchOptions struct {
 	PingTimeout     time.Duration // two such questions in a row without an answer: it hangs; 0: 3 s each
 	RelaunchMin     time.Duration // first pause before a plugin that died is started again; 0: 500 ms
 	RelaunchMax     time.Duration // longest such pause; 0: 30 s
-
-	// OnEvent is called when the plugin goes away and when it is back, in that order, one call at a time. It must not block, nor
-	// call the Process's Close, Init or Reconfigure.
-	OnEvent func(Event)
-}
-
-// EventKind is what happened to a plugin process.
-type EventKind uint8
-
-// The kinds of event.
-const (
-	EventAway         EventKind = iota + 1 // it died, hung, or (again) could not be started; calls fail from now on
-	EventBack                              // it runs and is initialised again
-	EventReconfigured                      // it runs with another configuration
-)
-
-// String is the kind's name.
-func (k EventKind) String() string {
-	switch k {
-	case EventAway:
-		return "away"
-	case EventBack:
-		return "back"
-	case EventReconfigured:
-		return "reconfigured"
-	}
-	return "invalid"
-}
-
-// Event is something that happened to a plugin process.
-type Event struct {
-	Kind    EventKind
-	Reason  string                // for people: why it is away
-	Err     error                 // EventAway: what calls return now
-	PID     int                   // of the process that is back
-	Attempt int                   // EventAway: how many starts in a row have failed
-	Info    provider.ProviderInfo // EventBack and EventReconfigured: Init's answer
 }
 
 // Status is how a plugin process is at the moment.

@@ -22,19 +22,6 @@ func Main(impl provider.InstanceGroup, v VersionInfo) {
 	os.Exit(code)
 }
 
-// Serve serves impl to the taskscaler that started the process, and returns when it is told to end. It is the older form of
-// [Main].
-func Serve(impl provider.InstanceGroup) {
-	v := VersionInfo{Name: filepath.Base(os.Args[0])}
-	code, serve := dispatch(os.Args[:1], os.Getenv(cookieKey), v, os.Stdout, os.Stderr)
-	if serve {
-		code = run(impl, v)
-	}
-	if code != 0 {
-		os.Exit(code)
-	}
-}
-
 // dispatch decides what the process is to do; args is os.Args.
 func dispatch(args []string, cookie string, v VersionInfo, stdout, stderr io.Writer) (code int, serve bool) {
 	name := v.Name

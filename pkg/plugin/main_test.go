@@ -77,30 +77,6 @@ func actAsHost(path string) {
 	select {}
 }
 
-// events collects what OnEvent says.
-type events struct {
-	mu  sync.Mutex
-	all []plugin.Event
-}
-
-func (e *events) add(ev plugin.Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.all = append(e.all, ev)
-}
-
-func (e *events) count(kind plugin.EventKind) int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	n := 0
-	for _, ev := range e.all {
-		if ev.Kind == kind {
-			n++
-		}
-	}
-	return n
-}
-
 // buffer is a bytes.Buffer for several goroutines.
 type buffer struct {
 	mu sync.Mutex
@@ -159,6 +135,12 @@ func until(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("waited %v for %s", patience, what)
 		}
 	}
+}
+
+// untilBack waits until the process was started again n times and runs.
+func untilBack(t testing.TB, p *plugin.Process, n int) {
+	t.Helper()
+	until(t, "the plugin to be back", func() bool { s := p.Status(); return s.Up && s.Restarts == n })
 }
 
 // exists reports whether a process that is no zombie has this id.

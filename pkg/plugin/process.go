@@ -2,14 +2,12 @@ package plugin
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/go-hclog"
@@ -29,9 +27,8 @@ type Process struct {
 	life   context.Context // ends with Close
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
-	turn   chan struct{} // held while the process is started, initialised, replaced or ended
-	events sync.Mutex    // serialises OnEvent
-	ended  chan struct{} // closed when Close is through
+	turn   chan struct{} // held while the process is started, initialised or ended
+	ended  chan struct{} // closed when Close is done
 
 	mu          sync.Mutex
 	cur         *child // nil: away
@@ -46,7 +43,6 @@ type Process struct {
 
 // initState is what the process was initialised with, and its answer.
 type initState struct {
-	config   json.RawMessage
 	settings provider.Settings
 	info     provider.ProviderInfo
 }
@@ -74,7 +70,7 @@ func (p *Process) Init(ctx context.Context, _ hclog.Logger, settings provider.Se
 	}
 	defer p.giveTurn()
 	p.mu.Lock()
-	c, state, config := p.cur, p.state, p.opts.Config
+	c, state := p.cur, p.state
 	p.mu.Unlock()
 	if state != nil {
 		return provider.ProviderInfo{}, provider.Errorf(provider.KindConfig, "plugin %s is initialised already", p.name)
@@ -86,7 +82,7 @@ func (p *Process) Init(ctx context.Context, _ hclog.Logger, settings provider.Se
 		}
 		p.adopt(c)
 	}
-	state = &initState{config: config, settings: settings}
+	state = &initState{settings: settings}
 	if err := p.initialise(ctx, c, state); err != nil {
 		p.dismiss(c, err)
 		return provider.ProviderInfo{}, err
@@ -125,57 +121,6 @@ func (p *Process) Status() Status {
 		s.Reason = p.away.Error()
 	}
 	return s
-}
-
-// Reconfigure replaces the process by one with this configuration and these settings; calls are KindTransient meanwhile. When the
-// new one does not start, is not pleased with the configuration (KindConfig) or reports another group (KindConfig), the old
-// configuration is taken up again and the error returned. Before Init it only replaces LaunchOptions.Config.
-func (p *Process) Reconfigure(ctx context.Context, config json.RawMessage, settings provider.Settings) error {
-	if err := p.takeTurn(ctx); err != nil {
-		return err
-	}
-	defer p.giveTurn()
-	p.redact.addConfig(config)
-	p.mu.Lock()
-	old, state := p.cur, p.state
-	if state == nil {
-		p.opts.Config = config
-		p.mu.Unlock()
-		return nil
-	}
-	p.cur, p.away = nil, awayf("plugin %s is being started with a new configuration", p.name)
-	p.mu.Unlock()
-	if old != nil {
-		p.retire(ctx, old)
-	}
-	next := &initState{config: config, settings: settings, info: state.info}
-	c, err := p.startInitialised(ctx, next)
-	if err != nil {
-		err = fmt.Errorf("reconfiguring plugin %s: %w", p.name, err)
-		p.setAway(err)
-		p.relaunch()
-		return err
-	}
-	p.mu.Lock()
-	p.state = next
-	p.mu.Unlock()
-	p.adopt(c, Event{Kind: EventReconfigured, PID: c.pid, Info: next.info})
-	return nil
-}
-
-// retire ends a process that is replaced, after the calls that are under way had a moment to finish.
-func (p *Process) retire(ctx context.Context, old *child) {
-	idle := make(chan struct{})
-	go func() { old.calls.Wait(); close(idle) }()
-	select {
-	case <-idle:
-	case <-ctx.Done():
-	case <-time.After(killPatience):
-	}
-	if err := old.shutdown(ctx, &p.opts, p.redact); err != nil {
-		p.log.Warn("the replaced plugin process did not shut down cleanly", slog.Any("error", err))
-	}
-	<-idle // the process is gone, so its calls end
 }
 
 // Shutdown lets the group release what it has and ends the process: the same as Close.
@@ -250,7 +195,7 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 	ctx, done := p.untilClosed(ctx)
 	defer done()
 	p.redact.addGiven(state.settings.ConnectorConfig)
-	resp, err := c.rpc.Init(ctx, &pb.InitRequest{PluginConfig: state.config, Connector: connectorToWire(state.settings.ConnectorConfig)})
+	resp, err := c.rpc.Init(ctx, &pb.InitRequest{PluginConfig: p.opts.Config, Connector: connectorToWire(state.settings.ConnectorConfig)})
 	if err != nil {
 		return p.initBroken(ctx, c, err)
 	}

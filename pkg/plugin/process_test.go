@@ -126,9 +126,9 @@ func TestCallsWithoutAnAnswerEndWithTheirContext(t *testing.T) {
 
 func TestKilledPluginComesBack(t *testing.T) {
 	t.Parallel()
-	var seen events
+	var log buffer
 	opts := quick(fmt.Sprintf(`{"group": "g", "file": %q}`, filepath.Join(t.TempDir(), "table")))
-	opts.OnEvent = seen.add
+	opts.Logger = jsonLogger(&log)
 	p := start(t, opts)
 	if n, err := p.Increase(t.Context(), 2); n != 2 || err != nil {
 		t.Fatalf("Increase = %d, %v", n, err)
@@ -136,7 +136,7 @@ func TestKilledPluginComesBack(t *testing.T) {
 	for round := range 3 {
 		pid := p.Status().PID
 		signal(t, pid, syscall.SIGKILL)
-		until(t, "the plugin to be back", func() bool { return seen.count(plugin.EventBack) == round+1 })
+		untilBack(t, p, round+1)
 		if s := p.Status(); !s.Up || s.PID == pid || s.Restarts != round+1 {
 			t.Fatalf("status %+v", s)
 		}
@@ -144,8 +144,8 @@ func TestKilledPluginComesBack(t *testing.T) {
 			t.Fatalf("after the relaunch the plugin lists %v", ids)
 		}
 	}
-	if seen.count(plugin.EventAway) < 3 {
-		t.Errorf("events %+v", seen.all)
+	if gone, back := strings.Count(log.String(), "the plugin process is gone"), strings.Count(log.String(), "the plugin is back"); gone != 3 || back != 3 {
+		t.Errorf("%d deaths and %d relaunches were logged, want 3 of each:\n%s", gone, back, &log)
 	}
 }
 
@@ -175,22 +175,16 @@ func TestKilledMidCall(t *testing.T) {
 
 func TestPluginThatExitsMidCall(t *testing.T) {
 	t.Parallel()
-	var seen events
-	opts := quick(`{}`)
-	opts.OnEvent = seen.add
-	p := start(t, opts)
+	p := start(t, quick(`{}`))
 	if _, err := p.ConnectInfo(t.Context(), "exit"); provider.KindOf(err) != provider.KindTransient || !strings.Contains(err.Error(), "exit status 5") {
 		t.Errorf("ConnectInfo = %v", err)
 	}
-	until(t, "the plugin to be back", func() bool { return seen.count(plugin.EventBack) == 1 })
+	untilBack(t, p, 1)
 }
 
 func TestFrozenMidCall(t *testing.T) {
 	t.Parallel()
-	var seen events
-	opts := quick(`{}`)
-	opts.OnEvent = seen.add
-	p := start(t, opts)
+	p := start(t, quick(`{}`))
 	frozen := p.Status().PID
 	freeze(t, frozen)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -198,7 +192,7 @@ func TestFrozenMidCall(t *testing.T) {
 	if _, err := p.Increase(ctx, 1); provider.KindOf(err) != provider.KindTransient || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a call to a frozen plugin: %v", err)
 	}
-	until(t, "the frozen plugin to be replaced", func() bool { return seen.count(plugin.EventBack) == 1 })
+	untilBack(t, p, 1)
 	until(t, "the frozen process to be gone", func() bool { return !exists(frozen) })
 	if n, err := p.Increase(t.Context(), 1); n != 1 || err != nil {
 		t.Errorf("the new one: %d, %v", n, err)
@@ -283,14 +277,11 @@ func readPID(t *testing.T, file string) int {
 // A plugin whose death leaves a child that holds its standard error is noticed all the same.
 func TestDeathIsSeenThroughAHeldPipe(t *testing.T) {
 	t.Parallel()
-	var seen events
 	sleeper := filepath.Join(t.TempDir(), "sleeper")
-	opts := quick(fmt.Sprintf(`{"spawn_sleeper": %q}`, sleeper))
-	opts.OnEvent = seen.add
-	p := start(t, opts)
+	p := start(t, quick(fmt.Sprintf(`{"spawn_sleeper": %q}`, sleeper)))
 	child := readPID(t, sleeper)
 	signal(t, p.Status().PID, syscall.SIGKILL)
-	until(t, "the plugin to be back", func() bool { return seen.count(plugin.EventBack) == 1 })
+	untilBack(t, p, 1)
 	until(t, "the dead plugin's child to be gone", func() bool { return !exists(child) })
 }
 
@@ -310,12 +301,9 @@ func TestSIGTERMIsLeftToTheHost(t *testing.T) {
 
 func TestAnotherGroupIsRefused(t *testing.T) {
 	t.Parallel()
-	var seen events
 	file := filepath.Join(t.TempDir(), "group")
 	write(t, file, "one")
-	opts := quick(fmt.Sprintf(`{"group_from": %q}`, file))
-	opts.OnEvent = seen.add
-	p := start(t, opts)
+	p := start(t, quick(fmt.Sprintf(`{"group_from": %q}`, file)))
 	write(t, file, "two")
 	signal(t, p.Status().PID, syscall.SIGKILL)
 	until(t, "the refusal", func() bool {
@@ -323,7 +311,7 @@ func TestAnotherGroupIsRefused(t *testing.T) {
 		return provider.KindOf(err) == provider.KindConfig && strings.Contains(err.Error(), "memory/two")
 	})
 	write(t, file, "one")
-	until(t, "the right group to be back", func() bool { return seen.count(plugin.EventBack) == 1 })
+	untilBack(t, p, 1)
 	if p.Info().ID != "memory/one" {
 		t.Errorf("info %+v", p.Info())
 	}
@@ -336,41 +324,6 @@ func write(t *testing.T, file, text string) {
 	}
 	if err := os.Rename(file+".new", file); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestReconfigure(t *testing.T) {
-	t.Parallel()
-	var seen events
-	table := filepath.Join(t.TempDir(), "table")
-	config := func(max int) string { return fmt.Sprintf(`{"group": "g", "max_size": %d, "file": %q}`, max, table) }
-	opts := quick(config(2))
-	opts.OnEvent = seen.add
-	p := start(t, opts)
-	if n, err := p.Increase(t.Context(), 3); n != 2 || err == nil {
-		t.Fatalf("Increase = %d, %v", n, err)
-	}
-	if err := p.Reconfigure(t.Context(), []byte(config(3)), provider.Settings{}); err != nil {
-		t.Fatalf("Reconfigure: %v", err)
-	}
-	if n, err := p.Increase(t.Context(), 1); n != 1 || err != nil || p.Info().MaxSize != 3 {
-		t.Errorf("with the new configuration: %d, %v, %+v", n, err, p.Info())
-	}
-	for what, bad := range map[string]string{
-		"an unknown key": `{"grop": "g"}`, "another group": `{"group": "h"}`, "a plugin that dies": `{"die_at_init": "exit"}`,
-	} {
-		back := seen.count(plugin.EventBack)
-		err := p.Reconfigure(t.Context(), []byte(bad), provider.Settings{})
-		if err == nil {
-			t.Fatalf("%s was accepted", what)
-		}
-		until(t, "the old configuration to be back after "+what, func() bool { return seen.count(plugin.EventBack) == back+1 })
-		if ids := list(t, p); len(ids) != 3 || p.Info().MaxSize != 3 {
-			t.Errorf("after %s: %v, %+v", what, ids, p.Info())
-		}
-	}
-	if seen.count(plugin.EventReconfigured) != 1 {
-		t.Errorf("events %+v", seen.all)
 	}
 }
 

@@ -192,7 +192,6 @@ func TestServerAbandoned(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for got, want := range map[string]string{
-		EventAway.String(): "away", EventBack.String(): "back", EventReconfigured.String(): "reconfigured", EventKind(0).String(): "invalid",
 		ReasonUnknown.String(): "unknown", ReasonCancelled.String(): "cancelled", Reason(99).String(): "unknown",
 		ReasonForeignProtocol.String(): "foreign protocol",
 	} {

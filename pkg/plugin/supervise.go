@@ -18,15 +18,11 @@ const (
 	exitGrace     = 250 * time.Millisecond // between a broken connection and the news of the exit
 )
 
-// adopt makes c the process that calls go to, and watches over it. The event goes out before the watch begins, so that news of its
-// end cannot overtake it.
-func (p *Process) adopt(c *child, news ...Event) {
+// adopt makes c the process that calls go to, and watches over it.
+func (p *Process) adopt(c *child) {
 	p.mu.Lock()
 	p.cur, p.away, p.relaunching = c, nil, false
 	p.mu.Unlock()
-	for _, e := range news {
-		p.emit(e)
-	}
 	p.wg.Go(func() { p.watch(c) })
 }
 
@@ -75,15 +71,13 @@ func (p *Process) gone(c *child) {
 		p.mu.Unlock()
 		return
 	}
-	why := fmt.Errorf("plugin %s is away: %s", p.name, c.obituary())
-	p.cur, p.away = nil, awayf("%w", why)
+	p.cur, p.away = nil, awayf("plugin %s is away: %s", p.name, c.obituary())
 	initialised := p.state != nil
 	if time.Since(c.born) >= steadyAfter {
 		p.pause.Reset()
 	}
 	p.mu.Unlock()
 	p.log.Error("the plugin process is gone", slog.Int("pid", c.pid), slog.String("reason", c.obituary()))
-	p.emit(Event{Kind: EventAway, Reason: c.obituary(), Err: why})
 	if initialised {
 		p.relaunch()
 	}
@@ -165,7 +159,6 @@ func (p *Process) relaunchLoop() {
 		p.mu.Unlock()
 		p.setAway(err)
 		p.log.Warn("the plugin could not be started again", slog.Int("attempt", attempt), slog.Any("error", err))
-		p.emit(Event{Kind: EventAway, Reason: err.Error(), Err: err, Attempt: attempt})
 	}
 }
 
@@ -195,7 +188,7 @@ func (p *Process) tryRelaunch() error {
 	p.attempts = 0
 	p.mu.Unlock()
 	p.log.Info("the plugin is back", slog.Int("pid", c.pid))
-	p.adopt(c, Event{Kind: EventBack, PID: c.pid, Info: next.info})
+	p.adopt(c)
 	return nil
 }
 
@@ -212,13 +205,4 @@ func newPause(o *LaunchOptions) *backoff.ExponentialBackOff {
 	}
 	b.Reset()
 	return b
-}
-
-func (p *Process) emit(e Event) {
-	if p.opts.OnEvent == nil {
-		return
-	}
-	p.events.Lock()
-	defer p.events.Unlock()
-	p.opts.OnEvent(e)
 }

@@ -31,7 +31,7 @@ func (v VersionInfo) Full() string {
 		{"Name:", orElse(v.Name, "unknown")}, {"Version:", v.String()}, {"Git revision:", orElse(v.Revision, "unknown")},
 		{"Git reference:", orElse(v.Reference, "unknown")}, {"GO version:", runtime.Version()},
 		{"Built:", orElse(v.BuiltAt, "unknown")}, {"OS/Arch:", runtime.GOOS + "/" + runtime.GOARCH},
-		{"Protocol:", fmt.Sprintf("taskscaler plugin %d", ProtocolVersion)},
+		{"Protocol:", fmt.Sprintf("taskscaler plugin %d", protocolVersion)},
 	} {
 		fmt.Fprintf(&b, "%-15s%s\n", line[0], line[1])
 	}
