@@ -175,9 +175,15 @@ func (s *shell) Run(ctx context.Context, opts connector.RunOptions) error {
 	}
 }
 
-func (*shell) DialRun(context.Context, string) (net.Conn, error) { return nil, errors.ErrUnsupported }
-func (*shell) Dial(string, string) (net.Conn, error)             { return nil, errors.ErrUnsupported }
-func (*shell) Close() error                                      { return nil }
+func (*shell) DialRun(context.Context, string) (net.Conn, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (*shell) Dial(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func (*shell) Close() error { return nil }
 
 // safeBuffer is a buffer for several goroutines. A full one fails.
 type safeBuffer struct {

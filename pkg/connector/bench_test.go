@@ -38,7 +38,7 @@ func BenchmarkRun(b *testing.B) {
 func BenchmarkDialRun(b *testing.B) {
 	overServers(b, func(b *testing.B, info provider.ConnectInfo) {
 		for b.Loop() {
-			if err := connector.Run(b.Context(), info, connector.DialOptions{}, connector.RunOptions{Command: "true"}); err != nil {
+			if err := runOnce(b.Context(), info, connector.DialOptions{}, connector.RunOptions{Command: "true"}); err != nil {
 				b.Fatal(err)
 			}
 		}

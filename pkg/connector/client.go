@@ -1,6 +1,7 @@
 package connector
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -98,9 +99,12 @@ func (c *sshClient) keepAlive(every time.Duration) {
 }
 
 // Dial implements Client.
-func (c *sshClient) Dial(network, addr string) (net.Conn, error) {
-	conn, err := c.conn.Dial(network, addr)
+func (c *sshClient) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := c.conn.DialContext(ctx, network, addr)
 	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		return nil, fmt.Errorf("dial %s %s from %s: %w", network, addr, c.dialer.address, c.explain(err))
 	}
 	return newStreamConn(conn, conn, closeWriter(conn), c.alive, conn.Close, conn.LocalAddr(), conn.RemoteAddr()), nil

@@ -2,7 +2,6 @@ package connector
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -47,8 +46,9 @@ type Client interface {
 	// Close closes its stdin, which should end it; after 2 s it is sent TERM.
 	DialRun(ctx context.Context, command string) (net.Conn, error)
 
-	// Dial connects from the machine to addr; network is tcp, tcp4, tcp6 or unix.
-	Dial(network, addr string) (net.Conn, error)
+	// Dial connects from the machine to addr. The network is tcp, tcp4, tcp6 or unix. ctx bounds only the time until the connection
+	// is open; the connection outlives it.
+	Dial(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Close ends the connection and with it what runs on it: a Run in progress returns a LostError. It does not end remote commands.
 	Close() error
@@ -84,20 +84,4 @@ func Dial(ctx context.Context, info provider.ConnectInfo, opts DialOptions) (Cli
 	default: // WinRM's place
 		return nil, &UnsupportedProtocolError{Protocol: p}
 	}
-}
-
-// Run dials, runs one command and closes.
-func Run(ctx context.Context, info provider.ConnectInfo, opts DialOptions, run RunOptions) error {
-	c, err := Dial(ctx, info, opts)
-	if err != nil {
-		return err
-	}
-	return errors.Join(c.Run(ctx, run), ignoreClosed(c.Close()))
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }

@@ -28,6 +28,15 @@ func dial(t testing.TB, info provider.ConnectInfo, opts connector.DialOptions) c
 	return c
 }
 
+// runOnce runs one command on a connection of its own.
+func runOnce(ctx context.Context, info provider.ConnectInfo, opts connector.DialOptions, run connector.RunOptions) error {
+	c, err := connector.Dial(ctx, info, opts)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.Run(ctx, run), c.Close())
+}
+
 // running starts a command that lasts, waits until it runs, and returns where its result will be.
 func running(t *testing.T, ctx context.Context, c connector.Client) <-chan error {
 	t.Helper()
@@ -135,7 +144,7 @@ func TestSilentServer(t *testing.T) {
 	opts = connector.Quick(connector.DialOptions{}, time.Second, time.Second, time.Second)
 	info.Timeout = never
 	info.ProtocolPort, _ = silent(t, 2, s.listener.Addr().String())
-	if err := connector.Run(t.Context(), info, opts, connector.RunOptions{Command: "true"}); err != nil {
+	if err := runOnce(t.Context(), info, opts, connector.RunOptions{Command: "true"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -167,7 +176,7 @@ func TestWrongPassword(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	info.Password, info.Timeout = testPassword, never
-	if err := connector.Run(t.Context(), info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
+	if err := runOnce(t.Context(), info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
 		t.Errorf("the right one: %v", err)
 	}
 }
@@ -195,7 +204,7 @@ func TestPinnedTypeIsAskedFor(t *testing.T) {
 	for _, k := range []string{"ssh-rsa", "ecdsa-sha2-nistp256"} {
 		out := readPublic(t, s.dir, k)
 		info.HostKeys = []string{out}
-		if err := connector.Run(t.Context(), info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
+		if err := runOnce(t.Context(), info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
 			t.Errorf("%s: %v", k, err)
 		}
 	}

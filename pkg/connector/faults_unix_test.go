@@ -94,6 +94,9 @@ func TestCancelOnFrozenServer(t *testing.T) {
 	if _, err := c.DialRun(early, "true"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("DialRun: %v", err)
 	}
+	if _, err := c.Dial(early, "tcp", "127.0.0.1:22"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Dial: %v", err)
+	}
 }
 
 // TestCancelUnwrapped has only the signals of the protocol. sshd passes them on to the group, but not in a session of root ("session

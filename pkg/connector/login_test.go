@@ -33,7 +33,7 @@ func TestKeyTypes(t *testing.T) {
 			s := startSSHD(t) // refuses rsa with SHA-1
 			write(t, s.dir+"/authorized_keys", []byte(authorized(public)+"\n"))
 			s.info.Key = private
-			if err := connector.Run(t.Context(), s.info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
+			if err := runOnce(t.Context(), s.info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -116,7 +116,7 @@ func TestKeyboardInteractive(t *testing.T) {
 	})
 	info := s.info
 	info.ProtocolPort, info.HostKeys, info.Key, info.Password = port, nil, nil, testPassword
-	err := connector.Run(t.Context(), info, quick(connector.DialOptions{Insecure: true}), connector.RunOptions{Command: "true"})
+	err := runOnce(t.Context(), info, quick(connector.DialOptions{Insecure: true}), connector.RunOptions{Command: "true"})
 	if err != nil {
 		t.Error(err)
 	}
@@ -124,7 +124,7 @@ func TestKeyboardInteractive(t *testing.T) {
 
 func TestOldKeyExchange(t *testing.T) {
 	s := startSSHD(t, "KexAlgorithms diffie-hellman-group-exchange-sha256")
-	if err := connector.Run(t.Context(), s.info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
+	if err := runOnce(t.Context(), s.info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
 		t.Error(err)
 	}
 }

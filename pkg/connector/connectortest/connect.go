@@ -2,6 +2,7 @@ package connectortest
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
@@ -99,7 +100,7 @@ func (s *suite) tunnel(t *testing.T, network, addr string) {
 		_, _ = conn.Write([]byte("end"))
 		_ = conn.Close()
 	}()
-	conn, err := s.dial(t).Dial(network, l.Addr().String())
+	conn, err := s.dial(t).Dial(s.context(t), network, l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +112,14 @@ func (s *suite) tunnel(t *testing.T, network, addr string) {
 	}()
 	if out, err := io.ReadAll(conn); err != nil || !bytes.Equal(out, append(in, "end"...)) {
 		t.Errorf("%d bytes, error %v", len(out), err)
+	}
+}
+
+func (s *suite) tunnelCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(s.context(t))
+	cancel()
+	if conn, err := s.dial(t).Dial(ctx, "tcp", "127.0.0.1:1"); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled Dial returned %v, %v", conn, err)
 	}
 }
 

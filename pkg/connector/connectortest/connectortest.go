@@ -4,6 +4,7 @@ package connectortest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ func Run(t *testing.T, target Target) {
 		{"DialRunFailure", s.dialRunFailure},
 		{"TunnelTCP", s.tunnelTCP},
 		{"TunnelUnix", s.tunnelUnix},
+		{"TunnelCancelled", s.tunnelCancelled},
 		{"CloseWhileRunning", s.closeWhileRunning},
 		{"WrongHostKey", s.wrongHostKey},
 		{"PinHostKey", s.pinHostKey},
@@ -93,5 +95,10 @@ func (s *suite) dial(t *testing.T) connector.Client {
 // run runs command on a connection of its own.
 func (s *suite) run(t *testing.T, opts connector.RunOptions) error {
 	t.Helper()
-	return connector.Run(s.context(t), s.target.Info, s.target.Options, opts)
+	ctx := s.context(t)
+	c, err := connector.Dial(ctx, s.target.Info, s.target.Options)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.Run(ctx, opts), c.Close())
 }
