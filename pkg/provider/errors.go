@@ -84,11 +84,3 @@ func FailureOf(err error) failure.Failure {
 	}
 	return f
 }
-
-// IgnoreNotFound returns nil when err says that the instance is already gone, else err.
-func IgnoreNotFound(err error) error {
-	if KindOf(err) == KindNotFound {
-		return nil
-	}
-	return err
-}

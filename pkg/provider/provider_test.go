@@ -53,17 +53,6 @@ func TestFailureOf(t *testing.T) {
 	}
 }
 
-func TestIgnoreNotFound(t *testing.T) {
-	if err := provider.IgnoreNotFound(fmt.Errorf("x: %w", provider.Errorf(provider.KindNotFound, "gone"))); err != nil {
-		t.Errorf("IgnoreNotFound of a not_found: %v", err)
-	}
-	for _, err := range []error{nil, errors.New("x"), provider.Errorf(provider.KindUnhealthy, "x")} {
-		if got := provider.IgnoreNotFound(err); got != err {
-			t.Errorf("IgnoreNotFound(%v) = %v", err, got)
-		}
-	}
-}
-
 type bare struct{ provider.InstanceGroup }
 
 type able struct{ bare }

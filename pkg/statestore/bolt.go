@@ -48,14 +48,15 @@ type Bolt struct {
 	now       func() time.Time
 	made      []string // directories that did not exist before
 
-	mu    sync.Mutex
-	db    *bolt.DB
-	file  *os.File  // db's
-	dead  error     // why nothing more can be asked of db: ErrClosed, or what it panicked with
-	first *Snapshot // what was read when it was opened, until it is wanted or out of date
-	again bool      // the last commit failed: the next one is to be written whatever it says
-	enc   encoder
-	stats CommitStats
+	mu     sync.Mutex
+	db     *bolt.DB
+	file   *os.File    // db's
+	opened fs.FileInfo // file's, to notice that another file has its name now
+	dead   error       // why nothing more can be asked of db: ErrClosed, or what it panicked with
+	first  *Snapshot   // what was read when it was opened, until it is wanted or out of date
+	again  bool        // the last commit failed: the next one is to be written whatever it says
+	enc    encoder
+	stats  CommitStats
 }
 
 var _ Store = (*Bolt)(nil)
@@ -169,6 +170,7 @@ func (b *Bolt) openVerified(path string) (*os.File, error) {
 		_ = b.release()
 		return nil, errReplaced
 	}
+	b.opened = info
 	if info.Mode().Perm()&0o077 != 0 {
 		if err := f.Chmod(0o600); err != nil {
 			return nil, fmt.Errorf("state file %s is open to others (mode %04o) and cannot be closed: %w", path, info.Mode().Perm(), err)

@@ -11,13 +11,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 	"github.com/taskscaler/taskscaler/pkg/statestore/storetest"
-	bolt "go.etcd.io/bbolt"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -277,6 +280,47 @@ func TestFullDisk(t *testing.T) {
 	}
 	if d := m.Differs(loaded); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestPermanent: what no retry can mend is told as such, and everything else is not.
+func TestPermanent(t *testing.T) {
+	change := storetest.Sample(1, 1)[0]
+	for name, what := range map[string]func(path string) error{
+		"removed": os.Remove,
+		"moved":   func(path string) error { return os.Rename(path, path+".old") },
+		"replaced": func(path string) error {
+			return errors.Join(os.WriteFile(path+".backup", []byte("a backup"), 0o600), os.Rename(path+".backup", path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir() + "/group"
+			b := openBolt(t, dir)
+			commit(t, b, storetest.Bulk(3))
+			if err := what(dir + "/state.db"); err != nil {
+				t.Fatal(err)
+			}
+			var permanent *statestore.PermanentError
+			if err := b.Commit(context.Background(), change); !errors.As(err, &permanent) || !strings.Contains(err.Error(), "restart the manager") {
+				t.Errorf("Commit to a file that was %s: %v", name, err)
+			}
+		})
+	}
+	for err, want := range map[error]bool{
+		&fs.PathError{Op: "write", Path: "x", Err: syscall.EROFS}: true, berrors.ErrDatabaseNotOpen: true, berrors.ErrDatabaseReadOnly: true,
+		&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}: false, &fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}: false,
+	} {
+		if got := statestore.IsPermanent(statestore.PermanentIf(fmt.Errorf("commit: %w", err))); got != want {
+			t.Errorf("%v is permanent: %v", err, got)
+		}
+	}
+	for err, want := range map[error]bool{
+		nil: false, errors.New("x"): false, statestore.ErrClosed: true, &statestore.LockedError{}: false, &statestore.VersionError{}: true,
+		fmt.Errorf("x: %w", &statestore.CorruptError{}): true, fmt.Errorf("x: %w", &statestore.PermanentError{Err: errors.New("x")}): true,
+	} {
+		if got := statestore.IsPermanent(err); got != want {
+			t.Errorf("IsPermanent(%v) = %v", err, got)
+		}
 	}
 }
 

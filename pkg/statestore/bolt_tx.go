@@ -7,10 +7,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
+	"syscall"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/taskscaler/taskscaler/pkg/record"
-	bolt "go.etcd.io/bbolt"
 )
 
 // Load implements Store.
@@ -182,10 +187,13 @@ func (b *Bolt) Commit(ctx context.Context, c Commit) error {
 	if c.Empty() {
 		return nil
 	}
+	if err := b.inPlace(); err != nil {
+		return err
+	}
 	return b.protect(func() error {
 		tx, err := b.db.Begin(true)
 		if err != nil {
-			return fmt.Errorf("state file %s: begin: %w", b.path, err)
+			return permanentIf(fmt.Errorf("state file %s: begin: %w", b.path, err))
 		}
 		w := writer{enc: &b.enc}
 		if err := w.apply(tx, &c); err != nil {
@@ -198,13 +206,36 @@ func (b *Bolt) Commit(ctx context.Context, c Commit) error {
 	})
 }
 
+// inPlace returns a *PermanentError when the file was removed or replaced. A commit would go to a file without a name, and be lost with
+// this process. It costs about a microsecond.
+func (b *Bolt) inPlace() error {
+	named, err := os.Stat(b.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &PermanentError{Err: fmt.Errorf("state file %s was removed while it was in use: restart the manager", b.path)}
+	case err == nil && !os.SameFile(b.opened, named):
+		return &PermanentError{Err: fmt.Errorf("state file %s was replaced while it was in use: restart the manager to use the new file", b.path)}
+	}
+	return nil // another error says nothing about the file; if it matters, the commit fails
+}
+
+// permanentIf makes err a *PermanentError where no retry can mend it.
+func permanentIf(err error) error {
+	for _, final := range []error{syscall.EROFS, berrors.ErrDatabaseNotOpen, berrors.ErrDatabaseReadOnly} {
+		if errors.Is(err, final) {
+			return &PermanentError{Err: err}
+		}
+	}
+	return err
+}
+
 func (b *Bolt) finish(tx *bolt.Tx, w *writer) error {
 	b.again = true // until the commit has returned; it may have been written all the same
 	if err := w.putGuard(); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("state file %s cannot be written (is the disk full?): %w", b.path, err)
+		return permanentIf(fmt.Errorf("state file %s cannot be written (is the disk full?): %w", b.path, err))
 	}
 	b.again, b.first = false, nil
 	stats := tx.Stats()

@@ -7,8 +7,27 @@ import (
 	"time"
 )
 
-// ErrClosed is the error of everything that is asked of a store after Close.
+// ErrClosed is what Load and Commit return after Close. It is permanent, see IsPermanent.
 var ErrClosed = errors.New("statestore: the store is closed")
+
+// PermanentError is an error of a store that no retry can mend.
+type PermanentError struct {
+	Err error // what is wrong, and what to do
+}
+
+// Error returns the text of Err.
+func (e *PermanentError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *PermanentError) Unwrap() error { return e.Err }
+
+// IsPermanent reports whether no retry can mend err: its chain holds a *PermanentError, a *CorruptError, a *VersionError or ErrClosed.
+func IsPermanent(err error) bool {
+	var permanent *PermanentError
+	var corrupt *CorruptError
+	var version *VersionError
+	return errors.As(err, &permanent) || errors.As(err, &corrupt) || errors.As(err, &version) || errors.Is(err, ErrClosed)
+}
 
 // Owner says who holds a store's lock.
 type Owner struct {

@@ -6,5 +6,8 @@ func WithMaxSize(o BoltOptions, bytes int) BoltOptions {
 	return o
 }
 
+// PermanentIf sorts the errors of the operating system and bbolt.
+var PermanentIf = permanentIf
+
 // Verify is the check of a file's pages.
 var Verify = verify

@@ -15,12 +15,16 @@ type Store interface {
 	// *VersionError when the state cannot be trusted or understood; nothing is changed then.
 	Load(ctx context.Context) (Snapshot, error)
 
-	// Commit makes all of c, or nothing of it, durable. When it returns nil the state is that of record.Saved.Apply. After an
-	// error either may be the case, and the same commit may be tried again: twice is once. A context that has ended prevents a
-	// commit, but does not interrupt one.
+	// Commit makes all of c durable, or nothing of it. When it returns nil, the state is what record.Saved.Apply makes of it. After an
+	// error either may be true, and the caller may try the same commit again: to commit it twice has the same effect as once. A
+	// context that has ended prevents a commit, but does not interrupt one that has begun.
+	//
+	// The manager retries a failed commit for 5 minutes, unless IsPermanent(err). A store returns a *PermanentError for an error that
+	// no retry can mend: for example the file was removed, the file system is read-only, another owner took the store over, or c
+	// holds a record that could not be loaded again. The manager then stops at once.
 	Commit(ctx context.Context, c Commit) error
 
-	// Close gives the store up for the next owner. Everything after it is ErrClosed, a second Close nil.
+	// Close releases the store for the next owner. Later calls of Load and Commit return ErrClosed; a later Close returns nil.
 	Close() error
 }
 
@@ -76,7 +80,7 @@ func keepsSecret(s record.State) bool { return s != record.Gone }
 // checkInstance refuses what could not be understood when it is loaded again.
 func checkInstance(r *record.Instance) error {
 	if !knownState(r.State) {
-		return fmt.Errorf("statestore: instance %q: state %d is none", r.ID, r.State)
+		return &PermanentError{Err: fmt.Errorf("instance %q has the state %d, which does not exist", r.ID, r.State)}
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// A commit that fails is tried again after commitRetryMin, then twice as long each time up to commitRetryMax, for commitPatience.
+// A failed commit is retried after commitRetryMin, then after twice as long each time up to commitRetryMax, for commitPatience. A
+// permanent error (statestore.IsPermanent) is not retried.
 const (
 	commitRetryMin = 100 * time.Millisecond
 	commitRetryMax = 10 * time.Second
@@ -47,6 +48,9 @@ func (l *loop) commit(b *scaler.Batch) error {
 			return nil
 		}
 		l.failed(err)
+		if statestore.IsPermanent(err) {
+			return &StopError{Reason: "its state can no longer be committed, and a retry does not help", Err: err}
+		}
 		if l.t.clock.Mono()-began >= commitPatience {
 			return &StopError{Reason: fmt.Sprintf("its state could not be committed for %s; check the disk of the state directory", commitPatience), Err: err}
 		}

@@ -137,6 +137,42 @@ func TestFailedCommitIsRetriedAsItIsAndNothingIsDoneMeanwhile(t *testing.T) {
 	})
 }
 
+func TestManagerStopsAtOnceWhenTheStoreFailsPermanently(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := newStore()
+		f := start(t, withStore(store))
+		held := f.acquire("held")
+		gone := &statestore.PermanentError{Err: errors.New("the file was removed")}
+		store.set(func(context.Context, statestore.Commit) error { return fmt.Errorf("commit: %w", gone) })
+		from, commits, increases := time.Now(), store.count(), f.group.count("increase")
+		_, err := f.Acquire(context.Background(), "job")
+		if took := time.Since(from); took != 0 {
+			t.Errorf("it stopped after %v, want at once", took)
+		}
+		var stop *StopError
+		if !errors.As(err, &stop) || !errors.Is(err, gone) {
+			t.Errorf("the caller was told %v", err)
+		}
+		<-f.Done()
+		if err := f.Err(); !errors.As(err, &stop) || !errors.Is(err, gone) {
+			t.Errorf("Err = %v", err)
+		}
+		synctest.Wait()
+		if n := store.count() - commits; n != 1 {
+			t.Errorf("%d commits were tried, want 1", n)
+		}
+		if n := f.group.count("increase") - increases; n != 0 {
+			t.Errorf("%d creates went out that were never committed", n)
+		}
+		if !errors.Is(held.Err(), ErrShutdown) {
+			t.Errorf("a lease of the stopped manager: %v", held.Err())
+		}
+		if err := f.Shutdown(t.Context()); !errors.As(err, &stop) {
+			t.Errorf("Shutdown = %v", err)
+		}
+	})
+}
+
 func TestManagerStopsWhenItCannotCommitForFiveMinutes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -31,7 +30,7 @@ type damage struct {
 
 // testDamage damages files. Whatever is done to one, the store says that it is damaged, and leaves it as it is, or holds what was
 // committed last, and goes on from there. A fault or an endless recursion ends the test's process.
-func testDamage(t *testing.T, factory Factory) {
+func testDamage(t *testing.T, factory func(testing.TB) Subject) {
 	d := &damage{subject: factory(t), page: os.Getpagesize()}
 	d.record(t, append([]statestore.Commit{Bulk(400)}, Sample(30, 42)...))
 	last := d.images[len(d.images)-1]
@@ -303,19 +302,4 @@ func backwards(b []byte) []byte {
 	b = slices.Clone(b)
 	slices.Reverse(b)
 	return b
-}
-
-// Prefix returns how many commits of a history lead to a state, or -1.
-func Prefix(history []statestore.Commit, s statestore.Snapshot) int {
-	var m Model
-	m.Secrets = make(map[record.ID][]byte)
-	for n := 0; ; n++ {
-		if m.Differs(s) == "" {
-			return n
-		}
-		if n == len(history) {
-			return -1
-		}
-		m.Apply(history[n])
-	}
 }

@@ -29,7 +29,7 @@ func sameInstance(a, b record.Instance) bool {
 }
 
 // testApply commits generated changes and compares with the reference, across reopens.
-func testApply(t *testing.T, factory Factory) {
+func testApply(t *testing.T, factory func(testing.TB) Subject) {
 	rapid.Check(t, func(r *rapid.T) {
 		var m Model
 		s := factory(t)

@@ -26,11 +26,8 @@ type Subject struct {
 	File string                           // where it is kept; empty: nowhere that could be damaged or locked
 }
 
-// Factory makes a new place.
-type Factory func(t testing.TB) Subject
-
-// Run runs the suite.
-func Run(t *testing.T, factory Factory) {
+// Run runs the suite. Each call of factory makes a new place.
+func Run(t *testing.T, factory func(t testing.TB) Subject) {
 	t.Run("empty", func(t *testing.T) { testEmpty(t, factory(t)) })
 	t.Run("apply", func(t *testing.T) { testApply(t, factory) })
 	t.Run("reopen", func(t *testing.T) { testReopen(t, factory(t)) })
@@ -192,8 +189,8 @@ func testAtomic(t *testing.T, s Subject) {
 		},
 		Secrets: []statestore.Secret{{ID: "good", Value: []byte("x")}},
 	}
-	if err := store.Commit(context.Background(), bad); err == nil {
-		t.Fatal("a record without a state was taken: it could not be loaded again")
+	if err := store.Commit(context.Background(), bad); !statestore.IsPermanent(err) {
+		t.Fatalf("Commit of a record without a state, which could not be loaded again: %v, want a permanent error", err)
 	}
 	m.check(t, store)
 	store = reopen(t, s, store)
@@ -231,7 +228,7 @@ func testClosed(t *testing.T, s Subject) {
 	if _, err := store.Load(context.Background()); !errors.Is(err, statestore.ErrClosed) {
 		t.Errorf("Load after Close: %v", err)
 	}
-	if err := store.Commit(context.Background(), Sample(1, 1)[0]); !errors.Is(err, statestore.ErrClosed) {
+	if err := store.Commit(context.Background(), Sample(1, 1)[0]); !errors.Is(err, statestore.ErrClosed) || !statestore.IsPermanent(err) {
 		t.Errorf("Commit after Close: %v", err)
 	}
 }
@@ -240,7 +237,7 @@ func testContext(t *testing.T, s Subject) {
 	store := open(t, s)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := store.Commit(ctx, Sample(1, 1)[0]); !errors.Is(err, context.Canceled) {
+	if err := store.Commit(ctx, Sample(1, 1)[0]); !errors.Is(err, context.Canceled) || statestore.IsPermanent(err) {
 		t.Errorf("Commit under an ended context: %v", err)
 	}
 	if _, err := store.Load(ctx); !errors.Is(err, context.Canceled) {
