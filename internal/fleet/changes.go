@@ -6,8 +6,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TakeChanges fills c with everything that changed since the last call, each record once, in the order in which it was first touched. c
-// shares memory with the register and is valid until the next call.
+// TakeChanges fills c with everything that changed since the last call: each record once, in the order of its first change. c shares memory
+// with the register and is valid until the next call.
 func (r *Register) TakeChanges(c *record.Changes) {
 	c.Put, c.Drop, c.PutIntents, c.DropIntents, c.Meta = c.Put[:0], c.Drop[:0], c.PutIntents[:0], c.DropIntents[:0], nil
 	r.arena = r.arena[:0]
@@ -47,7 +47,7 @@ func (r *Register) TakeChanges(c *record.Changes) {
 	}
 }
 
-// record writes i's record in place: it is made at every step of a busy fleet.
+// record writes i's record to the given place. It does not allocate, because it runs at every step of a busy fleet.
 func (r *Register) record(i *Instance, to *record.Instance) {
 	from := len(r.arena)
 	for n := range i.slots {
@@ -60,8 +60,8 @@ func (r *Register) record(i *Instance, to *record.Instance) {
 	to.Leases = r.arena[from:len(r.arena):len(r.arena)]
 }
 
-// Load fills an empty register from a saved state. Wall stamps become monotonic ones by the time that has passed since; one from the
-// future counts as now. Nothing counts as listed until the provider says so.
+// Load fills an empty register from a saved state. Stored wall times become monotonic times, by the time that passed since. A time in the
+// future counts as now. No instance counts as listed until the provider lists it.
 func (r *Register) Load(s *record.Saved, now Stamp) error {
 	r.Meta = s.Meta
 	for n := range s.Instances {
@@ -113,7 +113,7 @@ func (r *Register) load(rec *record.Instance, now Stamp) error {
 	return nil
 }
 
-// Past is the moment of a stored wall stamp, seen from now. 0 (never) stays 0; one from the future is now.
+// Past returns the moment of a stored wall time, as seen at now. 0 (never) stays 0. A time in the future becomes now.
 func Past(wall int64, now Stamp) Stamp {
 	if wall == 0 {
 		return Stamp{}

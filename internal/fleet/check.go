@@ -7,7 +7,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Check verifies every invariant of the books from scratch and returns all that are broken, joined. It costs O(fleet): tests and
+// Check verifies every invariant of the register from scratch. It returns all violations, joined, or nil. It costs O(fleet): tests and
 // simulations call it after every step, a running manager does not.
 func (r *Register) Check() error {
 	var c checker
@@ -118,7 +118,7 @@ func (c *checker) instance(r *Register, i *Instance) {
 	}
 }
 
-// order checks the idle list's order and length.
+// order checks the order and length of the idle list.
 func (c *checker) order(r *Register) {
 	n := 0
 	for i := r.idle.head; i != nil; i = i.idle.next {

@@ -1,7 +1,7 @@
-// Package fleet is the register: which instances there are, which slots are leased to whom, which creates are unfinished, and which
-// moves between states are legal.
+// Package fleet is the register of one group: its instances, the slots that are leased and to which key, the unfinished creates, and the
+// legal moves between states.
 //
-// It keeps the books and judges nothing. Every mutation is a named method of [Register] that refuses an illegal move with an
-// [*IllegalMove]; what changed since the last [Register.TakeChanges] comes out as whole records, each once. [Register.Check] verifies
-// every invariant from scratch.
+// It records and decides nothing. Every change is a named method of [Register] that refuses an illegal move with an [*IllegalMove].
+// [Register.TakeChanges] returns what changed since its last call, as whole records, each once. [Register.Check] verifies every invariant
+// from scratch.
 package fleet

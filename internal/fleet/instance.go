@@ -7,77 +7,77 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Stamp is a moment on both clocks: Mono is what decisions compare, Wall (Unix nanoseconds) is what is stored and shown.
+// Stamp is a moment on both clocks. Decisions compare Mono. Wall (Unix nanoseconds) is stored and shown.
 type Stamp struct {
 	Mono time.Duration
 	Wall int64
 }
 
-// IllegalMove is a refused mutation: a bug of the caller, never the world's doing.
+// IllegalMove is a refused change. It always means a bug in the caller; nothing that a provider does can cause it.
 type IllegalMove struct {
 	ID   record.ID
 	From record.State
 	Move string
 }
 
-// Error says which move was refused.
+// Error names the refused move, the instance and its state.
 func (e *IllegalMove) Error() string {
 	return fmt.Sprintf("fleet: illegal move %q of instance %q in state %s", e.Move, e.ID, e.From)
 }
 
-// slot is one place on an instance. A free slot has no key.
+// slot is one slot of an instance. A free slot has no key.
 type slot struct {
 	key  record.Key
 	at   int64
 	used bool
 }
 
-// Instance is one machine in the register. Its fields are read by whoever decides; only the Register's methods write them.
+// Instance is one instance in the register. Everyone may read its fields; only the Register's methods write them.
 type Instance struct {
 	ID          record.ID
 	Serial      uint64
 	State       record.State
-	Listed      Listed // the provider's word of it in the latest list
+	Listed      Listed // what the provider's latest list says
 	Origin      record.Origin
 	Cause       record.Cause
 	DeleteAsked bool
-	Suspect     bool // absent from so many lists that it is no supply, though not yet confirmed missing
+	Suspect     bool // absent from so many lists that it is no supply, but not yet confirmed as missing
 	Uses        int
 	Created     Stamp
-	Since       Stamp // of State
+	Since       Stamp // when State began
 	ReadyAt     Stamp // Wall 0: never
-	IdleAt      Stamp // last became free of leases
+	IdleAt      Stamp // when it last became free of leases
 
-	Owner any // bookkeeping of whoever decides; the register never reads it
+	Owner any // the core's data about the instance; the register never reads it
 
 	slots   []slot
 	leased  int
 	claims  int
 	supply  int
-	pending int // the part of supply that is still booting
+	pending int // the part of supply of an instance that is still booting
 	open    int
-	bucket  int // index into Register.open, −1 outside
+	bucket  int // index into Register.open; −1: not in a list
 	idle    link
 	inOpen  link
 	dirty   bool
 }
 
-// Leased is the number of its live leases.
+// Leased returns the number of live leases on the instance.
 func (i *Instance) Leased() int { return i.leased }
 
-// Claims is the number of reservations that hold one of its free slots.
+// Claims returns the number of reservations that hold one of its free slots.
 func (i *Instance) Claims() int { return i.claims }
 
-// Supply is what it adds to the fleet's free slots, now or once it has booted.
+// Supply returns what the instance adds to the group's free slots, now or when it is ready.
 func (i *Instance) Supply() int { return i.supply }
 
-// Open is the number of its slots that can be leased at this moment.
+// Open returns the number of slots that can be leased now.
 func (i *Instance) Open() int { return i.open }
 
-// Usable reports whether it can carry work now: ready, and running by the provider's latest word.
+// Usable reports whether the instance can carry work now: it is ready, and the latest list shows it as running.
 func (i *Instance) Usable() bool { return i.State == record.Ready && i.Listed == ListedRunning }
 
-// Each calls f for every live lease, in order of slots.
+// Each calls f for every live lease, in ascending order of slot.
 func (i *Instance) Each(f func(record.Lease)) {
 	for n := range i.slots {
 		if s := &i.slots[n]; s.used {
@@ -86,7 +86,7 @@ func (i *Instance) Each(f func(record.Lease)) {
 	}
 }
 
-// take finds the lowest free slot, growing the list up to limit; −1 when there is none.
+// take returns the lowest free slot below limit, adding one if needed; −1: there is none.
 func (i *Instance) take(limit int) int {
 	for n := 0; n < len(i.slots) && n < limit; n++ {
 		if !i.slots[n].used {
@@ -100,7 +100,7 @@ func (i *Instance) take(limit int) int {
 	return -1
 }
 
-// trim drops free slots at the end that are beyond limit (the capacity was lowered by a reload).
+// trim drops free slots at the end that are beyond limit, after a reload lowered the capacity.
 func (i *Instance) trim(limit int) {
 	n := len(i.slots)
 	for n > limit && !i.slots[n-1].used {
@@ -109,13 +109,13 @@ func (i *Instance) trim(limit int) {
 	i.slots = i.slots[:n]
 }
 
-// link is an instance's place in one intrusive list.
+// link is the place of an instance in one intrusive list.
 type link struct {
 	prev, next *Instance
 	on         bool
 }
 
-// list is an intrusive doubly linked list: joining and leaving cost O(1) and allocate nothing.
+// list is an intrusive doubly linked list: inserting and removing cost O(1) and do not allocate.
 type list struct {
 	head, tail *Instance
 	of         func(*Instance) *link
@@ -124,7 +124,7 @@ type list struct {
 func idleLink(i *Instance) *link { return &i.idle }
 func openLink(i *Instance) *link { return &i.inOpen }
 
-// insertAfter puts i behind at; a nil at means the front.
+// insertAfter inserts i after at, or at the front when at is nil.
 func (l *list) insertAfter(at, i *Instance) {
 	k := l.of(i)
 	k.on, k.prev = true, at

@@ -6,20 +6,20 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Intent is a create that is not finished. Unsure is the part of Open that an ambiguous answer, or a restart, left in the dark: it is
-// supply until complete lists say otherwise.
+// Intent is a create that is not finished. Unsure is the part of Open of which it is not known whether it was created, after an ambiguous
+// answer or a restart. It counts as supply until complete lists rule it out.
 type Intent struct {
 	record.Intent
 	Unsure int
-	Owner  any // bookkeeping of whoever decides
+	Owner  any // the core's data about the intent
 
 	dirty, closed bool
 }
 
-// Left is how many instances may still appear that this intent would explain.
+// Left returns how many instances may still appear because of this intent.
 func (in *Intent) Left() int { return in.Open + in.Doubt + in.Faded }
 
-// OpenIntent enters a create of n instances, before it is asked for.
+// OpenIntent records a create of n instances, before the provider is asked.
 func (r *Register) OpenIntent(n int, at Stamp) *Intent {
 	r.Meta.LastOp++
 	r.TouchMeta()
@@ -30,7 +30,7 @@ func (r *Register) OpenIntent(n int, at Stamp) *Intent {
 	return in
 }
 
-// Extend asks for n more by a create that has not been dispatched yet.
+// Extend adds n instances to a create that has not been dispatched yet.
 func (r *Register) Extend(in *Intent, n int) {
 	in.Asked += n
 	in.Open += n
@@ -38,7 +38,7 @@ func (r *Register) Extend(in *Intent, n int) {
 	r.touchIntent(in)
 }
 
-// Shift changes what may still come of in, by differences; counts below zero are refused.
+// Shift adds the given differences to the counts of in. It refuses to make a count negative.
 func (r *Register) Shift(in *Intent, open, doubt, faded int) error {
 	if in.Open+open < 0 || in.Doubt+doubt < 0 || in.Faded+faded < 0 {
 		return &IllegalMove{Move: "shift an intent below zero"}
@@ -53,13 +53,13 @@ func (r *Register) Shift(in *Intent, open, doubt, faded int) error {
 	return nil
 }
 
-// Answered notes that the provider has said what became of in.
+// Answered records that the provider answered the create.
 func (r *Register) Answered(in *Intent) {
 	in.Answered = true
 	r.touchIntent(in)
 }
 
-// CloseIntent forgets in.
+// CloseIntent drops in from the register.
 func (r *Register) CloseIntent(in *Intent) {
 	if n := slices.Index(r.intents, in); n >= 0 {
 		in.closed = true
@@ -70,7 +70,7 @@ func (r *Register) CloseIntent(in *Intent) {
 	}
 }
 
-// Intent returns the intent of this number, or nil.
+// Intent returns the intent with number op, or nil.
 func (r *Register) Intent(op uint64) *Intent {
 	for _, in := range r.intents {
 		if in.Op == op {
@@ -80,13 +80,13 @@ func (r *Register) Intent(op uint64) *Intent {
 	return nil
 }
 
-// Intents are the unfinished creates, oldest first. The slice is the register's own: it is valid until the next mutation.
+// Intents returns the unfinished creates, oldest first. The slice belongs to the register and is valid until the next change.
 func (r *Register) Intents() []*Intent { return r.intents }
 
-// IntentOpen is the number of instances expected by intents, IntentDoubt of those that may appear but are not expected.
+// IntentOpen returns the number of instances that intents expect.
 func (r *Register) IntentOpen() int { return r.intentOpen }
 
-// IntentDoubt is the number of instances that may appear although nobody expects them any more.
+// IntentDoubt returns the number of instances that may still appear, although they are no longer expected.
 func (r *Register) IntentDoubt() int { return r.intentDoubt }
 
 func (r *Register) touchIntent(in *Intent) {

@@ -2,15 +2,15 @@ package fleet
 
 import "github.com/taskscaler/taskscaler/pkg/record"
 
-// Reservation is a promise of a slot, made before a job is accepted. It lives in memory only: after a restart its caller is gone.
+// Reservation is a promise of a slot, made before a job is accepted. It is kept in memory only: after a restart its caller is gone.
 type Reservation struct {
 	Key   record.Key
-	Claim *Instance // whose free slot it holds (preemptive mode); nil: none
-	Owner any       // bookkeeping of whoever decides
+	Claim *Instance // the instance whose free slot it holds (preemptive mode); nil: none
+	Owner any       // the core's data about the reservation
 }
 
-// Lease gives key the lowest free slot of i and counts a use, for good. It is refused when i is not usable, has no free slot beyond
-// those claimed by others, or key has a lease already. A claim of key's own on i is to be dropped first.
+// Lease gives key the lowest free slot of i and counts a use; the use is never given back. It is refused when i is not usable, when i has
+// no free slot apart from claimed ones, or when key has a lease. Drop key's own claim on i first.
 func (r *Register) Lease(i *Instance, key record.Key, at Stamp) (slotNo, use int, err error) {
 	if _, dup := r.leases[key]; dup || i.open <= 0 {
 		return 0, 0, &IllegalMove{ID: i.ID, From: i.State, Move: "lease"}
@@ -29,7 +29,7 @@ func (r *Register) Lease(i *Instance, key record.Key, at Stamp) (slotNo, use int
 	return n, i.Uses, nil
 }
 
-// End ends key's lease and returns its instance and slot; nil when it has none.
+// End ends key's lease and returns its instance and slot; nil when key has no lease.
 func (r *Register) End(key record.Key, at Stamp) (*Instance, int) {
 	l, ok := r.leases[key]
 	if !ok {
@@ -48,13 +48,13 @@ func (r *Register) End(key record.Key, at Stamp) (*Instance, int) {
 	return l.on, l.slot
 }
 
-// LeaseOf returns the instance and slot of key's lease; nil when it has none.
+// LeaseOf returns the instance and slot of key's lease; nil when key has no lease.
 func (r *Register) LeaseOf(key record.Key) (*Instance, int) {
 	l := r.leases[key]
 	return l.on, l.slot
 }
 
-// Reserve enters a reservation; claim may be nil. It is refused when key has one, or claim has no open slot.
+// Reserve adds a reservation. claim may be nil. It is refused when key has a reservation, or when claim has no open slot.
 func (r *Register) Reserve(key record.Key, claim *Instance) (*Reservation, error) {
 	if r.reservations[key] != nil {
 		return nil, &IllegalMove{Move: "reserve twice"}
@@ -72,7 +72,7 @@ func (r *Register) Reserve(key record.Key, claim *Instance) (*Reservation, error
 	return res, nil
 }
 
-// Unclaim lets a reservation's slot go; the reservation stands.
+// Unclaim gives up a reservation's claim on a slot; the reservation stays valid.
 func (r *Register) Unclaim(res *Reservation) {
 	if i := res.Claim; i != nil {
 		res.Claim = nil
@@ -91,10 +91,10 @@ func (r *Register) Unreserve(res *Reservation) {
 // Reservation returns key's reservation, or nil.
 func (r *Register) Reservation(key record.Key) *Reservation { return r.reservations[key] }
 
-// Reservations is the number of reservations.
+// Reservations returns the number of reservations.
 func (r *Register) Reservations() int { return len(r.reservations) }
 
-// UnclaimAll makes every reservation that claimed a slot of i let it go.
+// UnclaimAll gives up every reservation's claim on a slot of i.
 func (r *Register) UnclaimAll(i *Instance) {
 	for _, res := range r.reservations { //archtest:unordered each loses the same claim, whatever the order
 		if res.Claim == i {

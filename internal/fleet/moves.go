@@ -2,7 +2,7 @@ package fleet
 
 import "github.com/taskscaler/taskscaler/pkg/record"
 
-// legal says which states a state may become. Everything else is refused.
+// legal holds, for each state, the states that may follow it. Every other move is refused.
 var legal = [...]uint16{
 	record.Creating:  1<<record.Preparing | 1<<record.Draining | 1<<record.Lost,
 	record.Preparing: 1<<record.Ready | 1<<record.Creating | 1<<record.Draining | 1<<record.Lost,
@@ -14,13 +14,13 @@ var legal = [...]uint16{
 	record.Unclaimed: 1<<record.Creating | 1<<record.Draining,
 }
 
-// CanBecome reports whether a move from one state to another is legal.
+// CanBecome reports whether the move between the two states is legal.
 func CanBecome(from, to record.State) bool {
 	return int(from) < len(legal) && legal[from]&(1<<to) != 0
 }
 
-// Add enters an instance that was seen for the first time, as Creating or Unclaimed, under the next serial. A gone or lost record of the
-// same id gives way to it: it is another machine.
+// Add adds an instance that was listed for the first time, as Creating or Unclaimed, with the next serial. It replaces a gone or lost
+// record with the same ID: that was another instance.
 func (r *Register) Add(id record.ID, s record.State, o record.Origin, at Stamp) (*Instance, error) {
 	old := r.byID[id]
 	if s != record.Creating && s != record.Unclaimed || old != nil && old.State != record.Gone && old.State != record.Lost {
@@ -42,7 +42,7 @@ func (r *Register) Add(id record.ID, s record.State, o record.Origin, at Stamp) 
 	return old, nil
 }
 
-// move changes the state, keeps the sums and stamps it.
+// move changes the state, updates the sums and stamps the instance.
 func (r *Register) move(i *Instance, to record.State, name string, at Stamp) error {
 	if legal[i.State]&(1<<to) == 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: name}
@@ -55,7 +55,7 @@ func (r *Register) move(i *Instance, to record.State, name string, at Stamp) err
 	return nil
 }
 
-// SetListed notes the provider's latest word of i. It is not stored: a restart asks again.
+// SetListed records what the latest list says about i. It is not stored: after a restart the provider is asked again.
 func (r *Register) SetListed(i *Instance, l Listed) {
 	i.Listed = l
 	if l != ListedAbsent {
@@ -70,12 +70,12 @@ func (r *Register) SetSuspect(i *Instance) {
 	r.refresh(i)
 }
 
-// Prepare notes that the machine runs: Creating → Preparing.
+// Prepare records that the instance is running: Creating → Preparing.
 func (r *Register) Prepare(i *Instance, at Stamp) error {
 	return r.move(i, record.Preparing, "prepare", at)
 }
 
-// Unprepare notes that the provider took back that it runs: Preparing → Creating.
+// Unprepare records that the provider no longer lists it as running: Preparing → Creating.
 func (r *Register) Unprepare(i *Instance, at Stamp) error {
 	if i.State != record.Preparing {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "unprepare"}
@@ -83,7 +83,7 @@ func (r *Register) Unprepare(i *Instance, at Stamp) error {
 	return r.move(i, record.Creating, "unprepare", at)
 }
 
-// Ready makes it leasable: Preparing → Ready.
+// Ready makes it available for leases: Preparing → Ready.
 func (r *Register) Ready(i *Instance, at Stamp) error {
 	if i.State == record.Preparing {
 		i.ReadyAt, i.IdleAt = at, at
@@ -91,7 +91,7 @@ func (r *Register) Ready(i *Instance, at Stamp) error {
 	return r.move(i, record.Ready, "ready", at)
 }
 
-// Drain gives it no new lease: Creating, Preparing, Ready, Unclaimed → Draining. Claims are dropped first (UnclaimAll).
+// Drain stops new leases on it: Creating, Preparing, Ready, Unclaimed → Draining. Drop its claims first (UnclaimAll).
 func (r *Register) Drain(i *Instance, why record.Cause, at Stamp) error {
 	if i.claims > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "drain with a claim"}
@@ -103,8 +103,8 @@ func (r *Register) Drain(i *Instance, why record.Cause, at Stamp) error {
 	return nil
 }
 
-// Delete notes that the provider is about to be asked: Draining, or Gone and Lost ones that came back → Deleting. It is refused while a lease lives.
-// CauseNone keeps the cause that it was retired for.
+// Delete records that the provider is about to be asked to delete it: Draining → Deleting, or Gone, Lost → Deleting for one that is listed
+// again. It is refused while a lease is live. With CauseNone the instance keeps the cause for which it was retired.
 func (r *Register) Delete(i *Instance, why record.Cause, at Stamp) error {
 	if i.leased > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "delete with a lease"}
@@ -119,11 +119,11 @@ func (r *Register) Delete(i *Instance, why record.Cause, at Stamp) error {
 	return nil
 }
 
-// Finish notes that it is deleted and no longer listed: Deleting → Gone.
+// Finish records that it is deleted and no longer listed: Deleting → Gone.
 func (r *Register) Finish(i *Instance, at Stamp) error { return r.move(i, record.Gone, "finish", at) }
 
-// Lose notes that it is gone without our asking: Creating, Preparing, Ready, Draining → Lost. Leases are revoked and claims dropped first. One that
-// was draining keeps the cause that it was retired for.
+// Lose records that it vanished although we did not delete it: Creating, Preparing, Ready, Draining → Lost. Revoke its leases and drop its
+// claims first. An instance that was draining keeps the cause for which it was retired.
 func (r *Register) Lose(i *Instance, why record.Cause, at Stamp) error {
 	if i.leased > 0 {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "lose with a lease"}
@@ -141,7 +141,7 @@ func (r *Register) Lose(i *Instance, why record.Cause, at Stamp) error {
 	return nil
 }
 
-// Return takes back one that came back and was never to be deleted: Lost → Creating. Its uses stay counted.
+// Return takes back a lost instance that is listed again and that we never asked to delete: Lost → Creating. Its uses still count.
 func (r *Register) Return(i *Instance, at Stamp) error {
 	if i.State != record.Lost || i.DeleteAsked {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "return"}
@@ -159,7 +159,7 @@ func (r *Register) Adopt(i *Instance, at Stamp) error {
 	return r.move(i, record.Creating, "adopt", at)
 }
 
-// Forget drops a gone or lost instance, or an unclaimed one that is no longer listed, from the books.
+// Forget removes a gone, lost or unclaimed instance from the register.
 func (r *Register) Forget(i *Instance) error {
 	if i.State != record.Gone && i.State != record.Lost && i.State != record.Unclaimed {
 		return &IllegalMove{ID: i.ID, From: i.State, Move: "forget"}

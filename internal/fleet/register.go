@@ -8,9 +8,9 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Register is the books of one group. It is not safe for concurrent use.
+// Register is the register of one group. It is not safe for concurrent use.
 type Register struct {
-	Meta record.Meta // written by whoever decides, who then calls TouchMeta
+	Meta record.Meta // call TouchMeta after writing it
 
 	capacity, maxUses int
 	byID              map[record.ID]*Instance
@@ -41,7 +41,7 @@ type lease struct {
 	slot int
 }
 
-// NewRegister returns empty books for instances of the given capacity (slots, at least 1) and maximum uses (0: no limit).
+// NewRegister returns an empty register for instances with this capacity (slots, at least 1) and maximum number of uses (0: no limit).
 func NewRegister(capacity, maxUses int) *Register {
 	r := &Register{byID: map[record.ID]*Instance{}, leases: map[record.Key]lease{}, reservations: map[record.Key]*Reservation{}, idle: list{of: idleLink}}
 	r.setLimits(capacity, maxUses)
@@ -58,7 +58,7 @@ func (r *Register) setLimits(capacity, maxUses int) {
 	}
 }
 
-// SetLimits changes capacity and maximum uses. Leases stand, also those beyond the new limits. It touches every instance.
+// SetLimits changes the capacity and the maximum number of uses. Leases stay, even those beyond the new limits. It costs O(fleet).
 func (r *Register) SetLimits(capacity, maxUses int) {
 	r.setLimits(capacity, maxUses)
 	for _, i := range r.sorted() {
@@ -67,16 +67,16 @@ func (r *Register) SetLimits(capacity, maxUses int) {
 	}
 }
 
-// Get returns the instance of this id, gone and lost ones that are still remembered included, or nil.
+// Get returns the instance with this ID, or nil. It also finds gone and lost instances that are still remembered.
 func (r *Register) Get(id record.ID) *Instance { return r.byID[id] }
 
-// Len is the number of instances in the books, remembered ones included.
+// Len returns the number of instances in the register, including remembered ones.
 func (r *Register) Len() int { return len(r.byID) }
 
-// Count is the number of instances in a state.
+// Count returns the number of instances in state s.
 func (r *Register) Count(s record.State) int { return r.counts[s] }
 
-// Exists is the number of machines that the provider has, as far as we know, whosever they are.
+// Exists returns the number of instances that the provider has, as far as we know, including unclaimed ones.
 func (r *Register) Exists() int {
 	n := r.counts[record.Unclaimed]
 	for s := record.Creating; s <= record.Deleting; s++ {
@@ -85,28 +85,28 @@ func (r *Register) Exists() int {
 	return n
 }
 
-// Existing is Exists plus every machine that may yet appear: what counts against max_instances.
+// Existing returns Exists plus every instance that may still appear. This is what counts against max_instances.
 func (r *Register) Existing() int { return r.Exists() + r.intentOpen + r.intentDoubt }
 
-// Leased is the number of live leases, on instances in any state.
+// Leased returns the number of live leases, on instances in any state.
 func (r *Register) Leased() int { return r.leased }
 
-// Supply is Σ free over ready and booting instances (intents apart), Pending the booting ones' part of it.
+// Supply returns the free slots of all ready and booting instances, without those that intents expect.
 func (r *Register) Supply() int { return r.supply }
 
-// Pending is the part of Supply that is still booting.
+// Pending returns the part of Supply that is still booting.
 func (r *Register) Pending() int { return r.pending }
 
-// OpenSlots is the number of slots that can be leased at this moment to anyone.
+// OpenSlots returns the number of slots that any caller can lease now.
 func (r *Register) OpenSlots() int { return r.openSlots }
 
-// ClaimedSlots is the number of slots held by reservations.
+// ClaimedSlots returns the number of slots that reservations hold.
 func (r *Register) ClaimedSlots() int { return r.claims }
 
-// IdleCount is the number of usable instances without a lease.
+// IdleCount returns the number of usable instances without a lease.
 func (r *Register) IdleCount() int { return r.idleCount }
 
-// PerInstance is C', the slots that a new instance will give in its life at once.
+// PerInstance is C' of the sizing rule: the slots that a new instance offers.
 func (r *Register) PerInstance() int {
 	if r.maxUses > 0 {
 		return min(r.capacity, r.maxUses)
@@ -114,10 +114,10 @@ func (r *Register) PerInstance() int {
 	return r.capacity
 }
 
-// Capacity is the slots an instance has.
+// Capacity returns the slots per instance.
 func (r *Register) Capacity() int { return r.capacity }
 
-// Each calls f for every instance in the books, ascending by ID, until f returns false.
+// Each calls f for every instance in the register, in ascending order of ID, until f returns false.
 func (r *Register) Each(f func(*Instance) bool) {
 	for _, i := range r.sorted() {
 		if !f(i) {
@@ -135,14 +135,14 @@ func (r *Register) sorted() []*Instance {
 	return all
 }
 
-// LongestIdle returns the usable instance that has had no lease for longest, or nil; NextIdle the one behind it.
+// LongestIdle returns the usable instance that has been without a lease for the longest time, or nil.
 func (r *Register) LongestIdle() *Instance { return r.idle.head }
 
 // NextIdle returns the instance that became idle next after i, or nil.
 func (r *Register) NextIdle(i *Instance) *Instance { return i.idle.next }
 
-// Fullest returns the usable instance with an open slot that has the most slots taken, so that others fall idle; among equals the one
-// that got there last. An instance whose ID is not is passed over. nil: none.
+// Fullest returns the usable instance that has an open slot and the most slots taken, so that other instances become idle. Among equals it
+// returns the last one that got there. It skips the instance with ID not. nil: there is none.
 func (r *Register) Fullest(not record.ID) *Instance {
 	for w := len(r.openBits) - 1; w >= 0; w-- {
 		for word := r.openBits[w]; word != 0; {
@@ -158,7 +158,7 @@ func (r *Register) Fullest(not record.ID) *Instance {
 	return nil
 }
 
-// free is what an instance can still be leased for at once, by its capacity and its uses.
+// free returns how many more leases i could carry at once, by its capacity and its remaining uses.
 func (r *Register) free(i *Instance) int {
 	n := r.capacity - i.leased
 	if r.maxUses > 0 {
@@ -167,11 +167,12 @@ func (r *Register) free(i *Instance) int {
 	return max(n, 0)
 }
 
-// UsedUp reports whether max_use_count forbids another grant on i, ever.
+// UsedUp reports whether max_use_count forbids another lease on i.
 func (r *Register) UsedUp(i *Instance) bool { return r.maxUses > 0 && i.Uses >= r.maxUses }
 
-// worth is i's part of the supply: by the sizing rule, draining, deleting, lost, unclaimed and suspect ones give nothing, and so does a
-// ready one that the provider says is not running (absent is not a word yet: one short list must not double the fleet).
+// worth returns i's part of the supply. By the sizing rule, draining, deleting, lost, unclaimed and suspect instances add nothing. Nor does
+// a ready one that the provider lists as not running. A ready one that the latest list lacks still counts: one short list must not double
+// the fleet.
 func (r *Register) worth(i *Instance) int {
 	switch {
 	case i.Suspect:
@@ -184,7 +185,7 @@ func (r *Register) worth(i *Instance) int {
 	return 0
 }
 
-// refresh brings every index and sum up to date with i. It is called after each mutation.
+// refresh updates every index and sum for i. It is called after each change.
 func (r *Register) refresh(i *Instance) {
 	supply := r.worth(i)
 	r.supply += supply - i.supply
@@ -233,8 +234,8 @@ func (r *Register) rebucket(i *Instance, bucket int) {
 	}
 }
 
-// insertIdle keeps the list ordered by IdleAt. One that falls idle now goes to the end at once; only one that was out of the list for another
-// reason (a list that missed it) walks.
+// insertIdle keeps the list in ascending order of IdleAt. An instance that becomes idle now goes to the end in O(1). Only one that was out
+// of the list for another reason (a list that lacked it) has to search its place.
 func (r *Register) insertIdle(i *Instance) {
 	at := r.idle.tail
 	for at != nil && at.IdleAt.Mono > i.IdleAt.Mono {

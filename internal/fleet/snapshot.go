@@ -8,8 +8,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Snapshot is everything that a [Register] is, as plain data that shares nothing with it. What can be counted from the rest is left out.
-// Slices stand in a fixed order, and empty ones are nil, so that the same register always gives the same snapshot.
+// Snapshot is the complete state of a [Register] as plain data. It shares nothing with the register. Sums are left out. The order of slices
+// is fixed, and empty slices are nil, so that the same register always gives the same snapshot.
 type Snapshot struct {
 	Meta              record.Meta
 	Capacity, MaxUses int
@@ -19,7 +19,7 @@ type Snapshot struct {
 	Reservations      []ReservationSnapshot // ascending by Key
 	Intents           []IntentSnapshot      // ascending by Op
 
-	// What the next TakeChanges will give: empty directly behind one.
+	// What the next TakeChanges returns: empty directly after a call of it.
 	Dirty        []record.ID
 	Dropped      []record.ID
 	DirtyIntents []uint64
@@ -54,13 +54,13 @@ type IntentSnapshot struct {
 	Unsure       int
 }
 
-// Bounds of what [Restore] believes, so that a doctored snapshot cannot make it allocate without end.
+// Limits of what [Restore] accepts. A manipulated snapshot cannot make it allocate without bound.
 const (
 	maxCapacity = 1 << 20
 	maxSlots    = 1 << 22 // of all instances
 )
 
-// Snapshot copies the books. Owners are not part of it.
+// Snapshot copies the register's state. Owner fields are not part of it.
 func (r *Register) Snapshot() Snapshot {
 	s := Snapshot{Meta: r.Meta, Capacity: r.capacity, MaxUses: r.maxUses, MetaDirty: r.metaDirty}
 	all := r.sorted()
@@ -116,7 +116,7 @@ func (r *Register) snapshotDirty(s *Snapshot) {
 	s.LostIntents = append(s.LostIntents, r.lostIntents...)
 }
 
-// SortedReservations are the reservations, ascending by key.
+// SortedReservations returns the reservations in ascending order of key.
 func (r *Register) SortedReservations() []*Reservation {
 	all := make([]*Reservation, 0, len(r.reservations))
 	for _, res := range r.reservations { //archtest:unordered sorted below
@@ -126,10 +126,10 @@ func (r *Register) SortedReservations() []*Reservation {
 	return all
 }
 
-// Restore makes the register that s was taken of, without owners. It believes nothing: a snapshot that contradicts itself is an error.
+// Restore makes a register from s, without Owner fields. It trusts nothing: a contradictory snapshot is an error.
 func Restore(s *Snapshot) (*Register, error) {
 	if s.Capacity < 1 || s.Capacity > maxCapacity || s.MaxUses < 0 {
-		return nil, fmt.Errorf("fleet: a snapshot with capacity %d and max uses %d", s.Capacity, s.MaxUses)
+		return nil, fmt.Errorf("fleet: the snapshot's capacity %d or max uses %d is out of range", s.Capacity, s.MaxUses)
 	}
 	r := NewRegister(s.Capacity, s.MaxUses)
 	r.Meta, r.metaDirty = s.Meta, s.MetaDirty
@@ -137,7 +137,7 @@ func Restore(s *Snapshot) (*Register, error) {
 	for n := range s.Instances {
 		rec := &s.Instances[n]
 		if n > 0 && s.Instances[n-1].ID >= rec.ID {
-			return nil, fmt.Errorf("fleet: the instances of a snapshot are not in order at %q", rec.ID)
+			return nil, fmt.Errorf("fleet: the snapshot's instances are not in order at %q", rec.ID)
 		}
 		if err := r.restoreInstance(rec, &slots); err != nil {
 			return nil, err
@@ -149,15 +149,15 @@ func Restore(s *Snapshot) (*Register, error) {
 		}
 	}
 	if err := r.Check(); err != nil {
-		return nil, fmt.Errorf("fleet: a snapshot that contradicts itself: %w", err)
+		return nil, fmt.Errorf("fleet: the snapshot is contradictory: %w", err)
 	}
 	return r, nil
 }
 
 func (r *Register) restoreInstance(rec *InstanceSnapshot, slots *int) error {
-	bad := func(what string) error { return fmt.Errorf("fleet: instance %q of a snapshot: %s", rec.ID, what) }
+	bad := func(what string) error { return fmt.Errorf("fleet: instance %q of the snapshot: %s", rec.ID, what) }
 	if rec.State < record.Creating || rec.State > record.Unclaimed || rec.Listed > ListedDeleted {
-		return bad("no such state")
+		return bad("unknown state")
 	}
 	i := &Instance{
 		ID: rec.ID, Serial: rec.Serial, State: rec.State, Listed: rec.Listed, Origin: rec.Origin, Cause: rec.Cause, DeleteAsked: rec.DeleteAsked,
@@ -188,16 +188,16 @@ func (r *Register) restoreInstance(rec *InstanceSnapshot, slots *int) error {
 	return nil
 }
 
-// restoreReservations also brings the sums and lists up to date, for the first time: claims are part of them.
+// restoreReservations also computes the sums and lists for the first time, because claims are part of them.
 func (r *Register) restoreReservations(s *Snapshot) error {
 	for n, rec := range s.Reservations {
 		if n > 0 && s.Reservations[n-1].Key >= rec.Key {
-			return fmt.Errorf("fleet: the reservations of a snapshot are not in order at %q", rec.Key)
+			return fmt.Errorf("fleet: the snapshot's reservations are not in order at %q", rec.Key)
 		}
 		res := &Reservation{Key: rec.Key}
 		if rec.Claimed {
 			if res.Claim = r.byID[rec.Claim]; res.Claim == nil {
-				return fmt.Errorf("fleet: reservation %q of a snapshot claims a slot of %q, which is not there", rec.Key, rec.Claim)
+				return fmt.Errorf("fleet: the snapshot's reservation %q claims a slot of %q, which does not exist", rec.Key, rec.Claim)
 			}
 			res.Claim.claims++
 			r.claims++
@@ -213,7 +213,7 @@ func (r *Register) restoreReservations(s *Snapshot) error {
 func (r *Register) restoreIntents(s *Snapshot) error {
 	for n, rec := range s.Intents {
 		if n > 0 && s.Intents[n-1].IntentRecord.Op >= rec.IntentRecord.Op {
-			return fmt.Errorf("fleet: the intents of a snapshot are not in order at %d", rec.IntentRecord.Op)
+			return fmt.Errorf("fleet: the snapshot's intents are not in order at %d", rec.IntentRecord.Op)
 		}
 		r.intents = append(r.intents, &Intent{Intent: rec.IntentRecord, Unsure: rec.Unsure})
 		r.intentOpen += rec.IntentRecord.Open
@@ -222,16 +222,16 @@ func (r *Register) restoreIntents(s *Snapshot) error {
 	return nil
 }
 
-// restoreLists puts the two lists into the order they had: which instances are in them is known already.
+// restoreLists puts the two lists into their order. Which instances are in them is computed already.
 func (r *Register) restoreLists(s *Snapshot) error {
 	if len(s.Idle) != r.idleCount {
-		return fmt.Errorf("fleet: a snapshot names %d idle instances of %d", len(s.Idle), r.idleCount)
+		return fmt.Errorf("fleet: the snapshot names %d of %d idle instances", len(s.Idle), r.idleCount)
 	}
 	moved := make(map[record.ID]bool, len(s.Open))
 	for _, id := range s.Idle {
 		i := r.byID[id]
 		if i == nil || !i.idle.on || moved[id] {
-			return fmt.Errorf("fleet: %q of a snapshot is not idle, or twice", id)
+			return fmt.Errorf("fleet: the snapshot's idle list names %q, which is not idle, or twice", id)
 		}
 		moved[id] = true
 		r.idle.remove(i)
@@ -245,12 +245,12 @@ func (r *Register) restoreLists(s *Snapshot) error {
 		}
 	}
 	if len(s.Open) != open {
-		return fmt.Errorf("fleet: a snapshot names %d open instances of %d", len(s.Open), open)
+		return fmt.Errorf("fleet: the snapshot names %d of %d open instances", len(s.Open), open)
 	}
 	for _, id := range s.Open {
 		i := r.byID[id]
 		if i == nil || i.bucket < bucket || moved[id] {
-			return fmt.Errorf("fleet: %q of a snapshot is not open, or out of order", id)
+			return fmt.Errorf("fleet: the snapshot's open list names %q, which is not open, or out of order", id)
 		}
 		moved[id] = true
 		bucket = i.bucket
@@ -264,20 +264,20 @@ func (r *Register) restoreDirty(s *Snapshot) error {
 	for _, id := range s.Dirty {
 		i := r.byID[id]
 		if i == nil || i.dirty {
-			return fmt.Errorf("fleet: %q of a snapshot has changed, but is not there, or twice", id)
+			return fmt.Errorf("fleet: the snapshot names %q as changed, but it does not exist, or twice", id)
 		}
 		r.touch(i)
 	}
 	for _, id := range s.Dropped {
 		if r.byID[id] != nil {
-			return fmt.Errorf("fleet: %q of a snapshot was dropped, but is there", id)
+			return fmt.Errorf("fleet: the snapshot names %q as dropped, but it exists", id)
 		}
 	}
 	r.dropped = append(r.dropped, s.Dropped...)
 	for _, op := range s.DirtyIntents {
 		in := r.Intent(op)
 		if in == nil || in.dirty {
-			return fmt.Errorf("fleet: intent %d of a snapshot has changed, but is not there, or twice", op)
+			return fmt.Errorf("fleet: the snapshot names intent %d as changed, but it does not exist, or twice", op)
 		}
 		r.touchIntent(in)
 	}

@@ -65,10 +65,10 @@ func New(cfg Config, saved record.Saved, known bool, now Time) (*Core, error) {
 	c.window.since = now.Mono
 	c.reg = fleet.NewRegister(c.cfg.Capacity, c.cfg.MaxUses)
 	if err := c.reg.Load(&saved, c.stamp); err != nil {
-		return nil, errors.Join(errors.New("scaler: the saved state contradicts itself"), err)
+		return nil, errors.Join(errors.New("scaler: the saved state is contradictory"), err)
 	}
 	if err := c.reg.Check(); err != nil {
-		return nil, errors.Join(errors.New("scaler: the saved state contradicts itself"), err)
+		return nil, errors.Join(errors.New("scaler: the saved state is contradictory"), err)
 	}
 	c.refreshPolicy()
 	c.restoreThrottle()

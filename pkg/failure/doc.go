@@ -1,3 +1,3 @@
-// Package failure says what a provider's failure means, as data. The provider contract, the plugin wire and the deciding core share it,
-// so that nobody has to read error text to decide.
+// Package failure says what a provider's failure means, as data. The provider contract, the plugin protocol and the core share it, so that
+// no decision depends on error text.
 package failure

@@ -2,25 +2,24 @@ package failure
 
 import "time"
 
-// Kind says what a failure means for the fleet, so that whoever decides never reads error text. It is classified once, where
-// the provider's own error is at hand.
+// Kind says what a failure means for the group. It is classified once, where the provider's own error is known.
 type Kind uint8
 
-// The kinds of failure. The zero value is no failure at all.
+// The kinds of failure. The zero value means no failure.
 const (
 	None      Kind = iota
-	Transient      // try again soon; nothing is known about the outcome
+	Transient      // retry soon; the outcome is unknown
 	NotFound       // the provider does not know this instance
-	Capacity       // the provider has no machine to give now (stock-out)
+	Capacity       // the provider has no capacity now (stock-out)
 	Quota          // an account limit is reached
-	Throttled      // too many calls; RetryAfter says when to come back
-	Config         // permanent until somebody changes the configuration
+	Throttled      // too many calls; RetryAfter says how long to wait
+	Config         // permanent until the configuration is changed
 	Unhealthy      // this instance must not be used any more
 )
 
 var failureNames = [...]string{"none", "transient", "not_found", "capacity", "quota", "throttled", "config", "unhealthy"}
 
-// String is the kind's name as it stands in facts, in status and on the wire.
+// String returns the kind's name as facts, status and the plugin protocol show it.
 func (k Kind) String() string {
 	if int(k) < len(failureNames) {
 		return failureNames[k]
@@ -28,7 +27,7 @@ func (k Kind) String() string {
 	return "transient"
 }
 
-// Parse is the inverse of String. An unknown name is transient: the one kind that assumes nothing.
+// Parse is the inverse of String. An unknown name becomes Transient, the kind that assumes least.
 func Parse(s string) Kind {
 	for i, n := range failureNames {
 		if n == s {
@@ -38,7 +37,8 @@ func Parse(s string) Kind {
 	return Transient
 }
 
-// Failure is a failure as the pure rooms see it: its kind, how long to wait (0: not said) and a text for people that no decision reads.
+// Failure is one failure: its kind, how long to wait before the next call (0: unknown), and a human-readable message; no decision depends
+// on the message.
 type Failure struct {
 	Kind       Kind
 	RetryAfter time.Duration

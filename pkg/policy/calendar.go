@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// daysIn is the most days a month can have, from January on.
+// daysIn is the largest number of days that each month can have.
 var daysIn = [12]int{31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
 
 const (
 	secondsADay = 86400
 	allMinutes  = 1<<60 - 1
-	// yearsToTry bounds a search through years. A kind of year (leap or not, weekday of its first of January) comes back within 40
-	// years, the longest wait being for a leap year across a century that has none.
+	// yearsToTry limits a search through the years. Every kind of year (leap or not, weekday of 1 January) recurs within 40 years. The
+	// longest gap is between leap years around a century that is not a leap year.
 	yearsToTry = 40
 )
 
-// dayShape is the minutes of one day that are inside, a mask an hour.
+// dayShape holds the minutes of one day that are inside, as one mask per hour.
 type dayShape [24]uint64
 
 // yearDays is a set of days of a year, counted from 0.
 type yearDays [6]uint64
 
-// next is the first day of the set at or after day, or -1.
+// next returns the first day of the set at or after day, or -1.
 func (s *yearDays) next(day int) int {
 	for w := day / 64; w < len(s); w++ {
 		word := s[w]
@@ -36,14 +36,14 @@ func (s *yearDays) next(day int) int {
 	return -1
 }
 
-// calendar is the union of some periods, made for asking. Whether a minute is inside depends only on month, day, weekday, hour and
-// minute; so every date has one of 2,604 classes, and every year is one of 14 kinds.
+// calendar is the union of some periods, prepared for fast queries. Whether a minute is inside depends only on month, day, weekday, hour
+// and minute. So every date has one of 2,604 classes (12 months × 31 days × 7 weekdays), and every year is one of 14 kinds.
 type calendar struct {
 	shapes []dayShape
 	class  [12][31][7]uint16 // index into shapes by month-1, day-1, weekday
-	// days[0] has by kind of year the days with a minute outside, days[1] those with a minute inside.
+	// days[0] holds, for each kind of year, the days that have a minute outside; days[1] those that have a minute inside.
 	days [2][14]yearDays
-	some [2]bool // whether there is any such day at all
+	some [2]bool // whether such a day exists
 }
 
 func newCalendar(periods []Period) *calendar {
@@ -82,7 +82,7 @@ func shapeOf(periods []Period, month, day, weekday int) dayShape {
 	return shape
 }
 
-// index fills days: for each kind of year, which days have a minute inside and which have one outside.
+// index fills days: for each kind of year, the days with a minute inside and the days with a minute outside.
 func (c *calendar) index() {
 	inside := [2][]bool{make([]bool, len(c.shapes)), make([]bool, len(c.shapes))}
 	for i := range c.shapes {
@@ -111,7 +111,7 @@ func (c *calendar) index() {
 	}
 }
 
-// next is the first minute of the day, at or after minute, that is inside (or outside).
+// next returns the first minute of the day, at or after minute, that is inside (or outside).
 func (d *dayShape) next(minute int, inside bool) (int, bool) {
 	for hour := minute / 60; hour < len(d); hour++ {
 		mask := d[hour]
@@ -128,7 +128,7 @@ func (d *dayShape) next(minute int, inside bool) (int, bool) {
 	return 0, false
 }
 
-// shape is the shape of the day that u, a local time written as UTC, falls on.
+// shape returns the shape of the day of u, which is a local time written as UTC.
 func (c *calendar) shape(u time.Time) *dayShape {
 	_, month, day := u.Date()
 	return &c.shapes[c.class[month-1][day-1][u.Weekday()]]
@@ -140,8 +140,8 @@ func (c *calendar) holds(u time.Time) bool {
 	return has(c.shape(u)[hour], minute)
 }
 
-// next is the first minute at or after local that is inside (or outside). Both are local seconds: what the clock on the wall shows,
-// counted as if it showed UTC. ok is false when there is none in all the calendar.
+// next returns the first minute at or after local that is inside (or outside). Both are local seconds: the time that a wall clock shows,
+// counted as if it was UTC. ok is false when no such minute exists.
 func (c *calendar) next(local int64, inside bool) (_ int64, ok bool) {
 	state := 0
 	if inside {
@@ -156,7 +156,7 @@ func (c *calendar) next(local int64, inside bool) (_ int64, ok bool) {
 	if m, ok := c.shape(u).next(int(local-day*secondsADay)/60, inside); ok {
 		return day*secondsADay + int64(m)*60, true
 	}
-	year, from := u.Year(), u.YearDay() // YearDay counts from 1: this is tomorrow
+	year, from := u.Year(), u.YearDay() // YearDay counts from 1, so from is tomorrow
 	for range yearsToTry + 1 {
 		first := time.Date(year, time.January, 1, 0, 0, 0, 0, time.UTC)
 		if yearDay := set[kindOf(first)].next(from); yearDay >= 0 {
@@ -169,7 +169,7 @@ func (c *calendar) next(local int64, inside bool) (_ int64, ok bool) {
 	return 0, false
 }
 
-// kindOf is the kind of the year that begins at first.
+// kindOf returns the kind of the year that begins at first.
 func kindOf(first time.Time) int {
 	kind := int(first.Weekday())
 	if y := first.Year(); y%4 == 0 && (y%100 != 0 || y%400 == 0) {

@@ -2,22 +2,22 @@ package policy
 
 import "strconv"
 
-// Bound is what kept a decision below what it wanted.
+// Bound is the limit that made a decision create fewer instances than wanted.
 type Bound uint8
 
-// The bounds, the most lasting first.
+// The bounds, from the most permanent to the most temporary.
 const (
 	BoundNone         Bound = iota
 	BoundMaxInstances       // max_instances is reached
 	BoundProviderMax        // the provider's own limit is reached
-	BoundThrottle           // scale_throttle: more in a moment
-	BoundBreaker            // the runaway breaker lets one machine at a time try
-	BoundBlocked            // back-off or a pause
+	BoundThrottle           // scale_throttle: more creates are allowed soon
+	BoundBreaker            // the runaway breaker allows one instance at a time
+	BoundBlocked            // a back-off or a pause
 )
 
 var boundNames = [...]string{"none", "max_instances", "provider_max", "throttle", "breaker", "blocked"}
 
-// String is the bound as it stands in records and metrics.
+// String returns the bound's name as records and metrics show it.
 func (b Bound) String() string {
 	if int(b) < len(boundNames) {
 		return boundNames[b]
@@ -25,30 +25,30 @@ func (b Bound) String() string {
 	return "bound(" + strconv.Itoa(int(b)) + ")"
 }
 
-// Decision is the outcome of [Size] with every number it used. Slots and instances are counted apart.
+// Decision is the result of [Size], with every number used to compute it. Some numbers count slots, others instances.
 type Decision struct {
 	IdleTarget  int   // slots to keep free
-	Factor      int   // the scale factor's part, before it met idle_count
+	Factor      int   // slots that the scale factor asks for, before idle_count is considered
 	Leases      int   // live leases
 	Waiters     int   // acquires without a slot
-	Free        int   // free slots, there or on their way
-	Existing    int   // instances that exist or may yet appear
+	Free        int   // free slots of existing, booting and expected instances
+	Existing    int   // instances that exist or may still appear
 	Needed      int   // slots: leases + waiters + idle target
 	Supply      int   // slots: leases + free
-	Missing     int   // slots: needed − supply, not below 0
+	Missing     int   // slots: needed − supply, at least 0
 	PerInstance int   // slots that a new instance brings
-	Wanted      int   // instances before bounds
-	Room        int   // instances that max_instances and the provider's limit leave; -1: no limit
-	RoomBy      Bound // which of the two gave Room; BoundNone: no limit
+	Wanted      int   // instances to create, before bounds
+	Room        int   // instances that max_instances and the provider's limit still allow; -1: no limit
+	RoomBy      Bound // which of the two limits Room; BoundNone: no limit
 	Allowed     int   // creates that the throttle allowed; -1: no throttle
-	Blocked     bool  // creates were paused
+	Blocked     bool  // creates were blocked by a back-off or a pause
 	Breaker     bool  // the runaway breaker was open
-	Canaries    int   // creates that it allowed
+	Canaries    int   // creates that the open breaker allowed
 	Grow        int   // instances to create now
 	BoundBy     Bound // the tightest bound that made Grow smaller than Wanted
 }
 
-// String says the decision in one line, such as "needed 17 = leased 9 + waiting 4 + idle target 4; supply 14; missing 3 = 3 instances of
+// String returns the decision in one line, such as "needed 17 = leased 9 + waiting 4 + idle target 4; supply 14; missing 3 = 3 instances of
 // 1; max_instances leaves 6; throttle allowed 2; grow 2, bound by throttle".
 func (d Decision) String() string {
 	b := make([]byte, 0, 192)

@@ -1,13 +1,14 @@
-// Package policy answers two questions: which settings hold at an instant, and how many instances they ask for.
+// Package policy answers two questions: which settings apply at an instant, and how many instances they ask for.
 //
-// The calendar. A [Policy] has periods, five-field Unix cron read as a mask in time: not "run then", but "is this local minute
-// inside?". [Compile] turns policies into a [Schedule]; [Schedule.At] gives the settings of the last policy whose period matches, and
-// [Schedule.NextChange] the next instant at which another policy takes over. A period is judged on the local minute of the instant, in
-// the policy's own time zone: a minute that a clock change skips never comes, and one that it repeats comes twice.
+// The calendar. A [Policy] has periods. A period is written as five-field Unix cron, but it is a range of time, not a moment: it contains
+// every local minute that the cron line names. [Compile] turns policies into a [Schedule]. [Schedule.At] returns the settings of the last
+// policy with a period that contains the instant. [Schedule.NextChange] returns the next instant at which another policy becomes active. A
+// period is compared with the local minute in the policy's own time zone. A minute that a clock change skips never occurs, and one that it
+// repeats occurs twice.
 //
-// The sizing. [Size] is the whole arithmetic of scaling up: settings, limits, demand and allowance in, a [Decision] out that carries
-// every number it used and can say them in a sentence.
+// The sizing. [Size] is the complete computation for scaling up. It takes settings, limits, demand and allowance, and returns a [Decision]
+// with every number it used.
 //
-// The package is pure: time is an argument and nothing is shared or started. Compile alone looks outside, for the time zone database
-// (the system's, else the one built in).
+// The package is pure: time is an argument, and it has no shared state and starts nothing. Only Compile reads something from outside, the
+// time zone database: the system's, or else the built-in one.
 package policy

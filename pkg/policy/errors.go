@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// PeriodError is a period that cannot be read. Policy and Period are positions counted from 0 (-1: not known, as from [ParsePeriod]);
-// the message counts from 1, as people do.
+// PeriodError reports a period that cannot be parsed. Policy and Period are positions counted from 0 (-1: unknown, as from [ParsePeriod]).
+// The message counts from 1.
 type PeriodError struct {
 	Policy, Period int
 	Text           string // the period as written
@@ -14,7 +14,7 @@ type PeriodError struct {
 	Remedy         string // what to write instead
 }
 
-// Error names the place, the text, the reason and the remedy.
+// Error returns the position, the text, the reason and the remedy.
 func (e *PeriodError) Error() string {
 	var b strings.Builder
 	if e.Policy >= 0 {
@@ -31,19 +31,19 @@ func (e *PeriodError) Error() string {
 	return b.String()
 }
 
-// ZoneError is a time zone that cannot be loaded. Policy is a position counted from 0; the message counts from 1.
+// ZoneError reports a time zone that cannot be loaded. Policy is a position counted from 0. The message counts from 1.
 type ZoneError struct {
 	Policy int
 	Text   string // the timezone as written
 	Reason string // what is wrong with it
 	Remedy string // what to write instead
-	Err    error  // what the time zone database answered
+	Err    error  // the error of the time zone database
 }
 
-// Error names the place, the text, the reason and the remedy.
+// Error returns the position, the text, the reason and the remedy.
 func (e *ZoneError) Error() string {
 	return fmt.Sprintf("policy %d, timezone %q: %s; %s", e.Policy+1, e.Text, e.Reason, e.Remedy)
 }
 
-// Unwrap is the database's own error.
+// Unwrap returns the error of the time zone database.
 func (e *ZoneError) Unwrap() error { return e.Err }

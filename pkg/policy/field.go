@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// field is one of the five fields of a period: its name and what its values may be.
+// field describes one of the five fields of a period: its name and its valid values.
 type field struct {
 	name     string
 	min, max int
-	names    []string // names of values, from min on
+	names    []string // names of the values, starting with min
 }
 
 var fields = [5]field{
@@ -30,14 +30,15 @@ const (
 	weekdayField
 )
 
-// fault is why a text cannot be read, before anybody knows where it stands.
+// fault is why a text cannot be parsed, without its position.
 type fault struct{ reason, remedy string }
 
 func faultf(remedy, format string, args ...any) *fault {
 	return &fault{reason: fmt.Sprintf(format, args...), remedy: remedy}
 }
 
-// normalise rewrites a field so that every cron reads it alike: lower case, Sunday as 0, a range that wraps as two.
+// normalise rewrites a field so that every cron implementation reads it alike: lower case, Sunday as 0, and a range that wraps as two
+// ranges.
 func (f *field) normalise(text string) (string, []Notice, *fault) {
 	var out []string
 	var notices []Notice
@@ -51,7 +52,7 @@ func (f *field) normalise(text string) (string, []Notice, *fault) {
 	return strings.Join(out, ","), notices, nil
 }
 
-// item rewrites one member of a list: "*", a value or a range, perhaps with a step.
+// item rewrites one member of a list: "*", a value or a range, each with or without a step.
 func (f *field) item(text string) (string, []Notice, *fault) {
 	if text == "" {
 		return "", nil, faultf("remove the comma", "the %s field has an empty list member", f.name)
@@ -61,8 +62,8 @@ func (f *field) item(text string) (string, []Notice, *fault) {
 	if stepped {
 		n, err := strconv.ParseUint(stepText, 10, 31)
 		if err != nil || n == 0 {
-			return "", nil, faultf("write a whole number from 1 on after the slash, such as */15",
-				"%q in the %s field is no step", "/"+stepText, f.name)
+			return "", nil, faultf("write a whole number of at least 1 after the slash, such as */15",
+				"%q in the %s field is not a step", "/"+stepText, f.name)
 		}
 		step = int(n)
 	}
@@ -87,7 +88,7 @@ func (f *field) item(text string) (string, []Notice, *fault) {
 		fmt.Sprintf("the range %q runs past the end of the %s field: it is read as %s", text, f.name, unfolded)}), nil
 }
 
-// span is what the part of an item before its step covers: count values from lo on.
+// span is what an item covers without its step: count values, starting with lo.
 type span struct {
 	lo, count int
 	text      string // normalised; unused when it wraps
@@ -107,7 +108,7 @@ func (f *field) read(base string, stepped bool) (span, *fault) {
 	if !ranged {
 		lo = f.wrap(lo)
 		r := span{lo: lo, count: 1, text: f.show(lo, loNamed), named: loNamed}
-		if stepped { // "n/step" runs from n to the end of the field
+		if stepped { // "n/step" means from n to the end of the field
 			r.count = f.max - lo + 1
 		}
 		return r, nil
@@ -116,7 +117,7 @@ func (f *field) read(base string, stepped bool) (span, *fault) {
 	if bad != nil {
 		return span{}, bad
 	}
-	if lo > f.max { // from Sunday on
+	if lo > f.max { // a range that starts with Sunday written as 7
 		lo = f.min
 		hi = f.wrap(hi)
 	}
@@ -126,12 +127,12 @@ func (f *field) read(base string, stepped bool) (span, *fault) {
 	if hi < lo {
 		r.count += size
 	}
-	r.count = min(r.count, size) // 0-7 has Sunday at both ends
+	r.count = min(r.count, size) // 0-7 contains Sunday twice
 	r.text = f.show(lo, loNamed) + "-" + f.show(f.wrap(hi), hiNamed)
 	return r, nil
 }
 
-// wrap turns a Sunday written as 7 into 0.
+// wrap changes a Sunday written as 7 to 0.
 func (f *field) wrap(v int) int {
 	if v > f.max {
 		return f.min
@@ -139,7 +140,7 @@ func (f *field) wrap(v int) int {
 	return v
 }
 
-// unfold writes a range that wraps as one or two that do not, or with a step as its values.
+// unfold writes a range that wraps as one or two ranges that do not wrap; with a step, as a list of values.
 func (f *field) unfold(r span, step int) string {
 	size := f.max - f.min + 1
 	if step > 1 {
@@ -168,7 +169,7 @@ func (f *field) between(lo, hi int, named bool) string {
 	return f.show(lo, named) + "-" + f.show(hi, named)
 }
 
-// show writes a value, by name if it was written so.
+// show writes a value, by its name if named is set.
 func (f *field) show(v int, named bool) string {
 	if named {
 		return f.names[v-f.min]
@@ -176,7 +177,7 @@ func (f *field) show(v int, named bool) string {
 	return strconv.Itoa(v)
 }
 
-// value reads a number or a name. A Sunday written as 7 stays 7, because the end of a range may need it.
+// value parses a number or a name. A Sunday written as 7 stays 7, because it may be the end of a range.
 func (f *field) value(text string) (v int, named bool, bad *fault) {
 	if i := slices.Index(f.names, text); i >= 0 {
 		return f.min + i, true, nil
@@ -196,7 +197,7 @@ func (f *field) value(text string) (v int, named bool, bad *fault) {
 	return v, false, nil
 }
 
-// unreadable explains a value that is neither number nor name: other crons have words that a mask has no use for.
+// unreadable explains a value that is neither a number nor a name. Other cron implementations have words that make no sense for a period.
 func (f *field) unreadable(text string) *fault {
 	rest := strings.TrimLeft(text, "0123456789")
 	for _, name := range f.names {
@@ -219,5 +220,5 @@ func (f *field) unreadable(text string) *fault {
 	if f.names != nil {
 		remedy += fmt.Sprintf(", or a name such as %s", f.names[1])
 	}
-	return faultf(remedy, "%q is no %s", text, f.name)
+	return faultf(remedy, "%q is not a valid %s", text, f.name)
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestNoticeMessages pins what people read, in full.
+// TestNoticeMessages pins the complete text of notices.
 func TestNoticeMessages(t *testing.T) {
 	for _, c := range []struct{ text, code, message string }{
 		{"* * * * * mon-fri *", NoticeSevenFields, `a period has five fields: without seconds and year it is "* * * * mon-fri"`},
@@ -17,8 +17,8 @@ func TestNoticeMessages(t *testing.T) {
 		{"* * * oct-feb/2 *", NoticeWrap, `the range "oct-feb/2" runs past the end of the month field: it is read as feb,oct,dec`},
 		{"*/90 8 * * *", NoticeStep, `the step of "*/90" is beyond the range of the minute field: only 0 is left`},
 		{"* * * * mon-wed/3", NoticeStep, `the step of "mon-wed/3" is beyond the range of the day of week field: only mon is left`},
-		{"0 9-17 * * *", NoticeOneMinute, `"0 9-17 * * *" holds for one minute an hour; for whole hours write "* 9-17 * * *"`},
-		{"* * 30 feb *", NoticeNever, `"* * 30 feb *" never holds: no date matches`},
+		{"0 9-17 * * *", NoticeOneMinute, `"0 9-17 * * *" matches one minute of each hour; for whole hours write "* 9-17 * * *"`},
+		{"* * 30 feb *", NoticeNever, `"* * 30 feb *" never matches: there is no such date`},
 	} {
 		_, notices, err := ParsePeriod(c.text)
 		if err != nil {
@@ -49,11 +49,11 @@ func TestErrorMessages(t *testing.T) {
 		}
 	}
 	if err := error(&ZoneError{Err: cause}); !errors.Is(err, cause) {
-		t.Error("the database's answer is lost")
+		t.Error("errors.Is does not find the database's error")
 	}
 }
 
-// TestDecisionMessages pins the sentences of decisions, in full.
+// TestDecisionMessages pins the complete text of decisions.
 func TestDecisionMessages(t *testing.T) {
 	four := Settings{IdleCount: 4}
 	for _, c := range []struct {

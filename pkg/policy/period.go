@@ -9,22 +9,24 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// starBit is the top bit of a mask of robfig/cron: "a star was in the field". It is lost on */n, so we keep our own.
+// starBit is the top bit of a mask of robfig/cron. It means that the field contained a star, but it is missing for */n. So we ignore it and
+// keep either instead.
 const starBit = 1 << 63
 
-// Period is a mask in time: the set of local minutes that one line of five-field cron names. The zero Period holds no minute.
+// Period is a set of local minutes, named by one line of five-field cron. The zero Period contains no minute.
 type Period struct {
 	minutes, hours, days, months, weekdays uint64 // bit v: value v is in the field
-	// either: a day must match the day of month *or* the day of week field, because neither begins with a star. Else it must match
-	// both. This is the rule of Vixie cron and cronie, where */2 is a star as much as * is.
+	// either: a day matches if the day of month or the day of week field matches, because neither begins with a star. Otherwise both must
+	// match. This is the rule of Vixie cron and cronie, where */2 counts as a star too.
 	either bool
 	text   string
 }
 
-// String is the period as five fields that every cron reads alike: names in lower case, Sunday as 0, no range that wraps.
+// String returns the period as five fields that every cron implementation reads alike: names in lower case, Sunday as 0, no range that
+// wraps.
 func (p Period) String() string { return p.text }
 
-// Matches reports whether the local minute with these components is inside. Nothing checks that the weekday belongs to the date.
+// Matches reports whether the period contains the local minute with these components. It does not check that the weekday fits the date.
 func (p Period) Matches(month time.Month, day int, weekday time.Weekday, hour, minute int) bool {
 	return has(p.minutes, minute) && has(p.hours, hour) && p.matchesDay(int(month), day, int(weekday))
 }
@@ -39,10 +41,10 @@ func (p Period) matchesDay(month, day, weekday int) bool {
 	return has(p.days, day) && has(p.weekdays, weekday)
 }
 
-// has reports whether v is in the mask; a v outside 0–63 never is.
+// has reports whether v is in the mask. It is false for v outside 0–63.
 func has(mask uint64, v int) bool { return uint(v) < 64 && mask&(1<<uint(v)) != 0 }
 
-// same reports whether two periods hold the same minutes of every possible day.
+// same reports whether two periods contain the same minutes on every possible day.
 func (p Period) same(q Period) bool {
 	if p.minutes != q.minutes || p.hours != q.hours {
 		return false
@@ -59,12 +61,12 @@ func (p Period) same(q Period) bool {
 	return true
 }
 
-// never reports whether no date that can come is inside.
+// never reports whether the period contains no date that exists.
 func (p Period) never() bool { return p.same(Period{minutes: p.minutes, hours: p.hours}) }
 
-// ParsePeriod reads one period. Besides five fields it takes the older forms of seven (seconds, the five, a year) and of six (seconds
-// first, or a year last), as long as the extra fields say nothing: 0 or * for the seconds, * for the year. Notices say what was read in
-// a way its author should know about. An error is a [*PeriodError] without a position.
+// ParsePeriod parses one period. Besides five fields it accepts the older forms with seven fields (seconds, the five, a year) and with six
+// (seconds first, or a year last), if the extra fields restrict nothing: 0 or * for the seconds, * for the year. Notices warn about parts
+// that may not mean what the author intended. An error is a [*PeriodError] without a position.
 func ParsePeriod(text string) (Period, []Notice, error) {
 	p, notices, bad := parse(text)
 	if bad != nil {
@@ -73,10 +75,10 @@ func ParsePeriod(text string) (Period, []Notice, error) {
 	if bits.OnesCount64(p.minutes) == 1 {
 		_, rest, _ := strings.Cut(p.text, " ")
 		notices = append(notices, Notice{NoticeOneMinute,
-			fmt.Sprintf("%q holds for one minute an hour; for whole hours write %q", p.text, "* "+rest)})
+			fmt.Sprintf("%q matches one minute of each hour; for whole hours write %q", p.text, "* "+rest)})
 	}
 	if p.never() {
-		notices = append(notices, Notice{NoticeNever, fmt.Sprintf("%q never holds: no date matches", p.text)})
+		notices = append(notices, Notice{NoticeNever, fmt.Sprintf("%q never matches: there is no such date", p.text)})
 	}
 	return p, notices, nil
 }
@@ -98,13 +100,13 @@ func parse(text string) (Period, []Notice, *fault) {
 		"it has %d fields, not 5", len(parts))
 }
 
-// refuse turns down what the cron parser would take silently, or panic at.
+// refuse rejects what the cron parser would accept silently or panic on.
 func refuse(text string) *fault {
 	switch {
 	case strings.Contains(text, "="):
-		return faultf(`remove it and set timezone = "Area/City" in the policy`, "a time zone does not belong into a period")
+		return faultf(`remove it and set timezone = "Area/City" in the policy`, "a period cannot contain a time zone")
 	case strings.Contains(text, "@"):
-		return faultf(`write the five fields, such as "* * * * *"`, "words such as @daily name a moment, but a period is a stretch of time")
+		return faultf(`write the five fields, such as "* * * * *"`, "words such as @daily name a moment, but a period is a range of time")
 	case strings.Contains(text, "?"):
 		return faultf("write * for a field that may be anything", "? is not supported")
 	}
@@ -113,7 +115,7 @@ func refuse(text string) *fault {
 
 var parser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
-// parseFive normalises each field and has the masks read from the normalised text: what String prints is what the period means.
+// parseFive normalises each field and parses the normalised text, so what String returns is what the period means.
 func parseFive(parts []string) (Period, []Notice, *fault) {
 	var notices []Notice
 	normal := make([]string, len(fields))
@@ -153,7 +155,7 @@ func parseSeven(parts []string) (Period, []Notice, *fault) {
 		fmt.Sprintf("a period has five fields: without seconds and year it is %q", p.text)}), nil
 }
 
-// parseSix decides between the two dialects of six fields: the five and a year (docker+machine), or seconds and the five.
+// parseSix decides between the two dialects with six fields: the five and a year (docker+machine), or seconds and the five.
 func parseSix(parts []string) (Period, []Notice, *fault) {
 	a, aNotices, aBad := parseSide(parts[:5], year(parts[5]))
 	b, bNotices, bBad := parseSide(parts[1:], seconds(parts[0]))

@@ -6,28 +6,28 @@ import (
 	_ "time/tzdata" // zones must load on machines without a time zone database
 )
 
-// Schedule is compiled policies. It is immutable, so any number of goroutines may use it. The nil Schedule has no policy.
+// Schedule is a list of compiled policies. It is immutable, so any number of goroutines may use it. A nil Schedule has no policy.
 type Schedule struct {
 	rules []rule
 	from  []Policy // what it was compiled from
 	local *time.Location
 }
 
-// rule is one policy: where it holds, and what it then asks for.
+// rule is one policy: when it matches, and what it asks for then.
 type rule struct {
 	cal      *calendar
 	loc      *time.Location
 	settings Settings
 }
 
-// Active is what holds at an instant.
+// Active is the policy that applies at an instant.
 type Active struct {
-	Index    int      // the policy's position counted from 0; -1 when none matches
-	Settings Settings // what it asks for, else [DefaultSettings]
+	Index    int      // the policy's position counted from 0; -1: no policy matches
+	Settings Settings // the policy's settings, or [DefaultSettings] when none matches
 }
 
-// Compile reads all periods and loads all zones. An error joins a [*PeriodError] or [*ZoneError] for every fault there is. local is the
-// zone of policies that name none ("Local" names it too); nil means UTC.
+// Compile parses all periods and loads all time zones. An error joins one [*PeriodError] or [*ZoneError] for every fault. local is the time
+// zone of policies that name none or "Local"; nil means UTC.
 func Compile(policies []Policy, local *time.Location) (*Schedule, error) {
 	if local == nil {
 		local = time.UTC
@@ -68,7 +68,7 @@ func parsePeriods(policy int, texts []string) (periods []Period, faults []error)
 	return periods, faults
 }
 
-// loadZone loads a zone once, so that policies of one zone share it.
+// loadZone loads each time zone once, so that policies with the same zone share it.
 func loadZone(known map[string]*time.Location, policy int, name string) (*time.Location, error) {
 	if loc, ok := known[name]; ok {
 		return loc, nil
@@ -82,7 +82,7 @@ func loadZone(known map[string]*time.Location, policy int, name string) (*time.L
 	return loc, nil
 }
 
-// Len is the number of policies.
+// Len returns the number of policies.
 func (s *Schedule) Len() int {
 	if s == nil {
 		return 0
@@ -90,7 +90,7 @@ func (s *Schedule) Len() int {
 	return len(s.rules)
 }
 
-// At is what holds at t: the last policy whose period holds the local minute of t in the policy's zone.
+// At returns the policy that applies at t: the last one with a period that contains the local minute of t in the policy's time zone.
 func (s *Schedule) At(t time.Time) Active {
 	if i := s.winner(t); i >= 0 {
 		return Active{Index: i, Settings: s.rules[i].settings}
@@ -106,7 +106,7 @@ func (s *Schedule) winner(t time.Time) int {
 	var local time.Time
 	for i := len(s.rules) - 1; i >= 0; i-- {
 		r := &s.rules[i]
-		if r.loc != loc { // neighbours mostly share their zone
+		if r.loc != loc { // neighbours often have the same zone
 			loc = r.loc
 			_, offset := t.In(loc).Zone()
 			local = time.Unix(t.Unix()+int64(offset), 0).UTC()
@@ -118,8 +118,8 @@ func (s *Schedule) winner(t time.Time) int {
 	return -1
 }
 
-// NextChange is the earliest instant after t at which the Index of [Schedule.At] changes, in t's location. ok is false when that never
-// comes, or not within 400 years, after which calendar and clock changes repeat.
+// NextChange returns the earliest instant after t at which the Index of [Schedule.At] changes, in the location of t. ok is false when there
+// is none within 400 years, after which calendar and clock changes repeat.
 func (s *Schedule) NextChange(t time.Time) (next time.Time, ok bool) {
 	if s == nil {
 		return time.Time{}, false
@@ -130,7 +130,8 @@ func (s *Schedule) NextChange(t time.Time) (next time.Time, ok bool) {
 	}
 	best := from + horizon
 	now := s.winner(t)
-	// Nobody above the winner matches now, so the first of them that does takes over; nobody below it matters until it ends.
+	// No policy after the winner matches now, so the first of them that does becomes the winner. Policies before the winner matter only
+	// when it ends.
 	for i := len(s.rules) - 1; i > now; i-- {
 		best = s.rules[i].next(from, best, true)
 	}

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// FactorMode says how the scale factor's part and idle_count make the idle target.
+// FactorMode says how the scale factor's part and idle_count are combined to the idle target.
 type FactorMode uint8
 
 const (
-	// FactorMax takes the larger of idle_count and the factor's part. It is the default.
+	// FactorMax takes the larger of the two. It is the default.
 	FactorMax FactorMode = iota
-	// FactorAdd puts the factor's part on top of idle_count.
+	// FactorAdd takes the sum of the two.
 	FactorAdd
 )
 
-// String is the mode as it is written in a configuration: "max" or "add".
+// String returns the mode as a configuration names it: "max" or "add".
 func (m FactorMode) String() string {
 	if m == FactorAdd {
 		return "add"
@@ -24,7 +24,7 @@ func (m FactorMode) String() string {
 	return "max"
 }
 
-// ParseFactorMode is the inverse of String; the empty text is the default.
+// ParseFactorMode is the inverse of String. An empty text means the default.
 func ParseFactorMode(text string) (FactorMode, error) {
 	switch text {
 	case "", "max":
@@ -36,27 +36,27 @@ func ParseFactorMode(text string) (FactorMode, error) {
 		`or "add" (both together)`, text)
 }
 
-// Throttle bounds how fast instances are created: a token bucket.
+// Throttle limits how fast instances are created. It is a token bucket.
 type Throttle struct {
-	Limit float64 // creates a second; 0 means 100, below 0 no throttle at all
-	Burst int     // size of the bucket; 0 means the default (max_instances, else the limit)
+	Limit float64 // creates per second; 0: 100; below 0: no throttle
+	Burst int     // size of the bucket; 0: max_instances, or else the limit
 }
 
-// Settings are what a policy asks for while it holds. Counts are jobs (slots), not machines.
+// Settings are what a policy asks for while it is active. Counts are slots (jobs), not instances.
 type Settings struct {
-	IdleCount        int           // slots to keep free for jobs that have not come yet
-	IdleTime         time.Duration // how long an instance without a job stays
-	ScaleFactor      float64       // free slots to keep for each job that runs or waits; 0 means none
-	ScaleFactorLimit int           // the most slots the factor may ask for; 0 means no limit
-	ScaleFactorMode  FactorMode    // how the factor's part and IdleCount make the idle target
-	Preemptive       bool          // take jobs only against slots that are free already
-	Throttle         *Throttle     // replaces the group's throttle while the policy holds; nil keeps the group's
+	IdleCount        int           // slots to keep free for jobs that have not arrived yet
+	IdleTime         time.Duration // how long an instance without a job is kept
+	ScaleFactor      float64       // free slots to keep for each job that runs or waits; 0: none
+	ScaleFactorLimit int           // the largest number of slots that the factor may ask for; 0: no limit
+	ScaleFactorMode  FactorMode    // how the factor's part and IdleCount are combined to the idle target
+	Preemptive       bool          // accept a job only when a slot is already free for it
+	Throttle         *Throttle     // replaces the group's throttle while the policy is active; nil: the group's
 }
 
-// DefaultSettings are what holds when no policy matches: nothing idle, and five minutes before an idle instance goes.
+// DefaultSettings apply when no policy matches: no idle slots, and an idle instance is retired after five minutes.
 func DefaultSettings() Settings { return Settings{IdleTime: 5 * time.Minute} }
 
-// clone copies what the settings point to, so that a schedule shares nothing with its caller.
+// clone copies what the settings point to, so that a schedule shares nothing with the caller.
 func (s Settings) clone() Settings {
 	if s.Throttle != nil {
 		t := *s.Throttle
@@ -65,10 +65,10 @@ func (s Settings) clone() Settings {
 	return s
 }
 
-// Policy is one [[policy]] table as configured.
+// Policy is one [[policy]] table of the configuration.
 type Policy struct {
-	Periods  []string // cron masks, any of which may match; none at all means always ("* * * * *")
-	Timezone string   // IANA name; empty means the local zone given to [Compile]
+	Periods  []string // cron lines, any of which may match; none: always ("* * * * *")
+	Timezone string   // IANA name; empty: the local zone given to [Compile]
 	Settings
 }
 

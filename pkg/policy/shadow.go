@@ -1,8 +1,8 @@
 package policy
 
-// NeverHolds are the positions, counted from 0, of policies that can never hold: no date matches them, or at every minute of theirs a
-// later policy wins. Policies of different zones are compared only where the later one always matches; so what is listed is certain,
-// and what is not may still never hold.
+// NeverHolds returns the positions, counted from 0, of policies that can never be active: no date matches them, or a later policy matches
+// at every minute of theirs. Policies of different time zones are compared only if the later one always matches. So every policy in the
+// result is certain, but the result may be incomplete.
 func (s *Schedule) NeverHolds() []int {
 	var never []int
 	for i := range s.Len() {
@@ -13,7 +13,7 @@ func (s *Schedule) NeverHolds() []int {
 	return never
 }
 
-// covered reports whether later policies hold every minute of policy i.
+// covered reports whether later policies match at every minute of policy i.
 func (s *Schedule) covered(i int) bool {
 	r := &s.rules[i]
 	var later []*calendar
@@ -37,7 +37,7 @@ func (s *Schedule) covered(i int) bool {
 	return true
 }
 
-// within reports whether the calendars together hold all minutes of shape on that date.
+// within reports whether the calendars together contain all minutes of shape on that date.
 func within(shape *dayShape, cals []*calendar, month, day, weekday int) bool {
 	for hour := range shape {
 		left := shape[hour]
@@ -51,10 +51,10 @@ func within(shape *dayShape, cals []*calendar, month, day, weekday int) bool {
 	return true
 }
 
-// always reports whether no minute is outside.
+// always reports whether every minute is inside.
 func (c *calendar) always() bool { return !c.some[0] }
 
-// at is the shape of a date; month, day and weekday count from 0.
+// at returns the shape of a date. month, day and weekday count from 0.
 func (c *calendar) at(month, day, weekday int) *dayShape {
 	return &c.shapes[c.class[month][day][weekday]]
 }

@@ -2,47 +2,48 @@ package policy
 
 import "math"
 
-// Limits are the bounds of a group. Those on instances bound its creates.
+// Limits are the fixed limits of a group.
 type Limits struct {
-	Capacity     int // slots of an instance; below 1 means 1
-	MaxInstances int // the operator's limit on instances; below 1 means none
-	ProviderMax  int // the provider's limit on instances, perhaps math.MaxInt; below 1 means none
-	MaxUses      int // leases that an instance may serve in its life; below 1 means no limit
+	Capacity     int // slots per instance; below 1: 1
+	MaxInstances int // the operator's limit on instances; below 1: no limit
+	ProviderMax  int // the provider's limit on instances, possibly math.MaxInt; below 1: no limit
+	MaxUses      int // leases that an instance may serve in its life; below 1: no limit
 }
 
-// Demand is what there is now. Negative numbers count as 0.
+// Demand is what exists and is needed now. Negative numbers count as 0.
 type Demand struct {
 	Leases   int // live leases, on instances in any state
 	Waiters  int // acquires without a slot
-	Free     int // free slots over usable instances, and what open intents will bring
-	Existing int // instances that exist or may yet appear, in any state
+	Free     int // free slots of usable instances, plus those that booting and expected instances will bring
+	Existing int // instances that exist or may still appear, in any state
 }
 
-// Allowance is how many creates the moment allows.
+// Allowance is how many creates are allowed at this moment.
 type Allowance struct {
-	Throttle int  // creates that the throttle allows now; below 0: there is no throttle
-	Blocked  bool // a back-off or a pause: create nothing now
+	Throttle int  // creates that the throttle allows now; below 0: no throttle
+	Blocked  bool // a back-off or a pause is in force: create nothing now
 	Breaker  bool // the runaway breaker is open
-	Canaries int  // creates that it allows now, where it is open
+	Canaries int  // creates that the open breaker allows now
 }
 
-// Size is the sizing rule for growth. With L leases, W waiters, F free slots and C' slots that a new instance brings:
+// Size is the sizing rule for growth. L is the number of leases, W of waiters, F of free slots, and C' the slots that a new instance
+// brings:
 //
 //	idle target  I = idle_count                                       without a scale factor
 //	             I = max(idle_count, min(⌈factor × (L+W)⌉, limit))    in mode max
 //	             I = idle_count + min(⌈factor × (L+W)⌉, limit)        in mode add
 //	needed       N = L + W + I
 //	supply       S = L + F
-//	grow         ⌈(N − S) / C'⌉ if positive, at most what MaxInstances, ProviderMax and the allowance leave
+//	grow         ⌈(N − S) / C'⌉ if positive, limited by MaxInstances, ProviderMax and the allowance
 //
-// Sums and products saturate at the largest int. A factor that is negative, zero or no number asks for nothing.
+// Sums and products saturate at the largest int. A factor that is negative, zero or NaN asks for nothing.
 func Size(s Settings, l Limits, d Demand, a Allowance) (out Decision) {
 	out.Leases, out.Waiters, out.Free, out.Existing = max(d.Leases, 0), max(d.Waiters, 0), max(d.Free, 0), max(d.Existing, 0)
 	out.Factor = factorPart(&s, add(out.Leases, out.Waiters))
 	out.IdleTarget = idleTarget(&s, out.Factor)
 	out.Needed = add(add(out.Leases, out.Waiters), out.IdleTarget)
 	out.Supply = add(out.Leases, out.Free)
-	out.Missing = max(add(out.Waiters, out.IdleTarget)-out.Free, 0) // N − S without the leases in both, which could saturate
+	out.Missing = max(add(out.Waiters, out.IdleTarget)-out.Free, 0) // N − S; L is left out of both, because adding it could saturate
 	out.PerInstance = perInstance(l)
 	if out.Missing > 0 {
 		out.Wanted = (out.Missing-1)/out.PerInstance + 1
@@ -55,7 +56,7 @@ func Size(s Settings, l Limits, d Demand, a Allowance) (out Decision) {
 	return out
 }
 
-// bound fills Room, Grow and what bounded it. Of equal bounds the most lasting is named: it is the one to change.
+// bound fills Room, Grow and BoundBy. Of equal bounds it names the most permanent one, because that is the one to change.
 func (d *Decision) bound(l Limits) {
 	d.Grow = d.Wanted
 	if l.MaxInstances > 0 {
@@ -80,7 +81,7 @@ func (d *Decision) bound(l Limits) {
 	}
 }
 
-// IdleTarget is the slots to keep free at this demand: I of the sizing rule at [Size].
+// IdleTarget returns the slots to keep free at this demand: I of the sizing rule. See [Size].
 func IdleTarget(s Settings, leases, waiters int) int {
 	return idleTarget(&s, factorPart(&s, add(max(leases, 0), max(waiters, 0))))
 }
@@ -92,17 +93,17 @@ func idleTarget(s *Settings, part int) int {
 	return max(s.IdleCount, part, 0)
 }
 
-// factorPart is min(⌈factor × (L+W)⌉, limit). A factor is a decimal that somebody wrote and that binary fractions only come near to:
-// 1.1 × 50 gives a little more than 55. A product within the rounding error of a whole number is that number.
+// factorPart is min(⌈factor × (L+W)⌉, limit). A decimal factor is only approximated in binary: 1.1 × 50 gives slightly more than 55. So a
+// product within the rounding error of a whole number counts as that number.
 func factorPart(s *Settings, demand int) int {
-	if demand == 0 || !(s.ScaleFactor > 0) { // what is no number is not above 0 either
+	if demand == 0 || !(s.ScaleFactor > 0) { // also false for NaN
 		return 0
 	}
 	limit := math.MaxInt
 	if s.ScaleFactorLimit > 0 {
 		limit = s.ScaleFactorLimit
 	}
-	product := s.ScaleFactor * float64(demand) // assigned, hence rounded: no machine fuses it with what follows
+	product := s.ScaleFactor * float64(demand) // the assignment rounds: no machine fuses the product with the next operation
 	if product >= float64(limit) {
 		return limit
 	}
@@ -113,7 +114,7 @@ func factorPart(s *Settings, demand int) int {
 	return part
 }
 
-// perInstance is C': the slots that a new instance brings, which its uses may cut.
+// perInstance is C': the slots that a new instance brings, limited by max_use_count.
 func perInstance(l Limits) int {
 	c := max(l.Capacity, 1)
 	if l.MaxUses > 0 {
@@ -122,7 +123,7 @@ func perInstance(l Limits) int {
 	return c
 }
 
-// add is the sum of two numbers that are not negative, at most the largest int.
+// add returns the sum of two non-negative numbers, at most the largest int.
 func add(a, b int) int {
 	if a > math.MaxInt-b {
 		return math.MaxInt

@@ -3,19 +3,20 @@ package policy
 import "time"
 
 const (
-	// horizon is how far NextChange looks, in seconds: 400 years, after which dates, weekdays and the rules of zones repeat. It only
-	// ever counts for minutes that a zone's clock change skips every year; all else that never comes is known without a search.
+	// horizon is how far NextChange looks, in seconds: 400 years, after which dates, weekdays and time zone rules repeat. It only matters
+	// for minutes that a clock change skips every year; every other minute that never occurs is recognised without a search.
 	horizon = 400 * 365.2425 * secondsADay
-	// maxUnix keeps sums of seconds far from overflow: some 30 million years.
+	// maxUnix keeps sums of seconds far from overflow: about 30 million years.
 	maxUnix = 1 << 50
-	// reach is more than what local time can differ from UTC, or be put back at once, taken together.
+	// reach is larger than the sum of the largest difference between local time and UTC and the largest step back of a local clock.
 	reach = 3 * secondsADay
 )
 
-// next is the first instant at or after from, and before limit, at which the policy matches (or does not); limit if there is none. The
-// policy must be in the other state at from.
+// next returns the first instant at or after from, and before limit, at which the policy matches (or does not match); limit if there is
+// none. The policy must be in the other state at from.
 //
-// It walks the stretches of constant offset. Within one, local time runs as evenly as UTC, and the calendar answers at once.
+// It goes through the time spans with a constant UTC offset. Within one, local time advances like UTC, and the calendar answers in one
+// query.
 func (r *rule) next(from, limit int64, inside bool) int64 {
 	for at := from; at < limit; {
 		offset, end := stretch(r.loc, at)
@@ -23,7 +24,7 @@ func (r *rule) next(from, limit int64, inside bool) int64 {
 		if !ok {
 			return limit
 		}
-		if hit := max(local-offset, at); hit < end { // a stretch may begin in the middle of a local minute
+		if hit := max(local-offset, at); hit < end { // a span may begin in the middle of a local minute
 			return min(hit, limit)
 		}
 		at = skip(at, end, local)
@@ -31,8 +32,8 @@ func (r *rule) next(from, limit int64, inside bool) int64 {
 	return limit
 }
 
-// skip is where the search goes on after a stretch without a hit: at its end, or far later if the calendar is empty until local. Local
-// times from at on to local do not match. Those before at can come back, but only if clocks are put back within reach of it.
+// skip returns where the search continues after a span without a result: at its end, or much later when the calendar is empty until local.
+// The local times between at and local do not match. Those before at can occur again only if the clock is set back within reach of at.
 func skip(at, end, local int64) int64 {
 	if far := local - reach; end > at+reach && far > end {
 		return far
@@ -40,7 +41,7 @@ func skip(at, end, local int64) int64 {
 	return end
 }
 
-// stretch is the offset from UTC that holds at the instant and until when it does. It may end early: that costs a round, no more.
+// stretch returns the UTC offset at the instant, and when it ends. The returned end may be too early, which only costs one more round.
 func stretch(loc *time.Location, at int64) (offset, end int64) {
 	t := time.Unix(at, 0).In(loc)
 	_, off := t.Zone()
@@ -50,7 +51,7 @@ func stretch(loc *time.Location, at int64) (offset, end int64) {
 	}
 	end = bound.Unix()
 	if end <= at {
-		// Package time takes every year of a zone's rule for 365 days, so that on the last day of a leap year the end has gone by.
+		// Package time counts 365 days for every year of a zone's rule. So on the last day of a leap year the returned end is in the past.
 		end = time.Date(t.UTC().Year()+1, time.January, 1, 0, 0, 0, 0, time.UTC).Unix()
 	}
 	return int64(off), end

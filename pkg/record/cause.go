@@ -1,48 +1,48 @@
 package record
 
-// Cause is why something happened to an instance or a lease, or why something does not happen. It is data: decisions and people
-// read the same value.
+// Cause is the reason why something happened to an instance or a lease, or why something does not happen. Decisions and status output use
+// the same value.
 type Cause uint8
 
-// The causes. Their numbers are stored: append only.
+// The causes. Their numbers are stored, so new causes are only appended.
 const (
 	CauseNone             Cause = iota
-	CauseIdle                   // idle for idle_time, and more than the policy needs
+	CauseIdle                   // idle for idle_time, and not needed by the policy
 	CauseUsedUp                 // max_use_count reached
 	CauseBootOverdue            // still creating after its deadline
 	CausePrepareOverdue         // still preparing after its deadline
 	CausePrepareFailed          // connecting or the ready command failed
-	CauseUnhealthy              // heartbeats failed, or the provider or a caller said so
+	CauseUnhealthy              // heartbeats failed, or the provider or a caller reported it
 	CauseMissing                // the provider no longer lists it
-	CauseProviderDeleting       // the provider is deleting it without our asking
+	CauseProviderDeleting       // the provider is deleting it, although we did not ask
 	CauseProviderTimeout        // the provider gave up on it
-	CauseAbandoned              // its lease's caller did not come back
+	CauseAbandoned              // the caller of its lease did not reattach
 	CausePreexisting            // found at start without a record
 	CauseReplaced               // the caller asked for another instance
 	CauseShutdown               // the manager shuts down and deletes its instances
-	CauseZombie                 // it came back after it was deleted
-	CauseOperator               // asked for by a person
-	CauseBoot                   // waits for a machine to boot
+	CauseZombie                 // it was listed again after it was deleted
+	CauseOperator               // an operator asked for it
+	CauseBoot                   // waits for an instance to boot
 	CauseThrottle               // waits for scale_throttle
 	CauseMaxInstances           // waits because max_instances (or the provider's limit) is reached
 	CauseQuota                  // waits for an account limit
-	CauseStockOut               // waits because the provider has no machines
-	CauseBackoff                // waits because creates failed or boots came to nothing
-	CausePlugin                 // waits for the plugin or the provider's first list
-	CausePolicy                 // waits because the policy creates nothing
-	CauseConfig                 // waits for a corrected configuration
+	CauseStockOut               // waits because the provider has no capacity (stock-out)
+	CauseBackoff                // waits because creates or boots failed
+	CausePlugin                 // waits for the plugin or for the provider's first list
+	CausePolicy                 // waits, but the policy creates nothing
+	CauseConfig                 // waits until the configuration is corrected
 	CauseForeign                // paused: another manager seems to work on the same group
-	CauseReleased               // the caller gave the lease back
+	CauseReleased               // the caller released the lease
 	CauseDeadline               // the caller's own deadline passed
-	CauseCancelled              // the caller gave up
-	CauseDraining               // the manager takes no new work
-	CauseChangedHostKey         // the machine answered with another host key
-	CauseNoCapacity             // no slot is free at this moment
-	CauseConfirming             // waits until the provider confirms what became of missing instances
-	CauseThrottledAPI           // the provider asked to call less often
+	CauseCancelled              // the caller cancelled its request
+	CauseDraining               // the manager accepts no new work
+	CauseChangedHostKey         // the instance presented another host key
+	CauseNoCapacity             // no slot is free now
+	CauseConfirming             // waits until lists confirm whether missing instances are gone
+	CauseThrottledAPI           // the provider asked for fewer calls
 	CauseDuplicate              // the key already has a lease, a wait or a reservation
 	CauseUnknownKey             // the key has no lease
-	CauseBreaker                // waits for the one machine that the runaway breaker lets try
+	CauseBreaker                // waits for the one instance that the open runaway breaker allows as a test
 	numCauses
 )
 
@@ -53,7 +53,7 @@ var causeNames = [numCauses]string{
 	"changed_host_key", "no_capacity", "confirming", "throttled_api", "duplicate_key", "unknown_key", "breaker",
 }
 
-// String is the cause's name as it stands in facts and in status.
+// String returns the cause's name as facts and status show it.
 func (c Cause) String() string {
 	if c < numCauses {
 		return causeNames[c]

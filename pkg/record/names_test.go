@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestNames: every value has a name of its own, in the form that facts and status use, and values beyond the last say so.
+// TestNames: every value has a unique name of the form that facts and status use. Values after the last one are named as invalid.
 func TestNames(t *testing.T) {
 	names := func(what string, from, to int, of func(int) string, beyond string) {
 		t.Helper()
