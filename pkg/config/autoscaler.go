@@ -10,7 +10,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// autoscaler reads [runners.autoscaler]; its unknown keys were reported by section.table.
+// autoscaler reads [runners.autoscaler]. section.table has already reported the unknown keys.
 func (r *reader) autoscaler(s section) *Autoscaler {
 	if s.n == nil {
 		return nil
@@ -52,21 +52,21 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 	return a
 }
 
-// maxCapacity is far beyond any machine. The books keep a list of instances for each number of open slots.
+// maxCapacity is far more than any instance can run. The core keeps one list of instances for each number of free slots, so it must be bounded.
 const maxCapacity = 10_000
 
 func (s section) capacity() int {
 	const name = "capacity_per_instance"
 	v := s.positive(name, 1)
 	if v > maxCapacity {
-		s.fault(CodeRange, s.get(name), name, fmt.Sprintf("is %d, an instance has at most %d slots", v, maxCapacity),
-			"it counts the jobs of one instance, not those of the fleet: max_instances limits that")
+		s.fault(CodeRange, s.get(name), name, fmt.Sprintf("is %d, but an instance has at most %d slots", v, maxCapacity),
+			"write how many jobs one instance runs at once; max_instances bounds the number of instances")
 		return 1
 	}
 	return v
 }
 
-// plugin checks the form of the name only: whether there is such a plugin is known when it is started.
+// plugin checks only the form of the name. Whether the plugin is installed is found out when it is started.
 func (r *reader) plugin(s section) string {
 	n := s.get("plugin")
 	if n == nil || n.value == "" {
@@ -75,7 +75,7 @@ func (r *reader) plugin(s section) string {
 			if at == nil {
 				at = s.n
 			}
-			s.fault(CodeMissing, at, "plugin", "a fleet needs a provider plugin", `write plugin = "aws", for example`)
+			s.fault(CodeMissing, at, "plugin", "is missing: [runners.autoscaler] needs a provider plugin", `write plugin = "aws", for example`)
 		}
 		return ""
 	}
@@ -84,7 +84,7 @@ func (r *reader) plugin(s section) string {
 		return ""
 	}
 	if _, err := ParsePlugin(text); err != nil {
-		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q is no plugin name: %v", text, err),
+		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q is not a plugin name: %v", text, err),
 			`write name, repository/name or registry/repository/name, each with an optional :version such as ":1.5"`)
 	}
 	return text
@@ -107,8 +107,8 @@ var hex64 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 func (r *reader) checksum(s section) string {
 	text := s.str("plugin_sha256", "")
 	if text != "" && !hex64.MatchString(text) {
-		s.fault(CodeValue, s.get("plugin_sha256"), "plugin_sha256", "is not a SHA-256 in hex: that has 64 digits",
-			"take it from: sha256sum <the plugin's binary>")
+		s.fault(CodeValue, s.get("plugin_sha256"), "plugin_sha256", "is not a SHA-256 checksum in hex, which has 64 digits",
+			"copy the output of: sha256sum <the plugin's binary>")
 		return ""
 	}
 	return strings.ToLower(text)
@@ -126,12 +126,13 @@ func (r *reader) stateStorage(s section) StateStorage {
 	out.Dir = r.resolve(dir)
 	if !out.Enabled {
 		s.warn(CodeStateDisabled, s.get("enabled"), "enabled",
-			"without stored state a restart removes every instance that it finds, with the jobs on them", "remove the line, or write enabled = true")
+			"no state is stored, so a restart removes every instance that it finds, and the jobs on it",
+			"remove the line, or write enabled = true")
 	}
 	return out
 }
 
-// The least and most that a journal may be given: eight files of some hours of a small group, and what nobody reads through any more.
+// The bounds of max_size, in bytes. 1 MiB holds eight files, together some hours of a small group. More than 1 TiB is too much to read.
 const (
 	minJournal     = 1 << 20
 	defaultJournal = 64 << 20
@@ -148,7 +149,8 @@ func (r *reader) vmIsolation(s section) VMIsolation {
 		NestingConfig: r.nestingConfig(s), Connector: r.connector(s.table("connector_config")),
 	}
 	if v.Enabled {
-		s.warn(CodeIsolation, s.get("enabled"), "enabled", "nested machines are not supported yet: run and exec refuse this runner", "")
+		s.warn(CodeIsolation, s.get("enabled"), "enabled", "nested machines are not supported yet: run and exec refuse this runner",
+			"remove the line, or write enabled = false")
 	}
 	return v
 }
@@ -173,17 +175,17 @@ func (r *reader) deadlines(s section, connect time.Duration) InstanceDeadlines {
 	}
 }
 
-// throttle reads a scale_throttle and resolves its defaults: limit 100 a second; burst max_instances, else limit.
+// throttle reads a scale_throttle and fills in the defaults: limit 100 a second; burst max_instances, or limit when max_instances is 0.
 func (r *reader) throttle(s section, maxInstances int) policy.Throttle {
 	limit, burst := s.number("limit"), s.count("burst")
 	switch {
 	case limit == -1:
 		if s.has("burst") {
-			s.warn(CodeBurstIgnored, s.get("burst"), "burst", "is ignored: limit = -1 means that nothing is throttled", "remove one of the two")
+			s.warn(CodeBurstIgnored, s.get("burst"), "burst", "is ignored, because limit = -1 turns the throttle off", "remove burst, or write a limit")
 		}
 		return policy.Throttle{Limit: -1}
 	case limit < 0:
-		s.fault(CodeNegative, s.get("limit"), "limit", fmt.Sprintf("is %v, a limit cannot be negative", limit), "write -1 for no limit")
+		s.fault(CodeNegative, s.get("limit"), "limit", fmt.Sprintf("is %v, but a limit cannot be negative", limit), "write a positive number, or -1 for no limit")
 		limit = 0
 	}
 	if limit == 0 {

@@ -7,31 +7,31 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// File is what a config.toml says, with every default filled in. It is not changed after Load or Parse returned it.
+// File is the content of a config.toml, with every default filled in. Load and Parse make it; nothing changes it after that.
 type File struct {
-	Path            string        // absolute
-	Concurrent      int           // most jobs of the runner process at once; 0: not set
-	CheckInterval   time.Duration // how often jobs are asked for
-	ShutdownTimeout time.Duration // bound of the drain; 0: none
+	Path            string        // absolute path of the file
+	Concurrent      int           // the most jobs that the runner process runs at once; 0: not set
+	CheckInterval   time.Duration // how often the runner asks GitLab for jobs
+	ShutdownTimeout time.Duration // how long a drain may take; 0: no limit
 	LogLevel        string        // debug, info, warn or error
 	LogFormat       string        // text or json
-	ListenAddress   string        // of the metrics server; empty: no metrics
+	ListenAddress   string        // address of the metrics server, host:port; empty: no metrics
 	Runners         []Runner      // in the order of the file
 }
 
 // Runner is one [[runners]].
 type Runner struct {
-	Index int    // position in the file, counted from 1, for selection and messages only
-	Line  int    // where it begins
+	Index int    // position in the file, starting at 1; used only to select the runner and in messages
+	Line  int    // the line where it begins
 	Name  string // may be empty
 	URL   string // may be empty
 	ID    string // decimal; empty when the file has none
-	// Shared says that another runner of the file has the same identity: then the provider group tells them apart (GroupIdentity).
+	// Shared says that another runner of the file has the same Identity. GroupIdentity then tells them apart.
 	Shared     bool
 	Token      Secret
 	Executor   string
-	Limit      int         // most jobs of this runner at once; 0: no limit
-	Autoscaler *Autoscaler // nil: not autoscaling
+	Limit      int         // the most jobs of this runner at once; 0: no limit
+	Autoscaler *Autoscaler // nil: the runner has no [runners.autoscaler]
 	Instance   Instance
 }
 
@@ -41,15 +41,16 @@ type Instance struct {
 	UseCommonBuildDir bool
 }
 
-// Autoscaler is [runners.autoscaler]: one fleet.
+// Autoscaler is [runners.autoscaler]: the settings of one group. A field without a comment holds the key of the same name, which
+// docs/configuration.md explains.
 type Autoscaler struct {
-	Line                        int // where the section begins
+	Line                        int // the line where the section begins
 	CapacityPerInstance         int // at least 1
 	MaxUseCount                 int // 0: no limit
-	MaxInstances                int // 0: the provider's limit
+	MaxInstances                int // 0: as many as the provider allows
 	Plugin                      string
 	PluginConfig                RawConfig // JSON object; {} when the file has none
-	PluginSHA256                string    // lower-case hex; empty: any binary
+	PluginSHA256                string    // lower-case hex; empty: any binary is accepted
 	Connector                   Connector
 	InstanceReadyCommand        string
 	InstanceAcquireTimeout      time.Duration
@@ -59,7 +60,7 @@ type Autoscaler struct {
 	ShutdownDeletionInterval    time.Duration
 	ShutdownDeletionRetries     int
 	FailureThreshold            int
-	Throttle                    policy.Throttle // resolved: Limit > 0 with a Burst of at least 1, or Limit -1 for none
+	Throttle                    policy.Throttle // with defaults: Limit > 0 and Burst ≥ 1, or Limit -1 for no throttle
 	ReservationThrottling       bool
 	LogInternalIP               bool
 	LogExternalIP               bool
@@ -69,7 +70,7 @@ type Autoscaler struct {
 	VMIsolation                 VMIsolation
 	Buckets                     Buckets
 	Policies                    []policy.Policy
-	Schedule                    *policy.Schedule // Policies, compiled
+	Schedule                    *policy.Schedule // Policies in compiled form
 	InstanceDeadlines           InstanceDeadlines
 	AdoptPreexisting            Adoption
 	ReservationDeadline         time.Duration
@@ -77,31 +78,31 @@ type Autoscaler struct {
 	ReattachAfterDisconnect     time.Duration
 }
 
-// Adoption says what becomes of instances that are found beside an empty or foreign state.
+// Adoption says what the manager does with instances that the provider lists while the state is empty or belongs to another group.
 type Adoption string
 
-// What can become of them.
+// The values of Adoption.
 const (
-	AdoptHold   Adoption = "hold"   // counted, neither used nor removed
-	AdoptAdopt  Adoption = "adopt"  // taken into service
-	AdoptRemove Adoption = "remove" // removed
+	AdoptHold   Adoption = "hold"   // count them, but neither use nor remove them
+	AdoptAdopt  Adoption = "adopt"  // use them
+	AdoptRemove Adoption = "remove" // remove them
 )
 
-// StateStorage says what is remembered over a restart.
+// StateStorage says what the manager remembers over a restart.
 type StateStorage struct {
 	Enabled                      bool
-	EnabledSet                   bool   // the file says so itself
-	Dir                          string // absolute; each runner has a folder of its own in it
+	EnabledSet                   bool   // the file sets enabled
+	Dir                          string // absolute; each runner has its own folder in it
 	KeepInstanceWithAcquisitions bool
 }
 
-// Journal says how what the manager is told is kept, for explain and replay.
+// Journal says whether and how the manager records its events, for explain and replay.
 type Journal struct {
 	Enabled bool
-	MaxSize int64 // bytes of all its files
+	MaxSize int64 // total size of all its files, in bytes
 }
 
-// VMIsolation is about nested machines. It is read and checked, and nothing acts on it yet.
+// VMIsolation holds the settings of nested machines. They are read and checked, but have no effect yet.
 type VMIsolation struct {
 	Enabled       bool
 	NestingHost   string
@@ -112,18 +113,18 @@ type VMIsolation struct {
 
 // InstanceDeadlines bound how long an instance may stay in a state.
 type InstanceDeadlines struct {
-	Requested     time.Duration // until the provider lists it
-	Creating      time.Duration // until it runs
-	Preparing     time.Duration // until its ready command has succeeded
-	DeletingAlarm time.Duration // until a removal that has no effect is an alarm
+	Requested     time.Duration // from the create request until the provider lists the instance
+	Creating      time.Duration // from then until it runs
+	Preparing     time.Duration // from then until its ready command has succeeded
+	DeletingAlarm time.Duration // from the delete request until a warning says that the instance still exists
 }
 
-// Buckets are bounds of histograms in seconds, rising; nil: the metric's own.
+// Buckets are the bounds of histograms, in seconds and in rising order. nil: the metric's own bounds.
 type Buckets struct {
 	OperationTime, CreationTime, IsRunningTime, DeletionTime, ReadinessTime, LifeDuration []float64
 }
 
-// Connector says how the operator wants instances to be reached; what is empty is the plugin's to fill.
+// Connector says how to connect to instances. The plugin fills in what is empty.
 type Connector struct {
 	OS                   string // linux, windows, darwin or empty
 	Arch                 string // amd64, arm64 or empty
@@ -137,14 +138,14 @@ type Connector struct {
 	Timeout              time.Duration
 	UseExternalAddr      bool
 
-	keyLine int // where key_path stands, for CheckFiles
+	keyLine int // the line of key_path, for CheckFiles
 }
 
 const (
 	defaultConnectTimeout = 10 * time.Minute
 	defaultKeepalive      = 30 * time.Second
-	readyCommandTime      = 10 * time.Minute // what preparing has beyond the connect timeout
+	readyCommandTime      = 10 * time.Minute // time for the ready command: preparing is the connect timeout plus this
 	defaultIdleTime       = 5 * time.Minute
-	defaultThrottleLimit  = 100 // creates a second
+	defaultThrottleLimit  = 100 // creates per second
 	defaultStateDir       = ".taskscaler"
 )

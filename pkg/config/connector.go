@@ -32,7 +32,8 @@ func (r *reader) connector(s section) Connector {
 		UseExternalAddr:      s.flag("use_external_addr", false),
 	}
 	if c.ProtocolPort > maxPort {
-		s.fault(CodeRange, s.get("protocol_port"), "protocol_port", fmt.Sprintf("is %d, a port is at most %d", c.ProtocolPort, maxPort), "")
+		s.fault(CodeRange, s.get("protocol_port"), "protocol_port", fmt.Sprintf("is %d, but the highest port is %d", c.ProtocolPort, maxPort),
+			fmt.Sprintf("write a port from 1 to %d, or remove the line for the default", maxPort))
 		c.ProtocolPort = 0
 	}
 	if n := s.get("key_path"); n != nil {
@@ -41,7 +42,7 @@ func (r *reader) connector(s section) Connector {
 	return c
 }
 
-// resolve takes a relative path from the folder of the config file.
+// resolve makes a relative path absolute. It is relative to the folder of the config file.
 func (r *reader) resolve(path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
@@ -49,19 +50,19 @@ func (r *reader) resolve(path string) string {
 	return filepath.Join(r.dir, path)
 }
 
-// LoadKey reads the private key; it returns nil without key_path.
+// LoadKey reads the private key from the file key_path. It returns nil when key_path is empty.
 func (c Connector) LoadKey() ([]byte, error) {
 	if c.KeyPath == "" {
 		return nil, nil
 	}
 	key, err := os.ReadFile(c.KeyPath)
 	if err != nil {
-		return nil, fmt.Errorf("read the private key of connector_config.key_path: %w", err)
+		return nil, fmt.Errorf("connector_config.key_path: cannot read the private key: %w", err)
 	}
 	return key, nil
 }
 
-// ToProvider returns the provider's form of c; key is what LoadKey returned.
+// ToProvider returns c in the form that providers take. key is the result of LoadKey.
 func (c Connector) ToProvider(key []byte) provider.ConnectorConfig {
 	return provider.ConnectorConfig{
 		OS: c.OS, Arch: c.Arch, Protocol: c.Protocol, ProtocolPort: c.ProtocolPort,
@@ -70,7 +71,7 @@ func (c Connector) ToProvider(key []byte) provider.ConnectorConfig {
 	}
 }
 
-// CheckFiles looks for the files that f names, which Parse never does: a file may be checked on another machine than the one it is for.
+// CheckFiles checks that the files named in f can be read. Parse does not, because a configuration may be checked on another machine.
 func (f *File) CheckFiles() *Report {
 	report := &Report{}
 	for _, r := range f.Runners {
@@ -80,7 +81,7 @@ func (f *File) CheckFiles() *Report {
 		c := r.Autoscaler.Connector
 		if _, err := c.LoadKey(); err != nil {
 			report.Problems = append(report.Problems, Problem{Severity: Fault, Code: CodeFile, Path: f.Path, Line: c.keyLine,
-				Key: "runners.autoscaler.connector_config.key_path", Message: err.Error(), Remedy: "it must be readable by the user that runs taskscaler"})
+				Key: "runners.autoscaler.connector_config.key_path", Message: err.Error(), Remedy: "make it readable for the user that runs taskscaler, or correct key_path"})
 		}
 	}
 	report.sort()

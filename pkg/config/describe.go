@@ -7,7 +7,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// Describe says in words what each policy asks for, with counts in both units, jobs and instances.
+// Describe returns one line for each policy: what it asks for, counted in jobs and in instances.
 func (a *Autoscaler) Describe() []string {
 	var out []string
 	for i, p := range a.Policies {
@@ -20,7 +20,7 @@ func (a *Autoscaler) Describe() []string {
 	return out
 }
 
-// describeIdle is, for example, "idle_count 5 = 5 jobs = 2 instances of capacity 4".
+// describeIdle returns, for example, "idle_count 5 = 5 jobs = 2 instances of capacity 4".
 func describeIdle(idle, capacity int) string {
 	instances := idle / capacity
 	if idle%capacity > 0 {
@@ -29,21 +29,19 @@ func describeIdle(idle, capacity int) string {
 	return fmt.Sprintf("idle_count %d = %s = %s of capacity %d", idle, plural(idle, "job"), plural(instances, "instance"), capacity)
 }
 
-// describeFactor is the sizing rule for the idle target with the policy's numbers in it.
+// describeFactor returns the formula of the idle target with the policy's numbers in it, for example
+// "idle target = max(4, min(1.5 × jobs, 30))".
 func describeFactor(s policy.Settings) string {
 	factor := strconv.FormatFloat(s.ScaleFactor, 'g', -1, 64) + " × jobs"
-	if s.ScaleFactorMode == policy.FactorAdd {
-		if s.ScaleFactorLimit > 0 {
-			return fmt.Sprintf("idle target = %d and %s, this part at most %d", s.IdleCount, factor, s.ScaleFactorLimit)
-		}
-		return fmt.Sprintf("idle target = %d and %s", s.IdleCount, factor)
-	}
-	text := fmt.Sprintf("idle target = larger of %d and %s", s.IdleCount, factor)
 	if s.ScaleFactorLimit > 0 {
-		text += fmt.Sprintf(", at most %d", s.ScaleFactorLimit)
-		if s.ScaleFactorLimit <= s.IdleCount {
-			text += fmt.Sprintf(" → always %d", s.IdleCount)
-		}
+		factor = fmt.Sprintf("min(%s, %d)", factor, s.ScaleFactorLimit)
+	}
+	if s.ScaleFactorMode == policy.FactorAdd {
+		return fmt.Sprintf("idle target = %d + %s", s.IdleCount, factor)
+	}
+	text := fmt.Sprintf("idle target = max(%d, %s)", s.IdleCount, factor)
+	if s.ScaleFactorLimit > 0 && s.ScaleFactorLimit <= s.IdleCount {
+		text += fmt.Sprintf(" = always %d", s.IdleCount)
 	}
 	return text
 }

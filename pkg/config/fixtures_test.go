@@ -11,7 +11,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected problems in testdata, and docs/configuration.md")
 
-// problems is the readable form that the golden files have.
+// problems renders a report as the golden files show it.
 func problems(report *Report) string {
 	var b strings.Builder
 	for _, p := range report.Problems {
@@ -52,7 +52,7 @@ func golden(t *testing.T, input, got string) {
 		return
 	}
 	if want := string(readFile(t, path)); got != want {
-		t.Errorf("%s: got\n%swant\n%s(after a look at it: go test ./pkg/config -update)", input, got, want)
+		t.Errorf("%s: got\n%swant\n%s(if this is right: go test ./pkg/config -update)", input, got, want)
 	}
 }
 
@@ -102,8 +102,8 @@ func TestFragments(t *testing.T) {
 	}
 }
 
-// sharedConfigs are real files of users, with what must be found in each, as "severity code line". They are no part of this
-// repository.
+// sharedConfigs are real files of users, with the problems that must be found in each, as "severity code line". The files are not part of
+// this repository.
 var sharedConfigs = map[string][]string{
 	"company-template.toml": {
 		"warning capacity_out_of_reach 2", "warning capacity_out_of_reach 22", "warning seven_fields 70",
@@ -127,7 +127,7 @@ func TestSharedConfigs(t *testing.T) {
 		name := filepath.Base(path)
 		want, known := sharedConfigs[name]
 		if !known {
-			t.Errorf("%s: nothing is said of what must be found in it", name)
+			t.Errorf("%s: no expected problems are listed for it", name)
 			continue
 		}
 		report := new(Report)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzParse: whatever the file, Parse ends, never panics, gives problems that lie within the file, and a file without a fault is complete.
+// FuzzParse: for every input, Parse returns without a panic, its problems lie within the file, and a file without faults is complete.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/good/*.toml", "testdata/bad/*.toml", "testdata/fragment/*.toml"} {
 		files, err := filepath.Glob(pattern)
@@ -51,7 +51,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzParsePlugin: a name that is accepted can be put together again, and its parts are safe in paths.
+// FuzzParsePlugin: the parts of an accepted name can be joined to the same name, and are safe in paths.
 func FuzzParsePlugin(f *testing.F) {
 	for _, s := range []string{"aws", "aws:1.5", "g/aws", "r.example.com:5000/g/h/aws:latest", "../x", ":", "/"} {
 		f.Add(s)

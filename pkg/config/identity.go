@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Identity names the runner's state directory, lock and metric label: it is made from url and id, without an id from url and name, and
-// so outlives a new token and another place in the file. It holds only a–z, 0–9, "-" and ".", and begins with a letter or digit.
-// Where Shared is set it is not enough: see GroupIdentity.
+// Identity is the name of the runner's state directory, lock and metric label. It is made from url and id, or from url and name when
+// there is no id. A new token or another position in the file does not change it. It contains only a–z, 0–9, "-" and ".", and begins
+// with a letter or a digit. When Shared is set, use GroupIdentity instead.
 func (r Runner) Identity() string {
 	if r.ID != "" {
 		return identity(r.URL, "id", r.ID)
@@ -18,8 +18,8 @@ func (r Runner) Identity() string {
 	return identity(r.URL, "name", r.Name)
 }
 
-// FormerIdentity is what Identity was before the file had the runner's id, so that its state can be taken over when there is none under
-// Identity; empty when the runner has no id or no name. The state itself names its provider group, which must still be the same.
+// FormerIdentity is the Identity that the runner had before the file had its id. A state under this name is taken over when there is
+// none under Identity. It is empty when the runner has no id or no name. The state records its provider group, which must be the same.
 func (r Runner) FormerIdentity() string {
 	if r.ID == "" || r.Name == "" {
 		return ""
@@ -27,13 +27,13 @@ func (r Runner) FormerIdentity() string {
 	return identity(r.URL, "name", r.Name)
 }
 
-// GroupIdentity is the identity of a runner whose Identity another runner of the file has too; group is provider.ProviderInfo.ID.
+// GroupIdentity is the identity of a runner with Shared set. group is provider.ProviderInfo.ID.
 func (r Runner) GroupIdentity(group string) string {
 	base := r.Identity()
 	return base + "-" + digest("group", group)
 }
 
-// Label names the runner for people: its name, else its number or its place in the file, and its GitLab instance.
+// Label names the runner in messages: its name, or else its id, or else its position in the file; and the host name of its url.
 func (r Runner) Label() string {
 	what := fmt.Sprintf("runner %d", r.Index)
 	switch {
@@ -60,7 +60,7 @@ func identity(address, by, value string) string {
 	return readable + "-" + what + "-" + digest(canonical, by, value)
 }
 
-// digest is short, and keeps apart what slugs make equal.
+// digest returns a short hash. It keeps two identities apart when their slugs are equal.
 func digest(parts ...string) string {
 	h := sha256.New()
 	for _, p := range parts {
@@ -69,7 +69,7 @@ func digest(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil)[:6])
 }
 
-// slug keeps lower-case letters, digits and dots; runs of anything else become one "-".
+// slug keeps lower-case letters, digits and dots, and replaces each run of other characters by one "-".
 func slug(text string, most int) string {
 	var b strings.Builder
 	for _, c := range strings.ToLower(text) {
@@ -86,7 +86,7 @@ func slug(text string, most int) string {
 	return strings.Trim(b.String(), "-.")
 }
 
-// host is the host name of an address, without user, port or path; empty when there is none.
+// host returns the host name of an address, without user, port and path, or "" when there is none.
 func host(address string) string {
 	u, err := url.Parse(strings.TrimSpace(address))
 	if err != nil {
@@ -95,8 +95,8 @@ func host(address string) string {
 	return u.Hostname()
 }
 
-// canonicalURL drops what can be written in several ways without meaning another server: case of scheme and host, default port,
-// trailing slashes. It also drops credentials, query and fragment.
+// canonicalURL gives two addresses of the same server the same form: it lowers the case of scheme and host, and drops the default port,
+// trailing slashes, credentials, query and fragment.
 func canonicalURL(address string) string {
 	trimmed := strings.TrimRight(strings.TrimSpace(address), "/")
 	u, err := url.Parse(trimmed)

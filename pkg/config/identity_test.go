@@ -43,7 +43,7 @@ func TestIdentity(t *testing.T) {
 		}
 		seen[r.Identity()] = r
 	}
-	// Directories of installed versions have this name: it may never change.
+	// State directories in use have this name, so it must never change.
 	if got, want := base.Identity(), "gitlab.example.com-42-e9538bc21490"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -72,7 +72,7 @@ func TestSharedIdentity(t *testing.T) {
 	}
 }
 
-// Whatever people write, the identity is a safe name of a directory and of a metric label.
+// For every name, url and id, the identity is a safe directory name and metric label.
 func TestIdentityIsSafe(t *testing.T) {
 	safe := regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*-[0-9a-f]{12}$`)
 	rapid.Check(t, func(t *rapid.T) {
@@ -122,16 +122,16 @@ func TestSelect(t *testing.T) {
 		{"", []int{2, 3, 4, 5}, ""},
 		{"fleet", []int{2}, ""},
 		{"20", []int{2}, ""},
-		{"2", []int{5}, ""}, // a name goes before a position
-		{"3", []int{4}, ""}, // so does an id
+		{"2", []int{5}, ""}, // a name wins over a position
+		{"3", []int{4}, ""}, // an id wins over a position
 		{"4", []int{4}, ""},
-		{"twin", nil, `runner "twin": 2 runners have it: choose by id, or by position (3, 4); autoscaling runners of the file: ` +
+		{"twin", nil, `runner "twin": 2 runners have it; use the id or the position (3, 4); choose one of: ` +
 			`2: "fleet" (id 20); 3: "twin"; 4: "twin" (id 3); 5: "2"`},
 		{"shell", nil, "it has no [runners.autoscaler] section"},
 		{"1", nil, "it has no [runners.autoscaler] section"},
-		{"6", nil, "there is none"},
-		{"0", nil, "there is none"},
-		{"-1", nil, "there is none"},
+		{"6", nil, "no runner has this name, id or position"},
+		{"0", nil, "no runner has this name, id or position"},
+		{"-1", nil, "no runner has this name, id or position"},
 		{"Fleet", nil, `2: "fleet" (id 20)`},
 	} {
 		got, err := f.Select(c.asked)
@@ -145,7 +145,7 @@ func TestSelect(t *testing.T) {
 			t.Errorf("%q: got %v, %v; want %v, %q", c.asked, indices, err, c.want, c.fails)
 		}
 	}
-	if _, err := (&File{}).Select(""); err == nil || !strings.Contains(err.Error(), "the file has no autoscaling runner") {
+	if _, err := (&File{}).Select(""); err == nil || !strings.Contains(err.Error(), "no runner of the file has a [runners.autoscaler] section") {
 		t.Errorf("an empty file: got %v", err)
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// json turns the table into a JSON object with its keys sorted. Dates and times become strings (RFC 3339 where they have an offset);
-// a number that JSON cannot hold is a fault.
+// json turns the table into a JSON object with sorted keys. Dates and times become strings: RFC 3339 when they have an offset. A number
+// that JSON cannot hold is a fault.
 func (s section) json(n *node, name string) json.RawMessage {
 	raw, err := json.Marshal(s.plain(n, name))
 	if err != nil { // plain leaves only what can be marshalled
-		s.fault(CodeJSON, n, name, "cannot be turned into JSON: "+err.Error(), "")
+		s.fault(CodeJSON, n, name, "cannot be turned into JSON: "+err.Error(), "use only values that JSON has")
 		return json.RawMessage("{}")
 	}
 	return raw
@@ -38,7 +38,7 @@ func (s section) plain(n *node, name string) any {
 	switch v := n.value.(type) {
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			s.fault(CodeJSON, n, name, "JSON has no nan and no infinity", "write a finite number, or a string")
+			s.fault(CodeJSON, n, name, "is nan or inf, which JSON cannot hold", "write a finite number or a string")
 			return nil
 		}
 		return v
@@ -50,7 +50,7 @@ func (s section) plain(n *node, name string) any {
 	return n.value
 }
 
-// nestingConfig is a table, or a string that holds a JSON object.
+// nestingConfig reads a table, or a string that holds a JSON object.
 func (r *reader) nestingConfig(s section) RawConfig {
 	const name = "nesting_config"
 	n := s.get(name)
@@ -69,19 +69,19 @@ func (r *reader) nestingConfig(s section) RawConfig {
 	}
 	var object map[string]any
 	if err := json.Unmarshal([]byte(text), &object); err != nil || object == nil {
-		s.fault(CodeJSON, n, name, "holds no JSON object: "+jsonReason(err), "write it as the table "+header(s.key(name)))
+		s.fault(CodeJSON, n, name, "is not a JSON object: "+jsonReason(err), "write it as the table "+header(s.key(name)))
 		return RawConfig{}
 	}
-	s.warn(CodeNestingString, n, name, "a string of JSON is taken as a table", "write it as the table "+header(s.key(name)))
+	s.warn(CodeNestingString, n, name, "is a string; its JSON is read as a table", "write it as the table "+header(s.key(name)))
 	raw, err := json.Marshal(object)
 	if err != nil {
-		s.fault(CodeJSON, n, name, "cannot be written as JSON again: "+err.Error(), "")
+		s.fault(CodeJSON, n, name, "cannot be turned into JSON: "+err.Error(), "write it as the table "+header(s.key(name)))
 		return RawConfig{}
 	}
 	return NewRawConfig(raw)
 }
 
-// jsonReason says where the document stops being a JSON object, without showing what it holds.
+// jsonReason says why and at which byte the text is not a JSON object. It does not quote the text, which may hold secrets.
 func jsonReason(err error) string {
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError

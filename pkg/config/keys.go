@@ -2,7 +2,7 @@ package config
 
 import "strings"
 
-// Type is the TOML type of a key, in the words of the documentation.
+// Type is the TOML type of a key, as the documentation names it.
 type Type string
 
 // The types.
@@ -12,7 +12,7 @@ const (
 	TypeNumber   Type = "number"   // an integer or a float
 	TypeBoolean  Type = "boolean"  // true or false
 	TypeDuration Type = "duration" // a Go duration as a string, e.g. "1m30s"
-	TypeSeconds  Type = "seconds"  // an integer, as GitLab Runner has it in the head of the file
+	TypeSeconds  Type = "seconds"  // an integer number of seconds; GitLab Runner uses it in the head of the file
 	TypeStrings  Type = "array of strings"
 	TypeNumbers  Type = "array of numbers"
 	TypeTable    Type = "table"
@@ -20,32 +20,32 @@ const (
 	TypeAny      Type = "any table" // passed on as JSON
 )
 
-// Origin says whose key it is.
+// Origin says who defines a key.
 type Origin string
 
 // The origins.
 const (
-	GitLab Origin = "GitLab" // GitLab Runner's own key, with its meaning
-	Ours   Origin = "ours"   // taskscaler's; GitLab Runner ignores it
+	GitLab Origin = "GitLab" // GitLab Runner has this key, with the same meaning
+	Ours   Origin = "ours"   // only taskscaler has this key; GitLab Runner ignores it
 )
 
-// Reload says what a change of a key does while the manager runs.
+// Reload says when a changed key takes effect in a running manager.
 type Reload string
 
-// What a change can do.
+// The values of Reload.
 const (
-	Live         Reload = "live"          // in force at once
-	NewInstances Reload = "new instances" // for instances that come to that stage from then on
-	Restart      Reload = "restart"       // only when the manager is started again
-	NotUsed      Reload = "-"             // the running manager does not look at it
+	Live         Reload = "live"          // at once, on SIGHUP
+	NewInstances Reload = "new instances" // on SIGHUP, for instances that reach the stage later
+	Restart      Reload = "restart"       // when the manager is restarted
+	NotUsed      Reload = "-"             // never: the running manager does not use it
 )
 
 // Key describes one key of the file.
 type Key struct {
-	Path    string // dotted; runners and policy stand for each of their tables
+	Path    string // dotted; "runners" and "policy" stand for each table of that name
 	Type    Type
-	Default string // as it would be written, or in words; empty: none
-	Meaning string // one sentence or two, Markdown
+	Default string // as it is written in a file, or in words; empty: no default
+	Meaning string // one or more sentences, in Markdown
 	Origin  Origin
 	Reload  Reload
 }
@@ -74,7 +74,7 @@ func Keys() []Key {
 	return all
 }
 
-// under returns the keys with the section put before their names.
+// under returns copies of the keys with the section put before their paths.
 func under(section string, keys []Key) []Key {
 	out := make([]Key, len(keys))
 	for i, k := range keys {
@@ -86,7 +86,7 @@ func under(section string, keys []Key) []Key {
 	return out
 }
 
-// isolationConnectorKeys are the connector's keys as they apply to nested machines, which do not exist yet.
+// isolationConnectorKeys are the connector's keys for nested machines, which are not supported yet.
 func isolationConnectorKeys() []Key {
 	keys := under("", connectorKeys)
 	for i := range keys {
@@ -95,8 +95,8 @@ func isolationConnectorKeys() []Key {
 	return keys
 }
 
-// schema, sections and homes are compiled from Keys once: the keys of each section, which keys are sections themselves, and the
-// sections that have a key of some name. In homes nested machines are left out, because what is misplaced was not meant for them.
+// These are computed from Keys once. schema has the keys of each section. sections has the keys that are sections themselves. homes has,
+// for each key name, the sections that have a key of this name; vm_isolation is left out, because a misplaced key hardly belongs there.
 var schema, sections, homes = compile(Keys())
 
 func compile(keys []Key) (schema map[string][]string, sections map[string]bool, homes map[string][]string) {

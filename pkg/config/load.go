@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// maxFileSize is far beyond any config that people write, and keeps a wrong path from filling the memory.
+// maxFileSize is far more than any real config.toml has. It stops a wrong path from filling the memory.
 const maxFileSize = 4 << 20
 
-// Load reads and checks the file at path. The error is only for a file that cannot be read; what is wrong in it is in the Report. The
-// File is complete only when the Report has no fault; it is nil when the file is no TOML.
+// Load reads and checks the file at path. It returns an error only when the file cannot be read; the Report says what is wrong in the
+// file. The File is complete only when the Report has no fault. It is nil when the file is not valid TOML.
 func Load(path string) (*File, *Report, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -25,20 +25,20 @@ func Load(path string) (*File, *Report, error) {
 		return nil, nil, fmt.Errorf("read configuration: %w", err)
 	}
 	if len(data) > maxFileSize {
-		return nil, nil, fmt.Errorf("read configuration: %s is larger than %d MiB: is it a config.toml?", path, maxFileSize>>20)
+		return nil, nil, fmt.Errorf("read configuration: %s is larger than %d MiB; give the path of a config.toml", path, maxFileSize>>20)
 	}
 	file, report := Parse(path, data)
 	return file, report, nil
 }
 
-// Parse checks data as Load does. path is for messages and as the place that relative paths start from; nothing is read from it.
+// Parse checks data as Load does. Messages name path, and relative paths in data start from its folder. The file at path is not read.
 func Parse(path string, data []byte) (*File, *Report) {
 	r := newReader(path, false)
 	return r.parse(data), &r.report
 }
 
-// ValidateFragment checks a snippet that begins at [runners.…] or below, as documentation and support threads have them, without
-// asking for what only a whole file needs.
+// ValidateFragment checks a part of a file that begins at [runners.…] or below, such as an example of the documentation. It does not
+// require the keys that a whole file needs.
 func ValidateFragment(path string, data []byte) *Report {
 	r := newReader(path, true)
 	r.parse(data)
@@ -47,7 +47,7 @@ func ValidateFragment(path string, data []byte) *Report {
 
 func newReader(path string, fragment bool) *reader {
 	absolute, err := filepath.Abs(path)
-	if err != nil { // the working directory is gone: then only absolute paths can be right
+	if err != nil { // the working directory no longer exists, so relative paths stay relative
 		absolute = path
 	}
 	return &reader{path: path, absolute: absolute, dir: filepath.Dir(absolute), fragment: fragment, asked: map[string]bool{}}
@@ -91,21 +91,22 @@ func (r *reader) file(head section) *File {
 	}
 	markShared(f.Runners)
 	if !scaled && !r.fragment && len(r.report.Faults()) == 0 {
-		r.add(Warning, CodeNoFleet, nil, "", "no runner has [runners.autoscaler], so there is nothing here for taskscaler to do", "")
+		r.add(Warning, CodeNoFleet, nil, "", "no runner has a [runners.autoscaler] section, so taskscaler has nothing to do",
+			"add [runners.autoscaler] to a runner, or give another file")
 	}
 	return f
 }
 
-// GitLab Runner's other keys that could be taken for ours misspelt or misplaced.
+// GitLab Runner's other keys that look like misspelt or misplaced keys of ours. They are not reported.
 var (
 	gitlabHead   = []string{"sentry_dsn", "connection_max_age", "session_server", "experimental", "labels", "machine", "user"}
 	gitlabRunner = []string{"environment", "labels", "shell", "machine", "docker", "kubernetes", "ssh", "parallels", "virtualbox", "custom", "cache",
 		"custom_build_dir", "feature_flags", "referees", "monitoring", "store"}
 )
 
-// strangers looks, where GitLab Runner's own keys stand beside ours, for those that were probably meant to be ours: misspelt, or of
-// another section. All others pass. A lost section is a fault, and so is a misspelt key of the head; a plain key of a runner is only
-// a warning, because a later GitLab Runner may know it.
+// strangers checks a table that holds both GitLab Runner's keys and ours. It reports an unknown key that is probably one of ours, but
+// misspelt or in the wrong section, and ignores all others. A misplaced section and a misspelt key of the head are faults. A plain key
+// of a runner is only a warning, because a later GitLab Runner may have it.
 func (r *reader) strangers(s section, foreign []string) {
 	for _, name := range s.n.order {
 		if contains(schema[s.path], name) || contains(foreign, name) {
@@ -132,7 +133,7 @@ func (r *reader) strangers(s section, foreign []string) {
 	}
 }
 
-// runnerTables returns the tables of [[runners]], taking a lone [runners] as one.
+// runnerTables returns the tables of [[runners]]. A single [runners] table counts as one runner.
 func (r *reader) runnerTables(head section) []*node {
 	n := head.get("runners")
 	switch {
@@ -140,7 +141,7 @@ func (r *reader) runnerTables(head section) []*node {
 		return nil
 	case n.kind == kindTable:
 		if !r.fragment {
-			head.warn(CodeLoneRunners, n, "runners", "a lone [runners] table is taken as one runner", "write it as [[runners]]")
+			head.warn(CodeLoneRunners, n, "runners", "is a single [runners] table; it is read as one runner", "write it as [[runners]]")
 		}
 		return []*node{n}
 	case n.kind == kindArray:
@@ -184,16 +185,16 @@ func (s section) id() string {
 		return ""
 	}
 	if v < 0 {
-		s.fault(CodeNegative, n, "id", fmt.Sprintf("is %d, a runner's number cannot be negative", v), "")
+		s.fault(CodeNegative, n, "id", fmt.Sprintf("is %d, but a runner's id cannot be negative", v), "copy the id from GitLab, or remove the line")
 		return ""
 	}
-	if v == 0 { // what a runner that was never registered has
+	if v == 0 { // a runner that was never registered has id 0
 		return ""
 	}
 	return fmt.Sprint(v)
 }
 
-// seconds reads one of the head's durations, which GitLab Runner has as plain integers.
+// seconds reads a duration of the head of the file, which GitLab Runner writes as an integer number of seconds.
 func (s section) seconds(name string, absent time.Duration) time.Duration {
 	n := s.get(name)
 	if n == nil {
@@ -228,7 +229,7 @@ func (r *reader) instance(s section) Instance {
 				out.AllowedImages = append(out.AllowedImages, image)
 			}
 		}
-		t.warn(CodeImagesString, images, "allowed_images", "a comma-separated string is taken as a list", "write allowed_images = "+
+		t.warn(CodeImagesString, images, "allowed_images", "is a comma-separated string; it is read as a list", "write allowed_images = "+
 			quoteList(out.AllowedImages))
 		return out
 	}
@@ -246,13 +247,13 @@ func quoteList(items []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
-// The executors of GitLab Runner; the first two are the ones that it scales by [runners.autoscaler].
+// The executors of GitLab Runner. Only the first two use [runners.autoscaler].
 var executors = []string{"docker-autoscaler", "instance", "docker", "docker-windows", "docker+machine", "kubernetes", "shell", "ssh",
 	"parallels", "virtualbox", "custom"}
 
 func needsSection(executor string) bool { return executor == executors[0] || executor == executors[1] }
 
-// executor checks that the executor and [runners.autoscaler] go together.
+// executor checks that the executor and [runners.autoscaler] fit together.
 func (r *reader) executor(s section, runner Runner) {
 	n := s.get("executor")
 	if r.fragment {
@@ -261,8 +262,8 @@ func (r *reader) executor(s section, runner Runner) {
 	switch {
 	case runner.Autoscaler == nil && needsSection(runner.Executor):
 		if s.get("autoscaler") == nil {
-			s.fault(CodeNoSection, n, "executor", fmt.Sprintf("executor %q needs a [runners.autoscaler] section", runner.Executor),
-				"add one with at least plugin, max_instances and a policy, or choose another executor")
+			s.fault(CodeNoSection, n, "executor", fmt.Sprintf("is %q, which needs a [runners.autoscaler] section", runner.Executor),
+				"add the section with at least plugin, max_instances and a policy, or write another executor")
 		}
 	case runner.Autoscaler == nil:
 		if near := nearest(runner.Executor, executors); near != runner.Executor && needsSection(near) {
@@ -274,10 +275,10 @@ func (r *reader) executor(s section, runner Runner) {
 			if at == nil {
 				at = s.n
 			}
-			s.fault(CodeMissing, at, "executor", "[runners.autoscaler] needs an executor", `write executor = "docker-autoscaler" or "instance"`)
+			s.fault(CodeMissing, at, "executor", "is missing: a runner with [runners.autoscaler] needs an executor", `write executor = "docker-autoscaler" or "instance"`)
 		}
 	case !needsSection(runner.Executor):
-		s.warn(CodeExecutor, n, "executor", fmt.Sprintf("GitLab Runner ignores [runners.autoscaler] with executor %q", runner.Executor),
+		s.warn(CodeExecutor, n, "executor", fmt.Sprintf("is %q: GitLab Runner ignores [runners.autoscaler] with this executor", runner.Executor),
 			meantExecutor(runner.Executor))
 	}
 }
@@ -286,5 +287,5 @@ func meantExecutor(executor string) string {
 	if near := nearest(executor, executors); needsSection(near) {
 		return `did you mean "` + near + `"?`
 	}
-	return "it scales docker-autoscaler and instance only; taskscaler manages the fleet all the same"
+	return `write "docker-autoscaler" or "instance" if GitLab Runner is to use the group; taskscaler manages it in any case`
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// parse returns a text's file and fails on any fault.
+// parse returns the file that text describes. It fails the test on any fault.
 func parse(t *testing.T, text string) *File {
 	t.Helper()
 	file, report := Parse("/etc/taskscaler/config.toml", []byte(text))
@@ -25,7 +25,7 @@ func parse(t *testing.T, text string) *File {
 	return file
 }
 
-// fleet wraps a text in a runner with an autoscaler section that it continues.
+// fleet returns a file with one runner; text continues its autoscaler section.
 func fleet(text string) string {
 	return "[[runners]]\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = \"aws\"\n" + text
 }
@@ -129,7 +129,7 @@ func TestCapacityIsBounded(t *testing.T) {
 	_, report := Parse("config.toml", []byte(fleet("capacity_per_instance = 10001")))
 	faults := report.Faults()
 	if len(faults) != 1 || faults[0].Code != CodeRange || faults[0].Key != "runners.autoscaler.capacity_per_instance" ||
-		!strings.Contains(faults[0].Message, "is 10001, an instance has at most 10000 slots") {
+		!strings.Contains(faults[0].Message, "is 10001, but an instance has at most 10000 slots") {
 		t.Errorf("%v", faults)
 	}
 }
@@ -151,7 +151,7 @@ func TestThrottleDefaults(t *testing.T) {
 	}
 }
 
-// Zero is the default of whatever has one, as it is for GitLab Runner; idle_time alone has a zero of its own.
+// Zero means the default for every key that has one, as in GitLab Runner. Only idle_time = "0s" has its own meaning.
 func TestZeroIsTheDefault(t *testing.T) {
 	var text strings.Builder
 	for _, k := range Keys() {
@@ -240,27 +240,28 @@ func TestLoadUnreadable(t *testing.T) {
 func TestReport(t *testing.T) {
 	f, report := Parse("c.toml", []byte("concurrent = 1\n[[runners]]\nexecutor = \"instance\"\nlimit = -1\n"))
 	if f == nil {
-		t.Fatal("what can be read is returned beside the faults")
+		t.Fatal("no File was returned beside the faults")
 	}
 	var faults Faults
 	if err := report.Err(); !errors.As(err, &faults) || len(faults) != 2 {
 		t.Fatalf("got %v", report.Err())
 	}
-	const want = "c.toml:3: runners.executor: executor \"instance\" needs a [runners.autoscaler] section (add one with at least plugin, " +
-		"max_instances and a policy, or choose another executor)\nc.toml:4: runners.limit: is -1, a count cannot be negative"
+	const want = "c.toml:3: runners.executor: is \"instance\", which needs a [runners.autoscaler] section (add the section with at least plugin, " +
+		"max_instances and a policy, or write another executor)\nc.toml:4: runners.limit: is -1, but a count cannot be negative " +
+		"(write 0 or a positive number)"
 	equal(t, "text", faults.Error(), want)
 	encoded, err := json.Marshal(faults[1])
 	if err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "json", string(encoded), `{"severity":"fault","code":"negative","path":"c.toml","line":4,"column":1,"key":"runners.limit",`+
-		`"message":"is -1, a count cannot be negative"}`)
+		`"message":"is -1, but a count cannot be negative","remedy":"write 0 or a positive number"}`)
 	if (&Report{}).Err() != nil || Severity(7).String() != "severity(7)" {
 		t.Error("an empty report has an error, or a severity has a wrong name")
 	}
 }
 
-// GitLab Runner's own keys pass, wherever they stand.
+// GitLab Runner's own keys are accepted in every section.
 func TestForeignKeysPass(t *testing.T) {
 	head := strings.Fields("sentry_dsn connection_max_age experimental user labels usage_logger machine")
 	runner := strings.Fields("tls-ca-file tls-cert-file tls-key-file clone_url builds_dir cache_dir environment request_concurrency output_limit " +
@@ -313,14 +314,14 @@ scale_factor_mode = "add"
 `))
 	equal(t, "words", f.Runners[0].Autoscaler.Describe(), []string{
 		"policy 1: idle_count 5 = 5 jobs = 2 instances of capacity 4",
-		"policy 2: idle_count 4 = 4 jobs = 1 instance of capacity 4; idle target = larger of 4 and 1.5 × jobs, at most 3 → always 4",
-		"policy 3: idle_count 1 = 1 job = 1 instance of capacity 4; idle target = 1 and 2 × jobs",
-		"policy 4: idle_count 0 = 0 jobs = 0 instances of capacity 4; idle target = larger of 0 and 0.5 × jobs, at most 9",
-		"policy 5: idle_count 0 = 0 jobs = 0 instances of capacity 4; idle target = 0 and 1 × jobs, this part at most 9",
+		"policy 2: idle_count 4 = 4 jobs = 1 instance of capacity 4; idle target = max(4, min(1.5 × jobs, 3)) = always 4",
+		"policy 3: idle_count 1 = 1 job = 1 instance of capacity 4; idle target = 1 + 2 × jobs",
+		"policy 4: idle_count 0 = 0 jobs = 0 instances of capacity 4; idle target = max(0, min(0.5 × jobs, 9))",
+		"policy 5: idle_count 0 = 0 jobs = 0 instances of capacity 4; idle target = 0 + min(1 × jobs, 9)",
 	})
 }
 
-// However long a file is, it is read in reasonable time: what grows by the square of something is bounded.
+// A long file is read in reasonable time: work that grows with the square of the policies is bounded.
 func TestManyPolicies(t *testing.T) {
 	table := "[[runners.autoscaler.policy]]\nperiods = [\"* 8 * * *\"]\ntimezone = \"UTC\"\n"
 	f, report := Parse("c.toml", []byte(fleet(strings.Repeat(table, maxPolicies))))

@@ -7,15 +7,15 @@ import (
 	"github.com/agext/levenshtein"
 )
 
-// fold drops what people vary without meaning anything by it: case and separators. IdleCount, idle-count and idle_count are one.
+// fold removes differences that do not matter: case and separators. IdleCount, idle-count and idle_count become equal.
 func fold(word string) string { return separators.Replace(strings.ToLower(word)) }
 
 var separators = strings.NewReplacer("_", "", "-", "", " ", "")
 
-// longestWord is more than any key or value has; a longer text is no misspelling of anything.
+// longestWord is longer than any key or value. A longer text cannot be a misspelling of one.
 const longestWord = 64
 
-// closest returns the one of known with the least edits from word, and their number. The first of equally close ones wins.
+// closest returns the word of known with the fewest edits from word, and the number of edits. Of several, the first wins.
 func closest(word string, known []string) (best string, edits int) {
 	w := fold(word)
 	if w == "" || len(w) > longestWord {
@@ -29,7 +29,7 @@ func closest(word string, known []string) (best string, edits int) {
 	return best, edits
 }
 
-// nearest returns the one of known that word was probably meant to be, or "": about a third of the letters may differ.
+// nearest returns the word of known that the user probably meant, or "". About a third of the letters may differ.
 func nearest(word string, known []string) string {
 	w := len(fold(word))
 	var candidates []string
@@ -45,10 +45,11 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// allowed is how many edits may lie between words of these lengths.
+// allowed is the number of edits that are allowed between words of these lengths.
 func allowed(a, b int) int { return (min(a, b) + 2) / 3 }
 
-// begins returns the only one of known that begins nearly as word does, or "": policies for policy, capacity for capacity_per_instance.
+// begins returns the word of known that has nearly the same beginning as word, or "" when there is none or several. It finds policy for
+// "policies" and capacity_per_instance for "capacity".
 func begins(word string, known []string) string {
 	w, found := fold(word), ""
 	for _, k := range known {
@@ -73,7 +74,7 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
-// meant is the remedy for a word that is not one of known.
+// meant returns the remedy for a word that is not in known.
 func meant(word string, known []string) string {
 	const few = 12
 	if n := nearest(word, known); n != "" {
@@ -84,11 +85,11 @@ func meant(word string, known []string) string {
 	}
 	if len(known) > few {
 		if n, _ := closest(word, known); n != "" {
-			return `the nearest known one is "` + n + `"`
+			return `the most similar known key is "` + n + `"; docs/configuration.md lists all keys`
 		}
-		return "the known ones are in docs/configuration.md"
+		return "docs/configuration.md lists all keys"
 	}
-	return "known: " + strings.Join(known, ", ")
+	return "write one of: " + strings.Join(known, ", ")
 }
 
 func contains(list []string, word string) bool { return slices.Contains(list, word) }

@@ -31,7 +31,7 @@ func TestParsePlugin(t *testing.T) {
 		"aws:v1", "aws:>1", "/bin/aws", "./aws", "../aws", `c:\aws`, `a\b`, "a//b", "a/", "a b", "a/../b",
 		"-rf", "registry.example.com/aws", "r.example.com:port/g/aws", "r.example.com//aws", "a/b/c:latest:1", "a\nb"} {
 		if got, err := ParsePlugin(text); err == nil {
-			t.Errorf("%q was taken for %+v", text, got)
+			t.Errorf("%q was parsed as %+v", text, got)
 		}
 	}
 }
@@ -68,7 +68,7 @@ func TestNearest(t *testing.T) {
 func TestZoneRemedy(t *testing.T) {
 	for text, want := range map[string]string{
 		"Asia/Soul": `"Asia/Seoul"`, "seoul": `"Asia/Seoul"`, "New York": `"America/New_York"`, "utc": `"UTC"`, "europe/berlin": `"Europe/Berlin"`,
-		"KST": "a name of the IANA database", "+09:00": "a name of the IANA database", "../../etc/passwd": "a name of the IANA database",
+		"KST": "an IANA name", "+09:00": "an IANA name", "../../etc/passwd": "an IANA name",
 	} {
 		if got := zoneRemedy(text); !strings.Contains(got, want) {
 			t.Errorf("%q: got %s, want %s", text, got, want)
@@ -76,7 +76,7 @@ func TestZoneRemedy(t *testing.T) {
 	}
 }
 
-// Every zone that is ever proposed can be loaded.
+// Every time zone that may be suggested can be loaded.
 func TestZoneNames(t *testing.T) {
 	names := strings.Fields(zoneNames)
 	if len(names) < 500 {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Where upstream plugins come from when a plugin's name says only half of it.
+// The parts of an upstream plugin's full name that are used when a name leaves them out.
 const (
 	DefaultRegistry   = "registry.gitlab.com"
 	DefaultRepository = "gitlab-org/fleeting/plugins"
@@ -16,11 +16,11 @@ const (
 
 const binaryPrefix = "fleeting-plugin-"
 
-// PluginRef is a plugin's name, taken apart: name, repository/name or registry/repository/name, each with an optional :constraint.
+// PluginRef holds the parts of a plugin's name: name, repository/name or registry/repository/name, each with an optional :constraint.
 type PluginRef struct {
-	Registry   string // host, perhaps with a port; empty: not written
-	Repository string // path without the name; empty: not written
-	Name       string // last part, as it was written
+	Registry   string // host, may have a port; empty: not written
+	Repository string // path before the name; empty: not written
+	Name       string // the last part, as written
 	Constraint string // "latest", "1", "1.5" or "1.5.1"; empty: not written
 }
 
@@ -37,11 +37,11 @@ func ParsePlugin(text string) (PluginRef, error) {
 	if i := strings.LastIndexByte(text, ':'); i > strings.LastIndexByte(text, '/') {
 		path, ref.Constraint = text[:i], text[i+1:]
 		if !constraintText.MatchString(ref.Constraint) {
-			return PluginRef{}, fmt.Errorf(`%q is no version: it is "latest", or one to three numbers such as 1.5`, ref.Constraint)
+			return PluginRef{}, fmt.Errorf(`%q is not a version such as "latest" or "1.5"`, ref.Constraint)
 		}
 	}
 	if strings.HasPrefix(path, "/") || strings.HasPrefix(path, ".") || strings.Contains(path, `\`) {
-		return PluginRef{}, errors.New("it looks like a path: put the binary beside taskscaler or into PATH and write its name")
+		return PluginRef{}, errors.New("it is a path; put the binary beside taskscaler or into a folder of PATH, and write only its name")
 	}
 	parts := strings.Split(path, "/")
 	last := len(parts) - 1
@@ -49,31 +49,31 @@ func ParsePlugin(text string) (PluginRef, error) {
 	if len(parts) > 0 && isRegistry(parts[0]) {
 		ref.Registry, parts = parts[0], parts[1:]
 		if !registryPart.MatchString(ref.Registry) {
-			return PluginRef{}, fmt.Errorf("%q is no registry", ref.Registry)
+			return PluginRef{}, fmt.Errorf("%q is not a registry's host name", ref.Registry)
 		}
 		if len(parts) == 0 {
-			return PluginRef{}, errors.New("the repository between registry and name is missing")
+			return PluginRef{}, errors.New("there is no repository between the registry and the name")
 		}
 	}
 	for _, part := range parts {
 		if !pluginPart.MatchString(part) {
-			return PluginRef{}, fmt.Errorf("%q is no part of a repository", part)
+			return PluginRef{}, fmt.Errorf("%q is not a valid part of a repository", part)
 		}
 	}
 	ref.Repository = strings.Join(parts, "/")
 	if !pluginPart.MatchString(ref.Name) {
-		return PluginRef{}, fmt.Errorf("%q is no name", ref.Name)
+		return PluginRef{}, fmt.Errorf("%q is not a valid name", ref.Name)
 	}
 	return ref, nil
 }
 
-// isRegistry tells a host from the first part of a repository, by the rule of container images.
+// isRegistry reports whether the first part of a name is a host and not part of a repository. The rule is that of container images.
 func isRegistry(part string) bool { return strings.ContainsAny(part, ".:") || part == "localhost" }
 
-// Local reports whether the name has neither registry nor repository: then it means taskscaler's own plugin, or one installed by hand.
+// Local reports whether the name has no registry and no repository. Such a name means a plugin that is installed on this machine.
 func (p PluginRef) Local() bool { return p.Registry == "" && p.Repository == "" }
 
-// ShortName is the name without the prefix of its binary, and with gcp turned into googlecloud.
+// ShortName is the name without the prefix "fleeting-plugin-". "gcp" becomes "googlecloud".
 func (p PluginRef) ShortName() string {
 	short := strings.TrimPrefix(p.Name, binaryPrefix)
 	if short == "gcp" {
@@ -82,5 +82,5 @@ func (p PluginRef) ShortName() string {
 	return short
 }
 
-// Binary is the name of the plugin's executable, without the .exe that Windows adds.
+// Binary is the file name of the plugin's executable, without the .exe of Windows.
 func (p PluginRef) Binary() string { return binaryPrefix + p.ShortName() }

@@ -8,26 +8,27 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// policyTable is one policy with what the warnings need beside it.
+// policyTable is one policy, with the data that the warnings need.
 type policyTable struct {
 	section
-	periods []policy.Period // those that could be read
-	sound   bool            // all periods and the zone could be read
-	dates   bool            // at least one period has a date that can come
+	periods []policy.Period // the valid ones
+	sound   bool            // all periods and the time zone are valid
+	dates   bool            // at least one period has a date that exists
 }
 
 const (
-	maxPolicies = 1000 // far beyond what anybody can follow; each one compiled takes some time and memory
-	maxCompared = 100  // comparing each policy with all later ones takes time by the square
+	maxPolicies = 1000 // far more than anyone can understand; each one takes time and memory to compile
+	maxCompared = 100  // each policy is compared with all later ones, so the time grows with the square
 )
 
-// policies reads [[runners.autoscaler.policy]] and compiles the schedule when all of it is sound.
+// policies reads [[runners.autoscaler.policy]], and compiles the schedule when there is no fault in it.
 func (r *reader) policies(s section, a *Autoscaler) {
 	sound := true
 	var tables []policyTable
 	nodes := r.policyTables(s)
 	if len(nodes) > maxPolicies {
-		s.fault(CodeRange, nodes[maxPolicies], "policy", fmt.Sprintf("there are %d policies, at most %d are possible", len(nodes), maxPolicies), "")
+		s.fault(CodeRange, nodes[maxPolicies], "policy", fmt.Sprintf("there are %d policies, but the limit is %d", len(nodes), maxPolicies),
+			"remove some of them")
 		nodes, sound = nodes[:maxPolicies], false
 	}
 	for _, n := range nodes {
@@ -43,8 +44,8 @@ func (r *reader) policies(s section, a *Autoscaler) {
 		return
 	}
 	schedule, err := policy.Compile(a.Policies, time.Local)
-	if err != nil { // every cause that we know of was reported above, with its line
-		s.fault(CodeSchedule, s.get("policy"), "policy", err.Error(), "")
+	if err != nil { // all known causes were reported above, with their lines
+		s.fault(CodeSchedule, s.get("policy"), "policy", err.Error(), "correct the periods and time zones of the policies")
 		return
 	}
 	a.Schedule = schedule
@@ -52,9 +53,9 @@ func (r *reader) policies(s section, a *Autoscaler) {
 		return
 	}
 	for _, i := range schedule.NeverHolds() {
-		if t := &tables[i]; t.dates { // without a date, each period has its own notice
-			t.warn(CodeShadowed, t.n, "", "never holds: at each of its minutes a later policy does, and the last one wins",
-				"put the more special policy last")
+		if t := &tables[i]; t.dates { // when no date exists, each period has its own notice
+			t.warn(CodeShadowed, t.n, "", "never applies: at each of its minutes a later policy applies too, and the last one wins",
+				"put the more specific policy last")
 		}
 	}
 }
@@ -65,7 +66,7 @@ func (r *reader) policyTables(s section) []*node {
 	case n == nil:
 		return nil
 	case n.kind == kindTable:
-		s.warn(CodeLonePolicy, n, "policy", "a lone [runners.autoscaler.policy] table is taken as one policy", "write it as [[runners.autoscaler.policy]]")
+		s.warn(CodeLonePolicy, n, "policy", "is a single [runners.autoscaler.policy] table; it is read as one policy", "write it as [[runners.autoscaler.policy]]")
 		return []*node{n}
 	case n.kind == kindArray:
 		var out []*node
@@ -105,7 +106,7 @@ func (r *reader) policy(t *policyTable, a *Autoscaler) policy.Policy {
 func (t *policyTable) factor() float64 {
 	f := t.number("scale_factor")
 	if f < 0 {
-		t.fault(CodeNegative, t.get("scale_factor"), "scale_factor", fmt.Sprintf("is %v, a factor cannot be negative", f), "")
+		t.fault(CodeNegative, t.get("scale_factor"), "scale_factor", fmt.Sprintf("is %v, but a factor cannot be negative", f), "write 0 or a positive number")
 		return 0
 	}
 	return f
@@ -126,7 +127,7 @@ func (t *policyTable) readPeriods() []string {
 	}
 	for _, e := range t.elements("periods", "an array of strings") {
 		if e.kind != kindString {
-			t.mistyped(e, "periods", "a string", "")
+			t.mistyped(e, "periods", "a string", stringRemedy(e))
 			t.sound = false
 			continue
 		}

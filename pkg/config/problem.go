@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Severity says whether a Problem stands in the way.
+// Severity says whether the file can be used in spite of a Problem.
 type Severity int
 
 // The severities.
 const (
-	Warning Severity = iota + 1 // the file works, but probably not as meant
+	Warning Severity = iota + 1 // the file can be used, but probably does not do what was meant
 	Fault                       // the file cannot be used
 )
 
@@ -30,19 +30,19 @@ func (s Severity) String() string {
 // MarshalText is String, for JSON.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Problem is one thing that is wrong, or doubtful, in a file. It never carries the value of a secret.
+// Problem is one fault or warning. It never contains the value of a secret.
 type Problem struct {
 	Severity Severity `json:"severity"`
-	Code     string   `json:"code"`             // a stable short name for the kind of problem; see the Code constants
-	Path     string   `json:"path"`             // the file, as it was given
-	Line     int      `json:"line"`             // from 1; 0: the file as a whole
-	Column   int      `json:"column,omitempty"` // from 1, in bytes; 0: not known
+	Code     string   `json:"code"`             // a short name of the kind of problem, one of the Code constants; it does not change
+	Path     string   `json:"path"`             // the path of the file, as the caller gave it
+	Line     int      `json:"line"`             // starting at 1; 0: the file as a whole
+	Column   int      `json:"column,omitempty"` // starting at 1, in bytes; 0: unknown
 	Key      string   `json:"key,omitempty"`    // the dotted key, e.g. runners.autoscaler.policy.idle_count; may be empty
 	Message  string   `json:"message"`          // what is wrong
-	Remedy   string   `json:"remedy,omitempty"` // what to do about it
+	Remedy   string   `json:"remedy,omitempty"` // what to do
 }
 
-// Error returns "file:line: key: message (remedy)", leaving out what is empty.
+// Error returns "file:line: key: message (remedy)", without the parts that are empty.
 func (p Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.Path)
@@ -65,10 +65,10 @@ type Report struct {
 	Problems []Problem
 }
 
-// Faults returns the problems that stand in the way.
+// Faults returns the problems that make the file unusable.
 func (r *Report) Faults() []Problem { return r.of(Fault) }
 
-// Warnings returns the problems that do not.
+// Warnings returns the other problems.
 func (r *Report) Warnings() []Problem { return r.of(Warning) }
 
 func (r *Report) of(severity Severity) []Problem {
@@ -81,7 +81,7 @@ func (r *Report) of(severity Severity) []Problem {
 	return out
 }
 
-// Err returns nil when there is no fault, else a [Faults] with all of them.
+// Err returns nil when there is no fault. Otherwise it returns a [Faults] with all of them.
 func (r *Report) Err() error {
 	if faults := r.Faults(); len(faults) > 0 {
 		return Faults(faults)
@@ -89,17 +89,17 @@ func (r *Report) Err() error {
 	return nil
 }
 
-// sort orders by line and column; problems of one place keep the order in which they were found.
+// sort orders the problems by line and column. Problems at the same place keep their order.
 func (r *Report) sort() {
 	slices.SortStableFunc(r.Problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 }
 
-// Faults is the error for a file that cannot be used: all its faults at once.
+// Faults is the error for a file that cannot be used. It holds all faults of the file.
 type Faults []Problem
 
-// Error returns one line a fault.
+// Error returns one line for each fault.
 func (f Faults) Error() string {
 	lines := make([]string, len(f))
 	for i, p := range f {

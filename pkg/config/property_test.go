@@ -13,7 +13,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// draw returns a value that is right for the key, as it is written in a file, and what the reader must make of it.
+// draw returns a valid value for the key, as written in a file, and the value that the reader must return for it.
 func draw(t *rapid.T, k Key) (written string, meant any) {
 	switch k.Name() {
 	case "os":
@@ -63,7 +63,7 @@ func draw(t *rapid.T, k Key) (written string, meant any) {
 	return "", nil
 }
 
-// tomlString writes v in one of the ways of TOML.
+// tomlString writes v as one of TOML's kinds of strings.
 func tomlString(t *rapid.T, v string) string {
 	if !strings.Contains(v, "'") && rapid.Bool().Draw(t, "literal") {
 		return "'" + v + "'"
@@ -75,7 +75,7 @@ func tomlString(t *rapid.T, v string) string {
 	return strings.TrimSpace(strings.TrimPrefix(string(out), "x = "))
 }
 
-// fieldOf finds what the reader made of a key under [runners.autoscaler] by the name of the field, which is the key's in Go spelling.
+// fieldOf returns the field of a key under [runners.autoscaler]. The field has the key's name in Go spelling.
 func fieldOf(a *Autoscaler, k Key) reflect.Value {
 	v := reflect.ValueOf(*a)
 	for _, part := range strings.Split(strings.TrimPrefix(k.Path, "runners.autoscaler."), ".") {
@@ -97,7 +97,7 @@ func fieldOf(a *Autoscaler, k Key) reflect.Value {
 	return v
 }
 
-// Whatever the values of the keys under [runners.autoscaler] and however they are spread over the file, each arrives where it belongs.
+// Every value of every key under [runners.autoscaler] arrives in its field, for every layout of the file.
 func TestRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		meant := map[string]any{}
@@ -140,7 +140,7 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// spread writes the sections in some order, each as a table with a header, as dotted keys or as an inline table, among comments.
+// spread writes the sections in random order, each as a table with a header, as dotted keys or as an inline table, with comments.
 func spread(t *rapid.T, bySection map[string][]string) string {
 	const root = "runners.autoscaler"
 	var paths []string
@@ -169,7 +169,7 @@ func spread(t *rapid.T, bySection map[string][]string) string {
 	return top + tables
 }
 
-// Every key with one letter changed is found, at its line, and the right key is proposed.
+// A key with one changed letter is reported at its line, and the right key is suggested.
 func TestEveryMisspellingIsFound(t *testing.T) {
 	var keys []Key
 	for _, k := range Keys() {
@@ -194,7 +194,7 @@ func TestEveryMisspellingIsFound(t *testing.T) {
 	})
 }
 
-// openSection is the header of a section; that of a table below a policy does not open the policy itself.
+// openSection returns the header of a section. The header of a table below a policy must not open the policy too.
 func openSection(section string) string {
 	if strings.HasSuffix(section, ".policy") {
 		return "[[" + section + "]]"
@@ -205,7 +205,7 @@ func openSection(section string) string {
 	return "[" + section + "]"
 }
 
-// A value is reported where it stands, however the document is laid out: the position is checked against a search in the text.
+// A value is reported at its position, for every layout of the document. The expected position comes from a search in the text.
 func TestPositions(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var b strings.Builder
@@ -215,7 +215,7 @@ func TestPositions(t *testing.T) {
 		filler()
 		b.WriteString("[[runners]]\n")
 		filler()
-		b.WriteString("text = \"\"\"\n[runners.autoscaler]\nmax_instances = -1\n\"\"\"\n") // looks like ours, and is a text
+		b.WriteString("text = \"\"\"\n[runners.autoscaler]\nmax_instances = -1\n\"\"\"\n") // looks like our section, but is a string
 		filler()
 		b.WriteString(rapid.SampledFrom([]string{
 			"[runners.autoscaler]\n", "[ runners . \"autoscaler\" ]\n", "['runners'.autoscaler] # it\n"}).Draw(t, "header"))
@@ -232,7 +232,7 @@ func TestPositions(t *testing.T) {
 	})
 }
 
-// What JSON the plugin gets from a table is what the decoder alone makes of it, where there is nothing special in it.
+// A plain table becomes the JSON that the TOML decoder and encoding/json give for it.
 func TestPluginConfigIsTheTable(t *testing.T) {
 	value := rapid.Deferred(func() *rapid.Generator[any] {
 		return rapid.OneOf(

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// reader collects what is found while one document is read.
+// reader reads one document and collects its problems.
 type reader struct {
 	path     string // of the file, as given
 	absolute string
 	dir      string // its absolute folder
 	fragment bool
 	report   Report
-	asked    map[string]bool // every key that was looked up; the tests compare it with Keys
+	asked    map[string]bool // every key that was read; the tests compare it with Keys
 }
 
 func (r *reader) add(severity Severity, code string, at *node, key, message, remedy string) {
@@ -28,14 +28,14 @@ func (r *reader) add(severity Severity, code string, at *node, key, message, rem
 	r.report.Problems = append(r.report.Problems, p)
 }
 
-// section is one table of the document; its node is nil where the file does not have it, and then every key is absent.
+// section is one table of the document. Its node is nil when the file does not have the table; every key is absent then.
 type section struct {
 	*reader
 	n    *node
 	path string
 }
 
-// section wraps n without complaint about its keys.
+// section wraps n. It does not check the keys.
 func (r *reader) section(n *node, path string) section {
 	if n != nil && n.kind != kindTable {
 		n = nil
@@ -43,7 +43,7 @@ func (r *reader) section(n *node, path string) section {
 	return section{reader: r, n: n, path: path}
 }
 
-// get returns the node under key, or nil. A key that is missing from the schema is a mistake of this package.
+// get returns the node under key, or nil. It panics on a key that is not in the schema: that is a bug of this package.
 func (s section) get(key string) *node {
 	if !slices.Contains(schema[s.path], key) {
 		panic("config: no such key in the schema: " + s.key(key))
@@ -52,7 +52,7 @@ func (s section) get(key string) *node {
 	return s.n.child(key)
 }
 
-// key is the dotted path of name; a name that is not ours goes through bare first.
+// key returns the dotted path of name. A name from the file must go through bare first.
 func (s section) key(name string) string {
 	switch {
 	case s.path == "":
@@ -65,7 +65,7 @@ func (s section) key(name string) string {
 
 var bareKey = regexp.MustCompile(`^[\w-]+$`)
 
-// bare quotes a key of the file that TOML would want quoted: it might confuse a reader, or a terminal.
+// bare quotes a key that TOML requires in quotes. Unquoted, its characters could confuse a reader or a terminal.
 func bare(name string) string {
 	if bareKey.MatchString(name) {
 		return name
@@ -84,7 +84,7 @@ func (s section) warn(code string, at *node, name, message, remedy string) {
 // has reports whether the file sets the key.
 func (s section) has(key string) bool { return s.get(key) != nil }
 
-// known makes every key of the table that is not in the schema a fault.
+// known reports a fault for every key of the table that is not in the schema.
 func (s section) known() {
 	if s.n == nil {
 		return
@@ -97,15 +97,15 @@ func (s section) known() {
 	}
 }
 
-// place is the remedy for an unknown key: the section that has this very name, or the nearest one here.
+// place returns the remedy for an unknown key: the section that has a key of this name, or the most similar key of this section.
 func (s section) place(name string) string {
 	if at := homes[name]; len(at) > 0 {
-		return "it belongs in " + header(at[0])
+		return "move it to " + header(at[0])
 	}
 	return meant(name, schema[s.path])
 }
 
-// header writes a section's path as it stands in a file.
+// header returns the header of a section, as written in a file.
 func header(path string) string {
 	if path == "runners" || strings.HasSuffix(path, ".policy") {
 		return "[[" + path + "]]"
@@ -113,9 +113,9 @@ func header(path string) string {
 	return "[" + path + "]"
 }
 
-// mistyped is the fault for a value of the wrong type.
+// mistyped reports a value of the wrong type.
 func (s section) mistyped(n *node, name, want, remedy string) {
-	s.fault(CodeType, n, name, "is "+n.kind.noun()+", must be "+want, remedy)
+	s.fault(CodeType, n, name, "is "+n.kind.noun()+", but must be "+want, remedy)
 }
 
 func (s section) str(name, absent string) string {
@@ -124,10 +124,18 @@ func (s section) str(name, absent string) string {
 		return absent
 	}
 	if n.kind != kindString {
-		s.mistyped(n, name, "a string", "")
+		s.mistyped(n, name, "a string", stringRemedy(n))
 		return absent
 	}
 	return n.value.(string)
+}
+
+// stringRemedy does not show the value, which may be a secret.
+func stringRemedy(n *node) string {
+	if n.kind == kindTable || n.kind == kindArray {
+		return "write one value in quotes"
+	}
+	return "put the value in quotes"
 }
 
 func (s section) flag(name string, absent bool) bool {
@@ -136,7 +144,7 @@ func (s section) flag(name string, absent bool) bool {
 		return absent
 	}
 	if n.kind != kindBool {
-		remedy := ""
+		remedy := "write true or false, without quotes"
 		if text, ok := n.value.(string); ok {
 			if v, err := strconv.ParseBool(text); err == nil {
 				remedy = fmt.Sprintf("write %s = %t", name, v)
@@ -148,7 +156,7 @@ func (s section) flag(name string, absent bool) bool {
 	return n.value.(bool)
 }
 
-// count reads an integer that may not be negative.
+// count reads an integer that must not be negative.
 func (s section) count(name string) int {
 	n := s.get(name)
 	if n == nil {
@@ -161,16 +169,16 @@ func (s section) count(name string) int {
 	v := n.value.(int64)
 	switch {
 	case v < 0:
-		s.fault(CodeNegative, n, name, fmt.Sprintf("is %d, a count cannot be negative", v), "")
+		s.fault(CodeNegative, n, name, fmt.Sprintf("is %d, but a count cannot be negative", v), "write 0 or a positive number")
 		return 0
-	case v > math.MaxInt32: // far beyond any fleet, and safe on every platform
-		s.fault(CodeRange, n, name, fmt.Sprintf("is %d, at most %d is possible", v, math.MaxInt32), "")
+	case v > math.MaxInt32: // more than any group needs, and an int on every platform
+		s.fault(CodeRange, n, name, fmt.Sprintf("is %d, but the maximum is %d", v, math.MaxInt32), "write a smaller number")
 		return 0
 	}
 	return int(v)
 }
 
-// positive is count with a default for 0.
+// positive reads a count, with a default for 0.
 func (s section) positive(name string, absent int) int {
 	if v := s.count(name); v != 0 {
 		return v
@@ -189,25 +197,26 @@ func integerRemedy(name string, n *node) string {
 			return fmt.Sprintf("write %s = %d", name, int64(v))
 		}
 	}
-	return ""
+	return "write a whole number, without quotes"
 }
 
-// size reads a number of bytes with its unit, from least to most.
+// size reads a number of bytes with its unit. It must lie between least and most.
 func (s section) size(name string, absent, least, most int64) int64 {
 	const remedy = `write a whole number and KiB, MiB or GiB, such as "64MiB"`
 	text := s.str(name, "")
-	if n := s.get(name); n == nil || n.kind != kindString { // another type is a fault already
+	if n := s.get(name); n == nil || n.kind != kindString { // a value of another type was reported by str
 		return absent
 	}
 	digits := strings.TrimRight(text, "BGKMi")
 	shift, known := map[string]int{"KiB": 10, "MiB": 20, "GiB": 30}[text[len(digits):]]
 	n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
 	if !known || err != nil || n < 0 {
-		s.fault(CodeValue, s.get(name), name, fmt.Sprintf("is %q, which is no size", text), remedy)
+		s.fault(CodeValue, s.get(name), name, fmt.Sprintf("is %q, which is not a size", text), remedy)
 		return absent
 	}
 	if n > most>>shift || n<<shift < least {
-		s.fault(CodeRange, s.get(name), name, fmt.Sprintf("is %q, possible are %d MiB to %d GiB", text, least>>20, most>>30), "")
+		s.fault(CodeRange, s.get(name), name, fmt.Sprintf("is %q, which is out of range", text),
+			fmt.Sprintf("write a size from %dMiB to %dGiB", least>>20, most>>30))
 		return absent
 	}
 	return n << shift
@@ -232,23 +241,23 @@ func (s section) finite(n *node, name string) (float64, bool) {
 		return float64(v), true
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			s.fault(CodeRange, n, name, "is not a finite number", "")
+			s.fault(CodeRange, n, name, "is not a finite number", "write a finite number")
 			return 0, false
 		}
 		return v, true
 	}
-	s.mistyped(n, name, "a number", "")
+	s.mistyped(n, name, "a number", "write a number, without quotes")
 	return 0, false
 }
 
-// elements returns the elements of an array, or nothing.
+// elements returns the elements of an array, or nil.
 func (s section) elements(name, want string) []*node {
 	n := s.get(name)
 	if n == nil {
 		return nil
 	}
 	if n.kind != kindArray {
-		remedy := ""
+		remedy := "write the values in [ ]"
 		if text, ok := n.value.(string); ok && want == "an array of strings" {
 			remedy = fmt.Sprintf("write %s = [%q]", name, text)
 		}
@@ -258,12 +267,12 @@ func (s section) elements(name, want string) []*node {
 	return n.elems
 }
 
-// texts reads an array of strings and returns the nodes of those that are.
+// texts reads an array of strings and returns the nodes of the strings.
 func (s section) texts(name string) []*node {
 	var out []*node
 	for i, e := range s.elements(name, "an array of strings") {
 		if e.kind != kindString {
-			s.mistyped(e, fmt.Sprintf("%s[%d]", name, i), "a string", "")
+			s.mistyped(e, fmt.Sprintf("%s[%d]", name, i), "a string", stringRemedy(e))
 			continue
 		}
 		out = append(out, e)
@@ -271,7 +280,7 @@ func (s section) texts(name string) []*node {
 	return out
 }
 
-// buckets reads the rising bounds of a histogram; nil when there are none.
+// buckets reads the rising bounds of a histogram. It returns nil when there are none.
 func (s section) buckets(name string) []float64 {
 	var out []float64
 	for i, e := range s.elements(name, "an array of numbers") {
@@ -281,7 +290,7 @@ func (s section) buckets(name string) []float64 {
 			continue
 		}
 		if len(out) > 0 && v <= out[len(out)-1] {
-			s.fault(CodeRange, e, at, "bounds must rise", "")
+			s.fault(CodeRange, e, at, "is not greater than the bound before it", "write the bounds in rising order")
 			continue
 		}
 		out = append(out, v)
@@ -289,7 +298,7 @@ func (s section) buckets(name string) []float64 {
 	return out
 }
 
-// table returns the section under name and complains about its unknown keys.
+// table returns the section under name and reports its unknown keys.
 func (s section) table(name string) section {
 	n := s.get(name)
 	if n != nil && n.kind != kindTable {
@@ -300,7 +309,7 @@ func (s section) table(name string) section {
 	return t
 }
 
-// choice reads one of known, in any case where they are lower; accepted maps what may be written to what it means.
+// choice reads one of several words, in upper or lower case. accepted maps each lower-case word to its meaning; known is for messages.
 func (s section) choice(name, absent string, accepted map[string]string, known []string) string {
 	text := s.str(name, "")
 	if text == "" {
@@ -322,7 +331,7 @@ func same(words ...string) map[string]string {
 	return m
 }
 
-// duration reads a Go duration, with a default for an absent one and for zero.
+// duration reads a Go duration. absent is the default, for an absent key and for zero.
 func (s section) duration(name string, absent time.Duration) time.Duration {
 	if d, set := s.rawDuration(name); set && d != 0 {
 		return d
@@ -330,7 +339,9 @@ func (s section) duration(name string, absent time.Duration) time.Duration {
 	return absent
 }
 
-// rawDuration reads a Go duration that may be zero; set is false where there is none or where it is a fault.
+const durationRemedy = `write a duration such as "90s", "20m" or "1h30m"`
+
+// rawDuration reads a Go duration that may be zero. set is false when the key is absent or its value is a fault.
 func (s section) rawDuration(name string) (d time.Duration, set bool) {
 	n := s.get(name)
 	if n == nil {
@@ -338,7 +349,7 @@ func (s section) rawDuration(name string) (d time.Duration, set bool) {
 	}
 	switch v := n.value.(type) {
 	case int64:
-		remedy := "a duration has a unit"
+		remedy := "write a duration that is not negative, such as \"90s\""
 		if v >= 0 {
 			remedy = fmt.Sprintf("write %s = %q", name, proposeDuration(v))
 		}
@@ -347,7 +358,7 @@ func (s section) rawDuration(name string) (d time.Duration, set bool) {
 	case string:
 		d, err := time.ParseDuration(v)
 		if err != nil {
-			remedy := `a duration is written like "90s", "20m" or "1h30m"`
+			remedy := durationRemedy
 			if p := repairDuration(v); p != "" {
 				remedy = fmt.Sprintf("write %s = %q", name, p)
 			}
@@ -355,17 +366,17 @@ func (s section) rawDuration(name string) (d time.Duration, set bool) {
 			return 0, false
 		}
 		if d < 0 {
-			s.fault(CodeNegative, n, name, fmt.Sprintf("is %s, a duration cannot be negative", v), "")
+			s.fault(CodeNegative, n, name, fmt.Sprintf("is %s, but a duration cannot be negative", v), `write "0s" or a positive duration`)
 			return 0, false
 		}
 		return d, true
 	}
-	s.mistyped(n, name, "a duration as a string", `a duration is written like "90s", "20m" or "1h30m"`)
+	s.mistyped(n, name, "a duration as a string", durationRemedy)
 	return 0, false
 }
 
-// proposeDuration turns an integer into the text that was meant: seconds, or, where it is large enough to be a Go duration written
-// out, nanoseconds.
+// proposeDuration turns an integer into the duration that was probably meant: nanoseconds when the number is large (1,000,000 or more),
+// otherwise seconds.
 func proposeDuration(v int64) string {
 	if v >= int64(time.Millisecond) {
 		return time.Duration(v).String()
@@ -389,7 +400,7 @@ func repairDuration(text string) string {
 	case "h", "hr", "hrs", "hour", "hours":
 		return m[1] + "h"
 	case "d", "day", "days":
-		n, _ := strconv.Atoi(m[1]) // nine digits at most
+		n, _ := strconv.Atoi(m[1]) // no error: nine digits at most
 		return strconv.Itoa(24*n) + "h"
 	}
 	return ""

@@ -40,7 +40,7 @@ func reference() string {
 	return b.String() + "\n"
 }
 
-// literal is a default that is written in a file as it stands, as opposed to one in words.
+// literal matches a default that can be copied into a file. Other defaults are words.
 var literal = regexp.MustCompile(`^(-?[0-9][0-9a-z.]*|true|false|\[.*\]|info|text|hold|max|\.taskscaler)$`)
 
 func TestReference(t *testing.T) {
@@ -55,14 +55,14 @@ func TestReference(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s does not say what the code does: go test ./pkg/config -run TestReference -update", referenceFile)
+		t.Fatalf("%s differs from the code: run go test ./pkg/config -run TestReference -update", referenceFile)
 	}
 	if err := os.WriteFile(referenceFile, []byte(want), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Every key of the schema is read, and (because section.get refuses others) no other is. The file that sets them all is without a fault.
+// Every key of the schema is read. No other key is, because section.get panics on others. The file that sets all keys has no fault.
 func TestEveryKeyIsRead(t *testing.T) {
 	r := newReader("everything.toml", false)
 	data := readFile(t, "testdata/good/everything.toml")
@@ -87,7 +87,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	}
 }
 
-// find walks to a key, through the last table of each array.
+// find returns the node of a key. In an array it takes the last table.
 func find(n *node, path []string) *node {
 	for _, key := range path {
 		if n != nil && n.kind == kindArray {
@@ -117,7 +117,7 @@ func TestKeysAreDescribed(t *testing.T) {
 	}
 }
 
-// Each key refuses a value of another type, at its own line.
+// A value of the wrong type is a fault of its key, at its line.
 func TestEveryKeyHasItsType(t *testing.T) {
 	wrong := map[Type]string{TypeString: "1", TypeInteger: `"x"`, TypeNumber: `"x"`, TypeBoolean: `"x"`, TypeDuration: "1", TypeSeconds: `"x"`,
 		TypeStrings: "1", TypeNumbers: "1", TypeTable: "1", TypeTables: "1", TypeAny: "1"}

@@ -8,11 +8,11 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a text that is never printed: every way of formatting, logging or encoding it gives a placeholder. Only Reveal returns it.
-// The text is behind a pointer so that even printing a structure by reflection shows an address and not the text.
+// Secret is a text that is never printed: formatting, logging and encoding give a placeholder. Only Reveal returns the text. The text is
+// behind a pointer, so that a structure printed by reflection shows an address and not the text. The zero value is the empty secret.
 type Secret struct{ text *string }
 
-// NewSecret wraps text; the empty text is the zero Secret.
+// NewSecret wraps text. The empty text gives the zero Secret.
 func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
@@ -20,7 +20,7 @@ func NewSecret(text string) Secret {
 	return Secret{text: &text}
 }
 
-// Reveal returns the text itself.
+// Reveal returns the text.
 func (s Secret) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -28,13 +28,13 @@ func (s Secret) Reveal() string {
 	return *s.text
 }
 
-// Empty reports whether there is no secret.
+// Empty reports whether the text is empty.
 func (s Secret) Empty() bool { return s.text == nil }
 
-// Equal reports whether both hold the same text.
+// Equal reports whether both secrets hold the same text.
 func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
 
-// String returns a placeholder, or nothing for the empty Secret.
+// String returns a placeholder, or "" for the empty Secret.
 func (s Secret) String() string {
 	if s.text == nil {
 		return ""
@@ -45,19 +45,19 @@ func (s Secret) String() string {
 // Format writes the placeholder whatever the verb and its flags.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
-// MarshalText returns the placeholder; with it JSON and TOML encoders are covered.
+// MarshalText returns the placeholder. JSON and TOML encoders use it.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // LogValue returns the placeholder.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// RawConfig is a JSON document that is passed on and may hold credentials, so it prints as a [Secret] does. Only Raw returns it.
+// RawConfig is a JSON document that is passed to a plugin. It may hold credentials, so it prints as a [Secret]. Only Raw returns it.
 type RawConfig struct{ secret Secret }
 
-// NewRawConfig wraps a JSON document; nil is the zero RawConfig.
+// NewRawConfig wraps a JSON document. nil gives the zero RawConfig.
 func NewRawConfig(raw json.RawMessage) RawConfig { return RawConfig{secret: NewSecret(string(raw))} }
 
-// Raw returns a copy of the document, nil when there is none.
+// Raw returns a copy of the document, or nil when there is none.
 func (c RawConfig) Raw() json.RawMessage {
 	if c.secret.Empty() {
 		return nil
@@ -68,10 +68,10 @@ func (c RawConfig) Raw() json.RawMessage {
 // Empty reports whether there is no document.
 func (c RawConfig) Empty() bool { return c.secret.Empty() }
 
-// Equal reports whether both hold the same bytes. Documents made from equal TOML tables are equal: their keys are sorted.
+// Equal reports whether both hold the same bytes. Documents made from equal TOML tables are equal, because their keys are sorted.
 func (c RawConfig) Equal(other RawConfig) bool { return c.secret.Equal(other.secret) }
 
-// String returns a placeholder, or nothing for the empty RawConfig.
+// String returns a placeholder, or "" for the empty RawConfig.
 func (c RawConfig) String() string { return c.secret.String() }
 
 // Format writes the placeholder whatever the verb and its flags.

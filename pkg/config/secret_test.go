@@ -15,7 +15,7 @@ import (
 // The secrets of the fixtures.
 var fixtureSecrets = []string{"glrt-SECRET", "hunter2"}
 
-// checkSecrets fails when text has a secret in it, plainly or as the numbers that a byte slice is printed as.
+// checkSecrets fails when text contains a secret, as text or as the numbers of a printed byte slice.
 func checkSecrets(t *testing.T, text string) {
 	t.Helper()
 	for _, secret := range fixtureSecrets {
@@ -39,7 +39,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	if runner.Token.Reveal() != "glrt-SECRET" || a.Connector.Password.Reveal() != "hunter2" || !bytes.Contains(a.PluginConfig.Raw(), []byte("hunter2")) {
 		t.Fatal("the secrets are not there at all")
 	}
-	type holder struct{ secret Secret } // unexported: fmt may not call its methods and goes by reflection
+	type holder struct{ secret Secret } // unexported: fmt cannot call its methods and prints it by reflection
 	values := []any{
 		file, *file, file.Runners, runner, &runner, a, *a, a.Connector, a.PluginConfig, a.VMIsolation, runner.Token, &runner.Token,
 		holder{runner.Token}, struct{ c RawConfig }{a.PluginConfig}, map[string]Secret{"x": runner.Token},

@@ -6,33 +6,33 @@ import (
 	"strings"
 )
 
-// SelectError says that no runner, or more than one, is what was asked for.
+// SelectError says that no runner can be selected, and why.
 type SelectError struct {
-	Asked  string   // as it was given; empty: all
-	Reason string   // why there is no answer
-	Exist  []string // the file's autoscaling runners, as they can be asked for
+	Asked  string   // the name, id or position that was asked for; empty: all runners
+	Reason string   // why no runner can be selected
+	Exist  []string // the runners of the file that can be selected
 }
 
-// Error names what was asked for, the reason and what exists.
+// Error names what was asked for, the reason, and the runners that can be selected.
 func (e *SelectError) Error() string {
-	what := "no runner to manage"
+	what := "there is no runner to manage"
 	if e.Asked != "" {
 		what = fmt.Sprintf("runner %q", e.Asked)
 	}
-	exist := "the file has no autoscaling runner"
+	exist := "add this section to a runner of the file"
 	if len(e.Exist) > 0 {
-		exist = "autoscaling runners of the file: " + strings.Join(e.Exist, "; ")
+		exist = "choose one of: " + strings.Join(e.Exist, "; ")
 	}
 	return what + ": " + e.Reason + "; " + exist
 }
 
-// Select returns the runners that nameOrID means: all autoscaling ones for "", else the one of that name, of that id or, for a number
-// that is neither, at that position counted from 1. An error is a [*SelectError].
+// Select returns the runners that nameOrID selects. "" selects all runners with an autoscaler section. Another text selects the runner
+// with this name, or else with this id, or else at this position in the file, starting at 1. An error is a [*SelectError].
 func (f *File) Select(nameOrID string) ([]Runner, error) {
 	if nameOrID == "" {
 		all := f.autoscaling()
 		if len(all) == 0 {
-			return nil, f.cannot("", "no [[runners]] has a [runners.autoscaler] section")
+			return nil, f.cannot("", "no runner of the file has a [runners.autoscaler] section")
 		}
 		return all, nil
 	}
@@ -42,11 +42,11 @@ func (f *File) Select(nameOrID string) ([]Runner, error) {
 		for i, r := range found {
 			places[i] = strconv.Itoa(r.Index)
 		}
-		return nil, f.cannot(nameOrID, fmt.Sprintf("%d runners have it: choose by id, or by position (%s)", len(found), strings.Join(places, ", ")))
+		return nil, f.cannot(nameOrID, fmt.Sprintf("%d runners have it; use the id or the position (%s)", len(found), strings.Join(places, ", ")))
 	}
 	switch {
 	case len(found) == 0:
-		return nil, f.cannot(nameOrID, "there is none with this name, id or position")
+		return nil, f.cannot(nameOrID, "no runner has this name, id or position")
 	case found[0].Autoscaler == nil:
 		return nil, f.cannot(nameOrID, "it has no [runners.autoscaler] section")
 	}

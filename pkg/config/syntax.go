@@ -12,7 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// parseDocument decodes the whole file; a file that is no TOML gives one fault.
+// parseDocument decodes the whole file. A file that is not valid TOML gives one fault.
 func parseDocument(path string, data []byte) (*node, *Problem) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	var values map[string]any
@@ -38,13 +38,13 @@ func syntaxFault(path string, data []byte, err error) *Problem {
 		}
 	}
 	p.Message = strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) { // the message quotes the file, and is printed on terminals
+		if unicode.IsControl(c) { // the message quotes the file and may be printed on a terminal
 			return utf8.RuneError
 		}
 		return c
 	}, p.Message)
 	if !utf8.Valid(data) {
-		p.Remedy = "the file must be UTF-8"
+		p.Remedy = "save the file as UTF-8"
 	}
 	return p
 }
@@ -54,8 +54,8 @@ var (
 	keyLine    = regexp.MustCompile(`^\s*(\[|["'\w][^=]*=)`)
 )
 
-// offendingLine returns the line as it stands in the file, unless it may hold a secret: then only what comes before the "=". A line
-// inside a value that spans several lines is judged by the key that the value belongs to.
+// offendingLine returns the line as written in the file. If the line may hold a secret, it returns only the part before the "=". For a
+// line inside a value of several lines, the key of the value decides.
 func offendingLine(data []byte, line int) string {
 	lines := strings.Split(string(data), "\n")
 	if line < 1 || line > len(lines) {

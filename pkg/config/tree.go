@@ -7,7 +7,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// kind is what a node of the document is.
+// kind is the TOML type of a node.
 type kind int
 
 const (
@@ -25,8 +25,8 @@ func (k kind) noun() string {
 	return [...]string{"a table", "an array", "a string", "an integer", "a float", "a boolean", "a date or time"}[k]
 }
 
-// node is one value of the document with the place where it was written. Positions come from the parser's syntax tree, the values
-// of scalars from the decoder (see attach), so that no TOML syntax is interpreted here.
+// node is one value of the document, with its position. The positions come from the parser's syntax tree. The values of scalars come from
+// the decoder (see attach), so that this package interprets no TOML syntax.
 type node struct {
 	kind      kind
 	line, col int
@@ -40,7 +40,7 @@ func newTable(line, col int) *node {
 	return &node{kind: kindTable, line: line, col: col, children: map[string]*node{}}
 }
 
-// child returns the value under key, or nil; it is nil-safe.
+// child returns the value under key, or nil. n may be nil.
 func (n *node) child(key string) *node {
 	if n == nil {
 		return nil
@@ -55,7 +55,7 @@ func (n *node) set(key string, value *node) {
 	n.children[key] = value
 }
 
-// table returns the table under key, making it when it is absent; of an array of tables it is the last one.
+// table returns the table under key and makes it when it is absent. For an array of tables it returns the last one.
 func (n *node) table(key string, line, col int) *node {
 	next := n.children[key]
 	if next == nil {
@@ -65,7 +65,7 @@ func (n *node) table(key string, line, col int) *node {
 	if next.kind == kindArray && len(next.elems) > 0 {
 		next = next.elems[len(next.elems)-1]
 	}
-	if next.kind != kindTable { // the decoder has refused such a document already
+	if next.kind != kindTable { // cannot happen: the decoder refuses such a document
 		return newTable(line, col)
 	}
 	return next
@@ -78,7 +78,7 @@ type builder struct {
 	end    int
 }
 
-// buildTree returns the document as nodes. The document must be one that the decoder accepted.
+// buildTree returns the document as nodes. The decoder must have accepted the document.
 func buildTree(data []byte) (*node, error) {
 	b := &builder{lines: []int{0}, end: len(data)}
 	for i := 0; ; {
@@ -112,7 +112,7 @@ func (b *builder) at(r unstable.Range) (line, col int) {
 	return i + 1, offset - b.lines[i] + 1
 }
 
-// header walks to the table that [a.b] or [[a.b]] opens. A header's place is that of its bracket's line.
+// header returns the table that [a.b] or [[a.b]] opens. The table's position is that of its header.
 func (b *builder) header(root *node, e *unstable.Node) *node {
 	n := root
 	for it := e.Key(); it.Next(); {
@@ -125,7 +125,7 @@ func (b *builder) header(root *node, e *unstable.Node) *node {
 		if e.Kind == unstable.Table {
 			implicit := n.child(key) != nil
 			n = n.table(key, line, col)
-			if implicit && n.kind == kindTable { // [a.b.c] came before [a.b]: the explicit header is the better place
+			if implicit && n.kind == kindTable { // [a.b.c] came before [a.b]: use the position of the explicit header
 				n.line, n.col = line, col
 			}
 			continue
@@ -154,7 +154,7 @@ func (b *builder) keyValue(table *node, e *unstable.Node) {
 	}
 }
 
-// value builds the node of a value; line and col are those of its key. Elements of an array have places of their own.
+// value builds the node of a value. line and col are the position of its key. Elements of an array have their own positions.
 func (b *builder) value(v *unstable.Node, line, col int) *node {
 	switch v.Kind {
 	case unstable.InlineTable:
@@ -191,7 +191,7 @@ func scalarKind(k unstable.Kind) kind {
 	return kindTime
 }
 
-// attach gives the scalars of n their decoded values.
+// attach sets the decoded values of the scalars below n.
 func (n *node) attach(value any) {
 	switch v := value.(type) {
 	case map[string]any:

@@ -7,36 +7,36 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// warnPolicy looks at one policy by itself and against the size of the fleet.
+// warnPolicy checks one policy, and compares it with the size of the group.
 func (t *policyTable) warnPolicy(p policy.Policy, a *Autoscaler) {
 	s := p.Settings
 	if s.ScaleFactor > 0 && s.ScaleFactorMode == policy.FactorMax && s.ScaleFactorLimit > 0 && s.ScaleFactorLimit <= s.IdleCount {
 		t.warn(CodeFactorNoEffect, t.get("scale_factor_limit"), "scale_factor_limit", fmt.Sprintf(
-			"is not above idle_count, so scale_factor never acts: %s", describeFactor(s)),
+			"is not above idle_count, so scale_factor has no effect: %s", describeFactor(s)),
 			fmt.Sprintf(`raise it above %d, or write scale_factor_mode = "add"`, s.IdleCount))
 	}
 	if slots := slots(a); slots > 0 && s.IdleCount > slots {
-		t.warn(CodeIdleCapacity, t.get("idle_count"), "idle_count", fmt.Sprintf("%s, but the fleet holds at most %s (%d × %d)",
+		t.warn(CodeIdleCapacity, t.get("idle_count"), "idle_count", fmt.Sprintf("%s, but the group runs at most %s (max_instances %d × capacity_per_instance %d)",
 			describeIdle(s.IdleCount, a.CapacityPerInstance), plural(slots, "job"), a.MaxInstances, a.CapacityPerInstance),
 			"raise max_instances or lower idle_count")
 	}
 	if n := t.get("idle_time"); n != nil && s.IdleTime == 0 && s.IdleCount > 0 && n.kind == kindString {
-		t.warn(CodeIdleTimeZero, n, "idle_time", fmt.Sprintf("with idle_time 0 every instance beyond idle_count %d goes as soon as its jobs end: "+
-			"instances will come and go with each job", s.IdleCount), `write "5m", for example`)
+		t.warn(CodeIdleTimeZero, n, "idle_time", fmt.Sprintf("is 0, so every instance beyond idle_count %d is removed as soon as its jobs end, "+
+			"and a new instance is created for the next job", s.IdleCount), `write "5m", for example`)
 	}
 	if n := t.get("preemptive_mode"); n != nil && s.Preemptive && s.IdleCount == 0 {
-		t.warn(CodePreemptive, n, "preemptive_mode", "with idle_count 0 there is never a free slot to ask a job for, so nothing is ever created",
-			"set idle_count, or preemptive_mode = false")
+		t.warn(CodePreemptive, n, "preemptive_mode", "is true, but idle_count is 0: jobs are requested only for a free slot, and nothing ever creates one",
+			"set idle_count, or write preemptive_mode = false")
 	}
 	if p.Timezone == "" && t.sound {
 		if hours := t.hours(); hours != "" {
-			t.warn(CodeNoTimezone, t.n, "", fmt.Sprintf("the hours of %q are in the zone of the machine that taskscaler runs on", hours),
-				`set timezone = "Area/City"`)
+			t.warn(CodeNoTimezone, t.n, "", fmt.Sprintf("has no timezone, so the hours of %q are local time of the machine that runs taskscaler", hours),
+				`write timezone = "Area/City"`)
 		}
 	}
 }
 
-// hours returns the first period that depends on the hour, or "".
+// hours returns the first period that restricts the hour, or "".
 func (t *policyTable) hours() string {
 	for _, p := range t.periods {
 		if f := strings.Fields(p.String()); len(f) == 5 && f[1] != "*" {
@@ -46,12 +46,12 @@ func (t *policyTable) hours() string {
 	return ""
 }
 
-// slots is the most jobs that the fleet can hold at once; 0: no limit is set.
+// slots returns the most jobs that the group can run at once. 0: no limit.
 func slots(a *Autoscaler) int {
 	return int(min(int64(a.MaxInstances)*int64(a.CapacityPerInstance), 1<<31-1))
 }
 
-// warnJobs compares the fleet with the jobs that the runner process will ever take.
+// warnJobs compares the size of the group with the number of jobs that the runner process takes at once.
 func (r *reader) warnJobs(head, s section, f *File, runner *Runner) {
 	for _, bound := range []struct {
 		in    section
@@ -59,12 +59,12 @@ func (r *reader) warnJobs(head, s section, f *File, runner *Runner) {
 		value int
 	}{{head, "concurrent", f.Concurrent}, {s, "limit", runner.Limit}} {
 		n := bound.in.get(bound.key)
-		if n == nil || n.value != int64(bound.value) || bound.value == 0 && bound.key == "limit" { // a fault, or a limit of 0: none
+		if n == nil || n.value != int64(bound.value) || bound.value == 0 && bound.key == "limit" { // the value is a fault, or limit = 0, which means no limit
 			continue
 		}
 		a := runner.Autoscaler
 		if most := slots(a); most > bound.value {
-			bound.in.warn(CodeCapacity, n, bound.key, fmt.Sprintf("allows %s, but the fleet of %s can have %s (%d × %d): the rest can never be used",
+			bound.in.warn(CodeCapacity, n, bound.key, fmt.Sprintf("allows %s, but the group of %s can have %s (max_instances %d × capacity_per_instance %d): the rest is never used",
 				plural(bound.value, "job"), runner.Label(), plural(most, "slot"), a.MaxInstances, a.CapacityPerInstance),
 				"raise it, or lower max_instances")
 		}
@@ -72,7 +72,7 @@ func (r *reader) warnJobs(head, s section, f *File, runner *Runner) {
 	}
 }
 
-// warnIdle complains about idle slots that no job can ever take.
+// warnIdle reports idle slots that no job can ever use.
 func (r *reader) warnIdle(s section, key string, value int, a *Autoscaler) {
 	t := r.section(s.get("autoscaler"), "runners.autoscaler")
 	policies := t.get("policy")

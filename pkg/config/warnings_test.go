@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Each warning comes when its condition holds, and does not when the condition just fails.
+// Each warning appears when its condition holds, and not when the condition narrowly fails.
 func TestWarnings(t *testing.T) {
 	for _, c := range []struct {
 		name, code string
@@ -96,7 +96,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// policies is one table for each period, all in one zone.
+// policies returns one policy table for each period, all in the same time zone.
 func policies(periods ...string) string {
 	var b strings.Builder
 	for _, p := range periods {
@@ -105,16 +105,16 @@ func policies(periods ...string) string {
 	return b.String()
 }
 
-// Two runners, one bound: each fleet that cannot be used up is named.
+// Two runners share one bound: each group that is larger than the bound is named.
 func TestCapacityOfSeveralRunners(t *testing.T) {
 	runner := "[[runners]]\nname = \"%\"\nexecutor = \"instance\"\nlimit = 2\n[runners.autoscaler]\nplugin = \"aws\"\nmax_instances = "
 	_, report := Parse("c.toml", []byte("concurrent = 5\n"+strings.Replace(runner, "%", "big", 1)+"9\n"+
 		strings.Replace(runner, "%", "small", 1)+"2\n"))
 	var got []string
 	for _, p := range report.Warnings() {
-		got = append(got, p.Key+" "+p.Message[strings.Index(p.Message, "fleet of"):strings.Index(p.Message, " can")])
+		got = append(got, p.Key+" "+p.Message[strings.Index(p.Message, "group of"):strings.Index(p.Message, " can")])
 	}
-	if want := []string{`concurrent fleet of "big"`, `runners.limit fleet of "big"`}; !slices.Equal(got, want) {
+	if want := []string{`concurrent group of "big"`, `runners.limit group of "big"`}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

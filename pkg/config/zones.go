@@ -3,16 +3,16 @@ package config
 import (
 	_ "embed"
 	"strings"
-	_ "time/tzdata" // zones must be known on machines without a time zone database
+	_ "time/tzdata" // time zones must be known on machines without a time zone database
 )
 
-// zoneNames are the names of the IANA time zone database, one a line. They are only for finding the nearest one.
+// zoneNames are the names of the IANA time zone database, one per line. They are used only to suggest a name.
 //
 //go:embed zones.txt
 var zoneNames string
 
-// zoneRemedy proposes the zone that was probably meant, also where only its city was written. Abbreviations are never guessed: that
-// KST is one letter away from EST means nothing.
+// zoneRemedy suggests the time zone that was probably meant, also when only its city was written. It does not guess abbreviations: KST
+// differs from EST in one letter, but is not close to it.
 func zoneRemedy(text string) string {
 	zones := []string{"UTC"}
 	for _, zone := range strings.Fields(zoneNames) {
@@ -28,5 +28,5 @@ func zoneRemedy(text string) string {
 	if n := nearest(text, zones); n != "" {
 		return `did you mean "` + n + `"?`
 	}
-	return `write a name of the IANA database such as "Europe/Berlin" or "Asia/Seoul"`
+	return `write an IANA name such as "Europe/Berlin" or "Asia/Seoul"`
 }
