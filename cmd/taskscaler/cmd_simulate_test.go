@@ -197,7 +197,7 @@ func TestSimulateBadInput(t *testing.T) {
 		{"to before from", []string{"--config", config, "--workload", log(good), "--from", "3h", "--to", "1h"}, 2, "not after the beginning"},
 		{"format", []string{"--config", config, "--workload", someJobs, "--format", "pdf"}, 2, `--format says "pdf"`},
 		{"assertion", []string{"--config", config, "--workload", someJobs, "--assert", "p95_weight<3"}, 2, "did you mean"},
-		{"runner", []string{"--config", config, "--workload", someJobs, "--runner", "sum"}, 2, `runner "sum": there is none`},
+		{"runner", []string{"--config", config, "--workload", someJobs, "--runner", "sum"}, 2, `runner "sum": no runner has this name, id or position`},
 		{"scale", []string{"--config", config, "--workload", log(good), "--scale", "twice"}, 2, `"twice" is not a scale`},
 		{"output", []string{"--config", config, "--workload", someJobs, "--output", filepath.Join(t.TempDir(), "no", "r.html")}, 1, "write the report"},
 	} {

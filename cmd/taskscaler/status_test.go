@@ -18,7 +18,7 @@ func aStatus() control.Status {
 		Ready: true, Started: true, Draining: true, Group: taskscaler.GroupStatus{ID: "fake/x", Capacity: 2, MaxInstances: 5},
 		Sizing:  taskscaler.SizingStatus{Sentence: "needed 2 = leased 2"},
 		Counts:  taskscaler.Counts{ReadyCount: 1, Leases: 2, Waiters: 3},
-		Waiting: taskscaler.WaitingStatus{Cause: "boot", Sentence: "3 jobs are waiting for machines that boot"},
+		Waiting: taskscaler.WaitingStatus{Cause: "boot", Sentence: "3 jobs are waiting for instances to boot"},
 		Plugin:  taskscaler.PluginStatus{Away: true, Error: "it ended"},
 		Commit:  taskscaler.CommitStatus{Failing: true, Error: "disk full"},
 		Hold:    &taskscaler.HoldStatus{Count: 1, Cause: "quota", Sentence: "1 of 2 needed instances, because an account limit of the provider is reached"},
@@ -50,9 +50,9 @@ group      fake/x
 instances  1 ready, 0 preparing, 0 creating, 0 requested, 0 draining, 0 deleting, 0 unclaimed (max 5)
 slots      2 leased, 0 free; 3 waiting, 0 reserved
 sizing     needed 2 = leased 2
-waiting    3 jobs are waiting for machines that boot
+waiting    3 jobs are waiting for instances to boot
 held back  1 of 2 needed instances, because an account limit of the provider is reached
-breaker    the runaway breaker is open: 4 machines in a row came to nothing; one at a time is tried until one works
+breaker    the runaway breaker is open: 4 instances in a row failed; one instance at a time is created until one works
 back-off   no instance is created until 12:00:00 (quota)
 plugin     away: it ended
 store      cannot be written: disk full

@@ -66,7 +66,7 @@ type Event struct {
 type Wait struct {
 	Position int    `json:"position"` // from 1
 	Cause    string `json:"cause"`    // a name of record.Cause
-	Sentence string `json:"sentence"` // the same for people: "waiting for a machine to boot"
+	Sentence string `json:"sentence"` // the same for people: "waiting for an instance to boot"
 }
 
 // Lease is a slot of an instance, held under a key.

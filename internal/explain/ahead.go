@@ -10,7 +10,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// holding is what holds creates and deletes back at this moment, whether or not any are needed.
+// holding returns everything that holds back creates and deletes at this moment, even if none are needed.
 func (h *History) holding() []Holding {
 	s, out := &h.sum, []Holding{}
 	add := func(on bool, cause record.Cause, sentence string) {
@@ -18,11 +18,11 @@ func (h *History) holding() []Holding {
 			out = append(out, Holding{Cause: cause.String(), Sentence: sentence})
 		}
 	}
-	add(!s.Started, record.CausePlugin, "the provider's first list has not come yet: nothing is created or removed before")
-	add(s.Shutdown, record.CauseShutdown, "the manager is shutting down: it takes no new work")
-	add(s.Closed && !s.Shutdown, record.CauseDraining, "the manager is draining: it takes no new work and removes idle instances (taskscaler drain --undo ends it)")
+	add(!s.Started, record.CausePlugin, "the provider's first list has not arrived yet; until then nothing is created or removed")
+	add(s.Shutdown, record.CauseShutdown, "the manager is shutting down and takes no new work")
+	add(s.Closed && !s.Shutdown, record.CauseDraining, "the manager is draining: it takes no new work and removes idle instances; `taskscaler drain --undo` ends the drain")
 	add(s.Paused, record.CauseForeign,
-		"creates and deletes are paused: instances come or go that nobody asked for, so another manager seems to work on the group")
+		"creates and deletes are paused: instances appear or disappear without our request, so another manager seems to use this group")
 	if s.Breaker {
 		add(true, record.CauseBreaker, observe.Breaker(s.Fruitless+s.DiedYoung)+observe.Latest(h.lastWords))
 	}
@@ -36,24 +36,24 @@ func (h *History) holding() []Holding {
 	if s.Held != record.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
 		add(true, s.Held, observe.Held(s.Decision.Wanted-s.Decision.Grow, s.Decision.Wanted, s.Held))
 	}
-	add(s.ListFailures > 0, record.CausePlugin, "the provider's list has failed "+observe.Count(s.ListFailures, "time")+
-		" in a row: what it has is not known")
+	add(s.ListFailures > 0, record.CausePlugin, "listing the instances failed "+observe.Count(s.ListFailures, "time")+
+		" in a row: the current instances are not known")
 	return out
 }
 
-// inARow says what led to a back-off.
+// inARow returns the number of failures that led to a back-off.
 func (h *History) inARow() string {
 	s := &h.sum
 	switch {
 	case s.Refusals > 0 && s.Fruitless+s.DiedYoung > 0:
-		return fmt.Sprintf("%s and %s in a row", observe.Count(s.Refusals, "failed create"), observe.Count(s.Fruitless+s.DiedYoung, "boot"))
+		return fmt.Sprintf("%s and %s in a row", observe.Count(s.Refusals, "failed create"), observe.Count(s.Fruitless+s.DiedYoung, "failed instance"))
 	case s.Refusals > 0:
 		return observe.Count(s.Refusals, "failed create") + " in a row"
 	}
-	return observe.Count(s.Fruitless+s.DiedYoung, "machine") + " in a row came to nothing"
+	return observe.Count(s.Fruitless+s.DiedYoung, "failed instance") + " in a row"
 }
 
-// coming is what will happen by time alone, the soonest first.
+// coming returns what will happen only because time passes, the soonest first.
 func (h *History) coming() []Coming {
 	a, s, out := h.core.Ahead(), &h.sum, []Coming{}
 	add := func(at time.Time, format string, args ...any) {
@@ -64,20 +64,20 @@ func (h *History) coming() []Coming {
 		if s.Decision.BoundBy == policy.BoundThrottle {
 			add(at, "scale_throttle allows one more create")
 		} else {
-			add(at, "the back-off ends: creates go on")
+			add(at, "the back-off ends and creates continue")
 		}
 	} else if s.BackoffFor > 0 {
 		add(h.at.Add(s.BackoffFor), "the back-off ends")
 	}
 	if a.Shrink > 0 {
-		add(h.at.Add(a.Shrink-h.now.Mono), "the longest idle instance may go")
+		add(h.at.Add(a.Shrink-h.now.Mono), "the instance that has been idle longest may be removed")
 	}
 	if !a.Edge.IsZero() {
 		next := h.core.Config().Schedule.At(a.Edge)
 		if next.Index < 0 {
-			add(a.Edge, "no policy matches any more: nothing is kept idle")
+			add(a.Edge, "no policy applies any more: no slot is kept idle")
 		} else {
-			add(a.Edge, "%s: idle_count %d, idle_time %s", h.policyHolds(next.Index), next.Settings.IdleCount,
+			add(a.Edge, "%s: idle_count %d, idle_time %s", h.policyStarts(next.Index), next.Settings.IdleCount,
 				observe.Span(next.Settings.IdleTime))
 		}
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew; read the difference before you commit it")
+var update = flag.Bool("update", false, "rewrite the golden files; read the difference before you commit it")
 
 var seoul = func() *time.Location {
 	l, err := time.LoadLocation("Asia/Seoul")
@@ -37,10 +37,10 @@ func calendar(p ...policy.Policy) *policy.Schedule {
 	return s
 }
 
-// scripts are histories that have every kind of record among them.
+// scripts are histories that together contain every kind of record.
 var scripts = []struct {
 	name string
-	// questions beside that for the present: golden files of their own.
+	// questions other than "now"; each has its own golden file.
 	questions map[string]explain.Question
 	play      func(t *testing.T) *explaintest.Rig
 }{
@@ -62,7 +62,7 @@ var scripts = []struct {
 	{"adopt", map[string]explain.Question{"instance": {Instance: "x-1"}}, adopt},
 }
 
-// officeHours: more is wanted by day; a throttle and max_instances bound it.
+// officeHours: more slots are needed by day; a throttle and max_instances limit the creates.
 func officeHours(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{}, func(c *scaler.Config) {
 		c.MaxInstances, c.Throttle = 4, policy.Throttle{Limit: 0.05, Burst: 2}
@@ -112,7 +112,7 @@ func quota(t *testing.T) *explaintest.Rig {
 	return r
 }
 
-// breakerOpens: the ready command fails again and again.
+// breakerOpens: the ready command fails every time.
 func breakerOpens(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}), explain.Options{})
 	bad := true
@@ -161,7 +161,7 @@ func missing(t *testing.T) *explaintest.Rig {
 	return r
 }
 
-// reservations: a poller asks again and again for what is not there.
+// reservations: a poller asks again and again, but no slot is free.
 func reservations(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleCount: 1, IdleTime: time.Minute, Preemptive: true},
 		func(c *scaler.Config) { c.MaxInstances = 1 }), explain.Options{})
@@ -179,7 +179,7 @@ func reservations(t *testing.T) *explaintest.Rig {
 	return r
 }
 
-// restarts: the manager is killed while jobs run; one comes back, one does not.
+// restarts: the manager is killed while jobs run; one caller comes back, one does not.
 func restarts(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) {
 		c.ReattachAfterRestart, c.MaxInstances = 20*time.Second, 2
@@ -195,7 +195,7 @@ func restarts(t *testing.T) *explaintest.Rig {
 	return r
 }
 
-// drains: an operator drains, thinks again, and then the manager is stopped.
+// drains: an operator drains and ends the drain; then the manager is stopped.
 func drains(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleCount: 1, IdleTime: time.Minute}), explain.Options{})
 	r.Acquire("a")
@@ -215,7 +215,7 @@ func drains(t *testing.T) *explaintest.Rig {
 	return r
 }
 
-// foreign: instances come that nobody asked for.
+// foreign: instances appear that nobody requested.
 func foreign(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}), explain.Options{})
 	for _, id := range []record.ID{"x-1", "x-2", "x-3"} {
@@ -227,7 +227,7 @@ func foreign(t *testing.T) *explaintest.Rig {
 	return r
 }
 
-// neverCame: one of three that the provider accepted never shows.
+// neverCame: the provider accepts the create of three instances, but one never appears.
 func neverCame(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.RequestedDeadline = 20 * time.Second }),
 		explain.Options{})
@@ -237,7 +237,7 @@ func neverCame(t *testing.T) *explaintest.Rig {
 	return r
 }
 
-// listsFail: the provider cannot be asked.
+// listsFail: the provider's list fails.
 func listsFail(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}), explain.Options{})
 	r.Every = 0
@@ -248,7 +248,7 @@ func listsFail(t *testing.T) *explaintest.Rig {
 	return r
 }
 
-// alarm: a delete is refused for ever.
+// alarm: the provider always refuses a delete.
 func alarm(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.DeletingAlarm = 150 * time.Second }),
 		explain.Options{})
@@ -265,7 +265,7 @@ func alarm(t *testing.T) *explaintest.Rig {
 	return r
 }
 
-// adopt: an instance of unknown origin is taken in by a reload.
+// adopt: an unclaimed instance is adopted after a reload.
 func adopt(t *testing.T) *explaintest.Rig {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}), explain.Options{})
 	r.Cloud["x-1"] = &explaintest.Machine{}
@@ -311,7 +311,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// golden compares both forms of d with what is known to be right.
+// golden compares both forms of d with the golden files.
 func golden(t *testing.T, name string, d *explain.Document) {
 	t.Helper()
 	var text bytes.Buffer
@@ -349,11 +349,11 @@ func TestAnswerErrors(t *testing.T) {
 		q    explain.Question
 		want string
 	}{
-		{explain.Question{Instance: "i-99"}, `knows no instance "i-99"`},
-		{explain.Question{Key: "nobody"}, `knows no key "nobody"`},
-		{explain.Question{At: explaintest.Start.Add(-time.Hour)}, "is outside of the journal, which reaches from 2026-03-02 12:00:00 to 2026-03-02 12:00:30"},
-		{explain.Question{At: explaintest.Start.Add(time.Hour)}, "is outside of the journal"},
-		{explain.Question{At: explaintest.Start.Add(2 * time.Hour), Running: true, Now: explaintest.Start.Add(time.Hour)}, "is outside of the journal"},
+		{explain.Question{Instance: "i-99"}, `contains no instance "i-99"`},
+		{explain.Question{Key: "nobody"}, `contains no key "nobody"`},
+		{explain.Question{At: explaintest.Start.Add(-time.Hour)}, "is outside the journal: ask for a time from 2026-03-02 12:00:00 to 2026-03-02 12:00:30"},
+		{explain.Question{At: explaintest.Start.Add(time.Hour)}, "is outside the journal"},
+		{explain.Question{At: explaintest.Start.Add(2 * time.Hour), Running: true, Now: explaintest.Start.Add(time.Hour)}, "is outside the journal"},
 	} {
 		if _, err := explain.Answer(c.q, r.Feed); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v, want %q", c.q, err, c.want)
@@ -372,12 +372,14 @@ func TestAnswerErrors(t *testing.T) {
 	}
 }
 
-// TestGaveUpInFront: the first in the queue waits for the machine that is on its way, whatever holds creates back for those behind it, and
-// who gives up is told so. What is given back in case it was granted meanwhile is not called a slot that was given back.
+// TestGaveUpInFront: the first caller in the queue waits for the instance that is booting, even if something holds back creates for the callers
+// behind it. A caller that stops waiting is told this. The release that it sends in case it got a lease is not shown as a released slot.
 func TestGaveUpInFront(t *testing.T) {
 	for key, want := range map[string]string{
-		"front": "at the end it waited for a machine to boot", "behind": "at the end it waited for a slot to be given back: max_instances",
-		"": "at the end the first 1 of 2 waited for a machine to boot, the others for a slot to be given back: max_instances",
+		"front":  "at the end it was waiting for an instance to boot",
+		"behind": "at the end it was waiting for another job to release its slot: max_instances",
+		"": "at the end callers were waiting: the first 1 of 2 for an instance to boot, the others for another job to release its slot: " +
+			"max_instances",
 	} {
 		r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 1 }), explain.Options{})
 		r.Boot = time.Minute
@@ -400,21 +402,21 @@ func TestGaveUpInFront(t *testing.T) {
 		if err := d.Text(&text); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), "gave its slot back") ||
-			key != "" && !strings.Contains(text.String(), "asked to end a lease, in case it had one") {
+		if !strings.Contains(text.String(), want) || strings.Contains(text.String(), "released its slot") ||
+			key != "" && !strings.Contains(text.String(), "asked to release its lease, if it had one") {
 			t.Errorf("%s: %q is not in\n%s", key, want, text.String())
 		}
 	}
 }
 
-// TestIdleButNotListed: an instance that the latest list lacks is no supply, so no sum may be made with it.
+// TestIdleButNotListed: an instance that is not in the latest list is not supply, so no sum may count it.
 func TestIdleButNotListed(t *testing.T) {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleCount: 1, IdleTime: time.Minute}), explain.Options{})
 	r.Run(20 * time.Second)
 	r.Cloud["i-1"].Away = true
 	r.Run(time.Second)
 	st := r.History.State()
-	if len(st.Idle) != 1 || !strings.Contains(st.Idle[0].Sentence, "it is absent: no job gets it") || !strings.Contains(st.Sentence, "1 ready (0 of them idle)") {
+	if len(st.Idle) != 1 || !strings.Contains(st.Idle[0].Sentence, "it is absent, so it gets no lease") || !strings.Contains(st.Sentence, "1 ready (0 of them idle)") {
 		t.Errorf("%s\n%+v", st.Sentence, st.Idle)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// BenchmarkReplay replays a journal of a busy day: 100,000 jobs on up to 100 instances, which come and go with the load. The figure that
-// counts is events/s.
+// BenchmarkReplay replays a journal of a busy day: 100,000 jobs on up to 100 instances, whose number follows the load. The result to look at
+// is events/s.
 func BenchmarkReplay(b *testing.B) {
 	const jobs, width = 100_000, 100
 	r := explaintest.New(b, explaintest.Config(policy.Settings{IdleCount: 5, IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = width }),

@@ -9,19 +9,19 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// caller is what a key is at: it waits, holds a lease, or has a reservation.
+// caller is the state of a key: it waits, holds a lease, or has a reservation.
 type caller struct {
-	asked    time.Time // since when it waits
+	asked    time.Time // when it began to wait
 	mono     time.Duration
 	reserved time.Time
-	leased   time.Time // since when it holds its lease
+	leased   time.Time // when its lease was granted
 	instance record.ID
 }
 
-// beats are the heartbeats of an instance that failed in a row.
+// beats counts the heartbeats of an instance that failed in a row.
 type beats struct{ failed int }
 
-// hear takes one event of the round, before what was decided in its step.
+// hear processes one event of the round, before the decisions of its step.
 func (h *History) hear(ev *scaler.Event) {
 	switch ev.Kind {
 	case scaler.EvAcquire, scaler.EvReplace:
@@ -57,7 +57,7 @@ func (h *History) hear(ev *scaler.Event) {
 	}
 }
 
-// asked notes a caller that asks for a slot. One that has a lease or waits already is about to be refused for it.
+// asked notes a caller that asks for a slot. A caller that already has a lease or waits is not noted: the core refuses it.
 func (h *History) asked(ev *scaler.Event) {
 	c := h.callers[ev.Key]
 	switch {
@@ -83,7 +83,7 @@ func (h *History) beat(ev *scaler.Event) {
 	}
 }
 
-// answers takes what callers were told in this round.
+// answers processes the answers that callers got in this round.
 func (h *History) answers() {
 	for i := range h.batch.Grants {
 		g := &h.batch.Grants[i]
@@ -108,7 +108,7 @@ func (h *History) answers() {
 			h.callers[g.Key] = &caller{reserved: h.at}
 		case scaler.GrantReleased, scaler.GrantRevoked:
 			h.ended(g.ID, g.Key)
-			if c := h.callers[g.Key]; c != nil && c.asked.IsZero() { // else it is waiting again
+			if c := h.callers[g.Key]; c != nil && c.asked.IsZero() { // otherwise it is waiting again
 				delete(h.callers, g.Key)
 			}
 		case scaler.GrantDenied:
@@ -119,7 +119,7 @@ func (h *History) answers() {
 	}
 }
 
-// revoked records a lease that was ended against its holder's will.
+// revoked records that the manager ended a lease before its holder released it.
 func (h *History) revoked(f *scaler.Fact) {
 	r := &Record{
 		Kind: KindRevoke, Instance: string(f.ID), Key: string(f.Key), Sizing: sizingOf(&h.sum.Decision, h.burst()),
@@ -137,17 +137,17 @@ func (h *History) whyRevoked(f *scaler.Fact) string {
 	switch f.Cause {
 	case record.CauseMissing:
 		if since, ok := h.absent[f.ID]; ok {
-			return fmt.Sprintf("the provider's list at %s no longer had the instance, nor had those that followed", h.clock(since))
+			return fmt.Sprintf("neither the provider's list at %s nor the lists after it contained the instance", h.clock(since))
 		}
 	case record.CauseAbandoned:
-		return fmt.Sprintf("nobody took the lease up again within reattach_after_disconnect (%s), or after a restart reattach_after_restart (%s)",
+		return fmt.Sprintf("no caller reattached to the lease within reattach_after_disconnect (%s) or, after a restart, reattach_after_restart (%s)",
 			observe.Span(cfg.ReattachAfterDisconnect), observe.Span(cfg.ReattachAfterRestart))
 	}
 	return h.trigger(f)
 }
 
-// denied records a caller that was refused, as f tells; nil: only its answer does. Callers that are refused for the same reason by the same
-// numbers, with nothing else in between, are one record: pollers ask every few seconds.
+// denied records that a caller was refused. f is the fact about it, or nil when there is only the answer to the caller. Consecutive refusals
+// for the same reason and with the same numbers become one record, because pollers ask every few seconds.
 func (h *History) denied(key record.Key, why record.Cause, f *scaler.Fact) {
 	c := h.callers[key]
 	sentence := h.denial(key, why, c)
@@ -155,7 +155,7 @@ func (h *History) denied(key record.Key, why record.Cause, f *scaler.Fact) {
 		h.key.add(h.at, sentence)
 	}
 	switch {
-	case c == nil, why == record.CauseDuplicate, why == record.CauseUnknownKey: // the key's own business goes on
+	case c == nil, why == record.CauseDuplicate, why == record.CauseUnknownKey: // the earlier wait or lease of the key goes on
 	case !c.leased.IsZero():
 		c.asked = time.Time{}
 	default:
@@ -177,45 +177,45 @@ func (h *History) denied(key record.Key, why record.Cause, f *scaler.Fact) {
 	}, &scaler.Fact{Cause: why}, h.whyDenied(key, why, c, f))
 }
 
-// denial says why key was refused, with the numbers of the moment.
+// denial says why key was refused, with the numbers of this moment.
 func (h *History) denial(key record.Key, why record.Cause, c *caller) string {
 	s := &h.sum
 	slots := fmt.Sprintf("%d leased, %d waiting, %d reserved", s.Leases, s.Waiters, s.Reservations)
 	switch {
 	case why == record.CauseNoCapacity && s.Active.Settings.Preemptive:
-		return fmt.Sprintf("refused the reservation of %q: no ready slot is free to claim (%s; %d open, %d claimed by reservations; %s)", key, slots, s.OpenSlots,
+		return fmt.Sprintf("refused the reservation of %q: no ready slot is free (%s; %d free, %d claimed by reservations; %s)", key, slots, s.OpenSlots,
 			s.Claimed, h.policyName(s.Active.Index))
 	case why == record.CauseNoCapacity:
-		return fmt.Sprintf("refused the reservation of %q: the slots of max_instances are taken (%s, of %d × %d)", key, slots, s.MaxInstances, s.Capacity)
+		return fmt.Sprintf("refused the reservation of %q: all slots are taken (%s; max_instances %d × %d slots)", key, slots, s.MaxInstances, s.Capacity)
 	case why == record.CausePolicy:
-		return fmt.Sprintf("refused the reservation of %q: in preemptive_mode with idle_count 0 nothing is ever created for it (%s)", key,
+		return fmt.Sprintf("refused the reservation of %q: preemptive_mode is on and idle_count is 0, so no slot is ever created for it (%s)", key,
 			h.policyName(s.Active.Index))
 	case why == record.CauseDeadline && c != nil && !c.reserved.IsZero():
-		return fmt.Sprintf("the reservation of %q is void: nobody acquired it within reservation_deadline (%s)", key,
+		return fmt.Sprintf("the reservation of %q expired: it was not acquired within reservation_deadline (%s)", key,
 			observe.Span(h.core.Config().ReservationDeadline))
 	case c != nil && !c.asked.IsZero() && h.now.Mono > c.mono:
 		text := fmt.Sprintf("refused %q after %s: %s", key, observe.Span(h.now.Mono-c.mono), observe.Denial(why))
 		if why == record.CauseCancelled {
-			text = fmt.Sprintf("%q gave up after %s", key, observe.Span(h.now.Mono-c.mono))
+			text = fmt.Sprintf("%q stopped waiting after %s", key, observe.Span(h.now.Mono-c.mono))
 		}
 		return text + "; at the end " + h.waitedFor(key)
 	}
 	return fmt.Sprintf("refused %q: %s", key, observe.Denial(why))
 }
 
-// waitedFor says what a caller whose wait ends without a slot waited for. Where it stood in the queue is known of a caller that is followed.
+// waitedFor says what a caller waited for when its wait ended without a slot. Its position in the queue is known only if it is followed.
 func (h *History) waitedFor(key record.Key) string {
 	booting, cause := h.before.Booting, h.before.WaitCause
 	switch {
 	case h.key != nil && h.key.key == key && h.key.waiting:
-		return "it waited " + observe.Wait(h.key.cause)
+		return "it was waiting " + observe.Wait(h.key.cause)
 	case booting > 0 && booting < h.before.Waiters:
-		return fmt.Sprintf("the first %d of %d waited %s, the others %s", booting, h.before.Waiters, observe.Wait(record.CauseBoot), observe.Wait(cause))
+		return fmt.Sprintf("callers were waiting: the first %d of %d %s, the others %s", booting, h.before.Waiters, observe.Wait(record.CauseBoot), observe.Wait(cause))
 	}
-	return "it waited " + observe.Wait(cause)
+	return "it was waiting " + observe.Wait(cause)
 }
 
-// whyDenied says what the caller had asked for.
+// whyDenied says what the caller asked for.
 func (h *History) whyDenied(key record.Key, why record.Cause, c *caller, f *scaler.Fact) string {
 	if f != nil {
 		if ev := h.event(f); ev != nil && ev.Key == key && ev.Kind != scaler.EvCancel {
@@ -224,7 +224,7 @@ func (h *History) whyDenied(key record.Key, why record.Cause, c *caller, f *scal
 	}
 	switch {
 	case why == record.CauseDeadline && c != nil && !c.reserved.IsZero():
-		return fmt.Sprintf("%q was promised a slot at %s", key, h.clock(c.reserved))
+		return fmt.Sprintf("the slot was reserved for %q at %s", key, h.clock(c.reserved))
 	case c != nil && !c.asked.IsZero():
 		return fmt.Sprintf("%q asked for a slot at %s", key, h.clock(c.asked))
 	}

@@ -12,21 +12,21 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// creation is what became of a create.
+// creation is the progress of a create.
 type creation struct {
 	record   *Record
 	asked    int
 	came     []record.ID
-	ready    int // of those that came
+	ready    int // how many of came are ready
 	slowest  time.Duration
-	never    int // did not come in time
+	never    int // did not appear in time
 	triggers int
 }
 
-// mostTriggers is how many triggers of one create are named.
+// mostTriggers is the largest number of triggers that are named for one create.
 const mostTriggers = 3
 
-// tell takes one fact of the round.
+// tell processes one fact of the round.
 func (h *History) tell(f *scaler.Fact) {
 	if h.life != nil {
 		h.life.fact(h, f)
@@ -52,13 +52,13 @@ func (h *History) tell(f *scaler.Fact) {
 	case scaler.FactListFailed:
 		h.listFailed(f)
 	case scaler.FactPrepare, scaler.FactWait:
-		// in a life, and in the split of waits
+		// shown in the history of an instance, and in the split of waits
 	default:
 		h.happened(f)
 	}
 }
 
-// decided adds a record of a decision with the numbers of f, and with what brought it about.
+// decided adds a record of a decision, with the cause of f and the triggers of the decision.
 func (h *History) decided(r *Record, f *scaler.Fact, because ...string) *Record {
 	if f.Cause != record.CauseNone {
 		r.Cause = f.Cause.String()
@@ -73,7 +73,7 @@ func (h *History) decided(r *Record, f *scaler.Fact, because ...string) *Record 
 	return h.add(r)
 }
 
-// created records a create, or counts one more into that of the same round: what one round creates is one call.
+// created records a create. Several creates of one round become one record, because they are one call of the provider.
 func (h *History) created(f *scaler.Fact) {
 	why := h.whyNow(f)
 	if c := h.creations[f.Op]; c != nil {
@@ -95,7 +95,7 @@ func (h *History) created(f *scaler.Fact) {
 		if c.triggers++; c.triggers <= mostTriggers {
 			r.Chain = slices.Insert(r.Chain, len(r.Chain)-1, Link{h.at, RoleTrigger, why})
 		} else {
-			r.Chain[mostTriggers-1].Sentence = fmt.Sprintf("%d more such events", c.triggers-mostTriggers+1)
+			r.Chain[mostTriggers-1].Sentence = fmt.Sprintf("%d more events like these", c.triggers-mostTriggers+1)
 		}
 		r.Chain[len(r.Chain)-1].Sentence = r.Sentence
 		return
@@ -109,14 +109,14 @@ func (h *History) created(f *scaler.Fact) {
 
 func (h *History) createSentence(r *Record, d *policy.Decision, index int) {
 	r.Sizing = sizingOf(d, h.burst())
-	of := ""
+	what := observe.Count(r.Count, "instance")
 	if d.Grow < d.Wanted {
-		of = fmt.Sprintf(" of %d", d.Wanted)
+		what = fmt.Sprintf("%d of %s", r.Count, observe.Count(d.Wanted, "instance"))
 	}
-	r.Sentence = fmt.Sprintf("created %d%s: %s", r.Count, of, observe.Sizing(d, h.policyName(index), h.burst()))
+	r.Sentence = fmt.Sprintf("created %s: %s", what, observe.Sizing(d, h.policyName(index), h.burst()))
 }
 
-// held records growth that is needed and held back.
+// held records creates that are needed but held back.
 func (h *History) held(f *scaler.Fact) {
 	until := ""
 	if at := h.core.Ahead().Grow; at > h.now.Mono {
@@ -124,20 +124,20 @@ func (h *History) held(f *scaler.Fact) {
 	}
 	h.decided(&Record{
 		Kind: KindHold, Count: f.Count, Sizing: sizingOf(&f.Decision, h.burst()),
-		Sentence: fmt.Sprintf("held back %d%s, because %s: %s", f.Count, until, h.holds(f.Cause),
+		Sentence: fmt.Sprintf("held back %s%s, because %s: %s", observe.Count(f.Count, "create"), until, h.holds(f.Cause),
 			observe.Sizing(&f.Decision, h.policyName(f.Policy), h.burst())),
 	}, f, h.whyNow(f))
 }
 
-// holds says what holds creates back.
+// holds says what holds back creates.
 func (h *History) holds(c record.Cause) string {
 	if c == record.CausePlugin && !h.sum.Started {
-		return "the provider's first list has not come yet"
+		return "the provider's first list has not arrived yet"
 	}
 	return observe.Retire(c)
 }
 
-// backedOff records what stops creates for a while, or lets them go on.
+// backedOff records what stops creates for a time, or lets them continue.
 func (h *History) backedOff(f *scaler.Fact) {
 	r := &Record{Kind: KindBackoff, Instance: string(f.ID), Create: f.Op, Count: f.Count, Sizing: sizingOf(&h.sum.Decision, h.burst())}
 	rest := h.sum.BackoffFor
@@ -148,28 +148,28 @@ func (h *History) backedOff(f *scaler.Fact) {
 	var because []string
 	switch f.Kind {
 	case scaler.FactRefused:
-		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): a create failed, %d in a row (%s): %s", until, observe.Span(rest), f.Count,
+		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): a create failed (%d in a row, %s): %s", until, observe.Span(rest), f.Count,
 			f.Failure.Kind, f.Failure.Message)
 		if c := h.creations[f.Op]; c != nil {
-			because = append(because, observe.Count(c.asked, "instance")+" had been asked for")
+			because = append(because, observe.Count(c.asked, "instance")+" had been requested")
 			h.then(c.record, h.trigger(f))
 		}
 	case scaler.FactFruitless:
-		what, reason := fmt.Sprintf("the boot of instance %s came to nothing", f.ID), ": "+h.reason(f)
+		what, reason := fmt.Sprintf("the boot of instance %s failed", f.ID), ": "+h.reason(f)
 		switch {
 		case f.On:
-			what = fmt.Sprintf("instance %s died young", f.ID)
+			what = fmt.Sprintf("early failure of instance %s", f.ID)
 		case f.ID == "":
-			what, reason = "a create that was accepted showed no instance in time", ""
+			what, reason = "the provider accepted a create, but the instance did not appear in time", ""
 		}
-		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): %s, %d in a row%s", until, observe.Span(rest), what, f.Count, reason)
+		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): %s (%d in a row)%s", until, observe.Span(rest), what, f.Count, reason)
 	default:
 		r.Kind, r.Sentence = KindBreaker, observe.Sentence(f)
 	}
 	h.decided(r, f, append(because, h.why(f))...)
 }
 
-// progress notes what becomes of creates.
+// progress notes how creates proceed.
 func (h *History) progress(f *scaler.Fact) {
 	switch f.Kind {
 	case scaler.FactAppeared:
@@ -187,26 +187,26 @@ func (h *History) progress(f *scaler.Fact) {
 		if c := h.booting[f.ID]; c != nil {
 			c.ready++
 			c.slowest = max(c.slowest, f.Took)
-			h.then(c.record, fmt.Sprintf("instance %s is ready, %s after it was first seen", f.ID, observe.Span(f.Took)))
+			h.then(c.record, fmt.Sprintf("instance %s is ready, %s after it was first listed", f.ID, observe.Span(f.Took)))
 			delete(h.booting, f.ID)
 		}
 	case scaler.FactIntent:
 		if c := h.creations[f.Op]; c != nil {
 			c.never = max(c.never, f.Count)
-			h.then(c.record, fmt.Sprintf("%d did not come: %s", f.Count, neverCame(f.Cause)))
+			h.then(c.record, fmt.Sprintf("%d did not appear: %s", f.Count, neverCame(f.Cause)))
 		}
 	}
 }
 
-// neverCame says why an instance that was asked for is not expected any more.
+// neverCame says why a requested instance is no longer expected.
 func neverCame(c record.Cause) string {
 	if c == record.CauseBootOverdue {
-		return "the provider did not list it within instance_deadlines.requested"
+		return "the provider did not list any within instance_deadlines.requested"
 	}
-	return "complete lists came without it"
+	return "the provider's complete lists do not contain any"
 }
 
-// then adds what followed.
+// then adds a consequence to the chain of r.
 func (h *History) then(r *Record, sentence string) {
 	r.Chain = append(r.Chain, Link{h.at, RoleThen, sentence})
 }
@@ -230,15 +230,15 @@ func (c *creation) outcome() string {
 		parts = append(parts, s)
 	}
 	if c.never > 0 {
-		parts = append(parts, fmt.Sprintf("%d never came", c.never))
+		parts = append(parts, fmt.Sprintf("%d never appeared", c.never))
 	}
 	if left := c.asked - len(c.came) - c.never; left > 0 {
-		parts = append(parts, fmt.Sprintf("%d not seen yet", left))
+		parts = append(parts, fmt.Sprintf("%d not listed yet", left))
 	}
 	return strings.Join(parts, "; ")
 }
 
-// shortened is the first n names, and how many there are beyond them.
+// shortened returns the first n names, and the number of the others.
 func shortened(names []string, n int) []string {
 	if len(names) <= n {
 		return names
@@ -246,7 +246,7 @@ func shortened(names []string, n int) []string {
 	return append(names[:n:n], fmt.Sprintf("and %d more", len(names)-n))
 }
 
-// finish brings a record's outcome up to date.
+// finish updates the outcome of a record.
 func (h *History) finish(r *Record) {
 	switch {
 	case r.creation != nil:
@@ -256,7 +256,7 @@ func (h *History) finish(r *Record) {
 	}
 }
 
-// happened records what is neither a create nor a removal.
+// happened records facts that are neither a create nor a removal.
 func (h *History) happened(f *scaler.Fact) {
 	kinds := map[scaler.FactKind]Kind{
 		scaler.FactLost: KindLost, scaler.FactReturned: KindReturned, scaler.FactPolicy: KindPolicy, scaler.FactReload: KindReload,
@@ -274,35 +274,35 @@ func (h *History) happened(f *scaler.Fact) {
 		}
 	case scaler.FactLost:
 		if since, ok := h.absent[f.ID]; ok {
-			because = fmt.Sprintf("the provider's list at %s no longer had it, nor had those that followed", h.clock(since))
+			because = fmt.Sprintf("neither the provider's list at %s nor the lists after it contained it", h.clock(since))
 		}
 		h.forget(f.ID)
 	case scaler.FactAlarm:
-		because = fmt.Sprintf("the delete was asked for %d times in %s", f.Count, observe.Span(f.Took))
+		because = fmt.Sprintf("the provider was asked %d times in %s to delete it", f.Count, observe.Span(f.Took))
 		if gone := h.removals[f.ID]; gone != nil && len(gone.asks) > 0 {
 			because += "; the latest answer: " + gone.asks[len(gone.asks)-1]
 		}
 	case scaler.FactAdopt:
 		switch {
 		case f.Op != 0:
-			r.Sentence += ": a create that had been given up on explains it"
+			r.Sentence += ": an earlier create that was given up explains it"
 		case f.Cause == record.CauseMissing:
-			r.Sentence += ": the group replaced one that was lost"
+			r.Sentence += ": the provider group replaced a lost instance"
 		case f.Cause == record.CauseOperator:
-			r.Sentence += ": adopt_preexisting says so"
+			r.Sentence += ": adopt_preexisting is \"adopt\""
 		}
 	}
 	h.decided(r, f, because)
 }
 
-// forget drops what is kept of an instance that is gone.
+// forget drops the data about an instance that is gone.
 func (h *History) forget(id record.ID) {
 	delete(h.absent, id)
 	delete(h.beats, id)
 	delete(h.booting, id)
 }
 
-// listFailed records lists that fail, those in a row as one.
+// listFailed records failed lists. Consecutive failures become one record.
 func (h *History) listFailed(f *scaler.Fact) {
 	if r := h.listFail; r != nil {
 		r.Count, r.until = f.Count, h.at

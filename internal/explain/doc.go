@@ -1,9 +1,9 @@
-// Package explain says why a group's fleet is as it is: which instances were created, held back or removed and because of what, who was
-// refused, and what those who wait are waiting for.
+// Package explain says why a group has the instances that it has: which instances were created, held back or removed and why, which callers
+// were refused and why, and what the waiting callers wait for.
 //
-// Nothing is recorded for it. A [History] is fed what was stepped into a real scaler.Core and what came out, round by round: by the
-// journal's reader, which replays what a manager did, or by a test that drives a core itself. So an explanation can never differ from what
-// was decided:
+// A [History] receives, round by round, the events that a real scaler.Core processed and the decisions that it made. They come from the
+// journal's reader, which replays the events of a manager, or from a test that drives a core. So an explanation cannot differ from the
+// decisions:
 //
 //	h := explain.NewHistory(explain.Options{Location: time.Local})
 //	for each round {
@@ -12,8 +12,9 @@
 //		h.Add(core, now, events, batch) // before the next Step
 //	}
 //	for _, r := range h.Records() { fmt.Println(r.Sentence, r.Outcome) }
-//	state := h.State() // what is there now, what is wanted, what holds it back, what comes next
+//	state := h.State() // the instances now, the wanted size, what holds it back, and what comes next
 //
-// A core that was not seen before is a new life of the manager, unless [History.Begin] says otherwise. Every decision makes a [Record] with the chain from what brought it about to what became of it. Set Options.Instance or Options.Key to follow one instance or one
-// caller in full: [History.Instance], [History.Key].
+// A new core means that a new manager started, unless [History.Begin] says otherwise. Every decision makes a [Record]. Its chain goes from the
+// triggers over the decision to the consequences. Set Options.Instance or Options.Key to follow one instance or one caller completely:
+// [History.Instance], [History.Key].
 package explain

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Schema names the format of a Document in JSON. A change that a reader could notice, other than a new field, changes it.
+// Schema is the name of the JSON format of a Document. It changes with every incompatible change; a new field is compatible.
 const Schema = "taskscaler.explain/v1"
 
-// Document is an answer: what `taskscaler explain --json` prints. Fields that the question did not ask for are absent.
+// Document is an answer: the output of `taskscaler explain --json`. Fields that the question does not concern are absent.
 type Document struct {
 	Schema    string     `json:"schema"`
 	Runner    string     `json:"runner,omitempty"`
 	Zone      string     `json:"zone"` // of the times in sentences
 	Journal   Span       `json:"journal"`
-	Notes     []string   `json:"notes,omitempty"` // what is wrong with the journal
-	At        *time.Time `json:"at,omitempty"`    // the moment that was asked for
-	State     *State     `json:"state,omitempty"` // the group at that moment, or now
+	Notes     []string   `json:"notes,omitempty"` // problems of the journal
+	At        *time.Time `json:"at,omitempty"`    // the time that was asked for
+	State     *State     `json:"state,omitempty"` // the group at that time, or now
 	Waits     *WaitTotal `json:"waits,omitempty"` // of all callers over the whole journal
 	Decisions []*Record  `json:"decisions,omitempty"`
 	Before    []*Record  `json:"before,omitempty"`
@@ -25,7 +25,7 @@ type Document struct {
 	Key       *Caller    `json:"key,omitempty"`
 }
 
-// WaitTotal is the time that all callers together have waited.
+// WaitTotal is the time that all callers together waited.
 type WaitTotal struct {
 	Seconds  float64 `json:"seconds"`
 	Split    []Share `json:"split"`
@@ -35,50 +35,50 @@ type WaitTotal struct {
 func waitTotal(h *History) *WaitTotal {
 	w := h.Waits()
 	if len(w) == 0 {
-		return &WaitTotal{Split: []Share{}, Sentence: "nobody waited"}
+		return &WaitTotal{Split: []Share{}, Sentence: "no caller waited"}
 	}
 	return &WaitTotal{Seconds: w.Total().Seconds(), Split: w.Shares(), Sentence: "waited " + w.String()}
 }
 
-// Question is what is asked. At most one of Instance, Key and At is set; none of them asks for the present.
+// Question is a question. At most one of Instance, Key and At is set; without them the question is about now.
 type Question struct {
 	Instance string
 	Key      string
 	At       time.Time
 	Location *time.Location
-	Last     int  // decisions to tell; 0: 10
-	Running  bool // a manager runs: what there is goes on until now
+	Last     int  // how many decisions to return. Default: 10
+	Running  bool // the manager runs, so its state is the same until Now
 	Now      time.Time
 }
 
-// Feed replays what happened up to a moment (zero: all) into h, and returns what was wrong with it.
+// Feed replays the journal into h, up to the time until (zero: all of it), and returns the problems of the journal.
 type Feed func(until time.Time, h *History) (notes []string, err error)
 
-// UnknownError says that the journal never heard of what was asked for.
+// UnknownError says that the journal does not contain the instance or key that was asked for.
 type UnknownError struct {
 	What, Name string
 	Span       Span
 }
 
-// Error says where was looked.
+// Error names the time that the journal covers, and says where else to look.
 func (e *UnknownError) Error() string {
-	return fmt.Sprintf("the journal, which reaches from %s to %s, knows no %s %q: see `taskscaler status` for those of now, or a larger journal for older ones",
-		e.Span.From.Format(time.DateTime), e.Span.To.Format(time.DateTime), e.What, e.Name)
+	return fmt.Sprintf("the journal covers %s to %s and contains no %s %q: check the name with `taskscaler status`; to keep a longer history, "+
+		"raise max_size in [runners.autoscaler.journal]", e.Span.From.Format(time.DateTime), e.Span.To.Format(time.DateTime), e.What, e.Name)
 }
 
-// OutsideError says that a moment is outside of the journal.
+// OutsideError says that the journal does not cover a time.
 type OutsideError struct {
 	At   time.Time
 	Span Span
 }
 
-// Error says what the journal has.
+// Error names the time that the journal covers.
 func (e *OutsideError) Error() string {
-	return fmt.Sprintf("%s is outside of the journal, which reaches from %s to %s", e.At.Format(time.DateTime+" MST"),
+	return fmt.Sprintf("%s is outside the journal: ask for a time from %s to %s", e.At.Format(time.DateTime+" MST"),
 		e.Span.From.Format(time.DateTime), e.Span.To.Format(time.DateTime+" MST"))
 }
 
-// Answer answers q from what feed replays.
+// Answer answers q. feed replays the journal.
 func Answer(q Question, feed Feed) (*Document, error) {
 	if q.Location == nil {
 		q.Location = time.UTC
@@ -109,7 +109,7 @@ func Answer(q Question, feed Feed) (*Document, error) {
 	return d, nil
 }
 
-// ask replays once.
+// ask replays the journal once.
 func ask(q Question, o Options, until time.Time, feed Feed) (*History, *Document, error) {
 	o.Location = q.Location
 	h := NewHistory(o)
@@ -123,9 +123,9 @@ func ask(q Question, o Options, until time.Time, feed Feed) (*History, *Document
 	return h, &Document{Schema: Schema, Zone: zone(q), Journal: h.Span(), Notes: notes}, nil
 }
 
-var errEmpty = fmt.Errorf("the journal is empty: nothing has happened yet, or it is not the journal of a manager that ran")
+var errEmpty = fmt.Errorf("the journal is empty: start the manager, or give the journal of a manager that has run")
 
-// answerAt replays twice: up to the moment for the state, and all of it for what followed.
+// answerAt replays the journal twice: up to the time for the state, and completely for the decisions after it.
 func answerAt(q Question, feed Feed) (*Document, error) {
 	all, d, err := ask(q, Options{Keep: q.Last, Around: q.At}, time.Time{}, feed)
 	if err != nil {
@@ -145,7 +145,7 @@ func answerAt(q Question, feed Feed) (*Document, error) {
 	return d, nil
 }
 
-// zone names the zone of q's times, as people know it.
+// zone names the time zone of q, such as "Asia/Seoul (UTC+9)".
 func zone(q Question) string {
 	name := q.Location.String()
 	abbreviation, offset := q.Now.In(q.Location).Zone()

@@ -11,26 +11,26 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Options say what a History keeps.
+// Options say what a History keeps. The zero value keeps every record.
 type Options struct {
 	Location *time.Location // of the times in sentences; nil: UTC
-	Keep     int            // the latest records that are kept; 0: all
-	Around   time.Time      // keep that many on each side of this moment instead; see History.Around
-	Instance record.ID      // an instance whose life is followed
-	Key      record.Key     // a caller's key whose waits and leases are followed
+	Keep     int            // how many of the latest records to keep; 0: all
+	Around   time.Time      // if set, keep that many records before and after this time; see History.Around
+	Instance record.ID      // an instance to follow; see History.Instance
+	Key      record.Key     // a caller's key to follow; see History.Key
 
-	// Record is told each record when the round that made it is over. What is added to its chain and outcome later is not told. nil: nobody.
+	// Record receives each record at the end of its round. It does not receive later additions to the chain and the outcome. May be nil.
 	Record func(*Record)
 }
 
-// Span is what a History has seen.
+// Span is the part of a journal that a History has seen.
 type Span struct {
 	From   time.Time `json:"from"`
 	To     time.Time `json:"to"`
 	Rounds int       `json:"rounds"`
 	Events int       `json:"events"`
-	Lives  int       `json:"lives"` // of the manager
-	Gaps   int       `json:"gaps"`
+	Lives  int       `json:"lives"` // how often a manager started
+	Gaps   int       `json:"gaps"`  // how often rounds are missing
 }
 
 // History is what happened to a group, and why. It is not safe for concurrent use.
@@ -38,37 +38,37 @@ type History struct {
 	opts     Options
 	core     *scaler.Core
 	policies []policy.Policy
-	schedule *policy.Schedule // that policies are of
-	cfg      scaler.Config    // in force, as of the last reload
+	schedule *policy.Schedule // where policies come from
+	cfg      scaler.Config    // as of the last reload
 
-	lastWords string // of the latest create or preparation that failed
+	lastWords string // the error message of the latest failed create or preparation
 	records   []*Record
 	fresh     []*Record // of this round
 	span      Span
 	waits     Split
 
-	// The round that is being taken in.
+	// The current round.
 	now    scaler.Time
-	at     time.Time // its wall time, in the location of the sentences
+	at     time.Time // its wall time, in Options.Location
 	events []scaler.Event
 	batch  *scaler.Batch
-	sum    scaler.Summary // after it
-	before scaler.Summary // after the one before
+	sum    scaler.Summary // after the round
+	before scaler.Summary // before the round
 
 	last      scaler.Time             // of the round before
-	creations map[uint64]*creation    // those that not all instances of have come yet
-	booting   map[record.ID]*creation // by the instances that are not ready yet
+	creations map[uint64]*creation    // creates with instances that have not appeared yet
+	booting   map[record.ID]*creation // the creates of instances that are not ready yet
 	removals  map[record.ID]*removal
 	beats     map[record.ID]*beats
-	absent    map[record.ID]time.Time // since when the lists lack it
+	absent    map[record.ID]time.Time // when a list first lacked the instance
 	callers   map[record.Key]*caller
-	listFail  *Record // lists have failed since
+	listFail  *Record // not nil while lists fail
 
 	life *life
 	key  *keyLife
 }
 
-// NewHistory returns a History that has seen nothing.
+// NewHistory returns an empty History.
 func NewHistory(o Options) *History {
 	if o.Location == nil {
 		o.Location = time.UTC
@@ -83,19 +83,19 @@ func NewHistory(o Options) *History {
 	return h
 }
 
-// Entry is how a core that was not seen before follows what came before it.
+// Entry says how a new core follows the rounds before it.
 type Entry uint8
 
-// The entries.
+// The values of Entry.
 const (
-	EntryLife    Entry = iota // a manager began
-	EntryGap                  // rounds are missing: a wait or a removal that stands across is not measured
-	EntryMiddle               // what there is begins in the middle of a manager's life
-	EntrySegment              // the core is a copy of the one before: nothing happened
+	EntryLife    Entry = iota // a manager started
+	EntryGap                  // rounds are missing, so waits and removals across the gap are not measured
+	EntryMiddle               // the data begins after the manager started
+	EntrySegment              // the core is a copy of the one before; nothing happened
 )
 
-// Begin takes in how things stood before the next round, whose core was not seen before, and how that hangs together with the round before.
-// Without it the next round itself is the beginning of a new life.
+// Begin is called before a round with a new core. It takes the state before this round, and how it follows the round before. Without Begin, a
+// new core means that a new manager started.
 func (h *History) Begin(core *scaler.Core, now scaler.Time, how Entry) {
 	if how == EntrySegment && h.core != nil {
 		h.core = core
@@ -115,8 +115,8 @@ func (h *History) Begin(core *scaler.Core, now scaler.Time, how Entry) {
 	h.flush()
 }
 
-// Add takes one round in: events were stepped into core at now, and batch is what it took. It is called before core's next step, and keeps
-// nothing of what it is given but core.
+// Add processes one round: core processed events at now and decided batch. Add must be called before core's next step. It keeps core, but
+// neither events nor batch.
 func (h *History) Add(core *scaler.Core, now scaler.Time, events []scaler.Event, batch *scaler.Batch) {
 	h.now, h.at, h.events, h.batch = now, now.Wall.In(h.opts.Location), events, batch
 	if core != h.core {
@@ -156,7 +156,7 @@ func (h *History) close() {
 	h.trim()
 }
 
-// flush tells the new records.
+// flush passes the new records to Options.Record.
 func (h *History) flush() {
 	if h.opts.Record != nil {
 		for _, r := range h.fresh {
@@ -167,7 +167,7 @@ func (h *History) flush() {
 	h.fresh = h.fresh[:0]
 }
 
-// trim drops records that are not to be kept.
+// trim drops the records that Options does not want to keep.
 func (h *History) trim() {
 	k := h.opts.Keep
 	if k <= 0 || len(h.records) <= 4*k {
@@ -181,7 +181,7 @@ func (h *History) trim() {
 	h.records = append(append([]*Record{}, before...), after...)
 }
 
-// Around are the latest Options.Keep records up to Options.Around, and the first as many after it.
+// Around returns the last Options.Keep records up to Options.Around, and the first Options.Keep records after it.
 func (h *History) Around() (before, after []*Record) {
 	i := slices.IndexFunc(h.records, func(r *Record) bool { return r.Time.After(h.opts.Around) })
 	if i < 0 {
@@ -198,25 +198,25 @@ func (h *History) Around() (before, after []*Record) {
 	return before, after
 }
 
-// begin is the first round of a life of the manager, or of what there is of it.
+// begin resets what belongs to one manager. It is called for the first round of a new core.
 func (h *History) begin(core *scaler.Core, how Entry) {
 	if h.core == nil {
 		h.span.From = h.at
 	}
 	h.core, h.sum, h.cfg = core, scaler.Summary{}, core.Config()
-	if h.creations == nil { // creates and removals go on in the next life
+	if h.creations == nil { // creates and removals continue after a restart
 		h.creations, h.booting, h.removals = map[uint64]*creation{}, map[record.ID]*creation{}, map[record.ID]*removal{}
 	}
 	h.beats, h.absent, h.callers = map[record.ID]*beats{}, map[record.ID]time.Time{}, map[record.Key]*caller{}
 	h.listFail = nil
 	if how == EntrySegment {
-		how = EntryMiddle // the segments before it are no longer there
+		how = EntryMiddle // the earlier segments no longer exist
 	}
 	if h.key != nil {
 		h.key.lost(h)
 	}
 	if h.life != nil && h.life.known && how != EntryMiddle {
-		h.life.add(h, "a manager began")
+		h.life.add(h, "a manager started")
 	}
 	h.restore(core)
 	if how == EntryLife || h.span.Lives == 0 {
@@ -228,13 +228,13 @@ func (h *History) begin(core *scaler.Core, how Entry) {
 	case EntryGap:
 		h.sum = core.Summary()
 		h.span.Gaps++
-		h.note(KindGap, "", "what happened before this is missing from the journal")
+		h.note(KindGap, "", "the events before this are missing from the journal")
 	case EntryMiddle:
 		h.sum = core.Summary()
 	}
 }
 
-// restore takes up who holds a lease, and who waits.
+// restore reads from core which callers hold a lease and which wait.
 func (h *History) restore(core *scaler.Core) {
 	core.Instances(func(v scaler.InstanceView) bool {
 		for _, l := range v.Leases {
@@ -248,17 +248,17 @@ func (h *History) restore(core *scaler.Core) {
 	})
 }
 
-// refreshPolicies keeps the policies of the configuration in force.
+// refreshPolicies reads the policies of the current configuration.
 func (h *History) refreshPolicies() {
 	if s := h.core.Config().Schedule; s != h.schedule {
 		h.schedule, h.policies = s, s.Policies()
 	}
 }
 
-// Span is what has been seen so far.
+// Span returns the part of the journal that was processed so far.
 func (h *History) Span() Span { return h.span }
 
-// Records are the decisions so far, the latest last.
+// Records returns the decisions so far, the latest last.
 func (h *History) Records() []*Record {
 	list := h.records
 	if k := h.opts.Keep; k > 0 && len(list) > k {
@@ -270,7 +270,7 @@ func (h *History) Records() []*Record {
 	return list
 }
 
-// add keeps a record of this round.
+// add adds a record of this round.
 func (h *History) add(r *Record) *Record {
 	r.Time = h.at
 	h.records, h.fresh = append(h.records, r), append(h.fresh, r)
@@ -283,7 +283,7 @@ func (h *History) add(r *Record) *Record {
 	return r
 }
 
-// began records the start of a manager: what it took up from the state of the one before.
+// began records the start of a manager, and what it found in the state.
 func (h *History) began() {
 	now, instances, leases, creates := h.now.Wall.UnixNano(), 0, 0, 0
 	h.core.Instances(func(v scaler.InstanceView) bool {
@@ -300,19 +300,19 @@ func (h *History) began() {
 		return true
 	})
 	if instances+creates == 0 {
-		h.note(KindStart, "", "a manager began, and knew of no instance")
+		h.note(KindStart, "", "a manager started; its state has no instances")
 		return
 	}
-	h.note(KindStart, "", fmt.Sprintf("a manager began, and took up %s, %s and %s", observe.Count(instances, "instance"), observe.Count(leases, "lease"),
+	h.note(KindStart, "", fmt.Sprintf("a manager started; its state has %s, %s and %s", observe.Count(instances, "instance"), observe.Count(leases, "lease"),
 		observe.Count(creates, "unfinished create")))
 }
 
-// note adds a record that needs no chain but itself.
+// note adds a record whose chain is only itself.
 func (h *History) note(k Kind, id record.ID, sentence string) *Record {
 	return h.add(&Record{Kind: k, Instance: string(id), Sentence: sentence, Chain: []Link{{h.at, RoleDecision, sentence}}})
 }
 
-// latest returns the latest record, if there is one.
+// latest returns the latest record, or nil.
 func (h *History) latest() *Record {
 	if len(h.records) == 0 {
 		return nil
@@ -320,7 +320,7 @@ func (h *History) latest() *Record {
 	return h.records[len(h.records)-1]
 }
 
-// clock says a moment of the present round's day by its time, any other with its date.
+// clock formats t without its date if it is on the day of the current round.
 func (h *History) clock(t time.Time) string { return clock(t, h.at) }
 
 func clock(t, day time.Time) string {

@@ -12,7 +12,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// told is what a record says, in one line.
+// told returns a record in one line.
 func told(r *explain.Record) string {
 	s := fmt.Sprintf("%s %s: %s", r.Time.Format(time.TimeOnly), r.Kind, r.Sentence)
 	if r.Outcome != "" {
@@ -21,7 +21,7 @@ func told(r *explain.Record) string {
 	return s
 }
 
-// TestOneLife: a create says what it came to, and a removal why it was decided and how long it took.
+// TestOneLife: the record of a create has its outcome. The record of a removal has its reason and how long it took.
 func TestOneLife(t *testing.T) {
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) {
 		c.MaxInstances = 2
@@ -35,9 +35,9 @@ func TestOneLife(t *testing.T) {
 		got = append(got, told(rec))
 	}
 	want := []string{
-		"12:00:00 start: a manager began, and knew of no instance",
-		"12:00:00 policy: policy 1 (always) begins to hold",
-		"12:00:00 create: created 2: needed 2 = leased 0 + waiting 2 + idle target 0 (policy 1, always); supply 0; max_instances leaves 2 → " +
+		"12:00:00 start: a manager started; its state has no instances",
+		"12:00:00 policy: policy 1 (always) starts to apply",
+		"12:00:00 create: created 2 instances: needed 2 = leased 0 + waiting 2 + idle target 0 (policy 1, always); supply 0; max_instances leaves 2 → " +
 			"2 appeared: i-1, i-2, all ready after 4s",
 	}
 	for i, w := range want {

@@ -17,7 +17,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// text is a document as people read it.
+// text returns the text of a document.
 func text(t *testing.T, d *explain.Document) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -27,7 +27,7 @@ func text(t *testing.T, d *explain.Document) string {
 	return b.String()
 }
 
-// TestFromJournal: every script's journal, in many segments, is explained in the same words as the script itself.
+// TestFromJournal: the journal of every script, in many segments, gives the same explanation as the script itself.
 func TestFromJournal(t *testing.T) {
 	for _, s := range scripts {
 		t.Run(s.name, func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestFromJournal(t *testing.T) {
 	}
 }
 
-// replay runs `taskscaler replay` on path.
+// replay runs `taskscaler replay` with q.
 func replay(t *testing.T, q explain.ReplayRequest) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -74,8 +74,8 @@ func TestReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"2026-03-02 12:00:00 created 2: needed 2 = leased 0 + waiting 2", "2026-03-02 12:00:35 revoked the lease of \"b\" on instance i-2",
-		"there is   1 instance of at most 2: 1 ready", "replayed 67 rounds, 77 events, 2 lives, from 2026-03-02 12:00:00 to 2026-03-02 12:01:00\n",
+		"2026-03-02 12:00:00 created 2 instances: needed 2 = leased 0 + waiting 2", "2026-03-02 12:00:35 revoked the lease of \"b\" on instance i-2",
+		"there is   1 instance of at most 2: 1 ready", "replayed 67 rounds, 77 events, 2 manager runs, from 2026-03-02 12:00:00 to 2026-03-02 12:01:00\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
@@ -126,7 +126,7 @@ func TestReplayJSON(t *testing.T) {
 	}
 }
 
-// segments are the files of a journal, the oldest first.
+// segments returns the files of a journal, the oldest first.
 func segments(t *testing.T, dir string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -164,7 +164,7 @@ func TestReplayDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := replay(t, explain.ReplayRequest{Path: dir})
-		if err != nil || !strings.Contains(out, "with 1 gap") || !strings.Contains(out, "what happened before this is missing from the journal") {
+		if err != nil || !strings.Contains(out, "with 1 gap") || !strings.Contains(out, "the events before this are missing from the journal") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
@@ -175,7 +175,7 @@ func TestReplayDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := replay(t, explain.ReplayRequest{Path: dir})
-		if err != nil || !strings.Contains(out, "the end of the life before 12:00:15 is missing from the journal") {
+		if err != nil || !strings.Contains(out, "the events before the manager's start at 12:00:15 are missing from the journal") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})
@@ -195,7 +195,7 @@ func TestReplayDamage(t *testing.T) {
 		r.Forge(dir, func(c *scaler.Config) { c.MaxInstances = 1 })
 		out, err := replay(t, explain.ReplayRequest{Path: dir})
 		var diverged *journal.DivergedError
-		if !errors.As(err, &diverged) || !strings.Contains(out, "began to decide otherwise") {
+		if !errors.As(err, &diverged) || !strings.Contains(out, "the replay decided differently") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})

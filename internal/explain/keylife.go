@@ -9,13 +9,13 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Caller is everything about one key, as far as the journal has it.
+// Caller is everything that the journal contains about one key.
 type Caller struct {
 	Key     string    `json:"key"`
 	State   string    `json:"state"`   // "waiting", "leased", "reserved", or "done"
-	Waits   []Waited  `json:"waits"`   // a key that was used again has several
-	Leases  []Use     `json:"leases"`  // likewise
-	Moments []Link    `json:"moments"` // everything about it, in order of time
+	Waits   []Waited  `json:"waits"`   // several if the key was used again
+	Leases  []Use     `json:"leases"`  // several if the key was used again
+	Moments []Link    `json:"moments"` // everything about it, in chronological order
 	Records []*Record `json:"records"` // the decisions about it: denials, revocations
 }
 
@@ -25,7 +25,7 @@ type Waited struct {
 	To       *time.Time `json:"to"` // null: it still waits
 	Seconds  float64    `json:"seconds"`
 	Split    []Share    `json:"split"`
-	Sentence string     `json:"sentence"` // "waited 34s = 20s for a machine to boot + …"
+	Sentence string     `json:"sentence"` // "waited 34s = 20s for an instance to boot + …"
 }
 
 // keyLife follows one key.
@@ -35,14 +35,14 @@ type keyLife struct {
 	moments []Link
 	waits   []*wait
 	waiting bool
-	cause   record.Cause // of the wait, since the last round
+	cause   record.Cause // what it waits for, since the last round
 	uses    []Use
 	records []*Record
 }
 
-// wait is one wait that is measured.
+// wait is one measured wait.
 type wait struct {
-	from, to time.Time // to is zero while it lasts
+	from, to time.Time // to is zero while it waits
 	split    Split
 }
 
@@ -53,14 +53,14 @@ func (k *keyLife) add(at time.Time, sentence string) {
 
 func (k *keyLife) event(h *History, ev *scaler.Event) { k.add(h.at, h.said(ev)) }
 
-// elapse counts the time since the round before for what the key was waiting for then.
+// elapse adds the time since the round before to the cause that the key was waiting for then.
 func (k *keyLife) elapse(d time.Duration) {
 	if k.waiting {
 		k.waits[len(k.waits)-1].split.add(k.cause, d)
 	}
 }
 
-// look sees whether the key waits after this round, and what for.
+// look checks whether the key waits after this round, and what for.
 func (k *keyLife) look(h *History) {
 	v, waits := h.core.Wait(k.key)
 	switch {
@@ -71,33 +71,33 @@ func (k *keyLife) look(h *History) {
 	case !waits && k.waiting:
 		k.waits[len(k.waits)-1].to = h.at
 	case waits && v.Cause != k.cause:
-		k.add(h.at, "from here on it waits "+observe.Wait(v.Cause))
+		k.add(h.at, "from now on it waits "+observe.Wait(v.Cause))
 	}
 	if waits && !k.waiting {
-		k.add(h.at, fmt.Sprintf("it waits, as the %s, %s", observe.Ordinal(v.Position), observe.Wait(v.Cause)))
+		k.add(h.at, fmt.Sprintf("it waits, as the %s in the queue, %s", observe.Ordinal(v.Position), observe.Wait(v.Cause)))
 	}
 	k.waiting, k.cause = waits, v.Cause
 }
 
-// lost ends a wait with the manager that it was asked of.
+// lost ends the wait of the key when its manager ended.
 func (k *keyLife) lost(h *History) {
 	if k.waiting {
 		k.waits[len(k.waits)-1].to = h.last.Wall.In(h.opts.Location)
-		k.add(h.at, "a manager began: the wait ended with the one before")
+		k.add(h.at, "a manager started: the wait ended with the manager before it")
 	}
 	k.waiting = false
 }
 
-// grant notes what the key was answered.
+// grant notes an answer to the key.
 func (k *keyLife) grant(h *History, g *scaler.Grant) {
 	switch g.Kind {
 	case scaler.GrantLease:
-		k.add(h.at, fmt.Sprintf("leased slot %d of instance %s, after %s of waiting: use %d of the instance", g.Slot, g.ID, observe.Span(g.Waited), g.Use))
+		k.add(h.at, fmt.Sprintf("leased slot %d of instance %s after a wait of %s: use %d of the instance", g.Slot, g.ID, observe.Span(g.Waited), g.Use))
 		k.uses = append(k.uses, Use{Key: string(g.Key), Slot: g.Slot, Use: g.Use, From: h.at, Instance: string(g.ID)})
 	case scaler.GrantReserved:
-		k.add(h.at, "a slot was promised to it")
+		k.add(h.at, "a slot was reserved for it")
 	case scaler.GrantReattached:
-		k.add(h.at, fmt.Sprintf("its lease of slot %d of instance %s goes on", g.Slot, g.ID))
+		k.add(h.at, fmt.Sprintf("its lease of slot %d of instance %s continues", g.Slot, g.ID))
 	case scaler.GrantReleased:
 		k.uses = end(k.uses, h, string(g.Key), string(g.ID), "released")
 		if n := len(k.uses); n > 0 {
@@ -109,7 +109,7 @@ func (k *keyLife) grant(h *History, g *scaler.Grant) {
 	}
 }
 
-// consider keeps the records about it.
+// consider keeps the record if it is about the key.
 func (k *keyLife) consider(r *Record) {
 	if r.Key == string(k.key) {
 		k.known = true
@@ -117,7 +117,7 @@ func (k *keyLife) consider(r *Record) {
 	}
 }
 
-// Key is everything about Options.Key; nil: the journal never heard of it.
+// Key returns everything about Options.Key, or nil if the journal does not contain it.
 func (h *History) Key() *Caller {
 	k := h.key
 	if k == nil {
@@ -154,7 +154,7 @@ func (h *History) Key() *Caller {
 	return out
 }
 
-// heldSince is a lease that was granted before the journal began.
+// heldSince returns a lease that was granted before the journal begins.
 func (h *History) heldSince(id record.ID, slot int, key record.Key) Use {
 	u := Use{Key: string(key), Slot: slot, Instance: string(id)}
 	if c := h.callers[key]; c != nil {

@@ -9,16 +9,16 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Life is the whole life of one instance, as far as the journal has it.
+// Life is everything that the journal contains about one instance.
 type Life struct {
 	ID      string    `json:"id"`
-	State   string    `json:"state"`            // the last known; "forgotten" when the manager no longer remembers it
-	Created *Record   `json:"created"`          // the create that it came of; null: none that is known
-	Removed []*Record `json:"removed"`          // why it went; several where it came back
-	Moments []Link    `json:"moments"`          // everything about it, in order of time
+	State   string    `json:"state"`            // the last known state; "forgotten" when the manager no longer has a record
+	Created *Record   `json:"created"`          // the create that made it; null: unknown
+	Removed []*Record `json:"removed"`          // why it was removed; several if it came back
+	Moments []Link    `json:"moments"`          // everything about it, in chronological order
 	Leases  []Use     `json:"leases"`           // who used it
-	Other   []*Record `json:"other_decisions"`  // other decisions about it: its boot came to nothing, it was lost, it was taken in
-	Uses    int       `json:"uses"`             // grants in its whole life
+	Other   []*Record `json:"other_decisions"`  // other decisions about it: its boot failed, it was lost, it was adopted
+	Uses    int       `json:"uses"`             // how many leases it has served
 	Found   string    `json:"origin,omitempty"` // created, adopted, preexisting
 }
 
@@ -26,12 +26,12 @@ type Life struct {
 type Use struct {
 	Key      string     `json:"key"`
 	Slot     int        `json:"slot"`
-	Use      int        `json:"use"` // the how-manieth of the instance, from 1; 0: not known
+	Use      int        `json:"use"` // the ordinal of this use of the instance, starting at 1; 0: unknown
 	From     time.Time  `json:"from"`
 	To       *time.Time `json:"to"`       // null: it still runs
-	End      string     `json:"end"`      // "released", or why it was revoked; empty: it still runs
-	Duration float64    `json:"seconds"`  // until its end, or so far
-	Instance string     `json:"instance"` // where
+	End      string     `json:"end"`      // "released", or the cause of its revocation; empty: it has not ended
+	Duration float64    `json:"seconds"`  // until its end, or until now
+	Instance string     `json:"instance"` // the ID of the instance
 }
 
 // life follows one instance.
@@ -49,7 +49,7 @@ func (l *life) add(h *History, sentence string) {
 	l.moments = append(l.moments, Link{Time: h.at, Sentence: sentence})
 }
 
-// event notes what was reported about it.
+// event notes an event about the instance.
 func (l *life) event(h *History, ev *scaler.Event) {
 	if ev.ID != l.id {
 		return
@@ -60,7 +60,7 @@ func (l *life) event(h *History, ev *scaler.Event) {
 	l.add(h, h.said(ev))
 }
 
-// fact notes what was decided about it.
+// fact notes a decision about the instance.
 func (l *life) fact(h *History, f *scaler.Fact) {
 	if f.ID != l.id {
 		return
@@ -70,44 +70,44 @@ func (l *life) fact(h *History, f *scaler.Fact) {
 		if c := h.creations[f.Op]; c != nil && f.Op != 0 {
 			l.created = c.record
 		}
-		l.add(h, "it was entered into the books")
+		l.add(h, "the manager recorded it")
 	case scaler.FactRetire:
 		l.add(h, "retired: "+observe.Retire(f.Cause))
 	case scaler.FactReady:
-		l.add(h, fmt.Sprintf("ready, %s after it was first seen", observe.Span(f.Took)))
+		l.add(h, fmt.Sprintf("ready, %s after it was first listed", observe.Span(f.Took)))
 	case scaler.FactGone:
-		l.add(h, fmt.Sprintf("gone, %s after it was first seen", observe.Span(f.Took)))
+		l.add(h, fmt.Sprintf("gone, %s after it was first listed", observe.Span(f.Took)))
 	case scaler.FactDelete:
 	case scaler.FactPrepare:
-		l.add(h, "preparing it is tried again")
+		l.add(h, "preparing it will be tried again")
 	default:
 		l.add(h, observe.Sentence(f))
 	}
 }
 
-// commands notes what was asked about it in this round.
+// commands notes the commands of this round for the instance.
 func (l *life) commands(h *History) {
 	for i := range h.batch.Commands {
 		switch c := &h.batch.Commands[i]; {
 		case c.ID != l.id:
 		case c.Kind == scaler.CmdPrepare:
-			l.add(h, "preparing it began: connect info, the first connection, the ready command")
+			l.add(h, "the manager started to prepare it: connect info, first connection, ready command")
 		case c.Kind == scaler.CmdDelete:
 			l.add(h, "the provider was asked to delete it")
 		}
 	}
 }
 
-// grant notes its leases.
+// grant notes the leases of the instance.
 func (l *life) grant(h *History, g *scaler.Grant) {
 	switch g.Kind {
 	case scaler.GrantLease:
 		l.add(h, fmt.Sprintf("leased to %q: slot %d, use %d", g.Key, g.Slot, g.Use))
 		l.uses = append(l.uses, Use{Key: string(g.Key), Slot: g.Slot, Use: g.Use, From: h.at, Instance: string(g.ID)})
 	case scaler.GrantReattached:
-		l.add(h, fmt.Sprintf("%q took its lease up again", g.Key))
+		l.add(h, fmt.Sprintf("%q reattached to its lease", g.Key))
 	case scaler.GrantReleased:
-		l.add(h, fmt.Sprintf("%q gave its slot back", g.Key))
+		l.add(h, fmt.Sprintf("%q released its slot", g.Key))
 		l.uses = end(l.uses, h, string(g.Key), string(g.ID), "released")
 	case scaler.GrantRevoked:
 		l.add(h, fmt.Sprintf("the lease of %q was revoked: %s", g.Key, observe.Revoke(g.Cause)))
@@ -115,7 +115,7 @@ func (l *life) grant(h *History, g *scaler.Grant) {
 	}
 }
 
-// end ends the open lease of key. One that began before the journal did is entered, if the state tells since when it was held.
+// end ends the lease of key. A lease from before the journal begins is added, if the state says when it was granted.
 func end(uses []Use, h *History, key, id, how string) []Use {
 	at := h.at
 	for i := len(uses) - 1; i >= 0; i-- {
@@ -131,7 +131,7 @@ func end(uses []Use, h *History, key, id, how string) []Use {
 	return append(uses, Use{Key: key, From: c.leased, To: &at, End: how, Duration: at.Sub(c.leased).Seconds(), Instance: id})
 }
 
-// consider keeps the records about it.
+// consider keeps the record if it is about the instance.
 func (l *life) consider(r *Record) {
 	if r.Instance == string(l.id) {
 		l.known = true
@@ -139,7 +139,7 @@ func (l *life) consider(r *Record) {
 	}
 }
 
-// Instance is the life of Options.Instance; nil: the journal never heard of it.
+// Instance returns the history of Options.Instance, or nil if the journal does not contain it.
 func (h *History) Instance() *Life {
 	l := h.life
 	if l == nil {
@@ -177,7 +177,7 @@ func (h *History) Instance() *Life {
 	return out
 }
 
-// stillHeld enters the leases that were granted before the journal began.
+// stillHeld adds the leases that were granted before the journal begins.
 func (l *Life) stillHeld(h *History, v scaler.InstanceView) {
 	for _, held := range v.Leases {
 		known := false
@@ -192,7 +192,7 @@ func (l *Life) stillHeld(h *History, v scaler.InstanceView) {
 	}
 }
 
-// view finds an instance in the core.
+// view returns the core's data about an instance.
 func (h *History) view(id record.ID) (found scaler.InstanceView, ok bool) {
 	if h.core == nil {
 		return found, false

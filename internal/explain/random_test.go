@@ -18,7 +18,7 @@ import (
 
 const randomKeys = 8
 
-// random plays a script that is drawn: callers come, give up and go, machines fail, deletes and creates are refused, the manager restarts.
+// random plays a random script: callers ask, stop waiting and release; instances fail; deletes and creates are refused; the manager restarts.
 func random(t *testing.T, seed uint64) *explaintest.Rig {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleCount: rnd.IntN(3), IdleTime: 20 * time.Second, Preemptive: rnd.IntN(2) == 0},
@@ -66,8 +66,8 @@ func random(t *testing.T, seed uint64) *explaintest.Rig {
 	return r
 }
 
-// TestWaitsAddUp: over random histories, what each key waited for, told by following the key, adds up to what all waited for, told from
-// the queue alone; and every record is whole.
+// TestWaitsAddUp: in random histories, the waits of all keys, found by following each key, add up to the total, found from the queue alone. And
+// every record is complete.
 func TestWaitsAddUp(t *testing.T) {
 	causes := map[string]bool{}
 	for seed := range uint64(25) {

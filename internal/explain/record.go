@@ -13,104 +13,104 @@ type Kind string
 
 // The kinds of records. Their names are stable.
 const (
-	KindCreate    Kind = "create"      // instances were asked for
-	KindHold      Kind = "hold"        // instances that are needed were not asked for
-	KindBackoff   Kind = "back_off"    // a create failed or a boot came to nothing: nothing is created for a while
+	KindCreate    Kind = "create"      // instances were requested
+	KindHold      Kind = "hold"        // needed instances were not requested
+	KindBackoff   Kind = "back_off"    // a create or a boot failed: nothing is created for a time
 	KindBreaker   Kind = "breaker"     // the runaway breaker opened or closed
-	KindDelete    Kind = "delete"      // an instance was retired, or a delete of one was begun
-	KindRevoke    Kind = "revoke"      // a lease was ended against its holder's will
-	KindDeny      Kind = "deny"        // a caller was refused, or gave up
-	KindLost      Kind = "lost"        // an instance is gone without our asking
+	KindDelete    Kind = "delete"      // an instance was retired, or its delete was started
+	KindRevoke    Kind = "revoke"      // the manager ended a lease
+	KindDeny      Kind = "deny"        // a caller was refused, or stopped waiting
+	KindLost      Kind = "lost"        // an instance is gone without our request
 	KindReturned  Kind = "returned"    // a lost or deleted instance is listed again
-	KindPolicy    Kind = "policy"      // another policy holds
-	KindReload    Kind = "reload"      // another configuration holds
-	KindPause     Kind = "pause"       // another manager seems to be at work, or no more
-	KindAdopt     Kind = "adopt"       // an instance was taken in
-	KindUnclaimed Kind = "unclaimed"   // an instance is held, because nobody knows whose it is
-	KindAlarm     Kind = "alarm"       // a delete takes far too long
-	KindList      Kind = "list_failed" // the provider's list could not be had
+	KindPolicy    Kind = "policy"      // another policy applies
+	KindReload    Kind = "reload"      // the configuration was reloaded
+	KindPause     Kind = "pause"       // another manager seems to use the group, or no longer
+	KindAdopt     Kind = "adopt"       // an instance was adopted
+	KindUnclaimed Kind = "unclaimed"   // an instance is unclaimed: the state has no record of it
+	KindAlarm     Kind = "alarm"       // a delete takes too long
+	KindList      Kind = "list_failed" // the provider's list failed
 	KindOperator  Kind = "operator"    // a drain, its end, or a shutdown
-	KindStart     Kind = "start"       // a manager began
+	KindStart     Kind = "start"       // a manager started
 	KindGap       Kind = "gap"         // rounds are missing here
 )
 
-// Role is the place of a Link in a chain of causes.
+// Role says what a Link is in the chain of a decision.
 type Role string
 
-// The roles.
+// The values of Role.
 const (
-	RoleTrigger  Role = "trigger"  // what brought the decision about
+	RoleTrigger  Role = "trigger"  // what caused the decision
 	RoleDecision Role = "decision" // the decision
 	RoleThen     Role = "then"     // what became of it
 )
 
-// Link is one link of a chain of causes, or one moment of a life.
+// Link is one part of the chain of a decision, or one moment in the history of an instance or key.
 type Link struct {
 	Time     time.Time `json:"time"`
-	Role     Role      `json:"role,omitempty"` // empty in a life
+	Role     Role      `json:"role,omitempty"` // empty in a history
 	Sentence string    `json:"sentence"`
 }
 
-// Record is one decision, or something that happened to the group, with its causes. The names of its JSON fields are stable.
+// Record is one decision, or an event of the group, with its causes. The names of its JSON fields are stable.
 type Record struct {
 	Time     time.Time `json:"time"`
 	Kind     Kind      `json:"kind"`
-	Instance string    `json:"instance,omitempty"` // the subject: an instance,
-	Key      string    `json:"key,omitempty"`      // a caller's key,
-	Create   uint64    `json:"create,omitempty"`   // or a create, by its number; none of them: the group
+	Instance string    `json:"instance,omitempty"` // the instance that the record is about
+	Key      string    `json:"key,omitempty"`      // the caller's key that the record is about
+	Create   uint64    `json:"create,omitempty"`   // the number of the create that the record is about
 	Cause    string    `json:"cause,omitempty"`    // a name of record.Cause
-	Count    int       `json:"count,omitempty"`    // instances; callers of a deny; failures in a row of a back_off
+	Count    int       `json:"count,omitempty"`    // instances; for "deny": callers; for "back_off": failures in a row
 	Sentence string    `json:"sentence"`           // the decision and its reason
-	Outcome  string    `json:"outcome,omitempty"`  // what has become of it so far
-	Chain    []Link    `json:"chain"`              // from the trigger over the decision to what followed, in order of time
-	Sizing   *Sizing   `json:"sizing,omitempty"`   // the numbers of that moment
-	Policy   *Policy   `json:"policy,omitempty"`   // the policy that held
+	Outcome  string    `json:"outcome,omitempty"`  // the result so far
+	Chain    []Link    `json:"chain"`              // the triggers, the decision and the consequences, in chronological order
+	Sizing   *Sizing   `json:"sizing,omitempty"`   // the numbers at that time
+	Policy   *Policy   `json:"policy,omitempty"`   // the policy that applied
 
-	until    time.Time // of the last of several that are one record
-	same     string    // what the next one must share to be counted into this one
+	until    time.Time // the time of the last refusal or failure that is part of this record
+	same     string    // a refusal with the same value becomes part of this record
 	creation *creation // of a KindCreate
 	removal  *removal  // of a KindDelete
 }
 
-// Sizing is the arithmetic of a moment.
+// Sizing holds the numbers of a sizing decision. Slots and instances are counted as named.
 type Sizing struct {
 	Leased      int  `json:"leased"`
 	Waiting     int  `json:"waiting"`
 	IdleTarget  int  `json:"idle_target"`
 	Needed      int  `json:"needed"` // leased + waiting + idle_target
 	Supply      int  `json:"supply"`
-	Free        int  `json:"free"`              // the part of supply that is not leased, there or on its way
-	Existing    int  `json:"existing"`          // instances that exist or may yet appear
+	Free        int  `json:"free"`              // the part of supply that is not leased, including instances that are booting
+	Existing    int  `json:"existing"`          // instances that exist or may still appear
 	Missing     int  `json:"missing"`           // needed − supply
-	PerInstance int  `json:"slots_an_instance"` // that a new instance brings
-	Wanted      int  `json:"wanted"`            // instances, before bounds
-	Room        *int `json:"room,omitempty"`    // instances that max_instances and the provider's limit leave; absent: no limit
-	// RoomBy says which of the two leaves less.
+	PerInstance int  `json:"slots_an_instance"` // slots of a new instance
+	Wanted      int  `json:"wanted"`            // instances to create, before limits
+	Room        *int `json:"room,omitempty"`    // how many more instances max_instances and the provider's limit allow; absent: no limit
+	// RoomBy says which of the two limits is lower.
 	RoomBy          string `json:"room_by,omitempty"`
-	ThrottleAllowed *int   `json:"throttle_allowed,omitempty"` // creates; absent: it was not asked, or there is none
+	ThrottleAllowed *int   `json:"throttle_allowed,omitempty"` // creates that the throttle allows; absent: not asked, or no throttle
 	ThrottleBurst   int    `json:"throttle_burst,omitempty"`
-	Blocked         bool   `json:"blocked,omitempty"`  // a back-off or a pause
-	Canaries        *int   `json:"canaries,omitempty"` // creates that the open runaway breaker allows; absent: it is closed
+	Blocked         bool   `json:"blocked,omitempty"`  // a back-off or a pause stops creates
+	Canaries        *int   `json:"canaries,omitempty"` // creates that the open runaway breaker allows; absent: the breaker is closed
 	Grow            int    `json:"grow"`               // instances to create
-	BoundBy         string `json:"bound_by,omitempty"` // what made grow smaller than wanted
-	Peak            *int   `json:"peak,omitempty"`     // of a delete for idleness: the most needed at once in the last idle_time
-	Left            *int   `json:"left,omitempty"`     // of a delete for idleness: the supply without the instance
+	BoundBy         string `json:"bound_by,omitempty"` // why grow is less than wanted
+	Peak            *int   `json:"peak,omitempty"`     // for an idle instance: the most slots needed at once in the last idle_time
+	Left            *int   `json:"left,omitempty"`     // for an idle instance: the supply without it
 }
 
-// Policy is the policy that held.
+// Policy is the policy that applied.
 type Policy struct {
-	Position    int      `json:"position"` // in the configuration, from 1; 0: none matched
+	Position    int      `json:"position"` // in the configuration, starting at 1; 0: no policy applied
 	Periods     []string `json:"periods,omitempty"`
 	Timezone    string   `json:"timezone,omitempty"`
 	IdleCount   int      `json:"idle_count"`
 	IdleTime    float64  `json:"idle_time_seconds"`
 	ScaleFactor float64  `json:"scale_factor,omitempty"`
 	Preemptive  bool     `json:"preemptive_mode,omitempty"`
-	Name        string   `json:"name"` // as it stands in sentences
+	Name        string   `json:"name"` // as used in sentences
 }
 
 func sizingOf(of *policy.Decision, burst int) *Sizing {
-	d := *of // the numbers that are pointed to are the record's own
+	d := *of // a copy, because the record points to its numbers
 	s := &Sizing{
 		Leased: d.Leases, Waiting: d.Waiters, IdleTarget: d.IdleTarget, Needed: d.Needed, Supply: d.Supply, Free: d.Free, Existing: d.Existing,
 		Missing: d.Missing, PerInstance: d.PerInstance, Wanted: d.Wanted, Blocked: d.Blocked, Grow: d.Grow,
@@ -130,7 +130,7 @@ func sizingOf(of *policy.Decision, burst int) *Sizing {
 	return s
 }
 
-// burst is the throttle's in force; 0: there is none.
+// burst returns the burst of the current throttle. 0: there is no throttle.
 func (h *History) burst() int {
 	if t := h.core.Throttle(); !math.IsInf(t.Limit, 1) {
 		return t.Burst
@@ -138,7 +138,7 @@ func (h *History) burst() int {
 	return 0
 }
 
-// policyNow is the policy in force.
+// policyNow returns the policy that applies now.
 func (h *History) policyNow() *Policy {
 	a := h.sum.Active
 	p := &Policy{

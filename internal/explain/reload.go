@@ -11,7 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// keys are the fields of a configuration by the keys that people know them by, in the order of sentences.
+// keys maps the fields of a configuration to the keys of config.toml, in the order in which messages name them.
 var keys = []struct{ field, key string }{
 	{"MaxInstances", "max_instances"}, {"Capacity", "capacity_per_instance"}, {"MaxUses", "max_use_count"}, {"Schedule", "policies"},
 	{"Throttle", "scale_throttle"}, {"ProviderMax", "the provider's limit"}, {"UpdateInterval", "update_interval"},
@@ -21,10 +21,10 @@ var keys = []struct{ field, key string }{
 	{"ShutdownDeletionRetry", "shutdown_deletion_interval"}, {"ShutdownDeletionRetries", "shutdown_deletion_retries"},
 	{"ReservationDeadline", "reservation_deadline"}, {"ReattachAfterRestart", "reattach_after_restart"},
 	{"ReattachAfterDisconnect", "reattach_after_disconnect"}, {"KeepAbandoned", "keep_instance_with_acquisitions"},
-	{"Adopt", "adopt_preexisting"}, {"ForgetAfter", "the time that gone instances are remembered"}, {"MissingLists", "lists until an instance is missing"},
+	{"Adopt", "adopt_preexisting"}, {"ForgetAfter", "how long gone instances are remembered"}, {"MissingLists", "complete lists until an instance counts as missing"},
 }
 
-// reloaded says what a new configuration changes: "max_instances 1 → 3, policies".
+// reloaded returns the differences of two configurations, such as "max_instances 1 → 3, policies".
 func reloaded(from, to *scaler.Config) string {
 	var parts []string
 	a, b := reflect.ValueOf(from).Elem(), reflect.ValueOf(to).Elem()
@@ -41,12 +41,12 @@ func reloaded(from, to *scaler.Config) string {
 		}
 	}
 	if len(parts) == 0 {
-		return "nothing that decides changed"
+		return "no setting that affects decisions changed"
 	}
 	return strings.Join(parts, ", ")
 }
 
-// setting is a value as people write it.
+// setting formats the value of a setting.
 func setting(v any) string {
 	switch v := v.(type) {
 	case time.Duration:

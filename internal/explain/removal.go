@@ -10,21 +10,21 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// removal is an instance's way out.
+// removal is the progress of removing an instance: retire, drain, delete.
 type removal struct {
 	record   *Record
 	began    time.Time
-	waitsFor int           // leases that it had when it was retired
-	last     record.Key    // whose lease ended last
+	waitsFor int           // leases that have not ended yet
+	last     record.Key    // the key of the lease that ended last
 	drained  time.Duration // how long it took
-	asks     []string      // the answers to its deletes
+	asks     []string      // the answers to its delete requests
 	asked    int
-	asking   bool          // an answer is due
-	gone     time.Duration // from the decision on; 0: it is not
+	asking   bool          // a delete request is not answered yet
+	gone     time.Duration // time from the decision until it was gone; 0: not gone yet
 	life     time.Duration
 }
 
-// removed takes a fact of an instance's way out.
+// removed processes a fact about the removal of an instance.
 func (h *History) removed(f *scaler.Fact) {
 	switch f.Kind {
 	case scaler.FactRetire:
@@ -34,7 +34,7 @@ func (h *History) removed(f *scaler.Fact) {
 	case scaler.FactGone:
 		if r := h.removals[f.ID]; r != nil {
 			r.gone, r.life, r.asking = max(h.at.Sub(r.began), 1), f.Took, false
-			h.then(r.record, fmt.Sprintf("gone: the provider no longer has it, %s after the decision and %s after it was first seen",
+			h.then(r.record, fmt.Sprintf("gone: the provider no longer lists it, %s after the decision and %s after it was first listed",
 				observe.Span(r.gone), observe.Span(f.Took)))
 			delete(h.removals, f.ID)
 		}
@@ -63,13 +63,13 @@ func (h *History) retired(f *scaler.Fact) {
 	}
 }
 
-// idled says why an idle instance goes.
+// idled says why an idle instance is removed.
 func (h *History) idled(f *scaler.Fact) string {
-	return fmt.Sprintf("idle since %s, idle_time %s, needed at most %d in that time, supply without it %d", h.clock(h.at.Add(-f.Took)),
+	return fmt.Sprintf("idle since %s (idle_time is %s); at most %d slots needed in that time, supply without it %d", h.clock(h.at.Add(-f.Took)),
 		observe.Span(h.sum.Active.Settings.IdleTime), f.Peak, f.Left)
 }
 
-// reason says why an instance goes, as exactly as it is known.
+// reason says why an instance is removed, as exactly as possible.
 func (h *History) reason(f *scaler.Fact) string {
 	ev := h.event(f)
 	switch {
@@ -82,7 +82,7 @@ func (h *History) reason(f *scaler.Fact) string {
 	return observe.Retire(f.Cause)
 }
 
-// why says what brought the end of an instance about.
+// why says what caused the removal of an instance.
 func (h *History) why(f *scaler.Fact) string {
 	cfg := h.core.Config()
 	switch f.Cause {
@@ -92,26 +92,26 @@ func (h *History) why(f *scaler.Fact) string {
 		return fmt.Sprintf("%s; max_use_count is %d", h.trigger(f), cfg.MaxUses)
 	case record.CauseBootOverdue:
 		if f.ID == "" {
-			return fmt.Sprintf("no list had it within instance_deadlines.requested (%s, doubled after each boot in a row that came to nothing)",
+			return fmt.Sprintf("no list contained it within instance_deadlines.requested (%s, doubled after each consecutive failed boot)",
 				observe.Span(cfg.RequestedDeadline))
 		}
-		return fmt.Sprintf("it was listed and did not run within instance_deadlines.creating (%s, doubled after each boot in a row that came to nothing)",
+		return fmt.Sprintf("it was listed, but did not run within instance_deadlines.creating (%s, doubled after each consecutive failed boot)",
 			observe.Span(cfg.CreatingDeadline))
 	case record.CausePrepareOverdue:
-		return fmt.Sprintf("it ran and was not ready within instance_deadlines.preparing (%s, doubled after each boot in a row that came to nothing)",
+		return fmt.Sprintf("it ran, but was not ready within instance_deadlines.preparing (%s, doubled after each consecutive failed boot)",
 			observe.Span(cfg.PreparingDeadline))
 	case record.CauseMissing:
 		if since, ok := h.absent[f.ID]; ok {
-			return fmt.Sprintf("the provider's list at %s no longer had it", h.clock(since))
+			return fmt.Sprintf("the provider's list at %s no longer contained it", h.clock(since))
 		}
 	case record.CauseAbandoned:
-		return "the caller of its lease was away for too long"
+		return "the caller of its lease was disconnected for too long"
 	}
 	return h.trigger(f)
 }
 
-// deleting notes that the provider is asked for a delete. Without a retirement before it (an instance that came back, or one whose retirement
-// is not in the journal) it is a record of its own.
+// deleting notes that the provider is asked to delete an instance. It makes a new record when the journal has no retirement of the instance:
+// the instance came back, or it was retired before the journal begins.
 func (h *History) deleting(f *scaler.Fact) {
 	r := h.removals[f.ID]
 	if r == nil {
@@ -134,10 +134,10 @@ func (h *History) deleting(f *scaler.Fact) {
 	}
 }
 
-// mostAsks is how many deletes of one instance, and answers to them, are listed.
+// mostAsks is the largest number of delete requests, and of answers, that are listed for one instance.
 const mostAsks = 10
 
-// answered notes the provider's answer to a delete.
+// answered notes the provider's answer to a delete request.
 func (h *History) answered(ev *scaler.Event) {
 	r := h.removals[ev.ID]
 	if r == nil || !r.asking {
@@ -148,7 +148,7 @@ func (h *History) answered(ev *scaler.Event) {
 	if ev.Failure.Failed() {
 		word, sentence = ev.Failure.Kind.String(), "the provider refused "+failure(ev)
 		if ev.Away {
-			word = "plugin away"
+			word = "no answer from the plugin"
 		}
 	}
 	r.asks = append(r.asks, word)
@@ -157,7 +157,7 @@ func (h *History) answered(ev *scaler.Event) {
 	}
 }
 
-// drains notes the leases of id that ended in this round: their ends are answers, which come after all facts, and went before the delete.
+// drains notes the leases of id that ended in this round. They ended before the delete, but answers are processed after all facts.
 func (h *History) drains(id record.ID) {
 	for i := range h.batch.Grants {
 		if g := &h.batch.Grants[i]; g.ID == id && (g.Kind == scaler.GrantReleased || g.Kind == scaler.GrantRevoked) {
@@ -166,7 +166,7 @@ func (h *History) drains(id record.ID) {
 	}
 }
 
-// ended notes the end of a lease on an instance that is on its way out.
+// ended notes the end of a lease on an instance that is being removed.
 func (h *History) ended(id record.ID, key record.Key) {
 	r := h.removals[id]
 	if r == nil || r.waitsFor == 0 {
@@ -175,7 +175,7 @@ func (h *History) ended(id record.ID, key record.Key) {
 	if r.waitsFor--; r.waitsFor == 0 {
 		r.last, r.drained = key, max(h.at.Sub(r.began), 1)
 		if r.drained > 1 {
-			h.then(r.record, fmt.Sprintf("drained: waited %s for %q", observe.Span(r.drained), key))
+			h.then(r.record, fmt.Sprintf("drained after %s: the last lease was that of %q", observe.Span(r.drained), key))
 		} else {
 			h.then(r.record, fmt.Sprintf("the lease of %q ended at once", key))
 		}
@@ -188,15 +188,15 @@ func (r *removal) outcome() string {
 	case r.waitsFor > 0:
 		parts = append(parts, fmt.Sprintf("waits for %s to end", observe.Count(r.waitsFor, "lease")))
 	case r.last != "" && r.drained > 1:
-		parts = append(parts, fmt.Sprintf("drained after %s, waited for %q", observe.Span(r.drained), r.last))
+		parts = append(parts, fmt.Sprintf("drained after %s (last lease: %q)", observe.Span(r.drained), r.last))
 	}
 	switch {
 	case r.asked == 1 && len(r.asks) == 1:
 		parts = append(parts, "delete "+r.asks[0])
 	case r.asked > 0 && len(r.asks) == 0:
-		parts = append(parts, "delete asked")
+		parts = append(parts, "delete requested")
 	case r.asked > 1:
-		parts = append(parts, fmt.Sprintf("delete asked %d times: %s", r.asked, strings.Join(shortened(r.asks, 6), ", ")))
+		parts = append(parts, fmt.Sprintf("delete requested %d times: %s", r.asked, strings.Join(shortened(r.asks, 6), ", ")))
 	}
 	switch {
 	case r.gone > 0:

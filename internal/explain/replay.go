@@ -13,12 +13,13 @@ import (
 	"github.com/taskscaler/taskscaler/internal/observe"
 )
 
-// entries are the beginnings of the journal's segments as a History knows them.
+// entries maps the beginning of a journal segment to the Entry of a History.
 var entries = [...]Entry{
 	journal.BeginNone: EntrySegment, journal.BeginLife: EntryLife, journal.BeginSegment: EntrySegment, journal.BeginGap: EntryGap,
 }
 
-// FromJournal replays the journal at path: a directory, or one segment. A divergence is a *journal.DivergedError.
+// FromJournal replays the journal at path: a directory or one segment. If the replay decides differently than the manager did, the error is a
+// *journal.DivergedError.
 func FromJournal(ctx context.Context, path string) Feed {
 	return func(until time.Time, h *History) (notes []string, err error) {
 		j, err := openJournal(path)
@@ -26,15 +27,15 @@ func FromJournal(ctx context.Context, path string) Feed {
 			return nil, err
 		}
 		o := journal.ReplayOptions{Until: until, Report: func(p *journal.Problem) {
-			if !p.Torn || len(notes) == 0 { // a crash is told by the life that follows
+			if !p.Torn || len(notes) == 0 { // a crash is visible from the manager's next start
 				notes = append(notes, p.Error())
 			}
 		}}
 		last := uint64(0)
 		err = j.Replay(o, func(s journal.Step) error {
 			if s.Begin != journal.BeginNone {
-				if last > 0 && s.Segment > last+1 && s.Begin == journal.BeginLife { // else it is a gap that tells itself
-					notes = append(notes, fmt.Sprintf("the end of the life before %s is missing from the journal", h.clock(s.Now.Wall)))
+				if last > 0 && s.Segment > last+1 && s.Begin == journal.BeginLife { // otherwise it is a gap, which has its own record
+					notes = append(notes, fmt.Sprintf("the events before the manager's start at %s are missing from the journal", h.clock(s.Now.Wall)))
 				}
 				last = s.Segment
 				h.Begin(s.Core, s.Now, entries[s.Begin])
@@ -47,33 +48,33 @@ func FromJournal(ctx context.Context, path string) Feed {
 	}
 }
 
-// openJournal opens a journal, and says what to do where there is none.
+// openJournal opens a journal. If there is none, the error says where to look.
 func openJournal(path string) (*journal.Journal, error) {
 	j, err := journal.OpenDir(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: name the folder `journal` in a runner's folder of state_storage.dir; `taskscaler status --json` has it for a manager that runs", err)
+		return nil, fmt.Errorf("%w: give the folder `journal` of a runner, which is in state_storage.dir; for a running manager, `taskscaler status --json` shows its path", err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if all := j.Segments(); len(all) == 1 && all[0].Err != nil {
-		return nil, fmt.Errorf("%s cannot be replayed: %w", all[0].Path, all[0].Err)
+		return nil, fmt.Errorf("cannot replay %s: %w", all[0].Path, all[0].Err)
 	}
 	return j, nil
 }
 
-// ReplaySchema names the format of `taskscaler replay --json`: a line of JSON for this name, for each record, and for the end.
+// ReplaySchema is the name of the format of `taskscaler replay --json`: one line of JSON with this name, one for each record, one for the end.
 const ReplaySchema = "taskscaler.replay/v1"
 
-// ReplayRequest says what is replayed, and where to.
+// ReplayRequest is one call of `taskscaler replay`.
 type ReplayRequest struct {
 	Path     string // a journal's directory, or one segment
-	Until    string // a moment as When reads it; empty: all
+	Until    string // a time in a form that When reads; empty: replay everything
 	JSON     bool
 	Location *time.Location
 	Now      time.Time
 	Out      io.Writer
-	Progress io.Writer // a terminal that is told how far it is; nil: none
+	Progress io.Writer // a terminal for the progress; nil: no progress
 }
 
 // ReplayEnd is the last line of a replay in JSON.
@@ -82,11 +83,11 @@ type ReplayEnd struct {
 	State    *State     `json:"state"`
 	Waits    *WaitTotal `json:"waits"`
 	Problems []string   `json:"problems"`           // gaps and damage
-	Diverged string     `json:"diverged,omitempty"` // where the replay decided otherwise than the manager
+	Diverged string     `json:"diverged,omitempty"` // where the replay decided differently than the manager did
 	Sentence string     `json:"sentence"`
 }
 
-// Check returns what is wrong with the flags.
+// Check returns an error if the flags are wrong.
 func (q *ReplayRequest) Check() error {
 	_, err := q.until()
 	return err
@@ -103,8 +104,8 @@ func (q *ReplayRequest) until() (time.Time, error) {
 	return until, nil
 }
 
-// Replay replays a journal and writes every record as it is made, a line each, then how things stood at the end and what was done. A replay
-// that decides otherwise than the manager did is an error, after what it had by then was written.
+// Replay replays a journal. It writes one line for each record, then the state at the end and a summary. If the replay decides differently
+// than the manager did, it writes everything up to that point and returns an error.
 func Replay(ctx context.Context, q ReplayRequest) error {
 	if q.Location == nil {
 		q.Location = time.UTC
@@ -130,7 +131,7 @@ func Replay(ctx context.Context, q ReplayRequest) error {
 	return errors.Join(err, w.page.Flush())
 }
 
-// outside says why there was nothing to replay.
+// outside returns the reason why there was nothing to replay.
 func outside(path string, until time.Time, err error) error {
 	j, failed := journal.OpenDir(path)
 	if err = errors.Join(err, failed); err != nil {
@@ -138,18 +139,18 @@ func outside(path string, until time.Time, err error) error {
 	}
 	for _, s := range j.Segments() {
 		if s.Err == nil {
-			return fmt.Errorf("--until %s is before the journal begins: %s", until.Format(time.DateTime), s.At.In(until.Location()).Format(time.DateTime))
+			return fmt.Errorf("--until %s is before the journal begins: give a time after %s", until.Format(time.DateTime), s.At.In(until.Location()).Format(time.DateTime))
 		}
 	}
 	return errEmpty
 }
 
-// replayWriter writes a replay as it goes.
+// replayWriter writes the output of a replay while it runs.
 type replayWriter struct {
 	q     ReplayRequest
 	page  *page
 	h     *History
-	shown int // rounds that the progress has shown
+	shown int // the number of rounds in the last progress message
 }
 
 func (w *replayWriter) start() {
@@ -175,7 +176,7 @@ func (w *replayWriter) record(r *Record) {
 	w.progress(false)
 }
 
-// progressEvery is how many rounds lie between two signs of life.
+// progressEvery is the number of rounds between two progress messages.
 const progressEvery = 50_000
 
 func (w *replayWriter) progress(over bool) {
@@ -192,18 +193,18 @@ func (w *replayWriter) progress(over bool) {
 	}
 }
 
-// end writes how things stood, and what was done.
+// end writes the state at the end, and a summary.
 func (w *replayWriter) end(h *History, problems []string, diverged *journal.DivergedError) {
 	s := h.Span()
 	e := ReplayEnd{Journal: s, State: h.State(), Waits: waitTotal(h), Problems: append([]string{}, problems...)}
-	e.Sentence = fmt.Sprintf("replayed %s, %s, %s, from %s to %s", observe.Count(s.Rounds, "round"), observe.Count(s.Events, "event"), lives(s.Lives),
+	e.Sentence = fmt.Sprintf("replayed %s, %s, %s, from %s to %s", observe.Count(s.Rounds, "round"), observe.Count(s.Events, "event"), observe.Count(s.Lives, "manager run"),
 		s.From.Format(time.DateTime), s.To.Format(time.DateTime))
 	if s.Gaps > 0 {
 		e.Sentence += ", with " + observe.Count(s.Gaps, "gap")
 	}
 	if diverged != nil {
 		e.Diverged = diverged.Error()
-		e.Sentence += "; there the replay began to decide otherwise than the manager did"
+		e.Sentence += "; after this the replay decided differently than the manager did"
 	}
 	if w.q.JSON {
 		w.encode(map[string]ReplayEnd{"end": e})
@@ -212,7 +213,7 @@ func (w *replayWriter) end(h *History, problems []string, diverged *journal.Dive
 	w.page.day = s.To
 	w.page.line("\nat the end, %s", s.To.Format(time.DateTime+" MST"))
 	w.page.state(e.State)
-	w.page.line("\nwaits      in all of the journal: %s", e.Waits.Sentence)
+	w.page.line("\nwaits      in the whole journal: %s", e.Waits.Sentence)
 	for _, p := range problems {
 		w.page.line("problem    %s", p)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/config"
 )
 
-// Journals tells where managers keep their journals; control.Client does. What it tells of has been written before it answers.
+// Journals returns where a manager keeps its journals; control.Client implements it. The manager writes its journals before it answers.
 type Journals interface {
 	Status(ctx context.Context, runner string) (control.Status, error)
 }
@@ -25,8 +25,8 @@ type Journals interface {
 type Request struct {
 	Instance, Key, At string // at most one
 	Runner            string // name, id or position
-	Config            string // a config.toml whose runner's journal is read, or
-	Journal           string // a journal; neither: that of the running manager
+	Config            string // a config.toml: read the journal of its runner
+	Journal           string // a journal to read. Without Config and Journal: the journal of the running manager
 	Last              int
 	JSON              bool
 	Location          *time.Location
@@ -35,7 +35,7 @@ type Request struct {
 	Journals          func() (Journals, error) // the running manager
 }
 
-// Check returns what is wrong with the flags.
+// Check returns an error if the flags are wrong.
 func (q *Request) Check() error {
 	asked := 0
 	for _, s := range []string{q.Instance, q.Key, q.At} {
@@ -45,13 +45,13 @@ func (q *Request) Check() error {
 	}
 	switch {
 	case asked > 1:
-		return errors.New("--instance, --key and --at exclude each other: ask one question at a time")
+		return errors.New("--instance, --key and --at exclude each other: use one of them")
 	case q.Journal != "" && q.Config != "":
-		return errors.New("--journal and --config exclude each other: both say which journal")
+		return errors.New("--journal and --config exclude each other: use one of them")
 	case q.Journal != "" && q.Runner != "":
-		return errors.New("--journal and --runner exclude each other: a journal is one runner's")
+		return errors.New("--journal and --runner exclude each other, because a journal belongs to one runner: remove --runner")
 	case q.Last < 1:
-		return errors.New("--last must be at least 1")
+		return errors.New("--last is too small: use 1 or more")
 	}
 	if q.At != "" {
 		if _, err := When(q.At, q.Now.In(q.Location)); err != nil {
@@ -61,7 +61,7 @@ func (q *Request) Check() error {
 	return nil
 }
 
-// Run finds the journal, and writes the answer.
+// Run finds the journal and writes the answer.
 func Run(ctx context.Context, q Request) error {
 	if err := q.Check(); err != nil {
 		return err
@@ -87,7 +87,7 @@ func Run(ctx context.Context, q Request) error {
 	return json.NewEncoder(q.Out).Encode(d)
 }
 
-// place is where a journal is, and whose.
+// place is the path of a journal and the name of its runner.
 type place struct {
 	path, runner string
 	running      bool
@@ -108,14 +108,14 @@ func (q *Request) find(ctx context.Context) (place, error) {
 	if err != nil {
 		var away *control.AwayError
 		if errors.As(err, &away) && away.Gone() {
-			return place{}, fmt.Errorf("%w; or read what a manager left behind, with --config FILE or --journal DIR", err)
+			return place{}, fmt.Errorf("%w; or read the journal of a stopped manager with --config FILE or --journal DIR", err)
 		}
 		return place{}, err
 	}
 	return one(status.Runners)
 }
 
-// one is the only runner that runs.
+// one returns the only running runner.
 func one(runners []control.RunnerStatus) (place, error) {
 	var names []string
 	var found *control.RunnerStatus
@@ -127,19 +127,19 @@ func one(runners []control.RunnerStatus) (place, error) {
 	}
 	switch {
 	case len(names) == 0:
-		return place{}, errors.New("the manager runs no runner that could be explained: `taskscaler status` says why")
+		return place{}, errors.New("the manager has no running runner to explain: `taskscaler status` says why")
 	case len(names) > 1:
-		return place{}, fmt.Errorf("the manager runs %d runners: choose one with --runner: %s", len(names), strings.Join(names, "; "))
+		return place{}, fmt.Errorf("the manager has %d runners; choose one with --runner: %s", len(names), strings.Join(names, "; "))
 	case found.Journal == "":
-		return place{}, fmt.Errorf("runner %q keeps no journal, so nothing can be explained: %s; if it is on, the manager could not open it, "+
-			"and its log says why", found.Name, journalRemedy)
+		return place{}, fmt.Errorf("runner %q has no journal, so nothing can be explained: %s; if the journal is already enabled, the manager could "+
+			"not open it: see its log", found.Name, journalRemedy)
 	}
 	return place{path: found.Journal, runner: found.Name, running: true}, nil
 }
 
 const journalRemedy = "set enabled = true in [runners.autoscaler.journal] (the default) and restart the manager"
 
-// fromConfig is where the runner of a configuration file keeps its journal.
+// fromConfig returns the journal of a runner of a configuration file.
 func (q *Request) fromConfig() (place, error) {
 	file, report, err := config.Load(q.Config)
 	if err == nil {
@@ -157,12 +157,13 @@ func (q *Request) fromConfig() (place, error) {
 		for _, r := range found {
 			names = append(names, fmt.Sprintf("%d: %s", r.Index, r.Label()))
 		}
-		return place{}, fmt.Errorf("%s has %d runners that scale: choose one with --runner: %s", q.Config, len(found), strings.Join(names, "; "))
+		return place{}, fmt.Errorf("%s has %d runners with [runners.autoscaler]; choose one with --runner: %s", q.Config, len(found), strings.Join(names, "; "))
 	}
 	return ofRunner(found[0])
 }
 
-// ofRunner finds a runner's journal in its state directory: that of its identity, or where another runner shares it, of its group.
+// ofRunner returns a runner's journal in its state directory. If another runner has the same identity, the directory name also has the
+// provider group in it.
 func ofRunner(r config.Runner) (place, error) {
 	dir := r.Autoscaler.StateStorage.Dir
 	pattern := filepath.Join(dir, r.Identity(), journalDir)
@@ -171,16 +172,16 @@ func ofRunner(r config.Runner) (place, error) {
 	}
 	found, err := filepath.Glob(pattern)
 	if err != nil {
-		return place{}, fmt.Errorf("looking for the journal: %w", err)
+		return place{}, fmt.Errorf("cannot look for the journal: %w", err)
 	}
 	switch {
 	case len(found) == 0:
-		return place{}, fmt.Errorf("%s has no journal at %s: no manager has run with this file, or its journal is off: %s", r.Label(), pattern, journalRemedy)
+		return place{}, fmt.Errorf("%s has no journal at %s: no manager has run with this file, or the journal is disabled: %s", r.Label(), pattern, journalRemedy)
 	case len(found) > 1:
-		return place{}, fmt.Errorf("several journals may be meant: choose one with --journal: %s", strings.Join(found, ", "))
+		return place{}, fmt.Errorf("there are several journals; choose one with --journal: %s", strings.Join(found, ", "))
 	}
 	if _, err := os.Stat(found[0]); errors.Is(err, fs.ErrPermission) {
-		return place{}, fmt.Errorf("%w: ask as the manager's user", err)
+		return place{}, fmt.Errorf("%w: run this command as the user of the manager", err)
 	}
 	name := r.Name
 	if name == "" {
@@ -189,5 +190,5 @@ func ofRunner(r config.Runner) (place, error) {
 	return place{path: found[0], runner: name}, nil
 }
 
-// journalDir is the folder of a runner's journal in its state directory.
+// journalDir is the name of the journal's folder in the state directory of a runner.
 const journalDir = "journal"

@@ -18,7 +18,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// manager answers a status.
+// manager answers requests for the status.
 type manager struct {
 	runners []control.RunnerStatus
 	err     error
@@ -59,7 +59,7 @@ func TestRun(t *testing.T) {
 		runners []control.RunnerStatus
 		want    string
 	}{
-		{explain.Request{}, []control.RunnerStatus{one}, "runner one: the journal has 2026-03-02 12:00:00 to 12:01:00"},
+		{explain.Request{}, []control.RunnerStatus{one}, "runner one: the journal covers 2026-03-02 12:00:00 to 12:01:00"},
 		{explain.Request{Runner: "one"}, []control.RunnerStatus{one, other}, "there is   1 instance"},
 		{explain.Request{}, []control.RunnerStatus{one, {Name: "refused", Refused: "because"}}, "there is   1 instance"},
 		{explain.Request{Key: "a"}, []control.RunnerStatus{one}, "key a: leased"},
@@ -95,17 +95,17 @@ func TestRunRefuses(t *testing.T) {
 		{explain.Request{Key: "a", Instance: "i-1"}, nil, "exclude each other"},
 		{explain.Request{Journal: dir, Config: "x"}, nil, "--journal and --config exclude each other"},
 		{explain.Request{Journal: dir, Runner: "x"}, nil, "--journal and --runner exclude each other"},
-		{explain.Request{At: "noonish"}, nil, `--at: "noonish" is no moment`},
-		{explain.Request{Journals: away}, nil, "start one with `taskscaler run --config FILE`, or say where it listens with --socket; or read what a manager left"},
+		{explain.Request{At: "noonish"}, nil, `--at: "noonish" is not a time`},
+		{explain.Request{Journals: away}, nil, "start one with `taskscaler run --config FILE`, or say where it listens with --socket; or read the journal of a stopped manager"},
 		{explain.Request{Journals: broken}, nil, "no socket directory"},
 		{explain.Request{}, []control.RunnerStatus{one, running("two", dir)}, "choose one with --runner: 1: one; 1: two"},
-		{explain.Request{}, []control.RunnerStatus{running("one", "")}, `runner "one" keeps no journal, so nothing can be explained: set enabled = true`},
+		{explain.Request{}, []control.RunnerStatus{running("one", "")}, `runner "one" has no journal, so nothing can be explained: set enabled = true`},
 		{explain.Request{}, []control.RunnerStatus{{Name: "x", Refused: "because"}}, "`taskscaler status` says why"},
-		{explain.Request{Key: "nobody"}, []control.RunnerStatus{one}, `knows no key "nobody"`},
-		{explain.Request{At: "11:59"}, []control.RunnerStatus{one}, "is outside of the journal, which reaches from 2026-03-02 12:00:00 to 2026-03-02 12:01:00 UTC"},
+		{explain.Request{Key: "nobody"}, []control.RunnerStatus{one}, `contains no key "nobody"`},
+		{explain.Request{At: "11:59"}, []control.RunnerStatus{one}, "is outside the journal: ask for a time from 2026-03-02 12:00:00 to 2026-03-02 12:01:00 UTC"},
 		{explain.Request{Journal: t.TempDir()}, nil, "has no segment of a journal"},
-		{explain.Request{Journal: "/nowhere"}, nil, "no such file or directory: name the folder `journal`"},
-		{explain.Request{Journal: "run_test.go"}, nil, "run_test.go cannot be replayed: it is no segment of a journal"},
+		{explain.Request{Journal: "/nowhere"}, nil, "no such file or directory: give the folder `journal`"},
+		{explain.Request{Journal: "run_test.go"}, nil, "cannot replay run_test.go: it is no segment of a journal"},
 		{explain.Request{Config: "/nowhere.toml"}, nil, "no such file"},
 	} {
 		if out, err := run(t, c.q, c.runners...); err == nil || !strings.Contains(err.Error(), c.want) || out != "" {
@@ -126,7 +126,7 @@ max_instances = 1
 dir = "state"
 `
 
-// TestRunFromConfig: without a manager the configuration says where it kept its journal.
+// TestRunFromConfig: without a running manager, the configuration says where the journal is.
 func TestRunFromConfig(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "config.toml")
@@ -142,13 +142,13 @@ func TestRunFromConfig(t *testing.T) {
 	where, _, _ := strings.Cut(rest, ":")
 	restarts(t).Journal(where, 0)
 	out, err := run(t, explain.Request{Config: file})
-	if err != nil || !strings.Contains(out, "runner one: the journal has") {
+	if err != nil || !strings.Contains(out, "runner one: the journal covers") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if err := os.WriteFile(file, []byte(config+strings.Replace(config, `"one"`, `"two"`, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(t, explain.Request{Config: file}); err == nil || !strings.Contains(err.Error(), "has 2 runners that scale: choose one with --runner") {
+	if _, err := run(t, explain.Request{Config: file}); err == nil || !strings.Contains(err.Error(), "has 2 runners with [runners.autoscaler]; choose one with --runner") {
 		t.Errorf("two runners: %v", err)
 	}
 	if out, err := run(t, explain.Request{Config: file, Runner: "one"}); err != nil || !strings.Contains(out, "there is") {

@@ -11,26 +11,26 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// State is a group at one moment, and why it is so.
+// State is the state of a group at one time, and the reasons for it.
 type State struct {
 	At        time.Time       `json:"at"`     // of the last round
-	Counts    map[string]int  `json:"counts"` // by the names that `taskscaler status --json` has
+	Counts    map[string]int  `json:"counts"` // the names are those of `taskscaler status --json`
 	Sentence  string          `json:"sentence"`
 	Sizing    *Sizing         `json:"sizing"`
 	Policy    *Policy         `json:"policy"`
-	Wanted    string          `json:"wanted"` // the sizing in words
-	Held      []Holding       `json:"held"`   // what holds creates and deletes back
+	Wanted    string          `json:"wanted"` // the sizing in one sentence
+	Held      []Holding       `json:"held"`   // what holds back creates and deletes
 	Idle      []IdleInstance  `json:"idle"`   // why idle instances are still there
 	Instances []InstanceState `json:"instances"`
-	Waiting   string          `json:"waiting"` // for how many of those who wait a machine is on its way, and what the others wait for
+	Waiting   string          `json:"waiting"` // how many callers wait for instances to boot, and what the others wait for
 	Waiters   []Waiter        `json:"waiters"`
-	Next      []Coming        `json:"next"` // what will change by time alone, the soonest first
+	Next      []Coming        `json:"next"` // what will happen only because time passes, the soonest first
 }
 
-// Holding is one thing that holds creates or deletes back.
+// Holding is one thing that holds back creates or deletes.
 type Holding struct {
 	Cause    string     `json:"cause"`
-	Until    *time.Time `json:"until,omitempty"` // absent: until something else happens
+	Until    *time.Time `json:"until,omitempty"` // absent: not known
 	Sentence string     `json:"sentence"`
 }
 
@@ -38,7 +38,7 @@ type Holding struct {
 type IdleInstance struct {
 	ID       string     `json:"id"`
 	Since    time.Time  `json:"since"`
-	MayGo    *time.Time `json:"may_go,omitempty"` // not before; absent: not as things are
+	MayGo    *time.Time `json:"may_go,omitempty"` // the earliest time of its removal; absent: it is needed now
 	Sentence string     `json:"sentence"`
 }
 
@@ -62,13 +62,13 @@ type Waiter struct {
 	Sentence string  `json:"sentence"`
 }
 
-// Coming is something that will happen by time alone if nothing else does.
+// Coming is something that will happen only because time passes, if nothing else happens before.
 type Coming struct {
 	At       time.Time `json:"at"`
 	Sentence string    `json:"sentence"`
 }
 
-// State is the group after the last round; nil: there was none.
+// State returns the state of the group after the last round, or nil if there was no round.
 func (h *History) State() *State {
 	if h.core == nil {
 		return nil
@@ -86,7 +86,7 @@ func (h *History) State() *State {
 	}
 	st.Sentence = thereIs(s)
 	if s.Waiters == 0 {
-		st.Waiting = "nobody waits"
+		st.Waiting = "no job is waiting"
 	}
 	if s.Decision.Missing == 0 {
 		st.Wanted += "; nothing to create"
@@ -109,7 +109,7 @@ func (h *History) State() *State {
 	return st
 }
 
-// thereIs counts what there is; states that no instance is in are left out.
+// thereIs counts the instances by state. States without instances are left out.
 func thereIs(s *scaler.Summary) string {
 	var parts []string
 	add := func(n int, what string) {
@@ -123,21 +123,18 @@ func thereIs(s *scaler.Summary) string {
 	add(s.Draining, "draining")
 	add(s.Deleting, "deleting")
 	add(s.Unclaimed, "unclaimed")
-	add(s.Requested, "asked for and not listed yet")
-	add(s.Doubt, "that may appear although nobody expects them")
-	text := fmt.Sprintf("%s of at most %s", observe.Count(s.Creating+s.Preparing+s.Ready+s.Draining+s.Deleting+s.Unclaimed, "instance"),
-		limit(s.MaxInstances))
+	add(s.Requested, "requested but not listed yet")
+	add(s.Doubt, "no longer expected, but may still appear")
+	text := observe.Count(s.Creating+s.Preparing+s.Ready+s.Draining+s.Deleting+s.Unclaimed, "instance")
+	if s.MaxInstances > 0 {
+		text += fmt.Sprintf(" of at most %d", s.MaxInstances)
+	} else {
+		text += " (no limit)"
+	}
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
 	return text + fmt.Sprintf("; %s, %d waiting, %s", observe.Count(s.Leases, "lease"), s.Waiters, observe.Count(s.Reservations, "reservation"))
-}
-
-func limit(n int) string {
-	if n == 0 {
-		return "any number"
-	}
-	return fmt.Sprint(n)
 }
 
 func (h *History) instanceState(v *scaler.InstanceView) InstanceState {
@@ -153,7 +150,7 @@ func (h *History) instanceState(v *scaler.InstanceView) InstanceState {
 		if i < mostLeases {
 			words += fmt.Sprintf("; slot %d leased to %q since %s", l.Slot, l.Key, h.clock(at(l.At)))
 			if l.Detached {
-				words += ", who is away"
+				words += ", whose caller is disconnected"
 			}
 		}
 	}
@@ -161,19 +158,19 @@ func (h *History) instanceState(v *scaler.InstanceView) InstanceState {
 		words += fmt.Sprintf("; %d more leases", more)
 	}
 	if v.State == record.Unclaimed {
-		words += "; nobody knows whose it is: adopt_preexisting decides"
+		words += "; the state has no record of it: set adopt_preexisting to adopt or remove it"
 	}
 	if v.State == record.Ready && v.Listed != fleet.ListedRunning {
-		words += fmt.Sprintf("; by the provider's latest list it is %s, so it gets no lease", v.Listed)
+		words += fmt.Sprintf("; in the provider's latest list it is %s, so it gets no lease", v.Listed)
 	}
 	out.Sentence = words
 	return out
 }
 
-// mostLeases is how many leases of one instance are named.
+// mostLeases is the largest number of leases that are named for one instance.
 const mostLeases = 8
 
-// idle says why an instance without a lease is still there.
+// idle says why an instance without a lease is not removed yet.
 func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 	s, cfg := &h.sum, h.core.Config()
 	since := time.Unix(0, v.IdleAt).In(h.opts.Location)
@@ -188,19 +185,19 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 	words := fmt.Sprintf("idle since %s", h.clock(since))
 	switch {
 	case v.Listed != fleet.ListedRunning:
-		words += fmt.Sprintf("; by the provider's latest list it is %s: no job gets it and it is no supply, until lists say what became of it", v.Listed)
+		words += fmt.Sprintf("; in the provider's latest list it is %s, so it gets no lease and does not count as supply", v.Listed)
 	case v.Claims > 0:
-		words += fmt.Sprintf("; it stays: %s by a reservation", claimed(v.Claims))
+		words += fmt.Sprintf("; it stays: %s", claimed(v.Claims))
 	case s.Shutdown:
-		words += "; it stays: the manager is shutting down and keeps its instances"
+		words += "; it stays: the manager is shutting down and does not delete its instances"
 	case s.Paused:
-		words += "; it stays: deletes are paused, because another manager seems to work on the group"
+		words += "; it stays: deletes are paused, because another manager seems to use the group"
 	case !s.Started:
-		words += "; it stays: the provider's first list has not come yet"
+		words += "; it stays: the provider's first list has not arrived yet"
 	case left < s.Decision.Needed:
-		words += fmt.Sprintf("; it stays: needed %d now, supply without it %d", s.Decision.Needed, left)
+		words += fmt.Sprintf("; it stays: %d slots needed now, supply without it %d", s.Decision.Needed, left)
 	case left < s.Peak:
-		words += fmt.Sprintf("; it stays: needed at most %d in the last %s (idle_time), supply without it %d", s.Peak,
+		words += fmt.Sprintf("; it stays: up to %d slots needed in the last %s (idle_time), supply without it %d", s.Peak,
 			observe.Span(span), left)
 		out.MayGo = h.shrinks(may)
 	default:
@@ -208,7 +205,7 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 		out.MayGo = h.shrinks(may)
 	}
 	if out.MayGo != nil {
-		words += "; it may go at " + h.clock(*out.MayGo)
+		words += "; it may be removed at " + h.clock(*out.MayGo)
 	}
 	out.Sentence = words
 	return out
@@ -216,12 +213,12 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 
 func claimed(n int) string {
 	if n == 1 {
-		return "a slot of it is claimed"
+		return "1 of its slots is claimed by a reservation"
 	}
-	return fmt.Sprintf("%d slots of it are claimed", n)
+	return fmt.Sprintf("%d of its slots are claimed by reservations", n)
 }
 
-// shrinks is when an instance whose own idle_time is over at may may go: not before the first of them all.
+// shrinks returns the earliest removal of an instance whose own idle_time ends at may. No instance is removed before the core's next removal.
 func (h *History) shrinks(may time.Time) *time.Time {
 	if at := h.core.Ahead().Shrink; at > 0 {
 		if first := h.at.Add(at - h.now.Mono); first.After(may) {

@@ -11,15 +11,15 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Text writes d for people.
+// Text writes d as readable text.
 func (d *Document) Text(out io.Writer) error {
 	w := newPage(out, d.Journal.To)
 	title := d.Runner
 	if title != "" {
 		title = "runner " + title + ": "
 	}
-	w.line("%sthe journal has %s to %s, %d rounds of %s, %s of the manager; times are %s", title, d.Journal.From.Format(time.DateTime),
-		w.clock(d.Journal.To), d.Journal.Rounds, observe.Count(d.Journal.Events, "event"), lives(d.Journal.Lives), d.Zone)
+	w.line("%sthe journal covers %s to %s: %d rounds, %s, %s; times are %s", title, d.Journal.From.Format(time.DateTime),
+		w.clock(d.Journal.To), d.Journal.Rounds, observe.Count(d.Journal.Events, "event"), observe.Count(d.Journal.Lives, "manager run"), d.Zone)
 	for _, n := range d.Notes {
 		w.line("note: %s", n)
 	}
@@ -36,23 +36,16 @@ func (d *Document) Text(out io.Writer) error {
 		w.records("decisions after", d.After, true)
 	default:
 		w.state(d.State)
-		w.line("\nwaits      in all of the journal: %s", d.Waits.Sentence)
+		w.line("\nwaits      in the whole journal: %s", d.Waits.Sentence)
 		w.records("decisions", d.Decisions, false)
 	}
 	return w.Flush()
 }
 
-func lives(n int) string {
-	if n == 1 {
-		return "1 life"
-	}
-	return fmt.Sprintf("%d lives", n)
-}
-
-// page is written line by line; errors show at the Flush.
+// page is written line by line. Flush returns the first error.
 type page struct {
 	*bufio.Writer
-	day time.Time // moments of this day are told without their date
+	day time.Time // times of this day are written without the date
 }
 
 func newPage(out io.Writer, day time.Time) *page {
@@ -63,10 +56,10 @@ func (w *page) clock(t time.Time) string { return clock(t, w.day) }
 
 func (w *page) line(format string, args ...any) { _, _ = fmt.Fprintf(w.Writer, format+"\n", args...) }
 
-// state writes what is there, what is wanted and why, what holds it back, and what comes.
+// state writes the instances, the wanted size and why, what holds it back, and what comes next.
 func (w *page) state(s *State) {
 	if s == nil {
-		w.line("\nnothing had happened yet")
+		w.line("\nnothing had happened at this time")
 		return
 	}
 	w.line("\nthere is   %s", s.Sentence)
@@ -101,12 +94,12 @@ func (w *page) state(s *State) {
 		label = "           "
 	}
 	if len(s.Next) == 0 {
-		w.line("next       no create, no removal of an idle instance and no other policy is due by time alone")
+		w.line("next       nothing is scheduled: no create, no removal of an idle instance, no change of policy")
 	}
 	w.instances(s.Instances)
 }
 
-// instances writes those that there are; those that are gone have their decisions.
+// instances writes the existing instances and the number of those that are gone.
 func (w *page) instances(list []InstanceState) {
 	label, shown, past, more := "instances  ", 0, 0, 0
 	for _, o := range list {
@@ -122,17 +115,17 @@ func (w *page) instances(list []InstanceState) {
 		}
 	}
 	if more > 0 {
-		w.line("           and %d more: `taskscaler status` has them", more)
+		w.line("           and %d more: `taskscaler status` shows them", more)
 	}
 	if past > 0 {
-		w.line("%s%d gone or lost lately", label, past)
+		w.line("%s%d gone or lost recently", label, past)
 	}
 }
 
-// mostShown is how many of a kind are told to people; JSON has all.
+// mostShown is the largest number of items of one kind in the text. JSON has all.
 const mostShown = 10
 
-// records writes decisions, each with what became of it; with its causes where it is to be explained.
+// records writes decisions: each with its triggers, and with its consequences (chain) or its outcome.
 func (w *page) records(title string, list []*Record, chain bool) {
 	w.line("\n%s", title)
 	if len(list) == 0 {
@@ -161,15 +154,15 @@ func (w *page) record(r *Record, chain bool) {
 	}
 }
 
-// instance writes a life.
+// instance writes the history of an instance.
 func (w *page) instance(l *Life) {
 	w.line("\ninstance %s: %s, %s", l.ID, l.State, observe.Count(l.Uses, "use"))
 	if l.Created != nil {
 		w.records("created by", []*Record{l.Created}, false)
 	} else if l.Found != "" {
-		w.line("\nno create in this journal explains it: it was %s", l.Found)
+		w.line("\nthe journal does not show how it was created; its origin: %s", l.Found)
 	}
-	w.line("\nits life")
+	w.line("\nhistory")
 	for _, m := range l.Moments {
 		w.line("  %s %s", w.clock(m.Time), m.Sentence)
 	}
@@ -182,7 +175,7 @@ func (w *page) instance(l *Life) {
 	}
 }
 
-// uses writes leases.
+// uses writes a list of leases.
 func (w *page) uses(list []Use, where bool) {
 	w.line("\nleases")
 	if len(list) == 0 {
@@ -195,14 +188,14 @@ func (w *page) uses(list []Use, where bool) {
 		}
 		took := observe.Span(time.Duration(u.Duration * float64(time.Second)))
 		if u.To == nil {
-			w.line("  %s %s, slot %d: still leased, for %s so far", w.clock(u.From), who, u.Slot, took)
+			w.line("  %s %s, slot %d: leased for %s so far", w.clock(u.From), who, u.Slot, took)
 			continue
 		}
 		w.line("  %s %s, slot %d: until %s (%s), %s", w.clock(u.From), who, u.Slot, clock(*u.To, u.From), took, u.End)
 	}
 }
 
-// key writes all about a caller.
+// key writes everything about a caller.
 func (w *page) key(c *Caller) {
 	w.line("\nkey %s: %s", c.Key, c.State)
 	w.line("\nwaits")

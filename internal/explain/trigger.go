@@ -11,10 +11,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// eventOf is the index of the event in whose step f was decided; −1: the manager's start.
+// eventOf returns the index of the event whose step decided f. −1: the start of the manager.
 func eventOf(f *scaler.Fact, n int) int { return min(f.Event, n-1) }
 
-// event is the event in whose step f was decided, or nil: the manager's start.
+// event returns the event whose step decided f, or nil for the start of the manager.
 func (h *History) event(f *scaler.Fact) *scaler.Event {
 	if i := eventOf(f, len(h.events)); i >= 0 {
 		return &h.events[i]
@@ -22,7 +22,7 @@ func (h *History) event(f *scaler.Fact) *scaler.Event {
 	return nil
 }
 
-// trigger says what brought f about.
+// trigger says what caused f.
 func (h *History) trigger(f *scaler.Fact) string {
 	ev := h.event(f)
 	if ev == nil {
@@ -31,7 +31,7 @@ func (h *History) trigger(f *scaler.Fact) string {
 	return h.said(ev)
 }
 
-// said says an event in words.
+// said describes an event.
 func (h *History) said(ev *scaler.Event) string {
 	switch ev.Kind {
 	case scaler.EvAppeared, scaler.EvChanged, scaler.EvMissing, scaler.EvListed, scaler.EvListFailed:
@@ -41,12 +41,12 @@ func (h *History) said(ev *scaler.Event) string {
 	case scaler.EvWake:
 		return "time passed"
 	case scaler.EvUnhealthy:
-		return fmt.Sprintf("the manager learned of instance %s: %s", ev.ID, observe.Retire(ev.Cause))
+		return fmt.Sprintf("the manager was told about instance %s: %s", ev.ID, observe.Retire(ev.Cause))
 	case scaler.EvReload:
 		return "a new configuration was loaded"
 	case scaler.EvDrain:
 		if ev.On {
-			return "an operator asked to drain"
+			return "an operator started a drain"
 		}
 		return "an operator ended the drain"
 	case scaler.EvShutdown:
@@ -55,15 +55,15 @@ func (h *History) said(ev *scaler.Event) string {
 		}
 		return "the manager was told to stop"
 	case scaler.EvRevokeAll:
-		return "the shutdown's patience was over"
+		return "the shutdown stopped waiting for running jobs"
 	}
 	if ev.Kind == scaler.EvRelease && !h.gaveBack(ev.Key) {
-		return fmt.Sprintf("%q asked to end a lease, in case it had one", ev.Key)
+		return fmt.Sprintf("%q asked to release its lease, if it had one", ev.Key)
 	}
 	return callerSaid(ev)
 }
 
-// gaveBack reports whether a lease of key was given back in this round. Whoever stops waiting gives back what may have been granted meanwhile.
+// gaveBack reports whether a lease of key was released in this round. A caller that stops waiting also sends a release, in case it got a lease.
 func (h *History) gaveBack(key record.Key) bool {
 	return h.batch != nil && slices.ContainsFunc(h.batch.Grants, func(g scaler.Grant) bool { return g.Kind == scaler.GrantReleased && g.Key == key })
 }
@@ -73,43 +73,43 @@ func callerSaid(ev *scaler.Event) string {
 	case scaler.EvReserve:
 		return fmt.Sprintf("%q asked for a reservation", ev.Key)
 	case scaler.EvUnreserve:
-		return fmt.Sprintf("%q gave its reservation up", ev.Key)
+		return fmt.Sprintf("%q cancelled its reservation", ev.Key)
 	case scaler.EvAcquire:
 		return fmt.Sprintf("%q asked for a slot", ev.Key)
 	case scaler.EvCancel:
-		return fmt.Sprintf("%q gave up waiting", ev.Key)
+		return fmt.Sprintf("%q stopped waiting", ev.Key)
 	case scaler.EvReplace:
 		return fmt.Sprintf("%q asked for a slot on another instance", ev.Key)
 	case scaler.EvReattach:
-		return fmt.Sprintf("%q asked to take its lease up again", ev.Key)
+		return fmt.Sprintf("%q asked to reattach to its lease", ev.Key)
 	case scaler.EvDetach:
 		return fmt.Sprintf("the connection of %q was lost", ev.Key)
 	case scaler.EvRelease:
 		if ev.Cause != record.CauseNone {
-			return fmt.Sprintf("%q gave its slot back and said of the instance: %s", ev.Key, observe.Retire(ev.Cause))
+			return fmt.Sprintf("%q released its slot and reported about the instance: %s", ev.Key, observe.Retire(ev.Cause))
 		}
-		return fmt.Sprintf("%q gave its slot back", ev.Key)
+		return fmt.Sprintf("%q released its slot", ev.Key)
 	}
-	return "something that this version does not know"
+	return "an event that this version does not know"
 }
 
-// listSaid says what a list brought.
+// listSaid describes the result of a list.
 func (h *History) listSaid(ev *scaler.Event) string {
 	list := "the provider's list at " + h.clock(h.at)
 	switch ev.Kind {
 	case scaler.EvAppeared:
-		return fmt.Sprintf("%s had instance %s (%s)", list, ev.ID, ev.Listed)
+		return fmt.Sprintf("%s contained instance %s (%s)", list, ev.ID, ev.Listed)
 	case scaler.EvChanged:
-		return fmt.Sprintf("%s said that instance %s is %s", list, ev.ID, ev.Listed)
+		return fmt.Sprintf("%s showed instance %s as %s", list, ev.ID, ev.Listed)
 	case scaler.EvMissing:
-		return fmt.Sprintf("%s no longer had instance %s", list, ev.ID)
+		return fmt.Sprintf("%s no longer contained instance %s", list, ev.ID)
 	case scaler.EvListFailed:
-		return fmt.Sprintf("the provider's list could not be had (%s): %s", ev.Failure.Kind, ev.Failure.Message)
+		return fmt.Sprintf("the provider's list failed (%s): %s", ev.Failure.Kind, ev.Failure.Message)
 	}
-	return list + " came"
+	return list + " arrived"
 }
 
-// answerSaid says the answer to a command.
+// answerSaid describes the answer to a command.
 func (h *History) answerSaid(ev *scaler.Event) string {
 	failed := ev.Failure.Failed()
 	switch ev.Kind {
@@ -138,21 +138,21 @@ func (h *History) answerSaid(ev *scaler.Event) string {
 	return fmt.Sprintf("heartbeat of instance %s failed: %s", ev.ID, ev.Failure.Message)
 }
 
-// failure says an answer's failure in brackets and words.
+// failure returns the kind and the message of a failed answer.
 func failure(ev *scaler.Event) string {
 	if ev.Away {
-		return "(the plugin was away): " + ev.Failure.Message
+		return "(no answer from the plugin): " + ev.Failure.Message
 	}
 	return fmt.Sprintf("(%s): %s", ev.Failure.Kind, ev.Failure.Message)
 }
 
-// whyNow says what brought a create about: what changed the need or the supply, or what ended that held it back.
+// whyNow says what caused a create: a change of the need or of the supply, or the end of something that held it back.
 func (h *History) whyNow(f *scaler.Fact) string {
 	ev := h.event(f)
 	if ev != nil && ev.Kind != scaler.EvWake && ev.Kind != scaler.EvListed {
 		return h.said(ev)
 	}
-	for i := range h.batch.Facts { // what the same step decided before
+	for i := range h.batch.Facts { // the earlier decisions of the same step
 		switch g := &h.batch.Facts[i]; {
 		case g == f:
 			return h.released(f)
@@ -167,22 +167,22 @@ func (h *History) whyNow(f *scaler.Fact) string {
 	return h.released(f)
 }
 
-// released says what held creates back before this round, or else what the event was.
+// released says what had held back creates before this round. If nothing had, it describes the event.
 func (h *History) released(f *scaler.Fact) string {
 	b := &h.before
 	switch {
 	case !b.Started && h.sum.Started:
-		return "the provider's first list came"
+		return "the provider's first list arrived"
 	case b.Decision.Grow >= b.Decision.Wanted:
 		return h.trigger(f)
 	case b.Paused:
-		return "the pause for another manager was over"
+		return "the pause because of another manager ended"
 	case b.Decision.BoundBy == policy.BoundThrottle:
 		return "scale_throttle allowed more creates"
 	case b.Decision.BoundBy == policy.BoundBreaker:
-		return "the runaway breaker allowed the next machine to be tried"
+		return "the runaway breaker allowed the next create"
 	case b.Decision.BoundBy == policy.BoundBlocked && b.BackoffFor > 0:
-		return "the back-off was over"
+		return "the back-off ended"
 	case b.Decision.BoundBy == policy.BoundMaxInstances, b.Decision.BoundBy == policy.BoundProviderMax:
 		return "there was room below max_instances again"
 	}
@@ -191,16 +191,16 @@ func (h *History) released(f *scaler.Fact) string {
 
 func (h *History) policyBegan(f *scaler.Fact) string {
 	if f.Count < 0 {
-		return "no policy matches any more: nothing is kept idle"
+		return "no policy applies any more: no slot is kept idle"
 	}
-	return h.policyHolds(f.Count)
+	return h.policyStarts(f.Count)
 }
 
-// policyHolds says that a policy begins to hold, and what it asks for.
-func (h *History) policyHolds(index int) string {
+// policyStarts says that a policy starts to apply.
+func (h *History) policyStarts(index int) string {
 	number, when, _ := strings.Cut(h.policyName(index), ", ")
 	if when != "" {
 		number += " (" + when + ")"
 	}
-	return number + " begins to hold"
+	return number + " starts to apply"
 }

@@ -10,24 +10,24 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Split is time that was waited, by what it was waited for.
+// Split is waiting time, by the cause of the wait.
 type Split map[record.Cause]time.Duration
 
 // Share is a part of a Split.
 type Share struct {
 	Cause    string  `json:"cause"` // a name of record.Cause
 	Seconds  float64 `json:"seconds"`
-	Sentence string  `json:"sentence"` // goes on after "waited"
+	Sentence string  `json:"sentence"` // continues "waited"
 }
 
-// add counts d more for cause.
+// add adds d to the time of cause.
 func (s Split) add(cause record.Cause, d time.Duration) {
 	if d > 0 {
 		s[cause] += d
 	}
 }
 
-// Total is all of it.
+// Total returns the sum of all parts.
 func (s Split) Total() (sum time.Duration) {
 	for _, d := range s { //archtest:unordered a sum
 		sum += d
@@ -35,7 +35,7 @@ func (s Split) Total() (sum time.Duration) {
 	return sum
 }
 
-// Shares are its parts, the largest first.
+// Shares returns the parts, the largest first.
 func (s Split) Shares() []Share {
 	causes := make([]record.Cause, 0, len(s))
 	for c := range s { //archtest:unordered sorted below
@@ -57,7 +57,7 @@ func (s Split) Shares() []Share {
 	return out
 }
 
-// String says it: "34s = 20s for a machine to boot + 14s because …".
+// String returns, for example, "34s = 20s for an instance to boot + 14s because …".
 func (s Split) String() string {
 	shares := s.Shares()
 	switch len(shares) {
@@ -73,8 +73,8 @@ func (s Split) String() string {
 	return fmt.Sprintf("%s = %s", observe.Span(s.Total()), strings.Join(parts, " + "))
 }
 
-// elapse splits the time since the round before among what those who waited then were waiting for: those in front for machines on their
-// way, the rest for what held creates back.
+// elapse adds the time since the round before to the causes of the callers that were waiting then. The first callers were waiting for
+// instances to boot, the others for what held back creates.
 func (h *History) elapse() {
 	d := h.now.Mono - h.last.Mono
 	if d <= 0 {
@@ -93,5 +93,5 @@ func (h *History) elapse() {
 	}
 }
 
-// Waits is the time that all callers together have waited, by cause.
+// Waits returns the time that all callers together waited, by cause.
 func (h *History) Waits() Split { return h.waits }

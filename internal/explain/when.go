@@ -8,8 +8,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// When reads a moment as people write it: RFC 3339, "2026-03-02 14:05" or with seconds, "14:05" or "14:05:10" (today, or yesterday if that
-// is still to come), or how long ago: "-10m". What names no zone is in now's.
+// When reads a time: RFC 3339, "2026-03-02 14:05" or with seconds, "14:05" or "14:05:10" (today, or yesterday if this time has not come yet
+// today), or "-10m" for ten minutes ago. A time without a time zone is in the zone of now.
 func When(text string, now time.Time) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	if ago, ok := strings.CutPrefix(text, "-"); ok {
@@ -35,7 +35,7 @@ func When(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, &WhenError{text}
 }
 
-// lastAt is the last time up to now that the clock showed t's hour, minute and second.
+// lastAt returns the last time, not after now, at which the clock showed t's hour, minute and second.
 func lastAt(t, now time.Time) time.Time {
 	y, m, d := now.Date()
 	on := func(day int) time.Time {
@@ -47,12 +47,12 @@ func lastAt(t, now time.Time) time.Time {
 	return on(d - 1)
 }
 
-// WhenError is a moment that cannot be read.
+// WhenError says that a time cannot be read.
 type WhenError struct{ Text string }
 
-// Error says what can.
+// Error shows the forms that can be read.
 func (e *WhenError) Error() string {
-	return fmt.Sprintf("%q is no moment: write 2026-03-02T14:05:00+01:00, \"2026-03-02 14:05\", 14:05:10 for the last time that the clock showed it, "+
+	return fmt.Sprintf("%q is not a time: write 2026-03-02T14:05:00+01:00, \"2026-03-02 14:05\", 14:05:10 for today or yesterday, "+
 		"or -10m for ten minutes ago", e.Text)
 }
 

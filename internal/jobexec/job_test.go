@@ -240,7 +240,7 @@ func TestWaitIsSaidOnce(t *testing.T) {
 	if o := <-done; o.code != 0 || o.err != nil {
 		t.Errorf("%+v", o)
 	}
-	if got := r.stderr.String(); got != "taskscaler: waiting for a machine to boot\n" {
+	if got := r.stderr.String(); got != "taskscaler: waiting for an instance to boot\n" {
 		t.Errorf("stderr %q", got)
 	}
 }
@@ -285,7 +285,7 @@ func TestTimeoutAndSignals(t *testing.T) {
 			if o.code != c.code || !errors.Is(o.err, c.cause) {
 				t.Errorf("%+v", o)
 			}
-			if want := "no slot was leased, waiting for a machine to boot: "; !strings.HasPrefix(o.err.Error(), want) {
+			if want := "no slot was leased, waiting for an instance to boot: "; !strings.HasPrefix(o.err.Error(), want) {
 				t.Errorf("%v does not begin with %q", o.err, want)
 			}
 			r.await("gave up k")

@@ -4,50 +4,50 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// phrases says a cause in words, for each place that it can stand in.
+// phrases are the words for a cause, one for each place where it can appear.
 type phrases struct {
-	wait   string // "the job is waiting …"
-	retire string // "the instance goes because …", and the same of a lease
+	wait   string // continues "the job is waiting …"
+	retire string // continues "the instance is removed because …"; also used for a lease and for a create
 }
 
 var causePhrases = [...]phrases{
 	record.CauseNone:             {"for a slot", "no cause was recorded"},
-	record.CauseIdle:             {"for a slot", "it was idle for idle_time and is more than the policy needs"},
+	record.CauseIdle:             {"for a slot", "it was idle for idle_time, and the policy needs fewer instances"},
 	record.CauseUsedUp:           {"for a slot", "it has served max_use_count leases"},
-	record.CauseBootOverdue:      {"because a machine did not boot in time", "it was still creating after instance_deadlines.creating"},
-	record.CausePrepareOverdue:   {"because a machine was not ready in time", "it was still being prepared after instance_deadlines.preparing"},
-	record.CausePrepareFailed:    {"because a machine could not be prepared", "connecting or the ready command failed"},
-	record.CauseUnhealthy:        {"for a healthy machine", "it is unhealthy: its heartbeats failed, or the provider or its user said so"},
-	record.CauseMissing:          {"because machines went missing", "the provider no longer lists it"},
-	record.CauseProviderDeleting: {"because the provider deletes machines", "the provider is deleting it without our asking (a spot reclaim, perhaps)"},
-	record.CauseProviderTimeout:  {"because the provider gave up on a machine", "the provider gave up on it"},
-	record.CauseAbandoned:        {"for a slot", "the job that held it did not come back"},
-	record.CausePreexisting:      {"for a slot", "it was found at start without a record of ours"},
-	record.CauseReplaced:         {"for a slot on another instance", "its user asked for another instance"},
+	record.CauseBootOverdue:      {"because an instance did not boot in time", "it did not run within instance_deadlines.creating"},
+	record.CausePrepareOverdue:   {"because an instance was not ready in time", "it was not ready within instance_deadlines.preparing"},
+	record.CausePrepareFailed:    {"because an instance could not be prepared", "the connection or the ready command failed"},
+	record.CauseUnhealthy:        {"for a healthy instance", "it is unhealthy: its heartbeats failed, or the provider or its caller reported it"},
+	record.CauseMissing:          {"because instances are missing", "the provider no longer lists it"},
+	record.CauseProviderDeleting: {"because the provider is deleting instances", "the provider is deleting it without our request (perhaps a spot reclaim)"},
+	record.CauseProviderTimeout:  {"because the provider gave up on an instance", "the provider gave up on it"},
+	record.CauseAbandoned:        {"for a slot", "the caller of its lease did not come back in time"},
+	record.CausePreexisting:      {"for a slot", "it was found at the start, and the state has no record of it"},
+	record.CauseReplaced:         {"for a slot on another instance", "its caller asked for another instance"},
 	record.CauseShutdown:         {"because the manager is shutting down", "the manager is shutting down"},
-	record.CauseZombie:           {"for a slot", "it came back after it had been deleted"},
-	record.CauseOperator:         {"because an operator asked for it", "an operator asked for it"},
-	record.CauseBoot:             {"for a machine to boot", "it boots"},
-	record.CauseThrottle:         {"because scale_throttle allows no more creates at this moment", "scale_throttle allows no more"},
-	record.CauseMaxInstances:     {"for a slot to be given back: max_instances (or the provider's limit) is reached", "max_instances is reached"},
+	record.CauseZombie:           {"for a slot", "the provider listed it again after it was deleted"},
+	record.CauseOperator:         {"because an operator requested it", "an operator requested it"},
+	record.CauseBoot:             {"for an instance to boot", "it is booting"},
+	record.CauseThrottle:         {"because scale_throttle allows no more creates at the moment", "scale_throttle allows no more creates at the moment"},
+	record.CauseMaxInstances:     {"for another job to release its slot: max_instances (or the provider's limit) is reached", "max_instances is reached"},
 	record.CauseQuota:            {"because an account limit of the provider is reached", "an account limit of the provider is reached"},
-	record.CauseStockOut:         {"because the provider has no machines to give", "the provider has no machines to give"},
-	record.CauseBackoff:          {"for the back-off to end after creates that failed or boots that came to nothing", "creates are backed off"},
-	record.CausePlugin:           {"for the provider plugin to answer", "the provider plugin is away"},
-	record.CausePolicy:           {"because the policy that holds now creates nothing", "the policy wants none"},
-	record.CauseConfig:           {"for a corrected configuration: the provider refused the present one", "the provider refused the configuration"},
-	record.CauseForeign:          {"because another manager seems to work on the same group: creates and deletes are paused", "another manager seems to be at work"},
-	record.CauseReleased:         {"for a slot", "it was given back"},
-	record.CauseDeadline:         {"beyond its deadline", "its deadline passed"},
-	record.CauseCancelled:        {"for a slot", "its caller gave up"},
+	record.CauseStockOut:         {"because the provider has no capacity left", "the provider has no capacity left"},
+	record.CauseBackoff:          {"for the back-off after failed creates or failed boots to end", "creates are in back-off after failures"},
+	record.CausePlugin:           {"for the provider plugin to answer", "the provider plugin does not answer"},
+	record.CausePolicy:           {"because the current policy creates no instance", "the current policy creates no instance"},
+	record.CauseConfig:           {"for a corrected configuration: the provider refused the current one", "the provider refused the configuration"},
+	record.CauseForeign:          {"because another manager seems to use the same group: creates and deletes are paused", "another manager seems to use the same group"},
+	record.CauseReleased:         {"for a slot", "it was released"},
+	record.CauseDeadline:         {"after its deadline", "its deadline passed"},
+	record.CauseCancelled:        {"for a slot", "its caller stopped waiting"},
 	record.CauseDraining:         {"because the manager is draining", "the manager is draining"},
-	record.CauseChangedHostKey:   {"for a machine that can be trusted", "it answered with another host key than the one that was pinned"},
+	record.CauseChangedHostKey:   {"for an instance with the right host key", "its host key differs from the recorded one"},
 	record.CauseNoCapacity:       {"because no slot is free", "no slot is free"},
-	record.CauseConfirming:       {"until the provider confirms what became of missing instances", "it is not confirmed yet"},
-	record.CauseThrottledAPI:     {"because the provider asked to be called less often", "the provider asked to be called less often"},
-	record.CauseDuplicate:        {"for a key of its own", "the key already has a lease, a wait or a reservation"},
-	record.CauseUnknownKey:       {"under a key that has no lease", "no lease is held under this key"},
-	record.CauseBreaker:          {"because the runaway breaker is open: one machine at a time is tried until one works", "the runaway breaker is open"},
+	record.CauseConfirming:       {"until the provider confirms whether missing instances are gone", "the provider has not confirmed it yet"},
+	record.CauseThrottledAPI:     {"because the provider asked for fewer calls", "the provider asked for fewer calls"},
+	record.CauseDuplicate:        {"for a key that is not in use", "the key already has a lease, a wait or a reservation"},
+	record.CauseUnknownKey:       {"for a key that has a lease", "there is no lease under this key"},
+	record.CauseBreaker:          {"because the runaway breaker is open: one instance at a time is created until one works", "the runaway breaker is open"},
 }
 
 func phrasesOf(c record.Cause) phrases {
@@ -57,17 +57,19 @@ func phrasesOf(c record.Cause) phrases {
 	return phrases{"for a reason that this version does not know", "a reason that this version does not know"}
 }
 
-// Wait goes on after "is waiting": "for a machine to boot".
+// Wait returns the words that continue "is waiting", such as "for an instance to boot".
 func Wait(c record.Cause) string { return phrasesOf(c).wait }
 
-// Retire goes on after "because", of an instance: "it has served max_use_count leases".
+// Retire returns the words that continue "because", for an instance, such as "it has served max_use_count leases".
 func Retire(c record.Cause) string { return phrasesOf(c).retire }
 
-// Revoke says why a lease was taken away; "it" is the instance.
+// Revoke says why a lease was revoked.
 func Revoke(c record.Cause) string {
 	switch c {
 	case record.CauseAbandoned:
 		return "its caller did not come back in time"
+	case record.CauseShutdown:
+		return phrasesOf(c).retire
 	case record.CauseMissing:
 		return "the instance is gone: the provider no longer lists it"
 	}
@@ -78,9 +80,9 @@ func Revoke(c record.Cause) string {
 func Denial(c record.Cause) string {
 	switch c {
 	case record.CauseDeadline:
-		return "the deadline passed"
+		return "its deadline passed"
 	case record.CauseCancelled:
-		return "the caller gave up"
+		return "its caller stopped waiting"
 	}
 	return phrasesOf(c).retire
 }

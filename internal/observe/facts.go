@@ -8,108 +8,112 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Sentence says f for people, in one line.
+// Sentence describes f in one line.
 func Sentence(f *scaler.Fact) string {
 	switch f.Kind {
 	case scaler.FactCreate:
-		return fmt.Sprintf("created %d: %s", f.Count, Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
+		return fmt.Sprintf("created %s: %s", count(f.Count, "instance"), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
 	case scaler.FactWait:
 		return Waiting(f.Count, f.Booting, f.Cause)
 	case scaler.FactPolicy:
 		if f.Count < 0 {
-			return "no policy matches now: nothing is kept idle"
+			return "no policy applies now: no slot is kept idle"
 		}
-		return fmt.Sprintf("policy %d holds now", f.Count+1)
+		return fmt.Sprintf("policy %d applies now", f.Count+1)
 	case scaler.FactDeny:
 		return fmt.Sprintf("refused %q: %s", f.Key, Denial(f.Cause))
 	case scaler.FactRevoke:
 		return fmt.Sprintf("revoked the lease of %q on instance %s: %s", f.Key, f.ID, Revoke(f.Cause))
 	case scaler.FactRefused:
-		return fmt.Sprintf("a create failed (%s): %s; the next one in %s", f.Failure.Kind, f.Failure.Message, span(f.Took))
+		return fmt.Sprintf("a create failed (%s): %s; the next create in %s", f.Failure.Kind, f.Failure.Message, span(f.Took))
 	case scaler.FactListFailed:
-		return fmt.Sprintf("the provider's list failed (%s, %d in a row): %s", f.Failure.Kind, f.Count, f.Failure.Message)
+		return fmt.Sprintf("listing the instances failed (%s, %d in a row): %s", f.Failure.Kind, f.Count, f.Failure.Message)
 	case scaler.FactForeign:
 		if f.On {
-			return "instances come or go that nobody asked for: another manager seems to work on this group; creates and deletes are paused"
+			return "instances appear or disappear without our request, so another manager seems to use this group; " +
+				"creates and deletes are paused: stop the other manager, or give it another group"
 		}
-		return "no more instances come or go unasked: creates and deletes go on"
+		return "no more instances appear or disappear without our request: creates and deletes continue"
 	case scaler.FactReload:
-		return "a new configuration holds"
+		return "the configuration was reloaded"
 	case scaler.FactHold:
-		return fmt.Sprintf("held back %d, because %s: %s", f.Count, Retire(f.Cause), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
+		return fmt.Sprintf("held back %s, because %s: %s", count(f.Count, "create"), Retire(f.Cause), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
 	case scaler.FactBreaker:
 		if f.On {
-			return fmt.Sprintf("the runaway breaker opens: %d machines in a row came to nothing; one at a time is tried until one works, the next in %s",
+			return fmt.Sprintf("the runaway breaker opens: %d instances in a row failed; one instance at a time is created until one works, the next in %s",
 				f.Count, span(f.Took))
 		}
 		return fmt.Sprintf("the runaway breaker closes: instance %s works", f.ID)
 	case scaler.FactIntent:
 		if f.Cause == record.CauseBootOverdue {
-			return fmt.Sprintf("%s that the provider accepted did not appear within instance_deadlines.requested", count(f.Count, "instance"))
+			return fmt.Sprintf("%s did not appear within instance_deadlines.requested, although the provider accepted the create", count(f.Count, "instance"))
 		}
-		return fmt.Sprintf("%s that had been asked for will not come: complete lists came without them", count(f.Count, "instance"))
+		return fmt.Sprintf("no longer waiting for %s: the provider's complete lists do not show what was requested", count(f.Count, "instance"))
 	}
 	return instanceSentence(f)
 }
 
-// instanceSentence is Sentence for the facts about one instance.
+// instanceSentence is Sentence for the facts that concern one instance.
 func instanceSentence(f *scaler.Fact) string {
 	switch f.Kind {
 	case scaler.FactAppeared:
 		if f.Cause != record.CauseNone {
-			return fmt.Sprintf("instance %s appeared and is not used: %s", f.ID, Retire(f.Cause))
+			return fmt.Sprintf("instance %s appeared, but is not used: %s", f.ID, Retire(f.Cause))
 		}
 		return fmt.Sprintf("instance %s appeared", f.ID)
 	case scaler.FactReady:
-		return fmt.Sprintf("instance %s is ready, %s after it was first seen", f.ID, span(f.Took))
+		return fmt.Sprintf("instance %s is ready, %s after it was first listed", f.ID, span(f.Took))
 	case scaler.FactRetire:
 		if f.Cause == record.CauseIdle {
-			return fmt.Sprintf("instance %s is retired: %s (idle for %s, needed at most %d in that time, supply without it %d)", f.ID, Retire(f.Cause),
+			return fmt.Sprintf("instance %s is retired: %s (idle for %s; at most %d slots needed in that time; supply without it %d)", f.ID, Retire(f.Cause),
 				span(f.Took), f.Peak, f.Left)
 		}
 		return fmt.Sprintf("instance %s is retired: %s", f.ID, Retire(f.Cause))
 	case scaler.FactDelete:
 		if f.Count > 1 {
-			return fmt.Sprintf("asked to delete instance %s, for the %s time", f.ID, ordinal(f.Count))
+			return fmt.Sprintf("asked the provider to delete instance %s, for the %s time", f.ID, ordinal(f.Count))
 		}
-		return fmt.Sprintf("asked to delete instance %s", f.ID)
+		return fmt.Sprintf("asked the provider to delete instance %s", f.ID)
 	case scaler.FactGone:
-		return fmt.Sprintf("instance %s is deleted, after a life of %s", f.ID, span(f.Took))
+		return fmt.Sprintf("instance %s is deleted; it existed for %s", f.ID, span(f.Took))
 	case scaler.FactLost:
 		return fmt.Sprintf("instance %s is lost: %s", f.ID, Retire(f.Cause))
 	case scaler.FactReturned:
 		return fmt.Sprintf("instance %s is listed again", f.ID)
 	case scaler.FactFruitless:
 		if f.On {
-			return fmt.Sprintf("instance %s died young (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), span(f.Took))
+			return fmt.Sprintf("early failure of instance %s (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), span(f.Took))
 		}
 		if f.ID == "" {
-			return fmt.Sprintf("a create that was accepted showed no instance in time (%d in a row); the next create in %s", f.Count, span(f.Took))
+			return fmt.Sprintf("the provider accepted a create, but the instance did not appear in time (%d in a row); the next create in %s", f.Count, span(f.Took))
 		}
-		return fmt.Sprintf("the boot of instance %s came to nothing (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), span(f.Took))
+		return fmt.Sprintf("the boot of instance %s failed (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), span(f.Took))
 	case scaler.FactUnclaimed:
-		return fmt.Sprintf("instance %s is nobody's that we know: it is counted, and neither used nor deleted; adopt_preexisting decides", f.ID)
+		return fmt.Sprintf("instance %s is unclaimed: the state has no record of it; it counts towards max_instances, but is neither used nor deleted: "+
+			"set adopt_preexisting to adopt or remove it", f.ID)
 	case scaler.FactAlarm:
-		return fmt.Sprintf("instance %s could not be deleted for %s: look after it in the provider's console; it is asked again", f.ID, span(f.Took))
+		return fmt.Sprintf("instance %s could not be deleted for %s; the manager keeps trying: check the instance in the provider's console", f.ID, span(f.Took))
 	case scaler.FactAdopt:
-		return fmt.Sprintf("instance %s is taken in", f.ID)
+		return fmt.Sprintf("instance %s is adopted", f.ID)
 	case scaler.FactPrepare:
 		return fmt.Sprintf("preparing instance %s failed: %s", f.ID, f.Failure.Message)
 	}
 	return f.Kind.String()
 }
 
-// Waiting says why n are waiting, of whom booting wait for machines on their way and the rest for cause.
+// Waiting says why n jobs are waiting: booting of them wait for instances to boot, the others for cause.
 func Waiting(n, booting int, cause record.Cause) string {
 	switch rest := n - booting; {
 	case n == 0:
-		return "nobody waits any more"
+		return "no job is waiting any more"
+	case rest <= 0 && n == 1:
+		return fmt.Sprintf("%s %s", waits(n), Wait(record.CauseBoot))
 	case rest <= 0:
-		return fmt.Sprintf("%s for machines that boot", waits(n))
+		return fmt.Sprintf("%s for instances to boot", waits(n))
 	case booting == 0:
 		return fmt.Sprintf("%s %s", waits(n), Wait(cause))
 	default:
-		return fmt.Sprintf("%s: %d for machines that boot, %d %s", waits(n), booting, rest, Wait(cause))
+		return fmt.Sprintf("%s: %d for instances to boot, %d %s", waits(n), booting, rest, Wait(cause))
 	}
 }
 
@@ -142,7 +146,7 @@ func ordinal(n int) string {
 	return fmt.Sprintf("%d%s", n, suffix)
 }
 
-// span is d as people read it: three digits are enough.
+// span formats d with about three significant digits.
 func span(d time.Duration) string {
 	switch {
 	case d >= time.Minute:

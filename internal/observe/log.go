@@ -7,7 +7,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// Log is an observer that writes every fact to log, with its sentence as the message and its fields as attributes.
+// Log returns an observer that writes every fact to log: its sentence is the message, its fields are the attributes.
 func Log(log *slog.Logger) Observer {
 	return Observer{
 		Fact: func(f *scaler.Fact) {
@@ -18,7 +18,7 @@ func Log(log *slog.Logger) Observer {
 		},
 		Commit: func(err error, failures int) {
 			if err != nil {
-				log.Error("the state could not be committed: nothing is handed out until it is; check the disk", "error", err, "failures", failures)
+				log.Error("the state could not be committed; until a commit succeeds, no lease is granted and nothing is created or deleted: check the disk", "error", err, "failures", failures)
 				return
 			}
 			log.Info("the state is committed again", "failures", failures)

@@ -1,25 +1,25 @@
-// Package observe makes what the core reports readable: facts become sentences, log lines and callbacks, and a cause becomes the same
-// words wherever it is shown. Listeners are a struct of callbacks, any of which may be nil, and several make one by [Tee].
+// Package observe turns the facts of the core into sentences, log lines and callbacks. A cause has the same words wherever it is shown. A
+// listener is an [Observer], a struct of callbacks; [Tee] joins several.
 package observe
 
 import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// Observer is a set of callbacks, each of which may be nil. They are called one after the other, in the order of events, and must be quick.
-// What they are given is valid until they return.
+// Observer is a set of callbacks. Each may be nil. They are called one after another, in the order of events, and must return quickly.
+// Their arguments are valid only until they return.
 type Observer struct {
-	// Events is told what is about to be stepped, and at what time: together with Batch, everything a replay needs.
+	// Events receives the events before the core processes them, and the time. With Batch, this is everything that a replay needs.
 	Events func(now scaler.Time, events []scaler.Event)
-	// Batch is told what was decided, after it was committed.
+	// Batch receives the decisions after they were committed.
 	Batch func(batch *scaler.Batch)
-	// Fact is told each fact of a batch, after it was committed.
+	// Fact receives each fact of a batch after the batch was committed.
 	Fact func(fact *scaler.Fact)
-	// Commit is told that a commit failed (err, how often in a row), or that one went well after failures (nil, how many there were).
+	// Commit is called when a commit failed (err, the number of failures in a row), and when one succeeded after failures (nil, their number).
 	Commit func(err error, failures int)
 }
 
-// Tee is one observer that passes everything on to all of obs, in their order. Callbacks that none of them has stay nil.
+// Tee returns an observer that calls all of obs, in their order. A callback that none of them has stays nil.
 func Tee(obs ...Observer) Observer {
 	var out Observer
 	for _, o := range obs {

@@ -24,27 +24,27 @@ func TestSentences(t *testing.T) {
 		want string
 	}{
 		{scaler.Fact{Kind: scaler.FactCreate, Count: 3, Decision: decision},
-			"created 3: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
+			"created 3 instances: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
 		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1"}, "instance i-1 appeared"},
 		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", On: true, Count: 3, Cause: record.CauseMissing, Took: 5 * time.Second},
-			"instance i-1 died young (3 in a row): the provider no longer lists it; the next create in 5s"},
+			"early failure of instance i-1 (3 in a row): the provider no longer lists it; the next create in 5s"},
 		{scaler.Fact{Kind: scaler.FactFruitless, Count: 1, Cause: record.CauseBootOverdue, Took: 5 * time.Second},
-			"a create that was accepted showed no instance in time (1 in a row); the next create in 5s"},
+			"the provider accepted a create, but the instance did not appear in time (1 in a row); the next create in 5s"},
 		{scaler.Fact{Kind: scaler.FactBreaker, On: true, Count: 3, Took: 5 * time.Second},
-			"the runaway breaker opens: 3 machines in a row came to nothing; one at a time is tried until one works, the next in 5s"},
+			"the runaway breaker opens: 3 instances in a row failed; one instance at a time is created until one works, the next in 5s"},
 		{scaler.Fact{Kind: scaler.FactBreaker, ID: "i-4"}, "the runaway breaker closes: instance i-4 works"},
 		{scaler.Fact{Kind: scaler.FactHold, Count: 3, Cause: record.CauseThrottle, Decision: decision},
-			"held back 3, because scale_throttle allows no more: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
+			"held back 3 creates, because scale_throttle allows no more creates at the moment: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
 		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1", Cause: record.CausePreexisting},
-			"instance i-1 appeared and is not used: it was found at start without a record of ours"},
-		{scaler.Fact{Kind: scaler.FactReady, ID: "i-1", Took: 83*time.Second + 400*time.Millisecond}, "instance i-1 is ready, 1m23s after it was first seen"},
+			"instance i-1 appeared, but is not used: it was found at the start, and the state has no record of it"},
+		{scaler.Fact{Kind: scaler.FactReady, ID: "i-1", Took: 83*time.Second + 400*time.Millisecond}, "instance i-1 is ready, 1m23s after it was first listed"},
 		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: record.CauseUsedUp}, "instance i-1 is retired: it has served max_use_count leases"},
 		{scaler.Fact{Kind: scaler.FactRetire, ID: "i-1", Cause: record.CauseIdle, Took: 2 * time.Minute, Peak: 3, Left: 4},
-			"instance i-1 is retired: it was idle for idle_time and is more than the policy needs " +
-				"(idle for 2m0s, needed at most 3 in that time, supply without it 4)"},
-		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 1}, "asked to delete instance i-1"},
-		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 3}, "asked to delete instance i-1, for the 3rd time"},
-		{scaler.Fact{Kind: scaler.FactGone, ID: "i-1", Took: 1234 * time.Millisecond}, "instance i-1 is deleted, after a life of 1.23s"},
+			"instance i-1 is retired: it was idle for idle_time, and the policy needs fewer instances " +
+				"(idle for 2m0s; at most 3 slots needed in that time; supply without it 4)"},
+		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 1}, "asked the provider to delete instance i-1"},
+		{scaler.Fact{Kind: scaler.FactDelete, ID: "i-1", Count: 3}, "asked the provider to delete instance i-1, for the 3rd time"},
+		{scaler.Fact{Kind: scaler.FactGone, ID: "i-1", Took: 1234 * time.Millisecond}, "instance i-1 is deleted; it existed for 1.23s"},
 		{scaler.Fact{Kind: scaler.FactLost, ID: "i-1", Cause: record.CauseMissing}, "instance i-1 is lost: the provider no longer lists it"},
 		{scaler.Fact{Kind: scaler.FactReturned, ID: "i-1"}, "instance i-1 is listed again"},
 		{scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: record.CauseMissing},
@@ -52,28 +52,31 @@ func TestSentences(t *testing.T) {
 		{scaler.Fact{Kind: scaler.FactRevoke, ID: "i-1", Key: "job", Cause: record.CauseAbandoned},
 			`revoked the lease of "job" on instance i-1: its caller did not come back in time`},
 		{scaler.Fact{Kind: scaler.FactDeny, Key: "job", Cause: record.CauseDraining}, `refused "job": the manager is draining`},
-		{scaler.Fact{Kind: scaler.FactWait}, "nobody waits any more"},
-		{scaler.Fact{Kind: scaler.FactWait, Count: 2, Booting: 2, Cause: record.CauseBoot}, "2 jobs are waiting for machines that boot"},
-		{scaler.Fact{Kind: scaler.FactWait, Count: 1, Cause: record.CauseStockOut}, "1 job is waiting because the provider has no machines to give"},
+		{scaler.Fact{Kind: scaler.FactWait}, "no job is waiting any more"},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 2, Booting: 2, Cause: record.CauseBoot}, "2 jobs are waiting for instances to boot"},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 1, Cause: record.CauseStockOut}, "1 job is waiting because the provider has no capacity left"},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 1, Booting: 1, Cause: record.CauseBoot}, "1 job is waiting for an instance to boot"},
 		{scaler.Fact{Kind: scaler.FactWait, Count: 5, Booting: 2, Cause: record.CauseThrottle},
-			"5 jobs are waiting: 2 for machines that boot, 3 because scale_throttle allows no more creates at this moment"},
-		{scaler.Fact{Kind: scaler.FactPolicy, Count: 1}, "policy 2 holds now"},
-		{scaler.Fact{Kind: scaler.FactPolicy, Count: -1}, "no policy matches now: nothing is kept idle"},
-		{scaler.Fact{Kind: scaler.FactRefused, Failure: quota, Took: 10 * time.Second}, "a create failed (quota): no more vCPUs; the next one in 10s"},
+			"5 jobs are waiting: 2 for instances to boot, 3 because scale_throttle allows no more creates at the moment"},
+		{scaler.Fact{Kind: scaler.FactPolicy, Count: 1}, "policy 2 applies now"},
+		{scaler.Fact{Kind: scaler.FactPolicy, Count: -1}, "no policy applies now: no slot is kept idle"},
+		{scaler.Fact{Kind: scaler.FactRefused, Failure: quota, Took: 10 * time.Second}, "a create failed (quota): no more vCPUs; the next create in 10s"},
 		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", Count: 2, Cause: record.CauseBootOverdue, Took: 40 * time.Second},
-			"the boot of instance i-1 came to nothing (2 in a row): it was still creating after instance_deadlines.creating; the next create in 40s"},
-		{scaler.Fact{Kind: scaler.FactListFailed, Failure: quota, Count: 4}, "the provider's list failed (quota, 4 in a row): no more vCPUs"},
+			"the boot of instance i-1 failed (2 in a row): it did not run within instance_deadlines.creating; the next create in 40s"},
+		{scaler.Fact{Kind: scaler.FactListFailed, Failure: quota, Count: 4}, "listing the instances failed (quota, 4 in a row): no more vCPUs"},
 		{scaler.Fact{Kind: scaler.FactUnclaimed, ID: "i-1"},
-			"instance i-1 is nobody's that we know: it is counted, and neither used nor deleted; adopt_preexisting decides"},
+			"instance i-1 is unclaimed: the state has no record of it; it counts towards max_instances, but is neither used nor deleted: " +
+				"set adopt_preexisting to adopt or remove it"},
 		{scaler.Fact{Kind: scaler.FactAlarm, ID: "i-1", Took: time.Hour},
-			"instance i-1 could not be deleted for 1h0m0s: look after it in the provider's console; it is asked again"},
+			"instance i-1 could not be deleted for 1h0m0s; the manager keeps trying: check the instance in the provider's console"},
 		{scaler.Fact{Kind: scaler.FactForeign, On: true},
-			"instances come or go that nobody asked for: another manager seems to work on this group; creates and deletes are paused"},
-		{scaler.Fact{Kind: scaler.FactForeign}, "no more instances come or go unasked: creates and deletes go on"},
-		{scaler.Fact{Kind: scaler.FactAdopt, ID: "i-1"}, "instance i-1 is taken in"},
-		{scaler.Fact{Kind: scaler.FactReload}, "a new configuration holds"},
+			"instances appear or disappear without our request, so another manager seems to use this group; " +
+				"creates and deletes are paused: stop the other manager, or give it another group"},
+		{scaler.Fact{Kind: scaler.FactForeign}, "no more instances appear or disappear without our request: creates and deletes continue"},
+		{scaler.Fact{Kind: scaler.FactAdopt, ID: "i-1"}, "instance i-1 is adopted"},
+		{scaler.Fact{Kind: scaler.FactReload}, "the configuration was reloaded"},
 		{scaler.Fact{Kind: scaler.FactIntent, Count: 1, Cause: record.CauseBootOverdue},
-			"1 instance that the provider accepted did not appear within instance_deadlines.requested"},
+			"1 instance did not appear within instance_deadlines.requested, although the provider accepted the create"},
 		{scaler.Fact{Kind: scaler.FactPrepare, ID: "i-1", Failure: quota}, "preparing instance i-1 failed: no more vCPUs"},
 	} {
 		if got := Sentence(&tc.fact); got != tc.want {
@@ -82,7 +85,7 @@ func TestSentences(t *testing.T) {
 	}
 }
 
-// TestEveryKindHasASentence notices a fact that was added to the core and forgotten here.
+// TestEveryKindHasASentence fails when a new kind of fact has no sentence.
 func TestEveryKindHasASentence(t *testing.T) {
 	for k := scaler.FactCreate; k.String() != "invalid"; k++ {
 		f := scaler.Fact{Kind: k, ID: "i-1", Key: "job"}

@@ -11,8 +11,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Sizing says the numbers of a decision: "needed 17 = leased 9 + waiting 4 + idle target 4 (policy 2, mon-fri 08-18 Asia/Seoul); supply 14;
-// max_instances leaves 6; throttle allowed 3 of 3". name is the policy's, from [PolicyName]; burst is the throttle's, 0 where it is not known.
+// Sizing returns the numbers of a decision: "needed 17 = leased 9 + waiting 4 + idle target 4 (policy 2, mon-fri 08-18 Asia/Seoul); supply 14;
+// max_instances leaves 6; throttle allowed 3 of 3". name is the policy's name, from [PolicyName]. burst is the throttle's burst; 0: unknown.
 func Sizing(d *policy.Decision, name string, burst int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "needed %d = leased %d + waiting %d + idle target %d (%s); supply %d", d.Needed, d.Leases, d.Waiters, d.IdleTarget, name, d.Supply)
@@ -37,23 +37,23 @@ func Sizing(d *policy.Decision, name string, burst int) string {
 	return b.String()
 }
 
-// Held says that n of wanted instances are not created.
+// Held says that n of wanted instances are not created, and why.
 func Held(n, wanted int, cause record.Cause) string {
 	return fmt.Sprintf("%d of %s, because %s", n, count(wanted, "needed instance"), Retire(cause))
 }
 
-// Breaker says that the runaway breaker is open after so many failures in a row.
+// Breaker says that the runaway breaker is open, after this number of failures in a row.
 func Breaker(failures int) string {
-	return fmt.Sprintf("the runaway breaker is open: %d machines in a row came to nothing; one at a time is tried until one works", failures)
+	return fmt.Sprintf("the runaway breaker is open: %d instances in a row failed; one instance at a time is created until one works", failures)
 }
 
-// Words are what a failed create or preparation said; ok is false for every other fact, and for a failure without words.
+// Words returns the error message of a failed create or preparation. ok is false for other facts, and when there is no message.
 func Words(f *scaler.Fact) (words string, ok bool) {
 	words = f.Failure.Message
 	return words, words != "" && (f.Kind == scaler.FactRefused || f.Kind == scaler.FactPrepare)
 }
 
-// Latest goes on behind what holds creates back, with the latest of [Words]; empty: there were none.
+// Latest returns the words to append to the reason why creates are held back. words is the latest result of [Words], or "".
 func Latest(words string) string {
 	if words == "" {
 		return ""
@@ -68,7 +68,7 @@ func boundName(b policy.Bound) string {
 	return b.String()
 }
 
-// PolicyName is the policy at index, as people know it: its position counted from 1, its periods and its zone.
+// PolicyName names the policy at index: its position, starting at 1, its periods and its time zone.
 func PolicyName(index int, all []policy.Policy) string {
 	if index < 0 {
 		return "no policy matches"
@@ -85,8 +85,8 @@ func PolicyName(index int, all []policy.Policy) string {
 	return name + ", " + periods
 }
 
-// Periods says cron masks in fewer characters where they are hours of days: "mon-fri 08-18" for "* 8-17 * * mon-fri". Others stay as they
-// were written.
+// Periods returns a short form of cron masks that only name hours and weekdays: "mon-fri 08-18" for "* 8-17 * * mon-fri". Other masks are
+// quoted unchanged.
 func Periods(masks []string) string {
 	if len(masks) == 0 {
 		return "always"
@@ -122,7 +122,7 @@ func period(mask string) string {
 	return days + " " + hours
 }
 
-// hourRange says an hour field as the span from its first to the end of its last hour; "" is every hour.
+// hourRange returns the hours of an hour field, from the begin of the first to the end of the last: "08-18" for "8-17". "" is every hour.
 func hourRange(field string) (string, bool) {
 	if field == "*" {
 		return "", true
@@ -141,7 +141,7 @@ func hourRange(field string) (string, bool) {
 
 var dayNames = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 
-// weekdays says a day-of-week field by the days' names; "" is every day.
+// weekdays returns the names of the days of a day-of-week field. "" is every day.
 func weekdays(field string) (string, bool) {
 	if field == "*" {
 		return "", true
@@ -172,11 +172,11 @@ func day(s string) (string, bool) {
 	return "", false
 }
 
-// Span is d as people read it: three digits are enough.
+// Span formats d with about three significant digits.
 func Span(d time.Duration) string { return span(d) }
 
-// Ordinal is n as a place: "3rd".
+// Ordinal returns n as an ordinal number: "3rd".
 func Ordinal(n int) string { return ordinal(n) }
 
-// Count is n of a noun: "1 instance", "3 instances".
+// Count returns n with a noun: "1 instance", "3 instances".
 func Count(n int, noun string) string { return count(n, noun) }

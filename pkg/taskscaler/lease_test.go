@@ -162,7 +162,7 @@ func TestAcquireEndsAtItsDeadlineAndSaysWhatItWaitedFor(t *testing.T) {
 				if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &wait) {
 					t.Fatalf("err = %v, want a WaitError that is DeadlineExceeded", err)
 				}
-				if wait.Why != record.CauseStockOut || !strings.Contains(err.Error(), "no machines to give") {
+				if wait.Why != record.CauseStockOut || !strings.Contains(err.Error(), "the provider has no capacity left") {
 					t.Errorf("why = %v in %q, want the stock-out", wait.Why, err)
 				}
 			})

@@ -156,7 +156,7 @@ type WaitStatus struct {
 	Position int           `json:"position"`  // from 1
 	Waited   time.Duration `json:"waited_ns"` // so far
 	Cause    string        `json:"cause"`     // see record.Cause
-	Sentence string        `json:"sentence"`  // "waiting for a machine to boot"
+	Sentence string        `json:"sentence"`  // "waiting for an instance to boot"
 }
 
 // IntentStatus is a create that is not finished.

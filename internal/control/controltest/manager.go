@@ -239,7 +239,7 @@ func (m *Manager) Waiting(_ context.Context, key string) (control.Wait, bool) {
 	if at < 0 {
 		return control.Wait{}, false
 	}
-	return control.Wait{Position: at + 1, Cause: "boot", Sentence: "waiting for a machine to boot"}, true
+	return control.Wait{Position: at + 1, Cause: "boot", Sentence: "waiting for an instance to boot"}, true
 }
 
 // Runner implements control.Manager: its one runner is named "one".

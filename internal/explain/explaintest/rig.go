@@ -1,5 +1,5 @@
-// Package explaintest plays scripted histories: one real core on virtual time against a cloud that does what the script says, with an
-// explain.History that is fed every round, as the journal's reader would feed it.
+// Package explaintest plays scripted histories: a real core runs on virtual time against a cloud that does what the script says. An
+// explain.History receives every round, as from the journal's reader.
 package explaintest
 
 import (
@@ -18,12 +18,12 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Machine is a machine of the scripted cloud. Times are Rig.Now.Mono.
+// Machine is an instance of the scripted cloud. Times are those of Rig.Now.Mono.
 type Machine struct {
 	Boots time.Duration // when it runs
-	Dies  time.Duration // when a delete takes effect; 0: none was asked for
-	Word  fleet.Listed  // what the list says instead of the truth; 0: the truth
-	Away  bool          // the list leaves it out
+	Dies  time.Duration // when a delete takes effect; 0: no delete was requested
+	Word  fleet.Listed  // the state that the list shows; 0: the true state
+	Away  bool          // the list does not contain it
 }
 
 // Rig plays one script.
@@ -34,11 +34,11 @@ type Rig struct {
 	Now     scaler.Time
 	Cloud   map[record.ID]*Machine
 
-	Boot, Prepare, Dying time.Duration // how long each takes the cloud
-	Every                time.Duration // between two lists; 0: none come by themselves
-	Light                bool          // the books are not checked after every round: for long scripts
+	Boot, Prepare, Dying time.Duration // how long the cloud takes for each
+	Every                time.Duration // time between two lists; 0: no lists unless List is called
+	Light                bool          // do not check the core after every round: for long scripts
 
-	// Answer changes the answer to a command, and tells how many instances a create really makes; nil: all goes well.
+	// Answer changes the answer to a command, and returns how many instances a create really makes. nil: every command succeeds.
 	Answer func(cmd scaler.Command, ev *scaler.Event) (made int)
 
 	t      testing.TB
@@ -52,7 +52,7 @@ type Rig struct {
 	lives  []*life
 }
 
-// life is one life of the manager, as a journal would have it.
+// life is one run of the manager, as a journal records it.
 type life struct {
 	config scaler.Config
 	saved  record.Saved
@@ -70,10 +70,10 @@ type due struct {
 	ev scaler.Event
 }
 
-// Start is when every script begins: a Monday noon.
+// Start is the time at which every script begins: a Monday at noon, UTC.
 var Start = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
-// Config is a small group: ten instances of one slot, no throttle, idle ones go after a minute.
+// Config returns a small group: ten instances of one slot each, no throttle; idle instances are removed after a minute.
 func Config(settings policy.Settings, edit ...func(*scaler.Config)) scaler.Config {
 	schedule, err := policy.Compile([]policy.Policy{{Settings: settings}}, time.UTC)
 	if err != nil {
@@ -88,7 +88,7 @@ func Config(settings policy.Settings, edit ...func(*scaler.Config)) scaler.Confi
 	return c
 }
 
-// New starts a manager beside an empty, known store; the first list has come. A list comes every second, and a machine boots in five.
+// New starts a manager with an empty store, after its first list. A list comes every second. An instance boots in five seconds.
 func New(t testing.TB, cfg scaler.Config, o explain.Options) *Rig {
 	t.Helper()
 	r := &Rig{
@@ -120,7 +120,7 @@ func (l *life) core(t testing.TB) *scaler.Core {
 	return core
 }
 
-// Feed replays what the script did, with fresh cores.
+// Feed replays the script with new cores.
 func (r *Rig) Feed(until time.Time, h *explain.History) (notes []string, err error) {
 	for _, l := range r.lives {
 		core := l.core(r.t)
@@ -137,7 +137,7 @@ func (r *Rig) Feed(until time.Time, h *explain.History) (notes []string, err err
 	return nil, nil
 }
 
-// Journal writes what the script did to dir, as the manager would have. A new segment begins after every n rounds; 0: with each life only.
+// Journal writes the journal of the script to dir. A new segment begins after every n rounds; 0: only when a manager starts.
 func (r *Rig) Journal(dir string, n int) {
 	r.t.Helper()
 	for _, l := range r.lives {
@@ -145,7 +145,7 @@ func (r *Rig) Journal(dir string, n int) {
 	}
 }
 
-// Forge writes a journal whose checks are of what was decided under another configuration than its snapshots have: a replay must notice.
+// Forge writes a journal whose checksums come from another configuration than its snapshots. A replay must notice this.
 func (r *Rig) Forge(dir string, edit func(*scaler.Config)) {
 	r.t.Helper()
 	for _, l := range r.lives {
@@ -155,7 +155,7 @@ func (r *Rig) Forge(dir string, edit func(*scaler.Config)) {
 	}
 }
 
-// write writes a life with the checks of what core decides.
+// write writes one run of the manager, with the checksums of what core decides.
 func (r *Rig) write(dir string, n int, l *life, core *scaler.Core) {
 	r.t.Helper()
 	w, err := journal.Open(dir, journal.Options{Version: "test"})
@@ -180,7 +180,7 @@ func (r *Rig) write(dir string, n int, l *life, core *scaler.Core) {
 	}
 }
 
-// Restart is a crash, and a new life some time later; the first list has come.
+// Restart crashes the manager and starts a new one after some time, including its first list.
 func (r *Rig) Restart(away time.Duration) {
 	r.t.Helper()
 	r.Now = scaler.Time{Mono: r.Now.Mono + away, Wall: r.Now.Wall.Add(away)}
@@ -188,7 +188,7 @@ func (r *Rig) Restart(away time.Duration) {
 	r.List()
 }
 
-// Do steps events at this moment, takes one batch, uses it, and feeds the history.
+// Do processes events now: it steps the core, takes one batch, carries it out, and feeds the history.
 func (r *Rig) Do(evs ...scaler.Event) *scaler.Batch {
 	r.t.Helper()
 	for i := range evs {
@@ -214,7 +214,7 @@ func (r *Rig) Do(evs ...scaler.Event) *scaler.Batch {
 	return b
 }
 
-// carryOut does what a command asks and has the answer come.
+// carryOut carries out a command and schedules its answer.
 func (r *Rig) carryOut(cmd scaler.Command) {
 	ev := scaler.Event{Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial, Count: cmd.Count}
 	made, after := cmd.Count, time.Duration(0)
@@ -243,7 +243,7 @@ func (r *Rig) carryOut(cmd scaler.Command) {
 	r.due = append(r.due, due{r.Now.Mono + after, ev})
 }
 
-// List reports the differences between the cloud and the list before, in one round.
+// List reports the differences between the cloud and the previous list, in one round.
 func (r *Rig) List() {
 	r.t.Helper()
 	var evs []scaler.Event
@@ -275,7 +275,7 @@ func (r *Rig) List() {
 	r.answers()
 }
 
-// word is what the list says of m.
+// word returns the state that the list shows for m.
 func (r *Rig) word(m *Machine) fleet.Listed {
 	switch {
 	case m.Word != 0:
@@ -288,7 +288,7 @@ func (r *Rig) word(m *Machine) fleet.Listed {
 	return fleet.ListedRunning
 }
 
-// answers lets every answer come that is due at this very moment.
+// answers delivers every answer that is due now.
 func (r *Rig) answers() {
 	r.t.Helper()
 	for n := 0; ; n++ {
@@ -305,7 +305,7 @@ func (r *Rig) answers() {
 	}
 }
 
-// Run lets d pass: wakes, answers and lists come at their times.
+// Run lets the time d pass. Wakes, answers and lists come at their times.
 func (r *Rig) Run(d time.Duration) {
 	r.t.Helper()
 	r.answers()
@@ -339,7 +339,7 @@ func (r *Rig) Run(d time.Duration) {
 	}
 }
 
-// Ask steps a caller's event under a ticket of its own and returns the answer, if there is one at once.
+// Ask processes a caller's event with a new ticket. It returns the answer, if there is one at once.
 func (r *Rig) Ask(kind scaler.EventKind, key record.Key, edit ...func(*scaler.Event)) (g scaler.Grant) {
 	r.t.Helper()
 	r.ticket++
@@ -368,7 +368,7 @@ func (r *Rig) Acquire(keys ...record.Key) {
 	r.answers()
 }
 
-// Release gives the slot of each key back; it must have one.
+// Release releases the slot of each key. Each key must have one.
 func (r *Rig) Release(keys ...record.Key) {
 	r.t.Helper()
 	for _, k := range keys {

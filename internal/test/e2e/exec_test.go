@@ -80,7 +80,7 @@ func TestPrivateExecInterruptedWhileItWaits(t *testing.T) {
 	w := newWorld(t, settings{plugin: "[runners.autoscaler.plugin_config.boot]\ndistribution = \"constant\"\nvalue = \"10m\""}.String())
 	p := w.private("--", "true")
 	w.eventually("it waits", func() (bool, string) {
-		return strings.Contains(p.stderr.String(), "waiting for a machine to boot"), p.stderr.String()
+		return strings.Contains(p.stderr.String(), "waiting for an instance to boot"), p.stderr.String()
 	})
 	p.signal(syscall.SIGINT)
 	p.expect(130, "")

@@ -58,7 +58,7 @@ func TestExplain(t *testing.T) {
 	m.wait()
 	w.start("explain").refused(1, "no manager is running", "taskscaler run --config FILE", "--config FILE or --journal DIR")
 	w.contains(w.prints("explain", "--config", w.config), "2 leases, 1 waiting", `leased to "job-01"`)
-	w.contains(w.prints("replay", journal), "created 1", "1 life,")
+	w.contains(w.prints("replay", journal), "created 1 instance", "1 manager run,")
 
 	m = w.manager()
 	w.fleet("all callers are back", func(f *taskscaler.Status) bool { return f.Counts.Waiters == 1 && detached(f) == 0 })
@@ -69,10 +69,10 @@ func TestExplain(t *testing.T) {
 	waiting.expect(0, "")
 	w.fleet("nothing is leased", func(f *taskscaler.Status) bool { return f.Counts.Leases == 0 })
 	w.afterwards(busy)
-	w.contains(w.prints("replay", journal), "2 lives,")
+	w.contains(w.prints("replay", journal), "2 manager runs,")
 	m.drained()
 
-	w.contains(w.prints("replay", journal), "2 lives,", "removed instance", "the manager is shutting down", "0 instances of at most 2")
+	w.contains(w.prints("replay", journal), "2 manager runs,", "removed instance", "the manager is shutting down", "0 instances of at most 2")
 	d := w.explained("--config", w.config)
 	if d.Runner != "e2e" || d.State.Counts["ready"] != 0 || d.Journal.Lives != 2 || d.Journal.Gaps != 0 {
 		t.Errorf("after the end: %+v, %+v", d.Journal, d.State)
@@ -84,7 +84,7 @@ func TestExplain(t *testing.T) {
 func (w *world) whileTwoRun() (journal string) {
 	w.t.Helper()
 	w.contains(w.prints("explain"), "runner e2e", "2 instances of at most 2: 2 ready", "1 of 1 needed instance, because max_instances is reached",
-		"waiting waits since", "created 1: needed", "→ 1 appeared:")
+		"waiting waits since", "created 1 instance: needed", "→ 1 appeared:")
 	d := w.explained()
 	if len(d.State.Waiters) != 1 || d.State.Waiters[0].Cause != "max_instances" || len(d.Decisions) < 3 || d.Waits.Seconds <= 0 {
 		w.t.Errorf("now: %+v, %d decisions, waits %+v", d.State, len(d.Decisions), d.Waits)
@@ -112,14 +112,14 @@ func (w *world) afterwards(busy time.Time) {
 	if life.State != "ready" || life.Created == nil || life.Created.Sizing.Needed < 1 || took[0] != "job-00" {
 		w.t.Errorf("%s: %+v, leases of %q", instance, life, took)
 	}
-	w.contains(w.prints("explain", "--instance", instance), "created by", "because \"job-0", "a manager began", `"job-00" took its lease up again`)
-	w.contains(w.prints("explain", "--key", "waiting"), "key waiting: done", "waited ", "max_instances", "a manager began: the wait ended with the one before",
+	w.contains(w.prints("explain", "--instance", instance), "created by", "because \"job-0", "a manager started", `"job-00" reattached to its lease`)
+	w.contains(w.prints("explain", "--key", "waiting"), "key waiting: done", "waited ", "max_instances", "a manager started: the wait ended with the manager before it",
 		"released")
 	then := w.explained("--at", busy.UTC().Format(time.RFC3339Nano))
 	if then.State.Counts["leases"] != 2 || then.State.Counts["waiters"] != 1 || len(then.Before) == 0 || len(then.After) == 0 {
 		w.t.Errorf("then: %+v, %d decisions before, %d after", then.State.Counts, len(then.Before), len(then.After))
 	}
-	w.start("explain", "--at", "2001-01-01 00:00").refused(1, "is outside of the journal, which reaches from")
-	w.start("explain", "--key", "nobody").refused(1, `knows no key "nobody"`)
+	w.start("explain", "--at", "2001-01-01 00:00").refused(1, "is outside the journal: ask for a time from")
+	w.start("explain", "--key", "nobody").refused(1, `contains no key "nobody"`)
 	w.start("explain", "--key", "a", "--instance", "b").refused(2, "exclude each other")
 }

@@ -33,7 +33,7 @@ func TestRunningMachineIsPruned(t *testing.T) {
 	p.Release("job")
 	p.Run(2 * time.Minute)
 	p.want("afterwards", p.count(scaler.CmdDelete, "i-1"), 1)
-	p.says(explain.KindDelete, `i-2.*idle since .* idle_time 1m`)
+	p.says(explain.KindDelete, `i-2.*idle since .*idle_time is 1m`)
 	p.silent(explain.KindRevoke)
 	life := p.History.Instance()
 	if len(life.Leases) != 1 || life.Leases[0].Key != "job" || life.Leases[0].Duration < 1800 || len(life.Removed) != 1 {
@@ -54,9 +54,9 @@ func TestTwoManagers(t *testing.T) {
 	p.Run(5 * time.Minute)
 	p.want("creates while paused", p.count(scaler.CmdIncrease, ""), created)
 	p.want("deletes of theirs", p.count(scaler.CmdDelete, "theirs-0")+p.count(scaler.CmdDelete, "theirs-1")+p.count(scaler.CmdDelete, "theirs-2"), 0)
-	p.says(explain.KindUnclaimed, "theirs-0.*nobody's that we know")
-	p.says(explain.KindPause, "another manager seems to work on this group")
-	p.says(explain.KindHold, "another manager seems to be at work")
+	p.says(explain.KindUnclaimed, "theirs-0 is unclaimed: the state has no record of it")
+	p.says(explain.KindPause, "another manager seems to use this group")
+	p.says(explain.KindHold, "another manager seems to use the same group")
 	p.Run(10 * time.Minute)
 	p.want("when they stop coming", [2]bool{p.sum().Paused, p.on("c") != ""}, [2]bool{false, true})
 }
@@ -118,7 +118,7 @@ func TestNeverToZero(t *testing.T) {
 	p.Release("job-57", "job-58", "job-59")
 	p.Run(5 * time.Minute)
 	p.want("and then", [2]int{p.sum().Ready, len(p.Cloud)}, [2]int{0, 0})
-	p.says(explain.KindDelete, `idle since .*needed at most \d+`)
+	p.says(explain.KindDelete, `idle since .*at most \d+ slots needed`)
 	p.silent(explain.KindBackoff)
 }
 
@@ -181,7 +181,7 @@ func TestJobsPileUp(t *testing.T) {
 		on[p.on(k)]++
 	}
 	p.want("leases by machine", on, map[record.ID]int{"i-1": 2, "i-2": 2, "i-3": 1})
-	p.says(explain.KindCreate, "created 2: needed 5 = leased 2 \\+ waiting 3 \\+ idle target 0")
+	p.says(explain.KindCreate, "created 2 instances: needed 5 = leased 2 \\+ waiting 3 \\+ idle target 0")
 }
 
 // TestPreemptiveMode: a promise is made only for a slot that is free and ready, and no other key gets that slot.
@@ -195,7 +195,7 @@ func TestPreemptiveMode(t *testing.T) {
 	p.want("the promised slot is nobody else's", p.on("thief"), "")
 	p.Acquire("a")
 	p.want("it is a's", p.on("a"), "i-1")
-	p.says(explain.KindDeny, `reservation of "b": no ready slot is free to claim`)
+	p.says(explain.KindDeny, `reservation of "b": no ready slot is free`)
 }
 
 // TestKilledOutsideAPeriod: the period ends, the policy wants nothing any more: idle machines go, the busy one stays until its job is done.
@@ -241,7 +241,7 @@ func TestBrokenMachineLeaks(t *testing.T) {
 		t.Error("i-1 is still there")
 	}
 	p.want("and another one serves", p.on("job"), "i-2")
-	p.says(explain.KindDelete, `i-1.*still creating after.*asked 4 times.*gone`)
+	p.says(explain.KindDelete, `i-1.*did not run within instance_deadlines.creating.*requested 4 times.*gone`)
 }
 
 // TestLongPolling: reservations that never become jobs are no demand: the fleet falls to zero under them.
@@ -274,7 +274,7 @@ func TestReadyCommandFails(t *testing.T) {
 	if n := p.count(scaler.CmdIncrease, ""); n > 5+12 {
 		t.Errorf("%d creates in an hour", n)
 	}
-	p.says(explain.KindBreaker, `opens.*one at a time`)
+	p.says(explain.KindBreaker, `opens.*one instance at a time`)
 	p.says(explain.KindBackoff, `exit code 127|ready command failed`)
 	p.says(explain.KindHold, "breaker")
 	w, _ := p.Core.Wait("e")
@@ -346,7 +346,7 @@ func TestRestartForgetsTheFleet(t *testing.T) {
 	p.Run(30 * sec)
 	p.want("deletes", p.count(scaler.CmdDelete, ""), 0)
 	p.want("creates: the one for the job's slot", p.count(scaler.CmdIncrease, ""), 1)
-	p.says(explain.KindStart, "took up 2 instances, 1 lease")
+	p.says(explain.KindStart, "its state has 2 instances, 1 lease")
 }
 
 // TestMachinesDieYoung: machines that turn ready and vanish before they have done anything are no endless create either, beside a machine that
@@ -373,7 +373,7 @@ func TestMachinesDieYoung(t *testing.T) {
 	if n := p.count(scaler.CmdIncrease, ""); n > 30 {
 		t.Errorf("%d creates in an hour", n)
 	}
-	p.says(explain.KindBackoff, "died young")
+	p.says(explain.KindBackoff, "early failure of instance")
 	p.says(explain.KindBreaker, "opens")
 	p.want("the old one works on", p.on("long"), "i-1")
 }
