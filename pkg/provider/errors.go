@@ -9,53 +9,53 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
-// FailureKind classifies a provider's failure; see the constants.
+// FailureKind says what a failure means. The Kind constants list the values.
 type FailureKind = failure.Kind
 
-// Failure is a failure as it travels and as the core reads it; see FailureOf.
+// Failure is a failure as data: its kind, when to call again, and its text. FailureOf makes one from an error.
 type Failure = failure.Failure
 
-// The kinds of failure a provider can report.
+// The kinds of failure that a provider can report.
 const (
-	KindTransient = failure.Transient
-	KindNotFound  = failure.NotFound
-	KindCapacity  = failure.Capacity
-	KindQuota     = failure.Quota
-	KindThrottled = failure.Throttled
-	KindConfig    = failure.Config
-	KindUnhealthy = failure.Unhealthy
+	KindTransient = failure.Transient // the outcome is unknown: try again soon
+	KindNotFound  = failure.NotFound  // the provider does not know this instance
+	KindCapacity  = failure.Capacity  // the provider has no machine to give now (stock-out)
+	KindQuota     = failure.Quota     // a limit of the account or of the group is reached
+	KindThrottled = failure.Throttled // too many calls; Error.RetryAfter says when to call again
+	KindConfig    = failure.Config    // permanent until the configuration or a permission changes
+	KindUnhealthy = failure.Unhealthy // this instance must not be used any more
 )
 
-// Errors of the fleeting model that plugins return as they are.
+// Errors that plugins of the fleeting model return.
 var (
 	ErrInstanceUnhealthy         = errors.New("instance is unhealthy")
 	ErrSuspendResumeNotSupported = errors.New("suspend and resume are not supported by this provider")
 )
 
-// ErrAway is in the chain of an error that is only the absence of the plugin (it died, hangs or is being relaunched): the call may or may
-// not have reached the provider, and nothing was learned about any instance.
+// ErrAway is in the chain of an error when the plugin is away: it died, hangs, or is being started again. The call may or may not have
+// reached the provider. The error says nothing about any instance.
 var ErrAway = errors.New("the provider plugin is away")
 
 // Error is a failure with its kind.
 type Error struct {
 	Kind       FailureKind
-	RetryAfter time.Duration // with KindThrottled: when to come back; 0: not said
-	Err        error
+	RetryAfter time.Duration // with KindThrottled: how long to wait before the next call; 0: unknown
+	Err        error         // what went wrong, for people; required
 }
 
-// Errorf builds an *Error of the given kind; the rest is as for fmt.Errorf.
+// Errorf returns an *Error of the given kind. The other arguments are those of fmt.Errorf; %w works.
 func Errorf(kind FailureKind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
 }
 
-// Error is the text of the wrapped error, with the kind before it.
+// Error returns the kind, a colon and the text of Err.
 func (e *Error) Error() string { return e.Kind.String() + ": " + e.Err.Error() }
 
-// Unwrap returns the wrapped error.
+// Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// KindOf is the kind of err: FailureNone for nil, the kind of the first *Error in its chain, KindUnhealthy for ErrInstanceUnhealthy,
-// else KindTransient.
+// KindOf returns the kind of err: failure.None for nil, the kind of the first *Error in its chain, KindUnhealthy for
+// ErrInstanceUnhealthy, and KindTransient for every other error.
 func KindOf(err error) FailureKind {
 	var e *Error
 	switch {
@@ -69,7 +69,7 @@ func KindOf(err error) FailureKind {
 	return KindTransient
 }
 
-// FailureOf turns err into the form that the pure rooms read.
+// FailureOf turns err into data. The zero value stands for nil.
 func FailureOf(err error) failure.Failure {
 	if err == nil {
 		return failure.Failure{}

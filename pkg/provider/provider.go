@@ -12,84 +12,88 @@ import (
 
 // InstanceGroup is one group of machines of one provider.
 //
-// Methods may be called from several goroutines at once after Init has returned, and each must give up when its context ends. A
-// failure is an [*Error] where its kind is known; any other error counts as [KindTransient].
+// After Init has returned, the methods may be called from several goroutines at once. Each method must return soon after its context
+// ends. Return an [*Error] where the kind of a failure is known; every other error counts as [KindTransient].
+//
+// A call may be repeated although an earlier one succeeded, because its answer was lost.
 type InstanceGroup interface {
-	// Init connects to the group. It is called once, before anything else, after the configuration was unmarshalled into the
-	// receiver. It may find a populated group: those instances are then reported by Update. A configuration that can never work is
-	// an error of KindConfig.
+	// Init connects to the group. It is called once, before every other method, after the configuration was unmarshalled into the
+	// receiver. The group may have instances already; Update reports them. A configuration that can never work is an error of
+	// KindConfig.
 	Init(ctx context.Context, log hclog.Logger, settings Settings) (ProviderInfo, error)
 
-	// Update reports every instance of the group by calling update once for each, and returns nil only when the list was complete.
-	// With an error, what was reported before it must not be taken for the whole. An instance that is gone is simply not reported.
+	// Update calls update once for each instance of the group. It returns nil only when the list was complete. After an error, the
+	// caller knows that the list may be incomplete, and concludes nothing from a missing instance. An instance that is gone is not
+	// reported.
 	Update(ctx context.Context, update func(id string, state State)) error
 
-	// Increase asks for delta more instances (delta > 0) and returns how many the provider accepted. Both may be set: succeeded
-	// instances are on their way, and err says why the rest are not. It does not wait for a boot.
+	// Increase asks for delta more instances (delta > 0) and returns how many of them the provider accepted. It does not wait until
+	// they run. A partial success returns both values: the number that was accepted, and the error that stopped the rest.
 	Increase(ctx context.Context, delta int) (succeeded int, err error)
 
-	// Decrease asks for the removal of exactly these instances and returns the ids whose removal was accepted. An id that is already
-	// gone counts as removed. An empty list is nil, nil. It is repeated until Update no longer reports the instance.
+	// Decrease asks the provider to remove exactly these instances, and returns the ids whose removal was accepted. An id that is
+	// already gone counts as accepted. For an empty list it returns nil, nil. The caller repeats it until Update no longer reports the
+	// instance.
 	Decrease(ctx context.Context, ids []string) (succeeded []string, err error)
 
-	// ConnectInfo says how to reach an instance that Update reported as running. It starts from Settings.ConnectorConfig and fills
-	// only what is empty. An unknown id is an error of KindNotFound.
+	// ConnectInfo says how to reach an instance that Update reported as running. It starts from Settings.ConnectorConfig and fills in
+	// only the empty fields: what the operator set wins. An unknown id is an error of KindNotFound.
 	ConnectInfo(ctx context.Context, id string) (ConnectInfo, error)
 
-	// Shutdown releases what Init took. It removes no instance and is the last call.
+	// Shutdown releases what Init acquired. It removes no instance. It is the last call.
 	Shutdown(ctx context.Context) error
 }
 
-// Heartbeater is implemented by a group that can tell whether a machine is still fit for work.
+// Heartbeater is an optional interface of a group that can check the health of an instance.
 type Heartbeater interface {
-	// Heartbeat returns nil for a healthy instance and an error of KindUnhealthy (or ErrInstanceUnhealthy) for one that must not be
-	// used again. Any other error counts towards failure_threshold, one of KindThrottled and ErrAway not at all.
+	// Heartbeat returns nil for a healthy instance, and an error of KindUnhealthy (or ErrInstanceUnhealthy) for one that must not be
+	// used again. Other errors count towards failure_threshold, except ErrAway and those of KindThrottled.
 	Heartbeat(ctx context.Context, id string) error
 }
 
-// Suspender is implemented by a group that can suspend machines and resume them.
+// Suspender is an optional interface of a group that can suspend instances and resume them.
 type Suspender interface {
-	// Suspend asks for these running instances to be suspended and returns those accepted.
+	// Suspend asks the provider to suspend these running instances, and returns the ids that were accepted.
 	Suspend(ctx context.Context, ids []string) (succeeded []string, err error)
-	// Resume asks for these suspended instances to run again and returns those accepted.
+	// Resume asks the provider to run these suspended instances again, and returns the ids that were accepted.
 	Resume(ctx context.Context, ids []string) (succeeded []string, err error)
 }
 
-// State is the provider's word for where an instance is in its life.
+// State is the state of an instance as the provider reports it.
 type State string
 
-// The states that Update may report. A state that is not one of these counts as StateCreating: not usable, not gone.
+// The states that Update may report. Any other state counts as StateCreating: the instance exists and cannot be used.
 const (
 	StateCreating   State = "creating"
 	StateRunning    State = "running"
 	StateDeleting   State = "deleting"
 	StateDeleted    State = "deleted"
-	StateTimeout    State = "timeout" // the provider gave up on it; it still has to be removed
+	StateTimeout    State = "timeout" // the provider gave up on it; the manager deletes it
 	StateSuspending State = "suspending"
 	StateSuspended  State = "suspended"
 	StateResuming   State = "resuming"
 )
 
-// Capability is something a group can do beyond the required methods.
+// Capability names an optional ability of a group.
 type Capability string
 
-// The capabilities that exist.
+// The capabilities.
 const (
 	CapabilityHeartbeat     Capability = "heartbeat"
 	CapabilitySuspendResume Capability = "suspend_resume"
 )
 
-// ProviderInfo is what Init learned about the group.
+// ProviderInfo describes a group. Init returns it.
 type ProviderInfo struct {
-	ID           string       // which group this is, e.g. "aws/eu-west-1/my-asg"; state is bound to it
-	MaxSize      int          // the most instances the group can hold; may be math.MaxInt; 0 means unknown, that is no limit
-	Version      string       // the plugin's version
-	BuildInfo    string       // where the plugin's binary comes from
-	Capabilities []Capability // filled in by CapabilitiesOf; an implementation need not set it
+	ID           string       // identifies the group, e.g. "aws/eu-west-1/my-asg"; the same after each start, because state is bound to it
+	MaxSize      int          // the most instances that the group can hold; may be math.MaxInt; 0: unknown, no limit
+	Version      string       // the plugin's version; filled in from plugin.VersionInfo if empty
+	BuildInfo    string       // how the plugin was built; filled in from plugin.VersionInfo if empty
+	Capabilities []Capability // filled in from CapabilitiesOf; a provider need not set it
 }
 
-// CapabilitiesOf is the only way to ask what g can do. A type that forwards to another process (which has every method) says so
-// itself, by a method Capabilities() []Capability; any other type is asked by type assertion.
+// CapabilitiesOf returns what g can do. Ask only this function, and do not use a type assertion: a type that forwards to another process
+// has every method. Such a type says what it can do with a method Capabilities() []Capability.
 func CapabilitiesOf(g InstanceGroup) []Capability {
 	if c, ok := g.(interface{ Capabilities() []Capability }); ok {
 		return c.Capabilities()
@@ -104,17 +108,17 @@ func CapabilitiesOf(g InstanceGroup) []Capability {
 	return caps
 }
 
-// Protocol is how an instance is reached.
+// Protocol is the protocol that reaches an instance.
 type Protocol string
 
-// The protocols. Empty means ssh, or winrm where the operating system is windows.
+// The protocols. An empty one means ssh, or winrm if the operating system is windows.
 const (
 	ProtocolSSH        Protocol = "ssh"
 	ProtocolWinRM      Protocol = "winrm"
 	ProtocolWinRMHTTPS Protocol = "winrm+https"
 )
 
-// DefaultProtocolPort returns the port a protocol uses when none is set, or 0 for an unknown protocol.
+// DefaultProtocolPort returns the port that a protocol uses if none is set. It returns 0 for an unknown protocol.
 func DefaultProtocolPort(p Protocol) int {
 	switch p {
 	case ProtocolSSH, "":
@@ -127,57 +131,59 @@ func DefaultProtocolPort(p Protocol) int {
 	return 0
 }
 
-// ConnectorConfig is how the operator wants instances to be reached. Password and Key are secrets: they never reach a log.
+// ConnectorConfig says how to connect to instances. The operator sets it in connector_config. Password and Key are secrets: they are in
+// no text form of this type and in no log.
 type ConnectorConfig struct {
-	OS                   string        `json:"os,omitempty"`
-	Arch                 string        `json:"arch,omitempty"`
-	Protocol             Protocol      `json:"protocol,omitempty"`
+	OS                   string        `json:"os,omitempty"`            // e.g. "linux" or "windows"; empty: unknown
+	Arch                 string        `json:"arch,omitempty"`          // e.g. "amd64"; empty: unknown
+	Protocol             Protocol      `json:"protocol,omitempty"`      // empty: ssh, or winrm if OS is windows
 	ProtocolPort         int           `json:"protocol_port,omitempty"` // 0: the protocol's default
 	Username             string        `json:"username,omitempty"`
 	Password             string        `json:"password,omitempty"`
-	Key                  []byte        `json:"key,omitempty"` // a private key, PEM
-	UseStaticCredentials bool          `json:"use_static_credentials,omitempty"`
-	Keepalive            time.Duration `json:"keepalive,omitempty"`
-	Timeout              time.Duration `json:"timeout,omitempty"` // how long connecting is retried
+	Key                  []byte        `json:"key,omitempty"`                    // a private key in PEM form
+	UseStaticCredentials bool          `json:"use_static_credentials,omitempty"` // use Username, Password and Key as they are; make no others
+	Keepalive            time.Duration `json:"keepalive,omitempty"`              // see package connector; 0: its default, negative: none
+	Timeout              time.Duration `json:"timeout,omitempty"`                // how long connecting is retried; 0: the connector's default
 }
 
-// LogValue keeps the secrets out of structured logs.
+// LogValue returns the fields for a structured log, without the secrets.
 func (c ConnectorConfig) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("os", c.OS), slog.String("arch", c.Arch), slog.String("protocol", string(c.Protocol)),
 		slog.Int("port", c.ProtocolPort), slog.String("username", c.Username))
 }
 
-// String is the connection without its secrets.
+// String returns the fields without the secrets.
 func (c ConnectorConfig) String() string { return c.LogValue().String() }
 
-// Format keeps the secrets out of every verb of fmt, %#v and %d included.
+// Format writes String for every verb of fmt, %#v and %d included: no verb shows the secrets.
 func (c ConnectorConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
-// Settings is what a group is told at Init.
+// Settings is what Init receives besides the configuration.
 type Settings struct {
 	ConnectorConfig
 }
 
-// ConnectInfo is how to reach one instance.
+// ConnectInfo says how to connect to one instance.
 type ConnectInfo struct {
 	ConnectorConfig
 	ID           string     `json:"id"`
-	ExternalAddr string     `json:"external_addr,omitempty"` // may carry a port
-	InternalAddr string     `json:"internal_addr,omitempty"` // may carry a port
-	Expires      *time.Time `json:"expires,omitempty"`       // when the credentials stop working
+	ExternalAddr string     `json:"external_addr,omitempty"` // a host, or host:port
+	InternalAddr string     `json:"internal_addr,omitempty"` // a host, or host:port
+	Expires      *time.Time `json:"expires,omitempty"`       // when the credentials end; nil: never
 
-	// HostKeys are the machine's SSH host keys (authorized_keys format), where the provider knows them; else the first one seen is pinned.
+	// HostKeys are the instance's SSH host keys in authorized_keys form, if the provider knows them. Empty: the manager pins the key
+	// that it sees at first contact.
 	HostKeys []string `json:"host_keys,omitempty"`
 }
 
-// LogValue keeps the secrets out of structured logs.
+// LogValue returns the fields for a structured log, without the secrets.
 func (c ConnectInfo) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", c.ID), slog.String("external_addr", c.ExternalAddr), slog.String("internal_addr", c.InternalAddr),
 		slog.Any("connector", c.ConnectorConfig))
 }
 
-// String is the connection without its secrets.
+// String returns the fields without the secrets.
 func (c ConnectInfo) String() string { return c.LogValue().String() }
 
-// Format keeps the secrets out of every verb of fmt, %#v and %d included.
+// Format writes String for every verb of fmt, %#v and %d included: no verb shows the secrets.
 func (c ConnectInfo) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }

@@ -88,7 +88,7 @@ func TestDefaultProtocolPort(t *testing.T) {
 	}
 }
 
-// However a careless program prints them, passwords and keys stay out of texts and structured logs.
+// Passwords and keys are in no text form and no structured log, whatever verb prints them.
 func TestSecretsDoNotPrint(t *testing.T) {
 	config := provider.ConnectorConfig{Username: "u", Password: "hunter2", Key: []byte("PRIVATE")}
 	var out bytes.Buffer
@@ -110,7 +110,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 }
 
-// The JSON form does carry them: it is how a store keeps connect info.
+// The JSON form contains the secrets: the store keeps connect info in it.
 func TestConnectInfoSurvivesJSON(t *testing.T) {
 	want := provider.ConnectInfo{
 		ConnectorConfig: provider.ConnectorConfig{Password: "p", Key: []byte{0, 1}, Timeout: time.Minute}, ID: "i", HostKeys: []string{"k"},

@@ -15,7 +15,7 @@ func (s suite) increaseAppears(t *testing.T) {
 	fresh := s.grow(t, g, s.Machines)
 	after := present(s.list(t, g))
 	if len(after) != len(before)+s.Machines {
-		t.Errorf("%v and %d new ones make %v", before, s.Machines, after)
+		t.Errorf("%d instances were added to %v, and the list is %v", s.Machines, before, after)
 	}
 	for _, id := range fresh {
 		if slices.Contains(before, id) {
@@ -24,7 +24,7 @@ func (s suite) increaseAppears(t *testing.T) {
 	}
 }
 
-// increaseBeyond asks for one machine more than a small group can hold. A group whose limit is out of reach is left alone.
+// increaseBeyond asks for one machine more than a small group can hold. It skips groups whose limit is too high to reach.
 func (s suite) increaseBeyond(t *testing.T) {
 	g, info := s.open(t)
 	room := info.MaxSize - len(present(s.list(t, g)))
@@ -80,7 +80,7 @@ func (s suite) decreaseExact(t *testing.T) {
 	}
 }
 
-// decreaseRepeated asks again while the removal is under way, and once more when the machine is gone.
+// decreaseRepeated repeats a removal while it is in progress, and once more when the machine is gone.
 func (s suite) decreaseRepeated(t *testing.T) {
 	g, _ := s.open(t)
 	id := s.running(t, g)
@@ -137,7 +137,7 @@ func (s suite) suspendResume(t *testing.T) {
 	}
 }
 
-// concurrent has every method called from several goroutines; the race detector watches.
+// concurrent calls every method from several goroutines at once, for the race detector.
 func (s suite) concurrent(t *testing.T) {
 	g, _ := s.open(t)
 	id := s.running(t, g)

@@ -26,7 +26,7 @@ func (s suite) initInfo(t *testing.T) {
 	}
 	s.close(t, g)
 	if _, again := s.initialise(t, s.Reopen(t, g)); again.ID != info.ID {
-		t.Errorf("the same group is %q and, opened again, %q", info.ID, again.ID)
+		t.Errorf("ProviderInfo.ID of the same group changed from %q to %q", info.ID, again.ID)
 	}
 }
 
@@ -37,7 +37,7 @@ func (s suite) updateComplete(t *testing.T) {
 	}
 	first, second := present(s.list(t, g)), present(s.list(t, g))
 	if !slices.Equal(first, second) {
-		t.Errorf("two lists of a group at rest differ: %v and %v", first, second)
+		t.Errorf("two lists of an unchanged group differ: %v and %v", first, second)
 	}
 	if len(first) == 0 {
 		t.Error("Update lists nothing")
@@ -89,7 +89,7 @@ func (s suite) connectInfoPreset(t *testing.T) {
 	got := s.info(t, g, s.running(t, g)).ConnectorConfig
 	if got.Arch != want.Arch || got.Username != want.Username || got.Protocol != want.Protocol || got.ProtocolPort != want.ProtocolPort ||
 		got.Keepalive != want.Keepalive || got.Timeout != want.Timeout || got.UseStaticCredentials != want.UseStaticCredentials {
-		t.Errorf("ConnectInfo changed what the operator set: %v, set were %v", got, want)
+		t.Errorf("ConnectInfo changed what the operator set: got %v, want %v", got, want)
 	}
 	if got.Password != want.Password {
 		t.Error("ConnectInfo changed the password that the operator set")
@@ -147,7 +147,7 @@ func (s suite) capabilities(t *testing.T) {
 	case ok && !slices.Contains(caps, provider.CapabilitySuspendResume):
 		for _, f := range []func(context.Context, []string) ([]string, error){sus.Suspend, sus.Resume} {
 			if _, err := f(ctx, []string{unknownID}); !errors.Is(err, provider.ErrSuspendResumeNotSupported) {
-				t.Errorf("suspend_resume is not claimed, yet the method says %v", err)
+				t.Errorf("without the capability suspend_resume, the method returned %v", err)
 			}
 		}
 	}
@@ -158,7 +158,7 @@ func (s suite) capabilities(t *testing.T) {
 	}
 }
 
-// cancelled calls everything with a context that has ended: each call returns soon. What had no effect yet may, but need not, fail.
+// cancelled calls every method with a context that has ended. Each call must return soon, with or without an error.
 func (s suite) cancelled(t *testing.T) {
 	g, _ := s.open(t)
 	id := s.running(t, g)
@@ -189,14 +189,14 @@ func (s suite) cancelled(t *testing.T) {
 	}
 	for name, f := range calls {
 		if err, ok := s.returns(f); !ok {
-			t.Errorf("%s did not return within %v of its context's end", name, s.Give)
+			t.Errorf("%s did not return within %v after its context had ended", name, s.Give)
 		} else if kind := provider.KindOf(err); kind != failure.None && kind != provider.KindTransient {
 			t.Errorf("%s with an ended context: kind %v (%v), want transient", name, kind, err)
 		}
 	}
 }
 
-// returns reports f's result, or false when it takes longer than Give.
+// returns returns the result of f, or false if f takes longer than Give.
 func (s suite) returns(f func() error) (error, bool) {
 	done := make(chan error, 1)
 	go func() { done <- f() }()

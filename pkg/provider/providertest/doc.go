@@ -1,3 +1,3 @@
-// Package providertest is the contract of package provider made executable: [Run] puts an InstanceGroup through everything that the
-// comments there promise, in its own process or through a real plugin process alike. [Memory] is a reference group that passes.
+// Package providertest checks a provider against the contract of package provider. [Run] tests everything that the comments there
+// promise, on an InstanceGroup in the test's own process or behind a plugin process. [Memory] is a reference group that passes.
 package providertest

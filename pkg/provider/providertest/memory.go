@@ -17,16 +17,16 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Memory is a reference InstanceGroup: its machines are entries of a table. With File the table is shared by all groups of that
-// file and outlives the process, as a cloud does. The fields are its plugin_config.
+// Memory is a reference InstanceGroup. Its machines are entries of a table. If File is set, all groups with that file share the table,
+// and it outlives the process, like a cloud. The exported fields are its plugin_config. The zero value is ready to use.
 type Memory struct {
 	Group     string `json:"group"`          // ProviderInfo.ID is "memory/<group>"
-	MaxSize   int    `json:"max_size"`       // 0: 100
-	BootMS    int    `json:"boot_ms"`        // from creating to running, milliseconds
-	DeleteMS  int    `json:"delete_ms"`      // from deleting to gone, milliseconds
-	File      string `json:"file,omitempty"` // where the table is kept; empty: in this value
-	Password  string `json:"password"`       // a credential that instances are given when the operator gives none
-	Populated int    `json:"populated"`      // machines that a new table starts with
+	MaxSize   int    `json:"max_size"`       // the most machines; 0: 100
+	BootMS    int    `json:"boot_ms"`        // milliseconds from creating to running
+	DeleteMS  int    `json:"delete_ms"`      // milliseconds from deleting to gone
+	File      string `json:"file,omitempty"` // the file that keeps the table; empty: the table is in this value
+	Password  string `json:"password"`       // the password of the machines, if the operator sets none
+	Populated int    `json:"populated"`      // how many machines a new table has
 
 	mu       sync.Mutex
 	settings provider.Settings
@@ -86,7 +86,7 @@ func (m *Memory) Increase(ctx context.Context, delta int) (int, error) {
 	err := m.change(ctx, func(now time.Time) error {
 		for ; n < delta; n++ {
 			if len(m.table.Machines) >= m.MaxSize {
-				return provider.Errorf(provider.KindQuota, "the group holds %d machines, which is all it can", m.MaxSize)
+				return provider.Errorf(provider.KindQuota, "the group has %d machines, which is its max_size", m.MaxSize)
 			}
 			m.table.Machines[fmt.Sprintf("m-%04d", m.table.Next)] = memoryMachine{State: provider.StateCreating, Since: now}
 			m.table.Next++
@@ -171,7 +171,7 @@ func (m *Memory) Resume(ctx context.Context, ids []string) ([]string, error) {
 // Shutdown implements provider.InstanceGroup.
 func (m *Memory) Shutdown(context.Context) error { return nil }
 
-// Sicken makes a machine unhealthy.
+// Sicken makes a machine unhealthy: from now on its Heartbeat fails with KindUnhealthy.
 func (m *Memory) Sicken(ctx context.Context, id string) error {
 	return m.change(ctx, func(time.Time) error {
 		machine, ok := m.table.Machines[id]
@@ -219,7 +219,7 @@ func (m *Memory) machine(ctx context.Context, id string) (memoryMachine, error) 
 	return machine, err
 }
 
-// change reads the table, lets machines grow up or vanish, applies f and keeps the result, even a partial one.
+// change reads the table, moves machines to the state that is due (running, gone), calls f and saves the table, even after an error of f.
 func (m *Memory) change(ctx context.Context, f func(now time.Time) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -264,7 +264,7 @@ func (m *Memory) load() error {
 	return nil
 }
 
-// save writes a new file and puts it in the old one's place, so that a reader sees either.
+// save writes a new file and renames it over the old one, so that a reader sees one of the two as a whole.
 func (m *Memory) save() error {
 	if m.File == "" {
 		return nil

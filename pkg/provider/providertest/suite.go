@@ -13,46 +13,46 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Options says how to make groups of the kind under test. Only New is required.
+// Options says how to make the groups under test. Only New is required.
 type Options struct {
-	// New returns a fresh, configured group before its Init. Each call is a provider group of its own, empty or with the machines
-	// of a fixed list. The suite calls Shutdown; New cleans up what else there is.
+	// New returns a configured group before its Init. Each call returns a provider group of its own: an empty one, or one with the
+	// machines of a fixed list. The suite calls Shutdown. New registers every other cleanup with t.Cleanup.
 	New func(t *testing.T) provider.InstanceGroup
 
-	// Reopen returns another handle, before its Init, on the provider group of a handle of New that was shut down. Without it the
-	// suite cannot check that Shutdown leaves instances, and says so.
+	// Reopen returns another value, before its Init, for the same provider group as old, which was shut down. Nil: the suite does not
+	// check that Shutdown leaves instances, and logs this.
 	Reopen func(t *testing.T, old provider.InstanceGroup) provider.InstanceGroup
 
-	// Fixed says that the group's machines can neither be created nor removed (a static list).
+	// Fixed says that the group's machines can be neither created nor removed (a static list).
 	Fixed bool
 
-	// Sicken makes a running instance unhealthy. Without it only healthy heartbeats are checked.
+	// Sicken makes a running instance unhealthy. Nil: the suite checks the heartbeat of healthy instances only.
 	Sicken func(ctx context.Context, g provider.InstanceGroup, id string) error
 
-	// Settle is called between two looks at the group while the suite waits for something; a modelled cloud advances its clock
-	// here. Without it the suite waits 20 ms.
+	// Settle is called between two lists while the suite waits for a state. A modelled cloud advances its clock here. Nil: the suite
+	// waits 20 ms.
 	Settle func(ctx context.Context, g provider.InstanceGroup)
 
-	// Settings for Init, beside those that the suite needs itself.
+	// Settings are passed to Init. Some tests change them.
 	Settings provider.Settings
 
-	// Timeout is how long a single wait (for a boot, a removal) may take; 0: 30 s.
+	// Timeout is how long one wait (for a boot or a removal) may take. Default: 30s.
 	Timeout time.Duration
 
-	// Give is how long a call whose context has ended may take to return; 0: 5 s.
+	// Give is how long a call may take to return after its context has ended. Default: 5s.
 	Give time.Duration
 
-	// Machines is how many instances a test may have at once; 0: 3.
+	// Machines is how many instances a test may have at once. Default: 3.
 	Machines int
 }
 
-// suite is the options and helpers for one run.
+// suite holds the options and what the tests of one run share.
 type suite struct {
 	Options
-	shut *sync.Map // groups whose Shutdown was called: it is the last call, so it comes once
+	shut *sync.Map // groups whose Shutdown was called; it must be called only once
 }
 
-// Run checks everything that package provider promises about an InstanceGroup. It neither looks at nor compares texts.
+// Run checks everything that package provider promises about an InstanceGroup, in subtests of t. It compares no error texts.
 func Run(t *testing.T, opts Options) {
 	if opts.Timeout == 0 {
 		opts.Timeout = 30 * time.Second
@@ -96,7 +96,7 @@ func Run(t *testing.T, opts Options) {
 	}
 }
 
-// open makes and initialises a group that is shut down at the test's end.
+// open makes a group and initialises it. The group is shut down at the end of the test.
 func (s suite) open(t *testing.T, adjust ...func(*provider.Settings)) (provider.InstanceGroup, provider.ProviderInfo) {
 	t.Helper()
 	return s.initialise(t, s.New(t), adjust...)
@@ -125,14 +125,14 @@ func (s suite) close(t *testing.T, g provider.InstanceGroup) {
 	if _, already := s.shut.LoadOrStore(g, true); already {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout) // the test's own has ended when this is a cleanup
+	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout) // in a cleanup the test's own context has ended
 	defer cancel()
 	if err := g.Shutdown(ctx); err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
 }
 
-// list is one complete Update; an id that is listed twice, or an empty one, fails the test.
+// list returns the result of one complete Update. An id that is empty or listed twice fails the test.
 func (s suite) list(t *testing.T, g provider.InstanceGroup) map[string]provider.State {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), s.Timeout)
@@ -153,7 +153,7 @@ func (s suite) list(t *testing.T, g provider.InstanceGroup) map[string]provider.
 	return states
 }
 
-// present are the ids of a list that stand for a machine.
+// present returns the ids of a list whose machines exist.
 func present(states map[string]provider.State) []string {
 	var ids []string
 	for id, state := range states {
@@ -176,7 +176,7 @@ func inState(states map[string]provider.State, want provider.State) []string {
 	return ids
 }
 
-// await lists the group until ok is content.
+// await lists the group until ok returns true.
 func (s suite) await(t *testing.T, g provider.InstanceGroup, what string, ok func(map[string]provider.State) bool) map[string]provider.State {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), s.Timeout)
