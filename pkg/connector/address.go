@@ -11,7 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// protocolOf resolves an empty protocol: ssh, or winrm where the operating system is windows.
+// protocolOf returns the protocol. An empty one means ssh, or winrm if the operating system is windows.
 func protocolOf(c provider.ConnectorConfig) provider.Protocol {
 	switch {
 	case c.Protocol != "":
@@ -43,8 +43,8 @@ func endpoint(info provider.ConnectInfo, external bool) (string, error) {
 	return joinPort(addr, port)
 }
 
-// joinPort completes addr, which is a host, an IP address (an IPv6 one with or without brackets and zone), or one of these with a port,
-// which then wins over port.
+// joinPort returns addr as host:port. addr is a host name or an IP address (IPv6 with or without brackets and zone). A port in addr wins
+// over port.
 func joinPort(addr string, port int) (string, error) {
 	addr = strings.TrimSpace(addr)
 	host, own, err := splitPort(addr)
@@ -60,7 +60,7 @@ func joinPort(addr string, port int) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(port)), nil
 }
 
-// splitPort returns the port as 0 where addr has none.
+// splitPort splits addr. The port is 0 if addr has none.
 func splitPort(addr string) (host string, port int, err error) {
 	if ip, err := netip.ParseAddr(addr); err == nil {
 		return ip.String(), 0, checkHost(addr)
@@ -81,11 +81,11 @@ func splitPort(addr string) (host string, port int, err error) {
 	return host, port, checkHost(host)
 }
 
-// checkHost refuses what can be neither a name nor an address, before a resolver gets to see it.
+// checkHost refuses what is neither a host name nor an address, before it reaches a resolver.
 func checkHost(host string) error {
 	name := host
 	if ip, err := netip.ParseAddr(host); err == nil {
-		name = ip.Zone() // of an address, all else was parsed
+		name = ip.Zone() // the parser has checked the rest of an address
 	} else if host == "" {
 		return errors.New("the host is empty")
 	}

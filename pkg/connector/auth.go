@@ -8,7 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// authMethods turns key and password into what SSH can offer, the key first. Names are for messages.
+// authMethods returns the SSH authentication methods for key and password, the key first, and their names for messages.
 func authMethods(c provider.ConnectorConfig) (methods []ssh.AuthMethod, names []string, err error) {
 	if len(c.Key) > 0 {
 		signer, err := parseKey(c.Key)
@@ -23,7 +23,7 @@ func authMethods(c provider.ConnectorConfig) (methods []ssh.AuthMethod, names []
 	return methods, names, nil
 }
 
-// answerWith answers the questions whose answer is hidden with the password: that is how PAM asks for it.
+// answerWith answers each question with hidden input with the password. PAM asks for the password this way.
 func answerWith(password string) ssh.KeyboardInteractiveChallenge {
 	return func(_, _ string, questions []string, echos []bool) ([]string, error) {
 		answers := make([]string, len(questions))
@@ -36,7 +36,7 @@ func answerWith(password string) ssh.KeyboardInteractiveChallenge {
 	}
 }
 
-// parseKey reads a private key. Errors of the parsers below are not passed on: some quote their input.
+// parseKey parses a private key. It does not pass on the parser's error, which may quote the key.
 func parseKey(pem []byte) (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(pem)
 	if err == nil {
@@ -45,7 +45,7 @@ func parseKey(pem []byte) (ssh.Signer, error) {
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return nil, &KeyError{Reason: "it is encrypted with a passphrase, which nobody can enter here: store it without (ssh-keygen -p)"}
+		return nil, &KeyError{Reason: "it is encrypted with a passphrase, which cannot be entered here: remove the passphrase with ssh-keygen -p"}
 	default:
 		return nil, &KeyError{Reason: "it cannot be read: expected one ed25519, ecdsa or rsa key in PEM form (\"-----BEGIN … PRIVATE KEY-----\")"}
 	}

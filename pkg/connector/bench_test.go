@@ -7,14 +7,14 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// overServers runs a benchmark against sshd, whose figures contain what the login shell of this user does at its start, and against the
-// server in process, which only starts sh.
+// overServers runs a benchmark against sshd, where the login shell of this user also reads its start files, and against a server in this
+// process, which only starts sh.
 func overServers(b *testing.B, bench func(b *testing.B, info provider.ConnectInfo)) {
 	b.Run("sshd", func(b *testing.B) { bench(b, startSSHD(b).info) })
 	b.Run("inprocess", func(b *testing.B) { bench(b, startInProcess(b).info) })
 }
 
-// BenchmarkRun runs true over loopback on a kept connection; unwrapped is without the line that tells the process id.
+// BenchmarkRun runs true over loopback on one connection. unwrapped is without the line that prints the process id.
 func BenchmarkRun(b *testing.B) {
 	overServers(b, func(b *testing.B, info provider.ConnectInfo) {
 		c, err := connector.Dial(b.Context(), info, connector.DialOptions{})

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// end ends the remote command after a cancellation, and tells whether it was seen to end. Where the server is frozen it takes answer;
-// the worst case is processes that KILL does not end on a server that answers slowly.
+// end ends the remote command after a cancellation, and reports whether its end was observed. If the server does not answer, it returns
+// after limits.answer. It takes longest for processes that survive KILL on a server that answers slowly.
 func (r *run) end() (ended bool) {
 	defer r.closeStreams()
 	defer r.drop()
@@ -20,7 +20,7 @@ func (r *run) end() (ended bool) {
 	if known {
 		err := r.endGroup(pid)
 		if err == nil {
-			r.awaitDone(r.client.dialer.limits.settle) // for the last output
+			r.awaitDone(r.client.dialer.limits.settle) // until the last output has arrived
 			return true
 		}
 		r.client.dialer.log.Debug("the process group could not be ended from a second session", "error", err)
@@ -29,7 +29,7 @@ func (r *run) end() (ended bool) {
 	return r.endBySignals(frozen)
 }
 
-// awaitPID waits for the process id as long as it can still come.
+// awaitPID waits for the process id. It gives up when the command has ended, or after limits.answer.
 func (r *run) awaitPID() (pid int, known bool) {
 	if r.mark == "" {
 		return 0, false
@@ -56,7 +56,7 @@ func (r *run) awaitDone(limit time.Duration) bool {
 	}
 }
 
-// endBySignals uses what the protocol offers. A frozen server gets all of it at once, for when it thaws.
+// endBySignals uses the signals of the SSH protocol. It sends both at once to a server that does not answer, in case it recovers.
 func (r *run) endBySignals(frozen bool) bool {
 	lim := r.client.dialer.limits
 	r.signal(ssh.SIGTERM)
@@ -75,7 +75,7 @@ func (r *run) endBySignals(frozen bool) bool {
 	}
 }
 
-// signal does not wait: a write to a frozen server may block.
+// signal sends sig without waiting: a write to a server that does not answer may block.
 func (r *run) signal(sig ssh.Signal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,7 +84,7 @@ func (r *run) signal(sig ssh.Signal) {
 	}
 }
 
-// drop gives the session up; one that is started later is ended then.
+// drop closes the session. A session that is started later is ended at once.
 func (r *run) drop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -96,7 +96,7 @@ func (r *run) drop() {
 
 var errNoAnswer = errors.New("the server does not answer")
 
-// endGroup runs endScript in a second session, or on a second connection where the server refuses that.
+// endGroup runs endScript in a second session, or on a second connection if the server refuses a second session.
 func (r *run) endGroup(pid int) error {
 	lim := r.client.dialer.limits
 	ctx, cancel := context.WithTimeoutCause(context.Background(), lim.answer+lim.grace+lim.settle, errNoAnswer)
@@ -117,7 +117,7 @@ func (r *run) endGroup(pid int) error {
 	return runBriefly(ctx, conn, command, lim.answer)
 }
 
-// runBriefly runs a command without streams. The server has to start it within answer.
+// runBriefly runs a command without streams. The server must start it within answer.
 func runBriefly(ctx context.Context, conn *ssh.Client, command string, answer time.Duration) error {
 	started, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -151,16 +151,16 @@ func runBriefly(ctx context.Context, conn *ssh.Client, command string, answer ti
 	}
 }
 
-// pollSteps is how often a second is looked whether the processes are gone.
+// pollSteps is how many times per second the script checks whether the processes are gone.
 const pollSteps = 20
 
-// endScript is a command that ends process pid, its group and all their descendants: TERM, then KILL after grace. Its status is 0 when
-// they are gone. It needs no more than a POSIX shell and /proc or ps; it has neither quotes nor newlines, so that the login shell that
-// hands it to sh may be a strange one.
+// endScript returns a command that ends process pid, its process group and all their descendants: TERM, then KILL after grace. Its exit
+// code is 0 when they are gone. It needs only a POSIX shell and /proc or ps. Its text has no single quotes and no newlines, so that any
+// login shell can pass it to sh.
 //
-// scan lists "pid ppid pgid state". m collects all processes that ever belonged to the tree, so that a child whose parent is gone is not
-// forgotten; g are the living in the group, l the living elsewhere, zombies left out. A group is signalled as such, once: many programs
-// take a second TERM for "at once".
+// scan lists "pid ppid pgid state". m collects all processes that ever belonged to the tree, so that it does not lose a child whose parent
+// has ended. g holds the running processes of the group, l the running processes outside it; zombies are in neither. A group gets TERM
+// once and as a group, because many programs exit without cleanup after a second TERM.
 func endScript(pid int, grace, settle time.Duration) string {
 	steps := func(d time.Duration) int { return int(d.Seconds() * pollSteps) }
 	script := []string{

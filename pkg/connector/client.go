@@ -16,11 +16,11 @@ import (
 type sshClient struct {
 	dialer *sshDialer
 	conn   *ssh.Client
-	gone   chan struct{} // closed when the connection is
+	gone   chan struct{} // closed when the connection is closed
 	wg     sync.WaitGroup
 
 	mu   sync.Mutex
-	lost error // why the connection went; the first reason wins
+	lost error // the first reason why the connection was lost
 }
 
 var _ Client = (*sshClient)(nil)
@@ -37,10 +37,10 @@ func newSSHClient(d *sshDialer, conn *ssh.Client) *sshClient {
 	return c
 }
 
-// takesKeepalives excludes tinysshd: it answers a global request with SSH_MSG_UNIMPLEMENTED, upon which x/crypto ends the connection.
+// takesKeepalives excludes tinysshd: it answers a global request with SSH_MSG_UNIMPLEMENTED, and x/crypto then closes the connection.
 func takesKeepalives(version string) bool { return !strings.Contains(version, "tinyssh") }
 
-// lose closes the connection and remembers why, unless a reason is known already.
+// lose closes the connection and records the reason, unless one was recorded before.
 func (c *sshClient) lose(why error) {
 	if why == nil {
 		why = errors.New("the connection ended")
@@ -57,15 +57,15 @@ func (c *sshClient) lose(why error) {
 	_ = c.conn.Close()
 }
 
-// why is the reason for the loss, or nil while the connection stands.
+// why returns the reason for the loss, or nil while the connection is open.
 func (c *sshClient) why() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.lost
 }
 
-// keepAlive asks the server for a sign of life. The timer is its own: a request to a frozen server never returns, and the kernel
-// acknowledges what a stopped process does not read.
+// keepAlive sends keepalives. It measures the time itself: a request to a frozen server never returns, and TCP notices nothing because
+// the kernel acknowledges data that a stopped process does not read.
 func (c *sshClient) keepAlive(every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -110,7 +110,7 @@ func (c *sshClient) Dial(ctx context.Context, network, addr string) (net.Conn, e
 	return newStreamConn(conn, conn, closeWriter(conn), c.alive, conn.Close, conn.LocalAddr(), conn.RemoteAddr()), nil
 }
 
-// alive asks whether the connection still stands: an end of input that comes from its loss looks like any other.
+// alive returns an error if the connection was lost. A stream that ends because of the loss looks like one that ended normally.
 func (c *sshClient) alive() error {
 	if _, _, err := c.conn.SendRequest("keepalive@openssh.com", true, nil); err != nil {
 		return fmt.Errorf("connection to %s lost: %w", c.dialer.address, c.explain(err))
@@ -118,7 +118,7 @@ func (c *sshClient) alive() error {
 	return nil
 }
 
-// explain prefers the reason of a loss over what it looks like from inside the connection.
+// explain returns the reason why the connection was lost, if it was, else err: err only says how the loss looks from inside.
 func (c *sshClient) explain(err error) error {
 	if why := c.why(); why != nil {
 		return why
@@ -133,7 +133,7 @@ func (c *sshClient) Close() error {
 	return nil
 }
 
-// windows tells servers whose shell is none of POSIX.
+// windows reports whether the server is a Windows host, whose shell is not a POSIX shell.
 func (c *sshClient) windows() bool {
 	return c.dialer.windows || strings.Contains(strings.ToLower(string(c.conn.ServerVersion())), "windows")
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/connector/connectortest"
 )
 
-// quick shortens what the suite would wait for.
+// quick shortens the waits of the suite.
 func quick(opts connector.DialOptions) connector.DialOptions {
 	return connector.Quick(opts, 10*time.Second, 5*time.Second, time.Second)
 }

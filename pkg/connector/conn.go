@@ -12,25 +12,25 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// streamConn makes a net.Conn with deadlines out of a channel of an SSH connection, which has none. Two net.Pipes stand between: they
-// bring the deadlines, two goroutines bring the bytes.
+// streamConn is a net.Conn with deadlines over an SSH channel, which has none. Two net.Pipes add the deadlines, and two goroutines copy
+// the bytes.
 type streamConn struct {
 	in, out       net.Conn // our ends: read from in, write to out
 	inFar, outFar net.Conn
 	closeAll      func() error
-	written       chan struct{} // closed when all output is on its way
+	written       chan struct{} // closed when all output is sent
 	local, remote net.Addr
 
 	once sync.Once
-	err  error // of closeAll
+	err  error // the result of closeAll
 
 	mu      sync.Mutex
-	readErr error // instead of io.EOF
+	readErr error // what Read returns instead of io.EOF
 }
 
 var _ net.Conn = (*streamConn)(nil)
 
-// streamAddr is an address of something that has none in the network's sense.
+// streamAddr is the address of a connection that has no network address.
 type streamAddr string
 
 func (streamAddr) Network() string  { return "ssh" }
@@ -43,13 +43,14 @@ func closeWriter(c io.Writer) func() error {
 	return func() error { return nil }
 }
 
-// newStreamConn starts the goroutines. finish is called once after the end of the input, which nobody may have read; closeAll once by Close.
+// newStreamConn starts the goroutines. finish is called once, after the end of the input, even if the input was not read. closeAll is
+// called once, by Close.
 func newStreamConn(from io.Reader, to io.Writer, closeWrite, finish, closeAll func() error, local, remote net.Addr) *streamConn {
 	s := &streamConn{closeAll: closeAll, written: make(chan struct{}), local: local, remote: remote}
 	s.in, s.inFar = net.Pipe()
 	s.out, s.outFar = net.Pipe()
 	go func() {
-		if _, err := io.Copy(s.inFar, from); err != nil { // closed on our side: the far one must not get stuck
+		if _, err := io.Copy(s.inFar, from); err != nil { // closed on our side: go on reading, so that the far side does not block
 			_, _ = io.Copy(io.Discard, from)
 		}
 		err := finish()
@@ -62,7 +63,7 @@ func newStreamConn(from io.Reader, to io.Writer, closeWrite, finish, closeAll fu
 		defer close(s.written)
 		_, _ = io.Copy(to, s.outFar)
 		_ = closeWrite()
-		_ = s.outFar.Close() // a Write after the far side has gone fails
+		_ = s.outFar.Close() // later Writes fail
 	}()
 	return s
 }
@@ -83,13 +84,13 @@ func (s *streamConn) Read(p []byte) (int, error) {
 // Write implements net.Conn.
 func (s *streamConn) Write(p []byte) (int, error) { return s.out.Write(p) }
 
-// CloseWrite ends the far side's input; reading goes on.
+// CloseWrite closes the far side's input. Reading still works.
 func (s *streamConn) CloseWrite() error { return s.out.Close() }
 
-// maxFlush is how long Close waits for written bytes to leave.
+// maxFlush is how long Close waits until written bytes are sent.
 const maxFlush = time.Second
 
-// Close implements net.Conn. What was written before is sent, if the far side takes it within a second.
+// Close implements net.Conn. Bytes that were written before are sent, if the far side takes them within maxFlush.
 func (s *streamConn) Close() error {
 	s.once.Do(func() {
 		_ = s.out.Close()
@@ -100,7 +101,7 @@ func (s *streamConn) Close() error {
 		case <-s.written:
 		case <-timer.C:
 		}
-		if err := s.closeAll(); !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // EOF: closed already by the far side
+		if err := s.closeAll(); !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) { // EOF: the far side has closed it already
 			s.err = err
 		}
 	})
@@ -139,7 +140,7 @@ func (c *sshClient) DialRun(ctx context.Context, command string) (net.Conn, erro
 	case o := <-result:
 		return o.conn, o.err
 	case <-ctx.Done():
-		go func() { // the server may still answer
+		go func() { // the server may still answer: close what it opens
 			if o := <-result; o.conn != nil {
 				_ = o.conn.Close()
 			}
@@ -184,7 +185,7 @@ func (c *sshClient) startConn(command string) (net.Conn, error) {
 	}, streamAddr("local"), streamAddr(c.dialer.address)), nil
 }
 
-// endUnlessOver gives a command whose stdin was closed a while to end by itself.
+// endUnlessOver waits for the end of a command whose stdin was closed. After grace it sends TERM.
 func endUnlessOver(session *ssh.Session, over <-chan struct{}, grace time.Duration) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()

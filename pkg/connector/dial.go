@@ -16,7 +16,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// sshDialer knows all that is needed to connect to one machine, again and again.
+// sshDialer holds what is needed to connect to one instance, any number of times.
 type sshDialer struct {
 	address   string
 	user      string
@@ -62,7 +62,7 @@ func newSSHDialer(info provider.ConnectInfo, opts DialOptions) (*sshDialer, erro
 	return d, nil
 }
 
-// dialSSH retries until it works, cannot work, or its time is over.
+// dialSSH retries until it succeeds, cannot succeed, or has used up its time.
 func dialSSH(ctx context.Context, info provider.ConnectInfo, opts DialOptions) (Client, error) {
 	d, err := newSSHDialer(info, opts)
 	if err != nil {
@@ -91,7 +91,7 @@ func dialSSH(ctx context.Context, info provider.ConnectInfo, opts DialOptions) (
 		case err == nil:
 			return client, nil
 		case ctx.Err() == nil || failure.Last == nil:
-			failure.Last = err // an attempt that was cut short says less than the one before
+			failure.Last = err // else the attempt was cut short: the error of the one before says more
 		}
 		if final(err) {
 			return nil, backoff.Permanent(err)
@@ -117,14 +117,14 @@ func dialSSH(ctx context.Context, info provider.ConnectInfo, opts DialOptions) (
 	return nil, failure
 }
 
-// final tells the failures that waiting does not cure.
+// final reports whether err is a failure that waiting does not change.
 func final(err error) bool {
 	var hostKey *HostKeyError
 	var pin *pinError
 	return errors.As(err, &hostKey) || errors.As(err, &pin)
 }
 
-// attempt connects once, within its own time: a server that accepts and says nothing must not take the whole timeout.
+// attempt connects once. It has a time limit of its own: a server that accepts and does not answer must not use up the whole timeout.
 func (d *sshDialer) attempt(ctx context.Context) (*ssh.Client, error) {
 	limit := d.limits.attempt
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no SSH handshake within %s", limit))
@@ -133,7 +133,7 @@ func (d *sshDialer) attempt(ctx context.Context) (*ssh.Client, error) {
 	if err != nil {
 		return nil, causeOf(ctx, err)
 	}
-	// Closing is what ends a handshake; deadlines are not, because a connection of DialOptions.Dial may have none.
+	// A handshake is ended by closing the connection, not by a deadline: a connection of DialOptions.Dial may not support deadlines.
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	client, err := d.handshake(conn)
 	if !stop() { // it was, or is being, closed under us
@@ -145,7 +145,7 @@ func (d *sshDialer) attempt(ctx context.Context) (*ssh.Client, error) {
 	return client, err
 }
 
-// causeOf prefers why ctx ended over the failure that its end made.
+// causeOf returns err, or if ctx has ended the cause of that, because err is then only its consequence.
 func causeOf(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -156,9 +156,9 @@ func causeOf(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 }
 
-// handshake takes conn over.
+// handshake does the key exchange and logs in. It owns conn: it closes it on failure.
 func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
-	var trusted atomic.Bool // key exchange done, the machine is the right one
+	var trusted atomic.Bool // the key exchange is done and the host key is accepted
 	config := &ssh.ClientConfig{
 		User: d.user, Auth: d.auth, HostKeyAlgorithms: d.keys.algorithms(), ClientVersion: "SSH-2.0-taskscaler",
 		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
@@ -168,7 +168,7 @@ func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
 		},
 	}
 	config.SetDefaults()
-	// Some hardened images offer nothing else.
+	// Some hardened images offer only these.
 	config.KeyExchanges = append(config.KeyExchanges, ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDHGEXSHA256)
 	c, channels, requests, err := ssh.NewClientConn(conn, d.address, config)
 	if err == nil {
@@ -184,7 +184,7 @@ func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
 	return nil, err
 }
 
-// isNetwork tells a connection that broke from a server that said no.
+// isNetwork reports whether err comes from a broken connection, and not from a server that refused.
 func isNetwork(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||

@@ -13,7 +13,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/connector"
 )
 
-// TestEndScript runs the script in every shell at hand, against a tree with and without a group of its own that does not heed TERM.
+// TestEndScript runs the script in every installed shell. The process tree ignores TERM, and has or has not a process group of its own.
 func TestEndScript(t *testing.T) {
 	for _, shell := range []string{"dash", "bash", "busybox sh", "mksh"} {
 		for name, group := range map[string]bool{"own group": true, "no group": false} {
@@ -45,12 +45,12 @@ func testEndScript(t *testing.T, shell []string, group bool) {
 	}
 	dead := make(chan struct{})
 	go func() {
-		_, _ = lines.ReadString(0) // ends when the last of them has gone
+		_, _ = lines.ReadString(0) // returns when the last process has ended
 		_ = victim.Wait()
 		close(dead)
 	}()
 	script := connector.EndScript(victim.Process.Pid, 100*time.Millisecond, 10*time.Second)
-	// The text that sh gets, for what else may be called sh.
+	// The text that sh gets, to try it in other shells that may be installed as sh.
 	text := strings.TrimSuffix(strings.TrimPrefix(script, "sh -c '"), "'")
 	if strings.ContainsAny(text, "'\n") {
 		t.Error("the script cannot be handed over in single quotes")

@@ -12,44 +12,44 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Errors of an info or options that cannot work. They are not retried.
+// The first three are errors of Dial that are not retried, the others are causes of a LostError.
 var (
-	// ErrNoAddress says that the provider gave neither an internal nor an external address.
+	// ErrNoAddress means that ConnectInfo has neither an internal nor an external address.
 	ErrNoAddress = errors.New("the instance has neither an internal nor an external address: check the provider's network settings")
-	// ErrNoUsername says that nobody said as whom to log in.
+	// ErrNoUsername means that ConnectInfo has no username.
 	ErrNoUsername = errors.New("no username to log in with: set username in connector_config")
-	// ErrUnpinned says that there is nothing to check the machine's host key against.
-	ErrUnpinned = errors.New("no host key is known, none may be pinned, and insecure is not set: refusing to connect unchecked")
-	// ErrClosed is the cause of a LostError after Close.
+	// ErrUnpinned means that the host key cannot be verified: see DialOptions.PinHostKey and Insecure.
+	ErrUnpinned = errors.New("refusing to connect without host key verification: no host key is known, none can be pinned, and insecure is not set")
+	// ErrClosed means that this side called Close.
 	ErrClosed = errors.New("the connection was closed by this side")
-	// ErrKeepalive is the cause of a LostError when the machine stopped answering.
+	// ErrKeepalive means that the instance stopped answering keepalives.
 	ErrKeepalive = errors.New("the machine stopped answering keepalives")
 )
 
-// UnsupportedProtocolError is a protocol that this version does not speak.
+// UnsupportedProtocolError means that this release does not support the protocol.
 type UnsupportedProtocolError struct {
 	Protocol provider.Protocol
 }
 
-// Error says what to do instead.
+// Error names the protocol and says what to use instead.
 func (e *UnsupportedProtocolError) Error() string {
 	switch e.Protocol {
 	case provider.ProtocolWinRM, provider.ProtocolWinRMHTTPS:
-		return fmt.Sprintf("protocol %q is not built yet: set protocol = \"ssh\" in connector_config and run an SSH server on the machine", e.Protocol)
+		return fmt.Sprintf("protocol %q is not supported yet: set protocol = \"ssh\" in connector_config and run an SSH server on the machine", e.Protocol)
 	}
-	return fmt.Sprintf("unknown protocol %q: connector_config knows ssh", e.Protocol)
+	return fmt.Sprintf("unknown protocol %q: set protocol = \"ssh\" in connector_config", e.Protocol)
 }
 
-// ConnectError says that no connection came about.
+// ConnectError means that Dial could not connect.
 type ConnectError struct {
 	Address  string        // host:port that was dialled
-	Attempts int           // how often
-	Elapsed  time.Duration // from first to last
-	Last     error         // why the last attempt failed; nil if none was finished
-	Cause    error         // why no further attempt was made: the timeout or the context's cause; nil if the last failure was final
+	Attempts int           // how many attempts were begun
+	Elapsed  time.Duration // from the first attempt to the last
+	Last     error         // why the last attempt failed; nil if no attempt was completed
+	Cause    error         // why no further attempt was made: the timeout or the context's cause; nil if a retry could not help
 }
 
-// Error tells the last cause, and the reason for giving up.
+// Error returns the last failure and why no further attempt was made.
 func (e *ConnectError) Error() string {
 	msg := "connect to " + e.Address + ": "
 	switch {
@@ -64,7 +64,7 @@ func (e *ConnectError) Error() string {
 // Unwrap returns the last failure and the reason for giving up.
 func (e *ConnectError) Unwrap() []error { return []error{e.Last, e.Cause} }
 
-// timeoutError is the cause of a ConnectError that used up its time. It is a deadline error for errors.Is.
+// timeoutError is the cause of a ConnectError after ConnectInfo.Timeout. For errors.Is it is a context.DeadlineExceeded.
 type timeoutError struct{ after time.Duration }
 
 func (e *timeoutError) Error() string {
@@ -73,67 +73,67 @@ func (e *timeoutError) Error() string {
 func (e *timeoutError) Timeout() bool        { return true }
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// AuthError says that the machine's identity was right but it did not let us in. A machine that boots may do so until its keys are
-// installed, so it is retried like any other failure and ends up as the last failure of a ConnectError.
+// AuthError means that the host key was accepted and the server refused the login. An instance that boots may do so until its keys are
+// installed, so Dial retries it, and returns it as the last failure of a ConnectError.
 type AuthError struct {
 	Username string
-	Methods  []string // what we could offer: "publickey", "password"
-	Err      error
+	Methods  []string // the methods that were offered: "publickey", "password"
+	Err      error    // the server's refusal
 }
 
-// Error names the user and what was offered, never the secret.
+// Error names the user and the methods, never a secret.
 func (e *AuthError) Error() string {
 	offered := "nothing"
 	if len(e.Methods) > 0 {
 		offered = strings.Join(e.Methods, " and ")
 	}
-	return fmt.Sprintf("login as %q refused (offered %s); check username, key and password of connector_config and whether the image "+
+	return fmt.Sprintf("login as %q refused (offered %s): check username, key and password in connector_config, and that the image "+
 		"installs the key: %v", e.Username, offered, e.Err)
 }
 
-// Unwrap returns the server's refusal.
+// Unwrap returns Err.
 func (e *AuthError) Unwrap() error { return e.Err }
 
-// KeyError says that the private key cannot be used. It never contains the key.
+// KeyError means that the private key cannot be used. It never contains the key.
 type KeyError struct {
-	Reason string
+	Reason string // what is wrong, and what to do
 }
 
-// Error says what is wrong with the key.
+// Error returns the reason.
 func (e *KeyError) Error() string { return "private key of connector_config: " + e.Reason }
 
-// HostKeyError says that another key answered than the one that is pinned.
+// HostKeyError means that the host key differs from the pinned one.
 type HostKeyError struct {
 	Address   string
-	Presented string   // type and SHA256 fingerprint; only the offered types when it has no key of a pinned type
-	Pinned    []string // type and SHA256 fingerprint of each
+	Presented string   // type and SHA256 fingerprint; only the offered types if there is no key of a pinned type
+	Pinned    []string // type and SHA256 fingerprint of each pinned key
 }
 
-// Error says what may have happened and what to do.
+// Error names both keys, the possible reasons, and what to do.
 func (e *HostKeyError) Error() string {
-	return fmt.Sprintf("host key of %s does not match: it presents %s, pinned is %s; the machine was rebuilt, or another one answers at its address: "+
-		"remove the instance; if its key was changed on purpose, forget the pinned one", e.Address, e.Presented, strings.Join(e.Pinned, " or "))
+	return fmt.Sprintf("host key of %s does not match: it presents %s, but %s is pinned; the machine was rebuilt, or another machine answers at its "+
+		"address: remove the instance, or, if its key was changed on purpose, the pinned key", e.Address, e.Presented, strings.Join(e.Pinned, " or "))
 }
 
 func fingerprint(k ssh.PublicKey) string { return k.Type() + " " + ssh.FingerprintSHA256(k) }
 
-// ExitError says that the command ran and failed.
+// ExitError means that the command ran and failed.
 type ExitError struct {
 	code   int
 	signal string
 	stderr string
 }
 
-// NewExitError is for other implementations of Client and for tests. signal is empty or a name without SIG ("KILL").
+// NewExitError returns an ExitError, for other implementations of Client and for tests. signal is a name without SIG ("KILL"), or empty.
 func NewExitError(code int, signal string) *ExitError { return &ExitError{code: code, signal: signal} }
 
-// ExitCode is the exit status; 128 plus the signal's number when a signal ended the command (128 for a signal without a number).
+// ExitCode returns the exit code. If a signal ended the command, it is 128 plus the signal's number, or 128 if the number is unknown.
 func (e *ExitError) ExitCode() int { return e.code }
 
-// Signal is the name of the signal that ended the command, without SIG, or "".
+// Signal returns the name of the signal that ended the command, without SIG, or "".
 func (e *ExitError) Signal() string { return e.signal }
 
-// Error tells status and signal.
+// Error returns the exit code or the signal, and for DialRun the end of stderr.
 func (e *ExitError) Error() string {
 	msg := fmt.Sprintf("the command exited with status %d", e.code)
 	if e.signal != "" {
@@ -145,13 +145,13 @@ func (e *ExitError) Error() string {
 	return msg
 }
 
-// LostError says that the connection went while a command ran: its exit status is unknown and it may still be running.
+// LostError means that the connection was lost while a command ran. Its exit status is unknown, and it may still be running.
 type LostError struct {
-	Started bool  // false: the server had not confirmed the start yet
-	Err     error // ErrKeepalive, ErrClosed, or what the network said
+	Started bool  // false: the server had not confirmed the start
+	Err     error // ErrKeepalive, ErrClosed, or an error of the network
 }
 
-// Error says what is not known.
+// Error says whether the command had been started, and why the connection was lost.
 func (e *LostError) Error() string {
 	if !e.Started {
 		return fmt.Sprintf("connection lost before the command was started: %v", e.Err)
@@ -159,16 +159,16 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("connection lost while the command ran, its exit status is unknown: %v", e.Err)
 }
 
-// Unwrap returns why the connection went.
+// Unwrap returns Err.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// CancelError says that the context of Run ended before the command did.
+// CancelError means that Run ended the command before it was finished: its context ended, or one of its streams failed.
 type CancelError struct {
-	Cause error // context.Cause of it
-	Ended bool  // whether the remote command was seen to end; if not, its machine should not be trusted with another one
+	Cause error // the cause of the context, or the error of the stream
+	Ended bool  // whether the end of the remote command was observed; if not, do not run another job on the instance
 }
 
-// Error tells the cause, and whether something may be left.
+// Error returns the cause, and says whether the command may still run.
 func (e *CancelError) Error() string {
 	if e.Ended {
 		return fmt.Sprintf("command cancelled: %v", e.Cause)

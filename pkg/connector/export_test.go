@@ -2,7 +2,7 @@ package connector
 
 import "time"
 
-// Quick returns opts with limits that suit tests of what takes minutes in earnest.
+// Quick returns opts with short limits, for tests of what otherwise takes minutes.
 func Quick(opts DialOptions, attempt, answer, grace time.Duration) DialOptions {
 	l := defaultLimits()
 	l.attempt, l.answer, l.grace = attempt, answer, grace
@@ -11,5 +11,5 @@ func Quick(opts DialOptions, attempt, answer, grace time.Duration) DialOptions {
 	return opts
 }
 
-// EndScript is the script that ends a process tree, as it is sent.
+// EndScript returns the script that ends a process tree, as it is sent to the server.
 var EndScript = endScript

@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// never is an upper bound for what takes a fraction of it; reaching it fails a test.
+// never is longer than anything takes that works. A test that reaches it fails.
 const never = 30 * time.Second
 
 func dial(t testing.TB, info provider.ConnectInfo, opts connector.DialOptions) connector.Client {
@@ -37,7 +37,7 @@ func runOnce(ctx context.Context, info provider.ConnectInfo, opts connector.Dial
 	return errors.Join(c.Run(ctx, run), c.Close())
 }
 
-// running starts a command that lasts, waits until it runs, and returns where its result will be.
+// running starts a long command, waits until it runs, and returns the channel for its result.
 func running(t *testing.T, ctx context.Context, c connector.Client) <-chan error {
 	t.Helper()
 	out, in := io.Pipe()
@@ -82,7 +82,7 @@ func TestPortNotYetListening(t *testing.T) {
 	}
 }
 
-// silent accepts connections and says nothing; from the after-th on it forwards to address.
+// silent accepts connections and does not answer. From connection number after on it forwards to address.
 func silent(t *testing.T, after int32, address string) (port int, accepted *atomic.Int32) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -140,7 +140,7 @@ func TestSilentServer(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	// One that comes to its senses later: each attempt has its own time.
+	// A server that recovers later is reached, because each attempt has a time limit of its own.
 	opts = connector.Quick(connector.DialOptions{}, time.Second, time.Second, time.Second)
 	info.Timeout = never
 	info.ProtocolPort, _ = silent(t, 2, s.listener.Addr().String())
@@ -193,11 +193,11 @@ func TestHostKeyAfterRestart(t *testing.T) {
 		t.Fatalf("after %s: %v", time.Since(start), err)
 	}
 	if !strings.Contains(mismatch.Presented, "SHA256:") || len(mismatch.Pinned) != 1 || !strings.Contains(err.Error(), "remove the instance") {
-		t.Errorf("it does not say what to do: %v", err)
+		t.Errorf("the message does not say what to do: %v", err)
 	}
 }
 
-// TestPinnedTypeIsAskedFor: sshd has three host keys and would present ecdsa of its own.
+// TestPinnedTypeIsAskedFor: sshd has three host keys and presents the ecdsa key by default.
 func TestPinnedTypeIsAskedFor(t *testing.T) {
 	s := startSSHD(t)
 	info := s.info
@@ -217,7 +217,7 @@ func TestPinnedTypeIsAskedFor(t *testing.T) {
 	}
 }
 
-// delayed is a connection that takes its time and can be cut.
+// delayed is a slow connection that can be cut.
 type delayed struct {
 	net.Conn
 	delay time.Duration

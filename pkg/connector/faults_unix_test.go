@@ -85,7 +85,7 @@ func TestCancelOnFrozenServer(t *testing.T) {
 	if err := await(t, result); !errors.Is(err, enough) || !errors.As(err, &cancelled) || cancelled.Ended {
 		t.Errorf("got %v", err)
 	}
-	// A command that the frozen server was never heard to start.
+	// A command whose start the frozen server never confirms.
 	early, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
 	if err := c.Run(early, connector.RunOptions{Command: "true"}); !errors.Is(err, context.DeadlineExceeded) {
@@ -99,8 +99,8 @@ func TestCancelOnFrozenServer(t *testing.T) {
 	}
 }
 
-// TestCancelUnwrapped has only the signals of the protocol. sshd passes them on to the group, but not in a session of root ("session
-// signalling requires privilege separation"); Run must not claim an end then.
+// TestCancelUnwrapped can use only the signals of the protocol. sshd passes them on to the group, but not in a session of root ("session
+// signalling requires privilege separation"). Run must not claim then that the command ended.
 func TestCancelUnwrapped(t *testing.T) {
 	s := startSSHD(t)
 	c := dial(t, s.info, connector.DialOptions{})
@@ -126,7 +126,7 @@ func TestCancelUnwrapped(t *testing.T) {
 	}
 }
 
-// TestCancelWithoutSecondSession: sshd that allows one session only is reached by a second connection.
+// TestCancelWithoutSecondSession: if sshd allows only one session, Run uses a second connection.
 func TestCancelWithoutSecondSession(t *testing.T) {
 	s := startSSHD(t, "MaxSessions 1")
 	c := dial(t, s.info, connector.DialOptions{})

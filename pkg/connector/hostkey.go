@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// hostKeys decides about the host keys of one machine, over all attempts to connect to it.
+// hostKeys verifies the host keys of one instance, for all attempts to connect to it.
 type hostKeys struct {
 	address  string
 	pin      func(string) error
@@ -43,13 +43,13 @@ func parseHostKey(line string) (ssh.PublicKey, error) {
 		return nil, fmt.Errorf("not in authorized_keys form (\"ssh-ed25519 AAAA…\"): %w", err)
 	}
 	if len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("more than one key in one entry: give each its own")
+		return nil, errors.New("one entry holds more than one key: use one entry for each key")
 	}
 	return key, nil
 }
 
-// algorithms are the host key algorithms to offer: those of the pinned keys, because a server with several keys would otherwise
-// present the one of its own taste; all sound ones, ed25519 first, where nothing is pinned.
+// algorithms returns the host key algorithms to offer. If keys are pinned, these are their algorithms, because a server with several keys
+// could otherwise present another key. If none is pinned, these are all secure ones, ed25519 first.
 func (h *hostKeys) algorithms() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -73,7 +73,7 @@ func (h *hostKeys) algorithms() []string {
 	return algos
 }
 
-// check is an ssh.HostKeyCallback; the key has proven itself by a signature before it is called.
+// check is an ssh.HostKeyCallback. Before it is called, the server has proved with a signature that it owns the key.
 func (h *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,11 +91,11 @@ func (h *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 			return &pinError{err}
 		}
 	}
-	h.pinned = []ssh.PublicKey{key} // within one Dial even an unchecked machine must stay the same one
+	h.pinned = []ssh.PublicKey{key} // within one Dial the key must not change, even if Insecure is set
 	return nil
 }
 
-// negotiation turns the failure to agree on a host key algorithm into what it means for a pinned key.
+// negotiation returns a HostKeyError if err says that the server has no key of a pinned type, else nil.
 func (h *hostKeys) negotiation(err error) error {
 	var neg *ssh.AlgorithmNegotiationError
 	h.mu.Lock()
@@ -114,7 +114,7 @@ func (h *hostKeys) mismatch(presented string) error {
 	return e
 }
 
-// pinError is the caller's refusal of a key: final.
+// pinError is the caller's refusal of a key. It is not retried.
 type pinError struct{ err error }
 
 func (e *pinError) Error() string { return "host key was not accepted: " + e.err.Error() }

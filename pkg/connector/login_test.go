@@ -129,7 +129,7 @@ func TestOldKeyExchange(t *testing.T) {
 	}
 }
 
-// TestPinnedTypeIsGone: the machine has no key of the pinned type any more. That is a changed key, not a failed handshake.
+// TestPinnedTypeIsGone: the machine no longer has a key of the pinned type. That is a changed host key, not a failed handshake.
 func TestPinnedTypeIsGone(t *testing.T) {
 	s := startInProcess(t)
 	_, other := marshalKey(t, ecdsaKey(t))

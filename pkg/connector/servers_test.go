@@ -26,15 +26,15 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// server is a real server of the test and how to reach it.
+// server is a real SSH server and how to reach it.
 type server struct {
 	info provider.ConnectInfo
-	cmd  *exec.Cmd // nil for the one in process
+	cmd  *exec.Cmd // nil for the server in this process
 	dir  string
 	log  string // file
 }
 
-// newKey returns a fresh ed25519 key as PEM and its public half.
+// newKey returns a new ed25519 key as PEM and its public half.
 func newKey(t testing.TB) ([]byte, ssh.PublicKey) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -61,7 +61,7 @@ func authorized(key ssh.PublicKey) string {
 	return string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(key)))
 }
 
-// program finds a server's binary or skips the test.
+// program finds a server's binary, or skips the test.
 func program(t testing.TB, name, pkg string) string {
 	t.Helper()
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin", "/usr/local/sbin") {
@@ -162,7 +162,7 @@ func startSSHD(t testing.TB, options ...string) *server {
 	config = append(config, options...)
 	file := write(t, filepath.Join(s.dir, "sshd_config"), []byte(strings.Join(config, "\n")+"\n"))
 	command := []string{bin, "-D", "-e", "-f", file}
-	if prefix, err := tryOtherHome(t, s); err == nil { // spares the tests what this user's shell does at its start
+	if prefix, err := tryOtherHome(t, s); err == nil { // so that this user's shell reads no start files
 		command = append(prefix, command...)
 	}
 	s.start(t, command[0], command[1:]...)
@@ -170,16 +170,16 @@ func startSSHD(t testing.TB, options ...string) *server {
 	return s
 }
 
-// otherHome is the beginning of a command line that shows whatever follows another home folder of the current user, s.dir. dropbear and
-// tinysshd look for authorized keys nowhere but there, and tinysshd wants no parent folder of it to be like /tmp.
+// otherHome returns the beginning of a command line in which s.dir is the current user's home folder. dropbear and tinysshd read authorized
+// keys only from there, and tinysshd refuses a home folder below a world-writable folder such as /tmp.
 func otherHome(t testing.TB, s *server) []string {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("this server reads ~/.ssh only: the test needs root, to show it another home in a mount namespace of its own")
+		t.Skip("this server reads only ~/.ssh: the test needs root to give it another home folder in a mount namespace")
 	}
 	prefix, err := tryOtherHome(t, s)
 	if err != nil {
-		t.Skipf("this server reads ~/.ssh only, and no mount namespace can be had here: %v", err)
+		t.Skipf("this server reads only ~/.ssh, and a mount namespace cannot be created here: %v", err)
 	}
 	return prefix
 }
@@ -231,7 +231,7 @@ func startDropbear(t testing.TB) *server {
 	return s
 }
 
-// startTinysshd starts one for each connection, as socat or systemd would do.
+// startTinysshd starts one process for each connection, as socat or systemd does.
 func startTinysshd(t testing.TB) *server {
 	t.Helper()
 	bin, keygen, socat := program(t, "tinysshd", "tinysshd"), program(t, "tinysshd-makekey", "tinysshd"), program(t, "socat", "socat")
@@ -257,18 +257,18 @@ func startTinysshd(t testing.TB) *server {
 	return s
 }
 
-// inProcess is a small server for what needs no process of its own.
+// inProcess is a small server in this process.
 type inProcess struct {
 	gliderssh.Server
 	listener net.Listener
 	hostKey  ssh.PublicKey
 	info     provider.ConnectInfo
-	logins   sync.Map // kinds of login that were tried
+	logins   sync.Map // login methods that were tried
 }
 
 const testPassword = "s3cret-w0rd"
 
-// startInProcess starts one that takes a key and testPassword.
+// startInProcess starts a server that accepts a key and testPassword.
 func startInProcess(t testing.TB) *inProcess {
 	t.Helper()
 	key, public := newKey(t)
@@ -297,7 +297,7 @@ func startInProcess(t testing.TB) *inProcess {
 	return s
 }
 
-// runLocally is what many small servers do: no process group, no signals, no end of the command before its connection closes.
+// runLocally runs a command as many small servers do: without a process group, without signals, and ends it only when its connection closes.
 func runLocally(s gliderssh.Session) {
 	cmd := exec.CommandContext(s.Context(), "sh", "-c", s.RawCommand())
 	cmd.Env = append(os.Environ(), s.Environ()...)
@@ -338,7 +338,7 @@ func servingPID(t *testing.T, c connector.Client) int {
 	return pid
 }
 
-// readPublic returns the public half of a private key's file.
+// readPublic returns the public half of the private key in a file.
 func readPublic(t *testing.T, dir, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, name))
@@ -352,7 +352,7 @@ func readPublic(t *testing.T, dir, name string) string {
 	return authorized(signer.PublicKey())
 }
 
-// serveMore starts another server in process, of which configure says all but the address and the commands.
+// serveMore starts another server in this process. configure sets everything except the address and the commands.
 func serveMore(t testing.TB, configure func(*gliderssh.Server)) (port int) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -13,21 +13,21 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// run is one command on its way.
+// run is one command in progress.
 type run struct {
 	client  *sshClient
 	opts    RunOptions
-	mark    string // empty: the command does not tell its process id
+	mark    string // marks the line with the process id; empty: the command prints no such line
 	out     *gate
 	errs    *gate
 	filter  *pidFilter
 	broken  chan error    // a failure of the caller's streams
-	pid     chan int      // told at most once
+	pid     chan int      // receives at most one process id
 	done    chan struct{} // closed when err is set
 	err     error
 	mu      sync.Mutex
-	session *ssh.Session // once it is started
-	dropped bool         // nobody waits any more
+	session *ssh.Session // nil until it is started
+	dropped bool         // Run has returned, or is about to
 }
 
 // Run implements Client.
@@ -48,7 +48,7 @@ func (c *sshClient) Run(ctx context.Context, opts RunOptions) error {
 	}
 }
 
-// result is the command's, unless it looks fine and its streams did not.
+// result returns the error of the command, or if it succeeded the failure of its streams.
 func (r *run) result() error {
 	if r.err != nil {
 		return r.err
@@ -72,7 +72,7 @@ func newRun(c *sshClient, opts RunOptions) *run {
 	return r
 }
 
-// fail reports a failure of the caller's streams, the first of which ends the command.
+// fail reports a failure of the caller's streams. The first one ends the command.
 func (r *run) fail(err error) {
 	select {
 	case r.broken <- err:
@@ -117,7 +117,7 @@ func (r *run) start() (*ssh.Session, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.dropped { // cancelled while the server thought about it
+	if r.dropped { // cancelled before the server answered
 		_ = session.Signal(ssh.SIGKILL)
 		_ = session.Close()
 		return session, nil
@@ -127,15 +127,15 @@ func (r *run) start() (*ssh.Session, error) {
 	return session, nil
 }
 
-// sendEnv asks for no reply: most servers refuse most variables, and nothing would follow from it.
+// sendEnv sends the variables and asks for no reply: most servers refuse most variables, and a refusal is ignored.
 func sendEnv(session *ssh.Session, env map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		_, _ = session.SendRequest("env", false, ssh.Marshal(struct{ Name, Value string }{name, env[name]}))
 	}
 }
 
-// command puts the line that tells the process id before the command. It is made of what sh, csh, fish and their kin all understand, and
-// stays on the command's first line so that line numbers in its messages are right. $PPID of the inner shell is the login shell.
+// command puts the part that prints the process id before the command. sh, csh, fish and similar shells all understand it. It is on the
+// first line of the command, so that line numbers in the shell's messages stay right. $PPID of the inner shell is the login shell.
 func (r *run) command() string {
 	if r.mark == "" {
 		return r.opts.Command
@@ -143,14 +143,14 @@ func (r *run) command() string {
 	return fmt.Sprintf(`sh -c 'echo "%s $PPID" >&2'; %s`, r.mark, r.opts.Command)
 }
 
-// feed streams Stdin and closes the command's. It may outlive Run in a Read that blocks.
+// feed streams Stdin to the command and then closes the command's stdin. It may outlive Run while a Read blocks.
 func (r *run) feed(stdin io.WriteCloser) {
 	if r.opts.Stdin != nil {
 		in := &inputReader{from: r.opts.Stdin}
-		_, _ = io.Copy(stdin, in) // the other failure is a command that does not read its input: no failure
+		_, _ = io.Copy(stdin, in) // a failed Write means that the command does not read its input, which is no failure
 		if in.err != nil {
 			r.fail(fmt.Errorf("read stdin: %w", in.err))
-			return // what came before it must not look like the whole
+			return // without closing stdin: the command must not take a part of the input for the whole
 		}
 	}
 	_ = stdin.Close()
@@ -162,7 +162,7 @@ func (r *run) closeStreams() {
 	r.errs.closeWait(patience)
 }
 
-// startError explains why no command was started.
+// startError returns why the command was not started.
 func (r *run) startError(err error) error {
 	var refused *ssh.OpenChannelError
 	switch {
@@ -171,11 +171,11 @@ func (r *run) startError(err error) error {
 	case r.client.why() != nil || isNetwork(err):
 		return &LostError{Err: r.client.explain(err)}
 	}
-	// x/crypto quotes the whole command here, which is no business of a log.
+	// err is not passed on: x/crypto quotes the whole command in it, which does not belong in a log.
 	return fmt.Errorf("%s refused to run the command", r.client.dialer.address)
 }
 
-// exitError turns the end of a session into ours.
+// exitError turns the result of a session into an ExitError or a LostError.
 func (r *run) exitError(err error) error {
 	var exit *ssh.ExitError
 	switch {
@@ -184,7 +184,7 @@ func (r *run) exitError(err error) error {
 	case errors.As(err, &exit):
 		return newExitError(exit)
 	}
-	// No status came: the connection, or the server's end of the session, went.
+	// There was no status: the connection was lost, or the server's end of the session ended.
 	return &LostError{Started: true, Err: r.client.explain(err)}
 }
 

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// gate stands before a writer of the caller: it reports a failing Write, and lets none begin once it is shut.
+// gate wraps a writer of the caller. It reports the first failed Write. Once it is shut, no Write begins.
 type gate struct {
 	to     io.Writer
 	failed func(error)
 
-	busy chan struct{} // holds a token while nobody writes
+	busy chan struct{} // holds a token while no Write is in progress
 	mu   sync.Mutex
 	shut bool
 }
@@ -27,7 +27,7 @@ func newGate(to io.Writer, failed func(error)) *gate {
 	return g
 }
 
-// Write drops p when the gate is shut, so that the remote side is not held up by what nobody wants any more.
+// Write drops p if the gate is shut, so that the remote side does not block on output that is no longer wanted.
 func (g *gate) Write(p []byte) (int, error) {
 	<-g.busy
 	defer func() { g.busy <- struct{}{} }()
@@ -44,7 +44,7 @@ func (g *gate) Write(p []byte) (int, error) {
 	if err != nil {
 		g.close()
 		g.failed(err)
-		return len(p), nil // go on draining
+		return len(p), nil // go on and drop the rest
 	}
 	return n, nil
 }
@@ -55,7 +55,7 @@ func (g *gate) close() {
 	g.mu.Unlock()
 }
 
-// closeWait shuts the gate and waits, at most for patience, until no Write is in progress.
+// closeWait shuts the gate and waits until no Write is in progress, but no longer than patience.
 func (g *gate) closeWait(patience time.Duration) {
 	g.close()
 	timer := time.NewTimer(patience)
@@ -67,8 +67,8 @@ func (g *gate) closeWait(patience time.Duration) {
 	}
 }
 
-// pidFilter takes the line "MARK PID\n" out of a stream, wherever it begins, and reports PID. All else passes, held back no longer than
-// it could still become that line.
+// pidFilter removes the line "MARK PID\n" from a stream, wherever it begins, and reports PID. Everything else passes. It holds bytes back
+// only as long as they can be the beginning of that line.
 type pidFilter struct {
 	to    io.Writer
 	mark  []byte
@@ -77,7 +77,7 @@ type pidFilter struct {
 	done  bool
 }
 
-const maxPIDLine = 24 // of " PID\n"
+const maxPIDLine = 24 // length of " PID\n"
 
 func (f *pidFilter) Write(p []byte) (int, error) {
 	if f.done {
@@ -117,7 +117,7 @@ func (f *pidFilter) pass(n int) error {
 	return err
 }
 
-// flush ends the search.
+// flush ends the search and writes what is held.
 func (f *pidFilter) flush() error {
 	f.done = true
 	err := f.pass(len(f.held))
@@ -125,7 +125,7 @@ func (f *pidFilter) flush() error {
 	return err
 }
 
-// overlap is the length of the longest end of s that is a beginning of mark.
+// overlap returns the length of the longest suffix of s that is a prefix of mark.
 func overlap(s, mark []byte) int {
 	for n := min(len(s), len(mark)-1); n > 0; n-- {
 		if bytes.HasPrefix(mark, s[len(s)-n:]) {
@@ -135,7 +135,7 @@ func overlap(s, mark []byte) int {
 	return 0
 }
 
-// inputReader keeps a failure of the caller's Stdin apart from one of the connection.
+// inputReader records a failure of the caller's Stdin, to distinguish it from one of the connection.
 type inputReader struct {
 	from io.Reader
 	err  error
@@ -149,7 +149,7 @@ func (r *inputReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tail keeps the last of what is written to it, for an error message.
+// tail keeps the last maxTail bytes that are written to it, for an error message.
 type tail struct {
 	mu   sync.Mutex
 	kept []byte

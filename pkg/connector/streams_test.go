@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// sift runs the pieces through a filter and returns what passed and the process id.
+// sift writes the pieces to a filter and returns what passed and the process id.
 func sift(t testing.TB, mark string, pieces ...string) (string, int) {
 	t.Helper()
 	var out bytes.Buffer

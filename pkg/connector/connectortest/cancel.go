@@ -24,7 +24,7 @@ func (s *suite) cancelBeforeStart(t *testing.T) {
 	}
 }
 
-// cancelled starts command, waits for its first line, cancels it, and returns the line and Run's error.
+// cancelled starts command, waits for its first line, cancels it, and returns the line and the error of Run.
 func (s *suite) cancelled(t *testing.T, c connector.Client, command string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(s.context(t))
@@ -39,7 +39,7 @@ func (s *suite) cancelled(t *testing.T, c connector.Client, command string) (str
 	lines := bufio.NewReader(out)
 	line, err := lines.ReadString('\n')
 	if err != nil {
-		t.Fatalf("the command told nothing: %v, %v", err, <-result)
+		t.Fatalf("the command printed nothing: %v, %v", err, <-result)
 	}
 	go func() { _, _ = io.Copy(io.Discard, lines) }()
 	cancel(errEnough)
@@ -61,8 +61,8 @@ func wantCancelled(t *testing.T, err error) {
 	}
 }
 
-// wantGone checks on the machine that no process of these ids is left. Run has seen their end, so there is nothing to wait for but their
-// new parent to bury them, which not every container's first process does.
+// wantGone checks on the machine that no process with these ids is left. Run has observed their end, so it waits only until their new parent
+// has reaped them. The first process of some containers never does.
 func (s *suite) wantGone(t *testing.T, pids string) {
 	t.Helper()
 	command := fmt.Sprintf(`n=0; for p in %s; do while kill -0 $p 2>/dev/null && ! grep -q ") Z" /proc/$p/stat 2>/dev/null; do
@@ -78,7 +78,7 @@ func (s *suite) cancelEndsTree(t *testing.T) {
 	s.wantGone(t, pids)
 }
 
-// cancelEndsTheStubborn: TERM ends the first process of the group only, the others ignore it and outlive their parents.
+// cancelEndsTheStubborn: TERM ends only the first process of the group. The others ignore it and outlive their parents.
 func (s *suite) cancelEndsTheStubborn(t *testing.T) {
 	pids, err := s.cancelled(t, s.dial(t), `sh -c 'trap "" TERM; sleep 1000 & a=$!; sh -c "sleep 1000 & echo $a \$! \$\$; wait"; wait'; exit 0`)
 	wantCancelled(t, err)
@@ -87,7 +87,7 @@ func (s *suite) cancelEndsTheStubborn(t *testing.T) {
 
 func (s *suite) cancelSparesOthers(t *testing.T) {
 	if s.target.SingleSession {
-		t.Skip("the server serves one command a connection")
+		t.Skip("the server runs only one command per connection")
 	}
 	c := s.dial(t)
 	hold, release := io.Pipe()
@@ -109,7 +109,7 @@ func (s *suite) cancelSparesOthers(t *testing.T) {
 	}
 }
 
-// cancelIsGentle: a command that handles TERM gets it once, and the time to do so.
+// cancelIsGentle: a command that handles TERM gets it once, and has time to finish.
 func (s *suite) cancelIsGentle(t *testing.T) {
 	file := "/tmp/connectortest." + fmt.Sprint(time.Now().UnixNano())
 	defer func() { _ = s.run(t, connector.RunOptions{Command: "rm -f " + file}) }()

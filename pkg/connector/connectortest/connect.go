@@ -74,7 +74,7 @@ func (s *suite) dialRunFailure(t *testing.T) {
 func (s *suite) tunnelTCP(t *testing.T) { s.tunnel(t, "tcp", "127.0.0.1:0") }
 
 func (s *suite) tunnelUnix(t *testing.T) {
-	dir, err := os.MkdirTemp("", "ct") // short: a socket's path has little room
+	dir, err := os.MkdirTemp("", "ct") // short: the path of a socket is limited
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,14 +84,14 @@ func (s *suite) tunnelUnix(t *testing.T) {
 
 func (s *suite) tunnel(t *testing.T, network, addr string) {
 	if !s.target.Tunnels {
-		t.Skip("the server forwards nothing")
+		t.Skip("the server does not forward connections")
 	}
 	l, err := net.Listen(network, addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	go func() { // echoes until the half-close, then says so
+	go func() { // echoes until the half-close, then sends "end"
 		conn, err := l.Accept()
 		if err != nil {
 			return
@@ -123,7 +123,7 @@ func (s *suite) tunnelCancelled(t *testing.T) {
 	}
 }
 
-// wrongHostKey of the type that the server has, and of one that it may not have.
+// wrongHostKey pins another key: alone, and beside the right one.
 func (s *suite) wrongHostKey(t *testing.T) {
 	public, _, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package connectortest is the comments of package connector made executable: Run holds a server that it can connect to against them.
-// It needs a POSIX shell on the far side, and processes there that it may look at with kill -0.
+// Package connectortest checks that package connector keeps its promises with one SSH server. [Run] runs the suite. The server needs a
+// POSIX shell, and the user must be allowed to check processes there with kill -0.
 package connectortest
 
 import (
@@ -12,26 +12,26 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Target is a server under test.
+// Target describes the server under test.
 type Target struct {
-	Info    provider.ConnectInfo // with the server's host key
+	Info    provider.ConnectInfo // how to connect, with the server's host key
 	Options connector.DialOptions
-	// SingleSession says that the server serves one command a connection, one after the other not even.
+	// SingleSession says that the server runs only one command per connection, not even one after another.
 	SingleSession bool
-	// DiesOfUnreadStdin says that the server ends the connection when a command exits without having read its input.
+	// DiesOfUnreadStdin says that the server closes the connection when a command exits before it has read its input.
 	DiesOfUnreadStdin bool
 	// Tunnels says that the server forwards TCP and Unix sockets, and runs on this machine.
 	Tunnels bool
-	// AcceptsEnv is the name of a variable that the server lets through; empty: none.
+	// AcceptsEnv is the name of an environment variable that the server accepts. Empty: it accepts none.
 	AcceptsEnv string
-	// ForeignKey is a private key (PEM) that the server does not accept; nil leaves the test of a refused login out.
+	// ForeignKey is a private key in PEM form that the server refuses. Nil: the test of a refused login is skipped.
 	ForeignKey []byte
 }
 
-// patience bounds what should take milliseconds; it decides no test that works.
+// patience is longer than anything takes that works. Only a hang reaches it.
 const patience = 60 * time.Second
 
-// Run runs the suite.
+// Run runs the suite in subtests of t.
 func Run(t *testing.T, target Target) {
 	s := &suite{target}
 	for _, c := range []struct {

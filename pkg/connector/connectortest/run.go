@@ -35,7 +35,7 @@ func (s *suite) streams(t *testing.T) {
 	}
 }
 
-// commandIsNotChanged by what is put before it.
+// commandIsNotChanged checks that the part before the command does not change its meaning.
 func (s *suite) commandIsNotChanged(t *testing.T) {
 	for command, want := range map[string]string{
 		`echo 'it'"'"'s' "a  b" \\ '$HOME' | tr a-z A-Z`: "IT'S A  B \\ $HOME\n",
@@ -137,7 +137,7 @@ func (s *suite) bigOutput(t *testing.T) {
 }
 
 func (s *suite) killedCommand(t *testing.T) {
-	// Servers differ: some tell the signal, some only the shell's status. Both count as 128 + n.
+	// Some servers report the signal, some only the shell's exit code. Both count as 128 + n.
 	err := s.run(t, connector.RunOptions{Command: "kill -KILL $$"})
 	var exit *connector.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 137 {
@@ -165,10 +165,10 @@ func (s *suite) env(t *testing.T) {
 
 func (s *suite) sessions(t *testing.T) {
 	if s.target.SingleSession {
-		t.Skip("the server serves one command a connection")
+		t.Skip("the server runs only one command per connection")
 	}
 	c, ctx := s.dial(t), s.context(t)
-	// Each waits for the other's word, so they do run at once.
+	// Each command waits for the output of the other, so they must run at the same time.
 	a, b := c, c
 	toA, fromB := io.Pipe()
 	toB, fromA := io.Pipe()
