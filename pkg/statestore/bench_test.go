@@ -23,7 +23,7 @@ const (
 	benchBatch = 256 // acquires and releases that are committed together
 )
 
-// benchCommits are what a busy loop commits: leases that come and go on random instances.
+// benchCommits returns the commits of a busy manager: leases that begin and end on random instances.
 func benchCommits(n int) []statestore.Commit {
 	rng := rand.New(rand.NewPCG(1, 1))
 	all := storetest.Bulk(benchFleet).Changes.Put
@@ -41,7 +41,7 @@ func benchCommits(n int) []statestore.Commit {
 	return commits
 }
 
-// fdatasyncTime is the median time of making 4 KiB durable in a directory.
+// fdatasyncTime returns the median time to make 4 KiB durable in a directory.
 func fdatasyncTime(b *testing.B, dir string) time.Duration {
 	b.Helper()
 	f, err := os.Create(dir + "/sync")
@@ -103,7 +103,7 @@ func benchmark(b *testing.B, store statestore.Store, commits []statestore.Commit
 	}
 }
 
-// benchmarkBare is the reference: the same keys and as many bytes, put into a bucket without reading, checking or counting anything.
+// benchmarkBare is the reference: it puts the same keys and as many bytes into a bucket, without reading, checking or counting anything.
 func benchmarkBare(b *testing.B, commits []statestore.Commit) {
 	dir := b.TempDir()
 	db, err := bolt.Open(dir+"/bare.db", 0o600, &bolt.Options{FreelistType: bolt.FreelistMapType, InitialMmapSize: 64 << 20})
@@ -138,7 +138,7 @@ func benchmarkBare(b *testing.B, commits []statestore.Commit) {
 	report(b, dir)
 }
 
-// BenchmarkOpen opens and loads a fleet of 10,000.
+// BenchmarkOpen opens and loads a fleet of 10,000 instances.
 func BenchmarkOpen(b *testing.B) {
 	dir := b.TempDir() + "/group"
 	for i := 0; b.Loop(); i++ {

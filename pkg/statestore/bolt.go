@@ -28,33 +28,33 @@ var (
 	keyGuard  = []byte("guard")
 )
 
-// The file grows by small steps, and its mapping is large enough that it need not be made anew while somebody waits for a commit.
+// The file grows in small steps. Its mapping is large from the start, so that a commit rarely has to wait for a new one.
 const (
 	growStep   = 256 << 10
 	initialMap = 64 << 20
 )
 
-// BoltOptions are the settings of a Bolt. The zero value is good.
+// BoltOptions are the options of a Bolt. The zero value is ready to use.
 type BoltOptions struct {
-	Socket string           // told to the next one that wants the lock, with pid, host and start
-	Now    func() time.Time // stamps owner.json and the copies of damaged files; nil: time.Now
+	Socket string           // path of the control socket, for Owner.Socket; empty: none
+	Now    func() time.Time // the clock for Owner.Start and the names of copies; nil: time.Now
 
-	maxSize int // for tests: the file's size in bytes, as if the disk were full then
+	maxSize int // for tests: the largest size of the file in bytes, to imitate a full disk; 0: no limit
 }
 
-// Bolt is the store in one bbolt file.
+// Bolt is a store in one bbolt file. Open one with OpenBolt.
 type Bolt struct {
 	dir, path string
 	now       func() time.Time
-	made      []string // directories that did not exist before
+	made      []string // directories that OpenBolt created
 
 	mu     sync.Mutex
 	db     *bolt.DB
 	file   *os.File    // db's
-	opened fs.FileInfo // file's, to notice that another file has its name now
-	dead   error       // why nothing more can be asked of db: ErrClosed, or what it panicked with
-	first  *Snapshot   // what was read when it was opened, until it is wanted or out of date
-	again  bool        // the last commit failed: the next one is to be written whatever it says
+	opened fs.FileInfo // of file, to find out whether another file has its name now
+	dead   error       // why db cannot be used any more: ErrClosed, or the damage that made it panic
+	first  *Snapshot   // the state that OpenBolt has read, until Load returns it or a commit changes it
+	again  bool        // the last commit failed: write the next one even if it changes nothing
 	enc    encoder
 	stats  CommitStats
 }
@@ -63,14 +63,15 @@ var _ Store = (*Bolt)(nil)
 
 // CommitStats is the cost of a Bolt's last commit that wrote something.
 type CommitStats struct {
-	Seq     uint64 // the commit's number in the file
+	Seq     uint64 // the number of the commit in the file, starting at 1
 	Records int    // records written or deleted, the guard included
-	Bytes   int    // of the keys and values of those that were written
-	Pages   int    // pages that bbolt wrote for that, the meta page aside
+	Bytes   int    // bytes of the keys and values that were written
+	Pages   int    // pages that bbolt wrote, without the meta page
 }
 
-// OpenBolt opens the state in dir, which nobody else may have open, and reads all of it. Both are made if they do not exist. Its
-// error is a *LockedError, *VersionError or *CorruptError, or says what is wrong with the directory.
+// OpenBolt locks and opens the state in the directory dir, and reads all of it. It creates the directory and the file if they do not exist.
+// It returns a *LockedError if another manager has the state open, a *VersionError, a *CorruptError, or an error that says what is wrong
+// with the directory.
 func OpenBolt(dir string, opts BoltOptions) (*Bolt, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -84,7 +85,7 @@ func OpenBolt(dir string, opts BoltOptions) (*Bolt, error) {
 		return nil, err
 	}
 	if err := b.open(opts); err != nil {
-		_ = b.release() // err says more
+		_ = b.release() // err is the first error
 		removeDirs(b.made)
 		return nil, err
 	}
@@ -106,7 +107,8 @@ func (b *Bolt) open(opts BoltOptions) error {
 
 var errReplaced = errors.New("the state file was replaced while it was opened")
 
-// openFile opens the file, and makes it first if need be. It may be removed (see Remove) between any two steps, so it tries again.
+// openFile opens the file, and creates it if it does not exist. Another process may remove the file (see Remove) between any two steps, so
+// it tries again.
 func (b *Bolt) openFile(opts BoltOptions) (err error) {
 	for range 10 {
 		info, statErr := os.Stat(b.path)
@@ -118,7 +120,7 @@ func (b *Bolt) openFile(opts BoltOptions) (err error) {
 		case statErr != nil:
 			return fmt.Errorf("state file: %w", statErr)
 		case !info.Mode().IsRegular():
-			return fmt.Errorf("state file %s is a directory or another thing that is no file: move it away, or set another directory", b.path)
+			return fmt.Errorf("state file %s is a directory or a special file: move it away, or set another directory", b.path)
 		}
 		err = b.openDB(opts)
 		if !errors.Is(err, errReplaced) && !errors.Is(err, fs.ErrNotExist) {
@@ -131,7 +133,7 @@ func (b *Bolt) openFile(opts BoltOptions) (err error) {
 func (b *Bolt) openDB(opts BoltOptions) error {
 	return b.protect(func() (err error) {
 		b.db, err = bolt.Open(b.path, 0o600, &bolt.Options{
-			Timeout:         time.Nanosecond, // the lock is ours already, or bbolt's to refuse at once
+			Timeout:         time.Nanosecond, // do not wait for the lock: we have it already, or another process has it
 			FreelistType:    bolt.FreelistMapType,
 			InitialMmapSize: initialMap,
 			MaxSize:         opts.maxSize,
@@ -148,7 +150,7 @@ func (b *Bolt) openDB(opts BoltOptions) error {
 	})
 }
 
-// openVerified opens the file for bbolt: locked, closed to others and with every page checked.
+// openVerified opens the file for bbolt: it locks it, removes access for other users, and checks every page.
 func (b *Bolt) openVerified(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -157,7 +159,7 @@ func (b *Bolt) openVerified(path string) (*os.File, error) {
 	b.file = f
 	held, err := lock(f)
 	if err != nil {
-		return nil, fmt.Errorf("state file %s cannot be locked (does its file system have locks?): %w", path, err)
+		return nil, fmt.Errorf("state file %s cannot be locked (does its file system support locks?): %w", path, err)
 	}
 	if !held {
 		return nil, &LockedError{Dir: b.dir, Owner: readOwner(b.dir)}
@@ -173,13 +175,13 @@ func (b *Bolt) openVerified(path string) (*os.File, error) {
 	b.opened = info
 	if info.Mode().Perm()&0o077 != 0 {
 		if err := f.Chmod(0o600); err != nil {
-			return nil, fmt.Errorf("state file %s is open to others (mode %04o) and cannot be closed: %w", path, info.Mode().Perm(), err)
+			return nil, fmt.Errorf("state file %s is open to others (mode %04o), and its mode cannot be changed: %w", path, info.Mode().Perm(), err)
 		}
 	}
 	return f, verify(f, info.Size())
 }
 
-// create makes a new file of an empty state, all at once.
+// create makes a new file with an empty state. It appears under its name when it is complete.
 func (b *Bolt) create() error {
 	tmp, err := os.CreateTemp(b.dir, newPrefix+"*")
 	if err != nil {
@@ -192,15 +194,15 @@ func (b *Bolt) create() error {
 	}
 	db, err := bolt.Open(name, 0o600, &bolt.Options{Timeout: time.Second})
 	if err != nil {
-		return fmt.Errorf("state file in %s cannot be made: %w", b.dir, err)
+		return fmt.Errorf("state file in %s cannot be created: %w", b.dir, err)
 	}
 	if err := errors.Join(db.Update(b.layOut), db.Close()); err != nil {
-		return fmt.Errorf("state file in %s cannot be made: %w", b.dir, err)
+		return fmt.Errorf("state file in %s cannot be created: %w", b.dir, err)
 	}
 	return publish(name, b.path)
 }
 
-// layOut writes what an empty state consists of.
+// layOut writes an empty state.
 func (b *Bolt) layOut(tx *bolt.Tx) error {
 	b.enc.reset()
 	for _, name := range [][]byte{bucketMeta, bucketInstances, bucketIntents, bucketSecrets} {
@@ -218,10 +220,10 @@ func (b *Bolt) layOut(tx *bolt.Tx) error {
 	return errors.Join(meta.Put(keyFormat, format), meta.Put(keyGuard, empty))
 }
 
-// Dir is the directory of the state.
+// Dir returns the state directory.
 func (b *Bolt) Dir() string { return b.dir }
 
-// Stats tells the cost of the last commit.
+// Stats returns the cost of the last commit that wrote something.
 func (b *Bolt) Stats() CommitStats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -235,15 +237,15 @@ func (b *Bolt) Close() error {
 	return b.close()
 }
 
-// Remove closes the store and removes it: its file, and those directories that opening it has made, as far as they are empty.
-// Private managers leave nothing behind that way.
+// Remove closes the store and deletes its file, and the directories that OpenBolt created if they are empty. A private manager uses it to
+// leave nothing behind.
 func (b *Bolt) Remove() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if errors.Is(b.dead, ErrClosed) {
 		return ErrClosed
 	}
-	err := os.Remove(b.path) // while it is locked: whoever opens it now finds that it is not the named one any more
+	err := os.Remove(b.path) // while it is locked: a process that opens it now finds that it no longer has this name
 	err = errors.Join(err, b.close())
 	removeDirs(b.made)
 	return err
@@ -253,7 +255,7 @@ func (b *Bolt) close() error {
 	if errors.Is(b.dead, ErrClosed) {
 		return nil
 	}
-	_ = os.Remove(filepath.Join(b.dir, ownerName)) // while the lock is ours; one that stays is overwritten by the next owner
+	_ = os.Remove(filepath.Join(b.dir, ownerName)) // while we hold the lock; if this fails, the next owner overwrites it
 	err := b.release()
 	b.dead, b.first = ErrClosed, nil
 	if err != nil {
@@ -262,8 +264,7 @@ func (b *Bolt) close() error {
 	return nil
 }
 
-// release gives the lock up. After a panic bbolt may hold locks of its own for ever, so that only the file is closed and the mapping
-// stays.
+// release releases the lock. After a panic, bbolt may hold its own locks for ever. Then only the file is closed, and the mapping stays.
 func (b *Bolt) release() (err error) {
 	switch {
 	case b.db != nil && b.dead == nil:
@@ -275,8 +276,8 @@ func (b *Bolt) release() (err error) {
 	return err
 }
 
-// protect runs what reads mapped memory: bbolt's assertions panic, and a file that was cut off faults. Damage becomes a *CorruptError,
-// with the file copied aside.
+// protect runs fn, which reads mapped memory: bbolt's assertions panic, and reading a truncated file faults. It turns these, and damage that
+// fn finds, into a *CorruptError and copies the file aside.
 func (b *Bolt) protect(fn func() error) (err error) {
 	before := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(before)

@@ -89,7 +89,7 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// TestRefusals lists what may be in the way, and that the message says so.
+// TestRefusals: each obstacle is refused with a message that names it.
 func TestRefusals(t *testing.T) {
 	cases := map[string]struct {
 		prepare func(t *testing.T, dir string)
@@ -167,7 +167,7 @@ func TestLockedSaysByWhom(t *testing.T) {
 	}
 	write(t, dir+"/owner.json", "{")
 	if _, err = statestore.OpenBolt(dir, statestore.BoltOptions{}); !errors.As(err, &locked) || locked.Owner.PID != 0 {
-		t.Errorf("with an illegible owner: %v", err)
+		t.Errorf("with an unreadable owner: %v", err)
 	}
 }
 
@@ -185,7 +185,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	if err := b.Commit(context.Background(), storetest.Bulk(1)); !errors.Is(err, statestore.ErrClosed) {
 		t.Errorf("Commit after Remove: %v", err)
 	}
-	makeDir(t, dir, 0o700) // a directory that was there before stays
+	makeDir(t, dir, 0o700) // a directory that existed before stays
 	b = openBolt(t, dir)
 	if err := b.Remove(); err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestRemoveLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestNewerRelease loads what a later release might write.
+// TestNewerRelease loads files that a later release could write.
 func TestNewerRelease(t *testing.T) {
 	for _, file := range []string{"layout-v2.db", "record-v2.db", "state-9.db"} {
 		t.Run(file, func(t *testing.T) {
@@ -211,10 +211,10 @@ func TestNewerRelease(t *testing.T) {
 				t.Fatalf("%#v: %v", version, err)
 			}
 			if !strings.Contains(err.Error(), "newer release") || !strings.Contains(err.Error(), "run that release") {
-				t.Errorf("the message is no help: %v", err)
+				t.Errorf("the message does not say what to do: %v", err)
 			}
 			if have, err := os.ReadFile(dir + "/state.db"); err != nil || !slices.Equal(have, image) {
-				t.Errorf("the file was touched (%v)", err)
+				t.Errorf("the file was modified (%v)", err)
 			}
 			if have := names(t, dir); !slices.Equal(have, []string{"state.db"}) {
 				t.Errorf("the directory holds %v", have)
@@ -250,7 +250,7 @@ func TestOneCopyOfOneDamage(t *testing.T) {
 	}
 }
 
-// TestFullDisk fills the disk: the commit fails as a whole, and later ones that fit do not.
+// TestFullDisk fills the disk: a commit that does not fit fails as a whole, and later ones that fit succeed.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir() + "/group"
 	b, err := statestore.OpenBolt(dir, statestore.WithMaxSize(statestore.BoltOptions{}, 1<<20))
@@ -283,7 +283,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestPermanent: what no retry can mend is told as such, and everything else is not.
+// TestPermanent: errors that no retry can mend are permanent, and all others are not.
 func TestPermanent(t *testing.T) {
 	change := storetest.Sample(1, 1)[0]
 	for name, what := range map[string]func(path string) error{
@@ -324,8 +324,8 @@ func TestPermanent(t *testing.T) {
 	}
 }
 
-// TestCutOffInUse cuts the file off while it is mapped: reading it faults then. That is an error, the lock can be given up, and so it
-// goes with every later call.
+// TestCutOffInUse truncates the file while it is mapped, so that reading it faults. This call and every later one return an error, and the
+// lock can be released.
 func TestCutOffInUse(t *testing.T) {
 	for name, use := range map[string]func(b *statestore.Bolt) error{
 		"Commit": func(b *statestore.Bolt) error { return b.Commit(context.Background(), storetest.Sample(1, 3)[0]) },
@@ -358,7 +358,7 @@ func TestCutOffInUse(t *testing.T) {
 	}
 }
 
-// TestForeignFile opens a bbolt file of something else.
+// TestForeignFile opens a bbolt file of another program.
 func TestForeignFile(t *testing.T) {
 	dir := t.TempDir() + "/group"
 	makeDir(t, dir, 0o700)
@@ -372,12 +372,12 @@ func TestForeignFile(t *testing.T) {
 	}), db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := statestore.OpenBolt(dir, statestore.BoltOptions{}); err == nil || !strings.Contains(err.Error(), "no state file") {
+	if _, err := statestore.OpenBolt(dir, statestore.BoltOptions{}); err == nil || !strings.Contains(err.Error(), "not a state file") {
 		t.Error(err)
 	}
 }
 
-// TestCostOfACommit holds what a commit touches equal, however large the fleet is.
+// TestCostOfACommit: a commit costs the same in a small fleet and in a large one.
 func TestCostOfACommit(t *testing.T) {
 	cost := func(n int) (costs []statestore.CommitStats) {
 		b := openBolt(t, t.TempDir()+"/group")

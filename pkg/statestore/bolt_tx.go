@@ -42,7 +42,7 @@ func (b *Bolt) read() (s Snapshot, err error) {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = tx.Rollback() }() // after a commit it has nothing to do
+		defer func() { _ = tx.Rollback() }() // of a read-only transaction
 		b.enc.reset()
 		s, err = load(tx, &b.enc)
 		return err
@@ -56,7 +56,7 @@ func (b *Bolt) read() (s Snapshot, err error) {
 func load(tx *bolt.Tx, enc *encoder) (s Snapshot, err error) {
 	meta := tx.Bucket(bucketMeta)
 	if meta == nil {
-		return s, damagef("it is a bbolt file, but no state file")
+		return s, damagef("it is a bbolt file, but not a state file")
 	}
 	if err := checkFormat(meta, enc); err != nil {
 		return s, err
@@ -117,7 +117,7 @@ func checkFormat(meta *bolt.Bucket, enc *encoder) error {
 	return nil
 }
 
-// each calls fn with every record of a bucket, its checksum checked and counted.
+// each calls fn with every record of a bucket, after it has checked the record's checksum and added it to found.
 func each(tx *bolt.Tx, name []byte, k kind, enc *encoder, found *guard, fn func(key, payload []byte) error) error {
 	bucket := tx.Bucket(name)
 	if bucket == nil {
@@ -143,14 +143,14 @@ func loadInstances(tx *bolt.Tx, enc *encoder, found *guard, s *record.Saved) err
 		s.Instances = append(s.Instances, rec)
 		return err
 	})
-	slices.SortFunc(s.Instances, func(a, b record.Instance) int { return cmp.Compare(a.ID, b.ID) }) // long IDs come last, by their hash
+	slices.SortFunc(s.Instances, func(a, b record.Instance) int { return cmp.Compare(a.ID, b.ID) }) // the bucket has long IDs last, by hash
 	return err
 }
 
 func loadIntents(tx *bolt.Tx, enc *encoder, found *guard, s *record.Saved) error {
 	return each(tx, bucketIntents, kindIntent, enc, found, func(key, payload []byte) error {
 		if len(key) != 8 {
-			return damagef("an intent's key has %d bytes", len(key))
+			return damagef("the key of an intent has %d bytes instead of 8", len(key))
 		}
 		rec := record.Intent{Op: binary.BigEndian.Uint64(key)}
 		if err := decodeIntent(payload, &rec); err != nil {
@@ -230,7 +230,7 @@ func permanentIf(err error) error {
 }
 
 func (b *Bolt) finish(tx *bolt.Tx, w *writer) error {
-	b.again = true // until the commit has returned; it may have been written all the same
+	b.again = true // until the commit has succeeded: a failed one may have been written
 	if err := w.putGuard(); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
@@ -244,7 +244,7 @@ func (b *Bolt) finish(tx *bolt.Tx, w *writer) error {
 	return nil
 }
 
-// writer applies a commit to a transaction and keeps the guard true.
+// writer applies a commit to a transaction and updates the guard.
 type writer struct {
 	enc   *encoder
 	guard guard
@@ -280,7 +280,7 @@ func (w *writer) apply(tx *bolt.Tx, c *Commit) error {
 	return nil
 }
 
-// changes does to the buckets what record.Saved.Apply does, in its order.
+// changes applies c to the buckets, in the order of record.Saved.Apply.
 func (w *writer) changes(c *record.Changes) error {
 	for i := range c.Put {
 		if err := w.instance(&c.Put[i]); err != nil {
@@ -355,7 +355,7 @@ func (w *writer) secret(s *Secret) error {
 	return w.put(w.secrets, kindSecret, key, start)
 }
 
-// put writes the record that was begun at start, unless it is there already.
+// put writes the record that was begun at start, unless the bucket has an equal one.
 func (w *writer) put(bucket *bolt.Bucket, k kind, key []byte, start int) error {
 	record, hash := w.enc.seal(start, key)
 	if old := bucket.Get(key); old != nil {

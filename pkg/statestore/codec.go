@@ -11,10 +11,10 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// recordVersion is the version of the records that this release writes, and the newest that it reads.
+// recordVersion is the version of the records that this release writes, and the newest version that it reads.
 const recordVersion = 1
 
-// kind says what a record is. The numbers are stored: append only.
+// kind is the kind of a record. The numbers are stored: only append new ones.
 type kind byte
 
 const (
@@ -31,7 +31,7 @@ const headerSize = 6
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encoder appends records to one buffer, which a commit reuses: bbolt wants values to stay where they are until the transaction ends.
+// encoder appends records to one buffer. It is reused by the next commit, not earlier: bbolt needs the values until the transaction ends.
 type encoder struct {
 	buf  []byte
 	keys []byte
@@ -40,7 +40,7 @@ type encoder struct {
 
 func (e *encoder) reset() { e.buf, e.keys = e.buf[:0], e.keys[:0] }
 
-// sums are two checksums of one record: the first is stored in it, both together are its hash in the guard.
+// sums computes two checksums of a record. The first is stored in the record; both together are its hash in the guard.
 func (e *encoder) sums(version byte, k kind, key, payload []byte) (crc uint32, hash uint64) {
 	e.head[0], e.head[1] = version, byte(k)
 	binary.LittleEndian.PutUint64(e.head[2:], uint64(len(key)))
@@ -60,13 +60,13 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// begin starts a record of one kind and returns where it starts.
+// begin starts a record and returns its offset in the buffer.
 func (e *encoder) begin(k kind) int {
 	e.buf = append(e.buf, recordVersion, byte(k), 0, 0, 0, 0)
 	return len(e.buf) - headerSize
 }
 
-// seal ends the record that starts at start: it fills in the checksum and returns record and hash.
+// seal completes the record that starts at start: it fills in the checksum and returns the record and its hash.
 func (e *encoder) seal(start int, key []byte) (record []byte, hash uint64) {
 	record = e.buf[start:len(e.buf):len(e.buf)]
 	crc, hash := e.sums(record[0], kind(record[1]), key, record[headerSize:])
@@ -77,7 +77,7 @@ func (e *encoder) seal(start int, key []byte) (record []byte, hash uint64) {
 // open checks a record and returns its payload and hash. The payload is part of the record.
 func (e *encoder) open(k kind, key, record []byte) (payload []byte, hash uint64, err error) {
 	if len(record) < headerSize {
-		return nil, 0, damagef("the record of %s is cut off", describe(k, key))
+		return nil, 0, damagef("the record of %s is truncated", describe(k, key))
 	}
 	payload = record[headerSize:]
 	crc, hash := e.sums(record[0], kind(record[1]), key, payload)
@@ -92,11 +92,11 @@ func (e *encoder) open(k kind, key, record []byte) (payload []byte, hash uint64,
 	return payload, hash, nil
 }
 
-// maxPlainKey bounds the IDs that are keys themselves: bbolt refuses keys over 32 KiB, and long keys make for bad pages.
+// maxPlainKey is the length of the longest ID that is used as a key itself. bbolt refuses keys over 32 KiB, and long keys waste pages.
 const maxPlainKey = 1024
 
-// instanceKey is the key of an instance. The first byte tells an ID from the hash of a long one, which then stands in the record.
-// The result is valid until the next reset.
+// instanceKey returns the key of an instance. The first byte is 0 before an ID, and 1 before the hash of a long ID, which is then stored in
+// the record. The result is valid until the next reset.
 func (e *encoder) instanceKey(id record.ID) []byte {
 	start := len(e.keys)
 	if len(id) <= maxPlainKey {
@@ -108,7 +108,7 @@ func (e *encoder) instanceKey(id record.ID) []byte {
 	return e.keys[start:len(e.keys):len(e.keys)]
 }
 
-// idOf is the ID that a key stands for; long is the ID in the record, where the key is only its hash.
+// idOf returns the ID of a key. long is the ID in the record, if the key is only its hash.
 func idOf(key []byte, long string) (record.ID, error) {
 	switch {
 	case len(key) > 0 && key[0] == 0 && long == "":
@@ -147,7 +147,7 @@ func describe(k kind, key []byte) string {
 	return "record " + quote(name)
 }
 
-// The fields of the payloads. A zero value is left out. Numbers are never given a new meaning.
+// The fields of the payloads. Zero values are omitted. A field number never changes its meaning.
 
 func appendInt(b []byte, num protowire.Number, v int64) []byte {
 	if v == 0 {
@@ -163,7 +163,7 @@ func appendStamp(b []byte, num protowire.Number, v int64) []byte {
 	return appendFixed(b, num, uint64(v))
 }
 
-// appendFixed writes zeros too: records that must not change their size with their values use it directly.
+// appendFixed writes zero values too. Records with a fixed size use it directly.
 func appendFixed(b []byte, num protowire.Number, v uint64) []byte {
 	return protowire.AppendFixed64(protowire.AppendTag(b, num, protowire.Fixed64Type), v)
 }

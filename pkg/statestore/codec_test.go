@@ -20,7 +20,7 @@ func fullInstance() record.Instance {
 	}
 }
 
-// TestEveryFieldIsKept fails when a record gets a field that the codec does not know.
+// TestEveryFieldIsKept fails if a record has a field that the codec does not know.
 func TestEveryFieldIsKept(t *testing.T) {
 	instance := fullInstance()
 	intent := record.Intent{Op: 1, Asked: 2, Open: 3, Doubt: 4, Faded: 5, At: 6, Answered: true}
@@ -41,7 +41,7 @@ func TestEveryFieldIsKept(t *testing.T) {
 	}
 }
 
-// TestUnknownFieldsAreSkipped loads a record with fields of a later release of the same version.
+// TestUnknownFieldsAreSkipped loads a record with fields that a later release added within the same version.
 func TestUnknownFieldsAreSkipped(t *testing.T) {
 	instance := fullInstance()
 	b := protowire.AppendTag(nil, 99, protowire.BytesType)
@@ -77,7 +77,7 @@ func TestBadPayloads(t *testing.T) {
 	}
 }
 
-// TestRecordsDoNotMove moves a record to another key, kind or version: its checksum does not fit any more.
+// TestRecordsDoNotMove moves a record to another key, kind or version: its checksum is then wrong.
 func TestRecordsDoNotMove(t *testing.T) {
 	enc := new(encoder)
 	instance := fullInstance()
@@ -111,7 +111,7 @@ func TestRecordsDoNotMove(t *testing.T) {
 	}
 }
 
-// TestGuardBytesAreEqual holds the guard's size equal for any fleet.
+// TestGuardBytesAreEqual: the guard has the same size for any fleet.
 func TestGuardBytesAreEqual(t *testing.T) {
 	var g guard
 	empty := len(g.append(nil))
@@ -165,7 +165,7 @@ func TestKeysAreDistinct(t *testing.T) {
 	}
 }
 
-// FuzzRecords decodes any payload as any kind. What decodes must say the same when it is encoded again.
+// FuzzRecords decodes any payload as any kind. What can be decoded must be equal after it is encoded and decoded again.
 func FuzzRecords(f *testing.F) {
 	instance := fullInstance()
 	f.Add(byte(kindInstance), appendInstance(nil, &instance))
@@ -211,7 +211,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// same compares by text, in which NaN is NaN.
+// same compares the texts, because NaN is not equal to itself.
 func same(t *testing.T, a any, err error, b func() any) {
 	t.Helper()
 	if want, have := fmt.Sprintf("%+v", a), fmt.Sprintf("%+v", b()); err != nil || want != have {

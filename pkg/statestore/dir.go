@@ -19,14 +19,13 @@ const (
 	copyPrefix = fileName + ".corrupt-"
 )
 
-// ours reports whether a file in a state directory is one of the store's.
+// ours reports whether a file in a state directory belongs to the store.
 func ours(name string) bool {
 	return name == fileName || name == ownerName || name == ownerName+".new" ||
 		strings.HasPrefix(name, newPrefix) || strings.HasPrefix(name, copyPrefix)
 }
 
-// prepareDir makes the directory, or sees to it that nobody else can enter it, and returns the directories that it made, innermost
-// first.
+// prepareDir creates the directory, or removes the access of other users to it. It returns the directories that it created, innermost first.
 func prepareDir(dir string) (made []string, err error) {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -37,7 +36,7 @@ func prepareDir(dir string) (made []string, err error) {
 		return nil, fmt.Errorf("state directory: %w", err)
 	case !info.IsDir():
 		return nil, fmt.Errorf("state directory %s is a file: move it away, or set another directory", dir)
-	case info.Mode().Perm()&0o077 == 0, runtime.GOOS == "windows": // there the mode says nothing
+	case info.Mode().Perm()&0o077 == 0, runtime.GOOS == "windows": // the mode has no meaning on Windows
 		return nil, nil
 	}
 	entries, err := os.ReadDir(dir)
@@ -51,7 +50,7 @@ func prepareDir(dir string) (made []string, err error) {
 		}
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("state directory %s is open to others (mode %04o) and cannot be closed: %w", dir, info.Mode().Perm(), err)
+		return nil, fmt.Errorf("state directory %s is open to others (mode %04o), and its mode cannot be changed: %w", dir, info.Mode().Perm(), err)
 	}
 	return nil, nil
 }
@@ -65,12 +64,12 @@ func makeDir(dir string) (made []string, err error) {
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		removeDirs(made)
-		return nil, fmt.Errorf("state directory %s cannot be made: %w", dir, err)
+		return nil, fmt.Errorf("state directory %s cannot be created: %w", dir, err)
 	}
 	return made, nil
 }
 
-// removeDirs removes the directories that are empty, as far as it gets.
+// removeDirs removes the directories in order, up to the first that is not empty.
 func removeDirs(dirs []string) {
 	for _, d := range dirs {
 		if os.Remove(d) != nil {
@@ -79,8 +78,8 @@ func removeDirs(dirs []string) {
 	}
 }
 
-// publish gives a finished new file its name, unless somebody else's has it already. So a state file is never half made, and one of
-// no length is a damaged one.
+// publish gives a complete new file its name, unless another file has it already. So a state file is never incomplete, and an empty one is
+// damaged.
 func publish(tmp, path string) error {
 	err := os.Link(tmp, path)
 	if _, gone := os.Stat(path); err != nil && errors.Is(gone, fs.ErrNotExist) {
@@ -89,13 +88,13 @@ func publish(tmp, path string) error {
 		err = nil
 	}
 	if err != nil {
-		return fmt.Errorf("state file %s cannot be made: %w", path, err)
+		return fmt.Errorf("state file %s cannot be created: %w", path, err)
 	}
 	_ = os.Remove(tmp)
 	return syncDir(filepath.Dir(path))
 }
 
-// syncDir makes a new name durable, where directories can be synced.
+// syncDir makes a new name durable, if the file system can sync directories.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -108,16 +107,16 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// removeNew removes what a crash left of a file in the making.
+// removeNew removes incomplete new files that a crash left behind.
 func removeNew(dir string) {
-	left, _ := filepath.Glob(filepath.Join(dir, newPrefix+"*")) // the pattern is a constant; a directory with [ in its name leaves them
+	left, _ := filepath.Glob(filepath.Join(dir, newPrefix+"*")) // if the name of the directory contains [, they stay
 	for _, path := range left {
 		_ = os.Remove(path)
 	}
 }
 
-// copyAside copies a damaged file to one beside it, unless an earlier copy is the same: a manager that is restarted again and again must
-// not fill the disk.
+// copyAside copies a damaged file to a new file beside it. It reuses an earlier copy with the same content, so that a manager that is
+// restarted again and again does not fill the disk.
 func copyAside(path string, now time.Time) (to string, err error) {
 	dir := filepath.Dir(path)
 	entries, err := os.ReadDir(dir)
@@ -148,7 +147,7 @@ func copyAside(path string, now time.Time) (to string, err error) {
 			return "", err
 		}
 		_, err = io.Copy(out, from)
-		if err = errors.Join(err, out.Close()); err != nil { // no sync: the original stays
+		if err = errors.Join(err, out.Close()); err != nil { // no sync is needed: the original stays
 			_ = os.Remove(to)
 			return "", err
 		}

@@ -29,21 +29,21 @@ func IsPermanent(err error) bool {
 	return errors.As(err, &permanent) || errors.As(err, &corrupt) || errors.As(err, &version) || errors.Is(err, ErrClosed)
 }
 
-// Owner says who holds a store's lock.
+// Owner identifies the process that holds a store's lock.
 type Owner struct {
 	PID    int       `json:"pid"`
 	Host   string    `json:"host"`
 	Start  time.Time `json:"start"`
-	Socket string    `json:"socket,omitempty"` // the control socket, where there is one
+	Socket string    `json:"socket,omitempty"` // path of its control socket; empty: none
 }
 
 // LockedError means that another manager has the store open.
 type LockedError struct {
-	Dir   string
-	Owner Owner // the zero Owner: it has the lock, but has not said yet who it is
+	Dir   string // the state directory
+	Owner Owner  // zero if the owner is unknown: it has the lock and has not written owner.json yet
 }
 
-// Error says who has the lock and what can be done.
+// Error names the owner of the lock and says what to do.
 func (e *LockedError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "state directory %s is in use by another manager", e.Dir)
@@ -57,40 +57,40 @@ func (e *LockedError) Error() string {
 	return b.String()
 }
 
-// VersionError means that the state was written by a newer release. The file is untouched.
+// VersionError means that a newer release wrote the state. The file is not modified.
 type VersionError struct {
 	Path      string
-	What      string // what is newer
-	Found     uint64
-	Supported uint64 // the newest that this release reads
+	What      string // which part is newer
+	Found     uint64 // its version
+	Supported uint64 // the newest version that this release reads
 }
 
-// Error names both versions and what can be done.
+// Error names both versions and says what to do.
 func (e *VersionError) Error() string {
 	return fmt.Sprintf("state file %s was written by a newer release: %s is %d, this release reads up to %d; "+
-		"run that release or a later one (the file is untouched)", e.Path, e.What, e.Found, e.Supported)
+		"run that release or a later one (the file is not modified)", e.Path, e.What, e.Found, e.Supported)
 }
 
-// CorruptError means that the state is damaged. The file was left as it is.
+// CorruptError means that the state is damaged. The file is not modified.
 type CorruptError struct {
 	Path string
-	Copy string // where the file was copied to; empty: that failed, and What says why
+	Copy string // the copy of the damaged file; empty: copying failed, and What says why
 	What string // what is wrong
 }
 
-// Error says what is wrong and what can be done.
+// Error says what is wrong and what to do.
 func (e *CorruptError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "state file %s is damaged: %s; it was left as it is", e.Path, e.What)
+	fmt.Fprintf(&b, "state file %s is damaged: %s; it is not modified", e.Path, e.What)
 	if e.Copy != "" {
-		fmt.Fprintf(&b, " and copied to %s", e.Copy)
+		fmt.Fprintf(&b, ", and was copied to %s", e.Copy)
 	}
 	b.WriteString("; put a backup in its place, or move it away to start with an empty state " +
 		"(instances that exist are then held as unclaimed, not deleted)")
 	return b.String()
 }
 
-// damage is what the readers in this package find; Bolt makes a CorruptError of it.
+// damage is an error of the readers in this package. Bolt turns it into a CorruptError.
 type damage string
 
 func (d damage) Error() string { return string(d) }

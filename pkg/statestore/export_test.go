@@ -1,13 +1,13 @@
 package statestore
 
-// WithMaxSize limits the file, as a full disk does.
+// WithMaxSize limits the size of the file, to imitate a full disk.
 func WithMaxSize(o BoltOptions, bytes int) BoltOptions {
 	o.maxSize = bytes
 	return o
 }
 
-// PermanentIf sorts the errors of the operating system and bbolt.
+// PermanentIf marks permanent errors of the operating system and bbolt.
 var PermanentIf = permanentIf
 
-// Verify is the check of a file's pages.
+// Verify checks the pages of a file.
 var Verify = verify

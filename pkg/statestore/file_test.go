@@ -22,7 +22,7 @@ var writeFirst = flag.Bool("write-first-release", false, "write testdata/state-v
 
 const firstFile = "testdata/state-v1.db"
 
-// firstRelease is what the file of the first release holds, in three commits.
+// firstRelease returns the three commits of the first release's file.
 func firstRelease() []statestore.Commit {
 	at := int64(1_795_435_200_000_000_000) // 2026-11-23 12:00 UTC
 	return []statestore.Commit{
@@ -52,7 +52,7 @@ func firstRelease() []statestore.Commit {
 	}
 }
 
-// TestFirstRelease loads the file that the first release wrote, and goes on with it. No later release may forget how.
+// TestFirstRelease loads the file that the first release wrote, and commits to it. Every later release must be able to do so.
 func TestFirstRelease(t *testing.T) {
 	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
 		t.Skip("bbolt's files have the machine's byte order, and this one's is little endian")
@@ -105,14 +105,14 @@ func writeFirstRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := os.Getpagesize() // what follows the last page is room to grow
+	page := os.Getpagesize() // behind the last page is space to grow
 	end := (len(bytes.TrimRight(image, "\x00"))/page + 2) * page
 	if err := os.WriteFile(firstFile, image[:end], 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// everyField sees to it that no field of a record is zero in all of them: it would not be compared then.
+// everyField fails if a field is zero in every record, because the test does not compare it then.
 func everyField(t *testing.T, m *storetest.Model) {
 	t.Helper()
 	var instances, leases, intents []any
@@ -139,7 +139,7 @@ func everyField(t *testing.T, m *storetest.Model) {
 	}
 }
 
-// FuzzFile writes anything anywhere into a file.
+// FuzzFile overwrites any part of a file with any bytes.
 func FuzzFile(f *testing.F) {
 	image, err := os.ReadFile(firstFile)
 	if err != nil {
@@ -181,7 +181,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// FuzzVerify checks anything at all, with meta pages whose checksums are right, so that it gets beyond them.
+// FuzzVerify verifies any bytes. It corrects the checksums of the meta pages, so that verify gets beyond them.
 func FuzzVerify(f *testing.F) {
 	const page = 1024
 	name := f.TempDir() + "/small.db"

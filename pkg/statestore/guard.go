@@ -2,8 +2,8 @@ package statestore
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// guard is the whole-state check that every transaction rewrites: how many records of each kind there are, and the sum (modulo
-// 2^64) of their hashes. Its payload has one size, so that a commit's bytes do not depend on the fleet.
+// guard is a check of the whole state that every transaction rewrites: the number of records of each kind, and the sum (modulo 2^64) of
+// their hashes. Its payload has a fixed size, so that the bytes of a commit do not depend on the size of the fleet.
 type guard struct {
 	seq   uint64 // transactions so far
 	kinds [kindSecret + 1]tally
@@ -23,7 +23,7 @@ func (g *guard) remove(k kind, hash uint64) {
 	g.kinds[k].sum -= hash
 }
 
-// compare says in which way the records that were found differ from those that were committed.
+// compare returns how the records that were found differ from those that were committed, or nil.
 func (g *guard) compare(found *guard) error {
 	for _, k := range guarded {
 		want, have := g.kinds[k], found.kinds[k]
@@ -31,7 +31,7 @@ func (g *guard) compare(found *guard) error {
 		case have.count != want.count:
 			return damagef("%d %s records were committed, %d were found", want.count, kindNames[k], have.count)
 		case have.sum != want.sum:
-			return damagef("the %s records are not those that were committed last", kindNames[k])
+			return damagef("the %s records differ from those that were committed last", kindNames[k])
 		}
 	}
 	return nil
@@ -66,5 +66,5 @@ func (g *guard) decode(payload []byte) error {
 	return f.err
 }
 
-// fieldOf is the field number of the count of the i-th guarded kind; its sum is the next.
+// fieldOf returns the field number of the count of the i-th guarded kind. The sum has the next number.
 func fieldOf(i int) protowire.Number { return protowire.Number(2 + 2*i) }

@@ -23,7 +23,7 @@ const (
 	killTotal = 100_000 // commits; the child is killed long before
 )
 
-// numbered is the n-th commit of a history: each touches other records, and says its number in three places.
+// numbered returns commit number n of a history. Each commit changes other records, and holds its number in three places.
 func numbered(n int) statestore.Commit {
 	rng := rand.New(rand.NewPCG(uint64(n), 0))
 	c := statestore.Commit{Changes: &record.Changes{
@@ -41,7 +41,7 @@ func numbered(n int) statestore.Commit {
 	return c
 }
 
-// killChild is the process that TestKill kills: it commits for ever, and says after each commit that it has.
+// killChild is the process that TestKill kills: it commits in a loop, and reports each commit before and after.
 func killChild() {
 	dir := os.Getenv(killDir)
 	if dir == "" {
@@ -64,8 +64,8 @@ func killChild() {
 	os.Exit(0)
 }
 
-// TestKill kills a process that commits, again and again, with SIGKILL: between commits and in the middle of one. What was acknowledged
-// is there; of what was under way there is all or nothing.
+// TestKill kills a process that commits with SIGKILL, again and again, between commits and within one. Every acknowledged commit must be in
+// the file; of the commit in progress, all or nothing.
 func TestKill(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -92,7 +92,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		difference := m.Differs(loaded)
-		if difference != "" && begun > done { // the one under way
+		if difference != "" && begun > done { // the commit in progress
 			m.Apply(numbered(next))
 			next++
 			difference = m.Differs(loaded)
@@ -107,8 +107,8 @@ func TestKill(t *testing.T) {
 	t.Logf("%d commits, 25 kills, %d of them within a commit", next-1, within)
 }
 
-// killAfter runs the child until it has acknowledged n commits and kills it then: at once, or some time into the next one. It returns
-// the last commits that were begun and acknowledged.
+// killAfter runs the child until it has acknowledged n commits, and kills it then or during the next commit. It returns the numbers of the
+// last commits that were begun and acknowledged.
 func killAfter(t *testing.T, exe, dir string, from, n int, within bool, delay time.Duration) (begun, done int) {
 	t.Helper()
 	cmd := exec.Command(exe, "-test.run=^$")
@@ -126,7 +126,7 @@ func killAfter(t *testing.T, exe, dir string, from, n int, within bool, delay ti
 		switch {
 		case scan(line, "begin %d", &begun):
 			if within && begun >= from+n {
-				time.Sleep(delay) // not to wait for anything: to be at another point of the commit each time
+				time.Sleep(delay) // waits for nothing: each round kills at another point of the commit
 				_ = cmd.Process.Kill()
 			}
 		case scan(line, "done %d", &done):

@@ -4,8 +4,8 @@ package statestore
 
 import "os"
 
-// lock leaves locking to bbolt where a lock cannot be taken twice.
+// lock does nothing: on these systems bbolt could not take the same lock again.
 func lock(*os.File) (held bool, err error) { return true, nil }
 
-// unlock leaves it to Close.
+// unlock does nothing: closing the file releases bbolt's lock.
 func unlock(*os.File) error { return nil }

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// lock takes the exclusive lock that bbolt will take too (the same one: a lock belongs to the open file), so that the file can be
-// read before bbolt maps it. It does not wait.
+// lock takes an exclusive lock, without waiting, so that the file can be read before bbolt maps it. bbolt takes the same lock later, which
+// succeeds because a lock belongs to the open file.
 func lock(f *os.File) (held bool, err error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -18,5 +18,5 @@ func lock(f *os.File) (held bool, err error) {
 	return err == nil, err
 }
 
-// unlock gives the lock up although the file may still be mapped, which keeps it open.
+// unlock releases the lock. Closing the file is not enough: a mapping keeps it open.
 func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }

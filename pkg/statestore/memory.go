@@ -11,7 +11,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Memory is a store that lives as long as its process: for tests, for private managers and for those who choose to forget.
+// Memory is a store without a file. Its state ends with the process. Use it for tests, and where no state is wanted after a restart.
+// Make one with NewMemory.
 type Memory struct {
 	mu     sync.Mutex
 	closed bool
@@ -27,7 +28,7 @@ type memoryData struct {
 
 var _ Store = (*Memory)(nil)
 
-// NewMemory makes an empty store.
+// NewMemory returns an empty store.
 func NewMemory() *Memory {
 	return &Memory{data: &memoryData{
 		instances: make(map[record.ID]*record.Instance),
@@ -36,7 +37,7 @@ func NewMemory() *Memory {
 	}}
 }
 
-// Reopen makes a store of the same state, as a restart does, and closes m if it is open: its owner is taken to have crashed.
+// Reopen returns a store with the same state, as after a restart. It closes m: if m is still open, its owner counts as crashed.
 func (m *Memory) Reopen() *Memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -44,7 +45,7 @@ func (m *Memory) Reopen() *Memory {
 	return &Memory{data: m.data}
 }
 
-// Open reports whether neither Close nor Reopen was called.
+// Open reports whether the store is open: neither Close nor Reopen was called.
 func (m *Memory) Open() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -127,7 +128,7 @@ func (d *memoryData) apply(c *record.Changes) {
 	}
 }
 
-// put copies in place: the record's memory, its leases' included, is used again.
+// put copies r over the stored record. It reuses the memory of the record and its leases.
 func (d *memoryData) put(r *record.Instance) {
 	rec := d.instances[r.ID]
 	if rec == nil {

@@ -9,7 +9,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Newer makes a file as a later release might.
+// Newer returns a file as a later release could write it.
 func Newer(t *testing.T, what string) []byte {
 	t.Helper()
 	dir := t.TempDir() + "/newer"

@@ -10,7 +10,7 @@ import (
 
 const ownerName = "owner.json"
 
-// writeOwner says who has the lock, for the next one that wants it. It must only be called with the lock.
+// writeOwner writes who holds the lock, for the error message of another process that wants it. The caller must hold the lock.
 func writeOwner(dir, socket string, start time.Time) error {
 	host, err := os.Hostname()
 	if err != nil {
@@ -22,15 +22,15 @@ func writeOwner(dir, socket string, start time.Time) error {
 	}
 	tmp := filepath.Join(dir, ownerName+".new")
 	if err := os.WriteFile(tmp, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("state directory %s cannot be written (is it writable, and is there room?): %w", dir, err)
+		return fmt.Errorf("state directory %s cannot be written (is it writable, and is there space?): %w", dir, err)
 	}
 	if err := os.Rename(tmp, filepath.Join(dir, ownerName)); err != nil {
-		return fmt.Errorf("statestore: name the owner: %w", err)
+		return fmt.Errorf("statestore: write the owner: %w", err)
 	}
 	return nil
 }
 
-// readOwner is the zero Owner when nobody has said anything legible.
+// readOwner returns the zero Owner if there is no readable owner.json.
 func readOwner(dir string) (o Owner) {
 	text, err := os.ReadFile(filepath.Join(dir, ownerName))
 	if err != nil || json.Unmarshal(text, &o) != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore/storetest"
 )
 
-// TestPowerLoss puts together what a disk may hold when the power goes within a commit: before its first sync any part of its data
-// pages, in sectors, and the old meta page; after it all data pages, and the meta page or not.
+// TestPowerLoss builds the files that a disk can hold after a power loss within a commit. Before its first sync: any sectors of its data
+// pages, and the old meta page. After it: all data pages, and the old or the new meta page.
 func TestPowerLoss(t *testing.T) {
 	dir := t.TempDir() + "/group"
 	file := dir + "/state.db"
@@ -57,7 +57,7 @@ func TestPowerLoss(t *testing.T) {
 		}
 	}
 	if len(old) != len(now) || bytes.Equal(old[meta:], now[meta:]) {
-		t.Fatalf("the last commit is of no use here: %d and %d bytes", len(old), len(now))
+		t.Fatalf("the last commit cannot be used here: %d and %d bytes", len(old), len(now))
 	}
 	holds("no data", slices.Concat(old[:meta], old[meta:]), &before)
 	holds("all data", slices.Concat(old[:meta], now[meta:]), &before)

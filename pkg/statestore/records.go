@@ -193,7 +193,7 @@ func decodeGroup(payload []byte, r *record.Meta) error {
 	return f.err
 }
 
-// A secret's payload is the ID, where the key is only its hash, and the value.
+// The payload of a secret is the value, and the ID if the key is only its hash.
 func appendSecret(b []byte, s *Secret) []byte {
 	if len(s.ID) > maxPlainKey {
 		b = appendString(b, 1, s.ID)
@@ -217,7 +217,7 @@ func decodeSecret(payload []byte) (long string, value []byte, err error) {
 	return long, value, f.err
 }
 
-// fields reads a payload field by field. After the first error next is false.
+// fields reads a payload field by field. After the first error, next returns false.
 type fields struct {
 	rest []byte
 	num  protowire.Number
@@ -244,7 +244,7 @@ func (f *fields) fail(err error) {
 	}
 }
 
-// take advances by n bytes, or fails when n is protowire's error.
+// take advances by n bytes. It fails if n is an error code of protowire.
 func (f *fields) take(n int) bool {
 	if n < 0 {
 		f.fail(protowire.ParseError(n))
@@ -318,7 +318,7 @@ func (f *fields) bytes() []byte {
 
 func (f *fields) skip() { f.take(protowire.ConsumeFieldValue(f.num, f.typ, f.rest)) }
 
-// stateOf reads only the state of an instance.
+// stateOf decodes only the state of an instance.
 func stateOf(payload []byte) (s record.State, err error) {
 	f := fields{rest: payload}
 	for f.next() {

@@ -9,10 +9,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Store keeps the state of one group. Its methods may be called by any goroutine; commits happen one after the other.
+// Store keeps the state of one group. Its methods may be called from any goroutine. Commits are serialised.
 type Store interface {
-	// Load reads everything. A store that never saw a commit is empty, which is no error. The error is a *CorruptError or a
-	// *VersionError when the state cannot be trusted or understood; nothing is changed then.
+	// Load reads the whole state. Without a commit the state is empty, which is no error. It returns a *CorruptError if the state is
+	// damaged, and a *VersionError if a newer release wrote it; it changes nothing in either case.
 	Load(ctx context.Context) (Snapshot, error)
 
 	// Commit makes all of c durable, or nothing of it. When it returns nil, the state is what record.Saved.Apply makes of it. After an
@@ -28,16 +28,16 @@ type Store interface {
 	Close() error
 }
 
-// Secret is the connect info of one instance, opaque to the store. It is kept as long as its instance has a record that is not Gone:
-// in the transaction that ends the record the secret goes too, and a secret without a record is not kept at all.
+// Secret is the connect info of one instance. It is opaque to the store. The store keeps it while its instance has a record that is not
+// Gone, and removes it in the same transaction that ends the record. It drops a secret without a record.
 type Secret struct {
 	ID    record.ID
-	Value []byte // empty: forget the secret
+	Value []byte // empty: remove the secret
 }
 
-// Commit is one transaction. Secrets take effect after Changes.
+// Commit is one transaction. Changes are applied first, then Secrets.
 type Commit struct {
-	Changes *record.Changes // nil: unchanged
+	Changes *record.Changes // nil: no changes
 	Secrets []Secret
 }
 
@@ -46,29 +46,29 @@ func (c *Commit) Empty() bool {
 	return len(c.Secrets) == 0 && (c.Changes == nil || c.Changes.Empty())
 }
 
-// Snapshot is everything that a store holds. It shares no memory with the store.
+// Snapshot is the whole state of a store. It shares no memory with the store.
 type Snapshot struct {
 	State   record.Saved
 	Secrets map[record.ID][]byte `json:"-"` // never nil
 }
 
-// Format keeps the value out of every fmt verb.
+// Format writes the ID for every verb of fmt: no verb shows the value.
 func (s Secret) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "secret of "+string(s.ID))
 }
 
-// LogValue keeps the value out of structured logs.
+// LogValue returns the ID for a structured log, without the value.
 func (s Secret) LogValue() slog.Value { return slog.StringValue("secret of " + string(s.ID)) }
 
-// MarshalText keeps the value out of everything that is encoded as text, JSON among it.
+// MarshalText returns the ID: no text encoding, such as JSON, shows the value.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("secret of " + string(s.ID)), nil }
 
-// Format keeps the secrets out of every fmt verb.
+// Format writes the state and the number of secrets: no verb of fmt shows a secret.
 func (s Snapshot) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "%+v and %d secrets", s.State, len(s.Secrets))
 }
 
-// LogValue keeps the secrets out of structured logs.
+// LogValue returns counts for a structured log, without the secrets.
 func (s Snapshot) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("group", s.State.Meta.Group), slog.Int("instances", len(s.State.Instances)),
 		slog.Int("intents", len(s.State.Intents)), slog.Int("secrets", len(s.Secrets)))
@@ -77,7 +77,7 @@ func (s Snapshot) LogValue() slog.Value {
 // keepsSecret reports whether an instance in this state may have a secret.
 func keepsSecret(s record.State) bool { return s != record.Gone }
 
-// checkInstance refuses what could not be understood when it is loaded again.
+// checkInstance refuses a record that a later Load could not read.
 func checkInstance(r *record.Instance) error {
 	if !knownState(r.State) {
 		return &PermanentError{Err: fmt.Errorf("instance %q has the state %d, which does not exist", r.ID, r.State)}

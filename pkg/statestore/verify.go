@@ -9,9 +9,8 @@ import (
 	"math/bits"
 )
 
-// This file reads bbolt's pages the slow and careful way. bbolt itself follows page numbers and offsets as it finds them, in mapped
-// memory: a bad one is a wrong value, a fault or a recursion without end, and the last cannot be recovered from. What passes here
-// can be opened.
+// This file checks bbolt's pages. bbolt follows page numbers and offsets in mapped memory without checking them: a bad one leads to a wrong
+// value, a fault, or endless recursion, and Go cannot recover from the last. A file that passes here can be opened.
 //
 //	page    id u64 | flags u16 | count u16 | overflow u32 | elements, then their data
 //	branch  pos u32 | ksize u32 | page u64                      pos counts from the element's start
@@ -42,13 +41,13 @@ type verifier struct {
 	size uint64 // of the file
 	page uint64 // size of a page
 	meta metaPage
-	used []uint64 // a bit a page: reachable from the root
+	used []uint64 // one bit per page: it is reachable from the root
 }
 
 type metaPage struct{ pageSize, root, freelist, pages, txid uint64 }
 
-// verify checks everything in a bbolt file that an open, a read or a write would follow. Its error is a damage or a *VersionError,
-// else an I/O error.
+// verify checks everything in a bbolt file that bbolt follows when it opens, reads or writes it. It returns a damage, a *VersionError or an
+// I/O error.
 func verify(file io.ReaderAt, size int64) error {
 	v := verifier{file: file, size: uint64(size)}
 	if err := v.metas(); err != nil {
@@ -61,8 +60,8 @@ func verify(file io.ReaderAt, size int64) error {
 	return v.freelist()
 }
 
-// metas wants both meta pages whole and one transaction apart. bbolt makes do with either, and so loses the last commit when the newer
-// one is damaged. A crash does not excuse it: a meta page's content lies within one sector, so that it is written or not.
+// metas requires that both meta pages are valid and one transaction apart. bbolt works with one of them, and so loses the last commit if
+// the newer one is damaged. A crash is no reason for a damaged one: its content lies within one sector, which is written as a whole.
 func (v *verifier) metas() error {
 	first, err := v.readMeta(0)
 	if err != nil {
@@ -81,9 +80,9 @@ func (v *verifier) metas() error {
 	case second.pageSize != first.pageSize:
 		return damagef("its two meta pages disagree on the page size")
 	case newer.txid-older.txid != 1:
-		return damagef("its meta pages are of transactions %d and %d: one between them is lost", older.txid, newer.txid)
+		return damagef("its meta pages belong to transactions %d and %d: one between them is lost", older.txid, newer.txid)
 	case newer.pages < 4 || newer.pages > v.size/v.page:
-		return damagef("it should have %d pages of %d bytes, and has %d bytes: it is cut off", newer.pages, v.page, v.size)
+		return damagef("it should have %d pages of %d bytes, and has %d bytes: it is truncated", newer.pages, v.page, v.size)
 	}
 	v.meta = newer
 	return nil
@@ -103,9 +102,9 @@ func (v *verifier) readMeta(n uint64) (m metaPage, err error) {
 	magic := order.Uint32(body)
 	switch {
 	case magic == bits.ReverseBytes32(boltMagic):
-		return m, damagef("it was written by a machine of the other byte order")
+		return m, damagef("it was written on a machine with the other byte order")
 	case magic != boltMagic:
-		return m, damagef("meta page %d is no bbolt meta page", n)
+		return m, damagef("page %d is not a bbolt meta page", n)
 	case order.Uint64(body[56:]) != hash.Sum64():
 		return m, damagef("the checksum of meta page %d is wrong", n)
 	case order.Uint32(body[4:]) != boltVersion:
@@ -117,7 +116,7 @@ func (v *verifier) readMeta(n uint64) (m metaPage, err error) {
 	}
 	switch {
 	case order.Uint64(buf) != n || order.Uint16(buf[8:]) != flagMeta || m.txid%2 != n:
-		return m, damagef("meta page %d is in another's place", n)
+		return m, damagef("meta page %d is in the place of another page", n)
 	case m.pageSize < minPage || m.pageSize > maxPage || m.pageSize&(m.pageSize-1) != 0:
 		return m, damagef("its page size is %d", m.pageSize)
 	}
@@ -127,12 +126,12 @@ func (v *verifier) readMeta(n uint64) (m metaPage, err error) {
 func (v *verifier) read(buf []byte, offset uint64) error {
 	_, err := v.file.ReadAt(buf, int64(offset))
 	if errors.Is(err, io.EOF) {
-		return damagef("it ends while it is read")
+		return damagef("it ends too early")
 	}
 	return err
 }
 
-// load reads a page with its overflow pages, and notes that they are used.
+// load reads a page with its overflow pages, and marks them as used.
 func (v *verifier) load(id uint64) (buf []byte, err error) {
 	head := make([]byte, pageHeader)
 	if id < 2 || id >= v.meta.pages {
@@ -144,7 +143,7 @@ func (v *verifier) load(id uint64) (buf []byte, err error) {
 	count := uint64(order.Uint32(head[12:])) + 1
 	switch {
 	case order.Uint64(head) != id:
-		return nil, damagef("page %d calls itself %d", id, order.Uint64(head))
+		return nil, damagef("page %d has the number %d", id, order.Uint64(head))
 	case count > v.meta.pages-id:
 		return nil, damagef("page %d reaches beyond the end", id)
 	}
@@ -160,7 +159,7 @@ func (v *verifier) load(id uint64) (buf []byte, err error) {
 
 func (v *verifier) isUsed(id uint64) bool { return v.used[id/64]&(1<<(id%64)) != 0 }
 
-// bounds are those of the keys in a part of a tree: from low, and below high where there is one.
+// bounds are the bounds of the keys in a part of a tree: at least low, and below high if there is one.
 type bounds struct{ low, high []byte }
 
 func (b bounds) check(id uint64, key []byte, previous []byte) error {
@@ -173,7 +172,7 @@ func (b bounds) check(id uint64, key []byte, previous []byte) error {
 	return nil
 }
 
-// tree checks the pages below id: those of the root bucket, which holds only buckets, or of a bucket, which holds none.
+// tree checks the pages below id. The root bucket holds only buckets; the other buckets hold none.
 func (v *verifier) tree(id uint64, depth int, within bounds, root bool) error {
 	if depth > maxTreeDepth {
 		return damagef("page %d is %d levels deep", id, depth)
@@ -194,7 +193,7 @@ func (v *verifier) tree(id uint64, depth int, within bounds, root bool) error {
 func (v *verifier) branch(id uint64, buf []byte, depth int, within bounds, root bool) error {
 	count := int(order.Uint16(buf[10:]))
 	if count == 0 {
-		return damagef("page %d branches nowhere", id)
+		return damagef("branch page %d has no elements", id)
 	}
 	keys, children := make([][]byte, count+1), make([]uint64, count)
 	for i := range count {
@@ -255,22 +254,22 @@ func (v *verifier) leaf(id uint64, buf []byte, within bounds, root bool) error {
 	return nil
 }
 
-// bucket checks a bucket's value: its root page's number, or the page itself when it is small.
+// bucket checks the value of a bucket: the number of its root page, or the page itself if it is small.
 func (v *verifier) bucket(id uint64, value []byte) error {
 	if len(value) < bucketSize {
-		return damagef("a bucket on page %d is cut off", id)
+		return damagef("a bucket on page %d is truncated", id)
 	}
 	if root := order.Uint64(value); root != 0 {
 		return v.tree(root, 0, bounds{}, false)
 	}
 	inline := value[bucketSize:]
 	if len(inline) < pageHeader || order.Uint16(inline[8:]) != flagLeaf {
-		return damagef("a bucket on page %d is no page", id)
+		return damagef("a bucket on page %d does not hold a page", id)
 	}
 	return v.leaf(id, inline, bounds{}, false)
 }
 
-// element is what lies from the i-th of count elements to the end of the page.
+// element returns the bytes from the i-th of count elements to the end of the page.
 func element(id uint64, buf []byte, i, count int) ([]byte, error) {
 	if pageHeader+count*elementSize > len(buf) {
 		return nil, damagef("page %d has %d elements", id, count)
@@ -278,7 +277,7 @@ func element(id uint64, buf []byte, i, count int) ([]byte, error) {
 	return buf[pageHeader+i*elementSize:], nil
 }
 
-// part is the data of an element, which lies somewhere behind it.
+// part returns the data of an element, which lie behind it on the page.
 func part(id uint64, e []byte, pos, size uint64) ([]byte, error) {
 	if pos < elementSize || pos+size > uint64(len(e)) {
 		return nil, damagef("an element of page %d lies outside of it", id)
@@ -286,7 +285,7 @@ func part(id uint64, e []byte, pos, size uint64) ([]byte, error) {
 	return e[pos : pos+size : pos+size], nil
 }
 
-// freelist checks that no page is both free and used: it would be overwritten. One that is neither is only lost room.
+// freelist checks that no page is both free and used, because bbolt could overwrite it. A page that is neither only wastes space.
 func (v *verifier) freelist() error {
 	id := v.meta.freelist
 	buf, err := v.load(id)
@@ -294,14 +293,14 @@ func (v *verifier) freelist() error {
 		return err
 	}
 	if order.Uint16(buf[8:]) != flagFreelist {
-		return damagef("page %d is no list of free pages", id)
+		return damagef("page %d is not a list of free pages", id)
 	}
 	count, list := uint64(order.Uint16(buf[10:])), buf[pageHeader:]
 	if count == 0xFFFF {
 		count, list = order.Uint64(list), list[8:]
 	}
 	if count > uint64(len(list))/8 {
-		return damagef("the list of free pages on page %d is cut off", id)
+		return damagef("the list of free pages on page %d is truncated", id)
 	}
 	previous := uint64(1)
 	for i := range count {
@@ -310,7 +309,7 @@ func (v *verifier) freelist() error {
 		case free <= previous || free >= v.meta.pages:
 			return damagef("the list of free pages on page %d is out of order", id)
 		case v.isUsed(free):
-			return damagef("page %d is free and used", free)
+			return damagef("page %d is both free and used", free)
 		}
 		previous = free
 	}

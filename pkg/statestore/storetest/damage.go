@@ -15,21 +15,21 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// everyByte asks for the flipped bits of every byte, instead of a deterministic part of them.
+// everyByte is an environment variable. If it is set, a bit of every byte is flipped, not only of a fixed selection of bytes.
 const everyByte = "STORETEST_EVERY_BYTE"
 
-// damage is the matrix over one history: each case is the file as it was after the last commit, with something done to it.
+// damage holds the file of a store after each of a number of commits. Each case is the last of these files, with some damage.
 type damage struct {
 	subject Subject
 	page    int
 	images  [][]byte // the file after each commit
-	models  []Model  // what it holds
+	models  []Model  // the state after each commit
 	refused int
 	intact  int
 }
 
-// testDamage damages files. Whatever is done to one, the store says that it is damaged, and leaves it as it is, or holds what was
-// committed last, and goes on from there. A fault or an endless recursion ends the test's process.
+// testDamage damages files. In each case the store must either report the damage and not modify the file, or hold what was committed last
+// and work from there. A fault or endless recursion ends the test process.
 func testDamage(t *testing.T, factory func(testing.TB) Subject) {
 	d := &damage{subject: factory(t), page: os.Getpagesize()}
 	d.record(t, append([]statestore.Commit{Bulk(400)}, Sample(30, 42)...))
@@ -72,7 +72,7 @@ func (d *damage) record(t *testing.T, commits []statestore.Commit) {
 	}
 }
 
-// try opens a damaged file. Besides the last state, older is one that it may hold.
+// try opens a damaged file. The store may hold the last state, or one of older.
 func (d *damage) try(t *testing.T, what string, image []byte, older ...Model) {
 	t.Helper()
 	d.clear(t)
@@ -104,7 +104,7 @@ func (d *damage) checkRefusal(t *testing.T, what string, err error, image []byte
 	t.Helper()
 	var corrupt *statestore.CorruptError
 	if !errors.As(err, &corrupt) {
-		t.Fatalf("%s: the error is no *CorruptError: %v", what, err)
+		t.Fatalf("%s: the error is not a *CorruptError: %v", what, err)
 	}
 	left, err := os.ReadFile(d.subject.File)
 	if err != nil || !bytes.Equal(left, image) {
@@ -116,7 +116,7 @@ func (d *damage) checkRefusal(t *testing.T, what string, err error, image []byte
 	}
 }
 
-// goOn commits to a store that took its file for intact. Damage that shows only then would be worse.
+// goOn commits to a store that accepted its file, and loads the result: damage must not appear only then.
 func (d *damage) goOn(t *testing.T, what string, store statestore.Store, m Model) {
 	t.Helper()
 	if d.intact%16 != 1 { // it costs two syncs
@@ -129,7 +129,7 @@ func (d *damage) goOn(t *testing.T, what string, store statestore.Store, m Model
 	_ = store.Close()
 	again, err := d.subject.Open()
 	if err != nil {
-		t.Fatalf("%s: it was taken for intact, and two commits later: %v", what, err)
+		t.Fatalf("%s: the file was accepted, but two commits later: %v", what, err)
 	}
 	defer again.Close()
 	m.check(t, again)
@@ -148,7 +148,7 @@ func (d *damage) clear(t *testing.T) {
 	}
 }
 
-// pages are the numbers of those that hold anything.
+// pages returns the numbers of the pages that are not empty.
 func (d *damage) pages(image []byte) (used []int) {
 	zero := make([]byte, d.page)
 	for p := range len(image) / d.page {
@@ -177,7 +177,7 @@ func (d *damage) cutOff(t *testing.T, last []byte) {
 		}
 	}
 	if d.refused == 0 {
-		t.Error("nothing was noticed")
+		t.Error("no damage was found")
 	}
 }
 
@@ -186,7 +186,7 @@ func (d *damage) longer(t *testing.T, last []byte) {
 		d.try(t, fmt.Sprintf("%d bytes more", n), append(slices.Clone(last), noise(uint64(n), n)...))
 	}
 	if d.refused != 0 {
-		t.Error("bytes behind the end damage nothing")
+		t.Error("a file with extra bytes behind its end was refused")
 	}
 }
 
@@ -201,11 +201,11 @@ func (d *damage) garbagePages(t *testing.T, last []byte) {
 		}
 	}
 	if d.refused == 0 {
-		t.Error("nothing was noticed")
+		t.Error("no damage was found")
 	}
 }
 
-// olderPages puts back what a page once was: everything about it is right, but its time.
+// olderPages restores older versions of pages: they are valid, but out of date.
 func (d *damage) olderPages(t *testing.T, last []byte) {
 	for _, p := range d.pages(last) {
 		for i := len(d.images) - 2; i >= 0; i-- {
@@ -213,14 +213,14 @@ func (d *damage) olderPages(t *testing.T, last []byte) {
 				continue
 			}
 			var older []Model
-			if p < 2 && i >= len(d.images)-3 { // a page that says which state is the last one, and its predecessor: the one before was once
+			if p < 2 && i >= len(d.images)-3 { // a meta page: the file may then hold the state before, which was once committed
 				older = d.models[len(d.models)-2:]
 			}
 			d.try(t, fmt.Sprintf("page %d as it was after commit %d", p, i), d.with(last, p, d.at(d.images[i], p)), older...)
 		}
 	}
 	if d.refused == 0 {
-		t.Error("nothing was noticed")
+		t.Error("no damage was found")
 	}
 }
 
@@ -232,18 +232,18 @@ func (d *damage) swappedPages(t *testing.T, last []byte) {
 			swapped := d.with(last, p, d.at(last, q))
 			d.try(t, fmt.Sprintf("page %d copied over page %d", q, p), swapped)
 			d.try(t, fmt.Sprintf("pages %d and %d swapped", p, q), d.with(swapped, q, d.at(last, p)))
-			renamed := slices.Clone(d.at(last, q)) // with a page number that fits
+			renamed := slices.Clone(d.at(last, q)) // with the right page number
 			copy(renamed[:8], d.at(last, p)[:8])
 			d.try(t, fmt.Sprintf("page %d copied over page %d and renumbered", q, p), d.with(last, p, renamed))
 		}
 	}
 	if d.refused == 0 {
-		t.Error("nothing was noticed")
+		t.Error("no damage was found")
 	}
 }
 
 func (d *damage) flippedBits(t *testing.T, last []byte) {
-	stride := 401 // no divisor of anything in the format
+	stride := 401 // a prime, so that all parts of the format are met
 	if os.Getenv(everyByte) != "" {
 		stride = 1
 	}
@@ -252,7 +252,7 @@ func (d *damage) flippedBits(t *testing.T, last []byte) {
 		used[p] = true
 	}
 	for at := range last {
-		// Headers are where most of the meaning is.
+		// More of the headers are tested: most of the meaning is there.
 		if in := at % d.page; !used[at/d.page] || in >= 120 && at%stride != 0 || in < 120 && in >= 16 && at%11 != 0 {
 			continue
 		}
@@ -261,7 +261,7 @@ func (d *damage) flippedBits(t *testing.T, last []byte) {
 		d.try(t, fmt.Sprintf("bit %d of byte %d flipped", at*5%8, at), flipped)
 	}
 	if d.refused == 0 {
-		t.Error("nothing was noticed")
+		t.Error("no damage was found")
 	}
 }
 
@@ -287,7 +287,7 @@ func (d *damage) notOurs(t *testing.T, last []byte) {
 		d.try(t, what, image)
 	}
 	if d.intact != 0 {
-		t.Errorf("%d files were taken for a state", d.intact)
+		t.Errorf("%d files were accepted as a state", d.intact)
 	}
 }
 

@@ -21,7 +21,7 @@ func diff(what string, want, have any) string {
 }
 
 func sameInstance(a, b record.Instance) bool {
-	if !slices.Equal(a.Leases, b.Leases) { // nil is as good as empty
+	if !slices.Equal(a.Leases, b.Leases) { // nil and empty are equal
 		return false
 	}
 	a.Leases, b.Leases = nil, nil
@@ -61,7 +61,7 @@ func testApply(t *testing.T, factory func(testing.TB) Subject) {
 	})
 }
 
-// drawCommit draws from few IDs, so that records meet.
+// drawCommit draws from a few IDs, so that commits often change the same record.
 func drawCommit(r *rapid.T) statestore.Commit {
 	id := rapid.Custom(func(r *rapid.T) record.ID { return record.ID(fmt.Sprintf("i-%d", rapid.IntRange(0, 9).Draw(r, "id"))) })
 	op := rapid.Uint64Range(1, 6)
@@ -117,7 +117,7 @@ func drawGroup(r *rapid.T) *record.Meta {
 	}
 }
 
-// Sample is a plausible history of n commits: instances come, are leased, and go.
+// Sample returns n commits as a manager makes them: instances appear, are leased, and go.
 func Sample(n int, seed uint64) []statestore.Commit {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	commits := make([]statestore.Commit, 0, n)
@@ -151,7 +151,7 @@ func Sample(n int, seed uint64) []statestore.Commit {
 	return commits
 }
 
-// Bulk is one commit of n instances, each with a lease and a secret; the IDs have equal lengths up to n = 100,000.
+// Bulk returns one commit of n instances, each with a lease and a secret. Up to n = 1,000,000 the IDs have equal lengths.
 func Bulk(n int) statestore.Commit {
 	c := statestore.Commit{Changes: &record.Changes{}}
 	for i := range n {

@@ -1,11 +1,7 @@
-// Package storetest says what a statestore.Store is, as tests that every store runs:
+// Package storetest tests implementations of statestore.Store. [Run] runs the suite; the example shows how.
 //
-//	func TestMine(t *testing.T) {
-//		storetest.Run(t, func(t testing.TB) storetest.Subject { … })
-//	}
-//
-// The reference is record.Saved.Apply. A store that keeps a file is also given damaged ones: it must refuse them, or load what was
-// committed.
+// The reference is record.Saved.Apply: after any commits a store must hold what [Model] holds. A store with a file is also tested with
+// damaged files: it must refuse each of them, or load what was committed.
 package storetest
 
 import (
@@ -20,13 +16,13 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// Subject is one place where state is kept, empty at first.
+// Subject is one place that keeps a state. It is empty at first.
 type Subject struct {
-	Open func() (statestore.Store, error) // opens it; again after a Close, or after a crash
-	File string                           // where it is kept; empty: nowhere that could be damaged or locked
+	Open func() (statestore.Store, error) // opens the store; called again after a Close, or after a crash without one
+	File string                           // the file of the store; empty: it has no file, and the tests of damage and locks are skipped
 }
 
-// Run runs the suite. Each call of factory makes a new place.
+// Run runs the suite in subtests of t. Each call of factory returns a new place.
 func Run(t *testing.T, factory func(t testing.TB) Subject) {
 	t.Run("empty", func(t *testing.T) { testEmpty(t, factory(t)) })
 	t.Run("apply", func(t *testing.T) { testApply(t, factory) })
@@ -45,13 +41,13 @@ func Run(t *testing.T, factory func(t testing.TB) Subject) {
 	t.Run("damage", func(t *testing.T) { testDamage(t, factory) })
 }
 
-// Model is the reference: what a store must hold after the commits that it was given.
+// Model is the reference: the state that a store must hold after a number of commits. The zero value is the empty state.
 type Model struct {
 	State   record.Saved
 	Secrets map[record.ID][]byte
 }
 
-// Apply makes m what it is after c.
+// Apply applies c to m.
 func (m *Model) Apply(c statestore.Commit) {
 	if m.Secrets == nil {
 		m.Secrets = make(map[record.ID][]byte)
@@ -74,7 +70,7 @@ func (m *Model) Apply(c statestore.Commit) {
 	maps.DeleteFunc(m.Secrets, func(id record.ID, value []byte) bool { return !kept[id] || len(value) == 0 })
 }
 
-// Clone is an independent copy.
+// Clone returns a copy that shares no memory with m.
 func (m *Model) Clone() Model {
 	var c Model
 	c.State.Apply(&record.Changes{Put: m.State.Instances, PutIntents: m.State.Intents, Meta: &m.State.Meta})
@@ -85,7 +81,7 @@ func (m *Model) Clone() Model {
 	return c
 }
 
-// Differs says in what a snapshot differs from the model, or is empty.
+// Differs returns how a snapshot differs from the model. It returns "" if they are equal.
 func (m *Model) Differs(s statestore.Snapshot) string {
 	switch {
 	case m.State.Meta != s.State.Meta:
@@ -159,7 +155,7 @@ func testReopen(t *testing.T, s Subject) {
 		store = reopen(t, s, store)
 		m.check(t, store)
 	}
-	m.check(t, store) // a second Load says the same
+	m.check(t, store) // a second Load returns the same
 }
 
 func testTwice(t *testing.T, s Subject) {
@@ -256,7 +252,7 @@ func testLock(t *testing.T, s Subject) {
 		t.Errorf("the owner is said to be %+v", locked.Owner)
 	}
 	var m Model
-	for _, c := range Sample(3, 3) { // the first one is not disturbed
+	for _, c := range Sample(3, 3) { // the first store still works
 		m.commit(t, store, c)
 	}
 	store = reopen(t, s, store)
