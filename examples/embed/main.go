@@ -139,7 +139,7 @@ func job(ctx context.Context, manager *taskscaler.Taskscaler, key string, out *p
 	}
 	out.line("%s: leased slot %d of %s (use %d)", key, lease.Slot(), lease.InstanceID(), lease.Use())
 	err = work(ctx, lease, key, out)
-	if e := lease.Release(); e != nil {
+	if e := lease.Release(context.WithoutCancel(ctx)); e != nil {
 		return errors.Join(err, e)
 	}
 	out.line("%s: released", key)

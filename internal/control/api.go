@@ -93,6 +93,8 @@ type ReleaseRequest struct {
 	Key    string `json:"key"`
 	// Unhealthy says that the instance must not be used again, and why; empty: nothing is wrong with it.
 	Unhealthy Unhealthy `json:"unhealthy,omitempty"`
+	// Reason is Unhealthy in the caller's words, for the log and for `taskscaler explain`.
+	Reason string `json:"reason,omitempty"`
 }
 
 // ReserveRequest asks for the promise of a slot, or gives it up. It is taken up by a lease of the same key; otherwise it is void after

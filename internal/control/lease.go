@@ -75,7 +75,7 @@ func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req
 	if req.Mode != ModeReattach {
 		info, err := held.Connect(ctx)
 		if err != nil && ctx.Err() == nil {
-			err = errors.Join(err, held.Release(""))
+			err = errors.Join(err, held.Release(ctx, "", ""))
 			out.send(Event{Error: Errorf(CodeInternal, "instance %s: connect info: %v", lease.Instance, err)})
 			return
 		}

@@ -36,7 +36,7 @@ type Runner interface {
 	// Reattach takes up the lease that key holds.
 	Reattach(ctx context.Context, key string) (Held, error)
 	// Release gives the lease of key back, where nobody holds it on a stream.
-	Release(key string) error
+	Release(ctx context.Context, key string) error
 	// Detach says that the caller's connection was lost.
 	Detach(key string)
 	// Waiting says why key has no slot yet; false: it does not wait.
@@ -57,8 +57,8 @@ type Held interface {
 	Lease() Lease
 	// Connect says how to reach the instance.
 	Connect(ctx context.Context) (provider.ConnectInfo, error)
-	// Release gives it back. With found, its instance gets no other job.
-	Release(found Unhealthy) error
+	// Release gives the lease back. If found is set, its instance gets no other job; reason says why, in the caller's words.
+	Release(ctx context.Context, found Unhealthy, reason string) error
 	// Ended is closed when the lease ends.
 	Ended() <-chan struct{}
 	// Last is the last event of the lease's stream, once it has ended: Revoked, Released, or an Error when the manager stops serving it.

@@ -129,9 +129,9 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) {
 	runner, err := s.manager.Runner(req.Runner)
 	if err == nil {
 		if held := s.holders.held(runner, req.Key); held != nil {
-			err = held.Release(req.Unhealthy)
+			err = held.Release(r.Context(), req.Unhealthy, req.Reason)
 		} else {
-			err = runner.Release(req.Key)
+			err = runner.Release(r.Context(), req.Key)
 		}
 	}
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
-	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
@@ -163,7 +162,9 @@ func (s served) Reattach(ctx context.Context, key string) (control.Held, error) 
 }
 
 // Release implements control.Runner.
-func (s served) Release(key string) error { return apiError(s.scaler.Release(key)) }
+func (s served) Release(ctx context.Context, key string) error {
+	return apiError(s.scaler.Release(ctx, key))
+}
 
 // Detach implements control.Runner.
 func (s served) Detach(key string) { s.scaler.Detach(key) }
@@ -194,12 +195,15 @@ func (h held) Connect(ctx context.Context) (provider.ConnectInfo, error) {
 }
 
 // Release implements control.Held.
-func (h held) Release(found control.Unhealthy) error {
-	release := h.lease.Release
-	if found != "" {
-		release = h.lease.ReleaseUnhealthy
+func (h held) Release(ctx context.Context, found control.Unhealthy, reason string) (err error) {
+	switch found {
+	case "":
+		err = h.lease.Release(ctx)
+	case control.UnhealthyChangedHostKey:
+		err = h.lease.ReleaseChangedHostKey(ctx, reason)
+	default:
+		err = h.lease.ReleaseUnhealthy(ctx, reason)
 	}
-	err := release()
 	var revoked *taskscaler.RevokedError
 	if errors.As(err, &revoked) {
 		return &control.APIError{Code: control.CodeUnknownKey, Message: err.Error()}
@@ -216,7 +220,7 @@ func (h held) Last() control.Event {
 	var revoked *taskscaler.RevokedError
 	switch {
 	case errors.As(cause, &revoked):
-		return control.Event{Revoked: &control.Revoked{Instance: revoked.Instance, Cause: revoked.Cause.String(), Sentence: observe.Revoke(revoked.Cause)}}
+		return control.Event{Revoked: &control.Revoked{Instance: revoked.Instance, Cause: revoked.Cause.String(), Sentence: revoked.Sentence}}
 	case errors.Is(cause, context.Canceled):
 		return control.Event{Released: true}
 	}

@@ -101,7 +101,11 @@ func (r *run) once(ctx context.Context) (code int, err error) {
 	var following sync.WaitGroup
 	following.Go(func() { r.follow(holding, stream, end) })
 	code, unhealthy, err := r.command(leased, lease)
-	r.release(unhealthy)
+	reason := ""
+	if unhealthy != "" && err != nil {
+		reason = err.Error()
+	}
+	r.release(unhealthy, reason)
 	letGo(nil)
 	following.Wait()
 	if err != nil {

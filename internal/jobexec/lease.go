@@ -38,7 +38,7 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 		case err == nil:
 			return lease, stream, nil
 		case ctx.Err() != nil:
-			r.release("") // a grant may have crossed the end of ctx
+			r.release("", "") // a grant may have crossed the end of ctx
 			return lease, nil, ended(ctx, strings.TrimSuffix("no slot was leased, "+r.waited, ", "))
 		case errors.Is(err, &control.APIError{Code: control.CodeTimeout}):
 			return lease, nil, &Error{Code: ExitTimeout, Err: err}
@@ -137,12 +137,12 @@ func (r *run) reattach(ctx context.Context) (*control.Stream, error) {
 }
 
 // release gives the lease back, waiting a while for a manager that is away. It also works after the end of the job's context.
-func (r *run) release(found control.Unhealthy) {
+func (r *run) release(found control.Unhealthy, reason string) {
 	ctx, cancel := context.WithTimeout(context.Background(), releasePatient)
 	defer cancel()
 	again := newPause()
 	for {
-		err := r.manager.Release(ctx, control.ReleaseRequest{Runner: r.job.Runner, Key: r.job.Key, Unhealthy: found})
+		err := r.manager.Release(ctx, control.ReleaseRequest{Runner: r.job.Runner, Key: r.job.Key, Unhealthy: found, Reason: reason})
 		if err == nil || errors.Is(err, &control.APIError{Code: control.CodeUnknownKey}) {
 			return
 		}

@@ -57,13 +57,13 @@ func bits(ev *scaler.Event) (b uint64) {
 	if ev.Cause != 0 {
 		b |= hasCause
 	}
-	if ev.Kind >= scaler.EvAppeared {
+	if ev.Kind >= scaler.EvAppeared || ev.Kind == scaler.EvRelease && ev.Cause != 0 {
 		b |= rareBits(ev)
 	}
 	return b
 }
 
-// rareBits are the fields that no caller's event has.
+// rareBits are the fields that a caller's event has only when it reports an unhealthy instance.
 func rareBits(ev *scaler.Event) (b uint64) {
 	for _, f := range []struct {
 		has bool

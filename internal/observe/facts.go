@@ -23,7 +23,7 @@ func Sentence(f *scaler.Fact) string {
 	case scaler.FactDeny:
 		return fmt.Sprintf("refused %q: %s", f.Key, Denial(f.Cause))
 	case scaler.FactRevoke:
-		return fmt.Sprintf("revoked the lease of %q on instance %s: %s", f.Key, f.ID, Revoke(f.Cause))
+		return fmt.Sprintf("revoked the lease of %q on instance %s: %s%s", f.Key, f.ID, Revoke(f.Cause), Reported(f))
 	case scaler.FactRefused:
 		return fmt.Sprintf("a create failed (%s): %s; the next create in %s", f.Failure.Kind, f.Failure.Message, span(f.Took))
 	case scaler.FactListFailed:
@@ -53,6 +53,15 @@ func Sentence(f *scaler.Fact) string {
 	return instanceSentence(f)
 }
 
+// Reported is what follows the cause of a retirement or a revocation: the words of the failure behind it, as in ` ("the disk is full")`. It
+// is empty if the failure has no words.
+func Reported(f *scaler.Fact) string {
+	if f.Failure.Message == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%q)", f.Failure.Message)
+}
+
 // instanceSentence is Sentence for the facts that concern one instance.
 func instanceSentence(f *scaler.Fact) string {
 	switch f.Kind {
@@ -68,7 +77,7 @@ func instanceSentence(f *scaler.Fact) string {
 			return fmt.Sprintf("instance %s is retired: %s (idle for %s; at most %d slots needed in that time; supply without it %d)", f.ID, Retire(f.Cause),
 				span(f.Took), f.Peak, f.Left)
 		}
-		return fmt.Sprintf("instance %s is retired: %s", f.ID, Retire(f.Cause))
+		return fmt.Sprintf("instance %s is retired: %s%s", f.ID, Retire(f.Cause), Reported(f))
 	case scaler.FactDelete:
 		if f.Count > 1 {
 			return fmt.Sprintf("asked the provider to delete instance %s, for the %s time", f.ID, ordinal(f.Count))

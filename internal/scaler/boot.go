@@ -99,7 +99,7 @@ func (c *Core) overdue(m *machine) {
 		c.retire(m, record.CausePrepareOverdue)
 	case record.Ready:
 		if m.strayed > 0 {
-			c.unhealthy(m, record.CauseUnhealthy)
+			c.unhealthy(m, record.CauseUnhealthy, failure.Failure{})
 		}
 	}
 }
@@ -150,13 +150,13 @@ func (c *Core) beat(ev *Event) {
 	f := ev.Failure
 	switch {
 	case f.Kind == failure.Unhealthy:
-		c.unhealthy(m, record.CauseUnhealthy)
+		c.unhealthy(m, record.CauseUnhealthy, f)
 		return
 	case !f.Failed():
 		m.beatFail = 0
 	case !ev.Away && f.Kind != failure.Throttled:
 		if m.beatFail++; m.beatFail >= c.cfg.FailureThreshold {
-			c.unhealthy(m, record.CauseUnhealthy)
+			c.unhealthy(m, record.CauseUnhealthy, f)
 			return
 		}
 	}
@@ -164,11 +164,11 @@ func (c *Core) beat(ev *Event) {
 }
 
 // unhealthy retires an instance that must not be used any more and revokes its leases.
-func (c *Core) unhealthy(m *machine, why record.Cause) {
+func (c *Core) unhealthy(m *machine, why record.Cause, because failure.Failure) {
 	if m.State < record.Creating || m.State > record.Draining {
 		return
 	}
 	c.unfit(m, why)
-	c.retire(m, why) // before the leases end, so that no end of a use records another cause; the last end deletes it
-	c.revokeLeases(m, why)
+	c.retireFor(m, why, because) // before the leases end, so that no end of a use records another cause; the last end deletes it
+	c.revokeLeases(m, why, because)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -135,7 +136,7 @@ func (c *Core) release(ev *Event) {
 	if ev.Cause != record.CauseNone {
 		if i, _ := c.reg.LeaseOf(ev.Key); i != nil {
 			c.unfit(own(i), ev.Cause)
-			c.retire(own(i), ev.Cause)
+			c.retireFor(own(i), ev.Cause, ev.Failure)
 		}
 	}
 	i := c.end(ev.Key)
@@ -145,7 +146,7 @@ func (c *Core) release(ev *Event) {
 	}
 	c.grant(Grant{Kind: GrantReleased, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial})
 	if ev.Cause != record.CauseNone {
-		c.unhealthy(own(i), ev.Cause)
+		c.unhealthy(own(i), ev.Cause, ev.Failure)
 		return
 	}
 	c.proven(own(i))
@@ -223,31 +224,31 @@ func (c *Core) abandoned(key record.Key) {
 	if !c.cfg.KeepAbandoned {
 		c.retire(m, record.CauseAbandoned)
 	}
-	c.revoke(m, key, record.CauseAbandoned)
+	c.revoke(m, key, record.CauseAbandoned, failure.Failure{})
 }
 
-// revoke ends one lease that its caller did not release, and tells the caller why.
-func (c *Core) revoke(m *machine, key record.Key, why record.Cause) {
+// revoke ends one lease that its caller did not release, and tells the caller why. because is the failure behind it, if there is one.
+func (c *Core) revoke(m *machine, key record.Key, why record.Cause, because failure.Failure) {
 	_, slot := c.reg.LeaseOf(key)
 	c.grant(Grant{Kind: GrantRevoked, Key: key, ID: m.ID, Serial: m.Serial, Slot: slot, Cause: why})
-	c.fact(Fact{Kind: FactRevoke, Key: key, ID: m.ID, Cause: why})
+	c.fact(Fact{Kind: FactRevoke, Key: key, ID: m.ID, Cause: why, Failure: because})
 	c.end(key)
 }
 
-func (c *Core) revokeLeases(m *machine, why record.Cause) {
+func (c *Core) revokeLeases(m *machine, why record.Cause, because failure.Failure) {
 	if m.Leased() == 0 {
 		return
 	}
 	keys := make([]record.Key, 0, m.Leased())
 	m.Each(func(l record.Lease) { keys = append(keys, l.Key) })
 	for _, k := range keys {
-		c.revoke(m, k, why)
+		c.revoke(m, k, why, because)
 	}
 }
 
 func (c *Core) revokeAll(why record.Cause) {
 	c.reg.Each(func(i *fleet.Instance) bool {
-		c.revokeLeases(own(i), why)
+		c.revokeLeases(own(i), why, failure.Failure{})
 		return true
 	})
 }

@@ -196,7 +196,7 @@ func (c *Core) handle(ev *Event) {
 		c.beat(ev)
 	case EvUnhealthy:
 		if i := c.reg.Get(ev.ID); i != nil && (ev.Serial == 0 || ev.Serial == i.Serial) {
-			c.unhealthy(own(i), ev.Cause)
+			c.unhealthy(own(i), ev.Cause, ev.Failure)
 		}
 	case EvReload:
 		c.reload(ev.Config)

@@ -26,7 +26,7 @@ const (
 	EvUnreserve                      // Key (no answer)
 	EvAcquire                        // Key, Ticket, Deadline (0: none)
 	EvCancel                         // Key, Ticket of an EvAcquire or EvReplace: end that wait; ignored if it has ended
-	EvRelease                        // Key, Ticket, Cause (CauseNone; CauseUnhealthy or CauseChangedHostKey: the instance must not be used again)
+	EvRelease                        // Key, Ticket, Cause (CauseNone; CauseUnhealthy or CauseChangedHostKey: the instance must not be used again), Failure (why not)
 	EvReplace                        // Key, Ticket, Deadline: give the lease back and wait for one on another instance
 	EvReattach                       // Key, Ticket: the caller takes its lease up again
 	EvDetach                         // Key (no answer): the caller's connection was lost; it has reattach_after_disconnect to reattach
@@ -46,7 +46,7 @@ const (
 
 	// Events of the manager.
 	EvWake      // the time of Batch.Wake has come
-	EvUnhealthy // ID, Serial (0: any), Cause: the shell learned that the instance cannot be used, for example because its host key changed
+	EvUnhealthy // ID, Serial (0: any), Cause, Failure: the shell learned that the instance cannot be used, for example because its host key changed
 	EvReload    // Config
 	EvDrain     // On: accept no new work and retire idle instances; off: back to normal
 	EvShutdown  // On: delete the instances too (delete_instances_on_shutdown). A shutdown cannot be undone

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -121,7 +122,7 @@ func (c *Core) notRunning(m *machine) {
 func (c *Core) condemn(m *machine, why record.Cause) {
 	c.unfit(m, why)
 	c.retire(m, why)
-	c.revokeLeases(m, why)
+	c.revokeLeases(m, why, failure.Failure{})
 }
 
 // risen handles an instance that was gone and is listed again. If an open create may explain it and the ID was absent long enough, it is a
@@ -238,7 +239,7 @@ func (c *Core) confirm(m *machine, since time.Duration) {
 // lose gives up on an instance that vanished although we did not delete it. Its leases are revoked first.
 func (c *Core) lose(m *machine) {
 	c.unfit(m, record.CauseMissing)
-	c.revokeLeases(m, record.CauseMissing)
+	c.revokeLeases(m, record.CauseMissing, failure.Failure{})
 	if m.State == record.Deleting { // it was draining, and its last lease just ended: it is being deleted
 		return
 	}

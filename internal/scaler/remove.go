@@ -9,7 +9,10 @@ import (
 )
 
 // retire stops new leases on m, and deletes it when its last lease ends.
-func (c *Core) retire(m *machine, why record.Cause) {
+func (c *Core) retire(m *machine, why record.Cause) { c.retireFor(m, why, failure.Failure{}) }
+
+// retireFor is retire with the failure behind it, in the words of whoever reported it.
+func (c *Core) retireFor(m *machine, why record.Cause, because failure.Failure) {
 	switch m.State {
 	case record.Creating, record.Preparing, record.Ready, record.Unclaimed:
 	default:
@@ -20,7 +23,7 @@ func (c *Core) retire(m *machine, why record.Cause) {
 	if !c.must(c.reg.Drain(m.Instance, why, c.stamp)) {
 		return
 	}
-	f := Fact{Kind: FactRetire, ID: m.ID, Cause: why, Count: m.Leased()}
+	f := Fact{Kind: FactRetire, ID: m.ID, Cause: why, Count: m.Leased(), Failure: because}
 	if why == record.CauseIdle {
 		f.Decision = c.decision
 		f.Took = c.now.Mono - m.IdleAt.Mono

@@ -100,7 +100,7 @@ func benchLeases(b *testing.B, store statestore.Store, callers int, journal bool
 		if err != nil {
 			return err
 		}
-		return l.Release()
+		return l.Release(context.Background())
 	})
 }
 

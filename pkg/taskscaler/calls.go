@@ -27,7 +27,7 @@ func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
 	}
 	switch a.cause {
 	case record.CauseShutdown, record.CauseDraining, record.CauseDuplicate:
-		return &WaitError{Key: key, Cause: a.cause}
+		return refusal(record.Key(key), &a)
 	}
 	return a.counts
 }
@@ -58,7 +58,7 @@ func (t *Taskscaler) Reattach(ctx context.Context, key string) (*Lease, error) {
 		return nil, fmt.Errorf("reattach %q: %w", key, err)
 	}
 	if a.kind != scaler.GrantReattached {
-		return nil, &WaitError{Key: key, Cause: a.cause}
+		return nil, refusal(record.Key(key), &a)
 	}
 	return a.lease, nil
 }
@@ -69,16 +69,21 @@ func (t *Taskscaler) Detach(key string) {
 	t.inbox.put(&scaler.Event{Kind: scaler.EvDetach, Key: record.Key(key)}, nil)
 }
 
-// Release ends the lease of key; it is durable when Release returns nil. The error is ErrUnknownKey when there is none.
-func (t *Taskscaler) Release(key string) error { return t.release(record.Key(key), record.CauseNone) }
+// Release ends the lease of key; see [Lease.Release]. The error is ErrUnknownKey when there is no such lease.
+func (t *Taskscaler) Release(ctx context.Context, key string) error {
+	return t.release(ctx, &scaler.Event{Kind: scaler.EvRelease, Key: record.Key(key)})
+}
 
-func (t *Taskscaler) release(key record.Key, cause record.Cause) error {
-	a, err := t.call(context.Background(), &scaler.Event{Kind: scaler.EvRelease, Key: key, Cause: cause})
+func (t *Taskscaler) release(ctx context.Context, ev *scaler.Event) error {
+	key := ev.Key
+	a, err := t.call(ctx, ev)
 	switch {
+	case errors.Is(err, errAbandoned):
+		return fmt.Errorf("release %q: not durable yet, because the state cannot be committed; it takes effect with the next commit: %w", key, context.Cause(ctx))
 	case err != nil:
 		return fmt.Errorf("release %q: %w", key, err)
 	case a.kind != scaler.GrantReleased:
-		return &WaitError{Key: string(key), Cause: a.cause}
+		return refusal(key, &a)
 	}
 	return nil
 }
@@ -96,16 +101,16 @@ func (t *Taskscaler) lease(ctx context.Context, ev *scaler.Event) (*Lease, error
 	a, err := t.call(ctx, ev)
 	switch {
 	case errors.Is(err, errAbandoned):
-		return nil, &WaitError{Key: string(ev.Key), Cause: endOf(ctx), Why: record.CauseNone}
+		return nil, refusal(ev.Key, &answer{cause: endOf(ctx)})
 	case err != nil:
 		return nil, fmt.Errorf("no lease for %q: %w", ev.Key, err)
 	case a.kind != scaler.GrantLease:
-		return nil, &WaitError{Key: string(ev.Key), Cause: a.cause, Why: a.why, Waited: a.waited}
+		return nil, refusal(ev.Key, &a)
 	case ctx.Err() != nil:
-		if err := a.lease.Release(); err != nil {
+		if err := a.lease.Release(context.WithoutCancel(ctx)); err != nil {
 			t.log.Warn("a lease that came too late could not be given back", "key", string(ev.Key), "error", err)
 		}
-		return nil, &WaitError{Key: string(ev.Key), Cause: endOf(ctx), Waited: a.waited}
+		return nil, refusal(ev.Key, &answer{cause: endOf(ctx), waited: a.waited})
 	}
 	return a.lease, nil
 }

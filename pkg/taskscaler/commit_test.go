@@ -200,7 +200,7 @@ func TestManagerStopsWhenItCannotCommitForFiveMinutes(t *testing.T) {
 			t.Errorf("a lease of the stopped manager: %v", held.Err())
 		}
 		for name, err := range map[string]error{
-			"Reserve": f.Reserve(t.Context(), "x"), "Release": f.Release("held"), "Reload": f.Reload(t.Context(), f.cfg), "Drain": f.Drain(t.Context()),
+			"Reserve": f.Reserve(t.Context(), "x"), "Release": f.Release(context.Background(), "held"), "Reload": f.Reload(t.Context(), f.cfg), "Drain": f.Drain(t.Context()),
 		} {
 			if !errors.As(err, &stop) {
 				t.Errorf("%s on a stopped manager: %v", name, err)
@@ -311,7 +311,7 @@ func TestReplay(t *testing.T) {
 				if i == 5 {
 					f.group.vanish(l.InstanceID())
 				}
-				_ = l.Release()
+				_ = l.Release(context.Background())
 			})
 		}
 		wg.Wait()

@@ -7,7 +7,7 @@
 //	err := scaler.Reserve(ctx, job)       // before the job is accepted: is there a place for it?
 //	lease, err := scaler.Acquire(ctx, job) // waits for a slot, if need be for a machine to boot
 //	client, err := lease.Dial(ctx)        // the machine, by SSH; its host key is checked
-//	err = lease.Release()                 // the slot is free for the next job
+//	err = lease.Release(ctx)              // the slot is free for the next job
 //
 // [Taskscaler.Unreserve] gives a reservation up that no job came for. A lease ends by itself when its instance is lost: its
 // [Lease.Context] then ends with a [*RevokedError].

@@ -27,18 +27,19 @@ var (
 	ErrDuplicateKey = errors.New("the key already has a lease, a wait or a reservation")
 )
 
-// NoCapacityError says why a Reserve was refused, with the counts of that moment. It is ErrNoCapacity.
+// NoCapacityError says why Reserve refused a reservation, with the counts of that moment. It is ErrNoCapacity.
 type NoCapacityError struct {
 	Key         string
-	Cause       record.Cause // CausePolicy: preemptive mode with nothing kept idle: it will never be otherwise
-	Idle        int          // free slots of instances that are ready
+	Cause       record.Cause // CausePolicy: preemptive mode with nothing kept idle, which no waiting changes
+	Sentence    string       // the cause in words
+	Idle        int          // free slots of ready instances
 	Acquired    int          // leases
-	Unavailable int          // instances on their way out
-	Unhealthy   int          // instances that are held as unclaimed
-	Unready     int          // instances on their way in
+	Unavailable int          // draining and deleting instances
+	Unhealthy   int          // unclaimed instances
+	Unready     int          // requested, creating and preparing instances
 }
 
-// Error has the counts in it, in the form that fleeting's users know.
+// Error contains the counts in the form that users of fleeting know.
 func (e *NoCapacityError) Error() string {
 	return fmt.Sprintf("no capacity: no immediately available capacity (idle:%d,acquired:%d,unavailable:%d,unhealthy:%d,unready:%d)",
 		e.Idle, e.Acquired, e.Unavailable, e.Unhealthy, e.Unready)
@@ -47,24 +48,41 @@ func (e *NoCapacityError) Error() string {
 // Is makes the error ErrNoCapacity.
 func (e *NoCapacityError) Is(target error) bool { return target == ErrNoCapacity }
 
-// WaitError says that an Acquire, a Replace or a Reattach was refused or given up, and why. It is context.DeadlineExceeded where the wait
-// took too long, and ErrShutdown, ErrDraining, ErrUnknownKey or ErrDuplicateKey where that is the cause.
+// WaitError says why a call under a key was refused or ended: Acquire, Replace, Reattach, Reserve or Release. It is
+// context.DeadlineExceeded if the wait took too long, context.Canceled if the caller gave up, and ErrShutdown, ErrDraining, ErrUnknownKey or
+// ErrDuplicateKey for these causes.
 type WaitError struct {
-	Key    string
-	Cause  record.Cause  // why it ended
-	Why    record.Cause  // with CauseDeadline: what it was waiting for until then; CauseNone if it did not wait
-	Waited time.Duration // how long it waited
+	Key      string
+	Cause    record.Cause  // why the call ended
+	Why      record.Cause  // with CauseDeadline and CauseCancelled: what the caller waited for until then; CauseNone: it did not wait
+	Waited   time.Duration // how long the caller waited
+	Sentence string        // Cause, Waited and Why in words, with the words of the failure behind them
 }
 
-// Error tells the cause as a sentence, and what it waited for.
+// Error is the sentence, with the key before it.
 func (e *WaitError) Error() string {
+	sentence := e.Sentence
+	if sentence == "" {
+		sentence = waitSentence(e, "")
+	}
+	return fmt.Sprintf("no lease for %q: %s", e.Key, sentence)
+}
+
+// refusal is the error of a call that was answered by a. latest are the words of the last create or preparation that failed.
+func refusal(key record.Key, a *answer) *WaitError {
+	e := &WaitError{Key: string(key), Cause: a.cause, Why: a.why, Waited: a.waited}
+	e.Sentence = waitSentence(e, a.latest)
+	return e
+}
+
+func waitSentence(e *WaitError, latest string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no lease for %q: %s", e.Key, observe.Denial(e.Cause))
+	b.WriteString(observe.Denial(e.Cause))
 	if e.Waited > 0 {
 		fmt.Fprintf(&b, " after %s", e.Waited.Round(time.Millisecond))
 	}
 	if e.Why != record.CauseNone {
-		fmt.Fprintf(&b, "; it was waiting %s", observe.Wait(e.Why))
+		fmt.Fprintf(&b, "; it was waiting %s%s", observe.Wait(e.Why), observe.Latest(latest))
 	}
 	return b.String()
 }
@@ -90,16 +108,21 @@ func (e *WaitError) Is(target error) bool {
 	return false
 }
 
-// RevokedError is the cause with which a lease's context ends when the lease was taken away: its instance was lost, or must not be used.
+// RevokedError is the cause of a lease's context when the manager revoked the lease: its instance was lost, or must not be used any more.
 type RevokedError struct {
 	Key      string
 	Instance string
 	Cause    record.Cause
+	Sentence string // the cause in words, with the words of whoever reported it
 }
 
-// Error says what became of the instance.
+// Error is the sentence, with the key and the instance before it.
 func (e *RevokedError) Error() string {
-	return fmt.Sprintf("the lease of %q on instance %s was revoked: %s", e.Key, e.Instance, observe.Revoke(e.Cause))
+	sentence := e.Sentence
+	if sentence == "" {
+		sentence = observe.Revoke(e.Cause)
+	}
+	return fmt.Sprintf("the lease of %q on instance %s was revoked: %s", e.Key, e.Instance, sentence)
 }
 
 // GroupMismatchError says that the store holds the state of another group.

@@ -96,7 +96,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { fmt.Println("release:", lease.Release()) }()
+	defer func() { fmt.Println("release:", lease.Release(context.Background())) }()
 	fmt.Printf("slot %d of %s\n", lease.Slot(), lease.InstanceID())
 
 	client, err := lease.Dial(ctx)

@@ -45,7 +45,7 @@ func TestObserversInOrder(t *testing.T) {
 		var one, two []Fact
 		f := start(t, WithObserver(func(f Fact) { one = append(one, f) }), WithObserver(func(f Fact) { two = append(two, f) }))
 		l := f.acquire("job")
-		if err := l.Release(); err != nil {
+		if err := l.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		f.end()

@@ -218,9 +218,9 @@ func workAgainst(t *testing.T, f *fixture, books *ledger, r *random, n int) {
 		case end != nil:
 			err = nil
 		case r.chance(0.1):
-			err = l.ReleaseUnhealthy()
+			err = l.ReleaseUnhealthy(context.Background(), "it is broken")
 		default:
-			err = l.Release()
+			err = l.Release(context.Background())
 		}
 		var revoked *RevokedError
 		if err != nil && !errors.As(err, &revoked) {
@@ -244,9 +244,9 @@ func TestFireFailingCommitHoldsEverything(t *testing.T) {
 		store.set(func(context.Context, statestore.Commit) error { return errors.New("disk full") })
 		facts, deletes := len(f.facts.of(scaler.FactRevoke))+len(f.facts.of(scaler.FactRetire)), f.group.count("decrease")
 		told := make(chan string, 10)
-		go func() { told <- fmt.Sprint("unhealthy ", a.ReleaseUnhealthy()) }()
+		go func() { told <- fmt.Sprint("unhealthy ", a.ReleaseUnhealthy(context.Background(), "it is broken")) }()
 		synctest.Wait() // it is in the batch that fails; what follows waits behind it
-		go func() { told <- fmt.Sprint("release ", f.Release("b")) }()
+		go func() { told <- fmt.Sprint("release ", f.Release(context.Background(), "b")) }()
 		go func() { told <- fmt.Sprint("reload ", f.Reload(context.Background(), f.cfg)) }()
 		go func() { told <- fmt.Sprint("undrain ", f.Undrain(context.Background())) }()
 		for range 8 {
@@ -366,7 +366,7 @@ func TestFireRevocationComesBeforeTheDelete(t *testing.T) {
 		defer f.end()
 		a, b, c := f.acquire("a"), f.acquire("b"), f.acquire("c")
 		c.mu.Lock() // the loop gets as far as the end of this one
-		go func() { _ = a.ReleaseUnhealthy() }()
+		go func() { _ = a.ReleaseUnhealthy(context.Background(), "it is broken") }()
 		<-b.Context().Done()
 		d := &f.work.deletes
 		d.mu.Lock()
@@ -404,7 +404,7 @@ func TestFireCancelOfAQueuedCaller(t *testing.T) {
 		if s := f.status(); len(s.Waiters) != 1 || s.Waiters[0].Key != "second" {
 			t.Errorf("waiters: %+v", s.Waiters)
 		}
-		if err := held.Release(); err != nil {
+		if err := held.Release(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		if l := <-second; l == nil || time.Since(from) != 0 {

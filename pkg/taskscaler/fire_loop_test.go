@@ -75,9 +75,9 @@ func TestFireWakesAreExact(t *testing.T) {
 					if l, err := f.Acquire(context.Background(), fmt.Sprint(n, "-", i)); err == nil {
 						time.Sleep(r.upTo(4 * time.Minute))
 						if r.chance(0.1) {
-							_ = l.ReleaseUnhealthy()
+							_ = l.ReleaseUnhealthy(context.Background(), "it is broken")
 						} else {
-							_ = l.Release()
+							_ = l.Release(context.Background())
 						}
 					}
 					time.Sleep(r.upTo(2 * time.Minute))

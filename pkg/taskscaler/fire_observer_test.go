@@ -235,7 +235,7 @@ func TestFireExpectingHurriesTheList(t *testing.T) {
 			t.Errorf("waited %v for a list", l.Waited())
 		}
 		log.take()
-		if err := l.ReleaseUnhealthy(); err != nil {
+		if err := l.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 			t.Fatal(err)
 		}
 		f.until("the end of it", func() bool { return slices.Contains(slices.Concat(log.take()...), "-i-0001") })

@@ -115,7 +115,7 @@ func TestFireHungCallHoldsUpNothingElse(t *testing.T) {
 					before[kind], _ = g.count()
 				}
 				calls.all()[name].close()
-				if err := sick.ReleaseUnhealthy(); err != nil { // a delete
+				if err := sick.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil { // a delete
 					t.Fatal(err)
 				}
 				looked := make(chan error, 1)
@@ -132,7 +132,7 @@ func TestFireHungCallHoldsUpNothingElse(t *testing.T) {
 						t.Errorf("no call of kind %s while one of kind %s hung", kind, name)
 					}
 				}
-				if err := f.Release("job-0"); err != nil {
+				if err := f.Release(context.Background(), "job-0"); err != nil {
 					t.Error(err)
 				}
 				if name != "lookup" {
@@ -184,7 +184,7 @@ func TestFireBounds(t *testing.T) {
 		calls.heartbeat.close()
 		most("heartbeats", &calls.heartbeat, heartbeatsAtOnce)
 		for _, l := range leases[:30] {
-			if err := l.ReleaseUnhealthy(); err != nil {
+			if err := l.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -209,7 +209,7 @@ func TestFireEveryCallHasADeadline(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
-		if err := l.ReleaseUnhealthy(); err != nil {
+		if err := l.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 			t.Fatal(err)
 		}
 		f.until("the delete", func() bool { return f.group.count("decrease") > 0 })
@@ -291,7 +291,7 @@ func TestFireSecretsGoWithTheirMachine(t *testing.T) {
 		if err != nil || len(snap.Secrets["i-0001"]) == 0 {
 			t.Errorf("an instance is leased, its connect info is not stored: %v", err)
 		}
-		if err := l.ReleaseUnhealthy(); err != nil {
+		if err := l.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 			t.Fatal(err)
 		}
 		f.until("its end", func() bool { return f.status().Instances[0].State == "gone" })
@@ -317,7 +317,7 @@ func TestFireNothingAfterShutdown(t *testing.T) {
 		for _, g := range calls.all() {
 			g.close()
 		}
-		if err := sick.ReleaseUnhealthy(); err != nil {
+		if err := sick.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Minute)
@@ -353,7 +353,7 @@ func TestFireCommitThatOutlastsTheShutdown(t *testing.T) {
 		sick := f.acquire("sick")
 		f.until("another", func() bool { return f.status().Counts.Free == 1 })
 		store.set(func(context.Context, statestore.Commit) error { <-hold; return nil })
-		go func() { _ = sick.ReleaseUnhealthy() }() // one goes, and one is to come
+		go func() { _ = sick.ReleaseUnhealthy(context.Background(), "it is broken") }() // one goes, and one is to come
 		synctest.Wait()
 		increases, deletes := f.group.count("increase"), f.group.count("decrease")
 		time.AfterFunc(callGrace+loopGrace/2, func() { close(hold) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -12,9 +13,9 @@ import (
 var errTakenOver = errors.New("the lease was taken over by a Reattach under the same key")
 
 // answer tells one caller what a committed batch granted. Nothing of it can be lost any more.
-func (l *loop) answer(g *scaler.Grant) {
+func (l *loop) answer(g *scaler.Grant, b *scaler.Batch) {
 	if g.Kind == scaler.GrantRevoked {
-		l.endLease(g.Key, &RevokedError{Key: string(g.Key), Instance: string(g.ID), Cause: g.Cause})
+		l.endLease(g.Key, &RevokedError{Key: string(g.Key), Instance: string(g.ID), Cause: g.Cause, Sentence: revocation(g, b)})
 		return
 	}
 	a := answer{kind: g.Kind, cause: g.Cause, waited: g.Waited}
@@ -40,16 +41,30 @@ func (l *loop) answer(g *scaler.Grant) {
 	}
 }
 
+// revocation says why a lease was revoked, with the words of the failure that the batch has for it.
+func revocation(g *scaler.Grant, b *scaler.Batch) string {
+	for i := range b.Facts {
+		if f := &b.Facts[i]; f.Kind == scaler.FactRevoke && f.Key == g.Key && f.ID == g.ID {
+			return observe.Revoke(f.Cause) + observe.Reported(f)
+		}
+	}
+	return observe.Revoke(g.Cause)
+}
+
 // explain adds to a denial what its caller will want to know.
 func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 	if w.kind == scaler.EvReserve {
 		c := l.core.Summary()
-		a.counts = &NoCapacityError{Key: string(g.Key), Cause: g.Cause, Idle: c.OpenSlots, Acquired: c.Leases, Unavailable: c.Draining + c.Deleting,
+		a.counts = &NoCapacityError{Key: string(g.Key), Cause: g.Cause, Sentence: observe.Denial(g.Cause), Idle: c.OpenSlots, Acquired: c.Leases, Unavailable: c.Draining + c.Deleting,
 			Unhealthy: c.Unclaimed, Unready: c.Creating + c.Preparing + c.Requested}
 	}
 	if g.Cause == record.CauseDeadline || g.Cause == record.CauseCancelled {
 		if a.why = l.core.Summary().WaitCause; a.why == record.CauseNone { // it was the last to wait
 			a.why = l.before.WaitCause
+		}
+		switch a.why {
+		case record.CauseBackoff, record.CauseBreaker, record.CauseQuota, record.CauseStockOut, record.CauseConfig, record.CauseThrottledAPI:
+			a.latest = l.lastWords
 		}
 		if a.waited == 0 {
 			a.waited = l.last - w.since

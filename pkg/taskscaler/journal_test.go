@@ -116,9 +116,9 @@ func churn(ts *Taskscaler, callers, rounds int) {
 					l, err = ts.Replace(ctx, key)
 				}
 				if err == nil && c == 0 && i == 20 { // one: a row of them opens the runaway breaker
-					_ = l.ReleaseUnhealthy()
+					_ = l.ReleaseUnhealthy(context.Background(), "it is broken")
 				} else {
-					_ = ts.Release(key)
+					_ = ts.Release(context.Background(), key)
 				}
 				cancel()
 				ts.Unreserve(key)

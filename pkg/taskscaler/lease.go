@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -41,7 +44,7 @@ func (l *Lease) InstanceID() string { return string(l.id) }
 // Slot is which of the instance's slots this is, from 0.
 func (l *Lease) Slot() int { return l.slot }
 
-// Use says the how-manieth use of the instance this is, from 1.
+// Use is the ordinal of this use of the instance, starting at 1.
 func (l *Lease) Use() int { return l.use }
 
 // Waited is how long the caller waited for the lease.
@@ -132,7 +135,8 @@ func (l *Lease) Dial(ctx context.Context) (connector.Client, error) {
 	client, info, err := l.t.dial(ctx, info)
 	var changed *connector.HostKeyError
 	if errors.As(err, &changed) {
-		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnhealthy, ID: l.id, Serial: l.serial, Cause: record.CauseChangedHostKey}, nil)
+		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnhealthy, ID: l.id, Serial: l.serial, Cause: record.CauseChangedHostKey,
+			Failure: failure.Failure{Kind: failure.Unhealthy, Message: bounded(changed.Error())}}, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dial instance %s: %w", l.id, err)
@@ -159,15 +163,47 @@ func (c *leasedClient) Close() error {
 	return c.Client.Close()
 }
 
-// Release gives the slot back; it is durable when Release returns nil. A second Release does nothing. If the lease was taken away before,
-// the error is its *RevokedError.
-func (l *Lease) Release() error { return l.release(record.CauseNone) }
+// Release gives the slot back. The release is durable when Release returns nil. A second Release does nothing. If the lease was revoked
+// before, the error is its *RevokedError.
+//
+// While the state cannot be committed, Release waits. If ctx ends first, the error is the cause of ctx, and the slot is given back with the
+// next commit all the same.
+func (l *Lease) Release(ctx context.Context) error {
+	return l.release(ctx, &scaler.Event{Kind: scaler.EvRelease, Key: l.key})
+}
 
-// ReleaseUnhealthy is Release, and says that the instance must not be used again: it gets no new lease, the others on it are revoked, and
-// it is deleted.
-func (l *Lease) ReleaseUnhealthy() error { return l.release(record.CauseUnhealthy) }
+// ReleaseUnhealthy is Release for an instance that must not be used again: the instance gets no new lease, its other leases are revoked, and
+// it is deleted. reason says in a few words what is wrong; the holders of the other leases, the log and `taskscaler explain` show it. It
+// may be empty, and only its first 512 bytes are kept.
+func (l *Lease) ReleaseUnhealthy(ctx context.Context, reason string) error {
+	return l.releaseUnfit(ctx, record.CauseUnhealthy, reason)
+}
 
-func (l *Lease) release(cause record.Cause) error {
+// ReleaseChangedHostKey is ReleaseUnhealthy for an instance that answered with another host key than the known one. Lease.Dial notices
+// that by itself; it is for callers that connect on their own.
+func (l *Lease) ReleaseChangedHostKey(ctx context.Context, reason string) error {
+	return l.releaseUnfit(ctx, record.CauseChangedHostKey, reason)
+}
+
+func (l *Lease) releaseUnfit(ctx context.Context, cause record.Cause, reason string) error {
+	because := failure.Failure{Kind: failure.Unhealthy, Message: bounded(reason)}
+	return l.release(ctx, &scaler.Event{Kind: scaler.EvRelease, Key: l.key, Cause: cause, Failure: because})
+}
+
+// maxReason is how much of a reason is kept, in bytes. The journal keeps as much.
+const maxReason = 512
+
+// bounded is reason as it is kept: valid text on one line, and not too long.
+func bounded(reason string) string {
+	reason = strings.Join(strings.Fields(strings.ToValidUTF8(reason, "?")), " ")
+	for len(reason) > maxReason {
+		_, size := utf8.DecodeLastRuneInString(reason)
+		reason = reason[:len(reason)-size]
+	}
+	return reason
+}
+
+func (l *Lease) release(ctx context.Context, ev *scaler.Event) error {
 	switch err := l.Err(); {
 	case err == nil:
 	case errors.Is(err, context.Canceled):
@@ -175,7 +211,7 @@ func (l *Lease) release(cause record.Cause) error {
 	default:
 		return err
 	}
-	err := l.t.release(l.key, cause)
+	err := l.t.release(ctx, ev)
 	if errors.Is(err, ErrUnknownKey) { // it ended while we asked
 		if ended := l.Err(); ended == nil || errors.Is(ended, context.Canceled) {
 			return nil

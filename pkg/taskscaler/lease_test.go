@@ -28,16 +28,16 @@ func TestLeaseFromRequestToRelease(t *testing.T) {
 		if ctx.Err() != nil || l.Err() != nil {
 			t.Errorf("a held lease has ended: %v, %v", ctx.Err(), l.Err())
 		}
-		if err := l.Release(); err != nil {
+		if err := l.Release(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if cause := context.Cause(ctx); cause != context.Canceled {
 			t.Errorf("the context ended with %v, want context.Canceled", cause)
 		}
-		if err := l.Release(); err != nil {
+		if err := l.Release(context.Background()); err != nil {
 			t.Errorf("a second Release: %v", err)
 		}
-		if err := f.Release("job-1"); !errors.Is(err, ErrUnknownKey) {
+		if err := f.Release(context.Background(), "job-1"); !errors.Is(err, ErrUnknownKey) {
 			t.Errorf("Release of a released key: %v, want ErrUnknownKey", err)
 		}
 		if _, err := l.ConnectInfo(t.Context()); err == nil {
@@ -46,7 +46,7 @@ func TestLeaseFromRequestToRelease(t *testing.T) {
 		if again := f.acquire("job-1"); again.Use() != 2 {
 			t.Errorf("use = %d, want 2", again.Use())
 		}
-		if err := f.Release("job-1"); err != nil {
+		if err := f.Release(context.Background(), "job-1"); err != nil {
 			t.Errorf("Release by key: %v", err)
 		}
 	})
@@ -57,11 +57,11 @@ func TestReleasedHandleDoesNotReleaseItsKeysNextLease(t *testing.T) {
 		f := start(t)
 		defer f.end()
 		first := f.acquire("job")
-		if err := first.Release(); err != nil {
+		if err := first.Release(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		second := f.acquire("job")
-		if err := first.Release(); err != nil {
+		if err := first.Release(context.Background()); err != nil {
 			t.Error(err)
 		}
 		if second.Err() != nil || f.status().Counts.Leases != 1 {
@@ -121,7 +121,7 @@ func TestWaitersAreServedInTurnAndToldWhyTheyWait(t *testing.T) {
 			t.Errorf("waiters = %+v, waiting = %+v", s.Waiters, s.Waiting)
 		}
 		for i := range 2 {
-			if err := held[i].Release(); err != nil {
+			if err := held[i].Release(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 			if key := <-got; key != fmt.Sprint("waiter-", i) {
@@ -252,7 +252,7 @@ func TestLeaseEndsWithItsInstance(t *testing.T) {
 		if !errors.As(context.Cause(ctx), &revoked) || revoked.Cause != record.CauseMissing || revoked.Instance != "i-0001" || revoked.Key != "job" {
 			t.Errorf("cause = %v, want a RevokedError for i-0001", context.Cause(ctx))
 		}
-		if err := l.Release(); !errors.As(err, &revoked) {
+		if err := l.Release(context.Background()); !errors.As(err, &revoked) {
 			t.Errorf("Release of a revoked lease: %v, want its RevokedError", err)
 		}
 		if late := l.Context(); context.Cause(late) == nil {
@@ -266,7 +266,7 @@ func TestContextOfAnEndedLeaseHasItsCause(t *testing.T) {
 		f := start(t)
 		defer f.end()
 		l := f.acquire("job")
-		if err := l.Release(); err != nil {
+		if err := l.Release(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := l.WithContext(t.Context())
@@ -308,7 +308,7 @@ func TestReplace(t *testing.T) {
 		if old.Err() != context.Canceled || next.Err() != nil {
 			t.Errorf("old: %v, new: %v", old.Err(), next.Err())
 		}
-		if err := old.Release(); err != nil || next.Err() != nil {
+		if err := old.Release(context.Background()); err != nil || next.Err() != nil {
 			t.Errorf("Release of the old handle: %v; the new one: %v", err, next.Err())
 		}
 		if _, err := f.Replace(t.Context(), "nobody"); !errors.Is(err, ErrUnknownKey) {
@@ -333,7 +333,7 @@ func TestReplaceWhileDrainingKeepsTheLease(t *testing.T) {
 		if l.Err() != nil {
 			t.Errorf("the lease ended: %v", l.Err())
 		}
-		if err := l.Release(); err != nil {
+		if err := l.Release(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -376,7 +376,7 @@ func TestUnhealthyInstanceGetsNoFurtherLease(t *testing.T) {
 		if a.InstanceID() != b.InstanceID() {
 			t.Fatalf("%s and %s, want one instance", a.InstanceID(), b.InstanceID())
 		}
-		if err := a.ReleaseUnhealthy(); err != nil {
+		if err := a.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 			t.Fatal(err)
 		}
 		var revoked *RevokedError
@@ -452,7 +452,7 @@ func TestDialIsClosedWithTheLease(t *testing.T) {
 			t.Fatal(err)
 		}
 		inner := c.(*leasedClient).Client.(*testClient)
-		if err := l.Release(); err != nil {
+		if err := l.Release(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

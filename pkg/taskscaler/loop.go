@@ -208,7 +208,7 @@ func (l *loop) dispatch(b *scaler.Batch) {
 	clear(l.moved)
 	l.moved = l.moved[:0]
 	for i := range b.Grants {
-		l.answer(&b.Grants[i])
+		l.answer(&b.Grants[i], b)
 	}
 	l.acknowledge()
 	l.t.work.do(b.Commands)

@@ -61,7 +61,7 @@ func TestCancelAgainstGrant(t *testing.T) {
 				mu.Lock()
 				delete(held, place)
 				mu.Unlock()
-				if err := l.Release(); err != nil {
+				if err := l.Release(context.Background()); err != nil {
 					t.Errorf("release of %s: %v", key, err)
 				}
 			}
@@ -114,7 +114,7 @@ func TestEverythingAtOnce(t *testing.T) {
 						_, _ = ts.Reattach(ctx, key)
 						_, _ = ts.Replace(ctx, key)
 					}
-					_ = ts.Release(key)
+					_ = ts.Release(context.Background(), key)
 				}
 				_, _ = ts.Status(ctx)
 				_, _, _ = ts.Wait(ctx, key)

@@ -51,7 +51,7 @@ func TestShutdownLeavesInstancesAndLeases(t *testing.T) {
 		if !errors.Is(f.Err(), ErrShutdown) {
 			t.Errorf("Err = %v", f.Err())
 		}
-		for name, err := range map[string]error{"Reserve": f.Reserve(t.Context(), "x"), "Release": f.Release("job"), "again": f.Shutdown(t.Context())} {
+		for name, err := range map[string]error{"Reserve": f.Reserve(t.Context(), "x"), "Release": f.Release(context.Background(), "job"), "again": f.Shutdown(t.Context())} {
 			if name != "again" && !errors.Is(err, ErrShutdown) || name == "again" && err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -75,7 +75,7 @@ func TestShutdownEndsWithTheLastLease(t *testing.T) {
 		f := start(t)
 		l := f.acquire("job")
 		time.AfterFunc(time.Hour, func() {
-			if err := l.Release(); err != nil {
+			if err := l.Release(context.Background()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -93,7 +93,7 @@ func TestShutdownDeletes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t, withConfig(deleting))
 		l, done := f.acquire("job"), f.acquire("done")
-		time.AfterFunc(time.Second, func() { _ = done.Release() })
+		time.AfterFunc(time.Second, func() { _ = done.Release(context.Background()) })
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
 		if err := f.Shutdown(ctx); err != nil {
@@ -206,7 +206,7 @@ func TestDrain(t *testing.T) {
 			t.Fatalf("Drain returned with a lease left: %v", err)
 		default:
 		}
-		if err := l.Release(); err != nil {
+		if err := l.Release(context.Background()); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-drained; err != nil {

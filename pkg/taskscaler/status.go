@@ -85,6 +85,13 @@ func (c Counts) Existing() int {
 	return c.Creating + c.Preparing + c.ReadyCount + c.Draining + c.Deleting + c.Unclaimed
 }
 
+// Capacity is how much a manager may provide at most.
+type Capacity struct {
+	PerInstance int `json:"capacity_per_instance"` // slots of one instance
+	Instances   int `json:"instances,omitempty"`   // most instances: the lower of MaxInstances and the provider's limit; 0: no limit is known
+	Slots       int `json:"slots,omitempty"`       // most slots: Instances × PerInstance; 0: no limit is known
+}
+
 // WaitingStatus says why those who wait are waiting.
 type WaitingStatus struct {
 	Cause    string `json:"cause,omitempty"`   // empty: nobody waits

@@ -26,6 +26,42 @@ func (t *Taskscaler) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
+// Counts is Status.Counts alone. Its cost does not depend on the size of the fleet, so that it can be asked for often.
+func (t *Taskscaler) Counts(ctx context.Context) (Counts, error) {
+	c, err := query(ctx, t, func(l *loop) Counts {
+		sum := l.core.Summary()
+		if l.trouble != nil {
+			sum = l.before
+		}
+		return countsOf(&sum)
+	})
+	if err != nil {
+		return Counts{}, fmt.Errorf("counts: %w", err)
+	}
+	return c, nil
+}
+
+// Capacity is how much the manager may provide at most, by its configuration and the provider's limit. It asks nobody and never blocks.
+func (t *Taskscaler) Capacity() Capacity {
+	cfg := t.config()
+	limit := t.info.MaxSize
+	if limit == math.MaxInt || limit < 0 {
+		limit = 0
+	}
+	if cfg.MaxInstances > 0 && (limit == 0 || cfg.MaxInstances < limit) {
+		limit = cfg.MaxInstances
+	}
+	return Capacity{PerInstance: cfg.CapacityPerInstance, Instances: limit, Slots: mulCapped(limit, cfg.CapacityPerInstance)}
+}
+
+// mulCapped multiplies without overflow.
+func mulCapped(a, b int) int {
+	if a > 0 && b > math.MaxInt/a {
+		return math.MaxInt
+	}
+	return a * b
+}
+
 // Wait says why the Acquire or Replace of key is still waiting; ok is false when there is none.
 func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok bool, err error) {
 	found, err := query(ctx, t, func(l *loop) *WaitStatus {

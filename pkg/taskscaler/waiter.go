@@ -33,6 +33,7 @@ type answer struct {
 	kind   scaler.GrantKind
 	cause  record.Cause
 	why    record.Cause // with CauseDeadline: what was waited for
+	latest string       // what the last failed create or preparation said, if why is about that
 	waited time.Duration
 	lease  *Lease
 	counts *NoCapacityError

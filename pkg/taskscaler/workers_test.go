@@ -38,11 +38,11 @@ func TestSlowCreateStallsNothing(t *testing.T) {
 			if l.Waited() != 0 {
 				t.Fatalf("job %d waited %v", i, l.Waited())
 			}
-			if err := l.Release(); err != nil {
+			if err := l.Release(context.Background()); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := first.ReleaseUnhealthy(); err != nil {
+		if err := first.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 			t.Fatal(err)
 		}
 		f.until("the delete", func() bool { return f.group.count("decrease") == 1 })
@@ -110,7 +110,7 @@ func TestDeletesThatComeDuringACallGoOutTogether(t *testing.T) {
 			f.group.onDecrease = func(_ context.Context, ids []string) ([]string, error) { <-hold; return ids, nil }
 		})
 		for _, l := range leases {
-			if err := l.ReleaseUnhealthy(); err != nil {
+			if err := l.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()

@@ -202,9 +202,9 @@ func (m *Manager) Reattach(_ context.Context, key string) (control.Held, error) 
 }
 
 // Release implements control.Runner.
-func (m *Manager) Release(key string) error { return m.release(key, "") }
+func (m *Manager) Release(_ context.Context, key string) error { return m.release(key, "") }
 
-func (h *held) Release(found control.Unhealthy) error { return h.m.release(h.lease.Key, found) }
+func (h *held) Release(_ context.Context, found control.Unhealthy, _ string) error { return h.m.release(h.lease.Key, found) }
 
 func (m *Manager) release(key string, unhealthy control.Unhealthy) error {
 	m.mu.Lock()
