@@ -1,19 +1,19 @@
-// Package clock is where the shell reads its clocks: one reading gives both, the elapsed time that deadlines are measured on and the wall
-// time that calendars and stored stamps read. Nothing else in the shell asks what time it is.
+// Package clock reads the two clocks that the manager uses: the elapsed time for deadlines, and the wall time for calendars and stored
+// times. One reading returns both. No other code of the manager reads the time.
 package clock
 
 import "time"
 
-// Clock measures elapsed time from the moment it was made. The zero Clock is not usable; it may be copied and used by any goroutine.
+// Clock measures the time elapsed since it was made. The zero Clock is not usable. A Clock may be copied and used by any goroutine.
 type Clock struct {
 	base time.Time
-	wall func(time.Time) time.Time // nil: as it is
+	wall func(time.Time) time.Time // changes the wall time; nil: unchanged
 }
 
-// New starts a clock at 0.
+// New returns a clock that starts at 0 now.
 func New() Clock { return Clock{base: time.Now()} }
 
-// Now reads both clocks at once. mono never goes back; wall has no monotonic part, so that nobody can measure with it by mistake.
+// Now reads both clocks. mono never goes back. wall has no monotonic part, so that it cannot be used to measure by mistake.
 func (c Clock) Now() (mono time.Duration, wall time.Time) {
 	t := time.Now()
 	mono, wall = t.Sub(c.base), t.Round(0)
@@ -23,15 +23,14 @@ func (c Clock) Now() (mono time.Duration, wall time.Time) {
 	return mono, wall
 }
 
-// WithWall is c with a wall clock that shows f of the real one: for tests of what happens when that clock is set.
+// WithWall returns c with a wall clock that shows f of the real one. Tests use it to set the wall clock.
 func (c Clock) WithWall(f func(time.Time) time.Time) Clock {
 	c.wall = f
 	return c
 }
 
-// Mono is the elapsed time.
+// Mono returns the elapsed time.
 func (c Clock) Mono() time.Duration { return time.Since(c.base) }
 
-// At is the elapsed time at which t comes: a context's deadline, say. A t in the past gives what was elapsed then, at least 1 ns, because
-// 0 means no deadline to those who use it.
+// At returns the elapsed time at t, such as a context's deadline. It returns at least 1 ns, because a deadline of 0 means none.
 func (c Clock) At(t time.Time) time.Duration { return max(t.Sub(c.base), 1) }

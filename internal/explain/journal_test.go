@@ -153,7 +153,7 @@ func TestReplayDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := replay(t, explain.ReplayRequest{Path: dir})
-		if err != nil || !strings.Contains(out, "as a crash leaves it") {
+		if err != nil || !strings.Contains(out, "as after a crash") {
 			t.Errorf("%v\n%s", err, out)
 		}
 	})

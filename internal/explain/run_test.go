@@ -105,7 +105,7 @@ func TestRunRefuses(t *testing.T) {
 		{explain.Request{At: "11:59"}, []control.RunnerStatus{one}, "is outside the journal: ask for a time from 2026-03-02 12:00:00 to 2026-03-02 12:01:00 UTC"},
 		{explain.Request{Journal: t.TempDir()}, nil, "has no segment of a journal"},
 		{explain.Request{Journal: "/nowhere"}, nil, "no such file or directory: give the folder `journal`"},
-		{explain.Request{Journal: "run_test.go"}, nil, "cannot replay run_test.go: it is no segment of a journal"},
+		{explain.Request{Journal: "run_test.go"}, nil, "cannot replay run_test.go: it is not a segment of a journal"},
 		{explain.Request{Config: "/nowhere.toml"}, nil, "no such file"},
 	} {
 		if out, err := run(t, c.q, c.runners...); err == nil || !strings.Contains(err.Error(), c.want) || out != "" {

@@ -27,7 +27,7 @@ func fleetOf(tb testing.TB, n, capacity int) *Register {
 	return r
 }
 
-// TestLeasePathAllocatesNothing: a lease, its end and their changes use memory that is there already.
+// TestLeasePathAllocatesNothing: a lease, its end and their changes do not allocate.
 func TestLeasePathAllocatesNothing(t *testing.T) {
 	for _, capacity := range []int{1, 3} {
 		r := fleetOf(t, 100, capacity)
@@ -43,13 +43,13 @@ func TestLeasePathAllocatesNothing(t *testing.T) {
 			r.TakeChanges(&c)
 		})
 		if got != 0 {
-			t.Errorf("capacity %d: a lease and its end allocate %v times", capacity, got)
+			t.Errorf("capacity %d: granting and ending a lease allocate %v times", capacity, got)
 		}
 		check(t, r)
 	}
 }
 
-// BenchmarkLeaseEnd is the register's part of a lease at two sizes: it must not depend on the fleet.
+// BenchmarkLeaseEnd measures the register's part of a lease at two sizes. The time must not depend on the size of the fleet.
 func BenchmarkLeaseEnd(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -68,7 +68,7 @@ func BenchmarkLeaseEnd(b *testing.B) {
 	}
 }
 
-// BenchmarkRandomEnd ends uniformly random leases of a full fleet and grants them anew: the cache's worst case.
+// BenchmarkRandomEnd ends uniformly random leases of a full fleet and grants them again: the worst case for the CPU cache.
 func BenchmarkRandomEnd(b *testing.B) {
 	const n = 100_000
 	r := fleetOf(b, n, 1)
@@ -91,7 +91,7 @@ func BenchmarkRandomEnd(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory reports what an idle instance costs in the register.
+// BenchmarkMemory reports the memory of an idle instance in the register.
 func BenchmarkMemory(b *testing.B) {
 	const n = 100_000
 	heap := func() uint64 {

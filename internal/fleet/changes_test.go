@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TestChangesOnce: every record comes once, in the order of first touch, as it is at the end.
+// TestChangesOnce: each record is returned once, in the order of its first change, in its final state.
 func TestChangesOnce(t *testing.T) {
 	r := NewRegister(2, 0)
 	b := ready(t, r, "b", at(1))
@@ -36,11 +36,11 @@ func TestChangesOnce(t *testing.T) {
 		t.Errorf("the end of one lease changes %+v", c)
 	}
 	if r.TakeChanges(&c); !c.Empty() {
-		t.Errorf("nothing happened, and %+v changed", c)
+		t.Errorf("nothing happened, but there are changes %+v", c)
 	}
 }
 
-// TestForgetAndReenter: an id that is forgotten and entered again between two commits is put, not dropped.
+// TestForgetAndReenter: an ID that is forgotten and added again between two commits is put, not dropped.
 func TestForgetAndReenter(t *testing.T) {
 	r := NewRegister(1, 0)
 	var s record.Saved
@@ -62,19 +62,19 @@ func TestForgetAndReenter(t *testing.T) {
 	must(t, r.Forget(x))
 	r.TakeChanges(&c)
 	if len(c.Put) != 0 || !slices.Equal(c.Drop, []record.ID{"x"}) {
-		t.Errorf("entered and forgotten at once: put %+v, drop %v", c.Put, c.Drop)
+		t.Errorf("added and forgotten between two commits: put %+v, drop %v", c.Put, c.Drop)
 	}
 	s.Apply(&c)
 	check(t, r)
 }
 
-// TestApplyCopies: what is stored does not change with the batch, whose memory is used again.
+// TestApplyCopies: the stored state does not share memory with the batch, which is reused.
 func TestApplyCopies(t *testing.T) {
 	r := NewRegister(1, 0)
 	var s record.Saved
 	var c record.Changes
 	if !s.Empty() {
-		t.Error("a new state is not empty")
+		t.Error("Empty is false for a new state")
 	}
 	i := ready(t, r, "a", at(1))
 	_, _, err := r.Lease(i, "k", at(2))
@@ -90,11 +90,11 @@ func TestApplyCopies(t *testing.T) {
 		t.Errorf("the stored lease became %q without a commit", got)
 	}
 	if s.Empty() {
-		t.Error("a state with an instance is empty")
+		t.Error("Empty is true for a state with an instance")
 	}
 	s.Apply(&record.Changes{Drop: []record.ID{"nobody"}, DropIntents: []uint64{99}})
 	if len(s.Instances) != 1 {
-		t.Error("dropping what is not there dropped something")
+		t.Error("dropping an unknown ID dropped something")
 	}
 }
 
@@ -129,7 +129,7 @@ func TestPast(t *testing.T) {
 	}
 }
 
-// TestLoad: what was running goes on, but nothing counts as listed before the provider says so.
+// TestLoad: a loaded register continues, but no instance counts as listed before the provider lists it.
 func TestLoad(t *testing.T) {
 	now := Stamp{Mono: 5 * time.Second, Wall: at(100).Wall}
 	s := record.Saved{
@@ -152,7 +152,7 @@ func TestLoad(t *testing.T) {
 	}
 	r.SetListed(a, ListedRunning)
 	if r.OpenSlots() != 2 || r.Fullest("") != a {
-		t.Error("listed again, it is not open")
+		t.Error("it is listed again, but not open")
 	}
 	if i, slot := r.LeaseOf("k"); i != a || slot != 2 {
 		t.Errorf("k is on %v, slot %d", i, slot)
@@ -161,7 +161,7 @@ func TestLoad(t *testing.T) {
 		t.Errorf("created at %v of the new clock, want %v", a.Created.Mono, want)
 	}
 	if r.Meta.LastSerial != 9 || r.Meta.LastOp != 12 || r.Meta.Group != "g" || r.Meta.Fruitless != 2 {
-		t.Errorf("meta %+v: numbers must not be given twice", r.Meta)
+		t.Errorf("meta %+v: numbers must not be used twice", r.Meta)
 	}
 	if one, two := r.Intent(8), r.Intent(12); one.Unsure != 3 || two.Unsure != 0 || r.IntentOpen() != 4 || r.IntentDoubt() != 1 {
 		t.Errorf("intents %+v and %+v", one, two)
@@ -198,12 +198,12 @@ func TestLoadRefusesContradictions(t *testing.T) {
 	} {
 		r := NewRegister(2, 0)
 		if err := errors.Join(r.Load(&bad, at(0)), r.Check()); err == nil {
-			t.Errorf("%s was believed", name)
+			t.Errorf("Load and Check accepted: %s", name)
 		}
 	}
 }
 
-// TestCheckSees breaks the books by hand, one way at a time: Check has to notice each.
+// TestCheckSees corrupts the register by hand, in one way at a time. Check must notice each.
 func TestCheckSees(t *testing.T) {
 	for name, harm := range map[string]func(r *Register, i *Instance){
 		"a lease lost":           func(r *Register, _ *Instance) { delete(r.leases, "k") },
@@ -223,7 +223,7 @@ func TestCheckSees(t *testing.T) {
 		"the idle order":         func(r *Register, _ *Instance) { r.Get("c").IdleAt.Mono = 0 },
 		"the idle list":          func(r *Register, _ *Instance) { r.idle.head = nil },
 		"a count of a state":     func(r *Register, _ *Instance) { r.counts[record.Ready]-- },
-		"claims of nobody":       func(_ *Register, i *Instance) { i.claims++ },
+		"claims without holder":  func(_ *Register, i *Instance) { i.claims++ },
 		"the sum of claims":      func(r *Register, _ *Instance) { r.claims++ },
 		"an id that is another":  func(r *Register, i *Instance) { r.byID["z"] = i },
 		"open intents":           func(r *Register, _ *Instance) { r.intentOpen++ },

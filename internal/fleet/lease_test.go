@@ -14,7 +14,7 @@ func TestLeaseRefusals(t *testing.T) {
 	lease := func(k record.Key) error { _, _, err := r.Lease(i, k, at(2)); return err }
 	must(t, lease("k1"))
 	if lease("k1") == nil {
-		t.Error("one key got two leases")
+		t.Error("a key got two leases")
 	}
 	must(t, lease("k2"))
 	if lease("k3") == nil {
@@ -28,7 +28,7 @@ func TestLeaseRefusals(t *testing.T) {
 		t.Error("a fourth use of three: invariant 2")
 	}
 	if !r.UsedUp(i) {
-		t.Error("it is not said to be used up")
+		t.Error("UsedUp is false")
 	}
 	if i, _ := r.End("nobody", at(4)); i != nil {
 		t.Error("a key without a lease ended one")
@@ -40,13 +40,13 @@ func TestLeaseRefusals(t *testing.T) {
 		b := ready(t, r, record.ID("b-"+l.String()), at(5))
 		r.SetListed(b, l)
 		if _, _, err := r.Lease(b, "k9", at(5)); err == nil {
-			t.Errorf("an instance that is listed %s was leased: invariant 9", l)
+			t.Errorf("an instance listed as %s was leased: invariant 9", l)
 		}
 	}
 	check(t, r)
 }
 
-// TestSlots: the lowest free slot is taken first, and a lowered capacity leaves what stands beyond it.
+// TestSlots: the lowest free slot is used first, and a lowered capacity does not end leases beyond it.
 func TestSlots(t *testing.T) {
 	r := NewRegister(3, 0)
 	i := ready(t, r, "a", at(1))
@@ -69,7 +69,7 @@ func TestSlots(t *testing.T) {
 		t.Errorf("after the capacity fell to 1: leases on %v, want 0 and 2", got)
 	}
 	if r.OpenSlots() != 0 || i.Open() != 0 || r.Fullest("") != nil {
-		t.Error("an instance beyond its capacity is open")
+		t.Error("an instance with more leases than its capacity has an open slot")
 	}
 	r.End("k2", at(5))
 	check(t, r)
@@ -93,7 +93,7 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// TestPack: the fullest gets the next lease, so that others fall idle, across more than one word of the bucket index.
+// TestPack: the fullest instance gets the next lease, so that others become idle. The test covers more than one word of the bucket index.
 func TestPack(t *testing.T) {
 	r := NewRegister(130, 0)
 	full := map[record.ID]int{"a": 5, "b": 64, "c": 128, "d": 63}
@@ -116,7 +116,7 @@ func TestPack(t *testing.T) {
 		r.SetListed(r.Get(id), ListedRunning)
 	}
 	if i := r.Fullest("c"); i == nil || i.ID != "b" {
-		t.Errorf("without c it is %v, want b", i)
+		t.Errorf("Fullest without c is %v, want b", i)
 	}
 	check(t, r)
 }
@@ -147,7 +147,7 @@ func TestReservations(t *testing.T) {
 	r.Unclaim(one)
 	check(t, r)
 	if r.Reservation("r1") != one || one.Claim != nil || r.OpenSlots() != 1 {
-		t.Error("a dropped claim takes its reservation along, or counts twice")
+		t.Error("dropping a claim also ended its reservation, or was counted wrongly")
 	}
 	r.UnclaimAll(i)
 	check(t, r)
@@ -158,15 +158,15 @@ func TestReservations(t *testing.T) {
 		r.Unreserve(r.Reservation(k))
 	}
 	if r.Reservations() != 0 || r.Reservation("r1") != nil {
-		t.Error("an ended reservation stands")
+		t.Error("an ended reservation still exists")
 	}
 	u := enter(t, r, "u", record.Unclaimed, at(3))
 	if _, err := r.Reserve("r5", u); err == nil || r.Reservation("r5") != nil {
-		t.Error("an unclaimed instance was promised")
+		t.Error("a reservation claimed an unclaimed instance")
 	}
 }
 
-// TestIdleOrder: longest idle first, also for one that a list missed in between.
+// TestIdleOrder: the longest idle instance is first, even if a list lacked it in between.
 func TestIdleOrder(t *testing.T) {
 	r := NewRegister(1, 0)
 	for n, id := range []record.ID{"a", "b", "c"} {
@@ -193,7 +193,7 @@ func TestIdleOrder(t *testing.T) {
 	}
 	r.SetListed(r.Get("b"), ListedRunning)
 	if got := order(); !slices.Equal(got, []record.ID{"b", "c", "a"}) {
-		t.Errorf("b has been idle for longest all the time: %v", got)
+		t.Errorf("after b is listed again: %v, want b first, which is idle for longest", got)
 	}
 	check(t, r)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// at is a stamp n seconds into a test, the same on both clocks but for their zeros.
+// at is a stamp n seconds into a test. Both clocks advance alike, but start at different values.
 func at(n int) Stamp {
 	return Stamp{Mono: time.Duration(n) * time.Second, Wall: 1_700_000_000_000_000_000 + int64(n)*int64(time.Second)}
 }
@@ -19,7 +19,7 @@ func at(n int) Stamp {
 func check(t *testing.T, r *Register) {
 	t.Helper()
 	if err := r.Check(); err != nil {
-		t.Fatalf("the books contradict themselves: %v", err)
+		t.Fatalf("Check failed: %v", err)
 	}
 }
 
@@ -30,13 +30,13 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// ready enters an instance and makes it ready and running.
+// ready adds an instance and makes it ready and running.
 func ready(t *testing.T, r *Register, id record.ID, now Stamp) *Instance {
 	t.Helper()
 	return enter(t, r, id, record.Ready, now)
 }
 
-// enter brings a new instance into a state by legal moves.
+// enter adds an instance and brings it to a state by legal moves.
 func enter(t *testing.T, r *Register, id record.ID, s record.State, now Stamp) *Instance {
 	t.Helper()
 	first := record.Creating
@@ -80,7 +80,7 @@ func enter(t *testing.T, r *Register, id record.ID, s record.State, now Stamp) *
 	return i
 }
 
-// moves are the named methods and, for each state from which they are legal, the state they lead to.
+// moves are the named methods, with each state from which they are legal and the state that they lead to.
 var moves = []struct {
 	name string
 	do   func(r *Register, i *Instance, now Stamp) error
@@ -112,7 +112,7 @@ var moves = []struct {
 	{"claim", func(r *Register, i *Instance, _ Stamp) error { _, err := r.Reserve("k", i); return err }, map[record.State]record.State{record.Ready: record.Ready}},
 }
 
-// TestMoves tries every move from every state: the legal ones lead where they should, the others are refused and change nothing.
+// TestMoves tries every move from every state. Legal moves lead to the right state; the others are refused and change nothing.
 func TestMoves(t *testing.T) {
 	for s := record.Creating; s <= record.Unclaimed; s++ {
 		for _, m := range moves {
@@ -134,17 +134,17 @@ func TestMoves(t *testing.T) {
 						t.Errorf("the refusal names %q", illegal.ID)
 					}
 					if after := snapshot(r); !reflect.DeepEqual(before, after) {
-						t.Errorf("a refused move changed the books\nbefore %+v\nafter  %+v", before, after)
+						t.Errorf("a refused move changed the register\nbefore %+v\nafter  %+v", before, after)
 					}
 					if r.TakeChanges(&c); !c.Empty() {
-						t.Errorf("a refused move is to be stored: %+v", c)
+						t.Errorf("a refused move led to changes: %+v", c)
 					}
 					return
 				}
 				must(t, err)
 				if to == 0 {
 					if r.Get("a") != nil || r.Len() != 0 {
-						t.Error("it is still in the books")
+						t.Error("it is still in the register")
 					}
 					return
 				}
@@ -156,7 +156,7 @@ func TestMoves(t *testing.T) {
 	}
 }
 
-// snapshot is all that is stored of the register, made by a fresh look at every instance.
+// snapshot returns everything that is stored of the register, collected anew from every instance.
 func snapshot(r *Register) record.Saved {
 	s := record.Saved{Meta: r.Meta}
 	r.Each(func(i *Instance) bool {
@@ -184,7 +184,7 @@ func TestAddRefusesOtherStates(t *testing.T) {
 	}
 }
 
-// TestSerials: another machine under the same id has another serial and nothing of the old one's history.
+// TestSerials: another instance with the same ID has another serial, and nothing of the old one's history.
 func TestSerials(t *testing.T) {
 	r := NewRegister(1, 5)
 	i := ready(t, r, "a", at(1))
@@ -200,13 +200,13 @@ func TestSerials(t *testing.T) {
 	must(t, err)
 	check(t, r)
 	if again.Serial != 2 || again.Uses != 0 || again.DeleteAsked || again.Cause != record.CauseNone || again.ReadyAt.Wall != 0 || again.Leased() != 0 {
-		t.Errorf("the new machine inherited: %+v", again)
+		t.Errorf("the new instance inherited: %+v", again)
 	}
 	if again.Owner != any(owner) {
-		t.Error("its owner's bookkeeping got lost")
+		t.Error("its Owner was lost")
 	}
 	if r.Len() != 1 || r.Exists() != 1 {
-		t.Errorf("%d in the books, %d exist", r.Len(), r.Exists())
+		t.Errorf("%d in the register, %d exist", r.Len(), r.Exists())
 	}
 }
 
@@ -235,7 +235,7 @@ func TestStampsOfALife(t *testing.T) {
 	}
 	must(t, r.Delete(i, record.CauseNone, at(8)))
 	if i.Cause != record.CauseIdle || !i.DeleteAsked {
-		t.Errorf("deleting keeps the cause that it was retired for: %+v", i)
+		t.Errorf("deleting must keep the cause for which it was retired: %+v", i)
 	}
 	must(t, r.Finish(i, at(9)))
 	must(t, r.Delete(i, record.CauseZombie, at(10)))
@@ -244,7 +244,7 @@ func TestStampsOfALife(t *testing.T) {
 	}
 }
 
-// TestReturnAndAdopt: what comes back keeps its uses, and never after a delete was asked.
+// TestReturnAndAdopt: a lost instance that is listed again keeps its uses. It does not return after a delete was requested.
 func TestReturnAndAdopt(t *testing.T) {
 	r := NewRegister(1, 3)
 	i := ready(t, r, "a", at(1))
@@ -267,16 +267,16 @@ func TestReturnAndAdopt(t *testing.T) {
 	u := enter(t, r, "u", record.Unclaimed, at(8))
 	must(t, r.Adopt(u, at(9)))
 	if u.Origin != record.Adopted {
-		t.Errorf("adopted, its origin is %s", u.Origin)
+		t.Errorf("after Adopt its origin is %s", u.Origin)
 	}
 	lost := enter(t, r, "b", record.Lost, at(10))
-	lost.DeleteAsked = true // as it is loaded from a store that says so
+	lost.DeleteAsked = true // as loaded from a store
 	if err := r.Return(lost, at(11)); err == nil {
-		t.Error("what was asked to be deleted came back into service")
+		t.Error("an instance with a requested delete returned to service")
 	}
 }
 
-// TestGuards: moves that would break an invariant name the reason.
+// TestGuards: moves that would violate an invariant are refused, with the reason.
 func TestGuards(t *testing.T) {
 	r := NewRegister(2, 0)
 	i := ready(t, r, "a", at(1))
@@ -296,7 +296,7 @@ func TestGuards(t *testing.T) {
 		t.Error("a delete with a lease was not refused: invariant 3")
 	}
 	if i.DeleteAsked {
-		t.Error("a refused delete counts as asked")
+		t.Error("a refused delete set DeleteAsked")
 	}
 	if n, _ := r.End("k", at(5)); n != i {
 		t.Error("the lease of a draining instance cannot end")
@@ -305,7 +305,7 @@ func TestGuards(t *testing.T) {
 	check(t, r)
 }
 
-// TestSums holds the sums that the sizing rule reads against a life of two instances.
+// TestSums checks the sums that the sizing rule uses, during the life of two instances.
 func TestSums(t *testing.T) {
 	r := NewRegister(3, 4)
 	type sums struct{ exists, supply, pending, open, idle, leased int }

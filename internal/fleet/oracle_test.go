@@ -11,13 +11,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// model is a dumb register: lists that are searched from one end to the other, sums that are added up anew. It says what the real one has
-// to answer after any legal operations.
+// model is a simple register: it searches lists linearly and computes every sum anew. It says what the real register must answer after any
+// legal operations.
 type model struct {
 	r     *Register
 	now   int
 	seq   int
-	got   map[record.ID]place // where an instance stands in the order of Fullest, and since when
+	got   map[record.ID]place // the place of an instance in the order of Fullest, and since when
 	idle  map[record.ID]int   // since when it is idle
 	keys  []record.Key        // with a lease
 	res   []record.Key        // with a reservation
@@ -33,7 +33,7 @@ func newModel(capacity, maxUses int) *model {
 
 func (m *model) stamp() Stamp { return at(m.now) }
 
-// open is the slots of i that anyone can have, from first principles.
+// open returns the slots of i that any caller can lease, computed from the definition.
 func (m *model) open(i *Instance) int {
 	leases := 0
 	i.Each(func(record.Lease) { leases++ })
@@ -57,7 +57,7 @@ func (m *model) claims(i *Instance) int {
 	return n
 }
 
-// observe brings the two orders up to date after an operation.
+// observe updates the two orders after an operation.
 func (m *model) observe() {
 	m.r.Each(func(i *Instance) bool {
 		bucket := -1
@@ -108,7 +108,7 @@ func (m *model) idleOrder() []record.ID {
 	return ids
 }
 
-// check compares everything that can be asked.
+// check compares everything that can be queried.
 func (m *model) check(t *rapid.T) {
 	if err := m.r.Check(); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func (m *model) check(t *rapid.T) {
 		found := false
 		i.Each(func(l record.Lease) { found = found || l.Key == k && l.Slot == slot })
 		if !found {
-			t.Fatalf("%s is said to hold slot %d of %s", k, slot, i.ID)
+			t.Fatalf("LeaseOf says that %s holds slot %d of %s", k, slot, i.ID)
 		}
 	}
 }
@@ -185,7 +185,7 @@ func legalOr(t *rapid.T, err error) {
 	}
 }
 
-// TestAgainstModel runs random legal operations on both and compares all that can be asked after each.
+// TestAgainstModel runs random legal operations on both, and compares everything that can be queried after each.
 func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(rapid.IntRange(1, 70).Draw(t, "capacity"), rapid.SampledFrom([]int{0, 0, 1, 3, 9}).Draw(t, "uses"))
@@ -298,18 +298,18 @@ func (m *model) shift(t *rapid.T) {
 	}
 }
 
-// store takes the changes, applies them to what was stored so far and to a copy twice, and loads the result into a fresh register.
+// store takes the changes and applies them to the stored state, and twice to a copy. Then it loads the result into a new register.
 func (m *model) store(t *rapid.T) {
 	var c record.Changes
 	m.r.TakeChanges(&c)
 	m.saved.Apply(&c)
 	want := snapshot(m.r)
 	if !sameState(m.saved, want) {
-		t.Fatalf("what is stored differs from what is there\nstored %+v\nwant   %+v", m.saved, want)
+		t.Fatalf("the stored state differs from the register\nstored %+v\nwant   %+v", m.saved, want)
 	}
 	m.saved.Apply(&c)
 	if !sameState(m.saved, want) {
-		t.Fatal("applying changes twice is not applying them once")
+		t.Fatal("applying changes twice differs from applying them once")
 	}
 	again := NewRegister(m.r.Capacity(), m.r.maxUses)
 	if err := again.Load(&m.saved, m.stamp()); err != nil {
@@ -323,12 +323,12 @@ func (m *model) store(t *rapid.T) {
 	}
 	again.Each(func(i *Instance) bool {
 		if old := m.r.Get(i.ID); i.Since != old.Since || i.IdleAt != old.IdleAt || i.Created != old.Created {
-			t.Fatalf("stamps of %s moved: %+v %+v", i.ID, i, old)
+			t.Fatalf("the stamps of %s changed: %+v %+v", i.ID, i, old)
 		}
 		return true
 	})
 	if m.r.TakeChanges(&c); !c.Empty() {
-		t.Fatalf("changes come twice: %+v", c)
+		t.Fatalf("TakeChanges returned changes twice: %+v", c)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// load is rounds of acquires and releases of so many events.
+// load returns n events: acquires and their releases.
 func load(n int) []scaler.Event {
 	events := make([]scaler.Event, n)
 	for i := range events {
@@ -22,7 +22,8 @@ func load(n int) []scaler.Event {
 	return events
 }
 
-// BenchmarkRound is the price of the journal on the lease path, an event; the file is written apart. Its reference is BenchmarkAppend.
+// BenchmarkRound measures the cost of the journal on the lease path, per event. Writing the file is not included. Compare with
+// BenchmarkAppend.
 func BenchmarkRound(b *testing.B) {
 	for _, n := range []int{1, 16, 64, 256} {
 		b.Run(fmt.Sprintf("events=%d", n), func(b *testing.B) {
@@ -51,7 +52,7 @@ func BenchmarkRound(b *testing.B) {
 					before = 0
 				}
 				bytes += d.w.segment - before
-				if unflushed += d.w.segment - before; unflushed > fullBuffer/2 { // the disk's speed is not the question
+				if unflushed += d.w.segment - before; unflushed > fullBuffer/2 { // the speed of the disk is not measured
 					b.StopTimer()
 					d.flush()
 					unflushed = 0
@@ -64,7 +65,7 @@ func BenchmarkRound(b *testing.B) {
 	}
 }
 
-// BenchmarkAppend is the least that it could cost: as many bytes, copied into a buffer that is thrown away when full.
+// BenchmarkAppend is the lower bound for BenchmarkRound: it copies as many bytes to a buffer that is emptied when full.
 func BenchmarkAppend(b *testing.B) {
 	record := make([]byte, 34)
 	buffer := make([]byte, 0, fullBuffer)

@@ -19,7 +19,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// run is the background: it writes at most delay after something was appended, and at once when the buffer is full.
+// run is the background goroutine. It writes at most delay after something was appended, and at once when the buffer is full.
 func (w *Writer) run() {
 	defer close(w.ended)
 	defer w.disk.retire()
@@ -70,10 +70,10 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
-// longer is how long the disk is left alone after one more failure.
+// longer returns the next pause between two tries to write, after a failure.
 func longer(pause time.Duration) time.Duration { return min(max(2*pause, delay), time.Minute) }
 
-// settled is the answer to a flush: that nothing is wrong now does not help where something was dropped.
+// settled returns the answer to a Flush. Even if the last write succeeded, the answer is an error when events were dropped.
 func (w *Writer) settled(err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,7 +85,7 @@ func (w *Writer) settled(err error) error {
 
 var errGap = errors.New("journal: events were dropped, because the disk was too slow or full")
 
-// write empties what is pending into the file. The first failure drops everything and begins a gap, and so does what the owner had to drop.
+// write writes what is pending to the file. The first failure drops everything and begins a gap; so does data that the owner had to drop.
 func (w *Writer) write() (wrote bool, err error) {
 	w.mu.Lock()
 	work := w.pending
@@ -117,7 +117,7 @@ func (w *Writer) write() (wrote bool, err error) {
 	return len(work) > 0, err
 }
 
-// tell warns of the first failure in a row, and says when it is over.
+// tell logs the first of consecutive failures, and when writing works again.
 func (w *Writer) tell(err error, wrote bool) {
 	was := w.disk.err()
 	if err == nil && !wrote {
@@ -126,7 +126,7 @@ func (w *Writer) tell(err error, wrote bool) {
 	w.disk.setErr(err)
 	switch {
 	case err != nil && was == nil:
-		w.o.Log.Warn("the journal cannot be written: what happens now cannot be explained or replayed later; the manager itself is not affected",
+		w.o.Log.Warn("the journal cannot be written: what happens now cannot be explained or replayed later; the manager itself goes on",
 			"directory", w.disk.dir, "error", err)
 	case err == nil && was != nil:
 		w.o.Log.Info("the journal is written again", "directory", w.disk.dir)
@@ -144,15 +144,15 @@ func (w *Writer) writeChunk(c *chunk) error {
 	return w.disk.write(c.data)
 }
 
-// disk is the directory. All but err belongs to the background.
+// disk is the journal's directory. Everything except err belongs to the background goroutine.
 type disk struct {
 	dir      string
 	max      int64
 	next     uint64
-	segments []onDisk       // closed ones, oldest first
-	bytes    int64          // of these
+	segments []onDisk       // closed segments, oldest first
+	bytes    int64          // size of all of them
 	file     io.WriteCloser // the open segment; nil: none
-	info     os.FileInfo    // of it
+	info     os.FileInfo    // of file
 	create   func(path string) (io.WriteCloser, error)
 	name     string
 	size     int64
@@ -171,7 +171,7 @@ func openDisk(dir string, limit int64) (*disk, error) {
 	return d, d.look()
 }
 
-// look takes note of the closed segments that are there.
+// look finds the closed segments that exist.
 func (d *disk) look() error {
 	files, err := list(d.dir)
 	if err != nil {
@@ -195,7 +195,7 @@ type numbered struct {
 	number uint64
 }
 
-// list are the segments of a directory, by number.
+// list returns the segments of a directory, in ascending order of number.
 func list(dir string) (files []numbered, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -210,7 +210,7 @@ func list(dir string) (files []numbered, err error) {
 	return files, nil
 }
 
-// numberOf is the number of the segment of this name, if it is one.
+// numberOf returns the number in the name of a segment; false: name is not a segment's.
 func numberOf(name string) (uint64, bool) {
 	digits, ours := strings.CutSuffix(name, extension)
 	n, err := strconv.ParseUint(digits, 16, 64)
@@ -220,7 +220,7 @@ func numberOf(name string) (uint64, bool) {
 	return n, ours && err == nil && len(digits) == 16
 }
 
-// begin closes the open segment and starts the next; it returns the size that it has with its snapshot.
+// begin closes the open segment and starts the next one. It returns the size of the new segment with its snapshot.
 func (d *disk) begin(b *beginning) (int64, error) {
 	d.retire()
 	d.next++
@@ -247,19 +247,19 @@ func (d *disk) begin(b *beginning) (int64, error) {
 	return int64(len(out)), d.write(out)
 }
 
-// errRemoved: what would be written now would be in a file that nobody can open.
-var errRemoved = errors.New("its files were removed or replaced by somebody else; a new one is begun")
+// errRemoved is returned instead of writing to a file that no longer has a name.
+var errRemoved = errors.New("another program removed or replaced its files; a new segment is started")
 
-// removed reports whether the open segment is no longer the file of its name, and gives it up then.
+// removed reports whether the open segment was removed or replaced. If so, it gives the segment up.
 func (d *disk) removed() bool {
 	now, err := os.Stat(filepath.Join(d.dir, d.name))
 	if err == nil && os.SameFile(d.info, now) || err != nil && !errors.Is(err, os.ErrNotExist) {
 		return false
 	}
-	_ = d.file.Close() // its bytes are lost either way
+	_ = d.file.Close() // its bytes are lost in any case
 	d.file, d.size = nil, 0
 	if err := d.mkdir(); err == nil {
-		_ = d.look() // the probe says more
+		_ = d.look() // the next probe reports the error
 	}
 	return true
 }
@@ -303,13 +303,13 @@ func (d *disk) retire() {
 	if d.file == nil {
 		return
 	}
-	_ = d.file.Close() // what was written counts; nothing can be done about the rest
+	_ = d.file.Close() // what was written stays readable; nothing can be done about the rest
 	d.segments = append(d.segments, onDisk{d.name, d.size})
 	d.bytes += d.size
 	d.file, d.size = nil, 0
 }
 
-// prune removes the oldest segments until all fit.
+// prune removes the oldest segments until the rest fits.
 func (d *disk) prune() error {
 	for len(d.segments) > 0 && d.bytes+d.size > d.max {
 		if err := os.Remove(filepath.Join(d.dir, d.segments[0].name)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -321,7 +321,7 @@ func (d *disk) prune() error {
 	return nil
 }
 
-// mkdir makes the directory again, but not what it lies in: a state directory without its state would say something else.
+// mkdir creates the directory if it was removed, but not its parent: a state directory without its state would be misleading.
 func (d *disk) mkdir() error {
 	if err := os.Mkdir(d.dir, 0o700); !errors.Is(err, os.ErrExist) {
 		return err

@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// The bits of an event's fields. The seven that the events of a lease use fit into one byte.
+// The bits of an event's fields. The seven that callers' events use are the lowest, so that they fit in one byte.
 const (
 	hasKey = 1 << iota
 	hasTicket
@@ -34,7 +34,7 @@ const (
 	allBits = isAway<<1 - 1
 )
 
-// bits says which fields of ev are to be written.
+// bits returns which fields of ev are written.
 func bits(ev *scaler.Event) (b uint64) {
 	if ev.Key != "" {
 		b = hasKey
@@ -63,7 +63,7 @@ func bits(ev *scaler.Event) (b uint64) {
 	return b
 }
 
-// rareBits are the fields that a caller's event has only when it reports an unhealthy instance.
+// rareBits returns the bits of fields that a caller's event has only when it reports an unhealthy instance.
 func rareBits(ev *scaler.Event) (b uint64) {
 	for _, f := range []struct {
 		has bool
@@ -79,7 +79,7 @@ func rareBits(ev *scaler.Event) (b uint64) {
 	return b
 }
 
-// appendEvent writes ev. An error is a configuration's that cannot be encoded.
+// appendEvent writes ev. It fails only when a configuration cannot be encoded.
 func appendEvent(b []byte, s *state, ev *scaler.Event) ([]byte, error) {
 	has := bits(ev)
 	b = binary.AppendUvarint(append(b, byte(ev.Kind)), has)
@@ -130,14 +130,14 @@ func appendRare(b []byte, s *state, ev *scaler.Event, has uint64) ([]byte, error
 	if has&hasConfig != 0 {
 		var g bytes.Buffer
 		if err := gob.NewEncoder(&g).Encode(ev.Config); err != nil {
-			return b, fmt.Errorf("a configuration cannot be written: %w", err)
+			return b, fmt.Errorf("cannot encode a configuration: %w", err)
 		}
 		b = append(binary.AppendUvarint(b, uint64(g.Len())), g.Bytes()...)
 	}
 	return b, nil
 }
 
-// cut bounds a failure's text, at a whole character.
+// cut shortens a failure's text to maxMessage bytes, without cutting through a character.
 func cut(text string) string {
 	if len(text) > maxMessage {
 		text = text[:maxMessage]
@@ -147,10 +147,10 @@ func cut(text string) string {
 			}
 		}
 	}
-	return strings.ToValidUTF8(text, "?") // never longer than it was
+	return strings.ToValidUTF8(text, "?") // never longer than before
 }
 
-// event reads one event. Values that no core can have been told are faults.
+// event reads one event. It rejects values that no core can have received.
 func (d *decoder) event(s *state) (ev scaler.Event) {
 	ev.Kind = scaler.EventKind(d.byte())
 	has := d.uvarint()
@@ -218,13 +218,13 @@ func (d *decoder) config() *scaler.Config {
 		err = cfg.Plausible()
 	}
 	if err != nil {
-		d.b, d.err = nil, fmt.Errorf("a configuration cannot be read: %w", err)
+		d.b, d.err = nil, fmt.Errorf("cannot decode a configuration: %w", err)
 		return nil
 	}
 	return cfg
 }
 
-// round is one record of that kind.
+// round is one round record.
 type round struct {
 	check  uint32
 	now    scaler.Time
@@ -256,14 +256,15 @@ func parseRound(payload []byte, s *state) (r round, err error) {
 	return r, d.err
 }
 
-// Check is the check value of a batch: a hash of when it wants to be woken, what it expects, how much it holds of each kind, and of every
-// command's number and every grant's slot. It is cheap rather than strong: a replay that goes astray is noticed, soon if not at once.
+// Check returns the check value of a batch. It is a hash of the wake time, the flags, the number of records of each kind, every command's
+// number and every grant's slot. It is cheap rather than strong: a replay that differs is noticed soon, but perhaps not at once.
 //
 //	h = 14695981039346656037, then h = (h xor x) × 1099511628211 (mod 2^64) for each x of:
 //	Wake · 1 if Expecting, plus 2 if Done · the numbers of records put, dropped, intents put, dropped, commands, grants, facts (seven values)
 //	for each command: Op
 //	for each grant: its kind + 256 × Slot + 65536 × Ticket
-//	and of h the upper 32 bits xor the lower.
+//
+// The result is the upper 32 bits of h xor the lower 32 bits.
 func Check(b *scaler.Batch) uint32 {
 	const prime = 1099511628211
 	h := uint64(14695981039346656037)

@@ -24,26 +24,26 @@ const (
 	markRotated = 1
 	markClosed  = 2
 
-	// pad is the room that is kept for a record's length before its payload is known.
+	// pad is the space reserved for a record's length before its payload is known.
 	pad = 2
-	// maxMessage bounds a failure's text.
+	// maxMessage is the longest text of a failure, in bytes.
 	maxMessage = 512
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Begin says how what follows hangs together with what came before.
+// Begin says how a segment follows from what came before.
 type Begin uint8
 
-// The beginnings. Most steps are none.
+// The kinds of beginning. Most steps of a replay have BeginNone.
 const (
 	BeginNone    Begin = iota
-	BeginLife          // a manager started
-	BeginSegment       // a new file, nothing else
-	BeginGap           // events before this were lost: the disk could not take them, or a segment is missing or damaged
+	BeginLife          // the manager started
+	BeginSegment       // only a new file
+	BeginGap           // events before this are lost: the disk could not take them, or a segment is missing or damaged
 )
 
-// String is the beginning in a word.
+// String returns the kind as one word.
 func (b Begin) String() string {
 	switch b {
 	case BeginLife:
@@ -56,10 +56,10 @@ func (b Begin) String() string {
 	return "none"
 }
 
-// Life distinguishes one run of a manager from the others of its directory.
+// Life identifies one run of a manager, among others that wrote to the same directory.
 type Life [16]byte
 
-// String is the life in hexadecimal.
+// String returns the life in hexadecimal.
 func (l Life) String() string { return fmt.Sprintf("%x", l[:]) }
 
 // header is the first record of a segment.
@@ -83,7 +83,7 @@ func (h *header) append(b []byte) []byte {
 func parseHeader(payload []byte) (h header, err error) {
 	d := decoder{b: payload}
 	if v := d.uvarint(); d.err == nil && v != format {
-		return h, fmt.Errorf("it is of format %d, and this version reads format %d: use the version that wrote it", v, format)
+		return h, fmt.Errorf("it has format %d, and this version reads format %d: use the version that wrote it", v, format)
 	}
 	copy(h.life[:], d.bytes(len(h.life)))
 	h.number, h.begin, h.wall, h.version = d.uvarint(), Begin(d.byte()), d.varint(), d.text()
@@ -93,7 +93,7 @@ func parseHeader(payload []byte) (h header, err error) {
 	return h, d.err
 }
 
-// open reserves room for the length and appends the kind; seal, with the position that open was called at, completes the record.
+// open reserves space for the length and appends the kind. seal completes the record; at is len(b) before open.
 func open(b []byte, kind byte) []byte { return append(b, 0, 0, kind) }
 
 func seal(b []byte, at int) []byte {
@@ -103,7 +103,7 @@ func seal(b []byte, at int) []byte {
 	} else {
 		var length [binary.MaxVarintLen64]byte
 		size := binary.PutUvarint(length[:], uint64(n))
-		b = append(b, length[:size-pad]...) // only to grow
+		b = append(b, length[:size-pad]...) // only to make b longer
 		copy(b[at+size:], b[at+pad:at+pad+n])
 		copy(b[at:], length[:size])
 		at += size - pad
@@ -111,20 +111,20 @@ func seal(b []byte, at int) []byte {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[at+pad:], castagnoli))
 }
 
-// frame is one whole record.
+// frame is one complete record.
 type frame struct {
 	kind    byte
 	payload []byte
 }
 
-// next reads the record at the beginning of b and its size; an error means that what follows cannot be read.
+// next reads the first record of b and returns its size. After an error, the rest of b cannot be read.
 func next(b []byte) (f frame, size int, err error) {
 	n, head := binary.Uvarint(b)
 	switch {
 	case head == 0 || n == 0 && blank(b):
 		return f, 0, errTorn
 	case head < 0 || n == 0:
-		return f, 0, errors.New("the length of a record cannot be read")
+		return f, 0, errors.New("the length of a record is invalid")
 	case n > uint64(len(b)-head) || uint64(len(b)-head)-n < crc32.Size:
 		return f, 0, errTorn
 	}
@@ -139,19 +139,19 @@ func next(b []byte) (f frame, size int, err error) {
 	return frame{kind: body[0], payload: body[1:]}, size, nil
 }
 
-// errTorn is how a process that was killed leaves a file, or, with zeros at its end, a machine that lost its power.
+// errTorn is the end of a file after a crash. After a power failure the file may also end in zeros.
 var errTorn = errors.New("the file ends in the middle of a record")
 
-// blank reports whether b is nothing but zeros.
+// blank reports whether b contains only zeros.
 func blank(b []byte) bool { return len(bytes.TrimLeft(b, "\x00")) == 0 }
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-var errMalformed = errors.New("a record cannot be read although its checksum is right")
+var errMalformed = errors.New("a record is invalid although its checksum is right")
 
-// decoder reads the values of a payload. After the first fault all that it gives is zero.
+// decoder reads the values of a payload. After the first error it returns only zero values.
 type decoder struct {
 	b   []byte
 	err error
@@ -214,7 +214,7 @@ func (d *decoder) text() string {
 	return string(d.bytes(int(n)))
 }
 
-// state is what differences are to: the same on both sides, fresh in each segment.
+// state holds the values to which differences are relative. Writer and reader keep the same, and start afresh in each segment.
 type state struct {
 	mono, wall int64
 	ticket     uint64

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// driver is a core in a noisy world, and the journal of it.
+// driver runs a core in a random world, and its journal.
 type driver struct {
 	t     testing.TB
 	w     *Writer
@@ -33,7 +33,7 @@ type driver struct {
 	now   scaler.Time
 	tick  uint64
 	cmds  []scaler.Command
-	seen  map[time.Duration]string // what each batch said, by its time
+	seen  map[time.Duration]string // digest of each batch, by its time
 	times []time.Duration
 }
 
@@ -55,7 +55,7 @@ func config(t testing.TB) scaler.Config {
 	}
 }
 
-// drive opens a journal and begins a life in it.
+// drive opens a journal and starts a life in it.
 func drive(t testing.TB, dir string, seed uint64, o Options) *driver {
 	t.Helper()
 	w, err := Open(dir, o)
@@ -75,7 +75,7 @@ func drive(t testing.TB, dir string, seed uint64, o Options) *driver {
 	return d
 }
 
-// round does what a manager's loop does in one round, and notes what came of it.
+// round does what a manager's loop does in one round, and keeps the digest of its batch.
 func (d *driver) round(n int) {
 	d.t.Helper()
 	step := time.Duration(1 + d.r.IntN(3_000_000_000))
@@ -148,7 +148,7 @@ func (d *driver) answer() scaler.Event {
 	return ev
 }
 
-// digest is all that a batch says; times on the wall as instants.
+// digest returns a fingerprint of everything in a batch.
 func digest(b *scaler.Batch) string {
 	h := fnv.New64a()
 	c := *b
@@ -172,7 +172,7 @@ func (d *driver) flush() {
 	}
 }
 
-// replayed is what a replay showed.
+// replayed collects what a replay showed.
 type replayed struct {
 	rounds   int
 	begins   []Begin
@@ -181,7 +181,7 @@ type replayed struct {
 	last     time.Duration
 }
 
-// replay replays what path holds and compares every batch with what the drivers saw.
+// replayAll replays path and compares every batch with those of the drivers.
 func replayAll(t testing.TB, path string, o ReplayOptions, ds ...*driver) (replayed, error) {
 	t.Helper()
 	var out replayed
@@ -203,13 +203,13 @@ func replayAll(t testing.TB, path string, o ReplayOptions, ds ...*driver) (repla
 		for _, d := range ds {
 			if want, ok := d.seen[s.Now.Mono]; ok {
 				if got := digest(s.Batch); got != want {
-					return fmt.Errorf("round %d of segment %d: another batch: %+v", s.Round, s.Segment, *s.Batch)
+					return fmt.Errorf("round %d of segment %d gives a different batch: %+v", s.Round, s.Segment, *s.Batch)
 				}
 				return nil
 			}
 		}
 		if len(ds) > 0 {
-			return fmt.Errorf("a round at %v that never was", s.Now.Mono)
+			return fmt.Errorf("no driver had a round at %v", s.Now.Mono)
 		}
 		return nil
 	})
@@ -232,7 +232,7 @@ func size(t testing.TB, dir string) (bytes int64, files int) {
 	return bytes, len(all)
 }
 
-// logs collects what was logged.
+// logs collects log records.
 type logs struct {
 	mu   sync.Mutex
 	text strings.Builder

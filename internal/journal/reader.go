@@ -15,24 +15,24 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// Journal is a directory's segments as they were when it was opened. A manager may go on writing: what it adds to the last segment is read,
-// new segments are not.
+// Journal is the list of a directory's segments when it was opened. If a manager is still writing, a replay includes what it adds to the
+// last segment, but no new segments.
 type Journal struct{ segments []Segment }
 
-// Segment is one file.
+// Segment is one file of a journal.
 type Segment struct {
 	Path    string
 	Number  uint64
 	Life    Life
 	Begin   Begin
-	At      time.Time // when its snapshot was taken, UTC
-	Version string    // of the build that wrote it
+	At      time.Time // when its snapshot was taken, in UTC
+	Version string    // version of the build that wrote it
 	Size    int64
-	Err     error // why it cannot be read at all, with only Path, Number (by the file's name) and Size known; nil: it can
+	Err     error // why it cannot be read. Then only Path, Number (from the file's name) and Size are set; nil: it can be read
 }
 
-// OpenDir reads the headers of a directory's segments, or of one segment. A segment that cannot be read is listed with its error. Errors: path
-// cannot be read, or has no segment (fs.ErrNotExist).
+// OpenDir reads the headers of all segments of a directory, or of one segment. A segment that cannot be read is listed with its error.
+// Errors: path cannot be read, or contains no segment (fs.ErrNotExist).
 func OpenDir(path string) (*Journal, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -51,7 +51,7 @@ func OpenDir(path string) (*Journal, error) {
 	for _, f := range files {
 		s, err := readHead(filepath.Join(dir, f.name))
 		if errors.Is(err, os.ErrNotExist) {
-			continue // it was the oldest and has been removed meanwhile
+			continue // the writer has removed it meanwhile, because it was the oldest
 		}
 		if s.Err = err; err != nil {
 			s.Number = f.number
@@ -64,10 +64,10 @@ func OpenDir(path string) (*Journal, error) {
 	return j, nil
 }
 
-// Segments are the files, oldest first.
+// Segments returns the segments, oldest first.
 func (j *Journal) Segments() []Segment { return append([]Segment(nil), j.segments...) }
 
-// maxHead bounds the header's record: its only part without a fixed size is a version.
+// maxHead limits the size of the header record. Only its version text has no fixed size.
 const maxHead = 64 << 10
 
 func readHead(path string) (Segment, error) {
@@ -76,8 +76,8 @@ func readHead(path string) (Segment, error) {
 	if err != nil {
 		return s, err
 	}
-	if !info.Mode().IsRegular() { // to open a pipe would wait for ever
-		return s, errors.New("it is no file")
+	if !info.Mode().IsRegular() { // opening a pipe would block
+		return s, errors.New("it is not a regular file")
 	}
 	s.Size = info.Size()
 	f, err := os.Open(path)
@@ -96,10 +96,10 @@ func readHead(path string) (Segment, error) {
 	return s, err
 }
 
-// errEmpty is a segment that nothing was written into.
+// errEmpty: nothing was written to the segment.
 var errEmpty = fmt.Errorf("it is empty: %w", errTorn)
 
-// head reads the header and returns where the records behind it begin.
+// head reads the header and returns the position of the record after it.
 func head(b []byte) (h header, size int, err error) {
 	switch {
 	case len(b) == 0:
@@ -107,7 +107,7 @@ func head(b []byte) (h header, size int, err error) {
 	case len(b) < len(magic) && strings.HasPrefix(magic, string(b)) || len(b) >= len(magic) && blank(b):
 		return h, 0, errTorn
 	case !bytes.HasPrefix(b, []byte(magic)):
-		return h, 0, errors.New("it is no segment of a journal")
+		return h, 0, errors.New("it is not a segment of a journal")
 	}
 	f, n, err := next(b[len(magic):])
 	if err == nil && f.kind != kindHeader {
@@ -120,24 +120,24 @@ func head(b []byte) (h header, size int, err error) {
 	return h, len(magic) + n, err
 }
 
-// maxSnapshot bounds what a snapshot may unpack to.
+// maxSnapshot limits the unpacked size of a snapshot.
 const maxSnapshot = 512 << 20
 
 func decodeSnapshot(payload []byte) (*scaler.Snapshot, error) {
 	z := flate.NewReader(bytes.NewReader(payload))
 	s := &scaler.Snapshot{}
 	if err := gob.NewDecoder(io.LimitReader(z, maxSnapshot)).Decode(s); err != nil {
-		return nil, fmt.Errorf("the snapshot cannot be read: %w", err)
+		return nil, fmt.Errorf("cannot decode the snapshot: %w", err)
 	}
 	return s, nil
 }
 
-// Problem is damage that a replay met and went round.
+// Problem is damage that a replay found and skipped.
 type Problem struct {
 	Segment uint64
 	Path    string
-	Offset  int64 // where in the file; what follows was not used
-	Torn    bool  // the end is missing, as a crash leaves it; a checksum that is wrong is another matter
+	Offset  int64 // position in the file; the rest of the file was not used
+	Torn    bool  // the end is missing, as after a crash; false for other damage, such as a wrong checksum
 	Err     error
 }
 
@@ -145,27 +145,27 @@ type Problem struct {
 func (p *Problem) Error() string {
 	switch {
 	case p.Torn:
-		return fmt.Sprintf("journal: segment %016x ends at byte %d of %s, as a crash leaves it: %v", p.Segment, p.Offset, p.Path, p.Err)
+		return fmt.Sprintf("journal: segment %016x ends at byte %d of %s, as after a crash: %v", p.Segment, p.Offset, p.Path, p.Err)
 	case p.Offset == 0:
 		return fmt.Sprintf("journal: segment %016x, %s, cannot be read: %v", p.Segment, p.Path, p.Err)
 	}
-	return fmt.Sprintf("journal: segment %016x is damaged at byte %d of %s, and what follows in it is not used: %v", p.Segment, p.Offset, p.Path, p.Err)
+	return fmt.Sprintf("journal: segment %016x is damaged at byte %d of %s, and the rest of it is not used: %v", p.Segment, p.Offset, p.Path, p.Err)
 }
 
-// Unwrap gives the fault itself.
+// Unwrap returns the cause.
 func (p *Problem) Unwrap() error { return p.Err }
 
-// DivergedError says that a replay decided otherwise than the manager did: another version decides otherwise, or the core is not
-// deterministic, which is a fault of ours.
+// DivergedError says that a replay decided differently than the manager did. Either the replaying version decides differently, or the core
+// is not deterministic, which is a bug.
 type DivergedError struct {
 	Segment uint64
-	Round   int       // in the segment, from 1; 0: the snapshot at its beginning
-	Wall    time.Time // of the round
-	Version string    // of the build that wrote the journal
+	Round   int       // number in the segment, from 1; 0: the snapshot at its beginning
+	Wall    time.Time // time of the round
+	Version string    // version of the build that wrote the journal
 }
 
 // Error names the round.
 func (e *DivergedError) Error() string {
-	return fmt.Sprintf("journal: the replay decides otherwise than the manager did, at round %d of segment %016x (%s), which version %q wrote: "+
+	return fmt.Sprintf("journal: the replay decided differently than the manager did, at round %d of segment %016x (%s), which version %q wrote: "+
 		"replay it with that version", e.Round, e.Segment, e.Wall.Format(time.RFC3339Nano), e.Version)
 }

@@ -9,28 +9,27 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// ReplayOptions say what of a journal is replayed. The zero ReplayOptions mean all of it.
+// ReplayOptions select the part of a journal that is replayed. The zero value selects all of it.
 type ReplayOptions struct {
-	From   time.Time      // begin with the latest segment that begins at or before it (else with the first); zero: with the first
-	Until  time.Time      // end before the first round after it; zero: at the end
-	Report func(*Problem) // called for damage that was gone round; nil: nobody
+	From   time.Time      // start with the latest segment that begins at or before this time, or else with the first; zero: the first
+	Until  time.Time      // stop before the first round after this time; zero: at the end
+	Report func(*Problem) // called for damage that was skipped; may be nil
 }
 
-// Step is one round, or the beginning of a segment, as it is seen again. Everything in it is valid until the function that it is given to
-// returns.
+// Step is one round of a replay, or the beginning of a segment. Its contents are valid until the function that receives it returns.
 type Step struct {
 	Core    *scaler.Core   // after the round
-	Now     scaler.Time    // of the round; Wall in UTC
+	Now     scaler.Time    // time of the round; Wall is in UTC
 	Events  []scaler.Event // none at the beginning of a segment
-	Batch   *scaler.Batch  // what they led to; never nil, empty at the beginning of a segment
-	Begin   Begin          // not BeginNone: no round, but the beginning of a segment, and how it hangs together with what came before
-	Segment uint64         // its number
-	Round   int            // in the segment, from 1; 0 at its beginning
+	Batch   *scaler.Batch  // the result of Events; never nil, empty at the beginning of a segment
+	Begin   Begin          // not BeginNone: this is the beginning of a segment, and how it follows from what came before
+	Segment uint64         // the segment's number
+	Round   int            // number in the segment, from 1; 0: its beginning
 	File    *Segment       // the segment
 }
 
-// Replay steps a fresh core through the journal and calls f at the beginning of each segment and after each round. An error of f ends it and
-// is returned. Other errors: *DivergedError; *Problem when nothing at all could be replayed.
+// Replay steps a fresh core through the journal. It calls f at the beginning of each segment and after each round. When f returns an error,
+// the replay stops and returns it. Other errors: *DivergedError, or *Problem when nothing could be replayed.
 func (j *Journal) Replay(o ReplayOptions, f func(Step) error) error {
 	r := replay{o: o, f: f}
 	for i := j.first(o.From); i < len(j.segments) && !r.over; i++ {
@@ -49,7 +48,7 @@ func (j *Journal) Replay(o ReplayOptions, f func(Step) error) error {
 	return nil
 }
 
-// first is the index of the latest segment that begins at or before from.
+// first returns the index of the latest segment that begins at or before from.
 func (j *Journal) first(from time.Time) int {
 	if from.IsZero() {
 		return 0
@@ -66,26 +65,26 @@ type replay struct {
 	o          ReplayOptions
 	f          func(Step) error
 	file, next *Segment
-	last       bool // file is the last
+	last       bool // file is the last segment
 	over       bool
-	any        bool // a segment could be begun
+	any        bool // at least one segment could be started
 	problem    *Problem
 
 	core  *scaler.Core
-	whole bool   // the segment before ended in order, going on in the next
-	prior uint64 // its number
+	whole bool   // the previous segment ended properly and continues in the next
+	prior uint64 // number of the previous segment
 	life  Life
 
 	data  []byte
 	off   int
 	begin Begin
 	at    state
-	check uint32 // of the batch before
+	check uint32 // of the previous batch
 	round int
-	wall  time.Time // of the last round
+	wall  time.Time // time of the last round
 }
 
-// damage notes that what follows in this segment is not used.
+// damage records that the rest of this segment is not used.
 func (r *replay) damage(err error) error {
 	torn := errors.Is(err, errTorn) && (r.last || r.next.Err == nil && r.next.Begin != BeginSegment)
 	p := &Problem{Segment: r.file.Number, Path: r.file.Path, Offset: int64(r.off), Torn: torn, Err: err}
@@ -99,7 +98,7 @@ func (r *replay) damage(err error) error {
 	return nil
 }
 
-// segment replays one file. Damage ends it and is no error.
+// segment replays one file. Damage ends the file, but is not an error.
 func (r *replay) segment() error {
 	r.off, r.round, r.check = 0, 0, 0
 	if r.file.Err != nil {
@@ -128,7 +127,7 @@ func (r *replay) segment() error {
 	return r.rounds()
 }
 
-// start takes the segment's snapshot: beside a core that was replayed up to it, as a proof; else to begin with.
+// start reads the segment's snapshot. If a core was replayed up to it, the snapshot must equal its state; otherwise a core is made from it.
 func (r *replay) start(h *header, payload []byte) error {
 	s, err := decodeSnapshot(payload)
 	if err != nil {
@@ -158,13 +157,14 @@ func (r *replay) start(h *header, payload []byte) error {
 	return r.f(Step{Core: r.core, Now: s.Now, Batch: &scaler.Batch{}, Begin: r.begin, Segment: h.number, File: r.file})
 }
 
-// after reports whether the replay is over because t is after Until.
+// after reports whether the replay is over, because t is after Until.
 func (r *replay) after(t time.Time) bool {
 	r.over = !r.o.Until.IsZero() && t.After(r.o.Until)
 	return r.over
 }
 
-// rounds replays what follows the snapshot. A record is read before the round in front of it is shown, because it holds that round's check.
+// rounds replays what follows the snapshot. It reads a record before it shows the previous round, because the record contains the check
+// value of that round.
 func (r *replay) rounds() error {
 	pending := Step{}
 	for r.off < len(r.data) {
@@ -205,7 +205,7 @@ func (r *replay) rounds() error {
 	return r.show(&pending)
 }
 
-// trailing finds fault with what stands behind a mark.
+// trailing treats anything after a mark as damage.
 func (r *replay) trailing() error {
 	if r.off < len(r.data) {
 		r.whole = false
@@ -224,7 +224,7 @@ func (r *replay) step(rd *round) Step {
 	return Step{Core: r.core, Now: rd.now, Events: rd.events, Batch: b, Segment: r.prior, Round: r.round, File: r.file}
 }
 
-// show hands a step out, once.
+// show passes a step to the callback, once.
 func (r *replay) show(s *Step) error {
 	if s.Round == 0 {
 		return nil

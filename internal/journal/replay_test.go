@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// TestReplayIsWhatHappened: two lives, many segments; every batch comes out again as it was, from the beginning and from the middle.
+// TestReplayIsWhatHappened: a replay of two lives in many segments gives every batch again, from the start and from the middle.
 func TestReplayIsWhatHappened(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "journal")
 	o := Options{MaxBytes: 1 << 20, Version: "v1"}
@@ -87,7 +87,7 @@ func firstAfter(d *driver, wall time.Time) time.Duration {
 	return d.times[slices.Index(d.times, mono)+1]
 }
 
-// TestBounded: the oldest segments go; what is left replays from its own snapshot.
+// TestBounded: the oldest segments are removed. The rest replays from its own snapshot.
 func TestBounded(t *testing.T) {
 	dir := t.TempDir()
 	d := drive(t, dir, 3, Options{MaxBytes: 128 << 10})
@@ -110,7 +110,7 @@ func TestBounded(t *testing.T) {
 	}
 }
 
-// segmentOf is a real segment, with its rounds counted.
+// segmentOf returns a real segment with this number of rounds.
 func segmentOf(t testing.TB, seed uint64, rounds int) []byte {
 	t.Helper()
 	dir := t.TempDir()
@@ -128,7 +128,7 @@ func segmentOf(t testing.TB, seed uint64, rounds int) []byte {
 	return b
 }
 
-// TestTruncatedAnywhere: whatever is missing at the end, what is there replays, and a cut inside a record is reported as torn.
+// TestTruncatedAnywhere: if the end of a segment is missing, the rest replays. A cut inside a record is reported as torn.
 func TestTruncatedAnywhere(t *testing.T) {
 	whole := segmentOf(t, 4, 24)
 	path := filepath.Join(t.TempDir(), "0000000000000001"+extension)
@@ -151,7 +151,7 @@ func TestTruncatedAnywhere(t *testing.T) {
 		case out.rounds < most:
 			t.Fatalf("%d bytes: %d rounds, %d with less", n, out.rounds, most)
 		case ends[n] && len(out.begins) > 0 && (err != nil || len(out.problems) > 0):
-			t.Fatalf("cut behind a record, at %d: %+v %v", n, out, err)
+			t.Fatalf("cut after a record, at %d: %+v %v", n, out, err)
 		case !ends[n] && (len(out.problems) != 1 || !out.problems[0].Torn):
 			t.Fatalf("cut in a record, at %d: %+v %v", n, out, err)
 		case err != nil && len(out.begins) > 0:
@@ -164,7 +164,7 @@ func TestTruncatedAnywhere(t *testing.T) {
 	}
 }
 
-// TestDamageInTheMiddle skips to the next segment, and says so.
+// TestDamageInTheMiddle: a replay continues with the next segment, and reports the damage.
 func TestDamageInTheMiddle(t *testing.T) {
 	dir := t.TempDir()
 	d := drive(t, dir, 5, Options{MaxBytes: 256 << 10})
@@ -193,7 +193,7 @@ func TestDamageInTheMiddle(t *testing.T) {
 		t.Fatalf("%+v %v", out, err)
 	}
 	if out.last != d.times[len(d.times)-1] {
-		t.Error("what follows was not replayed")
+		t.Error("the next segment was not replayed")
 	}
 	if err := os.WriteFile(path, []byte("nothing of ours"), 0o600); err != nil {
 		t.Fatal(err)
@@ -204,8 +204,8 @@ func TestDamageInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestDamageIsNoCrash: only an end that is missing is called torn. A wrong checksum, another format, a file of something else or of nobody's
-// are not, though they are in the last segment; each is named by its file's number.
+// TestDamageIsNoCrash: only a missing end is torn. A wrong checksum, another format or a foreign file is not, even in the last segment.
+// Each is named by the number in its file's name.
 func TestDamageIsNoCrash(t *testing.T) {
 	whole := segmentOf(t, 8, 24)
 	_, head, err := next(whole[len(magic):])
@@ -224,17 +224,17 @@ func TestDamageIsNoCrash(t *testing.T) {
 	}{
 		{"a wrong checksum in the middle", "is damaged at byte", flipped(len(whole) - 40), false},
 		{"a wrong checksum in the header", "cannot be read: the checksum", flipped(len(magic) + 5), false},
-		{"another format", "cannot be read: it is of format 2", reseal(whole, func(n int, f *frame) {
+		{"another format", "cannot be read: it has format 2", reseal(whole, func(n int, f *frame) {
 			if n == 0 {
 				f.payload[0] = 2
 			}
 		}), false},
-		{"something else", "cannot be read: it is no segment", []byte("hello"), false},
+		{"something else", "cannot be read: it is not a segment", []byte("hello"), false},
 		{"a length of nothing in the middle", "is damaged at byte", append(bytes.Clone(whole[:len(magic)+head]), 0, 1, 2, 3), false},
-		{"zeros, as a power cut leaves them", "as a crash leaves it", append(bytes.Clone(whole[:len(whole)-20]), make([]byte, 4096)...), true},
-		{"zeros alone", "as a crash leaves it", make([]byte, 4096), true},
-		{"empty", "as a crash leaves it: it is empty", nil, true},
-		{"the beginning of the magic", "as a crash leaves it", []byte(magic[:3]), true},
+		{"zeros, as a power cut leaves them", "as after a crash", append(bytes.Clone(whole[:len(whole)-20]), make([]byte, 4096)...), true},
+		{"zeros alone", "as after a crash", make([]byte, 4096), true},
+		{"empty", "as after a crash: it is empty", nil, true},
+		{"the beginning of the magic", "as after a crash", []byte(magic[:3]), true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -246,13 +246,13 @@ func TestDamageIsNoCrash(t *testing.T) {
 				t.Fatalf("%v", out.problems)
 			}
 			if len(out.begins) == 0 && out.problems[0].Offset == 0 && out.problems[0].Segment != 10 {
-				t.Errorf("it is called segment %x", out.problems[0].Segment)
+				t.Errorf("its segment number is %x, want a", out.problems[0].Segment)
 			}
 		})
 	}
 }
 
-// TestNoFile: what is no file is not opened; a pipe would hang its reader.
+// TestNoFile: only regular files are opened, because opening a pipe would block.
 func TestNoFile(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "0000000000000001"+extension)
@@ -264,13 +264,13 @@ func TestNoFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := j.Segments(); len(s) != 1 || s[0].Err == nil || s[0].Number != 1 || !strings.Contains(s[0].Err.Error(), "no file") {
+		if s := j.Segments(); len(s) != 1 || s[0].Err == nil || s[0].Number != 1 || !strings.Contains(s[0].Err.Error(), "not a regular file") {
 			t.Errorf("%s: %+v", path, s)
 		}
 	}
 }
 
-// reseal walks the records of a segment, lets edit change each, and makes their checksums right again.
+// reseal walks the records of a segment, lets edit change each one, and corrects their checksums.
 func reseal(b []byte, edit func(n int, f *frame)) []byte {
 	if len(b) < len(magic) {
 		return b
@@ -289,7 +289,7 @@ func reseal(b []byte, edit func(n int, f *frame)) []byte {
 	return out
 }
 
-// loose is next without a look at the checksum; size 0: there is no record.
+// loose is next without the check of the checksum; size 0: there is no record.
 func loose(b []byte) (frame, int) {
 	d := decoder{b: b}
 	n := d.uvarint()
@@ -307,7 +307,7 @@ func TestDivergenceIsNamed(t *testing.T) {
 	doctored := reseal(whole, func(_ int, f *frame) {
 		if f.kind == kindRound {
 			if round++; round == 21 {
-				f.payload[2] ^= 1 // the check of round 20
+				f.payload[2] ^= 1 // the check value of round 20
 			}
 		}
 	})
@@ -322,7 +322,7 @@ func TestDivergenceIsNamed(t *testing.T) {
 	}
 }
 
-// TestSnapshotsAreCompared: a segment that begins with another state than the one before ended with is a divergence too.
+// TestSnapshotsAreCompared: a segment whose snapshot differs from the state at the end of the previous segment is a divergence too.
 func TestSnapshotsAreCompared(t *testing.T) {
 	dir := t.TempDir()
 	d := drive(t, dir, 7, Options{})
@@ -341,7 +341,7 @@ func TestSnapshotsAreCompared(t *testing.T) {
 	}
 }
 
-// TestNothingToRead: no directory, an empty one, a file of another kind.
+// TestNothingToRead: a missing directory, an empty one, and a file of another kind.
 func TestNothingToRead(t *testing.T) {
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Join(dir, "none")} {
@@ -360,7 +360,7 @@ func TestNothingToRead(t *testing.T) {
 	}
 }
 
-// FuzzSegment: no bytes make the reader panic, with checksums as they are or put right.
+// FuzzSegment: no input makes the reader panic, with original or corrected checksums.
 func FuzzSegment(f *testing.F) {
 	whole := segmentOf(f, 8, 12)
 	for _, fix := range []bool{false, true} {

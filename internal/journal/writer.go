@@ -17,32 +17,32 @@ import (
 
 const (
 	defaultMaxBytes = 64 << 20
-	fullBuffer      = 64 << 10 // written at once
-	maxPending      = 4 << 20  // more than this in memory: the disk is too slow, and the journal has a gap
+	fullBuffer      = 64 << 10 // written at once when so many bytes are pending
+	maxPending      = 4 << 20  // if more is pending, the disk is too slow, and the journal gets a gap
 	delay           = time.Second
 )
 
-// Options are how a journal is kept. The zero Options are good.
+// Options configure a journal. The zero value is ready to use.
 type Options struct {
-	MaxBytes int64        // of all segments together; 0: 64 MiB. The segment being written is never removed
-	Version  string       // of the build, for whoever reads the journal
-	Log      *slog.Logger // nil: none
+	MaxBytes int64        // limit for all segments together; 0: 64 MiB. The segment that is being written is never removed
+	Version  string       // of the build; readers of the journal see it
+	Log      *slog.Logger // nil: no log
 }
 
-// Writer appends to a journal. Start, Round, Taken, Due and Rotate belong to the one goroutine that owns the core; Flush and Close may be
-// called by any. None but Flush and Close waits for the disk, and none of them fails: see the package comment on loss.
+// Writer writes a journal. Start, Round, Taken, Due and Rotate belong to the goroutine that owns the core. Flush and Close may be called by
+// any goroutine. Only Flush and Close wait for the disk. The other methods never fail; see the package documentation on loss.
 type Writer struct {
 	o      Options
 	disk   *disk
-	limit  atomic.Int64 // of what follows a segment's snapshot
-	due    atomic.Bool  // a snapshot is wanted
-	bypass atomic.Bool  // nothing is taken: the journal was not started, has a gap or is closed
+	limit  atomic.Int64 // size limit for what follows a segment's snapshot
+	due    atomic.Bool  // a snapshot is needed
+	bypass atomic.Bool  // events are not recorded: the journal was not started, has a gap, or is closed
 
 	mu      sync.Mutex
 	pending []chunk
 	spare   []chunk
-	bytes   int  // in pending
-	dropped bool // there is a gap that the background has not seen
+	bytes   int  // size of pending
+	dropped bool // the background goroutine has not seen the gap yet
 	segment int64
 
 	at    state
@@ -53,10 +53,10 @@ type Writer struct {
 	flushes     chan chan error
 	closing     chan struct{}
 	closed      sync.Once
-	ended       chan struct{} // the background is done
+	ended       chan struct{} // the background goroutine has ended
 }
 
-// chunk is what goes into one segment; begin is not nil when it is a new one.
+// chunk is data for one segment. If begin is not nil, the chunk starts a new segment.
 type chunk struct {
 	begin *beginning
 	data  []byte
@@ -67,8 +67,8 @@ type beginning struct {
 	snapshot *scaler.Snapshot
 }
 
-// Open makes the directory if need be and starts the goroutine that writes. Nothing is written before Start. Errors: the directory cannot
-// be made or read.
+// Open creates the directory if needed and starts the goroutine that writes. Nothing is written before Start. Errors: the directory cannot
+// be created or read.
 func Open(dir string, o Options) (*Writer, error) {
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = defaultMaxBytes
@@ -93,10 +93,10 @@ func Open(dir string, o Options) (*Writer, error) {
 	return w, nil
 }
 
-// Dir is the journal's directory.
+// Dir returns the journal's directory.
 func (w *Writer) Dir() string { return w.disk.dir }
 
-// Start begins the journal of a new life: s is of the core before its first step. s must not be changed afterwards.
+// Start begins the journal of a new run of the manager. s is the core's state before its first step; do not change it afterwards.
 func (w *Writer) Start(s *scaler.Snapshot) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -104,10 +104,10 @@ func (w *Writer) Start(s *scaler.Snapshot) {
 	w.begin(BeginLife, s)
 }
 
-// Due reports whether the owner is to call Rotate at its next batch boundary: the segment is full, or writing works again after a gap.
+// Due reports whether the owner must call Rotate at its next batch boundary: the segment is full, or writing works again after a gap.
 func (w *Writer) Due() bool { return w.due.Load() }
 
-// Rotate begins a new segment with s, taken directly behind a Take. s must not be changed afterwards.
+// Rotate begins a new segment. s is the core's state directly after a Take; do not change it afterwards.
 func (w *Writer) Rotate(s *scaler.Snapshot) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -132,7 +132,7 @@ func (w *Writer) begin(how Begin, s *scaler.Snapshot) {
 	wake(w.dirty)
 }
 
-// push makes room for one more chunk, whose memory is used again.
+// push adds one chunk. It reuses the memory of an earlier one.
 func (w *Writer) push(b *beginning) {
 	n := len(w.pending)
 	if n < cap(w.pending) {
@@ -143,8 +143,8 @@ func (w *Writer) push(b *beginning) {
 	w.pending = append(w.pending, chunk{begin: b})
 }
 
-// Round takes the events that are about to be stepped at now. It cuts the text of failures in events, so that a replay shows what the core
-// was shown.
+// Round records the events that the owner is about to step at now. It shortens the failure texts in events themselves, so that a replay
+// gives the core the same events.
 func (w *Writer) Round(now scaler.Time, events []scaler.Event) {
 	for i := range events {
 		if f := &events[i].Failure; f.Message != "" {
@@ -194,7 +194,7 @@ func (w *Writer) appendRound(b []byte, now scaler.Time, events []scaler.Event) (
 	return seal(b, at), nil
 }
 
-// grown counts what was appended, and says when the buffer or the segment is full.
+// grown counts n appended bytes, and signals when the buffer or the segment is full.
 func (w *Writer) grown(n int) {
 	before := w.bytes
 	w.bytes += n
@@ -207,7 +207,7 @@ func (w *Writer) grown(n int) {
 	}
 }
 
-// gap drops what is in memory. The next segment will begin behind a gap.
+// gap drops what is in memory. The next segment will begin with BeginGap.
 func (w *Writer) gap() {
 	w.bypass.Store(true)
 	w.dropped = true
@@ -215,17 +215,17 @@ func (w *Writer) gap() {
 		w.pending[i] = chunk{}
 	}
 	w.pending, w.bytes = w.pending[:0], 0
-	wake(w.full) // for the background to look what became of the disk
+	wake(w.full) // the background goroutine checks whether the disk works
 }
 
-// Taken notes the batch that came of the last Round.
+// Taken records the batch that resulted from the last Round.
 func (w *Writer) Taken(b *scaler.Batch) {
 	if !w.bypass.Load() {
 		w.check = Check(b)
 	}
 }
 
-// mark ends a segment in order.
+// mark ends a segment properly.
 func (w *Writer) mark(what byte) {
 	if len(w.pending) == 0 {
 		w.push(nil)
@@ -244,10 +244,10 @@ func wake(c chan struct{}) {
 	}
 }
 
-// ErrClosed is the answer of a writer that was closed.
-var ErrClosed = errors.New("journal: it is closed")
+// ErrClosed is returned by Flush after Close.
+var ErrClosed = errors.New("journal: closed")
 
-// Flush returns when everything that was given before is in the file, or why it is not: a gap is an error too.
+// Flush waits until everything recorded before is in the file. It returns an error if it is not, and also after a gap.
 func (w *Writer) Flush(ctx context.Context) error {
 	answer := make(chan error, 1)
 	select {
@@ -265,8 +265,8 @@ func (w *Writer) Flush(ctx context.Context) error {
 	}
 }
 
-// Close writes what is left and ends the journal in order. The owner must call nothing else any more. A second Close does nothing. When the
-// disk hangs it returns after a few seconds, and the goroutine that hangs is left alone.
+// Close writes what is left and ends the journal properly. The owner must not call any other method afterwards. A second Close does
+// nothing. If the disk hangs, Close returns an error after 5 seconds; the goroutine that hangs is abandoned.
 func (w *Writer) Close() error {
 	w.closed.Do(func() {
 		w.mu.Lock()

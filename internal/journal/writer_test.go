@@ -22,10 +22,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// faulty is a disk that fails, or hangs, when told to.
+// faulty is a disk that fails or hangs on demand.
 type faulty struct {
 	full atomic.Bool
-	gate atomic.Pointer[chan struct{}] // writes wait for it; nil: they do not
+	gate atomic.Pointer[chan struct{}] // writes wait for it; nil: they do not wait
 	made atomic.Int64
 }
 
@@ -45,7 +45,7 @@ func (f faultyFile) Write(p []byte) (int, error) {
 	return f.WriteCloser.Write(p)
 }
 
-// failing makes a driver's disk a faulty one. It is called before anything is written.
+// failing replaces a driver's disk by a faulty one. Call it before anything is written.
 func failing(d *driver) *faulty {
 	f := &faulty{}
 	d.w.disk.create = func(path string) (io.WriteCloser, error) {
@@ -56,7 +56,7 @@ func failing(d *driver) *faulty {
 	return f
 }
 
-// TestWithinASecond: what was stepped is in the file a second later, with nobody asking.
+// TestWithinASecond: a round is in the file one second later, without a Flush.
 func TestWithinASecond(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestWithinASecond(t *testing.T) {
 	})
 }
 
-// TestDiskFull: writes fail for a while, in the middle of a record. The owner notices nothing; one warning; then a new segment begins behind a
-// gap, and what comes after it replays.
+// TestDiskFull: writes fail for a while, in the middle of a record. The owner is not affected, and there is one warning. Then a new segment
+// begins after the gap, and it replays.
 func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestDiskFull(t *testing.T) {
 		if err := d.w.Flush(t.Context()); !errors.Is(err, syscall.ENOSPC) {
 			t.Fatalf("Flush: %v", err)
 		}
-		for range 20 { // the probe succeeds, a new segment fails again
+		for range 20 { // the probe succeeds, but a new segment fails again
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			d.round(3)
@@ -135,7 +135,7 @@ func TestDiskFull(t *testing.T) {
 	})
 }
 
-// TestSlowDisk: writes hang. What does not fit into memory is dropped, the owner never waits, and the journal goes on behind a gap.
+// TestSlowDisk: writes hang. What does not fit in memory is dropped, the owner never waits, and the journal continues after a gap.
 func TestSlowDisk(t *testing.T) {
 	dir := t.TempDir()
 	d := drive(t, dir, 13, Options{})
@@ -152,7 +152,7 @@ func TestSlowDisk(t *testing.T) {
 		d.w.Taken(d.core.Take())
 	}
 	if len(ev[0].Failure.Message) != maxMessage {
-		t.Errorf("the core was shown %d bytes", len(ev[0].Failure.Message))
+		t.Errorf("the core received a message of %d bytes", len(ev[0].Failure.Message))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -163,7 +163,7 @@ func TestSlowDisk(t *testing.T) {
 	close(gate)
 	for deadline := time.Now().Add(time.Minute); !d.w.Due(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("no snapshot is asked for")
+			t.Fatal("Due never returned true")
 		}
 	}
 	for range 10 {
@@ -188,7 +188,8 @@ func TestSlowDisk(t *testing.T) {
 	}
 }
 
-// TestDirectoryGoes: a state directory that is removed under a running manager stops nothing, and the journal comes back with it.
+// TestDirectoryGoes: removing the state directory of a running manager stops nothing. The journal continues when the directory exists
+// again.
 func TestDirectoryGoes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "journal")
 	synctest.Test(t, func(t *testing.T) {
@@ -205,7 +206,7 @@ func TestDirectoryGoes(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if err := os.Mkdir(filepath.Dir(dir), 0o700); err != nil { // it is not made again by the journal
+		if err := os.Mkdir(filepath.Dir(dir), 0o700); err != nil { // the journal does not create it
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
@@ -222,8 +223,8 @@ func TestDirectoryGoes(t *testing.T) {
 	})
 }
 
-// TestFilesAreRemoved: what an operator deletes under a running manager, the directory or the open file alone, comes back within seconds, with
-// one warning each time and behind a gap; nothing goes on into a file that has no name any more.
+// TestFilesAreRemoved: after an operator deletes the directory or the open file of a running manager, a new one exists within seconds, with
+// one warning and after a gap. Nothing is written to a file that has no name any more.
 func TestFilesAreRemoved(t *testing.T) {
 	for _, all := range []bool{true, false} {
 		dir := filepath.Join(t.TempDir(), "journal")
@@ -262,7 +263,7 @@ func TestFilesAreRemoved(t *testing.T) {
 	}
 }
 
-// TestClosed: after Close nothing is taken, nothing panics, and a flush says so.
+// TestClosed: after Close nothing is recorded, nothing panics, and Flush returns ErrClosed.
 func TestClosed(t *testing.T) {
 	dir := t.TempDir()
 	d := drive(t, dir, 15, Options{})
@@ -287,11 +288,11 @@ func TestClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Open(file, Options{}); err == nil {
-		t.Error("a file was opened as a directory")
+		t.Error("Open accepted a file as the directory")
 	}
 }
 
-// TestCut keeps whole characters.
+// TestCut: the text is cut between characters.
 func TestCut(t *testing.T) {
 	for _, text := range []string{
 		"", "short", strings.Repeat("é", 600), "a" + strings.Repeat("é", 600), strings.Repeat("€", 400), strings.Repeat("𝄞", 300), "x" + strings.Repeat("𝄞", 300),
@@ -304,7 +305,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestEventsTravel: each field of an event that counts comes back.
+// TestEventsTravel: decoding returns every field of an event that was encoded.
 func TestEventsTravel(t *testing.T) {
 	cfg := config(t)
 	in := []scaler.Event{

@@ -8,7 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// What is said to happen by time alone happens then, and not before.
+// TestAhead: what Ahead announces happens at that time, and not earlier.
 func TestAhead(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) {
 		c.Throttle = policy.Throttle{Limit: 0.1, Burst: 1}
@@ -21,7 +21,7 @@ func TestAhead(t *testing.T) {
 	r.acquire("a", "b")
 	grow := r.core.Ahead().Grow
 	if r.want("creates", len(r.commandsOf(CmdIncrease)), 1); grow != r.now.Mono+10*sec+time.Microsecond {
-		t.Fatalf("the next create is to be at %v, it is %v", grow, r.now.Mono)
+		t.Fatalf("the next create is announced for %v, but happened at %v", grow, r.now.Mono)
 	}
 	r.run(grow - r.now.Mono - 10*time.Microsecond)
 	r.want("creates before the token", len(r.commandsOf(CmdIncrease)), 1)
@@ -31,7 +31,7 @@ func TestAhead(t *testing.T) {
 	r.release("a", "b")
 	shrink := r.core.Ahead().Shrink
 	if r.want("throttle", r.core.Throttle(), policy.Throttle{Limit: 0.1, Burst: 1}); shrink <= r.now.Mono || r.core.Now() != r.now {
-		t.Fatalf("an idle one may go at %v, it is %v", shrink, r.core.Now().Mono)
+		t.Fatalf("the idle instance may be retired at %v; now is %v", shrink, r.core.Now().Mono)
 	}
 	r.run(shrink - r.now.Mono - 1)
 	r.want("retired before", len(r.factsOf(FactRetire)), 0)
@@ -40,16 +40,16 @@ func TestAhead(t *testing.T) {
 		t.Errorf("retired: %+v", gone)
 	}
 	if r.core.Config().ForgetAfter != time.Hour {
-		t.Error("the configuration in force lacks its defaults")
+		t.Error("Config returns a configuration without defaults")
 	}
 	for _, f := range r.factsOf(FactAppeared) {
 		if f.Op == 0 {
-			t.Errorf("%s was asked for, and its create is not named", f.ID)
+			t.Errorf("%s was created by us, but its fact does not name the create", f.ID)
 		}
 	}
 	r.cloud["x"] = &vm{word: fleet.ListedRunning}
 	r.list()
 	if all := r.factsOf(FactAppeared); all[len(all)-1].ID != "x" || all[len(all)-1].Op != 0 {
-		t.Errorf("nobody asked for x: %+v", all[len(all)-1])
+		t.Errorf("nobody created x, but its fact names a create: %+v", all[len(all)-1])
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// largeSaved is the stored state of n idle instances.
+// largeSaved returns the stored state of n idle instances.
 func largeSaved(n int, now Time) record.Saved {
 	s := record.Saved{Meta: record.Meta{Group: "g", LastSerial: uint64(2_000_000 + n)}}
 	wall := now.Wall.UnixNano()
@@ -25,7 +25,7 @@ func largeSaved(n int, now Time) record.Saved {
 	return s
 }
 
-// large is a core with n idle, listed instances.
+// large returns a core with n idle, listed instances.
 func large(tb testing.TB, n int) (*Core, Time) {
 	tb.Helper()
 	now := Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)}
@@ -46,7 +46,8 @@ func large(tb testing.TB, n int) (*Core, Time) {
 
 var sizes = []int{1_000, 100_000}
 
-// BenchmarkAcquireRelease is the lease path of the core alone, two steps and two takes a pair, at two sizes: it must not depend on the fleet.
+// BenchmarkAcquireRelease measures the lease path of the core alone: two steps and two takes per pair. The time must not depend on the size
+// of the fleet.
 func BenchmarkAcquireRelease(b *testing.B) {
 	for _, n := range append([]int{10}, sizes...) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -65,7 +66,7 @@ func BenchmarkAcquireRelease(b *testing.B) {
 	}
 }
 
-// BenchmarkRandomRelease releases uniformly random leases of a full fleet, and grants them anew outside the clock.
+// BenchmarkRandomRelease releases uniformly random leases of a full fleet. Granting them again is not measured.
 func BenchmarkRandomRelease(b *testing.B) {
 	const n = 100_000
 	c, now := large(b, n)
@@ -100,7 +101,7 @@ func BenchmarkRandomRelease(b *testing.B) {
 	b.ReportMetric(float64(spent.Nanoseconds())/float64(ops), "ns/release")
 }
 
-// BenchmarkListEvents takes instances off the list and back: two events and a complete list each.
+// BenchmarkListEvents removes instances from the list and adds them again: two events and a complete list each.
 func BenchmarkListEvents(b *testing.B) {
 	for _, n := range sizes {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -119,7 +120,7 @@ func BenchmarkListEvents(b *testing.B) {
 	}
 }
 
-// perInstance is the heap that an idle instance takes in the core and its register.
+// perInstance returns the heap bytes that an idle instance needs in the core and its register.
 func perInstance(tb testing.TB, n int) float64 {
 	heap := func() float64 {
 		runtime.GC()
@@ -135,21 +136,21 @@ func perInstance(tb testing.TB, n int) float64 {
 	return (after - before) / float64(n)
 }
 
-// BenchmarkMemory reports it.
+// BenchmarkMemory reports the memory of an idle instance.
 func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		b.ReportMetric(perInstance(b, 100_000), "B/instance")
 	}
 }
 
-// TestMemory holds it to a kibibyte.
+// TestMemory: an idle instance needs at most 1 KiB.
 func TestMemory(t *testing.T) {
 	if got := perInstance(t, 20_000); got > 1024 {
 		t.Errorf("an idle instance takes %.0f bytes, want at most 1024", got)
 	}
 }
 
-// TestLeasePathAllocatesNothing: a lease and its end use memory that is there already.
+// TestLeasePathAllocatesNothing: granting and releasing a lease do not allocate.
 func TestLeasePathAllocatesNothing(t *testing.T) {
 	c, now := large(t, 100)
 	got := testing.AllocsPerRun(2000, func() {
@@ -160,6 +161,6 @@ func TestLeasePathAllocatesNothing(t *testing.T) {
 		c.Take()
 	})
 	if got != 0 {
-		t.Errorf("a lease and its end allocate %v times", got)
+		t.Errorf("granting and releasing a lease allocate %v times", got)
 	}
 }

@@ -15,7 +15,7 @@ func deadlines(c *Config) {
 	c.RequestedDeadline, c.CreatingDeadline, c.PreparingDeadline = time.Minute, 2*time.Minute, 3*time.Minute
 }
 
-// TestCreatingOverdue: what never runs is retired at its deadline; each fruitless boot in a row doubles the next one's.
+// TestCreatingOverdue: an instance that never runs is retired at its deadline. Each consecutive failed boot doubles the next deadline.
 func TestCreatingOverdue(t *testing.T) {
 	r := newRig(t, conf(deadlines, func(c *Config) { c.MaxInstances = 1 }))
 	r.boot = 100 * time.Hour
@@ -29,7 +29,7 @@ func TestCreatingOverdue(t *testing.T) {
 		retired = append(retired, f.At.Mono)
 	}
 	if len(retired) != 4 {
-		t.Fatalf("%d boots were given up in 40 minutes: %v", len(retired), retired)
+		t.Fatalf("%d boots were given up in 40 minutes, want 4: %v", len(retired), retired)
 	}
 	for n, at := range retired {
 		life := at - r.made[n]
@@ -44,11 +44,11 @@ func TestCreatingOverdue(t *testing.T) {
 		m.boots = r.now.Mono
 	}
 	r.run(10 * sec)
-	r.want("one that works ends the row", r.sum().Fruitless, 0)
+	r.want("one that works ends the run of failures", r.sum().Fruitless, 0)
 	r.want("served in the end", r.leaseOf("a") != "", true)
 }
 
-// TestDeadlineIsAtMostAnHour: doubling and back-off are bounded.
+// TestDeadlineIsAtMostAnHour: the doubling of deadlines and the back-off are limited.
 func TestDeadlineIsAtMostAnHour(t *testing.T) {
 	c := &Core{}
 	c.reg = fleet.NewRegister(1, 0)
@@ -73,30 +73,31 @@ func TestDeadlineIsAtMostAnHour(t *testing.T) {
 	}
 }
 
-// TestRequestedOverdue: an accepted create that shows nothing is no supply any more, but counts until lists rule it out.
+// TestRequestedOverdue: an accepted create that shows nothing is no supply any more, but counts against max_instances until lists rule it
+// out.
 func TestRequestedOverdue(t *testing.T) {
 	r := newRig(t, conf(deadlines, func(c *Config) { c.MaxInstances = 2 }))
-	r.answer = func(Command, *Event) int { return 0 } // accepted, and nothing comes of it
+	r.answer = func(Command, *Event) int { return 0 } // accepted, but no instance appears
 	r.acquire("a")
 	r.run(time.Minute - 1)
 	r.want("until its deadline", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{1, 0})
 	r.every = 0 // no lists for a while
 	r.listAt = r.now.Mono + 100*time.Hour
 	r.run(30 * sec)
-	r.want("overdue: requested, doubt, fruitless", [3]int{r.sum().Requested, r.sum().Doubt, r.sum().Fruitless}, [3]int{1, 1, 1})
-	r.want("asked again beside the doubt", len(r.commandsOf(CmdIncrease)), 2)
+	r.want("overdue: requested, doubt, failed boots", [3]int{r.sum().Requested, r.sum().Doubt, r.sum().Fruitless}, [3]int{1, 1, 1})
+	r.want("requested again although in doubt", len(r.commandsOf(CmdIncrease)), 2)
 	f := r.factsOf(FactIntent)
 	r.want("told", [2]any{f[0].Cause, f[0].Count}, [2]any{record.CauseBootOverdue, 1})
 	r.every, r.listAt = sec, r.now.Mono+sec
 	r.run(4 * sec)
 	r.want("ruled out by three lists", r.sum().Doubt, 0)
-	r.spawn("late") // it comes all the same
+	r.spawn("late") // it appears nevertheless
 	r.run(10 * sec)
 	r.want("adopted, not held", r.state("late"), record.Ready)
 	r.want("and used", r.leaseOf("a"), "late/0")
 }
 
-// TestPrepareFailures: what says nothing about the machine is tried again until the deadline; anything else retires it at once.
+// TestPrepareFailures: a failure that says nothing about the instance is retried until the deadline. Any other failure retires it at once.
 func TestPrepareFailures(t *testing.T) {
 	for kind := failure.Transient; kind <= failure.Unhealthy; kind++ {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -117,7 +118,7 @@ func TestPrepareFailures(t *testing.T) {
 				bad = false
 				r.run(10 * sec)
 				r.want("in the end", r.leaseOf("a"), "i-1/0")
-				r.want("fruitless", r.sum().Fruitless, 0)
+				r.want("failed boots", r.sum().Fruitless, 0)
 				return
 			}
 			r.want("tries", len(r.commandsOf(CmdPrepare)), 1)
@@ -131,7 +132,7 @@ func TestPrepareFailures(t *testing.T) {
 	}
 }
 
-// TestPrepareOverdue: a preparation that hangs, and one whose plugin is away, end at the deadline; a late answer is stale.
+// TestPrepareOverdue: a preparation that hangs, or whose plugin is absent, ends at the deadline. A late answer is ignored.
 func TestPrepareOverdue(t *testing.T) {
 	r := newRig(t, conf(deadlines, func(c *Config) { c.MaxInstances = 1 }))
 	r.hold[CmdPrepare] = true
@@ -158,7 +159,8 @@ func TestPrepareOverdue(t *testing.T) {
 	}
 }
 
-// TestBackoffByKind: each kind of refusal has its pause and its cause, doubled in a row; the provider's own time wins; success ends it.
+// TestBackoffByKind: each kind of failure has its own back-off and cause. The back-off doubles with consecutive failures. The provider's
+// RetryAfter takes precedence. Success ends the back-off.
 func TestBackoffByKind(t *testing.T) {
 	for _, c := range []struct {
 		f      failure.Failure
@@ -188,7 +190,7 @@ func TestBackoffByKind(t *testing.T) {
 			}
 			for n, pause := range c.pauses {
 				key := record.Key(fmt.Sprint("k", n))
-				for k := range n { // an ambiguous create is still supply: only one more job asks for one more instance
+				for k := range n { // an ambiguous create is still supply, so one more job asks for only one more instance
 					if c.f.Kind == failure.Transient {
 						r.acquire(record.Key(fmt.Sprint("more", k)))
 					}
@@ -216,7 +218,7 @@ func TestBackoffByKind(t *testing.T) {
 	}
 }
 
-// TestBackoffSurvivesRestart: what held creates back still does.
+// TestBackoffSurvivesRestart: a back-off stays in force after a restart.
 func TestBackoffSurvivesRestart(t *testing.T) {
 	r := newRig(t, conf())
 	r.answer = func(_ Command, ev *Event) int {
@@ -235,8 +237,8 @@ func TestBackoffSurvivesRestart(t *testing.T) {
 	r.want("served", r.leaseOf("a"), "i-1/0")
 }
 
-// TestHeartbeat: failures in a row retire an instance and its leases; the plugin's absence and throttling do not count; the provider's
-// word counts at once.
+// TestHeartbeat: consecutive failures retire an instance and revoke its leases. An absent plugin and throttling do not count. The failure
+// Unhealthy retires at once.
 func TestHeartbeat(t *testing.T) {
 	beats := func(f failure.Failure, away bool, n int) *rig {
 		r := standing(t, 1, func(c *Config) { c.Heartbeat, c.FailureThreshold, c.MaxInstances = true, 3, 1 })
@@ -259,8 +261,8 @@ func TestHeartbeat(t *testing.T) {
 		n    int
 		dead bool
 	}{
-		{"healthy", failure.None, false, 0, false}, {"two in a row", failure.Transient, false, 2, false},
-		{"three in a row", failure.Transient, false, 3, true}, {"not found three times", failure.NotFound, false, 3, true},
+		{"healthy", failure.None, false, 0, false}, {"two consecutive", failure.Transient, false, 2, false},
+		{"three consecutive", failure.Transient, false, 3, true}, {"not found three times", failure.NotFound, false, 3, true},
 		{"away for long", failure.Transient, true, 8, false}, {"throttled for long", failure.Throttled, false, 8, false},
 		{"unhealthy once", failure.Unhealthy, false, 1, true},
 	} {
@@ -273,14 +275,14 @@ func TestHeartbeat(t *testing.T) {
 	}
 	r := beats(failure.Failure{}, false, 0)
 	if n := len(r.commandsOf(CmdHeartbeat)); n < 11 || n > 13 {
-		t.Errorf("%d heartbeats in two minutes of ten seconds", n)
+		t.Errorf("%d heartbeats in two minutes, at one every ten seconds", n)
 	}
 	none := standing(t, 1)
 	none.run(2 * time.Minute)
 	none.want("heartbeats of a provider without", len(none.commandsOf(CmdHeartbeat)), 0)
 }
 
-// TestWaitCauses: whoever waits is told why, as a fact whenever it changes and in the summary.
+// TestWaitCauses: a fact says why callers wait, whenever that changes; so does the summary.
 func TestWaitCauses(t *testing.T) {
 	r := bareRig(t, conf(func(c *Config) { c.MaxInstances = 2; c.Throttle = policy.Throttle{Limit: 0.05, Burst: 1} }))
 	r.start(true)
@@ -312,7 +314,7 @@ func TestWaitCauses(t *testing.T) {
 	why(record.CausePlugin, record.CauseBoot, record.CauseThrottle, record.CauseBoot, record.CauseMaxInstances, record.CauseNone)
 }
 
-// TestCauseOfTheLastUse: an instance that is unhealthy during its last use is retired for that, not for being used up.
+// TestCauseOfTheLastUse: an instance that becomes unhealthy during its last use is retired as unhealthy, not as used up.
 func TestCauseOfTheLastUse(t *testing.T) {
 	for name, end := range map[string]func(r *rig){
 		"heartbeat":   func(r *rig) { r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy}) },
@@ -339,7 +341,8 @@ func TestCauseOfTheLastUse(t *testing.T) {
 	}
 }
 
-// TestTwoReasonsToHoldOff: a create that succeeds does not end the pause after fruitless boots, nor a boot that works the pause after refusals.
+// TestTwoReasonsToHoldOff: a successful create does not end the back-off after failed boots, and a successful boot does not end the one
+// after refused creates.
 func TestTwoReasonsToHoldOff(t *testing.T) {
 	r := newRig(t, conf())
 	r.hold[CmdIncrease] = true
@@ -350,7 +353,7 @@ func TestTwoReasonsToHoldOff(t *testing.T) {
 		r.core.fruitless(&machine{Instance: &fleet.Instance{ID: "x", Created: r.core.stamp}}, record.CauseBootOverdue)
 	}
 	r.do(Event{Kind: EvIncreased, Op: r.held[1].Op, Count: 1})
-	r.want("pause after two fruitless boots", [2]any{r.sum().BackoffFor, r.sum().Fruitless}, [2]any{10 * sec, 2})
+	r.want("back-off after two failed boots", [2]any{r.sum().BackoffFor, r.sum().Fruitless}, [2]any{10 * sec, 2})
 	r.run(9 * sec)
 	r.acquire("c")
 	r.want("creates meanwhile", len(r.commandsOf(CmdIncrease)), 2)

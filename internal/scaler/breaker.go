@@ -60,7 +60,7 @@ func (c *Core) unfit(m *machine, why record.Cause) {
 		c.fruitless(m, why)
 	case record.Ready:
 		went := c.now.Mono
-		if why == record.CauseMissing && m.absentPos > 0 { // that it is gone for good is confirmed only some lists later
+		if why == record.CauseMissing && m.absentPos > 0 { // lists confirm only later that it is gone
 			went = m.absentAt
 		}
 		if m.Uses <= m.Leased() && went-m.ReadyAt.Mono < c.youth() {

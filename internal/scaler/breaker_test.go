@@ -11,7 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// badImage makes every preparation fail as long as *bad says so.
+// badImage makes every preparation fail while *bad is true.
 func badImage(r *rig, bad *bool) {
 	r.fail = func(c Command) (failure.Failure, bool) {
 		if c.Kind == CmdPrepare && *bad {
@@ -21,24 +21,25 @@ func badImage(r *rig, bad *bool) {
 	}
 }
 
-// TestRunawayBreaker: a fleet of bad machines is not made again and again: one at a time is tried, further and further apart, until one works.
+// TestRunawayBreaker: instances that all fail are not created again and again. One at a time is tried, at growing intervals, until one
+// works.
 func TestRunawayBreaker(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 8, IdleTime: time.Minute})))
 	bad := true
 	badImage(r, &bad)
 	r.run(9 * sec)
-	r.want("all that was wanted was tried at once", len(r.made), 8)
+	r.want("all wanted instances were tried at once", len(r.made), 8)
 	r.want("open", r.sum().Breaker, true)
 	on := r.factsOf(FactBreaker)
 	r.want("said once", len(on), 1)
 	r.want("what it said", [2]any{on[0].On, on[0].Count}, [2]any{true, 3})
 	r.run(time.Hour)
-	if n := len(r.made) - 8; n < 7 || n > 12 { // 5, 10, 20 … 600 s apart, and a boot each
-		t.Errorf("%d machines were tried in an hour", n)
+	if n := len(r.made) - 8; n < 7 || n > 12 { // 5, 10, 20 … 600 s apart, plus a boot each
+		t.Errorf("%d instances were tried in an hour", n)
 	}
 	for n := 9; n < len(r.made); n++ {
 		if gap := r.made[n] - r.made[n-1]; gap < r.made[n-1]-r.made[n-2]-sec && gap < 10*time.Minute {
-			t.Errorf("try %d came %v after the one before, that one %v", n, gap, r.made[n-1]-r.made[n-2])
+			t.Errorf("try %d came %v after the previous one, which came %v after its own predecessor", n, gap, r.made[n-1]-r.made[n-2])
 		}
 	}
 	r.want("held by", r.sum().Held, record.CauseBreaker)
@@ -48,7 +49,7 @@ func TestRunawayBreaker(t *testing.T) {
 	r.want("and said so", len(r.factsOf(FactBreaker)), 2)
 }
 
-// TestCanaryIsAlone: while the breaker is open nothing is created beside the one that is tried, whoever waits.
+// TestCanaryIsAlone: while the breaker is open, nothing is created beside the one instance that is tried, even if callers wait.
 func TestCanaryIsAlone(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 3, IdleTime: time.Minute})))
 	bad := true
@@ -59,14 +60,14 @@ func TestCanaryIsAlone(t *testing.T) {
 	for range 600 {
 		r.run(sec)
 		if s := r.sum(); s.Breaker && s.Creating+s.Preparing+s.Requested > 1 {
-			t.Fatalf("%d boot beside each other", s.Creating+s.Preparing+s.Requested)
+			t.Fatalf("%d instances boot at the same time", s.Creating+s.Preparing+s.Requested)
 		}
 	}
 	w, _ := r.core.Wait("d")
-	r.want("what the last waits for", w.Cause, record.CauseBreaker)
+	r.want("what the last waiter waits for", w.Cause, record.CauseBreaker)
 }
 
-// TestOneTryIsOneStep: machines that were under way together are one try, however many they were.
+// TestOneTryIsOneStep: instances that were booting at the same time count as one try, however many there were.
 func TestOneTryIsOneStep(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 9, IdleTime: time.Minute})))
 	bad := true
@@ -75,10 +76,10 @@ func TestOneTryIsOneStep(t *testing.T) {
 	for _, f := range r.factsOf(FactFruitless) {
 		r.want("pause after "+string(f.ID), f.Took, 5*sec)
 	}
-	r.want("machines that came to nothing", r.sum().Fruitless, 9)
+	r.want("consecutive failed boots", r.sum().Fruitless, 9)
 }
 
-// TestDiedYoung: machines that turn ready and die before they have done anything open the breaker too, and only one that lives closes it.
+// TestDiedYoung: instances that become ready and fail before they completed a job open the breaker too. Only one that survives closes it.
 func TestDiedYoung(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 3, IdleTime: time.Minute})))
 	kill := func() {
@@ -104,7 +105,7 @@ func TestDiedYoung(t *testing.T) {
 	r.want("it lives", [3]any{r.sum().Breaker, r.sum().DiedYoung, r.sum().Ready}, [3]any{false, 0, 3})
 }
 
-// TestWorkProves: a job that ends as it should closes the breaker before the machine's youth is over.
+// TestWorkProves: a job that is released normally closes the breaker before the instance has survived its youth.
 func TestWorkProves(t *testing.T) {
 	r := newRig(t, conf())
 	for n := range 3 {
@@ -122,17 +123,17 @@ func TestWorkProves(t *testing.T) {
 	r.want("closed", [2]any{r.sum().Breaker, r.sum().DiedYoung}, [2]any{false, 0})
 }
 
-// TestOldMachinesDoNotDieYoung: what has worked, or lived, is no sign of a bad image when it goes.
+// TestOldMachinesDoNotDieYoung: the loss of an instance that completed a job, or survived its youth, does not count as an early failure.
 func TestOldMachinesDoNotDieYoung(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 4, IdleTime: time.Minute})))
 	r.run(youth + 10*sec)
 	for _, id := range []record.ID{"i-1", "i-2", "i-3", "i-4"} {
 		r.do(Event{Kind: EvUnhealthy, ID: id, Cause: record.CauseUnhealthy})
 	}
-	r.want("died young", [2]any{r.sum().DiedYoung, r.sum().Breaker}, [2]any{0, false})
+	r.want("early failures, breaker open", [2]any{r.sum().DiedYoung, r.sum().Breaker}, [2]any{0, false})
 }
 
-// TestBreakerSurvivesRestart: neither a restart nor a reload makes a fleet of bad machines; a reload tries at once.
+// TestBreakerSurvivesRestart: neither a restart nor a reload creates a fleet of bad instances. A reload allows one try at once.
 func TestBreakerSurvivesRestart(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 5, IdleTime: time.Minute})))
 	bad := true
@@ -143,10 +144,10 @@ func TestBreakerSurvivesRestart(t *testing.T) {
 	r.want("open after a restart", r.sum().Breaker, true)
 	r.run(time.Minute)
 	if n := len(r.made) - made; n > 1 {
-		t.Errorf("%d machines were tried in the minute after a restart", n)
+		t.Errorf("%d instances were tried in the minute after a restart", n)
 	}
 	r.run(10 * time.Minute)
-	for existing(r) > 0 { // until the try that is under way has failed
+	for existing(r) > 0 { // until the current try has failed
 		r.run(sec)
 	}
 	made = len(r.made)
@@ -156,7 +157,7 @@ func TestBreakerSurvivesRestart(t *testing.T) {
 	r.want("tried at once, alone", [2]any{len(r.made) - made, r.sum().Breaker}, [2]any{1, true})
 }
 
-// TestHoldIsSaid: what keeps a needed create from happening is a fact, once, with the numbers.
+// TestHoldIsSaid: one fact says what holds back a needed create, with the numbers.
 func TestHoldIsSaid(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 2 }))
 	r.acquire("a", "b")
@@ -173,7 +174,7 @@ func TestHoldIsSaid(t *testing.T) {
 	r.want("not held any more", r.sum().Held, record.CauseNone)
 }
 
-// TestFactsNameTheirEvent: a fact says which of the events that were stepped together brought it.
+// TestFactsNameTheirEvent: a fact names the event that caused it, among those that were stepped together.
 func TestFactsNameTheirEvent(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
 	b := r.do(Event{Kind: EvDetach, Key: "nobody"}, Event{Kind: EvAcquire, Key: "a", Ticket: 7}, Event{Kind: EvAcquire, Key: "a", Ticket: 8})
@@ -185,10 +186,10 @@ func TestFactsNameTheirEvent(t *testing.T) {
 	r.want("counted afresh", b.Facts[0].Event, 0)
 }
 
-// existing is the number of machines on their way or there, in any state.
+// existing returns the number of instances that exist or may still appear, in any state.
 func existing(r *rig) int { return r.core.reg.Existing() }
 
-// killReady makes n ready machines ill.
+// killReady makes n ready instances unhealthy.
 func (r *rig) killReady(n int) {
 	for _, id := range slices.Sorted(maps.Keys(r.cloud)) {
 		if r.state(id) == record.Ready && n > 0 {
@@ -198,7 +199,7 @@ func (r *rig) killReady(n int) {
 	}
 }
 
-// TestCanaryAcrossRestart: a machine on trial that lives through a restart of the manager closes the breaker like any other.
+// TestCanaryAcrossRestart: an instance on trial that survives a restart of the manager closes the breaker like any other.
 func TestCanaryAcrossRestart(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute})))
 	for range 3 {
@@ -214,8 +215,8 @@ func TestCanaryAcrossRestart(t *testing.T) {
 	r.want("closed", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{false, 1})
 }
 
-// TestOldMachinesProveNothing: jobs that end on a machine that is older than the row of young deaths say nothing of the new ones: a bad image on
-// a busy fleet opens the breaker too.
+// TestOldMachinesProveNothing: jobs that end on an instance that is older than the first early failure say nothing about new instances. So
+// a bad image opens the breaker on a busy fleet too.
 func TestOldMachinesProveNothing(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 4, IdleTime: time.Minute}), func(c *Config) { c.Capacity = 2 }))
 	r.run(youth + 30*sec)
@@ -234,11 +235,11 @@ func TestOldMachinesProveNothing(t *testing.T) {
 		r.run(5 * sec)
 	}
 	if n := len(r.made) - made; n > 15 || !r.sum().Breaker {
-		t.Errorf("%d machines in ten minutes, open %v", n, r.sum().Breaker)
+		t.Errorf("%d instances in ten minutes, breaker open: %v", n, r.sum().Breaker)
 	}
 }
 
-// TestSiblingLives: the one of a try that lives shows that the image works, though nothing more is needed.
+// TestSiblingLives: if one instance of a try survives, the image works, even though no more instances are needed.
 func TestSiblingLives(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 4, IdleTime: time.Minute})))
 	r.run(15 * sec)
@@ -250,8 +251,8 @@ func TestSiblingLives(t *testing.T) {
 	r.want("closed", [2]any{r.sum().Breaker, r.sum().Ready}, [2]any{false, 1})
 }
 
-// TestVanishYoung: machines that vanish half a minute after they turned ready died young, although that they are gone is known only some lists
-// later; and one that the lists lack has not lived through its youth.
+// TestVanishYoung: instances that vanish half a minute after they became ready are early failures, although lists confirm only later that
+// they are gone. An instance that the lists lack has not survived its youth.
 func TestVanishYoung(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 2, IdleTime: time.Minute}), func(c *Config) { c.UpdateInterval = time.Minute }))
 	for range 3600 {
@@ -262,9 +263,9 @@ func TestVanishYoung(t *testing.T) {
 			}
 		}
 	}
-	// Twelve before the first loss is believed, then one at a time.
+	// Twelve before the first loss is confirmed, then one at a time.
 	if n := len(r.made); n > 24 || !r.sum().Breaker {
-		t.Errorf("%d machines in an hour, open %v", n, r.sum().Breaker)
+		t.Errorf("%d instances in an hour, breaker open: %v", n, r.sum().Breaker)
 	}
 	r.want("opened once", len(r.factsOf(FactBreaker)), 1)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TestRestartInADip: what was needed lately is not stored, so that after a restart nothing counts as idle for too long before idle_time has passed again.
+// TestRestartInADip: the recent demand is not stored. So after a restart no instance is retired as idle before idle_time has passed again.
 func TestRestartInADip(t *testing.T) {
 	r := standing(t, 1, func(c *Config) {
 		c.MaxInstances, c.Schedule = 4, always(policy.Settings{IdleTime: time.Minute, IdleCount: 1})
@@ -19,14 +19,14 @@ func TestRestartInADip(t *testing.T) {
 	r.release("a", "b", "c")
 	r.run(50 * sec)
 	ready := r.sum().Ready
-	r.restart(30 * sec) // idle for longer than idle_time by now
+	r.restart(30 * sec) // by now idle for longer than idle_time
 	r.run(59 * sec)
 	r.want("nothing is deleted for idle_time", r.sum().Ready, ready)
 	r.run(time.Minute)
 	r.want("then the fleet falls to its target", r.sum().Ready, 1)
 }
 
-// TestShortAnswer: a provider that accepts less than it was asked for, and does not say why, has refused.
+// TestShortAnswer: a provider that accepts fewer instances than requested, without an error, has refused the rest.
 func TestShortAnswer(t *testing.T) {
 	r := standing(t, 1)
 	r.answer = func(_ Command, ev *Event) int {
@@ -39,15 +39,15 @@ func TestShortAnswer(t *testing.T) {
 	if n := len(r.commandsOf(CmdIncrease)) - before; n < 2 || n > 12 {
 		t.Errorf("%d creates in ten minutes of silent refusals", n)
 	}
-	r.want("who waits is told", r.sum().BackoffCause, record.CauseStockOut)
+	r.want("the waiter is told", r.sum().BackoffCause, record.CauseStockOut)
 }
 
-// TestDrainingHeartbeat: a machine that only serves its last jobs is still watched.
+// TestDrainingHeartbeat: an instance that only serves its last jobs still gets heartbeats.
 func TestDrainingHeartbeat(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances, c.Heartbeat, c.MaxUses = 2, 1, true, 0 })
 	r.acquire("a", "b")
 	r.do(Event{Kind: EvDetach, Key: "b"})
-	r.run(31 * sec) // b's caller does not come back: the instance is retired under a
+	r.run(31 * sec) // the caller of b does not reattach: the instance is retired while a still runs
 	r.want("draining", r.state("i-1"), record.Draining)
 	r.fail = func(c Command) (failure.Failure, bool) {
 		if c.Kind == CmdHeartbeat {
@@ -57,10 +57,11 @@ func TestDrainingHeartbeat(t *testing.T) {
 	}
 	r.run(2 * time.Minute)
 	g := r.last("a")
-	r.want("its last job is told", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseUnhealthy})
+	r.want("the caller of its last job is told", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseUnhealthy})
 }
 
-// TestPauseHoldsEveryDelete: while another manager seems to be at work, one that came back from the dead is not deleted either.
+// TestPauseHoldsEveryDelete: while another manager seems to be at work, an instance that is listed again after its deletion is not deleted
+// either.
 func TestPauseHoldsEveryDelete(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances = 9 })
 	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
@@ -81,7 +82,8 @@ func TestPauseHoldsEveryDelete(t *testing.T) {
 	r.want("later", r.state("i-1"), record.Gone)
 }
 
-// TestSlowDeleteAtShutdown: a delete that the provider accepted is waited for, however often it was asked; only refused ones are given up.
+// TestSlowDeleteAtShutdown: a shutdown waits for a delete that the provider accepted, however often it was sent. It only gives up refused
+// ones.
 func TestSlowDeleteAtShutdown(t *testing.T) {
 	r := standing(t, 1)
 	r.dying = 5 * time.Minute

@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// chaos makes events of every kind, sensible ones and others, in a small universe.
+// chaos makes events of every kind, valid and invalid, with few IDs and keys.
 type chaos struct {
 	r    *rand.Rand
 	now  Time
@@ -79,7 +79,7 @@ func (x *chaos) reload(ev *Event) {
 	ev.Config = &cfg
 }
 
-// TestResumeChaos: the same under events of every kind, in any order and with any contents.
+// TestResumeChaos: resumed cores decide alike under events of every kind, in any order and with any contents.
 func TestResumeChaos(t *testing.T) {
 	for seed := uint64(1); seed <= 40; seed++ {
 		x := &chaos{r: rand.New(rand.NewPCG(seed, 5)), now: Time{Mono: sec, Wall: time.Date(2026, 3, 6, 7, 59, 0, 0, time.UTC)}}
@@ -108,7 +108,7 @@ func TestResumeChaos(t *testing.T) {
 	}
 }
 
-// doctor changes one thing somewhere in v.
+// doctor changes one random value somewhere in v.
 func doctor(r *rand.Rand, v reflect.Value) {
 	numbers := []int64{0, 1, -1, 2, 7, 1 << 30, math.MaxInt64, math.MinInt64}
 	switch v.Kind() {
@@ -142,8 +142,7 @@ func doctor(r *rand.Rand, v reflect.Value) {
 	}
 }
 
-// TestResumeDoctored: whatever a snapshot says, Resume answers with an error or with a core that can be stepped; nothing panics, nothing
-// runs for ever.
+// TestResumeDoctored: for any snapshot, Resume returns an error or a core that can be stepped. Nothing panics or runs for ever.
 func TestResumeDoctored(t *testing.T) {
 	refused, took := 0, 0
 	for seed := uint64(1); seed <= 2000; seed++ {
@@ -180,6 +179,6 @@ func TestResumeDoctored(t *testing.T) {
 		core.Snapshot()
 	}
 	if refused < 200 || took < 200 {
-		t.Errorf("%d were refused, %d taken", refused, took)
+		t.Errorf("%d snapshots were refused and %d accepted, want at least 200 of each", refused, took)
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// TestCostOfAStep: the records that a step touches, and the bytes of its commit in a real store, do not depend on the size of the fleet.
+// TestCostOfAStep: the number of records that a step touches, and the bytes of its commit in a real store, do not depend on the size of the
+// fleet.
 func TestCostOfAStep(t *testing.T) {
 	small, large := costs(t, 1_000), costs(t, 100_000)
 	if len(small) != len(large) {
@@ -27,7 +28,7 @@ func TestCostOfAStep(t *testing.T) {
 	}
 }
 
-// costs is what each of a series of steps costs with n instances.
+// costs returns what each of a series of steps costs with n instances.
 func costs(t *testing.T, n int) (all []string) {
 	t.Helper()
 	store, err := statestore.OpenBolt(t.TempDir()+"/group", statestore.BoltOptions{})
@@ -75,7 +76,7 @@ func costs(t *testing.T, n int) (all []string) {
 		core.Step(now, scaler.Event{Kind: scaler.EvAppeared, ID: record.ID(fmt.Sprintf("i-%07d", k)), Listed: fleet.ListedRunning})
 	}
 	step(scaler.Event{Kind: scaler.EvListed, Since: now.Mono})
-	step(scaler.Event{Kind: scaler.EvAcquire, Key: "job", Ticket: 1}) // its instance is not idle: one more is created
+	step(scaler.Event{Kind: scaler.EvAcquire, Key: "job", Ticket: 1}) // its instance is no longer idle, so one more is created
 	if len(b.Commands) != 1 || b.Commands[0].Kind != scaler.CmdIncrease {
 		t.Fatalf("commands %+v", b.Commands)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// busyHour is a rig after an hour of jobs, reservations, failures and a provider that takes machines away.
+// busyHour returns a rig after an hour of jobs, reservations, failures and a provider that removes instances.
 func busyHour(t *testing.T, seed uint64) *rig {
 	dice := rand.New(rand.NewPCG(seed, 3))
 	r := newRig(t, conf(func(c *Config) {
@@ -49,12 +49,12 @@ func busyHour(t *testing.T, seed uint64) *rig {
 	return r
 }
 
-// TestReplay: the journal of one core, stepped into a fresh one, gives the same batches, field for field.
+// TestReplay: the journal of one core, stepped into a new core, gives the same batches, field by field.
 func TestReplay(t *testing.T) {
 	for seed := range uint64(4) {
 		r := busyHour(t, seed)
 		if len(r.factsOf(FactPolicy)) < 3 || len(r.factsOf(FactRevoke)) == 0 || len(r.factsOf(FactRetire)) == 0 {
-			t.Fatal("the hour was too quiet to prove anything")
+			t.Fatal("too little happened in the hour: the test proves nothing")
 		}
 		core, err := New(r.cfg, record.Saved{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
 		if err != nil {
@@ -80,8 +80,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestRestartAnywhere: a core can be made from what was committed after any batch, holds exactly the committed leases, and two made
-// from the same state are alike.
+// TestRestartAnywhere: a core can be made from the state after any commit. It has exactly the committed leases, and two cores made from the
+// same state are equal.
 func TestRestartAnywhere(t *testing.T) {
 	r := busyHour(t, 7)
 	core, err := New(r.cfg, record.Saved{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
@@ -128,7 +128,7 @@ func TestRestartAnywhere(t *testing.T) {
 	}
 }
 
-// TestTimeThatGoesBack counts as the last reading.
+// TestTimeThatGoesBack: an earlier monotonic time counts as the last one.
 func TestTimeThatGoesBack(t *testing.T) {
 	r := standing(t, 1)
 	back := Time{Mono: r.now.Mono - time.Hour, Wall: r.now.Wall.Add(-time.Hour)}

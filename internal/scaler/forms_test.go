@@ -13,11 +13,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// happening is one entry of the tiny simulator that these tests need.
+// happening is one entry of the small simulator that these tests use.
 type happening struct {
 	at   time.Duration
 	seq  int
-	kind int // 0: an arrival, 1: a job ends, 2: a machine runs
+	kind int // 0: a job arrives, 1: a job ends, 2: an instance runs
 	job  int
 }
 
@@ -36,7 +36,7 @@ func (h *happenings) Pop() any {
 	return x
 }
 
-// queueing runs jobs with exponential gaps, service and boot times (in seconds) through a core, with instant discovery and no failures.
+// queueing runs jobs through a core, with exponential gaps, service times and boot times (in seconds), immediate discovery and no failures.
 type queueing struct {
 	t                  *testing.T
 	core               *Core
@@ -46,7 +46,7 @@ type queueing struct {
 	seq, names         int
 	gap, service, boot float64
 	jobs               map[record.Key]int
-	waits, idle        []float64 // of job n; open slots that it found
+	waits, idle        []float64 // of job n; open slots when it arrived
 	delivered          int
 }
 
@@ -77,7 +77,7 @@ func (q *queueing) plan(d time.Duration, kind, job int) {
 	heap.Push(&q.todo, happening{q.now.Mono + d, q.seq, kind, job})
 }
 
-// step carries out at once what follows from an event.
+// step carries out the results of an event at once.
 func (q *queueing) step(ev Event) {
 	q.core.Step(q.now, ev)
 	b := q.core.Take()
@@ -139,8 +139,8 @@ func (q *queueing) run(jobs int) {
 	}
 }
 
-// near holds the mean of f over the jobs after the first tenth against a closed form, within the 99.9 % confidence interval of forty batch
-// means, which must be narrow enough to mean something.
+// near compares the mean of f over the jobs, without the first tenth, with a closed form. It must lie within the 99.9 % confidence interval
+// of forty batch means, and the interval must be narrow enough to prove something.
 func near(t *testing.T, what string, values []float64, f func(float64) float64, want float64) {
 	t.Helper()
 	const batches, student = 40, 3.56
@@ -179,7 +179,7 @@ func above(limit float64) func(float64) float64 {
 	}
 }
 
-// TestErlangC: a fixed fleet of c machines that are always on, exponential service: M/M/c (closed form 1).
+// TestErlangC: a fixed fleet of c instances that are always on, with exponential service times: M/M/c (closed form 1).
 func TestErlangC(t *testing.T) {
 	for _, c := range []struct {
 		machines       int
@@ -204,12 +204,12 @@ func TestErlangC(t *testing.T) {
 			near(t, fmt.Sprintf("c=%d: P(Wμ > %.3f)", c.machines, c.at), q.waits, above(c.at*60), 0.05)
 		}
 		if q.names != c.machines {
-			t.Errorf("%d machines were created", q.names)
+			t.Errorf("%d instances were created", q.names)
 		}
 	}
 }
 
-// TestBaseStock: single use and no cap: idle_count is a base stock (closed form 3).
+// TestBaseStock: single use and no limit: idle_count is a base stock (closed form 3).
 func TestBaseStock(t *testing.T) {
 	for _, c := range []struct {
 		stock            int

@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// standing is a rig with n idle, ready instances.
+// standing returns a rig with n idle, ready instances.
 func standing(t testing.TB, n int, edit ...func(*Config)) *rig {
 	t.Helper()
 	edit = append([]func(*Config){func(c *Config) {
@@ -27,7 +27,7 @@ func until(d time.Duration) func(*Event) { return func(e *Event) { e.Deadline = 
 
 func because(c record.Cause) func(*Event) { return func(e *Event) { e.Cause = c } }
 
-// TestPackAndSpread: leases fill one instance before they touch the next, and a freed slot on the fullest is taken first.
+// TestPackAndSpread: leases fill one instance before they use the next. A freed slot on the fullest instance is used first.
 func TestPackAndSpread(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxInstances = 3, 2 }, withPolicy(policy.Settings{IdleCount: 6, IdleTime: time.Minute})))
 	r.run(10 * sec)
@@ -43,13 +43,13 @@ func TestPackAndSpread(t *testing.T) {
 	}
 	r.release("k1")
 	if g := r.acquire("k4"); g.ID != first || g.Slot != 1 || g.Use != 4 {
-		t.Errorf("the freed slot of the fullest goes first: %+v", g)
+		t.Errorf("want the freed slot of the fullest instance: %+v", g)
 	}
 	r.want("leases", r.sum().Leases, 4)
 	r.want("slots open", r.sum().OpenSlots, 2)
 }
 
-// TestFirstComeFirstServed: waiters are served in the order of their coming, each told how long it waited.
+// TestFirstComeFirstServed: waiters are served in the order of their arrival. Each is told how long it waited.
 func TestFirstComeFirstServed(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
 	for _, k := range []record.Key{"a", "b", "c"} {
@@ -82,7 +82,7 @@ func collect[V any](seq func(func(V) bool)) (all []V) {
 	return all
 }
 
-// TestWaiterDeadlineAndCancel: each is answered once, told why, and leaves no demand.
+// TestWaiterDeadlineAndCancel: each waiter is answered once, with the cause, and leaves no demand behind.
 func TestWaiterDeadlineAndCancel(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
 	r.boot = time.Hour
@@ -107,14 +107,14 @@ func TestWaiterDeadlineAndCancel(t *testing.T) {
 	}
 	r.want("answers to b", n, 1)
 	if _, waits := r.core.Wait("b"); waits {
-		t.Error("b is still said to wait")
+		t.Error("Wait says that b still waits")
 	}
 	r.cloud["i-1"].boots = r.now.Mono
 	r.run(3 * time.Minute)
-	r.want("after nobody wants it: instances", r.sum().Ready, 0)
+	r.want("instances when no caller waits any more", r.sum().Ready, 0)
 }
 
-// TestKeys: one key has one thing at a time, and what nobody has is answered and harmless.
+// TestKeys: a key has only one lease, wait or reservation at a time. Requests about unknown keys are answered and harmless.
 func TestKeys(t *testing.T) {
 	r := standing(t, 2)
 	r.acquire("a")
@@ -138,16 +138,16 @@ func TestKeys(t *testing.T) {
 	r.want("reservations", r.sum().Reservations, 0)
 }
 
-// TestReservationsArePromises: outside preemptive mode as many are admitted as max_instances can hold; they are no demand.
+// TestReservationsArePromises: without preemptive mode, as many reservations are admitted as max_instances can hold. They are no demand.
 func TestReservationsArePromises(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxInstances, c.ReservationDeadline = 2, 2, 20*sec }))
 	for n := range 4 {
-		r.want("promise", r.ask(EvReserve, record.Key(fmt.Sprint("r", n))).Kind, GrantReserved)
+		r.want("reservation", r.ask(EvReserve, record.Key(fmt.Sprint("r", n))).Kind, GrantReserved)
 	}
 	g := r.ask(EvReserve, "r4")
 	r.want("one too many", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseNoCapacity})
 	r.run(10 * sec)
-	r.want("created for promises alone", len(r.made), 0)
+	r.want("created for reservations alone", len(r.made), 0)
 	r.acquire("r0")
 	r.want("created for a job", len(r.made), 1)
 	r.want("reservations", r.sum().Reservations, 3)
@@ -156,7 +156,7 @@ func TestReservationsArePromises(t *testing.T) {
 	r.want("facts of it", len(r.factsOf(FactDeny)), 3)
 }
 
-// TestPreemptive: a reservation holds a free slot that no other key gets and that is not retired.
+// TestPreemptive: a reservation holds a free slot that no other key gets, and its instance is not retired.
 func TestPreemptive(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 3 }, withPolicy(policy.Settings{IdleCount: 1, IdleTime: 20 * sec, Preemptive: true})))
 	g := r.ask(EvReserve, "early")
@@ -178,7 +178,8 @@ func TestPreemptive(t *testing.T) {
 	none.want("preemptive without idle_count", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CausePolicy})
 }
 
-// TestClaimIsNotRetired: the longest idle one goes, unless it is promised; its claim lost, the promise stands.
+// TestClaimIsNotRetired: the longest idle instance is retired, unless a reservation claims a slot of it. A reservation that lost its claim
+// stays valid.
 func TestClaimIsNotRetired(t *testing.T) {
 	r := standing(t, 2, withPolicy(policy.Settings{IdleCount: 2, IdleTime: 20 * sec, Preemptive: true}))
 	r.ask(EvReserve, "mine")
@@ -187,7 +188,7 @@ func TestClaimIsNotRetired(t *testing.T) {
 	cfg.Schedule = always(policy.Settings{IdleCount: 0, IdleTime: 20 * sec, Preemptive: true})
 	r.do(Event{Kind: EvReload, Config: &cfg})
 	r.run(time.Minute)
-	r.want("the promised one", r.state(claimed), record.Ready)
+	r.want("the claimed instance", r.state(claimed), record.Ready)
 	r.want("ready", r.sum().Ready, 1)
 	r.do(Event{Kind: EvUnhealthy, ID: claimed, Cause: record.CauseUnhealthy})
 	r.want("reservations", r.sum().Reservations, 1)
@@ -199,7 +200,7 @@ func TestClaimIsNotRetired(t *testing.T) {
 	r.want("without the claim it waits like others", r.leaseOf("mine") != "", true)
 }
 
-// TestMaxUses: an instance is used so often and no more, across its slots, and replaced.
+// TestMaxUses: an instance is used max_use_count times, over all its slots together, and then replaced.
 func TestMaxUses(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxUses, c.MaxInstances = 2, 3, 2 },
 		withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute})))
@@ -225,7 +226,7 @@ func TestMaxUses(t *testing.T) {
 	r.want("uses of the first", uses["i-1"], 3)
 }
 
-// TestReplace: the lease moves to another instance and never back to the same.
+// TestReplace: the lease moves to another instance, never to the same one.
 func TestReplace(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 2 }))
 	r.acquire("a")
@@ -244,7 +245,7 @@ func TestReplace(t *testing.T) {
 	r.want("the lease stands", r.leaseOf("a"), "i-2/0")
 }
 
-// TestReleaseUnhealthy: a caller's word takes the instance out of service at once.
+// TestReleaseUnhealthy: a release as unhealthy takes the instance out of service at once.
 func TestReleaseUnhealthy(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances = 2, 1 })
 	r.acquire("a", "b")

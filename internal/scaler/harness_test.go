@@ -14,16 +14,16 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// vm is a machine of the scripted cloud.
+// vm is an instance of the scripted cloud.
 type vm struct {
-	boots time.Duration // when it runs
-	dies  time.Duration // when a delete takes effect; 0: none asked
+	boots time.Duration // when it is running
+	dies  time.Duration // when a delete takes effect; 0: no delete was requested
 	word  fleet.Listed  // what the list says instead of the truth; 0: the truth
-	away  bool          // the list leaves it out
+	away  bool          // the list omits it
 }
 
-// rig drives one core on virtual time against a cloud that does what the script says. It uses every batch in the lawful order and checks
-// the books after every step.
+// rig drives one core on virtual time against a scripted cloud. It uses every batch in the required order and checks the register after
+// every step.
 type rig struct {
 	t     testing.TB
 	cfg   Config
@@ -33,18 +33,18 @@ type rig struct {
 	bt    *Batch
 
 	cloud   map[record.ID]*vm
-	made    []time.Duration // when each machine was asked for
+	made    []time.Duration // when each instance was requested
 	names   int
 	shown   map[record.ID]fleet.Listed
-	every   time.Duration // between two lists; 0: none come by themselves
+	every   time.Duration // interval of lists; 0: no automatic lists
 	listAt  time.Duration
 	pending []pendingEvent
 
 	boot, prep, dying time.Duration
-	hold              map[CommandKind]bool                      // commands that are kept in held instead of answered
-	held              []Command                                 // those
-	answer            func(cmd Command, ev *Event) (made int)   // changes the answer to a create; nil: all is made
-	fail              func(cmd Command) (failure.Failure, bool) // the failure of another command; nil: none
+	hold              map[CommandKind]bool                      // commands that are put into held instead of answered
+	held              []Command                                 // the commands that hold kept back
+	answer            func(cmd Command, ev *Event) (made int)   // changes the answer to a create; nil: everything is created
+	fail              func(cmd Command) (failure.Failure, bool) // the failure of any other command; nil: none
 
 	grants   []Grant
 	facts    []Fact
@@ -52,13 +52,13 @@ type rig struct {
 	journal  []stepped
 	digests  []uint64
 	ticket   uint64
-	light    bool // no books checked, nothing kept: for long runs
+	light    bool // does not check the register and keeps nothing: for long runs
 }
 
 type stepped struct {
 	now  Time
 	ev   Event
-	take bool // the batch was taken behind it
+	take bool // the batch was taken after it
 }
 
 const sec = time.Second
@@ -73,7 +73,7 @@ func sched(p ...policy.Policy) *policy.Schedule {
 	return s
 }
 
-// conf is a small group: ten instances of one slot, no throttle, idle ones go after a minute.
+// conf returns a small group: ten instances with one slot, no throttle, idle_time one minute.
 func conf(edit ...func(*Config)) Config {
 	c := Config{
 		Capacity: 1, MaxInstances: 10, Throttle: policy.Throttle{Limit: -1}, UpdateInterval: 10 * sec,
@@ -87,7 +87,7 @@ func conf(edit ...func(*Config)) Config {
 
 func withPolicy(s policy.Settings) func(*Config) { return func(c *Config) { c.Schedule = always(s) } }
 
-// newRig starts a manager beside an empty, known store; the first list has come.
+// newRig starts a manager with an empty store of the same group; the first list has arrived.
 func newRig(t testing.TB, cfg Config) *rig {
 	t.Helper()
 	r := bareRig(t, cfg)
@@ -103,7 +103,7 @@ func bareRig(t testing.TB, cfg Config) *rig {
 	}
 }
 
-// start makes a core from what was committed; everything else of an earlier one is forgotten.
+// start makes a core from what was committed, and forgets everything else.
 func (r *rig) start(known bool) {
 	r.t.Helper()
 	var saved record.Saved
@@ -116,7 +116,7 @@ func (r *rig) start(known bool) {
 	clear(r.shown)
 }
 
-// restart is a crash and a new life some time later; the first list has come.
+// restart simulates a crash, a new start some time later, and the first list.
 func (r *rig) restart(away time.Duration) {
 	r.t.Helper()
 	r.now = Time{Mono: r.now.Mono + away, Wall: r.now.Wall.Add(away)}
@@ -124,7 +124,7 @@ func (r *rig) restart(away time.Duration) {
 	r.list()
 }
 
-// do steps the events at this moment, takes one batch and uses it.
+// do steps the events now, takes one batch and uses it.
 func (r *rig) do(evs ...Event) *Batch {
 	r.t.Helper()
 	for n, ev := range evs {
@@ -165,7 +165,7 @@ func (r *rig) do(evs ...Event) *Batch {
 
 func isIncrease(c Command) bool { return c.Kind == CmdIncrease }
 
-// digest is a fingerprint of all that a batch says.
+// digest returns a fingerprint of everything in a batch.
 func digest(b *Batch) uint64 {
 	h := fnv.New64a()
 	meta := record.Meta{}
@@ -181,7 +181,7 @@ func (r *rig) later(d time.Duration, ev Event) {
 	r.pending = append(r.pending, pendingEvent{at: r.now.Mono + d, ev: ev})
 }
 
-// carryOut does what a command asks and has the answer come.
+// carryOut performs a command and schedules its answer.
 func (r *rig) carryOut(cmd Command) {
 	ev := Event{Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	switch cmd.Kind {
@@ -220,7 +220,7 @@ func (r *rig) failure(cmd Command) (failure.Failure, bool) {
 	return r.fail(cmd)
 }
 
-// spawn makes a machine appear in the cloud; without an id it gets the next name.
+// spawn adds an instance to the cloud. Without an ID it gets the next name.
 func (r *rig) spawn(id record.ID) *vm {
 	if id == "" {
 		r.names++
@@ -232,7 +232,7 @@ func (r *rig) spawn(id record.ID) *vm {
 	return m
 }
 
-// list reports the differences between the cloud and the list before, in one batch.
+// list reports the differences between the cloud and the previous list, in one batch.
 func (r *rig) list() {
 	r.t.Helper()
 	var evs []Event
@@ -270,12 +270,12 @@ func (r *rig) list() {
 	r.settle()
 }
 
-// settle lets everything happen that is due at this very moment.
+// settle processes everything that is due now.
 func (r *rig) settle() {
 	r.t.Helper()
 	for n := 0; ; n++ {
 		if n > 10_000 {
-			r.t.Fatal("it does not come to rest at one moment")
+			r.t.Fatal("the core does not settle: more than 10,000 steps at the same time")
 		}
 		due := slices.IndexFunc(r.pending, func(p pendingEvent) bool { return p.at <= r.now.Mono })
 		if due < 0 {
@@ -287,7 +287,7 @@ func (r *rig) settle() {
 	}
 }
 
-// run lets d pass: wakes, answers and lists come at their times.
+// run lets d pass: wakes, answers and lists happen at their times.
 func (r *rig) run(d time.Duration) {
 	r.t.Helper()
 	for end := r.now.Mono + d; ; {
@@ -320,7 +320,7 @@ func (r *rig) run(d time.Duration) {
 	}
 }
 
-// ask steps a caller's event under a ticket of its own and returns the answer, if there is one at once.
+// ask steps a caller's event with a new ticket. It returns the answer, if there is one at once.
 func (r *rig) ask(kind EventKind, key record.Key, edit ...func(*Event)) (g Grant) {
 	r.t.Helper()
 	r.ticket++
@@ -354,7 +354,7 @@ func (r *rig) release(keys ...record.Key) {
 	}
 }
 
-// last is what key was told last.
+// last returns the last grant for key.
 func (r *rig) last(key record.Key) (g Grant) {
 	for _, x := range r.grants {
 		if x.Key == key {
@@ -391,7 +391,7 @@ func (r *rig) state(id record.ID) record.State {
 	return 0
 }
 
-// want compares two values that %v can tell apart.
+// want compares two values by their %v text.
 func (r *rig) want(what string, got, want any) {
 	r.t.Helper()
 	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
@@ -399,7 +399,7 @@ func (r *rig) want(what string, got, want any) {
 	}
 }
 
-// leaseOf is where key's lease is: "i-1/0", or "" without one.
+// leaseOf returns where key's lease is, such as "i-1/0", or "" without one.
 func (r *rig) leaseOf(key record.Key) string {
 	id, slot, ok := r.core.Lease(key)
 	if !ok {

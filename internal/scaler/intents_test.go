@@ -10,7 +10,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TestOneCallPerBatch: creates that are decided together are one call and one intent.
+// TestOneCallPerBatch: creates that are decided in one batch are one call and one intent.
 func TestOneCallPerBatch(t *testing.T) {
 	r := newRig(t, conf())
 	b := r.do(Event{Kind: EvAcquire, Key: "a", Ticket: 1}, Event{Kind: EvAcquire, Key: "b", Ticket: 2}, Event{Kind: EvAcquire, Key: "c", Ticket: 3})
@@ -25,7 +25,7 @@ func TestOneCallPerBatch(t *testing.T) {
 	r.want("expecting still", r.bt.Expecting, false)
 }
 
-// TestShownBeforeAnswered: a list may show instances before the call that made them returns.
+// TestShownBeforeAnswered: a list may show instances before the create that made them returns.
 func TestShownBeforeAnswered(t *testing.T) {
 	r := newRig(t, conf())
 	r.hold[CmdIncrease] = true
@@ -37,11 +37,11 @@ func TestShownBeforeAnswered(t *testing.T) {
 	r.want("intents while the call is under way", len(collect(r.core.Intents)), 1)
 	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Count: 1})
 	r.want("then", len(collect(r.core.Intents)), 0)
-	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Count: 1}) // again: harmless
+	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Count: 1}) // a second answer is harmless
 	r.want("created", len(r.commandsOf(CmdIncrease)), 1)
 }
 
-// TestPartialSuccess: what was surely not made is asked for again after the pause, what was made is used.
+// TestPartialSuccess: instances that were certainly not created are requested again after the back-off. Those that were created are used.
 func TestPartialSuccess(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 5 }))
 	first := true
@@ -60,14 +60,14 @@ func TestPartialSuccess(t *testing.T) {
 	r.want("two of four wait for boots", s.Booting, 2)
 	r.want("the rest for", s.WaitCause, record.CauseQuota)
 	r.run(10*sec - 1)
-	r.want("machines", len(r.made), 2)
+	r.want("instances", len(r.made), 2)
 	r.run(15 * sec)
-	r.want("machines in the end", len(r.made), 4)
+	r.want("instances in the end", len(r.made), 4)
 	r.want("all served", r.sum().Leases, 4)
 }
 
-// TestPartialSuccessAgainAndAgain: a provider that gives one machine at a time is asked again after the first pause each time. Were a partial
-// create one more refusal in a row, the fifth machine would come after 155 s.
+// TestPartialSuccessAgainAndAgain: a provider that gives one instance per call is asked again after the first back-off each time. If a
+// partial create counted as one more consecutive failure, the fifth instance would come after 155 s.
 func TestPartialSuccessAgainAndAgain(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 6 }))
 	r.answer = func(cmd Command, ev *Event) int {
@@ -80,18 +80,18 @@ func TestPartialSuccessAgainAndAgain(t *testing.T) {
 		Event{Kind: EvAcquire, Key: "d", Ticket: 4}, Event{Kind: EvAcquire, Key: "e", Ticket: 5})
 	r.settle()
 	for n := 1; n < 5; n++ {
-		r.want("machines", len(r.made), n)
+		r.want("instances", len(r.made), n)
 		if n < 4 {
 			r.want("pause", [2]any{r.sum().BackoffFor <= 5*sec, r.sum().Refusals}, [2]any{true, 1})
 		}
 		r.run(5 * sec)
 	}
 	r.run(20 * sec)
-	r.want("machines in the end", len(r.made), 5)
+	r.want("instances in the end", len(r.made), 5)
 	r.want("all served", r.sum().Leases, 5)
 }
 
-// TestAmbiguousIsNotCreatedTwice: when nobody knows whether a create took place, nothing is created in its stead until lists have told.
+// TestAmbiguousIsNotCreatedTwice: while it is unknown whether a create worked, nothing is created in its place until lists show it.
 func TestAmbiguousIsNotCreatedTwice(t *testing.T) {
 	for _, made := range []int{0, 1, 3} {
 		r := newRig(t, conf(func(c *Config) { c.MaxInstances = 4 }))
@@ -108,7 +108,7 @@ func TestAmbiguousIsNotCreatedTwice(t *testing.T) {
 		r.settle()
 		r.want("still supply", r.sum().Requested, 3)
 		r.run(3*sec - 1)
-		r.want("calls before lists have told", len(r.commandsOf(CmdIncrease)), 1)
+		r.want("calls before lists showed the result", len(r.commandsOf(CmdIncrease)), 1)
 		r.run(20 * sec)
 		r.want(fmt.Sprintf("machines when %d of 3 had been made", made), [2]int{len(r.made), r.sum().Leases}, [2]int{3, 3})
 		r.run(time.Hour + time.Minute)
@@ -116,7 +116,7 @@ func TestAmbiguousIsNotCreatedTwice(t *testing.T) {
 	}
 }
 
-// TestListsAskedBeforeProveNothing: only lists that were asked for after the answer count against a create in doubt.
+// TestListsAskedBeforeProveNothing: only lists that were requested after the answer count against a create in doubt.
 func TestListsAskedBeforeProveNothing(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 4 }))
 	r.every, r.listAt = 0, 1<<62
@@ -137,7 +137,7 @@ func TestListsAskedBeforeProveNothing(t *testing.T) {
 	r.want("told", r.factsOf(FactIntent)[0].Cause, record.CauseMissing)
 }
 
-// TestLateAfterError: an instance that appears although its create answered an error is adopted and used.
+// TestLateAfterError: an instance that appears although its create returned an error is adopted and used.
 func TestLateAfterError(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 4 }))
 	r.answer = func(_ Command, ev *Event) int {
@@ -152,7 +152,7 @@ func TestLateAfterError(t *testing.T) {
 	r.run(10 * sec)
 	r.want("used", r.leaseOf("a"), "ghost/0")
 	r.run(10 * time.Minute)
-	r.want("a second one is nobody's", r.sum().Unclaimed, 0)
+	r.want("unclaimed before a second one appears", r.sum().Unclaimed, 0)
 	r.spawn("stranger")
 	r.run(2 * sec)
 	r.want("held", r.state("stranger"), record.Unclaimed)
@@ -160,7 +160,7 @@ func TestLateAfterError(t *testing.T) {
 	r.want("and never touched", r.state("stranger"), record.Unclaimed)
 }
 
-// TestDoubtCountsAgainstMax: what may yet appear is room that is taken.
+// TestDoubtCountsAgainstMax: instances that may still appear count against max_instances.
 func TestDoubtCountsAgainstMax(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
 	r.answer = func(_ Command, ev *Event) int {
@@ -177,10 +177,10 @@ func TestDoubtCountsAgainstMax(t *testing.T) {
 	}
 	r.every, r.listAt = sec, r.now.Mono+sec
 	r.run(10 * sec)
-	r.want("served when it was ruled out", r.leaseOf("a"), "i-1/0")
+	r.want("served after it was ruled out", r.leaseOf("a"), "i-1/0")
 }
 
-// TestCrashBetweenCommitAndCall: the intent is known, the call may or may not have been made. Either way nothing is created twice.
+// TestCrashBetweenCommitAndCall: the intent is stored, but the call may or may not have been made. In both cases nothing is created twice.
 func TestCrashBetweenCommitAndCall(t *testing.T) {
 	for _, called := range []bool{false, true} {
 		r := newRig(t, conf(func(c *Config) { c.MaxInstances = 3 }))
@@ -201,7 +201,7 @@ func TestCrashBetweenCommitAndCall(t *testing.T) {
 	}
 }
 
-// TestIncreaseAnswersStale: an answer to a create that nobody remembers, or with silly numbers, does no harm.
+// TestIncreaseAnswersStale: an answer to an unknown create, or with absurd numbers, does no harm.
 func TestIncreaseAnswersStale(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 2, IdleTime: time.Minute})))
 	r.do(Event{Kind: EvIncreased, Op: 999, Count: 5})

@@ -11,8 +11,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TestMissing: an instance that lists lack is given no new lease at once, and is lost, with its lease revoked first, only after three
-// lists and twice the update interval.
+// TestMissing: an instance that lists lack gets no new lease at once. It counts as lost only after three lists and twice the update
+// interval, and its lease is revoked first.
 func TestMissing(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances, c.Capacity = 2, 2 })
 	r.acquire("a")
@@ -27,16 +27,16 @@ func TestMissing(t *testing.T) {
 	g := r.last("a")
 	r.want("then", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseMissing})
 	r.want("its state", r.state("i-1"), record.Lost)
-	r.want("deletes of what is not there", len(r.commandsOf(CmdDelete)), 0)
+	r.want("deletes of an unknown instance", len(r.commandsOf(CmdDelete)), 0)
 	r.cloud["i-1"].away = false
 	r.run(2 * sec)
-	r.want("it came back: un-lost, prepared anew", r.state("i-1"), record.Ready)
+	r.want("listed again: back in service, prepared again", r.state("i-1"), record.Ready)
 	r.want("told", len(r.factsOf(FactReturned)), 1)
 	r.want("its uses stay counted", r.core.reg.Get("i-1").Uses, 1)
 }
 
-// TestUsedUpComesBack: an instance that served its last use while deletes paused, went missing and comes back is of no use to anybody: it
-// goes, and makes room for one that is.
+// TestUsedUpComesBack: an instance serves its last use while deletes are paused, goes missing, and is listed again. No caller can use it,
+// so it is deleted and makes room for another one.
 func TestUsedUpComesBack(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances, c.MaxUses = 1, 1 })
 	r.acquire("a")
@@ -60,8 +60,8 @@ func TestUsedUpComesBack(t *testing.T) {
 	r.want("its state", r.state("i-1"), record.Gone)
 }
 
-// TestRetiredComesBack: what was retired and then lost, while deletes paused, is not used again when it comes back: neither in this life of the
-// manager nor in the next.
+// TestRetiredComesBack: an instance that was retired, and lost while deletes were paused, is not used again when it is listed again,
+// neither before nor after a restart.
 func TestRetiredComesBack(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
@@ -94,7 +94,7 @@ func TestRetiredComesBack(t *testing.T) {
 	}
 }
 
-// TestMissingBriefly: one that comes back in time keeps everything.
+// TestMissingBriefly: an instance that is listed again in time keeps everything.
 func TestMissingBriefly(t *testing.T) {
 	r := standing(t, 1)
 	r.acquire("a")
@@ -108,11 +108,11 @@ func TestMissingBriefly(t *testing.T) {
 	r.want("lease", r.leaseOf("a"), "i-1/0")
 	r.want("lost", len(r.factsOf(FactLost)), 0)
 	if len(r.made) > made {
-		t.Errorf("%d instances were created for nothing", len(r.made)-made)
+		t.Errorf("%d instances were created without need", len(r.made)-made)
 	}
 }
 
-// TestShrinkingList: a list that loses more than half of more than four is believed only after twice the time.
+// TestShrinkingList: a list that loses more than half of more than four instances is trusted only after twice the time.
 func TestShrinkingList(t *testing.T) {
 	r := standing(t, 6)
 	r.acquire("a")
@@ -129,16 +129,16 @@ func TestShrinkingList(t *testing.T) {
 		few.cloud[record.ID(fmt.Sprint("i-", n))].away = true
 	}
 	few.run(23 * sec)
-	few.want("three of three are too few to doubt", len(few.factsOf(FactLost)), 3)
+	few.want("three of three are not suspicious", len(few.factsOf(FactLost)), 3)
 }
 
-// TestFailedListsProveNothing: while lists fail nobody is missing.
+// TestFailedListsProveNothing: while lists fail, no instance counts as missing.
 func TestFailedListsProveNothing(t *testing.T) {
 	r := standing(t, 1)
 	r.every, r.listAt = 0, 1<<62
 	for n := range 100 {
 		r.do(Event{Kind: EvListFailed, Failure: failure.Failure{Kind: failure.Transient}})
-		r.want("failures in a row", r.sum().ListFailures, n+1)
+		r.want("consecutive failures", r.sum().ListFailures, n+1)
 		r.run(10 * sec)
 	}
 	r.want("ready", r.sum().Ready, 1)
@@ -148,19 +148,19 @@ func TestFailedListsProveNothing(t *testing.T) {
 	r.want("failures after a list", r.sum().ListFailures, 0)
 }
 
-// TestDeleteIsConfirmed: an instance is gone when its delete was accepted and a list asked for later lacks it; until then it counts.
+// TestDeleteIsConfirmed: an instance is gone when its delete was accepted and a list requested later lacks it. Until then it counts.
 func TestDeleteIsConfirmed(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
 	r.dying = 25 * sec
 	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
 	r.settle()
 	r.run(20 * sec)
-	r.want("on its way out: state, existing, made", [3]any{r.state("i-1"), r.core.reg.Existing(), len(r.made)}, [3]any{record.Deleting, 1, 1})
+	r.want("being deleted: state, existing, made", [3]any{r.state("i-1"), r.core.reg.Existing(), len(r.made)}, [3]any{record.Deleting, 1, 1})
 	r.run(8 * sec)
 	r.want("gone, and replaced", [2]any{r.state("i-1"), len(r.made)}, [2]any{record.Gone, 2})
 }
 
-// TestDeleteRetries: a delete is asked again until the instance is gone, and alarms after its time.
+// TestDeleteRetries: a delete is sent again until the instance is gone, and raises an alarm after some time.
 func TestDeleteRetries(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.DeletionRetry, c.DeletingAlarm = 30*sec, 2*time.Minute })
 	r.fail = func(cmd Command) (failure.Failure, bool) {
@@ -175,7 +175,7 @@ func TestDeleteRetries(t *testing.T) {
 		}
 	}
 	if n < 10 || n > 11 {
-		t.Errorf("%d deletes in five minutes at one in 30 s", n)
+		t.Errorf("%d deletes in five minutes, at one every 30 s", n)
 	}
 	r.want("alarms", len(r.factsOf(FactAlarm)), 1)
 	r.fail = nil
@@ -184,7 +184,7 @@ func TestDeleteRetries(t *testing.T) {
 	r.want("told", r.factsOf(FactGone)[0].Cause, record.CauseUnhealthy)
 }
 
-// TestDeleteWhileAway: while the plugin is away a delete is tried soon again; a delete that finds nothing is a success.
+// TestDeleteWhileAway: while the plugin is absent, a delete is retried soon. A delete of an unknown instance is a success.
 func TestDeleteWhileAway(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.DeletionRetry = 10 * time.Minute })
 	away := true
@@ -206,7 +206,7 @@ func TestDeleteWhileAway(t *testing.T) {
 	r.want("gone", r.state("i-1"), record.Gone)
 }
 
-// TestZombie: what comes back after it was deleted is deleted again, under the books' old name.
+// TestZombie: an instance that is listed again after its deletion is deleted again, under the same record.
 func TestZombie(t *testing.T) {
 	r := standing(t, 1)
 	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
@@ -221,7 +221,7 @@ func TestZombie(t *testing.T) {
 	r.want("gone again", [2]any{r.state("i-1"), len(r.cloud)}, [2]any{record.Gone, 1})
 }
 
-// TestSameNameAgain: a fixed list of hosts gives a deleted name out again; a create that is open explains it.
+// TestSameNameAgain: a provider with a fixed list of hosts reuses a deleted ID. An open create explains it.
 func TestSameNameAgain(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
 	r.answer = func(Command, *Event) int { r.spawn("host"); return 0 }
@@ -234,11 +234,11 @@ func TestSameNameAgain(t *testing.T) {
 	r.acquire("b")
 	r.run(10 * sec)
 	r.want("second life", r.leaseOf("b"), "host/0")
-	r.want("another machine", [2]any{r.last("b").Serial, r.last("b").Use}, [2]any{2, 1})
+	r.want("another instance", [2]any{r.last("b").Serial, r.last("b").Use}, [2]any{2, 1})
 }
 
-// TestProviderTakesItAway: deleting, deleted and timeout by the provider's word revoke leases and retire, with a cause; and one of ours that
-// went is replaced by the group's own repair.
+// TestProviderTakesItAway: an instance that the provider lists as deleting, deleted or timeout is retired and its leases are revoked, with
+// the cause. A replacement that the provider's group starts by itself is adopted.
 func TestProviderTakesItAway(t *testing.T) {
 	for word, cause := range map[fleet.Listed]record.Cause{
 		fleet.ListedDeleting: record.CauseProviderDeleting, fleet.ListedDeleted: record.CauseProviderDeleting,
@@ -257,10 +257,10 @@ func TestProviderTakesItAway(t *testing.T) {
 	r.run(2 * sec)
 	r.spawn("repaired")
 	r.run(10 * sec)
-	r.want("the group's own repair", [2]any{r.state("repaired"), r.core.reg.Get("repaired").Origin}, [2]any{record.Ready, record.Adopted})
+	r.want("the group's own replacement", [2]any{r.state("repaired"), r.core.reg.Get("repaired").Origin}, [2]any{record.Ready, record.Adopted})
 }
 
-// TestStrays: one that stops running keeps its leases, gets no new one, and has a boot's time to come back.
+// TestStrays: an instance that stops running keeps its leases, gets no new one, and has as long as a boot to run again.
 func TestStrays(t *testing.T) {
 	r := standing(t, 1, deadlines, func(c *Config) { c.Capacity = 2 })
 	r.acquire("a")
@@ -277,7 +277,7 @@ func TestStrays(t *testing.T) {
 	r.want("not in time", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, record.CauseUnhealthy})
 }
 
-// TestForeignPause: three ids that nobody asked for in ten minutes pause creates and deletes; when they stop coming it goes on.
+// TestForeignPause: three unexpected instances within ten minutes pause creates and deletes. When no more appear, they are resumed.
 func TestForeignPause(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances = 20 })
 	for n := range 3 {
@@ -288,14 +288,14 @@ func TestForeignPause(t *testing.T) {
 	}
 	made, deletes := len(r.made), len(r.commandsOf(CmdDelete))
 	r.acquire("a", "b")
-	r.want("who waits is told", r.sum().WaitCause, record.CauseForeign)
+	r.want("the waiter is told", r.sum().WaitCause, record.CauseForeign)
 	r.want("leases go on", r.leaseOf("a"), "i-1/0")
 	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
 	r.run(5 * time.Minute)
 	r.want("creates and deletes meanwhile", [2]int{len(r.made) - made, len(r.commandsOf(CmdDelete)) - deletes}, [2]int{0, 0})
 	r.run(6 * time.Minute)
 	r.want("over", r.sum().Paused, false)
-	r.want("told: on, off", [2]bool{r.factsOf(FactForeign)[0].On, r.factsOf(FactForeign)[1].On}, [2]bool{true, false})
+	r.want("facts: on, off", [2]bool{r.factsOf(FactForeign)[0].On, r.factsOf(FactForeign)[1].On}, [2]bool{true, false})
 	r.want("the delete went out", r.state("i-1"), record.Gone)
 	r.want("the waiter is served", r.leaseOf("b") != "", true)
 	r.want("theirs were never touched", r.sum().Unclaimed, 3)
@@ -304,7 +304,7 @@ func TestForeignPause(t *testing.T) {
 	r.want("one that left is forgotten", [2]any{r.sum().Unclaimed, r.state("foreign-0")}, [2]any{2, record.State(0)})
 }
 
-// TestUnknownWordsOfALifeOver: what the list still shows of the dead changes nothing.
+// TestUnknownWordsOfALifeOver: what the list still shows of instances that are gone changes nothing.
 func TestUnknownWordsOfALifeOver(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Minute})))
 	r.do(Event{Kind: EvAppeared, ID: "dead", Listed: fleet.ListedDeleted}, Event{Kind: EvMissing, ID: "never seen"})
@@ -312,12 +312,12 @@ func TestUnknownWordsOfALifeOver(t *testing.T) {
 	r.run(10 * sec)
 	r.dying = time.Hour
 	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy, Serial: 77})
-	r.want("a word about another machine of that name", r.state("i-1"), record.Ready)
+	r.want("a report about another instance of the same ID", r.state("i-1"), record.Ready)
 	r.do(Event{Kind: EvUnhealthy, ID: "nobody", Cause: record.CauseUnhealthy})
 	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy, Serial: 1})
 	r.cloud["i-1"].word = fleet.ListedDeleted
 	r.run(3 * sec)
-	r.want("gone by the list's word", r.state("i-1"), record.Gone)
+	r.want("gone according to the list", r.state("i-1"), record.Gone)
 	gone := len(r.factsOf(FactGone))
 	r.cloud["i-1"] = &vm{word: fleet.ListedTimeout}
 	r.run(2 * sec)

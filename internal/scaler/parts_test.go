@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestTimersAgainstList compares the heap with a list that is searched from one end to the other.
+// TestTimersAgainstList compares the heap with a list that is searched linearly.
 func TestTimersAgainstList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type entry struct {
@@ -80,7 +80,7 @@ func TestTimersAgainstList(t *testing.T) {
 	})
 }
 
-// TestWindowAgainstHistory compares the deque with the whole history of the value.
+// TestWindowAgainstHistory compares the deque with the complete history of the value.
 func TestWindowAgainstHistory(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		span := time.Duration(rapid.IntRange(0, 12).Draw(t, "span"))
@@ -121,16 +121,16 @@ func TestWindowAgainstHistory(t *testing.T) {
 				t.Fatalf("falls to %d: %v with %d", limit, ok, current)
 			}
 			if ok && largest(max(at, now)) > limit {
-				t.Fatalf("it does not fall to %d at %v: %v", limit, at, history)
+				t.Fatalf("the maximum is not %d or less at %v: %v", limit, at, history)
 			}
 			if ok && at > now && largest(at-1) <= limit {
-				t.Fatalf("it falls to %d before %v", limit, at)
+				t.Fatalf("the maximum is %d or less before %v", limit, at)
 			}
 		}
 	})
 }
 
-// TestWindowStaysSmall: a long life of a changing value keeps no more than what counts.
+// TestWindowStaysSmall: a value that changes for a long time needs little memory.
 func TestWindowStaysSmall(t *testing.T) {
 	var w window
 	for n := range 1_000_000 {
@@ -139,11 +139,11 @@ func TestWindowStaysSmall(t *testing.T) {
 		w.expire(now, 100)
 	}
 	if len(w.past) > 400 || cap(w.past) > 4096 {
-		t.Errorf("%d kept, room for %d, for a span of 100 changes", len(w.past), cap(w.past))
+		t.Errorf("%d values kept, capacity %d, for a span of 100 changes", len(w.past), cap(w.past))
 	}
 }
 
-// TestNames: kinds have names of their own, and unknown ones say so.
+// TestNames: kinds have unique names, and unknown kinds are named as invalid.
 func TestNames(t *testing.T) {
 	seen := map[string]bool{}
 	for k := FactCreate; k <= FactPrepare; k++ {

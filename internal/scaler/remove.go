@@ -11,7 +11,7 @@ import (
 // retire stops new leases on m, and deletes it when its last lease ends.
 func (c *Core) retire(m *machine, why record.Cause) { c.retireFor(m, why, failure.Failure{}) }
 
-// retireFor is retire with the failure behind it, in the words of whoever reported it.
+// retireFor retires m like retire. because is the failure behind it, as it was reported.
 func (c *Core) retireFor(m *machine, why record.Cause, because failure.Failure) {
 	switch m.State {
 	case record.Creating, record.Preparing, record.Ready, record.Unclaimed:

@@ -10,7 +10,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TestReattach: after a restart a lease waits for its caller, on the same slot; nothing else gets it.
+// TestReattach: after a restart a lease waits for its caller, on the same slot; no other caller gets the slot.
 func TestReattach(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances, c.ReattachAfterRestart = 2, 1, 5*time.Minute })
 	r.acquire("a", "b")
@@ -27,7 +27,7 @@ func TestReattach(t *testing.T) {
 	r.want("new leases take the other slot", r.acquire("c").Slot, 0)
 }
 
-// TestAbandoned: a lease that nobody takes up again is revoked at its time, and its instance retired, or kept where that is asked for.
+// TestAbandoned: a lease that is not reattached in time is revoked. Its instance is retired, or kept with keep_instance_with_acquisitions.
 func TestAbandoned(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		r := standing(t, 1, func(c *Config) { c.MaxInstances, c.KeepAbandoned, c.ReattachAfterRestart = 1, keep, 5*time.Minute })
@@ -48,7 +48,8 @@ func TestAbandoned(t *testing.T) {
 	}
 }
 
-// TestDetach: a lost connection has its own patience; coming back, and the end of the lease, end it.
+// TestDetach: after a lost connection the caller has reattach_after_disconnect to reattach. Reattaching, or the end of the lease, ends that
+// time.
 func TestDetach(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances, c.ReattachAfterDisconnect = 3, 1, 30*sec })
 	r.acquire("a", "b", "c")
@@ -56,7 +57,7 @@ func TestDetach(t *testing.T) {
 		r.do(Event{Kind: EvDetach, Key: k})
 	}
 	r.run(20 * sec)
-	r.do(Event{Kind: EvDetach, Key: "c"}) // a second report does not prolong it
+	r.do(Event{Kind: EvDetach, Key: "c"}) // a second report does not extend it
 	r.want("back in time", r.ask(EvReattach, "a").Kind, GrantReattached)
 	r.release("b")
 	r.run(10 * sec)
@@ -68,12 +69,12 @@ func TestDetach(t *testing.T) {
 	r.want("and goes with a's end", r.state("i-1"), record.Deleting)
 }
 
-// TestRestartMidLife: every state is taken up where it was.
+// TestRestartMidLife: after a restart, instances in every state continue where they were.
 func TestRestartMidLife(t *testing.T) {
 	r := standing(t, 5, deadlines)
 	r.run(youth)
 	r.hold[CmdPrepare], r.hold[CmdDelete] = true, true
-	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy}) // deleting, and its successor
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy}) // deleting, and its replacement
 	r.acquire("busy")
 	id := r.last("busy").ID
 	r.do(Event{Kind: EvUnhealthy, ID: "i-2", Cause: record.CauseUnhealthy})
@@ -88,14 +89,14 @@ func TestRestartMidLife(t *testing.T) {
 	r.ask(EvReattach, "busy")
 	r.want("the lease", r.leaseOf("busy"), string(id)+"/0")
 	r.run(20 * sec)
-	r.want("deletes were asked again", [2]record.State{r.state("i-1"), r.state("i-2")}, [2]record.State{record.Gone, record.Gone})
+	r.want("deletes were sent again", [2]record.State{r.state("i-1"), r.state("i-2")}, [2]record.State{record.Gone, record.Gone})
 	r.want("preparations too", r.sum().Preparing, 0)
 	r.want("ready for the target", r.sum().OpenSlots >= 5, true)
 	r.want("nothing preexisting", r.sum().Unclaimed, 0)
 	r.want("ended well", r.core.Check(), error(nil))
 }
 
-// TestVanishedWhileAway: what only the store knows has to be confirmed missing before anything is given up.
+// TestVanishedWhileAway: an instance that only the store knows must be confirmed as missing before it is given up.
 func TestVanishedWhileAway(t *testing.T) {
 	r := standing(t, 2)
 	r.acquire("a")
@@ -108,11 +109,11 @@ func TestVanishedWhileAway(t *testing.T) {
 	r.run(10 * sec)
 	r.want("lost", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, record.CauseMissing})
 	r.run(10 * sec)
-	r.want("with a gone, nothing has to be made up for", len(r.made), made)
+	r.want("after a is gone, nothing must be replaced", len(r.made), made)
 	r.want("idle", r.sum().Idle, 2)
 }
 
-// TestAdoption: what is found at the start without a record, by what the store knows and what the operator says.
+// TestAdoption: what happens to instances found at start without a record, depending on the store and on adopt_preexisting.
 func TestAdoption(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -140,7 +141,7 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
-// TestUnclaimedSettledByReload: the operator's word settles what was held.
+// TestUnclaimedSettledByReload: a reload with another adopt_preexisting settles unclaimed instances.
 func TestUnclaimedSettledByReload(t *testing.T) {
 	for mode, want := range map[AdoptMode]record.State{AdoptHold: record.Unclaimed, AdoptAll: record.Ready, AdoptRemove: record.Gone} {
 		r := bareRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Hour})))
@@ -160,7 +161,7 @@ func TestUnclaimedSettledByReload(t *testing.T) {
 	}
 }
 
-// TestFoundWithOpenIntent: beside an unfinished create nothing that is found can be told apart, so all of it is adopted.
+// TestFoundWithOpenIntent: while a create is unfinished, found instances cannot be told apart from its own, so all are adopted.
 func TestFoundWithOpenIntent(t *testing.T) {
 	r := newRig(t, conf())
 	r.hold[CmdIncrease] = true
@@ -173,7 +174,7 @@ func TestFoundWithOpenIntent(t *testing.T) {
 	r.want("none held, none removed", [2]int{r.sum().Unclaimed, len(r.factsOf(FactDelete))}, [2]int{0, 0})
 }
 
-// TestReload: a new configuration holds from now on, what stands stands, and what held creates back is tried again.
+// TestReload: a new configuration applies from now on. What exists stays, and creates that were held back are tried again.
 func TestReload(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxInstances = 2, 1 }))
 	r.acquire("a", "b", "c")
@@ -186,7 +187,7 @@ func TestReload(t *testing.T) {
 	r.want("both leases stand, the third has its own", [3]string{r.leaseOf("a"), r.leaseOf("b"), r.leaseOf("c")}, [3]string{"i-1/0", "i-1/1", "i-2/0"})
 	r.release("a", "b")
 	r.want("used up by the new limit", r.state("i-1"), record.Deleting)
-	r.do(Event{Kind: EvReload}) // without a configuration: nothing
+	r.do(Event{Kind: EvReload}) // no configuration: nothing changes
 	refused := newRig(t, conf())
 	refused.answer = func(_ Command, ev *Event) int {
 		ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Config}
@@ -201,7 +202,7 @@ func TestReload(t *testing.T) {
 	refused.want("tried again at once", refused.leaseOf("a"), "i-1/0")
 }
 
-// TestReloadHeartbeats: heartbeats can be switched on and off.
+// TestReloadHeartbeats: a reload can switch heartbeats on and off.
 func TestReloadHeartbeats(t *testing.T) {
 	r := standing(t, 1)
 	cfg := r.cfg
@@ -214,7 +215,7 @@ func TestReloadHeartbeats(t *testing.T) {
 	}
 }
 
-// TestShutdownKeeps: without delete_instances_on_shutdown leases end in peace, instances stay, and the next life goes on with them.
+// TestShutdownKeeps: without delete_instances_on_shutdown, leases end normally and instances stay. The next manager continues with them.
 func TestShutdownKeeps(t *testing.T) {
 	r := standing(t, 2, func(c *Config) { c.MaxInstances = 2 })
 	r.acquire("a", "b", "w")
@@ -224,14 +225,15 @@ func TestShutdownKeeps(t *testing.T) {
 	r.run(10 * time.Minute)
 	r.want("nothing is removed", len(r.commandsOf(CmdDelete)), 0)
 	r.do(Event{Kind: EvRevokeAll, Cause: record.CauseShutdown})
-	r.want("the patience is over", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, record.CauseShutdown})
+	r.want("the time to reattach is over", [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, record.CauseShutdown})
 	r.want("done", r.bt.Done, true)
 	n := len(r.cloud)
 	r.restart(time.Minute)
 	r.want("taken up", [2]int{r.sum().Ready, len(r.cloud)}, [2]int{n, n})
 }
 
-// TestShutdownDeletes: with it everything of ours goes, booting ones too, strangers not; leases end first.
+// TestShutdownDeletes: with delete_instances_on_shutdown, all our instances are deleted, including booting ones, but no unclaimed ones.
+// Leases end first.
 func TestShutdownDeletes(t *testing.T) {
 	r := standing(t, 2)
 	r.acquire("a")
@@ -250,7 +252,7 @@ func TestShutdownDeletes(t *testing.T) {
 	r.want("asked twice", r.bt.Done, true)
 }
 
-// TestShutdownGivesUp: a provider that refuses is asked so often, then the shutdown is done.
+// TestShutdownGivesUp: after shutdown_deletion_retries refused deletes the shutdown ends.
 func TestShutdownGivesUp(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.ShutdownDeletionRetries, c.ShutdownDeletionRetry = 3, 10*sec })
 	r.fail = func(Command) (failure.Failure, bool) { return failure.Failure{Kind: failure.Transient}, false }
@@ -262,7 +264,7 @@ func TestShutdownGivesUp(t *testing.T) {
 	r.want("the store keeps it for the next life", len(r.saved.Instances), 1)
 }
 
-// TestShutdownWaitsForCreates: a create under way is waited for, so that nothing is left behind.
+// TestShutdownWaitsForCreates: a shutdown waits for a running create, so that no instance is left behind.
 func TestShutdownWaitsForCreates(t *testing.T) {
 	r := newRig(t, conf())
 	r.hold[CmdIncrease] = true
@@ -276,20 +278,20 @@ func TestShutdownWaitsForCreates(t *testing.T) {
 	r.want("left, done", [2]any{len(r.cloud), r.bt.Done}, [2]any{0, true})
 }
 
-// TestContradictoryStateIsRefused: a core is not built on books that cannot be.
+// TestContradictoryStateIsRefused: no core is made from a contradictory state.
 func TestContradictoryStateIsRefused(t *testing.T) {
 	bad := record.Saved{Instances: []record.Instance{{ID: "a", Serial: 1, State: record.Deleting}}}
 	if _, err := New(conf(), bad, true, Time{Wall: time.Unix(1e9, 0)}); err == nil {
-		t.Error("a delete that was never asked was believed")
+		t.Error("New accepted a deleting instance whose delete was never requested")
 	}
 	twice := record.Saved{Instances: []record.Instance{{ID: "a", State: record.Ready}, {ID: "a", State: record.Ready}}}
 	if _, err := New(conf(), twice, true, Time{Wall: time.Unix(1e9, 0)}); err == nil {
-		t.Error("one id twice was believed")
+		t.Error("New accepted the same ID twice")
 	}
 }
 
-// TestShutdownWaitsForDoubt: a create that was refused may have made a machine all the same. The shutdown is not done before three lists have
-// ruled it out, and takes away what appears meanwhile.
+// TestShutdownWaitsForDoubt: a refused create may have created an instance nevertheless. The shutdown is not done before three lists have
+// ruled it out, and it deletes what appears meanwhile.
 func TestShutdownWaitsForDoubt(t *testing.T) {
 	for _, late := range []bool{false, true} {
 		r := newRig(t, conf())

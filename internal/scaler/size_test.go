@@ -10,7 +10,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TestGrowToDemand: as many instances as slots are missing, in one call, and the decision says why.
+// TestGrowToDemand: one call creates as many instances as the missing slots need, and the decision says why.
 func TestGrowToDemand(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.Capacity = 4 }, withPolicy(policy.Settings{IdleCount: 3, IdleTime: time.Minute})))
 	r.want("for the idle target alone", len(r.made), 1)
@@ -30,7 +30,7 @@ func TestGrowToDemand(t *testing.T) {
 	r.want("open", r.sum().OpenSlots, 3)
 }
 
-// TestGrowIsBounded: max_instances and the provider's own limit bound creates, and who waits is told.
+// TestGrowIsBounded: max_instances and the provider's own limit bound creates, and waiters are told so.
 func TestGrowIsBounded(t *testing.T) {
 	for _, c := range []struct{ ours, theirs, want int }{{2, 0, 2}, {5, 1, 1}, {0, 3, 3}, {2, math.MaxInt, 2}} {
 		r := newRig(t, conf(func(cfg *Config) { cfg.MaxInstances, cfg.ProviderMax = c.ours, c.theirs }))
@@ -43,7 +43,7 @@ func TestGrowIsBounded(t *testing.T) {
 	}
 }
 
-// TestShrinkAfterIdleTime: an instance stays for exactly idle_time, and the longest idle goes first.
+// TestShrinkAfterIdleTime: an instance is kept for exactly idle_time, and the longest idle one is retired first.
 func TestShrinkAfterIdleTime(t *testing.T) {
 	r := newRig(t, conf())
 	r.acquire("a", "b")
@@ -68,7 +68,7 @@ func TestShrinkAfterIdleTime(t *testing.T) {
 	r.want("wake with nothing to do", r.bt.Wake, time.Duration(0))
 }
 
-// TestDipDeletesNothing: demand that falls for less than idle_time deletes nothing, although instances are idle all the time.
+// TestDipDeletesNothing: a dip in demand that is shorter than idle_time deletes nothing, although some instance is idle at any time.
 func TestDipDeletesNothing(t *testing.T) {
 	r := newRig(t, conf())
 	r.acquire("a", "b", "c")
@@ -88,7 +88,7 @@ func TestDipDeletesNothing(t *testing.T) {
 	r.want("N̂", r.sum().Peak, 2)
 }
 
-// TestIdleTarget: constant demand is a fixed point: no create, no delete, however long.
+// TestIdleTarget: constant demand is a fixed point: no creates and no deletes, however long it lasts.
 func TestIdleTarget(t *testing.T) {
 	for _, s := range []policy.Settings{
 		{IdleCount: 3, IdleTime: 0}, {IdleCount: 1, ScaleFactor: 0.5, IdleTime: 5 * sec},
@@ -106,7 +106,7 @@ func TestIdleTarget(t *testing.T) {
 	}
 }
 
-// TestSteadyLoad: jobs that come and go at scale_factor 1.5 cost at most 40 creates per 100 jobs.
+// TestSteadyLoad: a steady flow of jobs at scale_factor 1.5 costs at most 40 creates per 100 jobs.
 func TestSteadyLoad(t *testing.T) {
 	const job = 60 * sec
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 100 }, withPolicy(policy.Settings{ScaleFactor: 1.5, IdleTime: 2 * job})))
@@ -124,7 +124,7 @@ func TestSteadyLoad(t *testing.T) {
 	r.want("deletes in a steady load", len(r.commandsOf(CmdDelete)), 0)
 }
 
-// TestThrottleClosedForm: in a burst, the n-th create comes at max(0, (n−b)/r) seconds.
+// TestThrottleClosedForm: in a burst, the n-th create happens at max(0, (n−b)/r) seconds, for burst b and limit r.
 func TestThrottleClosedForm(t *testing.T) {
 	for _, c := range []struct {
 		limit float64
@@ -154,7 +154,7 @@ func TestThrottleClosedForm(t *testing.T) {
 	}
 }
 
-// TestThrottleDefaults: limit 0 is a hundred a second, −1 none; burst 0 is max_instances, else the limit.
+// TestThrottleDefaults: limit 0 means 100 per second, −1 no limit; burst 0 means max_instances, or else the limit.
 func TestThrottleDefaults(t *testing.T) {
 	for _, c := range []struct {
 		max       int
@@ -176,7 +176,7 @@ func TestThrottleDefaults(t *testing.T) {
 	}
 }
 
-// TestThrottleRestart: a restart mints no tokens, and time away drips.
+// TestThrottleRestart: a restart adds no tokens, except for the time that passed.
 func TestThrottleRestart(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances, c.Throttle = 50, policy.Throttle{Limit: 0.1, Burst: 5} }))
 	acquire := func(from int) {
@@ -189,15 +189,15 @@ func TestThrottleRestart(t *testing.T) {
 	r.restart(0)
 	acquire(100)
 	r.want("at once after a restart", len(r.made), 5)
-	r.restart(31 * sec) // the waiters are gone with their connections; five leases are reattached by nobody yet
+	r.restart(31 * sec) // the waiters are gone with their connections; the five leases are not reattached yet
 	acquire(200)
 	r.want("after 31 s away at one in ten", len(r.made), 8)
 	r.restart(time.Hour)
 	acquire(300)
-	r.want("a full bucket is no fuller", len(r.made) <= 13, true)
+	r.want("a full bucket gets no more tokens", len(r.made) <= 13, true)
 }
 
-// TestThrottlePolicyOverride: a policy's own throttle replaces the group's while it holds; tokens carry over.
+// TestThrottlePolicyOverride: a policy's own throttle replaces the group's while the policy is active. Tokens are kept.
 func TestThrottlePolicyOverride(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) {
 		c.MaxInstances, c.Throttle = 40, policy.Throttle{Limit: 0.01, Burst: 1}
@@ -214,12 +214,12 @@ func TestThrottlePolicyOverride(t *testing.T) {
 	r.want("under the group's", before, 6)
 	r.run(10 * sec)
 	if n := len(r.made) - before; n < 9 || n > 12 {
-		t.Errorf("%d created in ten seconds at one a second", n)
+		t.Errorf("%d created in ten seconds, at one per second", n)
 	}
-	r.want("told: the start and the change", len(r.factsOf(FactPolicy)), 2)
+	r.want("facts: the start and the change", len(r.factsOf(FactPolicy)), 2)
 }
 
-// TestPolicyEdge: at the edge the new policy holds, to the nanosecond, and the old one's peak is forgotten.
+// TestPolicyEdge: the new policy is active exactly at the edge, to the nanosecond, and the peak under the old one is forgotten.
 func TestPolicyEdge(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) {
 		c.Schedule = sched(policy.Policy{Settings: policy.Settings{IdleCount: 4, IdleTime: 30 * time.Minute}},
@@ -233,10 +233,10 @@ func TestPolicyEdge(t *testing.T) {
 	r.want("until the end", r.sum().Ready, 1)
 	r.run(10 * sec)
 	r.want("back", [2]any{r.sum().Ready, r.sum().Active.Index}, [2]any{4, 0})
-	r.want("told: the start and two edges", len(r.factsOf(FactPolicy)), 3)
+	r.want("facts: the start and two edges", len(r.factsOf(FactPolicy)), 3)
 }
 
-// TestDrain: no new work, idle ones go, leases end in peace; then back to normal.
+// TestDrain: no new work is accepted, idle instances are retired, and leases end normally; then back to normal.
 func TestDrain(t *testing.T) {
 	r := standing(t, 2)
 	r.acquire("a")
@@ -247,12 +247,12 @@ func TestDrain(t *testing.T) {
 	g := r.acquire("b")
 	r.want("new work", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseDraining})
 	g = r.acquire("r")
-	r.want("promised work", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseDraining})
+	r.want("reserved work", [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseDraining})
 	r.want("its reservation", r.sum().Reservations, 0)
 	g = r.ask(EvReserve, "c")
-	r.want("a promise", g.Cause, record.CauseDraining)
+	r.want("a reservation", g.Cause, record.CauseDraining)
 	r.run(10 * time.Minute)
-	r.want("leases and machines", [2]int{r.sum().Leases, len(r.cloud)}, [2]int{1, 1})
+	r.want("leases and instances", [2]int{r.sum().Leases, len(r.cloud)}, [2]int{1, 1})
 	r.release("a")
 	r.run(10 * sec)
 	r.want("all gone", [2]any{len(r.cloud), r.sum().Closed}, [2]any{0, true})
@@ -261,7 +261,7 @@ func TestDrain(t *testing.T) {
 	r.want("back to normal", r.sum().Idle, 2)
 }
 
-// TestDrainTurnsWaitersAway: who waits is told at once.
+// TestDrainTurnsWaitersAway: waiters are denied at once.
 func TestDrainTurnsWaitersAway(t *testing.T) {
 	r := newRig(t, conf())
 	r.acquire("a", "b")

@@ -16,11 +16,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// copies are cores that were resumed from snapshots of one core. They step what it steps, and must decide what it decides.
+// copies are cores that were resumed from snapshots of one core. They step the same events, and must decide the same.
 type copies struct {
 	t       testing.TB
 	r       *rand.Rand
-	every   int // one batch in so many is followed by a snapshot, one step in as many by one in the middle of a batch
+	every   int // one of so many batches is followed by a snapshot, and one of so many steps by a snapshot in the middle of a batch
 	of      *Core
 	all     []*Core
 	resumed int
@@ -32,7 +32,7 @@ func (k *copies) step(c *Core, now Time, ev Event) {
 		c.Step(now, ev)
 		return
 	}
-	if c != k.of { // a new life: its first snapshot is taken before anything was stepped
+	if c != k.of { // a new core: take its first snapshot before its first step
 		k.of, k.all = c, nil
 		k.snapshot()
 	}
@@ -61,7 +61,7 @@ func (k *copies) take(c *Core) *Batch {
 	return b
 }
 
-// snapshot makes one more copy, and compares all there are, field by field.
+// snapshot adds one more copy, and compares all copies with the core, field by field.
 func (k *copies) snapshot() {
 	s := k.of.Snapshot()
 	again := k.of.Snapshot()
@@ -102,7 +102,7 @@ func newCopies(t testing.TB, seed uint64, every int) *copies {
 	return &copies{t: t, r: rand.New(rand.NewPCG(seed, 99)), every: every}
 }
 
-// run is the life of a world: 600 turns, then peace.
+// run runs a world: 600 turns, then it settles.
 func (w *world) run() error {
 	for n := 0; n < 600; n++ {
 		if err := w.turn(true); err != nil {
@@ -112,7 +112,7 @@ func (w *world) run() error {
 	return w.settleDown()
 }
 
-// TestResumeWorlds: cores resumed anywhere in random worlds go on like the one that they were taken of, crashes and all.
+// TestResumeWorlds: cores that are resumed at any point of random worlds, with crashes, decide like the original.
 func TestResumeWorlds(t *testing.T) {
 	resumed := 0
 	for seed := uint64(1); seed <= 8; seed++ {
@@ -128,7 +128,7 @@ func TestResumeWorlds(t *testing.T) {
 	}
 }
 
-// TestResumeBusyHour: the same over an hour with policy edges, a throttle and preemptive reservations.
+// TestResumeBusyHour: the same for an hour with policy edges, a throttle and preemptive reservations.
 func TestResumeBusyHour(t *testing.T) {
 	r := busyHour(t, 11)
 	core, err := New(r.cfg, record.Saved{}, true, Time{Mono: time.Hour, Wall: time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)})
@@ -146,7 +146,7 @@ func TestResumeBusyHour(t *testing.T) {
 	}
 }
 
-// TestSettleBucket: the normal form of a bucket never holds more tokens than the bucket, hardly fewer, and is made once.
+// TestSettleBucket: the settled form of a bucket never holds more tokens than the bucket, hardly fewer, and is made only once.
 func TestSettleBucket(t *testing.T) {
 	dice := rand.New(rand.NewPCG(4, 4))
 	for n := range 20_000 {
@@ -167,13 +167,13 @@ func TestSettleBucket(t *testing.T) {
 		}
 		core.now.Mono += time.Second
 		if core.settleBucket() != s {
-			t.Fatal("it was settled twice")
+			t.Fatal("the second settleBucket returned another form")
 		}
 	}
 }
 
-// decided are the fields of everything that a snapshot is made of, or that is left out of it for a reason. Who adds a field decides here
-// whether a resumed core needs it, and puts it into Snapshot and Resume if so.
+// decided lists the fields of everything that a snapshot contains, or leaves out for a reason. If you add a field, decide whether a resumed
+// core needs it. If so, add it to Snapshot and Resume. Then add it here.
 var decided = map[string]string{
 	"scaler.Core": "cfg reg now stamp batch bug taken timers queue orphans window active nextEdge hasEdge evaluated decision bucket throttled " +
 		"settled settledAs open openAt lists backoff breaker foreign paused repairs waiting held event known unfinished draining shutdown deleting",
@@ -202,8 +202,8 @@ var decided = map[string]string{
 	"policy.Active":     "Index Settings",
 }
 
-// TestEveryFieldIsDecided: a field that nobody has decided about fails. Records, configurations and facts are plain data that a snapshot
-// copies whole, and the types of other modules are looked at by TestSettleBucket.
+// TestEveryFieldIsDecided fails for a field that decided does not list. Records, configurations and facts are plain data that a snapshot
+// copies whole. The types of other modules are covered by TestSettleBucket.
 func TestEveryFieldIsDecided(t *testing.T) {
 	whole := []string{"scaler.Config", "scaler.Time", "fleet.Stamp", "record.Meta", "record.Intent", "record.Changes", "scaler.Command",
 		"scaler.Grant", "scaler.Fact", "policy.Decision", "policy.Throttle", "policy.Settings", "scaler.BucketSnapshot", "record.Lease",
@@ -233,7 +233,7 @@ func TestEveryFieldIsDecided(t *testing.T) {
 			}
 		}
 	}
-	for _, v := range []any{Core{}, machine{}, intent{}} { // owners hide behind any
+	for _, v := range []any{Core{}, machine{}, intent{}} { // they are stored as any
 		walk(reflect.TypeOf(v))
 	}
 	for _, name := range slices.Sorted(maps.Keys(decided)) {

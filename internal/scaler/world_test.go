@@ -22,8 +22,8 @@ var (
 	worldCount = flag.Int("world.count", 50, "worlds that TestWorlds runs")
 )
 
-// TestWorlds drives the core through random worlds: jobs that come and go, a cloud that fails in every way it can, crashes between commit
-// and dispatch. After every step the books are checked from scratch, and at the end, with the faults off, everything must settle.
+// TestWorlds drives the core through random worlds: jobs that come and go, a cloud that fails in every possible way, and crashes between
+// commit and dispatch. After every step the register is checked from scratch. At the end the faults stop, and everything must settle.
 func TestWorlds(t *testing.T) {
 	if *worldSeed != 0 {
 		if err := runWorld(*worldSeed, t.Logf); err != nil {
@@ -40,12 +40,12 @@ func TestWorlds(t *testing.T) {
 
 func runWorld(seed uint64, log func(string, ...any)) error { return newWorld(seed, log).run() }
 
-// machineInCloud is a machine as the cloud has it.
+// machineInCloud is an instance, as the cloud knows it.
 type machineInCloud struct {
 	id      record.ID
 	born    time.Duration
 	boots   time.Duration
-	dies    time.Duration // when a delete takes effect; 0: none asked
+	dies    time.Duration // when a delete takes effect; 0: no delete was requested
 	hidden  bool
 	broken  bool // its preparation always fails
 	uses    int
@@ -66,11 +66,11 @@ type world struct {
 	now    Time
 	cloud  map[record.ID]*machineInCloud
 	nextID int
-	shown  map[record.ID]fleet.Listed // the observer's last list
+	shown  map[record.ID]fleet.Listed // the observer's previous list
 	late   []pendingEvent
 	faults bool
 
-	holding  map[record.Key]record.ID // leases that callers were told of
+	holding  map[record.Key]record.ID // leases that callers know of
 	waiting  map[record.Key]uint64
 	reserved map[record.Key]bool
 	nextKey  int
@@ -127,7 +127,7 @@ func (w *world) start(known bool) {
 
 func (w *world) chance(p float64) bool { return w.faults && w.r.Float64() < p }
 
-// turn lets some time pass and one or more things happen, then uses the batch in the lawful order, with a crash somewhere now and then.
+// turn lets some time pass and one or more things happen. Then it uses the batch in the required order, sometimes with a crash in between.
 func (w *world) turn(jobs bool) error {
 	step := time.Duration(w.r.IntN(4000)) * time.Millisecond
 	if w.wake > w.now.Mono && w.wake-w.now.Mono < step && w.r.IntN(2) == 0 {
@@ -162,7 +162,7 @@ func (w *world) step(ev Event) error {
 	return nil
 }
 
-// asked is the number of instances asked for by the batch that is being made.
+// asked returns the number of instances that the current batch requests so far.
 func (w *world) asked() int {
 	if w.core.taken {
 		return 0
@@ -251,7 +251,7 @@ func (w *world) caller() error {
 		if key := pick(w.r, w.holding); key != "" {
 			switch w.r.IntN(3) {
 			case 0:
-				if w.core.closed() { // refused: the lease would stand
+				if w.core.closed() { // it would be denied, and the lease would stand
 					return nil
 				}
 				delete(w.holding, key)
@@ -279,7 +279,7 @@ func (w *world) caller() error {
 	return w.step(Event{Kind: EvDetach, Key: "nobody"})
 }
 
-// word is what the cloud would list of m now.
+// word returns what a list would say of m now.
 func (w *world) word(m *machineInCloud) fleet.Listed {
 	switch {
 	case m.dies > 0 && w.now.Mono >= m.dies:
@@ -357,7 +357,7 @@ func (w *world) list() error {
 	return w.step(Event{Kind: EvListed, Since: since})
 }
 
-// use carries out the batch in its order: commit, then the rest. A crash can come before the commit, and between it and the rest.
+// use carries out the batch in the required order: commit, then the rest. A crash may happen before the commit, or between it and the rest.
 func (w *world) use() error {
 	b := w.copies.take(w.core)
 	if w.chance(0.005) {
@@ -394,22 +394,22 @@ func (w *world) use() error {
 	return nil
 }
 
-// crash forgets everything but what was committed. Callers come back for the leases they were told of; the rest are gone.
+// crash forgets everything except what was committed. Callers reattach the leases that they know of; all other callers are gone.
 func (w *world) crash() {
 	if w.jumped {
-		w.creates = nil // how long we were away is read from the wall clock: a jump of it looks like time that passed
+		w.creates = nil // the wall clock says how long the manager was stopped, so a jump of it looks like time that passed
 	}
 	w.start(true)
 	for _, key := range slices.Sorted(maps.Keys(w.holding)) {
 		if _, _, live := w.core.Lease(key); !live {
-			delete(w.holding, key) // revoked at the moment of the crash: its caller learns when it comes back
+			delete(w.holding, key) // revoked at the moment of the crash: the caller learns it when it reattaches
 		}
 		w.ticket++
 		w.late = append(w.late, pendingEvent{at: w.now.Mono, ev: Event{Kind: EvReattach, Key: key, Ticket: w.ticket}})
 	}
 }
 
-// limits holds the batch against invariant 6.
+// limits checks the batch against invariant 6.
 func (w *world) limits(b *Batch) error {
 	for _, cmd := range b.Commands {
 		if cmd.Kind != CmdIncrease {
@@ -454,7 +454,7 @@ func (w *world) command(cmd Command) error {
 		}
 		made := ev.Count
 		if w.chance(0.05) {
-			made = cmd.Count // it succeeds, whatever it answered
+			made = cmd.Count // it works, whatever the answer says
 		}
 		for range made {
 			w.nextID++
@@ -472,7 +472,7 @@ func (w *world) command(cmd Command) error {
 		m := w.cloud[cmd.ID]
 		for key, id := range w.holding { //archtest:unordered a check
 			if id == cmd.ID {
-				return fmt.Errorf("invariant 3: delete of %s, where %s runs", id, key)
+				return fmt.Errorf("invariant 3: %s is deleted while it runs %s", id, key)
 			}
 		}
 		if w.chance(0.1) {
@@ -506,7 +506,7 @@ func (w *world) granted(g Grant) error {
 		if n := slices.IndexFunc(w.saved.Instances, func(r record.Instance) bool {
 			return r.ID == g.ID && slices.ContainsFunc(r.Leases, func(l record.Lease) bool { return l.Key == g.Key && l.Slot == g.Slot })
 		}); n < 0 {
-			// It may have been revoked again in the same batch; then the revocation stands behind it.
+			// It may have been revoked again in the same batch. Then the revocation follows.
 			if _, _, live := w.core.Lease(g.Key); live {
 				return fmt.Errorf("invariant 4: %s was granted without a committed lease", g.Key)
 			}
@@ -528,7 +528,7 @@ func (w *world) granted(g Grant) error {
 	return nil
 }
 
-// settleDown turns the faults off, lets the callers finish, and expects a fixed point without leaks.
+// settleDown stops the faults, lets the callers finish, and expects a fixed point without leaks.
 func (w *world) settleDown() error {
 	w.faults = false
 	for _, m := range w.cloud { //archtest:unordered all alike
@@ -544,7 +544,7 @@ func (w *world) settleDown() error {
 	busy := func() bool {
 		return s.Deleting+s.Draining+s.Creating+s.Preparing+s.Requested+s.Waiters+s.Leases > 0 || s.BackoffFor > 0
 	}
-	// A policy edge may come at the end, a pause after a refusal lasts up to an hour, and what is left has to stay idle for idle_time.
+	// There may be a policy edge at the end, a back-off lasts up to an hour, and the remaining instances must stay idle for idle_time.
 	for n, quiet := 0, 0; n < 1500 || n < 6000 && quiet < 300; n++ {
 		if key := pick(w.r, w.holding); key != "" {
 			delete(w.holding, key)
@@ -566,17 +566,17 @@ func (w *world) settleDown() error {
 		}
 	}
 	say(s.Waiters > 0, "invariant 8: %d still wait: %s", s.Waiters, s.WaitCause)
-	say(s.Leases > 0, "invariant 4: %d leases that nobody holds", s.Leases)
+	say(s.Leases > 0, "invariant 4: %d leases without a caller", s.Leases)
 	say(s.Deleting+s.Draining+s.Creating+s.Preparing+s.Requested > 0, "it does not settle: %+v", s)
 	ours := 0
 	for id, m := range w.cloud { //archtest:unordered a sum
 		i := w.core.reg.Get(id)
-		say(!m.foreign && i == nil, "invariant 5: %s is not in the books", id)
+		say(!m.foreign && i == nil, "invariant 5: %s is not in the register", id)
 		if i != nil && i.State == record.Ready {
 			ours++
 		}
 	}
-	say(ours != s.Ready, "%d ready machines exist, the books have %d", ours, s.Ready)
+	say(ours != s.Ready, "%d ready instances exist, the register has %d", ours, s.Ready)
 	want := min(s.Decision.IdleTarget, s.MaxInstances*w.core.reg.PerInstance())
 	say(s.Supply < want && w.core.reg.Existing() < s.MaxInstances, "supply %d, wanted %d", s.Supply, want)
 	before := s.Ready

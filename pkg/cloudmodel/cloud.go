@@ -6,23 +6,23 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
-// State is where an instance is in its life, as the cloud tells it.
+// State is the state of an instance, as the cloud reports it.
 type State uint8
 
 // The states.
 const (
 	Creating State = iota + 1 // not running yet
 	Running                   // up
-	Failed                    // the provider gave up on it; it still has to be deleted
-	Deleting                  // on its way out, asked for or not
+	Failed                    // the provider gave up on it; it must still be deleted
+	Deleting                  // being deleted or reclaimed
 )
 
-// none is a machine that is not there: not yet, or no more.
+// none is the state of a machine that does not exist: not yet, or no longer.
 const none State = 0
 
 var stateNames = [...]string{"none", "creating", "running", "failed", "deleting"}
 
-// String is the state's name.
+// String returns the state's name.
 func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]
@@ -30,8 +30,8 @@ func (s State) String() string {
 	return "invalid"
 }
 
-// Cloud is a group of machines in the model. It is not safe for concurrent use. The time that its methods are given never goes back:
-// an earlier time counts as the latest one.
+// Cloud is the model of one group. It is not safe for concurrent use. The time passed to its methods must not go back: an earlier time
+// counts as the latest one.
 type Cloud struct {
 	cfg       Config
 	seed      uint64
@@ -43,26 +43,25 @@ type Cloud struct {
 	now     time.Duration
 	count   Counters
 	alive   int              // machines that exist
-	machine []machine        // slab; free slots are chained by next
+	machine []machine        // slots of all machines; free slots are chained by next
 	free    int32            // first free slot, or nowhere
-	first   int32            // list of machines by ascending number, the remembered dead included
+	first   int32            // list of machines in ascending order of number, including remembered dead ones
 	last    int32            //
 	index   map[uint64]int32 // number → slot
-	heap    []timer          // the next spontaneous change of each machine
-	dead    deadQueue        // machines that are gone and still in lagging lists
-	pending []Event          // happened, and not yet taken by Advance
+	heap    []timer          // the next change of each machine
+	dead    deadQueue        // machines that are gone, but still appear in lists that lag
+	pending []Event          // events that happened, but were not returned by Advance yet
 }
 
-// Counters are where the model's counter-keyed draws stand, and the last instance number given: all that a restart needs beside the
-// instances.
+// Counters are the positions in the random streams, and the last instance number used. A restart needs only these and the instances.
 type Counters struct {
-	Instances uint64 `json:"instances"` // the last number given; the first instance is number 1
-	Creates   uint64 `json:"creates"`   // calls so far
+	Instances uint64 `json:"instances"` // last number used; the first instance has number 1
+	Creates   uint64 `json:"creates"`   // number of calls so far
 	Deletes   uint64 `json:"deletes"`
 	Lists     uint64 `json:"lists"`
 }
 
-// New returns an empty cloud at time 0. Its errors are those of Config.Validate.
+// New returns an empty cloud at time 0. It returns the errors of Config.Validate.
 func New(cfg Config, seed uint64) (*Cloud, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -81,21 +80,21 @@ func New(cfg Config, seed uint64) (*Cloud, error) {
 	return c, nil
 }
 
-// Len is the number of instances that exist, those that boot or are being deleted included.
+// Len returns the number of instances that exist, including those that are booting or being deleted.
 func (c *Cloud) Len() int { return c.alive }
 
-// Counters returns the counters.
+// Counters returns the current counters.
 func (c *Cloud) Counters() Counters { return c.count }
 
-// SetCounters continues an earlier cloud's counters.
+// SetCounters sets the counters, to continue an earlier cloud.
 func (c *Cloud) SetCounters(n Counters) { c.count = n }
 
 func (c *Cloud) draw(s Stream, n uint64) float64 { return Uniform(c.seed, s, n) }
 
-// happens draws an event of probability p, and no number when p is 0.
+// happens draws whether an event of probability p occurs. It draws no number when p is 0.
 func (c *Cloud) happens(p float64, s Stream, n uint64) bool { return p > 0 && c.draw(s, n) < p }
 
-// delay is how slow a call is. Slow times of the three kinds of call come from one stream, interleaved.
+// delay returns the delay of a call. The three kinds of call share one stream for it, interleaved.
 func (c *Cloud) delay(s Stream, n uint64) time.Duration {
 	if !c.happens(c.cfg.SlowCall.Probability, s, n) {
 		return 0
@@ -103,16 +102,16 @@ func (c *Cloud) delay(s Stream, n uint64) time.Duration {
 	return c.slow.Sample(c.draw(StreamSlowTime, 4*n+uint64(s-StreamSlowCreate)))
 }
 
-// Created is the answer to a create. The instances made are numbered First … First+Made-1.
+// Created is the answer to a create. The new instances have the numbers First to First+Made-1.
 type Created struct {
 	First   uint64
-	Made    int             // instances that now exist
-	Told    int             // instances that the answer admits to: Made, or 0 when the answer is an error although they were made
-	Failure failure.Failure // why the rest was not made, or what the answer claims
+	Made    int             // instances that were created
+	Told    int             // instances that the answer reports: Made, or 0 when the answer is an error although the instances were created
+	Failure failure.Failure // why the others were not created, or the error that the answer claims
 	Delay   time.Duration   // how long the answer takes
 }
 
-// Create asks for n > 0 more instances. They exist from now on, also when the answer is slow.
+// Create asks for n more instances, n > 0. They exist from now on, even if the answer is slow.
 func (c *Cloud) Create(now time.Duration, n int) Created {
 	c.settle(now)
 	k := c.count.Creates
@@ -135,7 +134,7 @@ func (c *Cloud) Create(now time.Duration, n int) Created {
 	return r
 }
 
-// createError draws the k-th create's refusal; lost says that it is carried out all the same.
+// createError draws whether the k-th create is refused. lost means that the create happens nevertheless.
 func (c *Cloud) createError(k uint64) (f failure.Failure, lost bool) {
 	if len(c.cfg.CreateErrors) == 0 {
 		return f, false
@@ -153,7 +152,7 @@ func (c *Cloud) createError(k uint64) (f failure.Failure, lost bool) {
 	return f, false
 }
 
-// grant is how many of n instances the k-th create makes, and why not all.
+// grant returns how many of n instances the k-th create creates, and why not all.
 func (c *Cloud) grant(k uint64, n int) (made int, why failure.Failure) {
 	for i := range c.cfg.StockOut.Windows {
 		if c.cfg.StockOut.Windows[i].Contains(c.now) {
@@ -175,7 +174,7 @@ func (c *Cloud) grant(k uint64, n int) (made int, why failure.Failure) {
 	return made, why
 }
 
-// quota is the limit now, and whether there is one.
+// quota returns the limit now, and whether there is one.
 func (c *Cloud) quota() (limit int, limited bool) {
 	limit = c.cfg.Quota.Limit
 	limited = limit > 0
@@ -189,12 +188,12 @@ func (c *Cloud) quota() (limit int, limited bool) {
 
 // Deleted is the answer to a delete.
 type Deleted struct {
-	Known   bool            // the instance existed; one that does not is deleted already
-	Failure failure.Failure // the delete was refused and has to be asked again
+	Known   bool            // the instance existed; if not, it is deleted already
+	Failure failure.Failure // the delete was refused and must be sent again
 	Delay   time.Duration   // how long the answer takes
 }
 
-// Delete asks for the removal of instance number n. A repeated request changes nothing.
+// Delete asks for the deletion of instance number n. Asking again changes nothing.
 func (c *Cloud) Delete(now time.Duration, n uint64) Deleted {
 	c.settle(now)
 	k := c.count.Deletes
@@ -212,7 +211,7 @@ func (c *Cloud) Delete(now time.Duration, n uint64) Deleted {
 	return r
 }
 
-// failure is what a drawn refusal answers.
+// failure returns the failure of a refused call.
 func (f CallFailure) failure(message string) failure.Failure {
 	out := failureOf(f.Kind, failure.Transient, message)
 	out.RetryAfter = f.RetryAfter.Value()

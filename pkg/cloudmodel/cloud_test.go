@@ -42,16 +42,16 @@ func TestLifeOfAnInstance(t *testing.T) {
 	if s, ok := c.State(1); s != Deleting || !ok {
 		t.Fatalf("State(1) = %v, %v", s, ok)
 	}
-	c.Delete(54*time.Second, 1) // asking again does not make it later
+	c.Delete(54*time.Second, 1) // a second request does not delay it
 	want = []Event{{55 * time.Second, 1, WasDeleted}}
 	if got := c.Advance(time.Minute, nil); !slices.Equal(got, want) {
 		t.Fatalf("events = %v, want %v", got, want)
 	}
 	if r := c.Delete(time.Minute, 1); r.Known || r.Failure.Failed() {
-		t.Fatalf("Delete of one that is gone = %+v, want unknown and no failure", r)
+		t.Fatalf("Delete of an instance that is gone = %+v, want unknown and no failure", r)
 	}
 	if _, ok := c.Next(); ok || c.Len() != 1 {
-		t.Errorf("Next reports a change, or Len() = %d, want nothing to come and 1", c.Len())
+		t.Errorf("Next reports an event, or Len() = %d, want no event and 1", c.Len())
 	}
 }
 
@@ -90,7 +90,7 @@ func TestBootFailureModes(t *testing.T) {
 		c.Delete(time.Hour, 1)
 		c.Advance(time.Hour, nil)
 		if c.Len() != 0 {
-			t.Errorf("%q: it could not be deleted", tc.mode)
+			t.Errorf("%q: the instance could not be deleted", tc.mode)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func TestSpotHazard(t *testing.T) {
 		lives[i] = c.Fate(uint64(i)).Life
 	}
 	if d := ksDistance(lives, func(x float64) float64 { return 1 - math.Exp(-x/7200) }); d > 1.95/math.Sqrt(n) {
-		t.Errorf("lives are not exponential with a mean of 2 h: KS distance %.4f", d)
+		t.Errorf("lifetimes are not exponential with a mean of 2 h: KS distance %.4f", d)
 	}
 	c.Create(0, 1)
 	life := c.Fate(1).Life
@@ -260,14 +260,14 @@ func TestListsThatLagFailAndLeaveOut(t *testing.T) {
 	c = newCloud(t, Config{List: List{Failure: CallFailure{Probability: 1}, Keep: 0.5}})
 	c.Create(0, 10)
 	if list, l := c.List(0, nil); len(list) != 5 || l.Failure.Kind != failure.Transient {
-		t.Errorf("a list that breaks off shows %d and %v, want the first 5 of 10 and a failure", len(list), l.Failure.Kind)
+		t.Errorf("an incomplete list shows %d and %v, want the first 5 of 10 and a failure", len(list), l.Failure.Kind)
 	}
 	c = newCloud(t, Config{List: List{Omit: 0.1}})
 	c.Create(0, 10000)
 	first, l := c.List(0, nil)
 	second, _ := c.List(0, nil)
 	if n := len(first); n < 8800 || n > 9200 || l.Failure.Failed() || slices.Equal(first, second) {
-		t.Errorf("an omitting list shows %d of 10000 (want about 9000) with %v; two lists equal: %v", n, l.Failure, slices.Equal(first, second))
+		t.Errorf("a list that omits instances shows %d of 10000 (want about 9000) with %v; two lists equal: %v", n, l.Failure, slices.Equal(first, second))
 	}
 }
 
@@ -283,7 +283,7 @@ func TestRestoreContinues(t *testing.T) {
 		again.Restore(n, 0, Never, whole.Fate(n))
 	}
 	again.Restore(2, 0, 40*time.Second, whole.Fate(2))
-	again.Restore(2, 0, Never, whole.Fate(2)) // known already
+	again.Restore(2, 0, Never, whole.Fate(2)) // exists already
 	again.Advance(40*time.Second, nil)
 	whole.Advance(40*time.Second, nil)
 	want := whole.Advance(time.Hour, nil)
@@ -313,7 +313,7 @@ func TestWindows(t *testing.T) {
 		}
 	}
 	if !(Window{}).Contains(time.Hour) {
-		t.Error("the zero Window must be always")
+		t.Error("the zero Window must always be open")
 	}
 }
 
@@ -401,7 +401,7 @@ func BenchmarkLifeAtFleetSize(b *testing.B) {
 			var events []Event
 			now := time.Duration(0)
 			b.ReportAllocs()
-			for b.Loop() { // one instance a round: created, running, deleted, gone
+			for b.Loop() { // one instance per round: created, running, deleted, gone
 				now += time.Second
 				r := c.Create(now, 1)
 				c.Delete(now, r.First-uint64(size))

@@ -10,12 +10,12 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
-// Config describes a cloud. The zero Config is a perfect one: machines at once, for ever, without limit, for nothing.
+// Config describes a cloud. The zero Config is a perfect cloud: instances boot at once, live for ever, have no limit and cost nothing.
 type Config struct {
-	MaxSize       int           `json:"max_size,omitempty" toml:"max_size,omitempty"` // the most instances the group holds; 0: no limit
-	Boot          Distribution  `json:"boot,omitzero" toml:"boot,omitempty"`          // from the create to running
+	MaxSize       int           `json:"max_size,omitempty" toml:"max_size,omitempty"` // the largest number of instances in the group; 0: no limit
+	Boot          Distribution  `json:"boot,omitzero" toml:"boot,omitempty"`          // from the create until running
 	BootFailure   BootFailure   `json:"boot_failure,omitzero" toml:"boot_failure,omitempty"`
-	Delete        Distribution  `json:"delete,omitzero" toml:"delete,omitempty"` // from the request to gone
+	Delete        Distribution  `json:"delete,omitzero" toml:"delete,omitempty"` // from the request until gone
 	DeleteFailure CallFailure   `json:"delete_failure,omitzero" toml:"delete_failure,omitempty"`
 	CreateErrors  []CreateError `json:"create_errors,omitempty" toml:"create_errors,omitempty"`
 	StockOut      StockOut      `json:"stockout,omitzero" toml:"stockout,omitempty"`
@@ -27,43 +27,43 @@ type Config struct {
 	Price         Price         `json:"price,omitzero" toml:"price,omitempty"`
 }
 
-// The ways in which a boot fails.
+// The ways in which a boot can fail.
 const (
 	FailHang    = "hang"    // it stays in creating until it is deleted
-	FailTimeout = "timeout" // the provider gives up on it and says so; it still has to be deleted
-	FailVanish  = "vanish"  // it goes away before it ran
-	FailDie     = "die"     // it runs, and goes away soon after
+	FailTimeout = "timeout" // the provider reports that it gave up; the instance must still be deleted
+	FailVanish  = "vanish"  // it vanishes before it was running
+	FailDie     = "die"     // it is running, and vanishes soon afterwards
 )
 
-// BootFailure says how many boots come to nothing, and how.
+// BootFailure says how many boots fail, and how.
 type BootFailure struct {
 	Probability float64      `json:"probability,omitempty" toml:"probability,omitempty"`
 	Mode        string       `json:"mode,omitempty" toml:"mode,omitempty"`  // "hang" (default), "timeout", "vanish" or "die"
-	After       Distribution `json:"after,omitzero" toml:"after,omitempty"` // die: counted from running; else from the create, default Boot
+	After       Distribution `json:"after,omitzero" toml:"after,omitempty"` // mode die: time after running; other modes: time after the create, default Boot
 }
 
-// CallFailure says how many calls are refused, and as what.
+// CallFailure says how many calls are refused, and with which failure.
 type CallFailure struct {
 	Probability float64  `json:"probability,omitempty" toml:"probability,omitempty"`
-	Kind        string   `json:"kind,omitempty" toml:"kind,omitempty"`              // a name of failure.Kind; default "transient"
-	RetryAfter  Duration `json:"retry_after,omitzero" toml:"retry_after,omitempty"` // with "throttled": when to come back
+	Kind        string   `json:"kind,omitempty" toml:"kind,omitempty"`              // name of a failure.Kind; default "transient"
+	RetryAfter  Duration `json:"retry_after,omitzero" toml:"retry_after,omitempty"` // with "throttled": how long to wait
 }
 
-// CreateError is one kind of refusal of a create. Of several the first that is drawn counts.
+// CreateError is one way in which creates are refused. If there are several, at most one applies to a create.
 type CreateError struct {
 	CallFailure
 	Window
-	Created bool `json:"created,omitempty" toml:"created,omitempty"` // the instances are made all the same: only the answer is an error
+	Created bool `json:"created,omitempty" toml:"created,omitempty"` // the instances are created nevertheless: only the answer is an error
 }
 
-// Window is a stretch of the model's time, from its start. The zero Window is always.
+// Window is a range of the model's time, counted from its start. The zero Window is always open.
 type Window struct {
 	From  Duration `json:"from,omitzero" toml:"from,omitempty"`
-	Until Duration `json:"until,omitzero" toml:"until,omitempty"` // 0: for ever
+	Until Duration `json:"until,omitzero" toml:"until,omitempty"` // 0: no end
 	Every Duration `json:"every,omitzero" toml:"every,omitempty"` // not 0: From and Until repeat with this period
 }
 
-// Contains reports whether the window is open at now: From inclusive, Until exclusive.
+// Contains reports whether the window is open at now. From is inclusive, Until exclusive.
 func (w Window) Contains(now time.Duration) bool {
 	if w.Every.value > 0 {
 		now %= w.Every.Value()
@@ -71,30 +71,30 @@ func (w Window) Contains(now time.Duration) bool {
 	return now >= w.From.Value() && (w.Until.IsZero() || now < w.Until.Value())
 }
 
-// StockOut is when the cloud has no machine to give.
+// StockOut says when the cloud has no capacity.
 type StockOut struct {
 	Windows []Window `json:"windows,omitempty" toml:"windows,omitempty"`
 }
 
-// Quota is how many instances the account may have. When it shrinks, nothing is taken away: creates are refused.
+// Quota is how many instances the account may have. When it shrinks, no instance is removed; only creates are refused.
 type Quota struct {
 	Limit   int           `json:"limit,omitempty" toml:"limit,omitempty"` // 0: no limit
 	Windows []QuotaWindow `json:"windows,omitempty" toml:"windows,omitempty"`
 }
 
-// QuotaWindow is another limit for a while. Of several open ones the last counts.
+// QuotaWindow is another limit during a window. If several are open, the last one applies.
 type QuotaWindow struct {
 	Window
 	Limit int `json:"limit" toml:"limit"` // 0: nothing may be created
 }
 
-// Partial says how many creates of more than one instance make only some of them.
+// Partial says how many creates of several instances create only some of them.
 type Partial struct {
 	Probability float64 `json:"probability,omitempty" toml:"probability,omitempty"`
-	Kind        string  `json:"kind,omitempty" toml:"kind,omitempty"` // why the rest failed; default "capacity"
+	Kind        string  `json:"kind,omitempty" toml:"kind,omitempty"` // failure of the rest; default "capacity"
 }
 
-// SlowCall says how many calls (creates, deletes, lists) are slow. Whoever drives the model has to wait for the delay.
+// SlowCall says how many calls (creates, deletes, lists) are slow. The caller of the model must wait for the delay itself.
 type SlowCall struct {
 	Probability float64      `json:"probability,omitempty" toml:"probability,omitempty"`
 	Delay       Distribution `json:"delay,omitzero" toml:"delay,omitempty"`
@@ -102,19 +102,19 @@ type SlowCall struct {
 
 // List says how lists differ from the truth.
 type List struct {
-	Lag     Duration    `json:"lag,omitzero" toml:"lag,omitempty"` // a list shows the world as it was this long ago
+	Lag     Duration    `json:"lag,omitzero" toml:"lag,omitempty"` // a list shows the state as it was this long ago
 	Failure CallFailure `json:"failure,omitzero" toml:"failure,omitempty"`
-	Keep    float64     `json:"keep,omitempty" toml:"keep,omitempty"` // the share of the list that a failing one still shows, from its start
-	Omit    float64     `json:"omit,omitempty" toml:"omit,omitempty"` // the probability that a list that claims to be complete leaves an instance out
+	Keep    float64     `json:"keep,omitempty" toml:"keep,omitempty"` // the part (0 to 1) of the list, from its start, that a failed list still shows
+	Omit    float64     `json:"omit,omitempty" toml:"omit,omitempty"` // the probability that a list without failure omits an instance
 }
 
-// Spot is the reclaiming of running instances.
+// Spot describes how running instances are reclaimed.
 type Spot struct {
-	ReclaimPerHour float64  `json:"reclaim_per_hour,omitempty" toml:"reclaim_per_hour,omitempty"` // hazard rate; lives are exponential
-	Notice         Duration `json:"notice,omitzero" toml:"notice,omitempty"`                      // from the announcement (deleting) to the end
+	ReclaimPerHour float64  `json:"reclaim_per_hour,omitempty" toml:"reclaim_per_hour,omitempty"` // hazard rate; lifetimes are exponential
+	Notice         Duration `json:"notice,omitzero" toml:"notice,omitempty"`                      // from the announcement (state deleting) until gone
 }
 
-// Validate returns every fault, each with its key and what to do.
+// Validate returns every fault, with its key and what to do.
 func (c *Config) Validate() error {
 	var faults []error
 	c.Check(func(key, format string, args ...any) {
@@ -123,7 +123,7 @@ func (c *Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Check reports every fault, for readers that know where each key was written.
+// Check reports every fault, for callers that know where each key was written.
 func (c *Config) Check(fault Fault) {
 	under := func(prefix string) Fault {
 		return func(key, format string, args ...any) { fault(prefix+key, format, args...) }
@@ -198,7 +198,7 @@ func checkProbability(fault Fault, key string, p float64) {
 	}
 }
 
-// checkKind accepts the kinds that a call can fail with. None is no failure, and unhealthy is a word about a machine.
+// checkKind accepts the kinds with which a call can fail. None is not a failure, and unhealthy is about an instance.
 func checkKind(fault Fault, key, kind string) {
 	k := failure.Parse(kind)
 	if kind != "" && (k.String() != kind || k == failure.None || k == failure.Unhealthy) {

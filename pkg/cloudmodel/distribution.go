@@ -10,38 +10,38 @@ import (
 
 // The kinds of distribution.
 const (
-	KindConstant    = "constant"    // always value
-	KindExponential = "exponential" // mean
-	KindLogNormal   = "lognormal"   // p50 and p95
-	KindEmpirical   = "empirical"   // samples, each equally likely
+	KindConstant    = "constant"    // always Value
+	KindExponential = "exponential" // uses Mean
+	KindLogNormal   = "lognormal"   // uses P50 and P95
+	KindEmpirical   = "empirical"   // uses Samples, each equally likely
 )
 
-// Distribution describes a random time as it stands in a configuration. The zero Distribution is the constant 0 s.
+// Distribution describes a random duration, as written in a configuration. The zero Distribution is always 0 s.
 type Distribution struct {
 	Kind    string     `json:"distribution,omitempty" toml:"distribution,omitempty"`
 	Value   Duration   `json:"value,omitzero" toml:"value,omitempty"`      // constant
 	Mean    Duration   `json:"mean,omitzero" toml:"mean,omitempty"`        // exponential
 	P50     Duration   `json:"p50,omitzero" toml:"p50,omitempty"`          // lognormal: the median
 	P95     Duration   `json:"p95,omitzero" toml:"p95,omitempty"`          // lognormal: the 95th percentile
-	Samples []Duration `json:"samples,omitempty" toml:"samples,omitempty"` // empirical: measured times, in any order
+	Samples []Duration `json:"samples,omitempty" toml:"samples,omitempty"` // empirical: measured durations, in any order
 }
 
-// Constant is the distribution of a fixed time.
+// Constant returns the distribution that is always d.
 func Constant(d time.Duration) Distribution {
 	return Distribution{Kind: KindConstant, Value: D(d)}
 }
 
-// Exponential is the exponential distribution with the given mean.
+// Exponential returns the exponential distribution with this mean.
 func Exponential(mean time.Duration) Distribution {
 	return Distribution{Kind: KindExponential, Mean: D(mean)}
 }
 
-// LogNormal is the log-normal distribution with the given median and 95th percentile.
+// LogNormal returns the log-normal distribution with this median and 95th percentile.
 func LogNormal(p50, p95 time.Duration) Distribution {
 	return Distribution{Kind: KindLogNormal, P50: D(p50), P95: D(p95)}
 }
 
-// Empirical is the distribution that draws one of the samples.
+// Empirical returns the distribution that draws one of the samples.
 func Empirical(samples ...time.Duration) Distribution {
 	d := Distribution{Kind: KindEmpirical}
 	for _, s := range samples {
@@ -50,12 +50,12 @@ func Empirical(samples ...time.Duration) Distribution {
 	return d
 }
 
-// IsZero reports whether nothing was set.
+// IsZero reports whether no field is set.
 func (d Distribution) IsZero() bool {
 	return d.Kind == "" && d.Value.IsZero() && d.Mean.IsZero() && d.P50.IsZero() && d.P95.IsZero() && len(d.Samples) == 0
 }
 
-// Validate returns every fault, each with its key and what to do.
+// Validate returns every fault, with its key and what to do.
 func (d Distribution) Validate() error {
 	var faults []error
 	d.Check(func(key, format string, args ...any) {
@@ -64,7 +64,7 @@ func (d Distribution) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Check reports every fault, for readers that know where each key was written.
+// Check reports every fault, for callers that know where each key was written.
 func (d Distribution) Check(fault Fault) {
 	d.checkKeys(fault)
 	switch d.Kind {
@@ -89,19 +89,19 @@ func (d Distribution) Check(fault Fault) {
 	}
 }
 
-// checkKeys finds times out of range and keys that mean nothing to this kind.
+// checkKeys reports durations out of range, and keys that this kind does not use.
 func (d Distribution) checkKeys(fault Fault) {
 	for _, k := range [...]struct {
 		key, kind string
 		value     Duration
 	}{{"value", KindConstant, d.Value}, {"mean", KindExponential, d.Mean}, {"p50", KindLogNormal, d.P50}, {"p95", KindLogNormal, d.P95}} {
 		if !k.value.IsZero() && d.Kind != "" && d.Kind != k.kind {
-			fault(k.key, "means nothing to a distribution that is %q: remove it, or set distribution = %q", d.Kind, k.kind)
+			fault(k.key, "is not used by the distribution %q: remove it, or set distribution = %q", d.Kind, k.kind)
 		}
 		k.value.Check(fault, k.key)
 	}
 	if len(d.Samples) > 0 && d.Kind != "" && d.Kind != KindEmpirical {
-		fault("samples", "mean nothing to a distribution that is %q: remove them, or set distribution = %q", d.Kind, KindEmpirical)
+		fault("samples", "are not used by the distribution %q: remove them, or set distribution = %q", d.Kind, KindEmpirical)
 	}
 	for i, s := range d.Samples {
 		s.Check(fault, fmt.Sprintf("samples[%d]", i))
@@ -119,7 +119,7 @@ type Sampler struct {
 	samples []time.Duration
 }
 
-// Sampler compiles d, or returns what Validate does.
+// Sampler compiles d. It returns the errors of Validate.
 func (d Distribution) Sampler() (Sampler, error) {
 	if err := d.Validate(); err != nil {
 		return Sampler{}, err
@@ -144,8 +144,8 @@ func (d Distribution) Sampler() (Sampler, error) {
 	return s, nil
 }
 
-// Sample is the u-quantile, 0 < u < 1: fed with uniform numbers it draws from the distribution. One number makes one draw and more of u
-// is never less of the result, so that with common numbers a slower distribution is slower for each instance alone.
+// Sample returns the u-quantile, 0 < u < 1. With uniform random u it draws from the distribution. Each draw uses one number, and a larger u
+// never gives a smaller result. So with the same random numbers, a slower distribution is slower for every single instance.
 func (s *Sampler) Sample(u float64) time.Duration {
 	switch s.kind {
 	case KindExponential:
@@ -158,7 +158,7 @@ func (s *Sampler) Sample(u float64) time.Duration {
 	return time.Duration(s.scale)
 }
 
-// Mean is the expected value.
+// Mean returns the expected value.
 func (s *Sampler) Mean() time.Duration {
 	switch s.kind {
 	case KindLogNormal:

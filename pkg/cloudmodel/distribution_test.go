@@ -25,7 +25,7 @@ func draws(t *testing.T, d Distribution, n int) []time.Duration {
 	return out
 }
 
-// ksDistance is the Kolmogorov–Smirnov distance between the draws and a distribution function.
+// ksDistance returns the Kolmogorov–Smirnov distance between the draws and a distribution function.
 func ksDistance(draws []time.Duration, cdf func(x float64) float64) float64 {
 	sorted := slices.Sorted(slices.Values(draws))
 	worst := 0.0
@@ -51,7 +51,7 @@ func TestDrawsFollowTheirDistribution(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			// 1.95/√n is the critical value at a significance of 0.001; the seed is fixed, so this holds or does not, for ever.
+			// 1.95/√n is the critical value at a significance of 0.001. The seed is fixed, so the result never changes.
 			if got, limit := ksDistance(draws(t, tc.d, n), tc.cdf), 1.95/math.Sqrt(n); got > limit {
 				t.Errorf("KS distance = %.5f, want at most %.5f", got, limit)
 			}
@@ -168,8 +168,8 @@ func TestDistributionFaultsNameTheirKey(t *testing.T) {
 		{Distribution{Value: D(time.Second)}, []string{"distribution: is missing"}},
 		{Distribution{Kind: KindConstant, Value: D(-1)}, []string{"value: must not be negative"}},
 		{Distribution{Kind: KindConstant, Value: D(2 * longest)}, []string{"value: must not be more than a hundred years"}},
-		{Distribution{Kind: KindConstant, Mean: D(1)}, []string{`mean: means nothing to a distribution that is "constant"`}},
-		{Distribution{Kind: KindConstant, Samples: []Duration{D(1)}}, []string{"samples: mean nothing"}},
+		{Distribution{Kind: KindConstant, Mean: D(1)}, []string{`mean: is not used by the distribution "constant"`}},
+		{Distribution{Kind: KindConstant, Samples: []Duration{D(1)}}, []string{"samples: are not used"}},
 		{Distribution{Kind: KindLogNormal}, []string{"p50: must be greater than 0s"}},
 		{LogNormal(time.Minute, time.Second), []string{"p95: must not be less than p50 (1m0s), is 1s"}},
 		{Distribution{Kind: KindEmpirical}, []string{"samples: must hold at least one"}},
@@ -194,7 +194,7 @@ func TestDistributionFaultsNameTheirKey(t *testing.T) {
 func TestZeroDistributionIsZeroSeconds(t *testing.T) {
 	var d Distribution
 	if !d.IsZero() || d.Validate() != nil {
-		t.Fatal("the zero Distribution must be valid and say that it is zero")
+		t.Fatal("the zero Distribution must be valid, and IsZero true")
 	}
 	for _, v := range draws(t, d, 10) {
 		if v != 0 {
@@ -202,7 +202,7 @@ func TestZeroDistributionIsZeroSeconds(t *testing.T) {
 		}
 	}
 	if Constant(0).IsZero() {
-		t.Error("a constant of 0s was set, and must not count as absent")
+		t.Error("IsZero is true for a constant of 0s, which is set")
 	}
 }
 

@@ -3,44 +3,44 @@ package cloudmodel
 // Stream separates independent sequences of random numbers that share a seed.
 type Stream uint64
 
-// The streams. Their numbers are part of every result that was published with a seed: append only.
+// The streams. Published results with a seed depend on their numbers, so new streams are only appended.
 const (
 	StreamBoot           Stream = iota + 1 // by instance: boot time
-	StreamBootFailure                      // by instance: does the boot fail
-	StreamBootFailureAge                   // by instance: when the failed boot shows
-	StreamSpot                             // by instance: time to its reclaim
-	StreamDelete                           // by instance: how long its deletion takes
+	StreamBootFailure                      // by instance: whether the boot fails
+	StreamBootFailureAge                   // by instance: when the failed boot becomes visible
+	StreamSpot                             // by instance: time until it is reclaimed
+	StreamDelete                           // by instance: duration of its deletion
 	StreamReady                            // by instance: the ready command; drawn by the simulator
-	StreamCreate                           // by create: is it refused
-	StreamPartial                          // by create: is it cut short
-	StreamPartialCount                     // by create: how short
-	StreamDeleteFailure                    // by delete: is it refused
-	StreamList                             // by list: does it fail
-	StreamOmit                             // by list and instance: is it left out
-	StreamSlowCreate                       // by create: is it slow
-	StreamSlowDelete                       // by delete: is it slow
-	StreamSlowList                         // by list: is it slow
+	StreamCreate                           // by create: whether it is refused
+	StreamPartial                          // by create: whether it succeeds only in part
+	StreamPartialCount                     // by create: how many instances a partial create creates
+	StreamDeleteFailure                    // by delete: whether it is refused
+	StreamList                             // by list: whether it fails
+	StreamOmit                             // by list and instance: whether it is omitted
+	StreamSlowCreate                       // by create: whether it is slow
+	StreamSlowDelete                       // by delete: whether it is slow
+	StreamSlowList                         // by list: whether it is slow
 	StreamSlowTime                         // by call: how slow
 )
 
 const (
-	golden    = 0x9e3779b97f4a7c15 // 2⁶⁴ over the golden ratio, odd
-	spread    = 0xd1342543de82ef95 // another odd constant, so that seeds and streams do not trade places
+	golden    = 0x9e3779b97f4a7c15 // 2⁶⁴ divided by the golden ratio, odd
+	spread    = 0xd1342543de82ef95 // another odd constant, so that seeds and streams are not interchangeable
 	unitScale = 1.0 / (1 << 53)
 )
 
-// mix is the finalizer of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014), a bijection
-// on 64-bit words in which every input bit moves about half of the output bits.
+// mix is the finalizer of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014). It is a bijection
+// on 64-bit words; every input bit changes about half of the output bits.
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
 }
 
-// Uniform is the n-th number of a stream, in the open interval (0, 1). It is SplitMix64 addressed by its counter: no state, so the
-// numbers can be asked for in any order.
+// Uniform returns the n-th number of a stream, in the open interval (0, 1). It is SplitMix64 addressed by its counter. It has no state, so
+// the numbers can be drawn in any order.
 func Uniform(seed uint64, s Stream, n uint64) float64 {
 	base := mix(mix(seed+golden) + uint64(s)*spread)
 	u := (float64(mix(base+n*golden)>>11) + 0.5) * unitScale
-	return min(u, 1-unitScale) // the largest would round to 1, whose quantile is infinite
+	return min(u, 1-unitScale) // the largest value would round to 1, whose quantile is infinite
 }

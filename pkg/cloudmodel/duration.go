@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// Never is the time of what does not happen.
+// Never is the time of an event that does not happen.
 const Never = time.Duration(math.MaxInt64)
 
-// longest bounds every drawn time, so that sums of a few of them cannot overflow.
+// longest limits every drawn duration, so that sums of a few of them cannot overflow.
 const longest = 100 * 365 * 24 * time.Hour
 
-// Duration is a time.Duration that is written as text, such as "1.5s", in JSON and in TOML. Text that is no duration is kept and reported
-// by whoever validates the configuration, since only there its key is known and all faults are found at once.
+// Duration is a time.Duration that JSON and TOML write as text, such as "1.5s". Text that is not a duration is kept, and Check reports it:
+// there its key is known, and all faults are reported together.
 type Duration struct {
 	value time.Duration
-	bad   string // what was written, when it is no duration
+	bad   string // the text, when it is not a duration
 }
 
-// D is d as a Duration.
+// D returns d as a Duration.
 func D(d time.Duration) Duration { return Duration{value: d} }
 
-// Value is the time.Duration; 0 for text that is no duration.
+// Value returns the time.Duration; 0 for text that is not a duration.
 func (d Duration) Value() time.Duration { return d.value }
 
-// IsZero reports whether it is 0 s, or was not set.
+// IsZero reports whether d is 0 s or was not set.
 func (d Duration) IsZero() bool { return d == Duration{} }
 
-// String is the text form.
+// String returns the text form.
 func (d Duration) String() string {
 	if d.bad != "" {
 		return d.bad
@@ -36,10 +36,10 @@ func (d Duration) String() string {
 	return d.value.String()
 }
 
-// MarshalText writes the text form.
+// MarshalText returns the text form.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// UnmarshalText reads the form of time.ParseDuration. It never fails: see Duration.
+// UnmarshalText parses the form of time.ParseDuration. It never returns an error: see Duration.
 func (d *Duration) UnmarshalText(text []byte) error {
 	v, err := time.ParseDuration(string(text))
 	*d = D(v)
@@ -49,7 +49,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalJSON reads a JSON string. It never fails: see Duration.
+// UnmarshalJSON parses a JSON string. It never returns an error: see Duration.
 func (d *Duration) UnmarshalJSON(raw []byte) error {
 	var text string
 	if err := json.Unmarshal(raw, &text); err == nil && string(raw) != "null" {
@@ -61,7 +61,7 @@ func (d *Duration) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// Check reports a fault of key when d is no duration, negative or longer than anything means.
+// Check reports a fault of key when d is not a duration, is negative, or is longer than 100 years.
 func (d Duration) Check(fault Fault, key string) {
 	switch {
 	case d.bad != "":
@@ -73,5 +73,5 @@ func (d Duration) Check(fault Fault, key string) {
 	}
 }
 
-// Fault takes note of what is wrong with a key.
+// Fault receives one fault: the key, and what is wrong with it.
 type Fault func(key, format string, args ...any)

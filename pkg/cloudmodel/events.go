@@ -2,22 +2,22 @@ package cloudmodel
 
 import "time"
 
-// EventKind says what happened to an instance without anybody asking in that moment.
+// EventKind says what happened to an instance without a request at that moment.
 type EventKind uint8
 
-// The kinds of event. The last three mean that the instance is gone.
+// The kinds. After the last three the instance is gone.
 const (
 	BecameRunning EventKind = iota + 1
 	BootFailed              // the provider gave up on it
-	ReclaimBegan            // it is being reclaimed, and goes after the notice
+	ReclaimBegan            // its reclaim was announced; it is gone after the notice
 	WasReclaimed
-	Died       // it went without our asking and without being reclaimed
-	WasDeleted // a delete that was asked for is done
+	Died       // it vanished, although it was neither deleted nor reclaimed
+	WasDeleted // a requested deletion is done
 )
 
 var eventNames = [...]string{"none", "running", "boot_failed", "reclaim_began", "reclaimed", "died", "deleted"}
 
-// String is the kind's name.
+// String returns the kind's name.
 func (k EventKind) String() string {
 	if int(k) < len(eventNames) {
 		return eventNames[k]
@@ -28,15 +28,15 @@ func (k EventKind) String() string {
 // Gone reports whether the instance no longer exists.
 func (k EventKind) Gone() bool { return k >= WasReclaimed }
 
-// Event is one difference.
+// Event is one change of one instance.
 type Event struct {
 	At     time.Duration
 	Number uint64
 	Kind   EventKind
 }
 
-// Next is when the next event happens. Events that already happened and were not taken yet are due at the latest time that the model
-// was given; ok is false when nothing will ever happen by itself.
+// Next returns the time of the next event. Events that happened but were not returned by Advance yet are due now. ok is false when no event
+// will happen without a call.
 func (c *Cloud) Next() (at time.Duration, ok bool) {
 	switch {
 	case len(c.pending) > 0:
@@ -47,8 +47,8 @@ func (c *Cloud) Next() (at time.Duration, ok bool) {
 	return 0, false
 }
 
-// Advance moves the model to now and appends to events what happened since the last call, in the order of (time, number). It costs
-// O(log n) an event.
+// Advance moves the model to now. It appends to events what happened since the last call, in ascending order of time and number. It costs
+// O(log n) per event.
 func (c *Cloud) Advance(now time.Duration, events []Event) []Event {
 	c.settle(now)
 	events = append(events, c.pending...)
@@ -56,7 +56,7 @@ func (c *Cloud) Advance(now time.Duration, events []Event) []Event {
 	return events
 }
 
-// settle makes everything happen that is due at now.
+// settle lets everything happen that is due at now.
 func (c *Cloud) settle(now time.Duration) {
 	c.now = max(c.now, now)
 	for len(c.heap) > 0 && c.heap[0].at <= c.now {
@@ -65,7 +65,7 @@ func (c *Cloud) settle(now time.Duration) {
 	c.forget()
 }
 
-// happen carries out the machine's next change.
+// happen performs the machine's next change.
 func (c *Cloud) happen(slot int32) {
 	m := &c.machine[slot]
 	at := m.change()
@@ -89,7 +89,7 @@ func (c *Cloud) happen(slot int32) {
 	}
 }
 
-// end is the kind of a machine's end.
+// end returns the kind of the event that ended the machine.
 func (m *machine) end() EventKind {
 	switch {
 	case m.asked:
@@ -100,13 +100,13 @@ func (m *machine) end() EventKind {
 	return Died
 }
 
-// deadQueue holds slots in the order of their end.
+// deadQueue holds slots in the order in which their machines ended.
 type deadQueue struct {
 	slots []int32
 	head  int
 }
 
-// bury forgets a machine that is gone, at once or when the last list that shows it has passed.
+// bury drops a machine that is gone, at once or when no list shows it any more.
 func (c *Cloud) bury(slot int32) {
 	if c.cfg.List.Lag.IsZero() {
 		c.drop(slot)

@@ -2,15 +2,15 @@ package cloudmodel
 
 import "time"
 
-// Fate is what chance has in store for one instance. It depends on the seed and the instance's number alone.
+// Fate is what will happen to one instance by chance. It depends only on the seed and on the instance's number.
 type Fate struct {
-	Boot    time.Duration // from the create to running; Never when the boot fails
+	Boot    time.Duration // from the create until running; Never when the boot fails
 	Timeout time.Duration // from the create until the provider gives up on it; else Never
-	Vanish  time.Duration // from the create until it goes away without having run; else Never
-	Life    time.Duration // from running until it dies young or its reclaim begins; else Never
-	Notice  time.Duration // from the start of its reclaim to the end; 0 when it dies young
+	Vanish  time.Duration // from the create until it vanishes before it was running; else Never
+	Life    time.Duration // from running until it vanishes early or its reclaim is announced; else Never
+	Notice  time.Duration // from the announcement of its reclaim until gone; 0 when it vanishes early
 	Reclaim bool          // Life ends in a reclaim
-	Delete  time.Duration // from a delete request to gone
+	Delete  time.Duration // from a delete request until gone
 }
 
 // Fate returns the fate of instance number n.
@@ -47,7 +47,7 @@ func (c *Cloud) failBoot(f *Fate, n uint64) {
 	}
 }
 
-// sum adds a span to a time; Never and anything later than the clock can show is Never.
+// sum adds a span to a time. A result that does not fit becomes Never.
 func sum(at, span time.Duration) time.Duration {
 	if span >= Never-at {
 		return Never

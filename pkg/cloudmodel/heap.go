@@ -2,7 +2,7 @@ package cloudmodel
 
 import "time"
 
-// timer is an entry of the heap: a machine and its next change.
+// timer is an entry of the heap: a machine and the time of its next change.
 type timer struct {
 	at     time.Duration
 	number uint64
@@ -11,8 +11,8 @@ type timer struct {
 
 func (t timer) before(u timer) bool { return t.at < u.at || t.at == u.at && t.number < u.number }
 
-// schedule puts the machine where its next change belongs: into the heap, to another place in it, or out of it. The heap is binary,
-// and each machine knows its place, so that a change costs O(log n). (container/heap would box each entry.)
+// schedule updates the machine's place in the heap for its next change, or removes it. The heap is binary and each machine knows its place,
+// so a change costs O(log n). (container/heap would allocate for each entry.)
 func (c *Cloud) schedule(slot int32) {
 	m := &c.machine[slot]
 	at := m.change()
@@ -42,7 +42,7 @@ func (c *Cloud) unschedule(i int) {
 	}
 }
 
-// fix puts t at the free place i or where it belongs above or below it.
+// fix puts t at the free place i, or above or below it where it belongs.
 func (c *Cloud) fix(i int, t timer) {
 	if i > 0 && t.before(c.heap[(i-1)/2]) {
 		c.up(i, t)

@@ -6,21 +6,20 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
-// Instance is a machine as a list shows it.
+// Instance is an instance, as a list shows it.
 type Instance struct {
 	Number  uint64
 	State   State
 	Created time.Duration
 }
 
-// Listed is the answer to a list.
+// Listed is the outcome of a list call.
 type Listed struct {
-	Failure failure.Failure // the list is not complete, or empty
+	Failure failure.Failure // the list is incomplete or empty
 	Delay   time.Duration   // how long the answer takes
 }
 
-// List appends what the cloud shows of its instances, by ascending number: the world as it was one lag ago, less what chance leaves
-// out.
+// List appends the instances that the cloud shows, in ascending order of number: the state one lag ago, without those omitted by chance.
 func (c *Cloud) List(now time.Duration, list []Instance) ([]Instance, Listed) {
 	c.settle(now)
 	k := c.count.Lists
@@ -43,7 +42,7 @@ func (c *Cloud) List(now time.Duration, list []Instance) ([]Instance, Listed) {
 	return list, answer
 }
 
-// State is the true state of instance number n at the latest time given, and whether it exists.
+// State returns the true state of instance number n at the latest time given, and whether the instance exists.
 func (c *Cloud) State(n uint64) (State, bool) {
 	slot, known := c.find(n)
 	if !known {

@@ -4,24 +4,24 @@ import "time"
 
 const nowhere int32 = -1
 
-// machine is one instance. Its state at any time is a function of its stamps, so that a lagging list needs no history.
+// machine is one instance. Its state at any time is computed from its times, so a list that lags needs no history.
 type machine struct {
 	number   uint64
 	created  time.Duration
 	running  time.Duration // Never: its boot fails
-	failed   time.Duration // the provider gives up on it
-	deleting time.Duration // asked to go, or its reclaim begins
+	failed   time.Duration // when the provider gives up on it
+	deleting time.Duration // when its deletion is requested or its reclaim announced
 	gone     time.Duration
-	delete   time.Duration // how long a deletion takes
-	seen     State         // as far as events were made
-	asked    bool          // deleting was asked for
-	reclaim  bool          // its spontaneous end is a reclaim
+	delete   time.Duration // duration of a deletion
+	seen     State         // the state after the last event
+	asked    bool          // a deletion was requested
+	reclaim  bool          // it ends by a reclaim, unless it is deleted
 	heapAt   int32         // place in the heap, or nowhere
 	prev     int32         // neighbours in the list by number
 	next     int32
 }
 
-// at is the state at time t.
+// at returns the state at time t.
 func (m *machine) at(t time.Duration) State {
 	switch {
 	case t < m.created || t >= m.gone:
@@ -36,7 +36,7 @@ func (m *machine) at(t time.Duration) State {
 	return Creating
 }
 
-// change is when the state differs from seen for the first time; Never when it does not.
+// change returns when the state first differs from seen; Never when it does not.
 func (m *machine) change() time.Duration {
 	switch m.seen {
 	case Creating:
@@ -47,7 +47,7 @@ func (m *machine) change() time.Duration {
 	return m.gone
 }
 
-// add puts a machine, created at the given time and with this fate, into the model.
+// add adds a machine that was created at the given time, with fate f.
 func (c *Cloud) add(n uint64, created time.Duration, f Fate) int32 {
 	slot := c.free
 	if slot != nowhere {
@@ -70,7 +70,7 @@ func (c *Cloud) add(n uint64, created time.Duration, f Fate) int32 {
 	return slot
 }
 
-// link inserts slot into the list by number. New machines have the highest number: only restored ones walk.
+// link inserts slot into the list by number. Only for a restored machine it has to search, because a new one has the highest number.
 func (c *Cloud) link(slot int32) {
 	m := &c.machine[slot]
 	after := c.last
@@ -91,7 +91,7 @@ func (c *Cloud) link(slot int32) {
 	}
 }
 
-// drop forgets a machine for good.
+// drop removes a machine from the model.
 func (c *Cloud) drop(slot int32) {
 	m := &c.machine[slot]
 	if m.prev != nowhere {
@@ -127,9 +127,9 @@ func (c *Cloud) askDelete(slot int32, at time.Duration) {
 	c.schedule(slot)
 }
 
-// Restore puts an instance back that an earlier cloud made: created at the given time, with the fate that it had there and, unless
-// deleteAsked is Never, asked to go at that time. What should have happened to it by now happens at the next Advance. For an instance
-// that exists only the request is taken over.
+// Restore adds an instance of an earlier cloud: created at the given time, with the fate that it had there, and with a deletion requested
+// at deleteAsked unless that is Never. What should have happened to it by now happens at the next Advance. If the instance exists already,
+// only the request is applied.
 func (c *Cloud) Restore(n uint64, created, deleteAsked time.Duration, f Fate) {
 	slot, known := c.find(n)
 	if !known {
@@ -144,7 +144,7 @@ func (c *Cloud) Restore(n uint64, created, deleteAsked time.Duration, f Fate) {
 	}
 }
 
-// Kill makes instance number n go away now by a cause outside the model. It makes an event, and reports whether the instance existed.
+// Kill removes instance number n now, for a reason outside the model. It causes an event, and reports whether the instance existed.
 func (c *Cloud) Kill(now time.Duration, n uint64) bool {
 	c.settle(now)
 	slot, known := c.find(n)

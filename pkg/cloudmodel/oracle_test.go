@@ -9,11 +9,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// naive is the model without any cleverness: it keeps every instance for ever and looks at all of them each time.
+// naive is the model without optimisations: it keeps every instance for ever and examines all of them each time.
 type naive struct {
 	cloud *Cloud // for Fate and drawn answers only
 	all   []*naiveMachine
-	early []Event // happened in the moment of a call, after the last step's events were taken
+	early []Event // events at the time of a call, after the events of the last step were taken
 }
 
 type naiveMachine struct {
@@ -60,7 +60,7 @@ func (m *naiveMachine) state(t time.Duration) State {
 	return s
 }
 
-// events finds what happened in (from, to] by looking at every moment at which anything can happen.
+// events finds what happened until to, by examining every time at which something can happen.
 func (o *naive) events(to time.Duration) []Event {
 	out := o.early
 	o.early = nil
@@ -119,7 +119,7 @@ func anyConfig(t *rapid.T) Config {
 	}
 }
 
-// TestCloudAgainstNaiveModel drives both through the same calls: events, lists and counts must agree at every step.
+// TestCloudAgainstNaiveModel makes the same calls to both. Events, lists and counts must be equal at every step.
 func TestCloudAgainstNaiveModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cfg := anyConfig(t)
@@ -143,7 +143,7 @@ func TestCloudAgainstNaiveModel(t *testing.T) {
 	})
 }
 
-// act does one random thing to both models.
+// act does one random action on both models.
 func (o *naive) act(t *rapid.T, now time.Duration) {
 	o.early = o.events(now)
 	switch rapid.IntRange(0, 3).Draw(t, "act") {
@@ -173,14 +173,14 @@ func agree(t *rapid.T, o *naive, now time.Duration) {
 	if want := o.list(now - o.cloud.cfg.List.Lag.Value()); !slices.Equal(list, want) {
 		t.Fatalf("at %v: list %v, want %v", now, list, want)
 	}
-	// What happens at this very moment counts already.
+	// Events at exactly this time count already.
 	if got, want := o.cloud.Len(), len(o.list(now)); got != want {
 		t.Fatalf("at %v: %d instances exist, want %d", now, got, want)
 	}
 	checkStructure(t, o.cloud)
 }
 
-// checkStructure holds the slab, the list, the index and the heap against each other.
+// checkStructure checks that the slots, the list, the index and the heap are consistent.
 func checkStructure(t *rapid.T, c *Cloud) {
 	linked := 0
 	last := uint64(0)

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// Price is what an instance costs. The currency is the user's own.
+// Price is what an instance costs, in any currency.
 type Price struct {
 	PerHour float64  `json:"per_hour,omitempty" toml:"per_hour,omitempty"`
-	Billing string   `json:"billing,omitempty" toml:"billing,omitempty"` // "second" (default), "minute", "hour" or "day": lives are rounded up to it
-	Minimum Duration `json:"minimum,omitzero" toml:"minimum,omitempty"`  // the least that is billed for a life
+	Billing string   `json:"billing,omitempty" toml:"billing,omitempty"` // "second" (default), "minute", "hour" or "day": lifetimes are rounded up to it
+	Minimum Duration `json:"minimum,omitzero" toml:"minimum,omitempty"`  // the shortest lifetime that is billed
 }
 
 var billingUnits = map[string]time.Duration{"": time.Second, "second": time.Second, "minute": time.Minute, "hour": time.Hour, "day": 24 * time.Hour}
@@ -24,8 +24,8 @@ func (p Price) check(fault Fault) {
 	p.Minimum.Check(fault, "minimum")
 }
 
-// Billed is the time that is paid for an instance that existed for life: at least the minimum, rounded up to the billing unit. A life
-// of 0 was never a machine and is free.
+// Billed returns the time that is billed for an instance that existed for life: at least the minimum, rounded up to the billing unit. A
+// life of 0 or less costs nothing: there was no instance.
 func (p Price) Billed(life time.Duration) time.Duration {
 	if life <= 0 {
 		return 0
@@ -41,5 +41,5 @@ func (p Price) Billed(life time.Duration) time.Duration {
 	return life
 }
 
-// Cost is the price of an instance that existed for life.
+// Cost returns the price of an instance that existed for life.
 func (p Price) Cost(life time.Duration) float64 { return p.PerHour * p.Billed(life).Hours() }

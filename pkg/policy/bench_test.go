@@ -11,7 +11,7 @@ func benchSchedule(tb testing.TB) *Schedule {
 	}, nil)
 }
 
-// TestHotPathsAllocateNothing holds the calls that a core makes at every step.
+// TestHotPathsAllocateNothing: the calls that a core makes at every step do not allocate.
 func TestHotPathsAllocateNothing(t *testing.T) {
 	s := benchSchedule(t)
 	now := time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC)
@@ -55,7 +55,7 @@ func BenchmarkSize(b *testing.B) {
 	d := Demand{Leases: 9, Waiters: 4, Free: 2, Existing: 5}
 	a := Allowance{Throttle: 3}
 	for b.Loop() {
-		d.Leases ^= Size(s, l, d, a).Grow & 1 // keep the call from being hoisted
+		d.Leases ^= Size(s, l, d, a).Grow & 1 // prevents the compiler from moving the call out of the loop
 	}
 }
 

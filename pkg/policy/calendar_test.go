@@ -69,7 +69,7 @@ func TestDayShapeNext(t *testing.T) {
 	})
 }
 
-// TestCalendarNextByMinutes: near answers, minute by minute.
+// TestCalendarNextByMinutes checks near results, minute by minute.
 func TestCalendarNextByMinutes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		texts := []string{genPeriod(t), genPeriod(t)}
@@ -91,17 +91,17 @@ func TestCalendarNextByMinutes(t *testing.T) {
 				return
 			}
 			if ok && got == minute {
-				t.Fatalf("%q after %d, inside %v: %d is wrong", texts, local, inside, got)
+				t.Fatalf("%q after %d, inside %v: %d is in the other state", texts, local, inside, got)
 			}
 			minute += 60
 		}
 		if ok && got < minute {
-			t.Fatalf("%q after %d, inside %v: got %d, but nothing is there before %d", texts, local, inside, got, minute)
+			t.Fatalf("%q after %d, inside %v: got %d, but there is none before %d", texts, local, inside, got, minute)
 		}
 	})
 }
 
-// TestCalendarNextByDays: far answers, day by day over more years than any date takes to come back.
+// TestCalendarNextByDays checks far results, day by day, over more years than any date needs to recur.
 func TestCalendarNextByDays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := "* * " + genField(t, &fields[dayField]) + " " + genField(t, &fields[monthField]) + " " + genField(t, &fields[weekdayField])

@@ -9,19 +9,19 @@ import (
 	"pgregory.net/rapid"
 )
 
-// dstDays are windows around the days on which clocks do what clocks should not.
+// dstDays are windows around days with unusual clock changes.
 var dstDays = []struct {
 	zone, from string
 	days       int
-	step       time.Duration // of the brute force: a minute, or less where offsets have seconds
+	step       time.Duration // step of the brute force: a minute, or less where offsets have seconds
 }{
 	{"UTC", "2026-02-27", 4, time.Minute},
 	{"America/New_York", "2026-03-07", 3, time.Minute},     // 02:00 → 03:00
 	{"America/New_York", "2026-10-31", 3, time.Minute},     // 02:00 → 01:00
-	{"America/New_York", "2040-12-30", 4, time.Minute},     // the end of a leap year beyond the zone's table
+	{"America/New_York", "2040-12-30", 4, time.Minute},     // the end of a leap year after the last entry of the zone's table
 	{"Europe/London", "2026-03-28", 3, time.Minute},        // 01:00 → 02:00
 	{"Australia/Lord_Howe", "2026-04-04", 3, time.Minute},  // half an hour back
-	{"Australia/Lord_Howe", "2026-10-03", 3, time.Minute},  // half an hour on
+	{"Australia/Lord_Howe", "2026-10-03", 3, time.Minute},  // half an hour forward
 	{"Asia/Kathmandu", "1985-12-30", 4, time.Minute},       // +5:30 → +5:45 at midnight
 	{"Pacific/Apia", "2011-12-28", 5, time.Minute},         // no 30 December
 	{"Pacific/Kwajalein", "1993-08-19", 5, time.Minute},    // no 21 August
@@ -32,12 +32,12 @@ var dstDays = []struct {
 	{"America/Sao_Paulo", "2018-11-03", 3, time.Minute},    // midnight is skipped
 	{"America/Sao_Paulo", "2018-02-17", 3, time.Minute},    // midnight comes twice
 	{"Africa/Casablanca", "2026-02-14", 3, time.Minute},    // Ramadan
-	{"America/Juneau", "1867-10-17", 4, time.Minute / 4},   // a day twice, and offsets with seconds
+	{"America/Juneau", "1867-10-17", 4, time.Minute / 4},   // a day occurs twice, and offsets with seconds
 	{"Africa/Monrovia", "1972-01-06", 3, time.Minute / 2},  // −0:44:30 → 0
 	{"Europe/Amsterdam", "1937-06-30", 2, time.Second * 4}, // +1:19:32 → +1:20
 }
 
-// scheduleSets are policies whose edges fall near the hours of clock changes, beside usual and hard ones.
+// scheduleSets are policies with edges near the hours of clock changes, and usual and difficult ones.
 func scheduleSets(zone string) map[string][]Policy {
 	return map[string][]Policy{
 		"office":          {on(""), on(zone, "* 8-17 * * mon-fri")},
@@ -52,7 +52,7 @@ func scheduleSets(zone string) map[string][]Policy {
 	}
 }
 
-// bruteChanges walks step by step and notes every instant at which the oracle's winner changes, to the second.
+// bruteChanges goes step by step and records every instant at which the oracle's winner changes, to the second.
 func bruteChanges(policies []oraclePolicy, from, to time.Time, step time.Duration) (changes []string) {
 	last := oracleIndex(policies, from)
 	for t := from.Add(step); t.Before(to); t = t.Add(step) {
@@ -70,7 +70,7 @@ func bruteChanges(policies []oraclePolicy, from, to time.Time, step time.Duratio
 	return changes
 }
 
-// walkChanges notes the same by asking NextChange from change to change.
+// walkChanges records the same by calling NextChange from change to change.
 func walkChanges(s *Schedule, from, to time.Time) (changes []string) {
 	for t, ok := s.NextChange(from); ok && t.Before(to); t, ok = s.NextChange(t) {
 		changes = append(changes, fmt.Sprintf("%s → %d", t.UTC().Format(time.RFC3339), s.At(t).Index))
@@ -99,7 +99,7 @@ func TestNextChangeAgainstBruteForce(t *testing.T) {
 	}
 }
 
-// TestNextChangeFromAnywhere: the answer is after t, is the same for every instant up to it, and nothing changes before it.
+// TestNextChangeFromAnywhere: the result is after t, is the same for every instant between, and nothing changes before it.
 func TestNextChangeFromAnywhere(t *testing.T) {
 	zones := []string{"UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "Asia/Seoul", "Europe/Dublin",
 		"Africa/Casablanca", "Antarctica/Troll", "America/Santiago"}
@@ -131,7 +131,7 @@ func TestNextChangeFromAnywhere(t *testing.T) {
 			}
 			again, ok := s.NextChange(next.Add(-time.Nanosecond))
 			if !ok || !again.Equal(next) {
-				t.Fatalf("a nanosecond before, the next change is %v", again)
+				t.Fatalf("one nanosecond before it, the next change is %v", again)
 			}
 		}
 		for m := at.Truncate(time.Minute).Add(time.Minute); m.Before(end); m = m.Add(time.Minute) {
@@ -188,7 +188,7 @@ func TestNextChangeNever(t *testing.T) {
 	}
 }
 
-// TestNextChangeMinuteAlwaysSkipped: a zone that puts its clocks on every 21 March never has that day's minute. The search must end.
+// TestNextChangeMinuteAlwaysSkipped: a zone that moves its clocks forward every 21 March never has that day's minute. The search must end.
 func TestNextChangeMinuteAlwaysSkipped(t *testing.T) {
 	loc, err := time.LoadLocationFromTZData("Test/Fixed", tzif("XST0XDT,J80/0,J264/0"))
 	if err != nil {
@@ -209,7 +209,7 @@ func TestNextChangeMinuteAlwaysSkipped(t *testing.T) {
 	}
 }
 
-// tzif is time zone data (RFC 9636) of one transition, long ago, and a rule for ever after.
+// tzif returns time zone data (RFC 9636) with one transition long ago, and a rule for all time after it.
 func tzif(rule string) []byte {
 	header := func(version byte, transitions uint32) []byte {
 		b := append([]byte("TZif"), version)
@@ -222,7 +222,7 @@ func tzif(rule string) []byte {
 	zone := append(make([]byte, 6), "XST\x00"...) // offset 0, no summer time, name at 0
 	data := append(header('2', 0), zone...)
 	data = append(data, header('2', 1)...)
-	data = binary.BigEndian.AppendUint64(data, 0) // the transition: at the epoch
+	data = binary.BigEndian.AppendUint64(data, 0) // the transition is at the epoch
 	data = append(data, 0)                        // to type 0
 	data = append(data, zone...)
 	return append(data, "\n"+rule+"\n"...)
@@ -237,7 +237,7 @@ func TestNextChangeKeepsLocation(t *testing.T) {
 	}
 }
 
-// TestSkipLosesNothing: where clocks are put back a whole day, a minute from before the search can come again, and must be found.
+// TestSkipLosesNothing: where clocks are set back by a whole day, a minute from before the search can occur again. It must be found.
 func TestSkipLosesNothing(t *testing.T) {
 	loc := mustZone(t, "America/Juneau")
 	before := time.Date(1867, 10, 18, 23, 0, 0, 0, loc)
@@ -266,7 +266,7 @@ func TestNextChangeIgnoresLocationOfInstant(t *testing.T) {
 	}
 }
 
-// FuzzSchedule: whatever compiles answers, goes forward and agrees with itself.
+// FuzzSchedule: every schedule that compiles returns results that advance and are consistent.
 func FuzzSchedule(f *testing.F) {
 	f.Add("* 8-17 * * mon-fri", "* 22-6 * * *", "Asia/Seoul", "America/New_York", int64(1_772_000_000))
 	f.Add("*/7 * * * *", "* * 29 2 */7", "Pacific/Apia", "", int64(1_325_000_000))
@@ -284,7 +284,7 @@ func FuzzSchedule(f *testing.F) {
 			index := s.At(at).Index
 			for _, n := range never {
 				if index == n {
-					t.Fatalf("policy %d holds at %v, but never should", index, at)
+					t.Fatalf("policy %d is active at %v, but NeverHolds lists it", index, at)
 				}
 			}
 			next, ok := s.NextChange(at)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestScheduleTravels: a schedule that was encoded and decoded is the same one, its zone and a throttle of zeros included.
+// TestScheduleTravels: encoding and decoding a schedule gives an equal one, including its zone and a throttle of zeros.
 func TestScheduleTravels(t *testing.T) {
 	seoul, err := time.LoadLocation("Asia/Seoul")
 	if err != nil {
@@ -41,7 +41,7 @@ func TestScheduleTravels(t *testing.T) {
 	}
 }
 
-// TestPoliciesAreCopies: nobody can change a schedule through what it gives back.
+// TestPoliciesAreCopies: changing the result of Policies does not change the schedule.
 func TestPoliciesAreCopies(t *testing.T) {
 	s, err := Compile([]Policy{{Periods: []string{"* * * * *"}, Settings: Settings{Throttle: &Throttle{Burst: 1}}}}, nil)
 	if err != nil {
@@ -53,11 +53,11 @@ func TestPoliciesAreCopies(t *testing.T) {
 		t.Errorf("changed from outside: %+v", q)
 	}
 	if (*Schedule)(nil).Policies() != nil || (*Schedule)(nil).Local() != time.UTC {
-		t.Error("the nil schedule has no policy, in UTC")
+		t.Error("want no policies and UTC for the nil schedule")
 	}
 }
 
-// TestDecodeRefuses: what cannot be compiled is an error, and a compiled schedule is never overwritten.
+// TestDecodeRefuses: data that cannot be compiled is an error, and a compiled schedule is never overwritten.
 func TestDecodeRefuses(t *testing.T) {
 	s, err := Compile(nil, nil)
 	if err != nil {

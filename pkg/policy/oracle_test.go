@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The oracle: a second reading of periods, written from the rules alone. It walks from value to value with plain sets and knows no
-// masks, no parser and no search. It reads only what is valid.
+// The oracle is a second implementation of periods, written only from the rules. It goes from value to value with plain sets. It uses no
+// masks, no parser and no search. It accepts only valid periods.
 
 type oraclePeriod struct {
 	minute, hour, day, month, weekday [64]bool
@@ -38,8 +38,8 @@ func oracleRead(text string) oraclePeriod {
 	}
 }
 
-// oracleSet walks each member of a list from its first value to its last, around the end of the field if it must, and keeps every
-// step-th. Sunday at the end of a range is the next Sunday.
+// oracleSet goes through each member of a list from its first value to its last, past the end of the field if needed, and keeps every
+// step-th value. Sunday at the end of a range is the next Sunday.
 func oracleSet(text string, lowest, highest int, names string) (set [64]bool) {
 	number := func(s string) int {
 		for i, name := range strings.Fields(names) {
@@ -131,7 +131,7 @@ func oracleCompile(policies []Policy, local *time.Location) []oraclePolicy {
 	return out
 }
 
-// oracleIndex is the winner at t, asked of the time package's own calendar.
+// oracleIndex returns the winner at t, using the time package's own calendar.
 func oracleIndex(policies []oraclePolicy, t time.Time) int {
 	var loc *time.Location
 	var month time.Month
@@ -155,7 +155,7 @@ func oracleIndex(policies []oraclePolicy, t time.Time) int {
 	return winner
 }
 
-// compareWithOracle checks a period minute by minute: on every kind of date at some minutes, and at every minute of some dates.
+// compareWithOracle checks a period: some minutes of every kind of date, and every minute of some dates.
 func compareWithOracle(t interface {
 	Helper()
 	Fatalf(string, ...any)
@@ -168,7 +168,7 @@ func compareWithOracle(t interface {
 			t.Fatalf("%q: month %d, day %d, weekday %d, %02d:%02d: got %v, want %v", p, month, day, weekday, hour, minute, got, want)
 		}
 	}
-	inside := 0 // a minute of the day that the clock fields hold, so that the date decides
+	inside := 0 // a minute of the day that matches the clock fields, so that the date decides
 	for m := range 1440 {
 		if o.hour[m/60] && o.minute[m%60] {
 			inside = m
@@ -190,7 +190,7 @@ func compareWithOracle(t interface {
 	}
 }
 
-// genField draws a valid field: lists, ranges that wrap or not, names, steps, Sunday as 7.
+// genField draws a valid field: lists, ranges that wrap or not, names, steps, and Sunday as 7.
 func genField(t *rapid.T, f *field) string {
 	value := func(label string) string {
 		top := f.max
@@ -241,7 +241,7 @@ func genPeriod(t *rapid.T) string {
 }
 
 func TestOracleReadsPlainly(t *testing.T) {
-	// The oracle is held to a few sets that were written down by hand.
+	// The oracle itself is checked with some sets that were written by hand.
 	for text, want := range map[string]string{
 		"fri-sun": "YnnnnYY", "5-7/2": "YnnnnYn", "0-7": "YYYYYYY", "7-2": "YYYnnnn",
 		"*/3": "YnnYnnY", "4/2": "nnnnYnY", "7": "Ynnnnnn", "7-7": "Ynnnnnn",

@@ -19,7 +19,7 @@ func codes(notices []Notice) string {
 	return strings.Join(out, " ")
 }
 
-// TestPeriodTable is the reading of periods as it was agreed: normalised text and notices by hand, the minutes by the oracle.
+// TestPeriodTable is the specification of periods: normalised text and notices are written by hand, the minutes come from the oracle.
 func TestPeriodTable(t *testing.T) {
 	for _, c := range []struct{ text, normal, notices string }{
 		{"* * * * *", "* * * * *", ""},
@@ -31,12 +31,12 @@ func TestPeriodTable(t *testing.T) {
 		{"10-40/7 * * * *", "10-40/7 * * * *", ""},
 		{"30/10 * * * *", "30/10 * * * *", ""},
 		{"00-09 05 * * *", "0-9 5 * * *", ""},
-		{"* * 1 * mon", "* * 1 * mon", ""},       // neither a star: either
-		{"* * */2 * mon", "* * */2 * mon", ""},   // a star with a step: both
+		{"* * 1 * mon", "* * 1 * mon", ""},       // no star in either field: one must match
+		{"* * */2 * mon", "* * */2 * mon", ""},   // a star with a step: both must match
 		{"* * 1 * */2", "* * 1 * */2", ""},       // the same on the other side
-		{"* * 1,* * mon", "* * 1,* * mon", ""},   // a star that is not first is no star
-		{"* * *,1 * mon", "* * *,1 * mon", ""},   // one that is first is
-		{"* * 1-31 * mon", "* * 1-31 * mon", ""}, // all days, but no star: every day
+		{"* * 1,* * mon", "* * 1,* * mon", ""},   // a star that is not first does not count
+		{"* * *,1 * mon", "* * *,1 * mon", ""},   // a star that is first counts
+		{"* * 1-31 * mon", "* * 1-31 * mon", ""}, // all days, but no star: every day matches
 		{"* * * feb *", "* * * feb *", ""},
 		{"* * 29 2 *", "* * 29 2 *", ""},
 		{"* * * * 7", "* * * * 0", ""},
@@ -70,7 +70,7 @@ func TestPeriodTable(t *testing.T) {
 		{"0 * 8-18 * * sat,sun *", "* 8-18 * * sat,sun", NoticeSevenFields},
 		{"* * 8-18 * * fri-sun *", "* 8-18 * * fri-sat,sun", NoticeWrap + " " + NoticeSevenFields},
 		{"* * * * * *", "* * * * *", NoticeSixFields},
-		{"* */1 * * * *", "* */1 * * *", NoticeSixFields}, // two readings, two texts, the same minutes
+		{"* */1 * * * *", "* */1 * * *", NoticeSixFields}, // two ways to read it, two texts, the same minutes
 		{"* * * * * mon-fri", "* * * * mon-fri", NoticeSixFields},
 		{"* 8-18 * * mon-fri *", "* 8-18 * * mon-fri", NoticeSixFields},
 		{"0 * 8-18 * * 1-5", "* 8-18 * * 1-5", NoticeSixFields},
@@ -89,7 +89,7 @@ func TestPeriodTable(t *testing.T) {
 			}
 			for _, n := range notices {
 				if n.Message == "" {
-					t.Errorf("notice %s says nothing", n.Code)
+					t.Errorf("notice %s has no message", n.Code)
 				}
 			}
 			compareWithOracle(t, p, oracleRead(c.text))
@@ -204,7 +204,7 @@ func TestPeriodProperties(t *testing.T) {
 	})
 }
 
-// checkNormalForm: the five-field form means the same, is its own five-field form, and is read alike by the standard parser.
+// checkNormalForm: the five-field form means the same, is its own five-field form, and the standard parser reads it alike.
 func checkNormalForm(t interface {
 	Helper()
 	Fatalf(string, ...any)
@@ -224,7 +224,7 @@ func checkNormalForm(t interface {
 	}
 }
 
-// TestFormsAgree: whatever the five fields are, seconds and year around them change nothing.
+// TestFormsAgree: a seconds field and a year field around any five fields change nothing.
 func TestFormsAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		five := genPeriod(t)

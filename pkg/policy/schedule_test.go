@@ -26,7 +26,7 @@ func mustCompile(t testing.TB, policies []Policy, local *time.Location) *Schedul
 	return s
 }
 
-// on makes a policy of these periods.
+// on returns a policy with these periods.
 func on(zone string, periods ...string) Policy { return Policy{Periods: periods, Timezone: zone} }
 
 func TestNilScheduleIsDefault(t *testing.T) {
@@ -81,7 +81,7 @@ func TestScheduleSharesNothing(t *testing.T) {
 	s := mustCompile(t, policies, time.UTC)
 	policies[0].Throttle.Limit = 99
 	if got := s.At(time.Unix(0, 0)).Settings.Throttle.Limit; got != 1 {
-		t.Errorf("the caller's later change reached the schedule: limit %v", got)
+		t.Errorf("a later change by the caller changed the schedule: limit %v", got)
 	}
 }
 
@@ -181,7 +181,8 @@ func TestFactorMode(t *testing.T) {
 	}
 }
 
-// TestUsualConfigurations are policies as people write them, older forms included, and what holds at some hours of a week in their zone.
+// TestUsualConfigurations are policies as people write them, including older forms, and what is active at some hours of a week in their
+// zone.
 func TestUsualConfigurations(t *testing.T) {
 	const seoul = "Asia/Seoul"
 	for _, c := range []struct {

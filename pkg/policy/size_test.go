@@ -106,7 +106,7 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// oracleSize is the sizing rule in numbers without bounds.
+// oracleSize is the sizing rule with unbounded integers.
 func oracleSize(s Settings, l Limits, d Demand, a Allowance) (want Decision) {
 	num := func(n int) *big.Int { return big.NewInt(int64(max(n, 0))) }
 	plus := func(a, b *big.Int) *big.Int { return new(big.Int).Add(a, b) }
@@ -116,7 +116,7 @@ func oracleSize(s Settings, l Limits, d Demand, a Allowance) (want Decision) {
 		}
 		return b
 	}
-	cut := func(n *big.Int) int { // saturated, not below 0
+	cut := func(n *big.Int) int { // saturated, and at least 0
 		if n.Sign() < 0 {
 			return 0
 		}
@@ -146,7 +146,7 @@ func oracleSize(s Settings, l Limits, d Demand, a Allowance) (want Decision) {
 		per = l.MaxUses
 	}
 	want.PerInstance = per
-	if n := num(want.Missing); n.Sign() > 0 { // divide by hand: whole instances, and one for the rest
+	if n := num(want.Missing); n.Sign() > 0 { // whole instances, plus one for the remainder
 		q, r := new(big.Int).QuoRem(n, num(per), new(big.Int))
 		if r.Sign() > 0 {
 			q = plus(q, num(1))
@@ -178,7 +178,7 @@ func oracleSize(s Settings, l Limits, d Demand, a Allowance) (want Decision) {
 	return want
 }
 
-// oracleProduct is ⌈factor × n⌉ with the factor as the decimal that it was written as.
+// oracleProduct is ⌈factor × n⌉, with the factor as the decimal that was written.
 func oracleProduct(factor float64, n *big.Int) *big.Int {
 	if !(factor > 0) || n.Sign() == 0 {
 		return new(big.Int)
@@ -245,12 +245,12 @@ func TestSizeAgainstOracle(t *testing.T) {
 			t.Fatalf("room %d by %s", got.Room, got.RoomBy)
 		}
 		if got.String() == "" {
-			t.Fatal("it says nothing")
+			t.Fatal("String returns an empty text")
 		}
 	})
 }
 
-// TestFactorIsDecimal: every factor of up to three decimals times every demand, as a person would work it out.
+// TestFactorIsDecimal: factors with up to three decimals times many demands give the exact decimal result.
 func TestFactorIsDecimal(t *testing.T) {
 	for thousandths := 1; thousandths <= 3000; thousandths += 7 {
 		s := Settings{ScaleFactor: float64(thousandths) / 1000}
@@ -262,7 +262,7 @@ func TestFactorIsDecimal(t *testing.T) {
 	}
 }
 
-// TestSizeSettles: when what was asked for has come, nothing more is asked for.
+// TestSizeSettles: when the requested instances have arrived, nothing more is requested.
 func TestSizeSettles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := Settings{IdleCount: rapid.IntRange(0, 50).Draw(t, "idle"), ScaleFactor: rapid.Float64Range(0, 3).Draw(t, "factor")}
@@ -275,7 +275,7 @@ func TestSizeSettles(t *testing.T) {
 			t.Fatalf("first %v, then %v", first, again)
 		}
 		if d.Free -= first.PerInstance; first.Grow > 0 && Size(s, l, d, Allowance{Throttle: -1}).Grow != 1 {
-			t.Fatalf("one instance less would have done: %v", first)
+			t.Fatalf("one instance fewer was enough: %v", first)
 		}
 	})
 }
@@ -289,7 +289,7 @@ func TestBoundNames(t *testing.T) {
 	}
 }
 
-// TestSizeIsMonotonic: more demand never asks for less, more supply or tighter bounds never ask for more.
+// TestSizeIsMonotonic: more demand never requests less; more supply or tighter bounds never request more.
 func TestSizeIsMonotonic(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := Settings{IdleCount: genCount(t, "idle"), ScaleFactor: rapid.Float64Range(0, 3).Draw(t, "factor"),

@@ -12,7 +12,7 @@ var someZones = []string{"UTC", "Africa/Cairo", "Africa/Casablanca", "Africa/Mon
 	"Asia/Gaza", "Asia/Kathmandu", "Asia/Manila", "Asia/Pyongyang", "Asia/Seoul", "Asia/Tehran", "Australia/Lord_Howe", "Europe/Amsterdam",
 	"Europe/Dublin", "Europe/London", "Europe/Moscow", "Pacific/Apia", "Pacific/Chatham", "Pacific/Kiritimati", "Pacific/Kwajalein"}
 
-// TestStretchesTileTime: from one stretch to the next, each has one offset, the first that differs is at an end, and every step goes on.
+// TestStretchesTileTime: spans with one offset cover all time without gaps, and each ends where the offset changes.
 func TestStretchesTileTime(t *testing.T) {
 	start := time.Date(1840, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 	stop := time.Date(2110, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
@@ -22,36 +22,36 @@ func TestStretchesTileTime(t *testing.T) {
 		for at := start; at < stop; rounds++ {
 			offset, end := stretch(loc, at)
 			if end <= at {
-				t.Fatalf("%s: the stretch at %d ends at %d", name, at, end)
+				t.Fatalf("%s: the span at %d ends at %d", name, at, end)
 			}
 			last := min(end, stop) - 1
 			for _, u := range []int64{at, at + (last-at)/3, at + (last-at)/2, last - (last-at)/5, last} {
 				if _, got := time.Unix(u, 0).In(loc).Zone(); int64(got) != offset {
-					t.Fatalf("%s: offset %d at %d, but the stretch from %d to %d has %d", name, got, u, at, end, offset)
+					t.Fatalf("%s: offset %d at %d, but the span from %d to %d has %d", name, got, u, at, end, offset)
 				}
 			}
 			at = end
 		}
 		if rounds > 270*6 {
-			t.Errorf("%s: %d stretches in 270 years", name, rounds)
+			t.Errorf("%s: %d spans in 270 years", name, rounds)
 		}
 	}
 }
 
-// TestStretchAtLeapYearEnd pins the case that made a guard necessary: on this day package time answers with an end that has gone by.
+// TestStretchAtLeapYearEnd pins a case that needs a guard: on this day package time returns an end in the past.
 func TestStretchAtLeapYearEnd(t *testing.T) {
 	for _, name := range []string{"America/New_York", "Australia/Lord_Howe", "Europe/Dublin"} {
 		loc := mustZone(t, name)
 		for year := 2040; year < 2400; year += 4 {
 			at := time.Date(year, time.December, 31, 12, 0, 0, 0, time.UTC).Unix()
 			if _, end := stretch(loc, at); end <= at {
-				t.Fatalf("%s, %d: the stretch ends %d seconds ago", name, year, at-end)
+				t.Fatalf("%s, %d: the span ends %d seconds ago", name, year, at-end)
 			}
 		}
 	}
 }
 
-// TestReach: what skip relies on. No zone is further from UTC, and none puts its clocks back further, than reach allows together.
+// TestReach checks an assumption of skip: UTC offsets and steps back of clocks together never exceed reach.
 func TestReach(t *testing.T) {
 	for _, name := range someZones {
 		loc := mustZone(t, name)
@@ -69,7 +69,7 @@ func TestReach(t *testing.T) {
 	}
 }
 
-// TestSparseDaysAcrossZones: dates that come seldom, in zones with clock changes, against a walk hour by hour over the civil days.
+// TestSparseDaysAcrossZones compares rare dates, in zones with clock changes, with a walk hour by hour.
 func TestSparseDaysAcrossZones(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		zone := rapid.SampledFrom(someZones).Draw(t, "zone")
@@ -98,7 +98,7 @@ func TestSparseDaysAcrossZones(t *testing.T) {
 	})
 }
 
-// TestWholeYear walks a year of a usual fleet minute by minute, summer time both ways included.
+// TestWholeYear walks a year of a usual fleet minute by minute, including both changes of summer time.
 func TestWholeYear(t *testing.T) {
 	const zone = "Australia/Lord_Howe"
 	policies := []Policy{
@@ -118,6 +118,6 @@ func TestWholeYear(t *testing.T) {
 		}
 	}
 	if len(want) < 1200 {
-		t.Errorf("only %d changes: the test has lost its substance", len(want))
+		t.Errorf("only %d changes: the test no longer proves anything", len(want))
 	}
 }

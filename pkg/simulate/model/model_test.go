@@ -174,7 +174,7 @@ func TestFaults(t *testing.T) {
 		{"kind", "[boot]\ndistribution = \"normal\"\n", "", []string{`2 boot.distribution: "normal" is unknown`}},
 		{"no kind", "[boot]\nvalue = \"1s\"\n", "", []string{`1 boot.distribution: is missing`}},
 		{"empty section", "[boot]\n", "", []string{`1 boot.distribution: is missing`}},
-		{"mixed", "[boot]\ndistribution = \"constant\"\nvalue = \"1s\"\nmean = \"1s\"\n", "", []string{`4 boot.mean: means nothing`}},
+		{"mixed", "[boot]\ndistribution = \"constant\"\nvalue = \"1s\"\nmean = \"1s\"\n", "", []string{`4 boot.mean: is not used`}},
 		{"probability", "[boot_failure]\nprobability = 1.5\n", "", []string{`2 boot_failure.probability: must lie between 0 and 1`}},
 		{"price", "[price]\nper_hour = \"cheap\"\n", "", []string{`2 price.per_hour: is a string, must be a number`}},
 		{"price nan", "[price]\nper_hour = nan\n", "", []string{`2 price.per_hour: must be a number`}},
