@@ -86,24 +86,68 @@ var rooms = []room{
 	{dir: "pkg/setup", bans: slices.Concat(sdks, bans("it turns a file into settings, and starts nothing", "~internal", "~pkg/simulate", "~cmd", "~plugins"))},
 	{dir: "plugins", bans: bans("a plugin serves any manager", "~internal/scaler", "~internal/fleet", "~pkg/policy", "~pkg/taskscaler",
 		"~pkg/statestore", "~pkg/config", "~cmd")},
+	{dir: "internal/observe", bans: slices.Concat(sdks, bans("it makes words, and does no I/O", "net", "os", "~pkg/taskscaler", "~pkg/plugin", "~pkg/statestore",
+		"~pkg/connector", "~pkg/config", "~internal/control", "~internal/daemon", "~cmd"))},
+	{dir: "internal/journal", bans: bans("it is the shell's tool, and needs none of it", "~pkg/taskscaler", "~pkg/statestore", "~pkg/provider", "~pkg/config", "~cmd")},
+	{dir: "internal/explain", bans: bans("it explains a replay, not a running manager", "~pkg/taskscaler", "~pkg/statestore", "~pkg/plugin", "~internal/daemon", "~cmd")},
+	{dir: "internal/daemon", bans: slices.Concat(bans(whyDB, "go.etcd.io/bbolt"), bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),
+		bans("commands are on top", "~cmd"), bans("a manager decides by its core alone", "~internal/scaler", "~pkg/simulate"))},
+	{dir: "internal/control", bans: bans("it serves leases and status, whatever they mean", "~internal/scaler", "~internal/fleet", "~pkg/policy", "~pkg/config",
+		"~pkg/plugin", "~pkg/statestore", "~internal/daemon", "~cmd")},
+	{dir: "internal/jobexec", bans: bans("a job knows the manager by its control API", "~pkg/taskscaler", "~internal/scaler", "~internal/fleet", "~internal/daemon",
+		"~pkg/config", "~pkg/statestore", "~cmd")},
+	{dir: "internal/clock", bans: bans("it reads two clocks and knows nothing else", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/test/soak/check", reach: true, bans: bans("a judge shares nothing with the accused", "~pkg", "~internal", "~cmd")},
 	{dir: "cmd", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"), bans(whyWire, "github.com/hashicorp/go-plugin"))},
 }
 
 func pureAndSDKs() []ban { return with() }
 
+// nested are the folders that are modules of their own; the rest of the repository is the library.
+var nested = []string{"cmd/taskscaler", "pkg/simulate", "internal/test"}
+
+// moduleOf is the folder of the module that the package p belongs to, "" for the root.
+func moduleOf(p string) string {
+	for _, dir := range nested {
+		if within(p, path.Join(module, dir)) {
+			return dir
+		}
+	}
+	return ""
+}
+
+// checkModules holds the borders of the modules: the library imports none of the others, and nobody imports the workshop.
+func (g graph) checkModules(p string) (breaches []string) {
+	from := moduleOf(p)
+	for _, to := range g[p].Imports {
+		if !within(to, module) {
+			continue
+		}
+		switch other := moduleOf(to); {
+		case other == from:
+		case other == "internal/test":
+			breaches = append(breaches, fmt.Sprintf("%s may not import %s: the workshop uses the product, not the other way", short(p), short(to)))
+		case from == "" && other != "":
+			breaches = append(breaches, fmt.Sprintf("%s may not import %s: it would bring the module %s into every embedder's graph", short(p), short(to), other))
+		case from == "pkg/simulate" && other == "cmd/taskscaler":
+			breaches = append(breaches, fmt.Sprintf("%s may not import %s: commands are on top", short(p), short(to)))
+		}
+	}
+	return breaches
+}
+
 // exclusive are imports that only some rooms may have, in their own files.
 var exclusive = []struct {
 	imports, why string
 	rooms        []string
 }{
-	{"github.com/hashicorp/go-plugin", whyWire, []string{"pkg/plugin", "internal/deps"}},
-	{"go.etcd.io/bbolt", whyDB, []string{"pkg/statestore", "internal/deps"}},
+	{"github.com/hashicorp/go-plugin", whyWire, []string{"pkg/plugin"}},
+	{"go.etcd.io/bbolt", whyDB, []string{"pkg/statestore"}},
 	{"github.com/aws", whySDK, []string{"plugins/aws", "internal/cloudtest"}},
 	{"cloud.google.com", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
 	{"google.golang.org/api", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
-	{"github.com/spf13/cobra", "flags are the business of commands", []string{"cmd", "internal/deps"}},
-	{"github.com/robfig/cron/v3", "periods are the business of pkg/policy alone", []string{"pkg/policy", "internal/deps"}},
+	{"github.com/spf13/cobra", "flags are the business of commands", []string{"cmd"}},
+	{"github.com/robfig/cron/v3", "periods are the business of pkg/policy alone", []string{"pkg/policy"}},
 }
 
 // node is a package as far as its imports matter.
@@ -135,6 +179,7 @@ func (g graph) check() (breaches []string) {
 			}
 		}
 		breaches = append(breaches, g.checkExclusive(p)...)
+		breaches = append(breaches, g.checkModules(p)...)
 	}
 	return breaches
 }
