@@ -46,7 +46,7 @@ func (p *Process) transportError(ctx context.Context, c *child, name string, err
 		p.suspect(c) // it was slow, or it hangs
 		return provider.Errorf(provider.KindTransient, "plugin %s: %s did not return in time: %w", p.name, name, cause)
 	}
-	if c.exitsSoon(ctx) {
+	if c.exitsSoon(ctx, p.opts.exitGrace) {
 		return awayf("plugin %s went away during %s: %s", p.name, name, c.obituary())
 	}
 	p.suspect(c)
@@ -64,14 +64,14 @@ func gaveUp(ctx context.Context, err error) error {
 	return nil
 }
 
-// exitsSoon gives the news of an exit a moment to arrive.
-func (c *child) exitsSoon(ctx context.Context) bool {
+// exitsSoon waits up to grace for the news of an exit.
+func (c *child) exitsSoon(ctx context.Context, grace time.Duration) bool {
 	select {
 	case <-c.run.exited:
 		return true
 	case <-ctx.Done():
 		return c.run.hasExited()
-	case <-time.After(exitGrace):
+	case <-time.After(grace):
 		return false
 	}
 }

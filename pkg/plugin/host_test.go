@@ -48,6 +48,13 @@ func shortTemp(t *testing.T) string {
 
 func TestPluginGoesWithItsKilledHost(t *testing.T) {
 	t.Parallel()
+	// A plugin without a host ends after 1.5 s, whatever its Shutdown does. On a busy machine that may be before it was called.
+	until(t, "a plugin that calls Shutdown before it goes", func() bool { return goesWithItsKilledHost(t) })
+}
+
+// goesWithItsKilledHost reports whether the plugin's Shutdown was called.
+func goesWithItsKilledHost(t *testing.T) bool {
+	t.Helper()
 	tmp, mark := shortTemp(t), filepath.Join(t.TempDir(), "mark")
 	host, pid := hostProcess(t, fmt.Sprintf(`{"shutdown_mark": %q}`, mark), tmp)
 	if left, err := filepath.Glob(tmp + "/*/*"); err != nil || len(left) == 0 {
@@ -57,12 +64,11 @@ func TestPluginGoesWithItsKilledHost(t *testing.T) {
 	killed := time.Now()
 	until(t, "the plugin to be gone", func() bool { return !exists(pid) })
 	t.Logf("the plugin was gone %v after its host", time.Since(killed).Round(time.Millisecond))
-	if _, err := os.Stat(mark); err != nil {
-		t.Errorf("Shutdown was not called: %v", err)
-	}
 	if left, _ := filepath.Glob(tmp + "/*"); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
+	_, err := os.Stat(mark)
+	return err == nil
 }
 
 // A frozen plugin of a killed host goes too; a later host removes the folder that nobody could.

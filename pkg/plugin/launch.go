@@ -25,6 +25,8 @@ type LaunchOptions struct {
 	PingTimeout     time.Duration // two such questions in a row without an answer: it hangs; 0: 3 s each
 	RelaunchMin     time.Duration // first pause before a plugin that died is started again; 0: 500 ms
 	RelaunchMax     time.Duration // longest such pause; 0: 30 s
+
+	exitGrace time.Duration // between a broken connection and the news of the exit; 0: 250 ms
 }
 
 // Status is how a plugin process is at the moment.
@@ -45,6 +47,7 @@ func (o LaunchOptions) withDefaults() LaunchOptions {
 	}{
 		{&o.StartTimeout, 10 * time.Second}, {&o.ShutdownTimeout, 10 * time.Second}, {&o.PingInterval, 10 * time.Second},
 		{&o.PingTimeout, 3 * time.Second}, {&o.RelaunchMin, 500 * time.Millisecond}, {&o.RelaunchMax, 30 * time.Second},
+		{&o.exitGrace, 250 * time.Millisecond},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

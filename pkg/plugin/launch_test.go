@@ -54,7 +54,11 @@ func TestLaunchRefusals(t *testing.T) {
 		{"another sum", testPlugin, strings.Repeat("0", 64), plugin.ReasonChecksum, []string{"plugin_sha256", "not started"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := plugin.Launch(t.Context(), plugin.LaunchOptions{Path: c.path, SHA256: c.sum, StartTimeout: time.Second})
+			opts := plugin.LaunchOptions{Path: c.path, SHA256: c.sum, StartTimeout: hang}
+			if c.reason == plugin.ReasonStartTimeout {
+				opts.StartTimeout = time.Second
+			}
+			p, err := plugin.Launch(t.Context(), opts)
 			if err == nil {
 				_ = p.Close(t.Context())
 				t.Fatal("it was launched")

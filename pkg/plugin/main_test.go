@@ -21,10 +21,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-const (
-	envHost  = "TASKSCALER_TEST_AS_HOST" // makes this test binary a host process: the path of a plugin
-	patience = 30 * time.Second          // how long a test waits for what must happen; never reached unless it does not
-)
+const envHost = "TASKSCALER_TEST_AS_HOST" // makes this test binary a host process: the path of a plugin
+
+// hang bounds everything that a test of this package waits for, and every time limit of the product that must not pass in that test.
+// Only a hang reaches it: it is far longer than a busy machine needs.
+const hang = 2 * time.Minute
 
 // testPlugin is the built test plugin; TestMain sets it.
 var testPlugin string
@@ -69,7 +70,9 @@ func runTests(m *testing.M) int {
 
 // actAsHost starts a plugin, says its process id and waits to be killed.
 func actAsHost(path string) {
-	p, err := plugin.Launch(context.Background(), plugin.LaunchOptions{Path: path, Config: json.RawMessage(os.Getenv("PLUGIN_CONFIG"))})
+	p, err := plugin.Launch(context.Background(), plugin.LaunchOptions{
+		Path: path, Config: json.RawMessage(os.Getenv("PLUGIN_CONFIG")), StartTimeout: hang,
+	})
 	if err == nil {
 		_, err = p.Init(context.Background(), nil, provider.Settings{})
 	}
@@ -95,12 +98,19 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// quick are options for tests: the test plugin, impatient.
+// quick are options for tests: the test plugin, relaunched soon. A slow plugin is not taken for a dead one.
 func quick(config string) plugin.LaunchOptions {
-	return plugin.LaunchOptions{
+	return plugin.WithExitGrace(plugin.LaunchOptions{
 		Path: testPlugin, Config: json.RawMessage(config), RelaunchMin: 10 * time.Millisecond, RelaunchMax: 200 * time.Millisecond,
-		PingInterval: time.Hour, PingTimeout: 500 * time.Millisecond,
-	}
+		StartTimeout: hang, ShutdownTimeout: hang, PingInterval: time.Hour, PingTimeout: hang,
+	}, hang)
+}
+
+// impatient are the options for a plugin that the test freezes: it is killed when it does not answer for a second.
+func impatient(config string) plugin.LaunchOptions {
+	opts := quick(config)
+	opts.PingTimeout = 500 * time.Millisecond
+	return opts
 }
 
 // launch starts a plugin that is closed at the test's end.
@@ -128,11 +138,12 @@ func start(t testing.TB, opts plugin.LaunchOptions) *plugin.Process {
 	return p
 }
 
+// until polls for what a process does; what says what the test waits for.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(hang); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v for %s", patience, what)
+			t.Fatalf("waited %v for %s", hang, what)
 		}
 	}
 }

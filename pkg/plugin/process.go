@@ -219,7 +219,7 @@ func (p *Process) initBroken(ctx context.Context, c *child, err error) error {
 	if cause := gaveUp(ctx, err); cause != nil {
 		return provider.Errorf(provider.KindTransient, "plugin %s: Init did not return in time: %w", p.name, cause)
 	}
-	if !c.exitsSoon(ctx) {
+	if !c.exitsSoon(ctx, p.opts.exitGrace) {
 		return provider.Errorf(provider.KindTransient, "plugin %s: Init: %w", p.name, err)
 	}
 	<-c.run.pumped

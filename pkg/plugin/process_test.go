@@ -98,12 +98,16 @@ func TestFailuresKeepTheirKind(t *testing.T) {
 func TestPartialSuccessAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	p := start(t, quick(`{"slow": true}`))
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	n, err := p.Increase(ctx, 3)
-	if n != 1 || provider.KindOf(err) != provider.KindTransient {
-		t.Fatalf("Increase = %d, %v; want the one machine that was made", n, err)
-	}
+	// The plugin has a tenth of the time for its answer. On a busy machine that may be too short: the host does not wait for it.
+	until(t, "the machine that was made to be told", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		n, err := p.Increase(ctx, 3)
+		if n > 1 || provider.KindOf(err) != provider.KindTransient {
+			t.Fatalf("Increase = %d, %v; want the one machine that was made", n, err)
+		}
+		return n == 1
+	})
 	if !p.Status().Up {
 		t.Error("a slow plugin was taken for a dead one")
 	}
@@ -151,14 +155,13 @@ func TestKilledPluginComesBack(t *testing.T) {
 
 func TestKilledMidCall(t *testing.T) {
 	t.Parallel()
-	opts := quick(`{"endless": true}`)
+	mark := filepath.Join(t.TempDir(), "mark")
+	opts := quick(fmt.Sprintf(`{"endless": true, "endless_mark": %q}`, mark))
 	opts.RelaunchMin = time.Hour
 	p := start(t, opts)
-	begun := make(chan struct{})
 	done := make(chan error, 1)
 	go func() { done <- p.Update(context.Background(), func(string, provider.State) {}) }()
-	go func() { _, _ = p.ConnectInfo(context.Background(), "x"); close(begun) }()
-	<-begun
+	until(t, "the call to reach the plugin", func() bool { _, err := os.Stat(mark); return err == nil })
 	signal(t, p.Status().PID, syscall.SIGKILL)
 	if err := <-done; provider.KindOf(err) != provider.KindTransient || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("the call ended with %v", err)
@@ -184,7 +187,7 @@ func TestPluginThatExitsMidCall(t *testing.T) {
 
 func TestFrozenMidCall(t *testing.T) {
 	t.Parallel()
-	p := start(t, quick(`{}`))
+	p := start(t, impatient(`{}`))
 	frozen := p.Status().PID
 	freeze(t, frozen)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -202,13 +205,14 @@ func TestFrozenMidCall(t *testing.T) {
 // A call without a deadline is not lost either: the plugin is asked now and then whether it is alive.
 func TestFrozenWithoutADeadline(t *testing.T) {
 	t.Parallel()
-	opts := quick(`{"endless": true}`)
+	opts := impatient(`{"endless": true}`)
 	opts.PingInterval = 50 * time.Millisecond
 	p := start(t, opts)
 	frozen := p.Status().PID
 	done := make(chan error, 1)
 	go func() { done <- p.Update(context.Background(), func(string, provider.State) {}) }()
-	freeze(t, frozen)
+	// On a busy machine the plugin may have missed two questions before it is frozen, and be gone: the call ends the same way.
+	_ = syscall.Kill(frozen, syscall.SIGSTOP)
 	if err := <-done; provider.KindOf(err) != provider.KindTransient {
 		t.Errorf("the call ended with %v", err)
 	}
@@ -217,7 +221,7 @@ func TestFrozenWithoutADeadline(t *testing.T) {
 
 func TestCloseOfAFrozenPlugin(t *testing.T) {
 	t.Parallel()
-	p, err := plugin.Launch(t.Context(), quick(`{}`))
+	p, err := plugin.Launch(t.Context(), impatient(`{}`))
 	if err != nil {
 		t.Fatal(err)
 	}

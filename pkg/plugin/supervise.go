@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	steadyAfter   = time.Minute            // a process that lived so long starts the back-off anew
-	reinitTimeout = 2 * time.Minute        // for Init of a process that is started again
-	exitGrace     = 250 * time.Millisecond // between a broken connection and the news of the exit
+	steadyAfter   = time.Minute     // a process that lived so long starts the back-off anew
+	reinitTimeout = 2 * time.Minute // for Init of a process that is started again
 )
 
 // adopt makes c the process that calls go to, and watches over it.

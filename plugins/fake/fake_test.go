@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-const testLimit = 20 * time.Second
+// hang bounds everything that a test of this package waits for. Only a hang reaches it: it is far longer than a busy machine needs.
+const hang = 2 * time.Minute
 
 // newGroup returns a group with the given plugin_config in a folder of its own. At the end of the test it is emptied, and nothing of it
 // may be left: no process, no folder.
@@ -56,7 +57,7 @@ func newGroupIn(t *testing.T, dir, config string, settings provider.Settings) *I
 
 func emptied(t *testing.T, g *InstanceGroup) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), testLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	eventually(t, "the group to be empty", func() bool {
 		var ids []string
@@ -91,14 +92,25 @@ func processesOf(dir string) []string {
 	return found
 }
 
+// eventually polls for what instances and their processes do; what says what the test waits for.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(testLimit); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("waited %v in vain for %s", testLimit, what)
+	t.Fatalf("waited %v in vain for %s", hang, what)
+}
+
+// vanish removes the group's folder: its instances leave at once, however long the model lets a deletion take.
+func vanish(t *testing.T, g *InstanceGroup) {
+	t.Helper()
+	if err := os.RemoveAll(g.Dir); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all processes to leave", func() bool { return len(processesOf(g.Dir)) == 0 })
+	_ = os.Remove(filepath.Dir(g.Dir)) // what the group would have done
 }
 
 func list(t *testing.T, g *InstanceGroup) map[string]provider.State {
@@ -150,7 +162,7 @@ func connectInfo(t *testing.T, g *InstanceGroup, id string) provider.ConnectInfo
 // dial logs in as a manager would.
 func dial(t *testing.T, info provider.ConnectInfo) *ssh.Client {
 	t.Helper()
-	config := &ssh.ClientConfig{User: info.Username, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: testLimit}
+	config := &ssh.ClientConfig{User: info.Username, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: hang}
 	if info.Password != "" {
 		config.Auth = append(config.Auth, ssh.Password(info.Password))
 	}

@@ -36,6 +36,7 @@ type machine struct {
 	looks  chan os.Signal // the folder says something new: see lookSignal
 	ends   chan os.Signal
 	server *server // nil: it does not serve
+	booted bool    // its boot has come to its end, good or bad
 	gone   bool    // it serves no more
 	warned bool    // the notice of its reclaim is written
 }
@@ -78,16 +79,17 @@ func (m *machine) run() {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	at, _ := m.folder.end()
-	boot, end, notice := m.bootTimer(), time.NewTimer(time.Until(at)), m.noticeTimer()
+	boot, end, notice := time.NewTimer(time.Until(m.bootEnd())), time.NewTimer(time.Until(at)), m.noticeTimer()
 	for {
 		select {
 		case start := <-m.forks:
 			start()
 		case <-boot.C:
-			m.boot()
+			m.catchUp()
 		case <-notice:
-			m.noteReclaim()
+			m.catchUp()
 		case <-end.C:
+			m.catchUp()
 			_, as := m.folder.end()
 			m.leave(record.Entry{Event: as})
 			return
@@ -119,14 +121,22 @@ func (m *machine) look(end *time.Timer) (left bool) {
 	return false
 }
 
-// bootTimer fires when the boot comes to its end, good or bad.
-func (m *machine) bootTimer() *time.Timer {
-	s := &m.folder.spec
-	at, ok := s.runsAt()
-	if !ok {
-		at = later(s.Created, min(s.Fate.Timeout, s.Fate.Vanish))
+// catchUp does what is due, in the order of the model. On a busy machine several timers fire at once, and select takes any of them.
+func (m *machine) catchUp() {
+	if !m.booted && !time.Now().Before(m.bootEnd()) {
+		m.booted = true
+		m.boot()
 	}
-	return time.NewTimer(time.Until(at))
+	m.noteReclaim()
+}
+
+// bootEnd is when the boot comes to its end, good or bad.
+func (m *machine) bootEnd() time.Time {
+	s := &m.folder.spec
+	if at, ok := s.runsAt(); ok {
+		return at
+	}
+	return later(s.Created, min(s.Fate.Timeout, s.Fate.Vanish))
 }
 
 // noticeTimer fires when the instance learns that it will be reclaimed; nil: it learns nothing.

@@ -29,7 +29,7 @@ func reopen(t *testing.T, g *InstanceGroup) *InstanceGroup {
 
 func TestRestartFindsEverythingAgain(t *testing.T) {
 	t.Parallel()
-	g := newGroup(t, `{"boot":{"distribution":"constant","value":"20ms"},"delete":{"distribution":"constant","value":"1s"}}`)
+	g := newGroup(t, `{"boot":{"distribution":"constant","value":"20ms"},"delete":{"distribution":"constant","value":"1h"}}`)
 	increase(t, g, 3)
 	ids := running(t, g, 3)
 	before := connectInfo(t, g, ids[1])
@@ -58,6 +58,7 @@ func TestRestartFindsEverythingAgain(t *testing.T) {
 	if got := list(t, g); len(got) != 4 {
 		t.Errorf("the other plugin on the group lists %v, want 4 instances", got)
 	}
+	vanish(t, g)
 }
 
 func TestLeftoversAreCleared(t *testing.T) {
@@ -109,30 +110,33 @@ func TestInstanceLeavesWithItsFolder(t *testing.T) {
 	if got := list(t, g); len(got) != 1 || got[ids[1]] != provider.StateRunning {
 		t.Errorf("list %v, want the other instance", got)
 	}
-	if err := os.RemoveAll(g.Dir); err != nil { // and with the whole group
-		t.Fatal(err)
-	}
-	eventually(t, "all processes to leave", func() bool { return len(processesOf(g.Dir)) == 0 })
+	vanish(t, g) // and with the whole group
 	entries, err := record.ReadDir(records)
 	if err != nil || len(record.Alive(entries)) != 0 {
 		t.Errorf("alive by the records: %v, %v", record.Alive(entries), err)
 	}
-	_ = os.Remove(filepath.Dir(g.Dir)) // what the group would have done
 }
 
 func TestLastInstanceClearsTheGroupAway(t *testing.T) {
 	t.Parallel()
-	g := newGroup(t, `{"life_limit":"1s"}`)
+	records := t.TempDir()
+	g := newGroup(t, `{"record_dir":"`+records+`","life_limit":"1s"}`)
 	increase(t, g, 2)
-	running(t, g, 2)
 	if err := g.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if len(processesOf(g.Dir)) != 2 {
-		t.Fatal("Shutdown ended instances")
-	}
 	eventually(t, "the folder to be gone", func() bool { return !exists(filepath.Dir(g.Dir)) })
 	eventually(t, "the processes to be gone", func() bool { return len(processesOf(g.Dir)) == 0 })
+	expired := 0
+	all, _ := events(t, records)
+	for _, e := range all {
+		if e == record.Expired {
+			expired++
+		}
+	}
+	if expired != 2 {
+		t.Errorf("Shutdown ended instances: their records are %v", all)
+	}
 }
 
 func TestIDsAreNeverRepeated(t *testing.T) {
@@ -175,6 +179,9 @@ func TestFates(t *testing.T) {
 				all := list(t, g)
 				for _, s := range all {
 					seen = seen || s == tc.state
+				}
+				if len(all) == 0 && !seen { // a busy machine looked too late: it looks at the next one
+					increase(t, g, 1)
 				}
 				return seen && (!tc.gone || len(all) == 0)
 			}
@@ -238,33 +245,47 @@ func TestSlowCallsGiveUpWithTheirContext(t *testing.T) {
 	if _, err := slow.Init(t.Context(), nil, provider.Settings{}); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if n, err := slow.Increase(ctx, 1); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Increase = %d, %v, want the deadline", n, err)
-	}
-	if err := slow.Update(ctx, func(string, provider.State) {}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Update = %v, want the deadline", err)
-	}
-	if got := list(t, g); len(got) != 1 {
-		t.Errorf("list %v, want the instance that was made before the caller gave up", got)
-	}
+	patience := 25 * time.Millisecond // doubled until a busy machine makes the instance before the caller gives up
+	eventually(t, "an instance that is made before the caller gives up", func() bool {
+		patience *= 2
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if n, err := slow.Increase(ctx, 1); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Increase = %d, %v, want the deadline", n, err)
+		}
+		if err := slow.Update(ctx, func(string, provider.State) {}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Update = %v, want the deadline", err)
+		}
+		got := list(t, g)
+		if len(got) > 1 {
+			t.Errorf("list %v, want one instance", got)
+		}
+		return len(got) >= 1
+	})
 }
 
 func TestLyingLists(t *testing.T) {
 	t.Parallel()
-	g := newGroup(t, `{"list":{"lag":"400ms"}}`)
+	g := newGroup(t, `{"list":{"lag":"1h"}}`)
 	increase(t, g, 1)
 	if got := list(t, g); len(got) != 0 {
 		t.Errorf("a lagging list shows %v at once", got)
 	}
-	id := running(t, g, 1)[0]
-	if _, err := g.Decrease(t.Context(), []string{id}); err != nil {
-		t.Fatal(err)
-	}
-	if got := list(t, g); got[id] != provider.StateRunning {
-		t.Errorf("a lagging list shows %v at once after the delete", got)
-	}
+	vanish(t, g)
+
+	g = newGroup(t, `{"list":{"lag":"400ms"}}`)
+	eventually(t, "a list within the lag that still shows a deleted instance", func() bool {
+		increase(t, g, 1)
+		id := running(t, g, 1)[0]
+		if _, err := g.Decrease(t.Context(), []string{id}); err != nil {
+			t.Fatal(err)
+		}
+		if list(t, g)[id] == provider.StateRunning {
+			return true
+		}
+		eventually(t, "the list to be empty", func() bool { return len(list(t, g)) == 0 }) // a busy machine looked too late: again
+		return false
+	})
 
 	g = newGroup(t, `{}`)
 	increase(t, g, 4)

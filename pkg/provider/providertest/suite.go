@@ -36,15 +36,19 @@ type Options struct {
 	// Settings are passed to Init. Some tests change them.
 	Settings provider.Settings
 
-	// Timeout is how long one wait (for a boot or a removal) may take. Default: 30s.
+	// Timeout is how long one wait (for a boot or a removal) may take. Default: 2m.
 	Timeout time.Duration
 
-	// Give is how long a call may take to return after its context has ended. Default: 5s.
+	// Give is how long a call may take to return after its context has ended. Default: 2m.
 	Give time.Duration
 
 	// Machines is how many instances a test may have at once. Default: 3.
 	Machines int
 }
+
+// hang bounds everything that the suite waits for, unless the options set another time. Only a hang reaches it: it is far longer than a
+// busy machine needs.
+const hang = 2 * time.Minute
 
 // suite holds the options and what the tests of one run share.
 type suite struct {
@@ -55,10 +59,10 @@ type suite struct {
 // Run checks everything that package provider promises about an InstanceGroup, in subtests of t. It compares no error texts.
 func Run(t *testing.T, opts Options) {
 	if opts.Timeout == 0 {
-		opts.Timeout = 30 * time.Second
+		opts.Timeout = hang
 	}
 	if opts.Give == 0 {
-		opts.Give = 5 * time.Second
+		opts.Give = hang
 	}
 	if opts.Machines == 0 {
 		opts.Machines = 3

@@ -24,6 +24,7 @@ type group struct {
 	Leak         bool   `json:"leak"`           // writes all it knows to its log, to standard error and to standard output
 	Slow         bool   `json:"slow"`           // Increase accepts one machine a call and answers when its context ends
 	Endless      bool   `json:"endless"`        // Update never ends, whatever its context says
+	EndlessMark  string `json:"endless_mark"`   // a file that an endless Update creates first
 	ListSize     int    `json:"list_size"`      // Update reports so many made-up instances
 	GroupFrom    string `json:"group_from"`     // a file with the group's name
 	SpawnSleeper string `json:"spawn_sleeper"`  // a file that gets the process id of a child that Init starts
@@ -98,6 +99,11 @@ func (g *group) leak() {
 
 func (g *group) Update(ctx context.Context, update func(id string, state provider.State)) error {
 	if g.Endless {
+		if g.EndlessMark != "" {
+			if err := os.WriteFile(g.EndlessMark, nil, 0o600); err != nil {
+				return err
+			}
+		}
 		update("m-endless", provider.StateRunning)
 		select {}
 	}

@@ -1,0 +1,10 @@
+package plugin
+
+import "time"
+
+// WithExitGrace returns opts with another time between a broken connection and the news of the exit, which the call's error tells. The
+// default is a quarter of a second.
+func WithExitGrace(opts LaunchOptions, grace time.Duration) LaunchOptions {
+	opts.exitGrace = grace
+	return opts
+}
