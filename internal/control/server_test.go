@@ -37,9 +37,12 @@ func serve(t *testing.T, m control.Manager) (*control.Client, *control.Server, s
 	return control.NewClient(path), s, path
 }
 
+// hang bounds everything that a test of this package waits for. Only a hang reaches it: it is far longer than a busy machine needs.
+const hang = 2 * time.Minute
+
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	t.Cleanup(cancel)
 	return ctx
 }

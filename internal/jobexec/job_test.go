@@ -87,7 +87,7 @@ func (r *rig) restart() {
 
 func (r *rig) await(call string) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), hang)
 	defer cancel()
 	if err := r.manager.Await(ctx, call, 1); err != nil {
 		r.t.Fatal(err)
@@ -147,8 +147,9 @@ type shell struct{ r *rig }
 func (s *shell) Run(ctx context.Context, opts connector.RunOptions) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", opts.Command)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = opts.Stdin, opts.Stdout, opts.Stderr
-	cmd.WaitDelay = time.Second
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGKILL) }
+	cmd.WaitDelay = hang
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with what holds the streams
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func (s *shell) Run(ctx context.Context, opts connector.RunOptions) error {
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case err := <-s.r.lose:
-		_ = cmd.Process.Kill()
+		_ = cmd.Cancel()
 		<-ended
 		return err
 	case err := <-ended:
@@ -235,7 +236,7 @@ func TestRandomKeys(t *testing.T) {
 func TestWaitIsSaidOnce(t *testing.T) {
 	r := newRig(t, 0)
 	done := r.begin(t.Context(), "true")
-	waitFor(t, func() bool { return r.stderr.String() != "" })
+	waitFor(t, "the job to say that it waits", func() bool { return r.stderr.String() != "" })
 	r.manager.AddSlots(1)
 	if o := <-done; o.code != 0 || o.err != nil {
 		t.Errorf("%+v", o)
@@ -279,7 +280,7 @@ func TestTimeoutAndSignals(t *testing.T) {
 			r := newRig(t, 0)
 			ctx, end := context.WithCancelCause(t.Context())
 			done := r.begin(ctx, "true")
-			waitFor(t, func() bool { return r.stderr.String() != "" })
+			waitFor(t, "the job to say that it waits", func() bool { return r.stderr.String() != "" })
 			end(c.cause)
 			o := <-done
 			if o.code != c.code || !errors.Is(o.err, c.cause) {
@@ -346,7 +347,7 @@ func TestManagerRestartsWhileItRuns(t *testing.T) {
 	done, goOn := r.beginHeld(9)
 	r.restart()
 	r.await("reattach k")
-	waitFor(t, func() bool { return strings.Contains(r.stderr.String(), "the lease stands") })
+	waitFor(t, "the job to say that the lease stands", func() bool { return strings.Contains(r.stderr.String(), "the lease stands") })
 	goOn()
 	if o := <-done; o.code != 9 || o.err != nil {
 		t.Errorf("%+v", o)
@@ -369,7 +370,7 @@ func TestManagerForgetsTheLease(t *testing.T) {
 func TestManagerRestartsWhileItWaits(t *testing.T) {
 	r := newRig(t, 0)
 	done := r.begin(t.Context(), "true")
-	waitFor(t, func() bool { return strings.Contains(r.stderr.String(), "boot") })
+	waitFor(t, "the job to wait for a boot", func() bool { return strings.Contains(r.stderr.String(), "boot") })
 	r.restart()
 	r.await("acquire k")
 	r.manager.AddSlots(1)
@@ -400,7 +401,7 @@ func TestManagerIsAwayAtTheEnd(t *testing.T) {
 	r.stop()
 	r.manager = r.manager.Successor()
 	goOn()
-	waitFor(t, func() bool { return strings.Contains(r.stderr.String(), "the manager went away: the command goes on") })
+	waitFor(t, "the job to miss its manager", func() bool { return strings.Contains(r.stderr.String(), "the manager went away: the command goes on") })
 	r.start()
 	if o := <-done; o.code != 0 || o.err != nil {
 		t.Errorf("%+v", o)
@@ -438,12 +439,16 @@ func TestBrokenPipe(t *testing.T) {
 	r.await("release k")
 }
 
-func waitFor(t *testing.T, condition func() bool) {
+// hang bounds everything that a test of this package waits for. Only a hang reaches it: it is far longer than a busy machine needs.
+const hang = 2 * time.Minute
+
+// waitFor polls for what a process does; what says what the test waits for.
+func waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(hang)
 	for !condition() {
 		if time.Now().After(deadline) {
-			t.Fatal("the condition did not come")
+			t.Fatalf("waited %v for %s", hang, what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -21,6 +21,10 @@ import (
 	"go.uber.org/goleak"
 )
 
+// hang bounds everything that a test of this package waits for in real time. Only a hang reaches it: it is far longer than a busy machine
+// needs.
+const hang = 2 * time.Minute
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // driver runs a core in a random world, and its journal.

@@ -176,7 +176,7 @@ func TestReplayEquality(t *testing.T) {
 		t.Fatal(err)
 	}
 	churn(first, 12, 50)
-	patient, cancel := context.WithTimeout(t.Context(), time.Minute)
+	patient, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	if _, err := first.Acquire(patient, "held over the restart"); err != nil {
 		t.Fatal(err)

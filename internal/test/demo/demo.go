@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	jobCount = 40               // more than the quickstart's 5 × 4 slots
-	patience = 55 * time.Second // for everything after the build
+	jobCount = 40              // more than the quickstart's 5 × 4 slots
+	patience = 3 * time.Minute // for everything after the build, which takes a quarter of a minute: only a hang reaches it
 	lookEach = 100 * time.Millisecond
 )
 

@@ -85,7 +85,7 @@ func TestJudge(t *testing.T) {
 
 // TestQuickstart: the demonstration derives its configuration from the example, which must be one for a burst.
 func TestQuickstart(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "quickstart", "config.toml"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "examples", "quickstart", "config.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,10 +170,8 @@ func TestDemonstration(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a quarter of a minute; not with -short")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
-	defer cancel()
 	var stdout, stderr bytes.Buffer
-	if code := run(ctx, &stdout, &stderr); code != 0 {
+	if code := run(t.Context(), &stdout, &stderr); code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")

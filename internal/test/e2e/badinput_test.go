@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -202,7 +201,7 @@ func TestStateOfANewerVersion(t *testing.T) {
 // record is version, kind, checksum (CRC-32C, little endian), payload; the checksum is over version, kind, the key's length, key and payload.
 func raiseFormat(t *testing.T, file string) {
 	t.Helper()
-	db, err := bolt.Open(file, 0o600, &bolt.Options{Timeout: time.Second})
+	db, err := bolt.Open(file, 0o600, &bolt.Options{Timeout: hang})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,12 +18,30 @@ import (
 // heldJobs starts n jobs that run until let go, and waits until all of them run. Job i exits with code i mod 100.
 func heldJobs(w *world, n int) (jobs []*process, letGo func()) {
 	w.t.Helper()
+	jobs, letGo = beginHeldJobs(w, n)
+	w.allRun(jobs)
+	return jobs, letGo
+}
+
+// beginHeldJobs is heldJobs that does not wait until they run.
+func beginHeldJobs(w *world, n int) (jobs []*process, letGo func()) {
+	w.t.Helper()
 	gate := filepath.Join(w.dir, "gate")
 	w.write("gate", "")
 	for i := range n {
 		script := fmt.Sprintf("echo on; while [ -e '%s' ]; do sleep 0.1; done; echo off; exit %d", gate, i%100)
 		jobs = append(jobs, w.exec(fmt.Sprintf("job-%02d", i), script))
 	}
+	return jobs, func() {
+		if err := os.Remove(gate); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// allRun waits until these held jobs run.
+func (w *world) allRun(jobs []*process) {
+	w.t.Helper()
 	w.eventually("all jobs run", func() (bool, string) {
 		on := 0
 		for _, j := range jobs {
@@ -31,13 +49,8 @@ func heldJobs(w *world, n int) (jobs []*process, letGo func()) {
 				on++
 			}
 		}
-		return on == n, fmt.Sprintf("%d of %d run", on, n)
+		return on == len(jobs), fmt.Sprintf("%d of %d run", on, len(jobs))
 	})
-	return jobs, func() {
-		if err := os.Remove(gate); err != nil {
-			w.t.Fatal(err)
-		}
-	}
 }
 
 // detached counts the leases whose callers have not come back.

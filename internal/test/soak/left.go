@@ -77,7 +77,7 @@ func pluginOf(manager int) int {
 // leave.
 func (s *stage) left(ctx context.Context) (*check.Left, error) {
 	l := &check.Left{}
-	for deadline := time.Now().Add(patience / 6); ; {
+	for deadline := time.Now().Add(patience); ; {
 		l.Processes, l.Folders = nil, nil
 		for _, p := range s.processes() {
 			l.Processes = append(l.Processes, p.line)

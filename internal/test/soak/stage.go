@@ -28,7 +28,7 @@ const (
 	machineFolder = ".taskscaler-fake"
 )
 
-// patience bounds every wait. It is far beyond what any needs on a machine that is not hopelessly overloaded.
+// patience bounds every wait. Only a hang reaches it: it is far beyond what a busy machine needs.
 const patience = 3 * time.Minute
 
 // stage is a soak's folder, the manager in it, and the driver's log.
