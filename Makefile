@@ -16,7 +16,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Servers that the connector's suite meets for real. Without them those tests say so and are skipped.
 PEERS    := openssh-server dropbear-bin tinysshd socat
 
-.PHONY: help build install-peers demo demo-simulate soak test test-short fmt vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool ci clean
+.PHONY: help build install-peers demo demo-simulate soak test test-short fmt size-check vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool ci clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,14 +45,24 @@ T ?= 3m
 soak: ## a manager under fire for T (3m): kills at random moments, judged by the instances' own records; SEED=n repeats one
 	@$(GO) run ./internal/test/soak -for $(T) -seed $(or $(SEED),0)
 
-test: ## everything, with the race detector
-	$(GO) test -race -timeout 20m $(PKGS)
+test: ## everything, with the race detector; at its end what was left out, why, and what brings it
+	@$(GO) run ./internal/test/skips -race -timeout 20m $(PKGS)
 
 test-short: ## without the race detector and the long suites
 	$(GO) test -short $(PKGS)
 
 fmt: ## fail where gofmt would change something
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed (run gofmt -w):"; echo "$$out"; exit 1; fi
+
+# Files over 1 MB that belong to the tests, as patterns of paths.
+TEST_DATA :=
+size-check: ## fail where a tracked file is over 1 MB and is no declared test data
+	@git ls-files -z | { bad=; while IFS= read -r -d '' f; do \
+	  [ -f "$$f" ] && [ ! -L "$$f" ] || continue; \
+	  size=$$(wc -c < "$$f"); [ "$$size" -gt 1048576 ] || continue; \
+	  for p in $(TEST_DATA); do case "$$f" in $$p) continue 2;; esac; done; \
+	  echo "$$f has $$size bytes, and a tracked file may have 1048576: remove it (git rm --cached, and a line in .gitignore), or name it in TEST_DATA in the Makefile if tests read it"; \
+	  bad=1; done; [ -z "$$bad" ]; }
 
 vet: ## go vet
 	$(GO) vet $(PKGS)
@@ -125,7 +135,7 @@ install-peers:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null || echo "could not install$$missing: the suites that need them will say so"; \
 	else echo "not installed:$$missing; the suites that need them will say so"; fi
 
-ci: install-peers fmt vet lint arch generate-check test fuzz examples bench-compile demo ## what CI runs
+ci: install-peers fmt size-check vet lint arch generate-check test fuzz examples bench-compile demo ## what CI runs
 
 clean: ## remove what the targets above built
 	rm -rf $(BIN)

@@ -8,9 +8,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/connector/connectortest"
 )
 
-// quick shortens the waits of the suite.
+// quick shortens the waits that every test has (the grace between TERM and KILL, the pauses between attempts). A slow server reaches no
+// other limit.
 func quick(opts connector.DialOptions) connector.DialOptions {
-	return connector.Quick(opts, 10*time.Second, 5*time.Second, time.Second)
+	return connector.Quick(opts, hang, hang, time.Second, hang)
 }
 
 func TestConformanceSSHD(t *testing.T) {

@@ -49,7 +49,7 @@ func testEndScript(t *testing.T, shell []string, group bool) {
 		_ = victim.Wait()
 		close(dead)
 	}()
-	script := connector.EndScript(victim.Process.Pid, 100*time.Millisecond, 10*time.Second)
+	script := connector.EndScript(victim.Process.Pid, 100*time.Millisecond, hang)
 	// The text that sh gets, to try it in other shells that may be installed as sh.
 	text := strings.TrimSuffix(strings.TrimPrefix(script, "sh -c '"), "'")
 	if strings.ContainsAny(text, "'\n") {
@@ -60,7 +60,7 @@ func testEndScript(t *testing.T, shell []string, group bool) {
 	}
 	select {
 	case <-dead:
-	case <-time.After(never):
+	case <-time.After(hang):
 		t.Error("processes are left")
 		_ = victim.Process.Kill()
 	}

@@ -2,10 +2,10 @@ package connector
 
 import "time"
 
-// Quick returns opts with short limits, for tests of what otherwise takes minutes.
-func Quick(opts DialOptions, attempt, answer, grace time.Duration) DialOptions {
+// Quick returns opts with short pauses between attempts and with these limits. slack is the limit for what a slow server does after KILL.
+func Quick(opts DialOptions, attempt, answer, grace, slack time.Duration) DialOptions {
 	l := defaultLimits()
-	l.attempt, l.answer, l.grace = attempt, answer, grace
+	l.attempt, l.answer, l.grace, l.settle = attempt, answer, grace, slack
 	l.firstBackoff, l.maxBackoff = 20*time.Millisecond, 200*time.Millisecond
 	opts.limits = l
 	return opts

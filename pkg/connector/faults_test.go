@@ -3,6 +3,7 @@ package connector_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -15,8 +16,9 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// never is longer than anything takes that works. A test that reaches it fails.
-const never = 30 * time.Second
+// hang bounds everything that a test of this package waits for, and every time limit of the product that must not pass in that test.
+// Only a hang reaches it: it is far longer than a busy machine needs.
+const hang = 2 * time.Minute
 
 func dial(t testing.TB, info provider.ConnectInfo, opts connector.DialOptions) connector.Client {
 	t.Helper()
@@ -40,13 +42,24 @@ func runOnce(ctx context.Context, info provider.ConnectInfo, opts connector.Dial
 // running starts a long command, waits until it runs, and returns the channel for its result.
 func running(t *testing.T, ctx context.Context, c connector.Client) <-chan error {
 	t.Helper()
-	out, in := io.Pipe()
-	result := make(chan error, 1)
-	go func() { result <- c.Run(ctx, connector.RunOptions{Command: "echo there; sleep 20", Stdout: in}) }()
-	if _, err := io.ReadFull(out, make([]byte, len("there\n"))); err != nil {
-		t.Fatal(err)
+	result, err := tryRunning(ctx, c)
+	if err != nil {
+		t.Fatalf("the command does not run: %v", err)
 	}
 	return result
+}
+
+// tryRunning is running for a connection that may already be lost.
+func tryRunning(ctx context.Context, c connector.Client) (<-chan error, error) {
+	out, in := io.Pipe()
+	result := make(chan error, 1)
+	go func() {
+		err := c.Run(ctx, connector.RunOptions{Command: "echo there; sleep 150", Stdout: in}) // longer than hang
+		_ = in.CloseWithError(err)
+		result <- err
+	}()
+	_, err := io.ReadFull(out, make([]byte, len("there\n")))
+	return result, err
 }
 
 func await(t *testing.T, result <-chan error) error {
@@ -54,7 +67,7 @@ func await(t *testing.T, result <-chan error) error {
 	select {
 	case err := <-result:
 		return err
-	case <-time.After(never):
+	case <-time.After(hang):
 		t.Fatal("it did not return")
 		return nil
 	}
@@ -62,12 +75,10 @@ func await(t *testing.T, result <-chan error) error {
 
 func TestPortNotYetListening(t *testing.T) {
 	s := startInProcess(t)
-	var opened atomic.Bool
 	var told atomic.Int32
-	time.AfterFunc(300*time.Millisecond, func() { opened.Store(true) })
 	opts := connector.DialOptions{
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if !opened.Load() {
+			if told.Load() < 2 { // it listens after two attempts
 				return nil, errors.New("connection refused")
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)
@@ -76,9 +87,6 @@ func TestPortNotYetListening(t *testing.T) {
 	}
 	if err := dial(t, s.info, opts).Run(t.Context(), connector.RunOptions{Command: "true"}); err != nil {
 		t.Fatal(err)
-	}
-	if told.Load() == 0 {
-		t.Error("OnRetry was not told")
 	}
 }
 
@@ -126,23 +134,44 @@ func silent(t *testing.T, after int32, address string) (port int, accepted *atom
 	return l.Addr().(*net.TCPAddr).Port, accepted
 }
 
+// retries returns a context that ends with the error enough at the n-th retry. It sets opts.OnRetry.
+func retries(t *testing.T, n int32, opts *connector.DialOptions) (ctx context.Context, enough error) {
+	t.Helper()
+	enough = fmt.Errorf("%d retries are enough", n)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	t.Cleanup(func() { cancel(nil) })
+	var told atomic.Int32
+	opts.OnRetry = func(error) {
+		if told.Add(1) == n {
+			cancel(enough)
+		}
+	}
+	return ctx, enough
+}
+
 func TestSilentServer(t *testing.T) {
 	s := startInProcess(t)
-	opts := connector.Quick(connector.DialOptions{}, 200*time.Millisecond, time.Second, time.Second)
-
 	info := s.info
 	info.ProtocolPort, _ = silent(t, 1<<30, "")
+
+	// It is given up after the time for connecting.
+	opts := connector.Quick(connector.DialOptions{}, 200*time.Millisecond, hang, time.Second, hang)
 	info.Timeout = time.Second
-	_, err := connector.Dial(t.Context(), info, opts)
 	var connect *connector.ConnectError
-	if !errors.As(err, &connect) || connect.Attempts < 2 || !errors.Is(err, context.DeadlineExceeded) ||
+	if _, err := connector.Dial(t.Context(), info, opts); !errors.As(err, &connect) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+
+	// Until then it is tried again and again, and the error says what the last attempt met.
+	ctx, enough := retries(t, 2, &opts)
+	info.Timeout = hang
+	if _, err := connector.Dial(ctx, info, opts); !errors.As(err, &connect) || connect.Attempts < 2 || !errors.Is(err, enough) ||
 		!strings.Contains(err.Error(), "no SSH handshake within") {
 		t.Errorf("got %v", err)
 	}
 
 	// A server that recovers later is reached, because each attempt has a time limit of its own.
-	opts = connector.Quick(connector.DialOptions{}, time.Second, time.Second, time.Second)
-	info.Timeout = never
+	opts = connector.Quick(connector.DialOptions{}, time.Second, hang, time.Second, hang)
 	info.ProtocolPort, _ = silent(t, 2, s.listener.Addr().String())
 	if err := runOnce(t.Context(), info, opts, connector.RunOptions{Command: "true"}); err != nil {
 		t.Error(err)
@@ -169,13 +198,15 @@ func TestCancelledWhileConnecting(t *testing.T) {
 func TestWrongPassword(t *testing.T) {
 	s := startInProcess(t)
 	info := s.info
-	info.Key, info.Password, info.Timeout = nil, "not-the-"+testPassword, 300*time.Millisecond
-	_, err := connector.Dial(t.Context(), info, quick(connector.DialOptions{}))
+	info.Key, info.Password, info.Timeout = nil, "not-the-"+testPassword, hang
+	opts := quick(connector.DialOptions{})
+	ctx, enough := retries(t, 1, &opts)
+	_, err := connector.Dial(ctx, info, opts)
 	var refused *connector.AuthError
-	if !errors.As(err, &refused) || strings.Contains(err.Error(), testPassword) {
+	if !errors.As(err, &refused) || !errors.Is(err, enough) || strings.Contains(err.Error(), testPassword) {
 		t.Errorf("got %v", err)
 	}
-	info.Password, info.Timeout = testPassword, never
+	info.Password = testPassword
 	if err := runOnce(t.Context(), info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
 		t.Errorf("the right one: %v", err)
 	}

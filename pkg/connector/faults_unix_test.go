@@ -34,7 +34,7 @@ func TestKilledSession(t *testing.T) {
 // freeze stops the process that serves c until the test ends.
 func freeze(t *testing.T, pid int) {
 	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil && !errors.Is(err, syscall.ESRCH) { // its connection may be lost already
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
@@ -43,13 +43,25 @@ func freeze(t *testing.T, pid int) {
 func TestKeepaliveOfFrozenServer(t *testing.T) {
 	s := startSSHD(t)
 	s.info.Keepalive = 50 * time.Millisecond
-	c := dial(t, s.info, connector.DialOptions{})
-	pid := servingPID(t, c)
-	result := running(t, t.Context(), c)
-	freeze(t, pid)
-	var lost *connector.LostError
-	if err := await(t, result); !errors.As(err, &lost) || !errors.Is(err, connector.ErrKeepalive) {
-		t.Errorf("got %v", err)
+	for began := time.Now(); ; {
+		c := dial(t, s.info, connector.DialOptions{})
+		pid, err := askServingPID(t.Context(), c)
+		var result <-chan error
+		if err == nil {
+			result, err = tryRunning(t.Context(), c)
+		}
+		if errors.Is(err, connector.ErrKeepalive) && time.Since(began) < hang {
+			continue // a busy machine did not answer in 150 ms although nobody had frozen it yet
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		freeze(t, pid)
+		var lost *connector.LostError
+		if err := await(t, result); !errors.As(err, &lost) || !errors.Is(err, connector.ErrKeepalive) {
+			t.Errorf("got %v", err)
+		}
+		return
 	}
 }
 
@@ -60,8 +72,15 @@ func TestKeepaliveOfLivingServers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := start(t)
 			s.info.Keepalive = 50 * time.Millisecond
-			if err := dial(t, s.info, connector.DialOptions{}).Run(t.Context(), connector.RunOptions{Command: "sleep 0.5"}); err != nil {
-				t.Error(err)
+			for began := time.Now(); ; {
+				err := dial(t, s.info, connector.DialOptions{}).Run(t.Context(), connector.RunOptions{Command: "sleep 0.5"})
+				if err == nil {
+					return
+				}
+				// On a busy machine a living server may miss three questions in 150 ms, but not every time.
+				if !errors.Is(err, connector.ErrKeepalive) || time.Since(began) > hang {
+					t.Fatal(err)
+				}
 			}
 		})
 	}
@@ -70,7 +89,7 @@ func TestKeepaliveOfLivingServers(t *testing.T) {
 func TestCancelOnFrozenServer(t *testing.T) {
 	s := startSSHD(t)
 	s.info.Keepalive = -1
-	c, err := connector.Dial(t.Context(), s.info, connector.Quick(connector.DialOptions{}, 10*time.Second, 300*time.Millisecond, time.Hour))
+	c, err := connector.Dial(t.Context(), s.info, connector.Quick(connector.DialOptions{}, hang, 300*time.Millisecond, time.Hour, hang))
 	if err != nil {
 		t.Fatal(err)
 	}

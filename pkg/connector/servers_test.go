@@ -2,6 +2,7 @@ package connector_test
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -94,7 +95,7 @@ func currentUser(t testing.TB) string {
 
 func newInfo(t testing.TB, port int, key []byte, hostKeys ...ssh.PublicKey) provider.ConnectInfo {
 	info := provider.ConnectInfo{ID: "i-1", InternalAddr: "127.0.0.1"}
-	info.ProtocolPort, info.Username, info.Key, info.Timeout = port, currentUser(t), key, 30*time.Second
+	info.ProtocolPort, info.Username, info.Key, info.Timeout = port, currentUser(t), key, hang
 	for _, k := range hostKeys {
 		info.HostKeys = append(info.HostKeys, authorized(k))
 	}
@@ -327,15 +328,19 @@ func runLocally(s gliderssh.Session) {
 // servingPID asks the server for the process that serves this connection.
 func servingPID(t *testing.T, c connector.Client) int {
 	t.Helper()
-	var out bytes.Buffer
-	if err := c.Run(t.Context(), connector.RunOptions{Command: "echo $PPID", Stdout: &out}); err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(out.String()))
+	pid, err := askServingPID(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pid
+}
+
+func askServingPID(ctx context.Context, c connector.Client) (int, error) {
+	var out bytes.Buffer
+	if err := c.Run(ctx, connector.RunOptions{Command: "echo $PPID", Stdout: &out}); err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(out.String()))
 }
 
 // readPublic returns the public half of the private key in a file.

@@ -78,10 +78,6 @@ func (w *world) cause(cause string) {
 	w.fleet("somebody waits for "+cause, func(f *taskscaler.Status) bool { return waitsFor(f, cause) })
 }
 
-func waitsFor(f *taskscaler.Status, cause string) bool {
-	return f.Waiting.Cause == cause || slices.ContainsFunc(f.Waiters, func(ws taskscaler.WaitStatus) bool { return ws.Cause == cause })
-}
-
 // times are those of the entries with this event, in order.
 func (w *world) times(event record.Event) (out []time.Time) {
 	w.t.Helper()
@@ -559,33 +555,6 @@ func memoryScenarios() map[string]scenario {
 				m.drained()
 			},
 		},
-	}
-}
-
-// refusedAtFirst starts a job and waits until it waits for this cause. The provider refuses creates in its first seconds only: where a
-// busy machine asked later, it begins anew with another provider group and the manager that it returns.
-func (w *world) refusedAtFirst(m *process, cause string) (job, last *process) {
-	w.t.Helper()
-	for began := time.Now(); ; {
-		job = w.exec("job", "echo fine")
-		refused := false
-		w.eventually("the job waits for "+cause+" or has ended", func() (bool, string) {
-			f, err := w.ask()
-			refused = err == nil && waitsFor(f, cause)
-			return refused || !job.running(), fmt.Sprint(err)
-		})
-		if refused {
-			return job, m
-		}
-		job.expect(0, "fine\n")
-		if time.Since(began) > hang {
-			w.t.Fatalf("no create was refused: nobody waited for %s", cause)
-		}
-		m.signal(syscall.SIGKILL)
-		m.wait()
-		w.must(os.RemoveAll(filepath.Join(w.dir, ".taskscaler-fake")))
-		w.must(os.RemoveAll(filepath.Join(w.dir, ".taskscaler")))
-		m = w.manager()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -342,6 +343,38 @@ func (w *world) fleet(what string, condition func(*taskscaler.Status) bool) *tas
 		return condition(f), string(text)
 	})
 	return f
+}
+
+// waitsFor reports whether somebody waits for this cause.
+func waitsFor(f *taskscaler.Status, cause string) bool {
+	return f.Waiting.Cause == cause || slices.ContainsFunc(f.Waiters, func(ws taskscaler.WaitStatus) bool { return ws.Cause == cause })
+}
+
+// refusedAtFirst starts a job and waits until it waits for this cause. The provider refuses creates in its first seconds only: where a
+// busy machine asked later, it begins anew with another provider group and the manager that it returns.
+func (w *world) refusedAtFirst(m *process, cause string) (job, last *process) {
+	w.t.Helper()
+	for began := time.Now(); ; {
+		job = w.exec("job", "echo fine")
+		refused := false
+		w.eventually("the job waits for "+cause+" or has ended", func() (bool, string) {
+			f, err := w.ask()
+			refused = err == nil && waitsFor(f, cause)
+			return refused || !job.running(), fmt.Sprint(err)
+		})
+		if refused {
+			return job, m
+		}
+		job.expect(0, "fine\n")
+		if time.Since(began) > hang {
+			w.t.Fatalf("no create was refused: nobody waited for %s", cause)
+		}
+		m.signal(syscall.SIGKILL)
+		m.wait()
+		w.must(os.RemoveAll(filepath.Join(w.dir, ".taskscaler-fake")))
+		w.must(os.RemoveAll(filepath.Join(w.dir, ".taskscaler")))
+		m = w.manager()
+	}
 }
 
 // place is where a lease is.

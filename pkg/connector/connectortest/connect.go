@@ -182,8 +182,10 @@ func (s *suite) refusedLogin(t *testing.T) {
 		t.Skip("no foreign key was given")
 	}
 	info, opts := s.target.Info, s.target.Options
-	info.Key, info.Password, info.Timeout = s.target.ForeignKey, "", 500*time.Millisecond
-	_, err := connector.Dial(s.context(t), info, opts)
+	info.Key, info.Password, info.Timeout = s.target.ForeignKey, "", hang
+	ctx, cancel := context.WithCancel(s.context(t))
+	opts.OnRetry = func(error) { cancel() } // one refusal is enough
+	_, err := connector.Dial(ctx, info, opts)
 	var refused *connector.AuthError
 	var connect *connector.ConnectError
 	if !errors.As(err, &connect) || !errors.As(err, &refused) || refused.Username != info.Username {
