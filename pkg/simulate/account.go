@@ -7,13 +7,13 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// waitCauses are the causes that a wait can have. They are few: a job carries one number for each.
+// waitCauses are the causes that a wait can have. The list is short because each job carries one number for each cause.
 var waitCauses = [...]record.Cause{
 	record.CauseNone, record.CauseBoot, record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut, record.CauseBackoff,
 	record.CausePlugin, record.CausePolicy, record.CauseConfig, record.CauseForeign, record.CauseNoCapacity, record.CauseConfirming, record.CauseThrottledAPI,
 }
 
-// causeAt is where a cause stands in waitCauses; one that is not there counts as the first.
+// causeAt maps a cause to its index in waitCauses. A cause that is not in the list maps to 0.
 var causeAt = func() (at [256]uint8) {
 	for i, c := range waitCauses {
 		at[c] = uint8(i)
@@ -27,14 +27,14 @@ type spent [len(waitCauses)]float64
 // add counts sec for cause c.
 func (s *spent) add(c record.Cause, sec float64) { s[causeAt[c]] += sec }
 
-// plus adds what has come to the integral now since mark.
+// plus adds the increase of the integral from mark to now.
 func (s *spent) plus(now, mark *spent) {
 	for c := range s {
 		s[c] += now[c] - mark[c]
 	}
 }
 
-// account keeps the books of a run. Only what happens after the warm-up counts.
+// account collects the figures of a run. Nothing before the end of the warm-up counts.
 type account struct {
 	o        *Options
 	from     int64 // end of the warm-up
@@ -49,12 +49,12 @@ type account struct {
 	hour             uint8 // of the day, from hourFrom to hourTo
 	hourFrom, hourTo int64
 	service          float64 // slot-seconds given to runs, killed ones included
-	lostSec          float64 // of them, to runs that were killed
+	lostSec          float64 // of these, slot-seconds given to runs that were killed
 	byCause          spent
-	inside           spent   // integrals of each cause's share among those who wait inside the core
-	outside          spent   // the same for those who stand outside
+	inside           spent   // integrals of each cause's share of the jobs that wait inside the core
+	outside          spent   // the same for the jobs that wait outside
 	marks            []spent // by job: the integral when it began to wait
-	own              []spent // by job: what it has waited for
+	own              []spent // by job: how long it waited, by cause
 
 	count    [phases]int
 	seconds  [phases]float64
@@ -78,7 +78,7 @@ func (a *account) begin(o *Options, tags []string) {
 	a.policies = []PolicyEdge{{At: 0, Policy: o.Group.Policies.At(o.Start).Index}}
 }
 
-// clip is the part of a span that lies behind the warm-up, in seconds.
+// clip is the part of a span that lies after the warm-up, in seconds.
 func (a *account) clip(from, to int64) float64 {
 	if from = max(from, a.from); to <= from {
 		return 0
@@ -86,7 +86,7 @@ func (a *account) clip(from, to int64) float64 {
 	return float64(to-from) / 1e9
 }
 
-// pass accounts for the time from now to at, in which nothing changes.
+// pass accounts for the time from now to at. The state does not change in this time.
 func (a *account) pass(e *engine, at int64) {
 	dt := a.clip(e.now, at)
 	waiting, booting, cause := e.core.Waits()
@@ -106,7 +106,7 @@ func (a *account) pass(e *engine, at int64) {
 	}
 }
 
-// outsideCause is what a job waits for that the runner has not taken yet.
+// outsideCause is the cause of the wait of a job that the runner has not taken yet.
 func (e *engine) outsideCause() record.Cause {
 	s := e.core.Summary()
 	switch {
@@ -134,7 +134,7 @@ func (a *account) arrived(e *engine, i int32) {
 	}
 }
 
-// offered: the job goes from outside to the inside.
+// offered moves a job's account from outside to inside.
 func (a *account) offered(e *engine, i int32) {
 	if e.jobs[i].arrival != e.now {
 		a.own[i].plus(&a.outside, &a.marks[i])
@@ -142,7 +142,7 @@ func (a *account) offered(e *engine, i int32) {
 	a.marks[i] = a.inside
 }
 
-// started: the job got its slot. Only the wait for its first start is a wait.
+// started records that a job got its slot. Only the time until its first start is a wait.
 func (a *account) started(e *engine, i int32) {
 	j := &e.jobs[i]
 	if j.began {
@@ -157,7 +157,7 @@ func (a *account) started(e *engine, i int32) {
 	}
 }
 
-// hourOf is the hour of the day at a moment. Moments come nearly in order, so the calendar is asked about once an hour.
+// hourOf is the hour of the day at a moment. Moments come nearly in order, so the calendar is asked only about once an hour.
 func (a *account) hourOf(at int64) uint8 {
 	if at < a.hourFrom || at >= a.hourTo {
 		t := a.o.Start.Add(time.Duration(at))
@@ -167,7 +167,7 @@ func (a *account) hourOf(at int64) uint8 {
 		if _, end := t.ZoneBounds(); !end.IsZero() && end.Sub(a.o.Start) > time.Duration(at) {
 			a.hourTo = min(a.hourTo, int64(end.Sub(a.o.Start))) // the clock changes
 		}
-		a.hourFrom = at // what lies before it may be before a change of the clock
+		a.hourFrom = at // a clock change may lie before it
 	}
 	return a.hour
 }
@@ -192,7 +192,7 @@ func (a *account) killed(e *engine, j *job) {
 
 func (a *account) phase(p phase, from, to int64) { a.seconds[p] += a.clip(from, to) }
 
-// gone ends a machine's account.
+// gone closes a machine's account.
 func (a *account) gone(e *engine, m *machine, why cloudmodel.EventKind) {
 	switch why {
 	case cloudmodel.WasDeleted:
@@ -220,14 +220,14 @@ func (a *account) policy(at int64, index int) {
 	a.policies = append(a.policies, PolicyEdge{At: time.Duration(at), Policy: index})
 }
 
-// bound is a clairvoyant scheduler that knows every job in advance and has machines for exactly as long as it needs them: no fleet of the
-// same capacity serves the same jobs with fewer instance-hours.
+// bound is a lower bound of instance-hours: a scheduler that knows every job in advance and has each machine for exactly as long as it
+// needs it. A fleet of the same capacity cannot serve the same jobs with fewer instance-hours.
 type bound struct {
 	capacity int64
-	from     int64   // what lies before it does not count
-	atStarts float64 // instance-seconds, jobs started when the simulation started them
-	atOnce   float64 // the same, each job started when it arrived
-	ends     []int64 // min-heap of ends, at once
+	from     int64   // earlier times do not count
+	atStarts float64 // instance-seconds when each job starts at its simulated start
+	atOnce   float64 // instance-seconds when each job starts at its arrival
+	ends     []int64 // min-heap of the ends of jobs that start at their arrival
 	last     int64
 }
 
@@ -245,7 +245,7 @@ func (b *bound) until(t int64) {
 	b.over(t)
 }
 
-// finish lets every job end.
+// finish runs all remaining jobs to their ends.
 func (b *bound) finish() {
 	for len(b.ends) > 0 {
 		b.over(b.ends[0])

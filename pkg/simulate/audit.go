@@ -12,11 +12,12 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// fullCheck: so many steps apart the core's own books are verified from scratch too, which costs as much as the fleet is large.
+// fullCheck is the number of steps between two full checks of the core's own state. A full check costs time in proportion to the fleet's
+// size.
 const fullCheck = 4096
 
-// auditor keeps books of its own from what the core commits, and holds every batch against the invariants: what a slot, an instance, a
-// create, a delete and a lease may be. A step costs as much as it changes.
+// auditor keeps its own records of what the core commits. It checks every batch against the invariants on slots, instances, creates,
+// deletes and leases. A check costs time in proportion to the batch, not to the fleet.
 type auditor struct {
 	core  *scaler.Core
 	cfg   scaler.Config
@@ -29,7 +30,7 @@ type auditor struct {
 	open    int // instances expected by intents
 	doubt   int
 
-	limit, burst float64 // the loosest throttle that any policy gives; limit +Inf: none
+	limit, burst float64 // the loosest throttle of any policy; limit +Inf: no throttle
 	tokens       float64
 	tokensAt     time.Duration
 	errs         []error
@@ -61,7 +62,7 @@ func newAuditor(core *scaler.Core, cfg scaler.Config) *auditor {
 	return a
 }
 
-// throttle takes t in, with its defaults: limit 0 is 100, burst 0 is max_instances, else the limit.
+// throttle takes t into account. Its defaults: limit 0 means 100; burst 0 means max_instances, or the limit if max_instances is 0.
 func (a *auditor) throttle(t policy.Throttle) {
 	limit, burst := t.Limit, float64(t.Burst)
 	switch {
@@ -83,7 +84,7 @@ func (a *auditor) fail(format string, args ...any) {
 	a.errs = append(a.errs, fmt.Errorf(format, args...))
 }
 
-// check takes a batch in, as if it were committed, and returns what is wrong with it.
+// check enters a batch as if it were committed. Its error says which invariant the batch breaks.
 func (a *auditor) check(b *scaler.Batch, now time.Duration) error {
 	a.commit(&b.Changes)
 	for i := range b.Commands {
@@ -102,7 +103,7 @@ func (a *auditor) check(b *scaler.Batch, now time.Duration) error {
 	return errors.Join(a.errs...)
 }
 
-// commit enters the records; leases that moved are first taken out everywhere.
+// commit enters the records. It first removes all leases of the changed instances, so that a lease can move from one to another.
 func (a *auditor) commit(c *record.Changes) {
 	for i := range c.Put {
 		for _, l := range a.books[c.Put[i].ID].leases {
@@ -169,7 +170,7 @@ func (a *auditor) put(r *record.Instance) {
 			a.fail("invariant 9: %q was given %s, which is %s", l.Key, r.ID, r.State)
 		}
 	}
-	leases := append(old.leases[:0], r.Leases...) // the record's own memory is the core's
+	leases := append(old.leases[:0], r.Leases...) // copied, because the core owns and reuses the memory of r
 	a.books[r.ID] = entry{r.State, r.Serial, r.Uses, leases}
 }
 
@@ -189,7 +190,7 @@ func (a *auditor) command(cmd *scaler.Command, now time.Duration) {
 		}
 	case scaler.CmdPrepare:
 		if at.state != record.Preparing {
-			a.fail("%s is to be prepared as %s", cmd.ID, at.state)
+			a.fail("%s is prepared in state %s", cmd.ID, at.state)
 		}
 	}
 }
@@ -204,7 +205,8 @@ func (a *auditor) existing() int {
 	return n
 }
 
-// spend is invariant 6: creates in any window t ≤ burst + limit × t, for every window at once, is a bucket that never runs dry.
+// spend checks invariant 6: at most burst + limit × t creates in any window t. This holds for all windows at once exactly if a token bucket
+// never runs below zero.
 func (a *auditor) spend(n int, now time.Duration) {
 	if math.IsInf(a.limit, 1) {
 		return
@@ -216,7 +218,7 @@ func (a *auditor) spend(n int, now time.Duration) {
 	}
 }
 
-// grant is invariant 4: nobody is told of a lease that is not in the records, unless the same batch takes it back.
+// grant checks invariant 4: no caller is told of a lease that no record holds, unless the same batch revokes it.
 func (a *auditor) grant(b *scaler.Batch, g *scaler.Grant) {
 	if g.Kind != scaler.GrantLease && g.Kind != scaler.GrantReattached || a.leases[g.Key] == (place{g.ID, g.Slot}) && a.books[g.ID].serial == g.Serial {
 		return
@@ -229,7 +231,7 @@ func (a *auditor) grant(b *scaler.Batch, g *scaler.Grant) {
 	}
 }
 
-// sums compares the records with what the core says of itself.
+// sums compares the core's own counts with the records.
 func (a *auditor) sums() {
 	s := a.core.Summary()
 	for _, p := range [...]struct {

@@ -58,7 +58,7 @@ func TestAuditorFires(t *testing.T) {
 		{"an overdrawn throttle", "invariant 6: 2 creates overdraw", []scaler.Batch{create(1, 1), create(2, 2)}},
 		{"a new lease on a draining one", `invariant 9: "b" was given i, which is draining`,
 			[]scaler.Batch{put(rec("i", record.Draining, 1, lease("a", 0))), put(rec("i", record.Draining, 2, lease("a", 0), lease("b", 1)))}},
-		{"prepared too early", "i is to be prepared as creating", []scaler.Batch{prep}},
+		{"prepared too early", "i is prepared in state creating", []scaler.Batch{prep}},
 		{"sums", "the core counts 0 ready, the records have 1", []scaler.Batch{put(rec("i", record.Ready, 0))}},
 	} {
 		cfg := scaler.Config{Capacity: 2, MaxUses: 5, MaxInstances: 3, Throttle: policy.Throttle{Limit: 0.001, Burst: 2}}

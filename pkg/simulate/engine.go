@@ -10,17 +10,17 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// never is later than everything.
+// never is later than every moment.
 const never = math.MaxInt64
 
-// longest bounds what a workload may say, so that sums of a few times cannot overflow.
+// longest bounds the times in a workload, so that the sum of a few of them cannot overflow.
 const longest = 100 * 365 * 24 * time.Hour
 
-// engine is one run. Times inside are nanoseconds from the start.
+// engine is one run. Times are nanoseconds from the start of the run.
 type engine struct {
 	o     Options
 	core  *scaler.Core
-	audit *auditor // nil: nothing is checked
+	audit *auditor // nil: no checks
 	cloud *cloudmodel.Cloud
 	ready cloudmodel.Sampler
 	input Workload
@@ -33,26 +33,26 @@ type engine struct {
 	read   int // jobs read so far
 
 	last    int64 // the last arrival or end of a job
-	longest int64 // job so far
+	longest int64 // duration of the longest job so far
 
-	answers []scaler.Event // results of commands that are under way; idle ones are chained by spare
+	answers []scaler.Event // results of commands in progress; spare links the unused entries
 	spare   []int32
 
 	jobs       []job
 	idle       []int32  // unused entries of jobs
 	outside    jobQueue // arrived, not yet offered to the core
-	inside     int      // taken by the runner and not done
-	busy       int      // running
+	inside     int      // jobs that the runner has taken and that have not ended
+	busy       int      // jobs that run
 	polling    bool     // a poll is in the heap
-	denied     bool     // the last request was refused
+	denied     bool     // the core refused the last request
 	preemptive bool     // the policy in force
-	retry      []int32  // killed, and to be asked for again
+	retry      []int32  // killed jobs that need a new request
 
-	machines table      // by the cloud's number
-	bySerial table      // by the core's
-	changed  []*machine // differences that no list has shown yet
-	shown    []*machine // room for the next of them
-	listAt   int64      // of the list in the heap
+	machines table      // by the cloud's number of the instance
+	bySerial table      // by the core's serial
+	changed  []*machine // machines whose change no list has shown yet
+	shown    []*machine // a spare buffer for changed
+	listAt   int64      // when the list in the heap is due
 	listTurn uint16
 	lastList int64
 	expects  bool
@@ -62,9 +62,9 @@ type engine struct {
 	acc    account
 }
 
-// Run plays a workload against the options and returns what became of it.
+// Run simulates a workload with these options.
 //
-// Errors: those of Options.Validate, *WorkloadError, ErrStopped, and a broken invariant of the core (with Check).
+// Errors: those of Options.Validate; *WorkloadError; ErrStopped; with Options.Check, a broken invariant of the core.
 func Run(o Options, w Workload) (*Result, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
@@ -96,12 +96,12 @@ func Run(o Options, w Workload) (*Result, error) {
 	return e.result(), nil
 }
 
-// time is the reading of both clocks at the current moment.
+// time is the current moment on both clocks.
 func (e *engine) time() scaler.Time {
 	return scaler.Time{Mono: time.Duration(e.now), Wall: e.o.Start.Add(time.Duration(e.now))}
 }
 
-// play handles events in their order until every job is done, or nothing ends any more.
+// play handles events in order until every job has ended, or until no event is left that could end one.
 func (e *engine) play() error {
 	if err := e.read1(); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (e *engine) play() error {
 		}
 		at, source := e.earliest()
 		if at == never || !e.more && at > e.last+e.longest+int64(e.o.Patience) {
-			return nil // what is left is censored
+			return nil // the jobs that remain are censored
 		}
 		e.advance(at)
 		if err := e.handle(source); err != nil {
@@ -127,7 +127,7 @@ func (e *engine) play() error {
 	}
 }
 
-// The sources of events. At one instant they come in this order.
+// The sources of events. Events of the same instant are handled in this order.
 const (
 	fromCloud = iota
 	fromHeap
@@ -150,7 +150,7 @@ func (e *engine) earliest() (int64, int) {
 	return at, source
 }
 
-// advance lets time pass, and accounts for it.
+// advance moves the time forward and accounts for it.
 func (e *engine) advance(at int64) {
 	if at > e.now {
 		e.acc.pass(e, at)
@@ -175,7 +175,7 @@ func (e *engine) handle(source int) error {
 	case kindAnswer:
 		answer := e.answers[ev.idx]
 		e.spare = append(e.spare, ev.idx)
-		if e.o.Instant && answer.Kind == scaler.EvDeleted { // that it is gone is known at once too, not at the next list
+		if e.o.Instant && answer.Kind == scaler.EvDeleted { // with Instant, a deleted instance is known to be gone at once, not at the next list
 			e.listNext(e.now)
 		}
 		if err := e.step(e.late(answer)); err != nil {
@@ -197,7 +197,7 @@ func (e *engine) handle(source int) error {
 	return nil
 }
 
-// step tells the core one event, and does what follows.
+// step gives the core one event and carries out the result.
 func (e *engine) step(ev scaler.Event) error {
 	e.events++
 	e.core.Step(e.time(), ev)
@@ -214,7 +214,7 @@ func (e *engine) step(ev scaler.Event) error {
 	return nil
 }
 
-// use carries a batch out: answers, commands, facts, then the next wake.
+// use carries out a batch: answers first, then commands, facts, and the next wake-up.
 func (e *engine) use(b *scaler.Batch) {
 	for i := range b.Grants {
 		e.granted(&b.Grants[i])

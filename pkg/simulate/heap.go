@@ -1,25 +1,26 @@
 package simulate
 
-// kind says what an event of the heap is. Its order is the order of events at one instant: what frees a slot comes before who wants one.
+// kind says what an event of the heap is. Events of one instant are handled in the order of their kinds: an event that frees a slot comes
+// before an event that needs one.
 type kind uint8
 
 const (
-	kindAnswer  kind = iota // of a command: index into engine.answers
-	kindJobDone             // index into engine.jobs
+	kindAnswer  kind = iota // the result of a command: index into engine.answers
+	kindJobDone             // the end of a job: index into engine.jobs
 	kindList                // the observer's next list
 	kindPoll                // the runner's next poll
 )
 
 // event is one entry of the heap.
 type event struct {
-	at   int64 // ns from the start
+	at   int64 // nanoseconds from the start
 	seq  uint32
 	kind kind
-	turn uint16 // of what it belongs to: a later turn makes it void
+	turn uint16 // the turn of the job or list when the event was scheduled; the event is void if the turn has changed
 	idx  int32
 }
 
-// heap is a 4-ary heap ordered by (time, sequence): fewer levels than a binary one, and the four children share a cache line.
+// heap is a 4-ary heap ordered by (time, sequence). It has fewer levels than a binary heap, and four siblings fit into one cache line.
 type heap struct {
 	a   []event
 	seq uint32

@@ -7,19 +7,19 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Interval is an estimate with its confidence interval.
+// Interval is an estimate with a confidence interval.
 type Interval struct {
 	Mean, Low, High float64
 }
 
-// Half is half of the interval's width.
+// Half is half the width of the interval, the number after "±".
 func (i Interval) Half() float64 { return (i.High - i.Low) / 2 }
 
 // Contains reports whether v lies in the interval.
 func (i Interval) Contains(v float64) bool { return v >= i.Low && v <= i.High }
 
-// Around is the confidence interval of the mean of independent values, by Student's t distribution. Fewer than two values give an
-// infinite one.
+// Around returns the confidence interval of the mean of independent values, by Student's t distribution. With fewer than two values the
+// interval is infinite.
 func Around(values []float64, confidence float64) Interval {
 	n := float64(len(values))
 	if n < 2 {
@@ -32,8 +32,9 @@ func Around(values []float64, confidence float64) Interval {
 	return Interval{Mean: mean, Low: mean - half, High: mean + half}
 }
 
-// BatchMeans is the confidence interval of the mean of one long, correlated sequence (in nanoseconds; the result is in seconds): it is cut
-// into batches so long that their means are nearly independent (Law & Kelton, Simulation Modeling and Analysis, the method of batch means).
+// BatchMeans returns the confidence interval of the mean of one long, correlated sequence. The values are in nanoseconds; the result is in
+// seconds. The sequence is cut into batches that are long enough to make their means nearly independent (Law & Kelton, Simulation Modeling
+// and Analysis, the method of batch means).
 func BatchMeans(ns []int64, batches int, confidence float64) Interval {
 	size := len(ns) / max(batches, 1)
 	if size == 0 {

@@ -5,22 +5,22 @@ import "time"
 // Job is one job of a workload.
 type Job struct {
 	Arrival  time.Duration // when it became runnable, from the start of the run
-	Duration time.Duration // how long it runs on a slot; a job that is killed starts again from zero
-	Tag      int           // index into Workload.Tags; 0: none
+	Duration time.Duration // how long it runs on a slot; a killed job starts again from zero
+	Tag      int           // index into Workload.Tags; 0: no tag
 }
 
-// Workload is jobs in the order of arrival.
+// Workload is a sequence of jobs in the order of their arrival.
 type Workload interface {
-	// Next returns the next job; false when there is none left. Arrivals never go back.
+	// Next returns the next job, or false after the last one. Arrivals never decrease.
 	Next() (Job, bool)
-	// Tags are the names that Job.Tag points to. The first is the empty one.
+	// Tags are the names that Job.Tag refers to. The first name is empty.
 	Tags() []string
 }
 
-// Jobs is a workload that is held in memory. Its zero value is empty.
+// Jobs is a workload in memory. The zero value is empty and ready to use.
 type Jobs struct {
 	List  []Job
-	Names []string // of tags; may be nil
+	Names []string // names of the tags; may be nil
 	next  int
 }
 
@@ -41,14 +41,14 @@ func (j *Jobs) Tags() []string {
 	return j.Names
 }
 
-// Again returns the same jobs from their beginning: runs that share a list do not disturb each other.
+// Again returns the same jobs from the beginning. Runs that share a list do not disturb each other.
 func (j *Jobs) Again() *Jobs { return &Jobs{List: j.List, Names: j.Names} }
 
-// Repeat plays a list n times, each time period later, without copying it. It tiles a trace.
+// Repeat plays a list n times, each time one Period later. It does not copy the list.
 type Repeat struct {
 	Jobs   *Jobs
 	Times  int
-	Period time.Duration // from the start of one play to the next
+	Period time.Duration // from the start of one play to the start of the next
 	played int
 }
 

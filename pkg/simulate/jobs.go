@@ -7,19 +7,20 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// job is one job that arrived and is not done. Entries are used again, with their keys, so that memory grows with what is alive.
+// job is a job that has arrived and has not ended. Entries and their keys are reused, so that memory grows only with the number of such
+// jobs.
 type job struct {
 	key      record.Key
 	arrival  int64
 	duration int64
-	on       *machine // where it runs; nil: it waits
-	turn     uint16   // one more with each start and each reuse
+	on       *machine // the machine it runs on; nil: it waits
+	turn     uint16   // grows by one with each start and each reuse
 	tag      uint16
 	measured bool
-	began    bool  // it has run before: its wait is known
-	start    int64 // of its current run
-	wait     int64 // for its first start
-	place    int   // of that in account.waits
+	began    bool  // it has started before: its wait is known
+	start    int64 // start of the current run
+	wait     int64 // wait until the first start
+	place    int   // index of the wait in account.waits
 }
 
 // jobQueue is a first-in first-out queue of indexes.
@@ -51,11 +52,11 @@ func (e *engine) read1() error {
 		return &WorkloadError{Job: e.read, Reason: "arrives at " + j.Arrival.String() + ", before the job ahead of it (" + e.next.Arrival.String() + ")"}
 	case j.Arrival > longest || j.Duration > longest:
 		return &WorkloadError{Job: e.read, Reason: "arrives at " + j.Arrival.String() + " and runs for " + j.Duration.String() +
-			": a hundred years are the limit"}
+			": the limit is a hundred years"}
 	case j.Duration < 0:
 		return &WorkloadError{Job: e.read, Reason: "its duration is negative: " + j.Duration.String()}
 	case j.Tag < 0 || j.Tag >= len(e.acc.tags):
-		return &WorkloadError{Job: e.read, Reason: "its tag is unknown"}
+		return &WorkloadError{Job: e.read, Reason: "it has an unknown tag"}
 	}
 	e.next, e.more, e.last = j, true, max(e.last, int64(j.Arrival))
 	e.longest = max(e.longest, int64(j.Duration))
@@ -70,7 +71,7 @@ func (e *engine) arrive() error {
 	e.outside.push(i)
 	e.acc.arrived(e, i)
 	if e.o.CheckInterval > 0 {
-		if !e.polling { // polls come on a grid, whether or not there is a job: only those that find one are played
+		if !e.polling { // polls are on a fixed grid; only polls that find a job are simulated
 			e.polling = true
 			grid := int64(e.o.CheckInterval)
 			e.heap.push(event{at: (e.now + grid - 1) / grid * grid, kind: kindPoll})
@@ -95,8 +96,8 @@ func (e *engine) newJob() int32 {
 	return i
 }
 
-// offer gives the runner the jobs that stand outside, as far as it takes them: up to concurrent and, in preemptive mode, only where a slot
-// is free at this moment.
+// offer lets the runner take the jobs that wait outside, up to concurrent. In preemptive mode the runner takes a job only if a slot is free
+// at this moment.
 func (e *engine) offer() error {
 	for e.outside.len() > 0 && (e.o.Concurrent == 0 || e.inside < e.o.Concurrent) {
 		i := e.outside.first()
@@ -127,7 +128,7 @@ func (e *engine) offer() error {
 	return nil
 }
 
-// granted takes an answer of the core.
+// granted handles an answer of the core.
 func (e *engine) granted(g *scaler.Grant) {
 	switch g.Kind {
 	case scaler.GrantLease:
@@ -135,7 +136,7 @@ func (e *engine) granted(g *scaler.Grant) {
 		j := &e.jobs[i]
 		j.turn++
 		j.on, j.start = e.bySerial.get(g.Serial), e.now
-		if j.on == nil { // the machine went away, and no list has said so yet: the job's connection fails at once
+		if j.on == nil { // the machine is gone and no list has shown that yet: the job's connection fails at once
 			e.heap.push(event{at: e.now, kind: kindJobDone, idx: i, turn: j.turn})
 			return
 		}
@@ -152,14 +153,14 @@ func (e *engine) granted(g *scaler.Grant) {
 		}
 		if j := &e.jobs[n]; j.on != nil {
 			e.killed(int32(n))
-		} else { // it had found nobody there, and did not run
+		} else { // the job could not connect and did not run
 			j.turn++
 		}
 		e.retry = append(e.retry, int32(n))
 	}
 }
 
-// killed takes a job off its machine before it was done: it has to start again from zero.
+// killed takes an unfinished job off its machine. The job has to start again from zero.
 func (e *engine) killed(i int32) {
 	j := &e.jobs[i]
 	j.turn++
@@ -169,7 +170,7 @@ func (e *engine) killed(i int32) {
 	e.busy--
 }
 
-// nobodyThere: the job was given a machine that had gone away. It says so, and asks again.
+// copied, because the core owns and reuses the memory of r
 func (e *engine) nobodyThere(i int32) error {
 	j := &e.jobs[i]
 	j.turn++
@@ -199,7 +200,7 @@ func (e *engine) jobDone(i int32) error {
 	return e.after()
 }
 
-// after asks again for what was killed, and offers what stands outside now that something may have changed.
+// after requests a new slot for killed jobs, then offers the jobs that wait outside, because the state may have changed.
 func (e *engine) after() error {
 	for len(e.retry) > 0 {
 		i := e.retry[0]

@@ -342,7 +342,7 @@ func TestShiftedTime(t *testing.T) {
 	})
 }
 
-// With single use, no limit and common luck, the n-th machine is asked for no later when more are kept idle, so that no job starts later.
+// With single use, no limit and the same random numbers, keeping more machines idle never delays the n-th create, so no job starts later.
 // (With reuse or a throttle anomalies are legal, and nothing of the kind is claimed.)
 func TestMoreIdleNeverWaitsLonger(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Replicas runs n independent copies of a simulation, on up to workers goroutines: replica k has the seed o.Seed + k and the workload that
-// make returns for it. The results are in the order of k, whatever the order of their ends. The first error in that order is returned.
+// Replicas runs n independent copies of a simulation, on up to workers goroutines. Replica k has the seed o.Seed + k and the jobs that
+// workload returns for k. The results are in the order of k. The error is the first one in this order.
 func Replicas(o Options, n, workers int, workload func(k int, seed uint64) Workload) ([]*Result, error) {
 	results, errs := make([]*Result, n), make([]error, n)
 	next := make(chan int)
@@ -30,7 +30,7 @@ func Replicas(o Options, n, workers int, workload func(k int, seed uint64) Workl
 	return results, errors.Join(errs...)
 }
 
-// Over is the interval of a figure over replicas.
+// Over returns the confidence interval of the mean of one figure over the replicas.
 func Over(results []*Result, confidence float64, figure func(*Result) float64) Interval {
 	values := make([]float64, len(results))
 	for i, r := range results {

@@ -6,25 +6,26 @@ import (
 	"time"
 )
 
-// Result is what became of a workload. Times are in seconds, fleets in instance-hours; jobs that arrived in the warm-up are in no figure.
+// Result holds the figures of a run. Times are in seconds and fleet sizes in instance-hours. Jobs that arrived during the warm-up are not
+// counted.
 type Result struct {
 	Seed  uint64
 	Start time.Time
-	End   time.Duration // when the last job ended, or the run
+	End   time.Duration // when the last job ended, or when the run was stopped
 
 	Arrived, Completed int
-	Censored           int // jobs that had not ended when the run did; they are in no wait
-	Kills              int // runs that were cut off by a reclaim or a death, and started again
+	Censored           int // jobs that had not ended at the end of the run; the waits leave them out
+	Kills              int // runs that a reclaim or a failed instance ended early; the jobs started again
 	Denials            int // requests that preemptive mode refused
 
 	Waits     Waits
 	ByCause   []CauseTime // largest first
-	ByTag     []Slice     // exact waits only
-	ByHour    []Slice     // hour of arrival, in Start's zone
+	ByTag     []Slice     // only while waits are exact
+	ByHour    []Slice     // by hour of arrival, in the zone of Start
 	Instances Instances
 	Hours     Hours
 	BusySlots float64 // slot-hours in use
-	LostSlots float64 // of them, by runs that were killed
+	LostSlots float64 // of these, slot-hours of runs that were killed
 	Capacity  int
 	// Utilization is BusySlots ÷ (instance-hours × capacity).
 	Utilization float64
@@ -32,10 +33,10 @@ type Result struct {
 	Bound       Bound
 	Timeline    *Timeline
 	Policies    []PolicyEdge
-	Events      int64 // that the core was told
+	Events      int64 // events that the core received
 }
 
-// CauseTime is how long jobs waited for one cause, all jobs together.
+// CauseTime is how long all jobs together waited for one cause.
 type CauseTime struct {
 	Cause   string
 	Seconds float64
@@ -44,12 +45,12 @@ type CauseTime struct {
 // Instances counts machines.
 type Instances struct {
 	Created, Deleted, Peak int
-	Unproductive           int // never ran a job
-	Reclaimed              int // spot
-	Died                   int // went away by themselves otherwise
+	Unproductive           int // instances that never ran a job
+	Reclaimed              int // taken back by the provider (spot)
+	Died                   int // gone for another reason, without a delete
 }
 
-// Hours is instance-hours by what the machine did; Total is their sum.
+// Hours is instance-hours by what the instance did. Total is the sum.
 type Hours struct {
 	Total, Busy, Idle, Boot, Drain float64
 }
@@ -57,16 +58,16 @@ type Hours struct {
 // Cost is in the currency of the price.
 type Cost struct {
 	Total, PerJob float64
-	IdleShare     float64 // the share of instance-hours in which no job ran
+	IdleShare     float64 // share of the instance-hours in which no job ran
 }
 
-// Bound is the least instance-hours with which a clairvoyant fleet of the same capacity serves the same jobs.
+// Bound is the lowest possible number of instance-hours: a fleet of the same capacity that knows all jobs in advance needs this much.
 type Bound struct {
-	AtStarts float64 // each started when the simulation started it
-	AtOnce   float64 // each started when it arrived
+	AtStarts float64 // when each job starts at its simulated start
+	AtOnce   float64 // when each job starts at its arrival
 }
 
-// result closes the books.
+// result computes the figures at the end of the run.
 func (e *engine) result() *Result {
 	a := &e.acc
 	e.machines.each(func(m *machine) { a.close(e, m) })
@@ -118,7 +119,7 @@ func (a *account) causes() []CauseTime {
 	return all
 }
 
-// unfinished is the places of the waits of jobs that began and did not end.
+// unfinished lists the waits (by index) of jobs that started and did not end.
 func (e *engine) unfinished() (places []int) {
 	free := make([]bool, len(e.jobs))
 	for _, i := range e.idle {

@@ -1,6 +1,7 @@
 package simulate
 
-// table finds machines by a number that is given out in order: an index instead of a hash. Its front is given back as the oldest machines go.
+// table finds machines by a number. Numbers are given out in order, so an index is enough and no hash is needed. Memory at the front is
+// freed when the oldest machines are gone.
 type table struct {
 	base  uint64 // the number of a[0]
 	a     []*machine
@@ -18,7 +19,7 @@ func (t *table) put(n uint64, m *machine) {
 	if len(t.a) == 0 {
 		t.base = n
 	}
-	for n < t.base { // numbers come in order but for a few that overtake each other
+	for n < t.base { // numbers come almost in order: a few may be swapped
 		t.a = append([]*machine{nil}, t.a...)
 		t.base--
 	}
@@ -43,7 +44,7 @@ func (t *table) drop(n uint64) {
 	}
 }
 
-// each calls f for every machine, in the order of their numbers.
+// each calls f for every machine, in the order of the numbers.
 func (t *table) each(f func(*machine)) {
 	for _, m := range t.a {
 		if m != nil {

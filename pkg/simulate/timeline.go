@@ -2,10 +2,11 @@ package simulate
 
 import "time"
 
-// Timeline is the curves of a run, on a common grid. Values are means over a step, and Peak the largest queue within it.
+// Timeline holds curves over the time of a run, on a common grid. A value is the mean over one step. Peak is the longest queue within a
+// step.
 type Timeline struct {
 	Step    time.Duration
-	Queue   []float64 // jobs that wait, inside and outside
+	Queue   []float64 // jobs that wait, inside and outside the core
 	Peak    []float64
 	Running []float64 // jobs
 	Booting []float64 // instances by what they do
@@ -14,7 +15,7 @@ type Timeline struct {
 	Drain   []float64
 }
 
-// PolicyEdge is the moment from which a policy held; −1: none matched.
+// PolicyEdge is the moment from which a policy is in force; index −1: no policy matches.
 type PolicyEdge struct {
 	At     time.Duration
 	Policy int
@@ -22,7 +23,7 @@ type PolicyEdge struct {
 
 const curves = 6
 
-// recorder keeps a bounded number of points: when they are full, two become one and the step doubles.
+// recorder keeps a limited number of points. When it is full, it merges each two neighbours and doubles the step.
 type recorder struct {
 	limit int
 	step  int64
@@ -34,7 +35,7 @@ func newRecorder(points int) *recorder {
 	return &recorder{limit: max(points, 16) &^ 1, step: int64(time.Second)}
 }
 
-// pass adds the state that held from e.now to at.
+// pass adds the state from e.now to at.
 func (r *recorder) pass(e *engine, at int64, waiting int) {
 	queue := float64(waiting + e.outside.len())
 	c := &e.acc.count
@@ -76,14 +77,14 @@ func (r *recorder) fold() {
 	r.sum, r.peak, r.step = r.sum[:half], r.peak[:half], r.step*2
 }
 
-// result closes the curves at the end of the run.
+// result computes the curves at the end of the run.
 func (r *recorder) result(end int64) *Timeline {
 	t := &Timeline{Step: time.Duration(r.step), Peak: r.peak}
 	to := [curves]*[]float64{&t.Queue, &t.Running, &t.Booting, &t.Idle, &t.Busy, &t.Drain}
 	for k, curve := range to {
 		*curve = make([]float64, len(r.sum))
 		for i := range r.sum {
-			(*curve)[i] = r.sum[i][k] / float64(max(min(r.step, end-int64(i)*r.step), 1)) // the last step may be cut short
+			(*curve)[i] = r.sum[i][k] / float64(max(min(r.step, end-int64(i)*r.step), 1)) // the last step may be shorter
 		}
 	}
 	return t

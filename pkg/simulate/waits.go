@@ -8,19 +8,19 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// HistogramError is the relative error of quantiles once a histogram has taken over from exact waits.
+// HistogramError is the relative error of quantiles when there are too many waits to keep them exactly.
 const HistogramError = 0.001
 
-// waits collects the wait of every job, in the order of starts. Exact ones up to a number, then a histogram of known error.
+// waits collects the wait of every job, in the order of starts. It keeps exact values up to a limit, then a histogram with a known error.
 type waits struct {
 	exact int
-	all   []int64 // ns
+	all   []int64 // nanoseconds
 	tag   []uint16
 	hour  []uint8
-	hist  *hdrhistogram.Histogram // in µs; nil: all are exact
+	hist  *hdrhistogram.Histogram // in microseconds; nil: all waits are exact
 
 	n       int
-	sum     float64 // s
+	sum     float64 // seconds
 	waited  int     // longer than 0
 	longest int64
 }
@@ -34,10 +34,10 @@ func (w *waits) add(ns int64, tag uint16, hour uint8) int {
 		w.waited++
 	}
 	if w.hist != nil {
-		_ = w.hist.RecordValue(ns / 1000) // a wait beyond the histogram's ten years cannot be
+		_ = w.hist.RecordValue(ns / 1000) // waits are shorter than the histogram's limit of ten years
 		return -1
 	}
-	if len(w.all) == cap(w.all) { // doubled: append alone would copy millions of waits again and again
+	if len(w.all) == cap(w.all) { // doubling by hand: append grows by 25 % and copies millions of waits more often
 		more := min(max(len(w.all), 1024), w.exact+1)
 		w.all, w.tag, w.hour = slices.Grow(w.all, more), slices.Grow(w.tag, more), slices.Grow(w.hour, more)
 	}
@@ -55,7 +55,8 @@ func (w *waits) add(ns int64, tag uint16, hour uint8) int {
 	return len(w.all) - 1
 }
 
-// drop takes waits back of which it is known only at the end that their jobs are censored. In a histogram, of millions, they stay.
+// drop removes the waits of jobs that turn out to be censored at the end of the run. A histogram keeps them: among millions of waits they
+// do not matter.
 func (w *waits) drop(places []int) {
 	if w.hist != nil || len(places) == 0 {
 		return
@@ -85,9 +86,9 @@ type Waits struct {
 	Count    int
 	Mean     float64
 	Max      float64
-	Fraction float64 // of jobs that waited longer than 0
-	Exact    bool    // else quantiles have the relative error HistogramError
-	InOrder  []int64 // ns, in the order of starts; nil where not exact
+	Fraction float64 // share of the jobs that waited longer than 0
+	Exact    bool    // false: quantiles have the relative error HistogramError
+	InOrder  []int64 // nanoseconds, in the order of starts; nil if the waits are not exact
 
 	sorted []int64
 	hist   *hdrhistogram.Histogram
@@ -103,7 +104,8 @@ func (w *waits) result() Waits {
 	return r
 }
 
-// Quantile is the p-quantile, 0 ≤ p ≤ 1, by the nearest-rank definition: the smallest wait that at least p of the jobs did not exceed.
+// Quantile is the p-quantile, 0 ≤ p ≤ 1, by the nearest-rank definition: the smallest wait w such that at least the share p of the jobs
+// waited at most w.
 func (w *Waits) Quantile(p float64) float64 {
 	if w.hist != nil {
 		return float64(w.hist.ValueAtQuantile(p*100)) / 1e6
@@ -177,7 +179,7 @@ func (w *Waits) Histogram() []Bin {
 	return bins
 }
 
-// Slice is the waits of a part of the jobs, in seconds.
+// Slice holds the waits of a part of the jobs, in seconds.
 type Slice struct {
 	Name     string
 	Jobs     int
@@ -195,7 +197,7 @@ func sliceOf(name string, ns []int64) Slice {
 	return s
 }
 
-// by splits the exact waits by a key below n.
+// by groups the exact waits by a key from 0 to n−1.
 func (w *waits) by(n int, key func(i int) int) [][]int64 {
 	parts := make([][]int64, n)
 	for i, v := range w.all {

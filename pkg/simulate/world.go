@@ -11,34 +11,34 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// phase is where a machine's time goes.
+// phase says how a machine spends its time.
 type phase uint8
 
 const (
-	phaseBoot  phase = iota // from the create to ready
+	phaseBoot  phase = iota // from the create until ready
 	phaseIdle               // ready, no job
 	phaseBusy               // at least one job
-	phaseDrain              // retired, no job, not gone yet
+	phaseDrain              // retired, without a job, not yet gone
 	phases
 )
 
-// machine is an instance of the cloud, as the run accounts for it.
+// machine is an instance of the cloud, with its account.
 type machine struct {
 	number  uint64
 	serial  uint64
 	id      record.ID
 	created int64
-	since   int64 // of phase
+	since   int64 // start of the phase
 	phase   phase
 	retired bool
 	used    bool
-	changed bool             // in engine.changed
-	shown   cloudmodel.State // by the latest list; 0: not
+	changed bool             // it is in engine.changed
+	shown   cloudmodel.State // state in the latest list; 0: not in the list
 	jobs    []int32
-	first   [2]int32 // room for jobs; more need their own
+	first   [2]int32 // memory for the first jobs, without an allocation
 }
 
-// to moves m to another phase, and accounts for the one that ends.
+// to moves m to another phase and accounts for the phase that ends.
 func (m *machine) to(e *engine, p phase) {
 	e.acc.phase(m.phase, m.since, e.now)
 	e.acc.count[m.phase]--
@@ -74,7 +74,7 @@ func (m *machine) give(e *engine, i int32) {
 	}
 }
 
-// fact follows what the core reports of its decisions.
+// fact handles one fact that the core reports.
 func (e *engine) fact(f *scaler.Fact) {
 	switch f.Kind {
 	case scaler.FactPolicy:
@@ -96,7 +96,7 @@ func (e *engine) fact(f *scaler.Fact) {
 	}
 }
 
-// machineOf finds a machine by the id that newMachine gave it.
+// machineOf finds a machine by the ID from newMachine.
 func (e *engine) machineOf(id record.ID) *machine {
 	n, err := strconv.ParseUint(string(id[2:]), 10, 64)
 	if err != nil {
@@ -115,7 +115,7 @@ func (e *engine) newMachine(n uint64) {
 	e.note(m)
 }
 
-// command asks the cloud, whose answer comes when the call returns.
+// command gives a command to the cloud. The result comes when the simulated call returns.
 func (e *engine) command(cmd *scaler.Command) {
 	ev := scaler.Event{Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	switch cmd.Kind {
@@ -149,7 +149,7 @@ func (e *engine) command(cmd *scaler.Command) {
 	}
 }
 
-// late corrects an answer that the world has overtaken: a machine that went away while it was being prepared cannot be reached.
+// late corrects a result that is out of date: a machine that disappeared while it was being prepared cannot be reached.
 func (e *engine) late(ev scaler.Event) scaler.Event {
 	if ev.Kind == scaler.EvPrepared && e.machineOf(ev.ID) == nil {
 		ev.Failure = failure.Failure{Kind: failure.NotFound, Message: "the machine is gone"}
@@ -157,8 +157,8 @@ func (e *engine) late(ev scaler.Event) scaler.Event {
 	return ev
 }
 
-// cloudChanged takes what happened in the cloud by itself. Jobs on a machine that went away are known to be dead at once, by their lost
-// connections; the rest is known at the next list.
+// cloudChanged handles changes that the cloud made without a command. Jobs on a machine that disappeared lose their connection at once. The
+// core learns of everything else from the next list.
 func (e *engine) cloudChanged() error {
 	e.diffs = e.cloud.Advance(time.Duration(e.now), e.diffs[:0])
 	for _, d := range e.diffs {
@@ -176,7 +176,7 @@ func (e *engine) cloudChanged() error {
 	return e.after()
 }
 
-// gone ends a machine: its jobs have to start again elsewhere.
+// gone ends a machine. Its jobs have to start again on another one.
 func (e *engine) gone(m *machine, why cloudmodel.EventKind) error {
 	for len(m.jobs) > 0 {
 		i := m.jobs[0]
@@ -193,7 +193,7 @@ func (e *engine) gone(m *machine, why cloudmodel.EventKind) error {
 	return nil
 }
 
-// note remembers that the next list differs by m, and sees to it that there is one.
+// note records that m has changed since the last list, and schedules a list.
 func (e *engine) note(m *machine) {
 	if !m.changed {
 		m.changed = true
@@ -208,13 +208,13 @@ func (e *engine) note(m *machine) {
 	}
 }
 
-// tick is the first regular list at or after t, lists that showed nothing new included: those are not played.
+// tick is the first regular list at or after t. Lists that show nothing new are counted, but not simulated.
 func (e *engine) tick(t int64) int64 {
 	d := int64(e.o.UpdateInterval)
 	return e.lastList + max((t-e.lastList+d-1)/d, 1)*d
 }
 
-// hurry brings the next list nearer, now that the group is expected to change.
+// hurry moves the next list earlier, because the group is now expected to change.
 func (e *engine) hurry() {
 	d, short := int64(e.o.UpdateInterval), int64(e.o.UpdateIntervalWhenExpecting)
 	last := e.lastList + (e.now-e.lastList)/d*d
@@ -231,14 +231,14 @@ func (e *engine) listNext(t int64) {
 	e.heap.push(event{at: t, kind: kindList, turn: e.listTurn})
 }
 
-// list shows the core the provider's list: what is different, then that it is complete.
+// list gives the core the provider's list: first each change, then the message that the list is complete.
 func (e *engine) list() error {
 	e.lastList, e.listAt = e.now, 0
 	if len(e.changed) == 0 && !e.core.AwaitsList() {
 		if e.expects {
 			e.listNext(e.now + int64(e.o.UpdateIntervalWhenExpecting))
 		}
-		return nil // it would say nothing
+		return nil // the list shows nothing new
 	}
 	changed := e.changed
 	e.changed = e.shown[:0]
@@ -254,7 +254,7 @@ func (e *engine) list() error {
 		return err
 	}
 	switch {
-	case e.listAt > e.lastList: // something asked for one meanwhile
+	case e.listAt > e.lastList: // a list was requested in the meantime
 	case e.expects:
 		e.listNext(e.now + int64(e.o.UpdateIntervalWhenExpecting))
 	case len(e.changed) > 0:
@@ -263,7 +263,7 @@ func (e *engine) list() error {
 	return e.after()
 }
 
-// show tells the core what the list says of m, if that is new.
+// show gives the core the state of m in the list, if it has changed.
 func (e *engine) show(m *machine) error {
 	state, _ := e.cloud.State(m.number)
 	if state == m.shown {

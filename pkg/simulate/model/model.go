@@ -14,25 +14,25 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// maxFileSize is far beyond any model that people write; samples of boot times are its largest part.
+// maxFileSize is far larger than a model needs. Samples of boot times are its largest part.
 const maxFileSize = 4 << 20
 
-// Model is a cloud as a file describes it. The zero Model is a perfect cloud whose changes are known at the next poll.
+// Model is a cloud as a file describes it. The zero Model is a cloud without delays and failures, whose changes are seen at the next poll.
 type Model struct {
 	Cloud   cloudmodel.Config
 	Ready   cloudmodel.Distribution // from running to ready for a job
-	Instant bool                    // changes are known at once, not at the next update of the list
-	Shape   string                  // that was chosen; empty: none
-	Shapes  []string                // that the file has, sorted
+	Instant bool                    // changes are known at once, not at the next list
+	Shape   string                  // the shape that was chosen; empty: none
+	Shapes  []string                // the shapes in the file, sorted
 }
 
-// Apply makes o a simulation of this cloud. Everything else in o stays.
+// Apply sets the options that describe the cloud. It does not change any others.
 func (m *Model) Apply(o *simulate.Options) {
 	o.Cloud, o.Ready, o.Instant = m.Cloud, m.Ready, m.Instant
 }
 
-// Read reads the model at path; shape chooses one of its [shapes.NAME], or none when it is empty and the file does not choose either. An error is a
-// config.Faults with everything that is wrong in the file, or says why it cannot be read.
+// Read reads the model at path. shape chooses one of its [shapes.NAME]; if it is empty, the file's own choice is used, if it has one. The
+// error is a config.Faults with all faults of the file, or says why the file cannot be read.
 func Read(path, shape string) (*Model, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -49,7 +49,7 @@ func Read(path, shape string) (*Model, error) {
 	return Parse(path, data, shape)
 }
 
-// Parse is Read on data; path is for messages only.
+// Parse is Read for data in memory. path is used in messages only.
 func Parse(path string, data []byte, shape string) (*Model, error) {
 	var values map[string]any
 	if err := toml.Unmarshal(data, &values); err != nil {
@@ -76,7 +76,7 @@ func syntaxFault(path string, err error) error {
 	return config.Faults{p}
 }
 
-// layer is what a preset, the head of the file and a shape may set.
+// layer holds what a preset, the top of the file, or a shape can set.
 type layer struct {
 	cloudmodel.Config
 	Ready     cloudmodel.Distribution `toml:"ready"`
@@ -85,7 +85,7 @@ type layer struct {
 	} `toml:"discovery"`
 }
 
-// model reads the layers. Shapes that were not chosen are read too: a fault in them is one.
+// model reads the layers. It also reads the shapes that were not chosen: a fault in them is reported.
 func (r *reader) model(values map[string]any, shape string) *Model {
 	head := maps.Clone(values)
 	for _, own := range []string{"shape", "shapes"} {
@@ -116,7 +116,7 @@ func (r *reader) model(values map[string]any, shape string) *Model {
 	return m
 }
 
-// layer puts the preset that values name, then values, over l.
+// layer applies the preset that values name, then values themselves, to l.
 func (r *reader) layer(l *layer, values map[string]any, prefix string) {
 	if name := r.text(values, prefix+"preset"); name != "" {
 		if preset, ok := presets()[name]; ok {
@@ -128,7 +128,7 @@ func (r *reader) layer(l *layer, values map[string]any, prefix string) {
 	r.fill(l, values, prefix)
 }
 
-// shapes are the tables of [shapes]; what is none is a fault.
+// shapes returns the tables of [shapes]. Other values there are faults.
 func (r *reader) shapes(values map[string]any) map[string]map[string]any {
 	all, out := values["shapes"], map[string]map[string]any{}
 	if all == nil {

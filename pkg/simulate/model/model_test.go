@@ -180,7 +180,7 @@ func TestFaults(t *testing.T) {
 		{"price nan", "[price]\nper_hour = nan\n", "", []string{`2 price.per_hour: must be a number`}},
 		{"billing", "[price]\nbilling = \"week\"\n", "", []string{`2 price.billing: "week" is unknown`}},
 		{"discovery", "[discovery]\nmode = \"push\"\n", "", []string{`2 discovery.mode: "push" is unknown: use poll or instant`}},
-		{"list", "[list]\nlag = \"1s\"\n", "", []string{`1 list: is of the fake plugin only`}},
+		{"list", "[list]\nlag = \"1s\"\n", "", []string{`1 list: works only in the fake plugin`}},
 		{"preset", "preset = \"linux\"\n", "", []string{`1 preset: unknown preset "linux"`}},
 		{"preset type", "preset = 3\n", "", []string{`1 preset: is an integer, must be a string`}},
 		{"section type", "boot = \"30s\"\n", "", []string{`1 boot: is a string, must be a table (write it as [boot])`}},

@@ -9,10 +9,10 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// place is where a key was written, counted from 1.
+// place is where a key is in the file, counted from 1.
 type place struct{ line, column int }
 
-// positions finds where each key of a document was written, by its dotted path; elements of arrays are path[0], path[1], …
+// positions finds where each key of a document is, by its dotted path. Elements of arrays are path[0], path[1], …
 func positions(data []byte) (map[string]place, error) {
 	f := finder{data: data, places: map[string]place{}, tables: map[string]int{}}
 	f.parser.Reset(data)
@@ -35,7 +35,7 @@ type finder struct {
 	parser unstable.Parser
 	data   []byte
 	places map[string]place
-	tables map[string]int // arrays of tables: elements so far
+	tables map[string]int // arrays of tables: number of elements so far
 }
 
 func (f *finder) note(path string, at unstable.Range) {
@@ -46,7 +46,7 @@ func (f *finder) note(path string, at unstable.Range) {
 	f.places[path] = place{line: bytes.Count(before, []byte("\n")) + 1, column: len(before) - bytes.LastIndexByte(before, '\n')}
 }
 
-// header is the path of [a.b] or [[a.b]]; a part that is an array of tables means its last element.
+// header is the path of [a.b] or [[a.b]]. A part that is an array of tables means its last element.
 func (f *finder) header(e *unstable.Node) string {
 	path := ""
 	for it := e.Key(); it.Next(); {
@@ -102,7 +102,7 @@ func join(path, key string) string {
 
 var bareKey = regexp.MustCompile(`^[\w-]+$`)
 
-// bare quotes a key that TOML would want quoted: it might confuse a reader, or a terminal.
+// bare quotes a key that TOML requires to be quoted. Unquoted, it could confuse a reader or a terminal.
 func bare(key string) string {
 	if bareKey.MatchString(key) {
 		return key

@@ -15,13 +15,13 @@ var presetsText []byte
 func presets() map[string]map[string]any {
 	var all map[string]map[string]any
 	if err := toml.Unmarshal(presetsText, &all); err != nil {
-		panic("model: presets.toml: " + err.Error()) // embedded, and read by the tests
+		panic("model: presets.toml: " + err.Error()) // the file is embedded, and a test reads it
 	}
 	return all
 }
 
-// Presets are the names that preset may have, sorted.
+// Presets are the valid values of the key preset, sorted.
 func Presets() []string { return slices.Sorted(maps.Keys(presets())) }
 
-// PresetsTOML is the text of all presets, each a table, for documentation.
+// PresetsTOML is the text of all presets, each a table. Documentation shows it.
 func PresetsTOML() string { return string(presetsText) }

@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/config"
 )
 
-// reader fills layers with the values of a document and collects what is wrong.
+// reader fills layers with the values of a document and collects faults.
 type reader struct {
 	path   string
 	places map[string]place
@@ -28,7 +28,7 @@ func (r *reader) fault(code, key, message, remedy string) {
 		Message: message, Remedy: remedy})
 }
 
-// place is where key was written, or else the table that it is missing from.
+// place is where key is in the file, or where the table is that should have it.
 func (r *reader) place(key string) place {
 	for {
 		if at, ok := r.places[key]; ok {
@@ -81,15 +81,15 @@ func noun(v any) string {
 	case bool:
 		return "a boolean"
 	}
-	return "a date or time"
+	return "a date or a time"
 }
 
-// fill puts the keys of a table over l.
+// fill applies the keys of a table to l.
 func (r *reader) fill(l *layer, values map[string]any, prefix string) {
 	r.table(reflect.ValueOf(l).Elem(), values, strings.TrimSuffix(prefix, "."), []string{"preset"})
 }
 
-// table puts values over the struct v. Keys in also are read elsewhere.
+// table applies values to the struct v. Keys in also are read elsewhere.
 func (r *reader) table(v reflect.Value, values map[string]any, path string, also []string) {
 	fields := map[string]reflect.Value{}
 	known := append(collect(v, fields), also...)
@@ -102,14 +102,14 @@ func (r *reader) table(v reflect.Value, values map[string]any, path string, also
 		case ok:
 			r.value(field, value, key)
 		case name == "list" && len(also) > 0:
-			r.fault(config.CodeUnknownKey, key, "is of the fake plugin only: a simulation is told what changed", "remove it")
+			r.fault(config.CodeUnknownKey, key, "works only in the fake plugin; a simulation gets every change directly", "remove it")
 		case !slices.Contains(also, name):
 			r.fault(config.CodeUnknownKey, key, fmt.Sprintf("unknown key %q", name), meant(name, known))
 		}
 	}
 }
 
-// collect finds the fields of v by their keys, those of embedded structs included, and returns the keys in their order.
+// collect finds the fields of v by their keys, including those of embedded structs, and returns the keys in order.
 func collect(v reflect.Value, into map[string]reflect.Value) (names []string) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
@@ -130,7 +130,7 @@ var (
 	distributionType = reflect.TypeFor[cloudmodel.Distribution]()
 )
 
-// value puts one value over v.
+// value applies one value to v.
 func (r *reader) value(v reflect.Value, value any, key string) {
 	if v.Type() == durationType {
 		r.duration(v, value, key)
@@ -202,7 +202,7 @@ func (r *reader) scalar(v reflect.Value, value any, key string) {
 func (r *reader) duration(v reflect.Value, value any, key string) {
 	switch d := value.(type) {
 	case string:
-		_ = v.Addr().Interface().(*cloudmodel.Duration).UnmarshalText([]byte(d)) // it never fails: what is no duration is found by check
+		_ = v.Addr().Interface().(*cloudmodel.Duration).UnmarshalText([]byte(d)) // UnmarshalText never fails; check reports invalid durations
 	case int64:
 		remedy := "a duration has a unit"
 		if d >= 0 && d < int64(time.Millisecond) {
@@ -214,12 +214,12 @@ func (r *reader) duration(v reflect.Value, value any, key string) {
 	}
 }
 
-// needs are the keys without which a distribution says nothing.
+// needs are the keys that each distribution requires.
 var needs = map[string][]string{
 	cloudmodel.KindConstant: {"value"}, cloudmodel.KindExponential: {"mean"}, cloudmodel.KindLogNormal: {"p50", "p95"},
 }
 
-// complete finds what a distribution's table lacks.
+// complete reports the keys that a distribution's table lacks.
 func (r *reader) complete(table map[string]any, key string) {
 	kind, _ := table["distribution"].(string)
 	for _, name := range needs[kind] {
@@ -232,7 +232,8 @@ func (r *reader) complete(table map[string]any, key string) {
 	}
 }
 
-// check reports what no single value shows. Faults that told has are the base's own; it returns those that it found.
+// check reports faults that involve several values. It ignores the faults in told, which belong to the layer below, and returns all faults
+// that it found.
 func (r *reader) check(l *layer, prefix string, told map[string]bool) map[string]bool {
 	found := map[string]bool{}
 	have := map[string]bool{}
@@ -257,7 +258,7 @@ func (r *reader) check(l *layer, prefix string, told map[string]bool) map[string
 	return found
 }
 
-// meant is the remedy for a word that is not one of known.
+// meant is the remedy for an unknown word: the nearest known one.
 func meant(word string, known []string) string {
 	const few = 12
 	fold := func(s string) string {

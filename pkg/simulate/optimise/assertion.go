@@ -14,14 +14,14 @@ import (
 
 // Assertion is a promise about one figure of a result, such as p95_wait<=60s.
 type Assertion struct {
-	Figure   string  // as it was written: an alias or a path
-	Path     string  // into the JSON form of a report, such as wait_seconds.p95
+	Figure   string  // the figure as it was written: an alias or a path
+	Path     string  // path in the JSON form of a report, such as wait_seconds.p95
 	Operator string  // <, <=, > or >=
-	Limit    float64 // in the unit of the figure: seconds, hours, instances, currency or a share
+	Limit    float64 // in the unit of the figure: seconds, hours, instances, currency, or a share
 	text     string
 }
 
-// String is the assertion as it was written, without blanks.
+// String is the assertion as it was written, without spaces.
 func (a Assertion) String() string {
 	if a.text != "" {
 		return a.text
@@ -29,16 +29,16 @@ func (a Assertion) String() string {
 	return a.Figure + a.Operator + strconv.FormatFloat(a.Limit, 'g', -1, 64)
 }
 
-// AssertionError is an assertion that cannot be read.
+// AssertionError says why an assertion cannot be read.
 type AssertionError struct {
 	Text   string
-	Reason string // and what to write instead
+	Reason string // what is wrong, and what to write instead
 }
 
 // Error quotes the assertion and says what is wrong with it.
 func (e *AssertionError) Error() string { return fmt.Sprintf("assertion %q: %s", e.Text, e.Reason) }
 
-// aliases are the short names. Those of package report are among them.
+// aliases are short names of figures. They include those of package report.
 func aliases() map[string]string {
 	return map[string]string{
 		"mean_wait": "wait_seconds.mean", "p50_wait": "wait_seconds.p50", "p90_wait": "wait_seconds.p90", "p95_wait": "wait_seconds.p95",
@@ -48,9 +48,9 @@ func aliases() map[string]string {
 
 const usual = "mean_wait, p50_wait, p90_wait, p95_wait, p99_wait, max_wait, wait_fraction, cost, instance_hours, utilization"
 
-// ParseAssertion reads FIGURE OPERATOR LIMIT: p95_wait<60s, cost <= 1200, wait_fraction<5%, instance_hours.idle<80h. A figure is one of
-// mean_wait, p50_wait, p90_wait, p95_wait, p99_wait, max_wait, wait_fraction, cost, instance_hours, utilization, or any number of the JSON
-// form of a report by its path; an operator is <, <=, > or >=; a limit is a number in the figure's unit, a duration for waits and
+// ParseAssertion reads FIGURE OPERATOR LIMIT, such as p95_wait<60s, cost <= 1200, wait_fraction<5% or instance_hours.idle<80h. A figure is
+// one of mean_wait, p50_wait, p90_wait, p95_wait, p99_wait, max_wait, wait_fraction, cost, instance_hours, utilization, or the path of any
+// number in the JSON form of a report. An operator is <, <=, > or >=. A limit is a number in the figure's unit, a duration for waits and
 // instance-hours, or a percentage for shares.
 //
 // Errors: *AssertionError.
@@ -69,9 +69,9 @@ func ParseAssertion(text string) (Assertion, error) {
 	case operator != "<" && operator != "<=" && operator != ">" && operator != ">=":
 		return fail("the operator %q is not one of < <= > >=", operator)
 	case figure == "":
-		return fail("names no figure in front of %s: write one of %s, or a path of the JSON report", operator, usual)
+		return fail("has no figure before %s: write one of %s, or a path of the JSON report", operator, usual)
 	case limit == "":
-		return fail("has no limit behind %s: write a number or a duration, such as 60s", operator)
+		return fail("has no limit after %s: write a number or a duration, such as 60s", operator)
 	}
 	a := Assertion{Figure: figure, Path: figure, Operator: operator, text: figure + operator + limit}
 	if path, ok := aliases()[figure]; ok {
@@ -87,7 +87,7 @@ func ParseAssertion(text string) (Assertion, error) {
 	return a, nil
 }
 
-// ParseAssertions reads several, and returns every fault.
+// ParseAssertions reads several assertions and reports all faults.
 func ParseAssertions(texts []string) ([]Assertion, error) {
 	var all []Assertion
 	var faults []error
@@ -101,7 +101,7 @@ func ParseAssertions(texts []string) ([]Assertion, error) {
 	return all, nil
 }
 
-// known refuses a path that no report has. Which tags, hours and causes there are is known only when there is a result.
+// known rejects a path that no report has. The tags, hours and causes are known only when there is a result.
 func known(path string) error {
 	for _, some := range []string{"wait_by_tag.", "wait_by_hour.", "wait_by_cause.", "wait_histogram."} {
 		if strings.HasPrefix(path, some) && len(path) > len(some) {
@@ -137,12 +137,12 @@ func unitOf(path string) unit {
 	return plain
 }
 
-// parseLimit reads the limit of a figure; a reason says why it cannot.
+// parseLimit reads the limit of a figure. reason says why it cannot.
 func parseLimit(path, text string) (limit float64, reason string) {
 	u := unitOf(path)
 	if v, err := strconv.ParseFloat(text, 64); err == nil {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return 0, "the limit is no finite number: " + text
+			return 0, "the limit is not a finite number: " + text
 		}
 		return v, ""
 	}
@@ -177,14 +177,14 @@ func (u unit) name() string {
 	return "a plain number: write it without a unit"
 }
 
-// Verdict is what a result says to an assertion.
+// Verdict is the result of an assertion on one run.
 type Verdict struct {
 	Assertion Assertion
-	Value     float64 // +Inf: no job was ever served, so that its wait has no end
+	Value     float64 // +Inf: no job was served, so the waits never ended
 	OK        bool
 }
 
-// String tells the figure beside its limit.
+// String gives the figure and its limit.
 func (v Verdict) String() string {
 	word := "holds"
 	if !v.OK {
@@ -193,7 +193,7 @@ func (v Verdict) String() string {
 	return fmt.Sprintf("%s %s: %s is %.6g", v.Assertion, word, v.Assertion.Figure, v.Value)
 }
 
-// excess is by how much a figure misses its limit, or the margin it has to keep from it, relative to the limit; 0 when it does not.
+// excess is how far a figure misses its limit, or the margin that it must keep from the limit, relative to the limit. 0: it keeps both.
 func (v Verdict) excess(margin float64) float64 {
 	limit, sign := v.Assertion.Limit, 1.0
 	if v.Assertion.Operator[0] == '>' {
@@ -206,9 +206,9 @@ func (v Verdict) excess(margin float64) float64 {
 	return max(over/max(math.Abs(limit), 1e-9), 1e-12)
 }
 
-// Evaluate asks a result whether an assertion holds. Waits of a run in which jobs arrived and none was served are infinite.
+// Evaluate checks an assertion on a result. If jobs arrived and none was served, waits are infinite.
 //
-// Errors: *report.UnknownFigureError, for a tag or an hour that the result does not have.
+// Errors: *report.UnknownFigureError, for a tag or an hour that is not in the result.
 func Evaluate(a Assertion, r *simulate.Result) (Verdict, error) {
 	value, err := valueOf(r, a.Path)
 	if err != nil {
@@ -217,7 +217,7 @@ func Evaluate(a Assertion, r *simulate.Result) (Verdict, error) {
 	return a.judge(value), nil
 }
 
-// EvaluateAll evaluates several; ok is whether all hold.
+// EvaluateAll evaluates several assertions. ok reports whether all hold.
 func EvaluateAll(list []Assertion, r *simulate.Result) (verdicts []Verdict, ok bool, err error) {
 	ok = true
 	for _, a := range list {
@@ -245,7 +245,7 @@ func (a Assertion) judge(value float64) Verdict {
 	return v
 }
 
-// valueOf is a figure by its path. The usual ones are read directly, because a search asks for them often.
+// valueOf returns a figure by its path. It reads the common ones directly, because a search needs them often.
 func valueOf(r *simulate.Result, path string) (float64, error) {
 	w := &r.Waits
 	if (strings.HasPrefix(path, "wait_seconds.") || path == "wait_fraction") && w.Count == 0 && r.Arrived > 0 {
@@ -276,7 +276,8 @@ func valueOf(r *simulate.Result, path string) (float64, error) {
 	return report.ValueOf(r, path)
 }
 
-// total reports whether a figure grows with the length of a trace, so that a part of it has to be scaled up to be held against a limit.
+// total reports whether a figure grows with the length of a trace. The figure of a part must then be scaled up before it is compared with a
+// limit.
 func total(path string) bool {
 	root, _, _ := strings.Cut(path, ".")
 	switch path {

@@ -15,39 +15,39 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// Variant is a configuration to be compared.
+// Variant is a configuration to compare.
 type Variant struct {
 	Name    string
 	Options simulate.Options // Seed and Timeline are set by Compare
 }
 
-// Workload makes the jobs of replica k, whose seed is given. It is called from several goroutines, once a variant.
+// Workload makes the jobs of replica k, which has the given seed. Several goroutines call it, once for each variant.
 type Workload func(k int, seed uint64) simulate.Workload
 
-// Trace is the workload of one list of jobs, played alike in every replica.
+// Trace is the workload of one list of jobs. Every replica plays the same jobs.
 func Trace(jobs *simulate.Jobs) Workload {
 	return func(int, uint64) simulate.Workload { return jobs.Again() }
 }
 
-// CompareOptions say how to compare. The zero value is one run each, 20 blocks and 95 %.
+// CompareOptions say how to compare. The zero value means one run of each variant, 20 blocks, and 95 % confidence.
 type CompareOptions struct {
 	Seed       uint64
-	Replicas   int     // independent runs of a random workload; below 2: one run, and intervals over blocks of it
-	Blocks     int     // of arrivals, for one run; 0: 20
+	Replicas   int     // independent runs of a random workload; below 2: one run, with intervals over blocks of it
+	Blocks     int     // blocks of arrivals, for a single run; 0: 20
 	Confidence float64 // 0: 0.95
 	Workers    int     // goroutines; 0: 2
 	Progress   func(done, all int)
 }
 
-// Compared is one variant beside the first.
+// Compared is one variant, compared with the first.
 type Compared struct {
 	Name   string
-	Result *simulate.Result // of the first replica
-	// Values and Diffs are by the path of the figure in the JSON report. Diffs are estimates of "this one minus the first" with their confidence
-	// intervals; the first variant has none.
+	Result *simulate.Result // result of the first replica
+	// Values and Diffs use the path of the figure in the JSON report as key. Diffs are estimates of "this variant minus the first" with
+	// confidence intervals. The first variant has no Diffs.
 	Values, Diffs map[string]simulate.Interval
-	Method        string // how the intervals were made: "replicas" or "batch means"
-	Samples       int    // replicas or blocks
+	Method        string // how the intervals were estimated: "replicas" or "batch means"
+	Samples       int    // number of replicas or blocks
 }
 
 // comparedFigures are the figures that get an interval.
@@ -56,18 +56,18 @@ func comparedFigures() []string {
 		"instance_hours.total", "utilization", "cost.total"}
 }
 
-// Compare runs every variant on the same workload and the same seeds: draws are keyed by the number of the job and of the instance, so that
-// variants have the same luck, and differences are far surer than the figures themselves.
+// Compare runs every variant on the same workload with the same seeds. Random numbers depend only on the number of the job or instance, so
+// all variants get the same ones. Differences are therefore much more precise than the figures themselves.
 //
-// With Replicas ≥ 2 the intervals are Student's t over the replicas, of differences within each replica. For one trace they are paired
-// batch means: the jobs are cut into Blocks equal blocks by arrival, the same for all variants (jobs start in the order of their arrival, so
-// the n-th start is the n-th job in every run); the figure of a difference is that of the whole trace, its variance that of the differences
-// of the blocks around it (sectioning: Asmussen & Glynn, Stochastic Simulation, III.5a; for means this is the method of batch means).
-// Instance-hours, utilisation and cost are cut into as many blocks of equal time, read from the timeline (cost by its share of the
-// hours). Blocks are nearly independent only if they are long beside the longest disturbance: a trace that is one long burst
-// has too narrow intervals.
+// With Replicas ≥ 2 the intervals are Student's t intervals over the replicas, of the differences within each replica. For one trace they
+// are paired batch means. The jobs are cut into Blocks equal blocks by arrival, the same for all variants: jobs start in the order of their
+// arrival, so the n-th start is the n-th job in every run. The difference is computed over the whole trace; its variance is estimated from
+// the differences of the blocks (sectioning: Asmussen & Glynn, Stochastic Simulation, III.5a; for means this is the method of batch means).
+// Instance-hours, utilisation and cost are cut into as many blocks of equal time, read from the timeline (cost by its share of the hours).
+// Blocks are nearly independent only if they are much longer than the longest disturbance. For a trace that is one long burst, the
+// intervals are too narrow.
 //
-// Errors: those of simulate.Run with the variant's name, and of the context.
+// Errors: those of simulate.Run, with the name of the variant, and of the context.
 func Compare(ctx context.Context, variants []Variant, jobs Workload, o CompareOptions) ([]Compared, error) {
 	if len(variants) == 0 {
 		return nil, errors.New("optimise: nothing to compare: give at least one variant")
@@ -118,7 +118,7 @@ func (o CompareOptions) withDefaults() CompareOptions {
 	return o
 }
 
-// put keeps an interval that could be estimated.
+// put keeps an interval if it could be estimated.
 func (c *Compared) put(path string, value, diff simulate.Interval) {
 	if finite(value) {
 		c.Values[path] = value
@@ -162,7 +162,7 @@ func (o CompareOptions) run(ctx context.Context, variants []Variant, jobs Worklo
 	return runs, errors.Join(errs...)
 }
 
-// run is one simulation that a context can end.
+// run runs one simulation and stops it when the context ends.
 func run(ctx context.Context, o simulate.Options, w simulate.Workload) (*simulate.Result, error) {
 	tell := o.Progress
 	o.Progress = func(done int, now time.Duration) bool {
@@ -175,7 +175,7 @@ func run(ctx context.Context, o simulate.Options, w simulate.Workload) (*simulat
 	return r, err
 }
 
-// parallel calls f for 0 ≤ n < count on up to workers goroutines, and returns when all are done.
+// parallel calls f for 0 ≤ n < count on up to workers goroutines. It returns when all calls have returned.
 func parallel(count, workers int, f func(n int)) {
 	next := make(chan int)
 	var all sync.WaitGroup
@@ -193,7 +193,7 @@ func parallel(count, workers int, f func(n int)) {
 	all.Wait()
 }
 
-// block is the figures of one block of arrivals of one run.
+// block holds the figures of one block of arrivals of one run.
 type block struct {
 	waits       []int64 // sorted
 	mean        float64
@@ -211,7 +211,7 @@ func (o CompareOptions) overBlocks(variants []Variant, all []Compared) error {
 		all[i].Method, all[i].Samples = "batch means", max(count, 0)
 	}
 	if count < 2 {
-		return nil // too few jobs, or waits that were not kept: no interval is better than a wrong one
+		return nil // too few jobs, or waits that are not exact: no interval is better than a wrong one
 	}
 	parts := make([][]block, len(all))
 	for i := range all {
@@ -238,7 +238,7 @@ func (o CompareOptions) overBlocks(variants []Variant, all []Compared) error {
 	return nil
 }
 
-// section is the interval of an estimate whose sections gave these values.
+// section returns the interval of an estimate from the values of its sections.
 func section(whole float64, parts []float64, confidence float64) simulate.Interval {
 	n := float64(len(parts))
 	sum := 0.0
@@ -250,7 +250,7 @@ func section(whole float64, parts []float64, confidence float64) simulate.Interv
 	return simulate.Interval{Mean: whole, Low: whole - half, High: whole + half}
 }
 
-// figure is a block's figure, scaled to the whole run where it is a total.
+// figure is a block's figure. A total is scaled to the whole run.
 func figure(path string, b *block, r *simulate.Result, count int) float64 {
 	switch path {
 	case "wait_seconds.mean":
@@ -276,8 +276,8 @@ func figure(path string, b *block, r *simulate.Result, count int) float64 {
 	return float64(b.waits[max(at, 0)]) / 1e9
 }
 
-// blocks cuts a run into count blocks: its first n jobs into equal numbers, its time into equal spans. Arrivals themselves are not
-// in a result, and the same cut for all variants is what pairing needs.
+// blocks cuts a run into count blocks: the first n jobs into equal numbers, the time into equal spans. A result does not contain the
+// arrivals; pairing only requires that all variants are cut in the same way.
 func blocks(r *simulate.Result, warmup float64, n, count int) []block {
 	out := make([]block, count)
 	for b := range out {

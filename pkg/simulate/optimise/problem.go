@@ -17,7 +17,7 @@ const (
 	InstanceHours = "instance_hours" // instance_hours.total
 )
 
-// Key names a part of the configuration, as the file does.
+// Key names a part of the configuration, as in the file.
 type Key string
 
 // The keys that a search may change.
@@ -26,12 +26,12 @@ const (
 	KeyIdleTime     Key = "idle_time"
 	KeyScaleFactor  Key = "scale_factor" // with its limit and its mode
 	KeyPeriods      Key = "periods"
-	KeyMaxInstances Key = "max_instances" // never above today's
+	KeyMaxInstances Key = "max_instances" // never above the maximum of Today
 	KeyThrottle     Key = "scale_throttle"
-	KeyCapacity     Key = "capacity_per_instance" // only among Problem.Capacities
+	KeyCapacity     Key = "capacity_per_instance" // only values of Problem.Capacities
 )
 
-// Keys are all of them, in the order of a file.
+// Keys lists all keys, in the order of a configuration file.
 func Keys() []Key {
 	return []Key{KeyCapacity, KeyMaxInstances, KeyThrottle, KeyPeriods, KeyIdleCount, KeyIdleTime, KeyScaleFactor}
 }
@@ -44,36 +44,37 @@ type Setup struct {
 	Throttle     policy.Throttle
 }
 
-// Problem is what to search for.
+// Problem says what to search for.
 type Problem struct {
 	// Options are the runs: cloud, start (its location is the zone of new periods), seed. Core.Schedule is made from Today.
 	Options simulate.Options
-	Today   []policy.Policy // the policies in force; none: the default of a group without any
-	Jobs    *simulate.Jobs  // the trace; a random workload is drawn into a list first
+	Today   []policy.Policy // the current policies; none: the default of a group without policies
+	Jobs    *simulate.Jobs  // the trace; a random workload must be drawn into a list first
 
-	Objective string      // Cost or InstanceHours; empty: Cost where Options has a price
-	SLO       []Assertion // none: the p95 wait is at most today's
-	Fixed     []Key       // keep as they are today
-	// Capacities are the capacities to try. A larger one is always cheaper here, because a simulated job runs no slower beside others: so it
-	// is only varied between values that the operator knows to be as good.
+	Objective string      // Cost or InstanceHours; empty: Cost if Options has a price
+	SLO       []Assertion // promises to keep; none: the p95 wait is at most that of Today
+	Fixed     []Key       // keys that keep their current values
+	// Capacities are the values of capacity_per_instance to try. In a simulation a larger value is always cheaper, because jobs on one
+	// instance do not slow each other down. List only values at which your jobs really run as fast.
 	Capacities []int
 
-	Train float64 // the share of the jobs, from the first, that the search may see; 0: 0.6
-	// Slack is what an SLO on a wait must keep from its limit on the training part, as a share of the distance between the limit and the wait
-	// with everything kept idle that may be (of any other figure: as a share of the limit). 0: 0.05; below 0: none.
+	Train float64 // share of the jobs, from the first one, that the search may use; 0: 0.6
+	// Slack is the distance that the chosen policy must keep from the limit of an SLO on the training part. For a wait, it is a share of
+	// the distance between the limit and the wait when everything possible is kept idle. For any other figure, it is a share of the limit.
+	// 0: 0.05; negative: no slack.
 	Slack   float64
-	Budget  int // runs over the whole training part; 0: 120
-	Workers int // goroutines; 0: 2. It has no influence on the answer
-	Blocks  int // of the intervals on the rest; 0: 20
+	Budget  int // number of runs, each over the whole training part; 0: 120
+	Workers int // goroutines; 0: 2. The answer does not depend on it
+	Blocks  int // blocks for the intervals on the rest; 0: 20
 
 	Progress func(Progress) // called from one goroutine at a time; may be nil
 }
 
-// Progress is how far a search has come.
+// Progress says how far a search has come.
 type Progress struct {
 	Stage        string  // "narrowing", "refining" or "testing"
 	Done, Budget float64 // runs over the whole training part
-	Best         *Point  // the best so far; nil: none yet
+	Best         *Point  // the best point so far; nil: none yet
 }
 
 func (p Problem) withDefaults() Problem {
@@ -105,7 +106,7 @@ func (p Problem) withDefaults() Problem {
 	return p
 }
 
-// check returns every fault.
+// check returns all faults.
 func (p *Problem) check() error {
 	var faults []error
 	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -120,7 +121,7 @@ func (p *Problem) check() error {
 		add("the start of the run is not set: policies need a calendar")
 	}
 	if !(p.Train > 0 && p.Train < 1) {
-		add("the training share must lie between 0 and 1, is %v", p.Train)
+		add("the training share must lie between 0 and 1, not %v", p.Train)
 	}
 	switch p.Objective {
 	case InstanceHours:
@@ -133,16 +134,16 @@ func (p *Problem) check() error {
 	}
 	for _, k := range p.Fixed {
 		if !slices.Contains(Keys(), k) {
-			add("%q cannot be fixed: it is none of %s", k, names(Keys()))
+			add("%q cannot be fixed: use one of %s", k, names(Keys()))
 		}
 	}
 	for _, c := range p.Capacities {
 		if c < 1 {
-			add("a capacity must be at least 1, is %d", c)
+			add("a capacity must be at least 1, not %d", c)
 		}
 	}
 	if p.Options.Warmup > 0 {
-		add("a search uses the whole workload: warmup must be 0, is %s", p.Options.Warmup)
+		add("a search uses the whole workload: warmup must be 0, not %s", p.Options.Warmup)
 	}
 	if len(faults) == 0 {
 		if _, err := policy.Compile(p.Today, p.zone()); err != nil {
@@ -155,7 +156,7 @@ func (p *Problem) check() error {
 	return nil
 }
 
-// minJobs is the least workload that a policy can be learnt from.
+// minJobs is the smallest number of jobs from which a policy can be learned.
 const minJobs = 50
 
 func names(keys []Key) string {
@@ -168,7 +169,7 @@ func names(keys []Key) string {
 
 func (p *Problem) zone() *time.Location { return p.Options.Start.Location() }
 
-// timezone is the zone's name for a file; empty when it has none that another machine would know.
+// timezone is the zone's name for a configuration file; empty if the name means nothing on another machine.
 func (p *Problem) timezone() string {
 	if name := p.zone().String(); name != "Local" {
 		return name
@@ -181,7 +182,7 @@ func (p *Problem) today() Setup {
 	return Setup{Policies: p.Today, Capacity: max(c.CapacityPerInstance, 1), MaxInstances: c.MaxInstances, Throttle: c.Throttle}
 }
 
-// options are those of a run of a setup over a part of the trace.
+// options are the options of a run of a setup over a part of the trace.
 func (p *Problem) options(s Setup, start time.Time) (simulate.Options, error) {
 	o := p.Options
 	o.Start, o.Progress, o.Timeline, o.Check = start, nil, 0, false
@@ -193,14 +194,14 @@ func (p *Problem) options(s Setup, start time.Time) (simulate.Options, error) {
 	return o, nil
 }
 
-// part is a stretch of the trace, its first job at 0.
+// part is a part of the trace. Its first job is at 0.
 type part struct {
 	jobs  *simulate.Jobs
 	start time.Time
-	scale float64 // the length of the whole trace ÷ that of the part, by arrivals
+	scale float64 // length of the whole trace ÷ length of the part, by arrivals
 }
 
-// cut takes jobs from (inclusive) to (exclusive).
+// cut returns the jobs from (inclusive) to to (exclusive).
 func (p *Problem) cut(from, to int) part {
 	all := p.Jobs.List
 	zero := all[from].Arrival

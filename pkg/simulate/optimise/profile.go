@@ -11,7 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// profile is how often jobs arrive by weekday and hour, in the zone of the start.
+// profile says how often jobs arrive, by weekday and hour, in the zone of the start.
 type profile struct {
 	jobs, seconds [7][24]float64
 }
@@ -28,7 +28,7 @@ func profileOf(list []simulate.Job, start time.Time) *profile {
 	}
 	end := start.Add(list[len(list)-1].Arrival)
 	for t := start.Add(list[0].Arrival); t.Before(end); {
-		next := t.Truncate(time.Hour).Add(time.Hour) // zones off by part of an hour only blur the edge
+		next := t.Truncate(time.Hour).Add(time.Hour) // for zones that are off by a part of an hour, the border between hours is not exact
 		if next.After(end) {
 			next = end
 		}
@@ -38,7 +38,7 @@ func profileOf(list []simulate.Job, start time.Time) *profile {
 	return p
 }
 
-// rate is the arrivals a second over what pick selects; ok is false when the trace says nothing about it.
+// rate is the number of arrivals per second in the hours that pick selects. ok is false if the trace does not cover them.
 func (p *profile) rate(pick func(day, hour int) bool) (rate float64, ok bool) {
 	var jobs, seconds float64
 	for d := range p.jobs {
@@ -55,21 +55,22 @@ func (p *profile) rate(pick func(day, hour int) bool) (rate float64, ok bool) {
 	return jobs / seconds, true
 }
 
-// window is a stretch of the week: hours of the day on some weekdays.
+// window is a part of the week: hours of the day on some weekdays.
 type window struct {
 	hours    [24]bool
 	days     [7]bool // from Sunday
 	periods  []string
-	timezone string // of periods that were given; empty: the workload's
+	timezone string // zone of periods from the configuration; empty: the zone of the workload
 }
 
 func (w *window) holds(day, hour int) bool { return w.days[day] && w.hours[hour] }
 
-// contrast is how many times as busy as the rest of the week a window has to be, to be one.
+// contrast is how many times as busy as the rest of the week a window must be.
 const contrast = 1.5
 
-// windows are the busy times that the profile suggests: for some thresholds the longest stretch of hours whose rate is above it, holes of
-// one hour filled, if the rest of the week is clearly quieter; only on Monday to Friday where the weekend was seen and is half as busy or less.
+// windows are the busy times of the profile. For several thresholds it takes the longest run of hours whose rate is above the threshold,
+// with gaps of one hour filled, if the rest of the week is clearly quieter. The window is restricted to Monday to Friday if the trace
+// covers a weekend and the weekend is at most half as busy.
 func (p *profile) windows() []window {
 	days := [7]bool{true, true, true, true, true, true, true}
 	weekend := func(d, _ int) bool { return d == 0 || d == 6 }
@@ -98,7 +99,7 @@ func (p *profile) windows() []window {
 	return found
 }
 
-// longest is the longest stretch around the clock of hours that are busy, holes of one hour filled.
+// longest is the longest run of busy hours around the clock, with gaps of one hour filled.
 func longest(busy [24]bool) (out [24]bool) {
 	filled := busy
 	for h := range busy {
@@ -122,7 +123,7 @@ func longest(busy [24]bool) (out [24]bool) {
 	return out
 }
 
-// cron is the window as a period of five fields.
+// cron is the window as a period with five fields.
 func (w *window) cron() string {
 	days := "*"
 	if !w.days[0] {
@@ -153,13 +154,13 @@ func ranges(hours [24]bool) string {
 	return strings.Join(parts, ",")
 }
 
-// windowOf is what the periods of a policy hold of a week, by the hour.
+// windowOf is the part of the week, by hour, that the periods of a policy cover.
 func windowOf(p policy.Policy) window {
 	w := window{periods: p.Periods, timezone: p.Timezone}
 	for _, text := range p.Periods {
 		period, _, err := policy.ParsePeriod(text)
 		if err != nil {
-			continue // Compile has refused it before
+			continue // cannot happen: Compile has rejected it before
 		}
 		for d := range 7 {
 			for h := range 24 {

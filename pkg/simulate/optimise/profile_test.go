@@ -66,7 +66,7 @@ func TestLongestGoesAroundMidnight(t *testing.T) {
 func TestRotate(t *testing.T) {
 	jobs := poissonJobs(4, 500, 0.002, nil, 60)
 	for _, from := range []int{0, 1, 137, 499} {
-		got, start := Rotate(jobs, monday(), from)
+		got, start := rotate(jobs, monday(), from)
 		if len(got.List) != 500 || from > 0 && got.List[0].Arrival != 0 {
 			t.Fatalf("from %d: %d jobs, the first at %v", from, len(got.List), got.List[0].Arrival)
 		}
@@ -86,14 +86,14 @@ func TestBacktest(t *testing.T) {
 	p := smallProblem(600)
 	p.SLO, p.Budget = assertions(t, "mean_wait<=20s"), 16
 	adjusted := 0
-	b, err := Backtest(context.Background(), p, 5, func(p *Problem, train *simulate.Jobs) error {
+	b, err := backtest(context.Background(), p, 5, func(p *Problem, train *simulate.Jobs) error {
 		adjusted++
 		if len(train.List) != 360 || len(p.Jobs.List) != 600 {
 			t.Errorf("%d of %d jobs to learn from", len(train.List), len(p.Jobs.List))
 		}
 		return nil
-	}, func(rest *simulate.Jobs) (Rival, error) {
-		return Rival{MeanWait: 30, InstanceHours: 2 * jobsHours(rest)}, nil
+	}, func(rest *simulate.Jobs) (rivalFigures, error) {
+		return rivalFigures{MeanWait: 30, InstanceHours: 2 * jobsHours(rest)}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -110,10 +110,10 @@ func TestBacktest(t *testing.T) {
 		t.Errorf("%d splits adjusted; %+v and %+v, means %v and %v", adjusted, b.Wait, b.Hours, wait, hours)
 	}
 	fails := errors.New("no rival")
-	if _, err := Backtest(context.Background(), p, 1, nil, func(*simulate.Jobs) (Rival, error) { return Rival{}, fails }); !errors.Is(err, fails) {
+	if _, err := backtest(context.Background(), p, 1, nil, func(*simulate.Jobs) (rivalFigures, error) { return rivalFigures{}, fails }); !errors.Is(err, fails) {
 		t.Errorf("a rival that failed gave %v", err)
 	}
-	if _, err := Backtest(context.Background(), p, 0, nil, nil); err == nil {
+	if _, err := backtest(context.Background(), p, 0, nil, nil); err == nil {
 		t.Error("no split at all was a backtest")
 	}
 }
@@ -151,10 +151,10 @@ func TestWarnings(t *testing.T) {
 	p := smallProblem(300)
 	p.SLO, p.Fixed = assertions(t, "p95_wait<=1s"), Keys() // nothing may be changed, so nothing helps
 	r := recommend(t, p)
-	if r.Met || !strings.Contains(strings.Join(r.Warnings, "\n"), "no policy that was tried keeps p95_wait<=1s") {
+	if r.Met || !strings.Contains(strings.Join(r.Warnings, "\n"), "no tried policy keeps p95_wait<=1s") {
 		t.Errorf("met %t, %q", r.Met, r.Warnings)
 	}
-	// The rest is three times as busy as what was learnt from.
+	// The rest is three times as busy as the training part.
 	p = smallProblem(300)
 	p.Jobs = poissonJobs(1, 600, 0.15, func(at time.Duration) float64 {
 		if at > 2*time.Hour {

@@ -14,7 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// Point is a configuration that was tried on the whole training part.
+// Point is a configuration that was run on the whole training part.
 type Point struct {
 	Name     string // what it asks for, in a few words
 	Setup    Setup
@@ -25,15 +25,15 @@ type Point struct {
 	Chosen   bool
 }
 
-// Holdout is what happened on the part of the trace that the search never saw, from an empty fleet.
+// Holdout is the result on the part of the trace that the search did not use. Each run starts with an empty fleet.
 type Holdout struct {
 	Jobs          int
 	Chosen, Today Figures
 	Verdicts      []Verdict // of the chosen policy; totals are scaled to the length of the whole trace
 	Met           bool
-	// Diffs are chosen minus today, with their confidence intervals (see [Compare]), by the path of the figure. Empty: too few jobs.
+	// Diffs are chosen minus today, with confidence intervals (see [Compare]), by the path of the figure. Empty: too few jobs.
 	Diffs   map[string]simulate.Interval
-	Samples int // blocks behind the intervals
+	Samples int // number of blocks of the intervals
 }
 
 // Recommendation is the answer to a Problem.
@@ -43,36 +43,38 @@ type Recommendation struct {
 	Points    []Point // by objective, the smallest first
 	Chosen    int     // index into Points
 	Today     int
-	// Met is whether the chosen policy keeps every SLO on the training part, slack included. Otherwise it is the one that misses them least.
+	// Met reports whether the chosen policy keeps every SLO on the training part, with slack. If not, the chosen policy is the one that
+	// misses them least.
 	Met     bool
 	Holdout Holdout
 
-	// Saving is the share of today's objective that the front saves without a longer p95 wait, and SameWait the point that does; 0 and Today
-	// when today's configuration lies on the front.
+	// Saving is the share of today's objective that the front saves without a longer p95 wait. SameWait is the point that saves it. If
+	// today's configuration is on the front, they are 0 and Today.
 	Saving   float64
 	SameWait int
-	// Sooner is by how many seconds the p95 wait is shorter for no larger objective, and SameCost the point.
+	// Sooner is how much shorter the p95 wait can be, in seconds, without a larger objective. SameCost is the point that has it.
 	Sooner   float64
 	SameCost int
 
 	TrainJobs int
 	Seed      uint64
-	Runs      float64 // over the whole training part that were made
+	Runs      float64 // number of runs made, each over the whole training part
 	Warnings  []string
 }
 
 // Best is the chosen point.
 func (r *Recommendation) Best() *Point { return &r.Points[r.Chosen] }
 
-// Recommend searches the configuration with the smallest objective among those that keep the SLOs on the training part of the trace, and tells
-// what it does on the rest.
+// Recommend searches for the configuration with the smallest objective that keeps the SLOs on the training part of the trace. It then runs
+// this configuration on the rest.
 //
-// Candidates are one policy, or one for the busy hours of the week and one for the others; the busy hours are found in the training part.
-// The first are those that the base-stock formula gives for the SLOs (see [BaseStock], [StockForWait]); with random ones they go through a
-// successive halving over longer and longer stretches of the training part; the rest of the budget turns the knobs of the best. The
-// choice must keep each SLO with some slack, because the best of many on one trace is partly the luckiest on it.
+// A candidate has one policy, or one policy for the busy hours of the week and one for the other hours. The busy hours are found in the
+// training part. The first candidates come from the base-stock formula for the SLOs (see [BaseStock], [StockForWait]). Together with random
+// candidates they go through successive halving, on longer and longer parts of the training part. The rest of the budget varies the
+// settings of the best ones. The choice must keep each SLO with some slack, because the best of many candidates on one trace is partly the
+// luckiest one.
 //
-// Errors: what is wrong with the problem, those of simulate.Run, and of the context.
+// Errors: faults of the problem, those of simulate.Run, and of the context.
 func Recommend(ctx context.Context, p Problem) (*Recommendation, error) {
 	p = p.withDefaults()
 	if err := p.check(); err != nil {
@@ -99,7 +101,7 @@ func Recommend(ctx context.Context, p Problem) (*Recommendation, error) {
 	return r, nil
 }
 
-// begin runs today's configuration, which may be the measure of everything.
+// begin runs today's configuration, from which limits may be derived.
 func (h *search) begin() error {
 	today := &candidate{today: true}
 	h.s = &space{today: h.p.today()}
@@ -118,7 +120,7 @@ func (h *search) begin() error {
 	if err := h.margins(); err != nil {
 		return err
 	}
-	h.spent--                                                           // today's ran for its limits; its run as a candidate is the one that counts
+	h.spent--                                                           // today's run for the limits is not counted; its run as a candidate is
 	if err := h.evaluate([]*candidate{today}, h.train, 1); err != nil { // now that the SLOs are known
 		return err
 	}
@@ -127,8 +129,9 @@ func (h *search) begin() error {
 	return nil
 }
 
-// margins are the slack in the units of the SLOs. Of a wait only a part is in the hands of a policy: where a fleet is too small, jobs wait
-// whatever is kept idle. So slack is a share of the distance from the limit to the wait with everything kept that may be.
+// margins are the slack in the units of the SLOs. A policy controls only a part of a wait: in a fleet that is too small, jobs wait even if
+// everything is kept idle. The slack of a wait is therefore a share of the distance from the limit to the wait when everything possible is
+// kept idle.
 func (h *search) margins() error {
 	k := h.s.plain()
 	k.on.idle, k.on.time = h.s.ceiling, 1000*time.Hour
@@ -155,13 +158,13 @@ func (h *search) margins() error {
 	return nil
 }
 
-// point is a candidate for the caller.
+// point converts a candidate for the caller.
 func (h *search) point(c *candidate) Point {
 	setup := c.setup(h.s)
 	return Point{Name: setup.String(), Setup: setup, Train: c.figures, Verdicts: c.verdicts, Today: c.today}
 }
 
-// answer chooses, and orders what was tried.
+// answer chooses, and sorts the points.
 func (h *search) answer() *Recommendation {
 	chosen := slices.MinFunc(h.full, better)
 	order := slices.Clone(h.full)
@@ -190,7 +193,7 @@ func leastWait(points []Point) float64 {
 	return slices.MinFunc(points, func(a, b Point) int { return cmp.Compare(a.Train.P95Wait, b.Train.P95Wait) }).Train.P95Wait
 }
 
-// place says where today's configuration lies.
+// place says where today's configuration is in relation to the front.
 func (r *Recommendation) place() {
 	today := &r.Points[r.Today]
 	r.SameWait, r.SameCost = r.Today, r.Today
@@ -208,7 +211,7 @@ func (r *Recommendation) place() {
 	}
 }
 
-// test runs today's and the chosen configuration on the rest.
+// test runs today's configuration and the chosen one on the rest.
 func (h *search) test(r *Recommendation, rest part) error {
 	if h.p.Progress != nil {
 		h.tell("testing")
@@ -236,40 +239,40 @@ func (h *search) test(r *Recommendation, rest part) error {
 	return nil
 }
 
-// warn says what an operator has to know before believing it.
+// warn lists what an operator has to know before using the recommendation.
 func (r *Recommendation) warn(p *Problem, margins []float64) {
 	add := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
 	best := r.Best()
 	if !r.Met {
 		for i, v := range best.Verdicts {
 			if v.excess(margins[i]) > 0 {
-				add("no policy that was tried keeps %s on the training part and stays %.3g away from the limit: the nearest has %.6g", v.Assertion,
+				add("no tried policy keeps %s on the training part with a distance of %.3g from the limit: the nearest has %.6g", v.Assertion,
 					margins[i], v.Value)
 			}
 		}
 	}
 	for _, v := range r.Holdout.Verdicts {
 		if r.Met && !v.OK {
-			add("%s holds on the training part but not on the rest, where it is %.6g: the past was no guide; train on more, or ask for more slack",
+			add("%s holds on the training part but not on the rest, where it is %.6g: the training part does not predict the rest; train on more jobs, or use more slack",
 				v.Assertion, v.Value)
 		}
 	}
 	if a, b := best.Train.MeanWait, r.Holdout.Chosen.MeanWait; b > 1.5*a+1 {
-		add("jobs wait %.1f s on the mean on the rest, against %.1f s on the training part: the two are not alike", b, a)
+		add("the mean wait is %.1f s on the rest but %.1f s on the training part: the two parts are not alike", b, a)
 	}
 	perJob := func(f Figures) float64 { return f.Objective / float64(max(f.Jobs, 1)) }
 	if a, b := perJob(best.Train), perJob(r.Holdout.Chosen); a > 0 && b > 1.25*a {
-		add("a job takes %.0f %% more of %s on the rest than on the training part: the two are not alike", (b/a-1)*100, r.Objective)
+		add("a job takes %.0f %% more of %s on the rest than on the training part: the two parts are not alike", (b/a-1)*100, r.Objective)
 	}
 	if n := best.Train.Censored + r.Holdout.Chosen.Censored; n > 0 {
-		add("%d jobs were never done: no policy that was tried serves them all", n)
+		add("%d jobs never ended: no tried policy serves all jobs", n)
 	}
 	if span := p.Jobs.List[len(p.Jobs.List)-1].Arrival - p.Jobs.List[0].Arrival; span < 7*24*time.Hour && len(best.Setup.Policies) > 1 {
-		add("the trace has less than a week (%s): what it says about hours and weekdays is thin", span.Round(time.Hour))
+		add("the trace is shorter than a week (%s): it says little about hours and weekdays", span.Round(time.Hour))
 	}
 }
 
-// String says what the setup asks for, in a few words.
+// String describes the setup in a few words.
 func (s Setup) String() string {
 	var parts []string
 	for _, p := range s.Policies {

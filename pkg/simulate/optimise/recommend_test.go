@@ -250,7 +250,7 @@ func TestTOMLIsValid(t *testing.T) {
 				t.Errorf("%s: policy %d holds %q in %q, want %q in %q", name, i+1, got.Periods, got.Timezone, p.Periods, p.Timezone)
 			}
 		}
-		for _, some := range []string{"# Evidence: jobs [evil]", "seed 7", "learnt from:", "95 % intervals", "instance-hours"} {
+		for _, some := range []string{"# Evidence: jobs [evil]", "seed 7", "training part:", "95 % intervals", "instance-hours"} {
 			if !strings.Contains(b.String(), some) {
 				t.Errorf("%s: the evidence does not say %q:\n%s", name, some, b.String())
 			}

@@ -13,18 +13,18 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// Figures are what a search looks at, of one run.
+// Figures are the figures of one run that a search uses.
 type Figures struct {
-	Objective     float64 // what is to be small
+	Objective     float64 // the value to minimise
 	Cost          float64
 	InstanceHours float64
-	MeanWait      float64 // seconds, as the other waits
+	MeanWait      float64 // seconds, like the other waits
 	P95Wait       float64
 	P99Wait       float64
 	WaitFraction  float64
 	Utilization   float64
 	Jobs          int
-	Censored      int // jobs that were never done: a policy that leaves some is never recommended
+	Censored      int // jobs that never ended; a policy with such jobs is never recommended
 }
 
 func figuresOf(r *simulate.Result, objective string) Figures {
@@ -40,14 +40,14 @@ func figuresOf(r *simulate.Result, objective string) Figures {
 	return f
 }
 
-// candidate is a point of the space and what the last run of it gave.
+// candidate is a point of the space, with the figures of its last run.
 type candidate struct {
 	k        knobs
 	today    bool
-	number   int // in the order of their making: the last tie-break
+	number   int // order of creation; decides between equal candidates
 	figures  Figures
 	axis     float64 // the wait that is traded against the objective
-	excess   float64 // by how much its SLOs are missed, with slack; 0: it keeps them
+	excess   float64 // how far it misses its SLOs, with slack; 0: it keeps them
 	verdicts []Verdict
 	err      error
 }
@@ -59,7 +59,7 @@ func (c *candidate) setup(s *space) Setup {
 	return s.setup(c.k)
 }
 
-// better orders candidates: those that keep the SLOs by their objective, before the others by how far off they are.
+// better orders candidates: first those that keep the SLOs, by objective; then the others, by how far they miss them.
 func better(a, b *candidate) int {
 	if c := cmp.Compare(a.excess, b.excess); c != 0 {
 		return c
@@ -73,22 +73,23 @@ func better(a, b *candidate) int {
 	return cmp.Compare(a.number, b.number)
 }
 
-// search is one run of the optimiser.
+// search is the state of one search.
 type search struct {
 	ctx   context.Context
 	p     *Problem
 	s     *space
 	slo   []Assertion
-	keep  []float64 // by how much each SLO has to keep from its limit
+	keep  []float64 // margin that each SLO must keep from its limit
 	r     *rand.Rand
 	train part
 	seen  map[knobs]bool
 	spent float64
-	full  []*candidate // evaluated on the whole training part
+	full  []*candidate // candidates that were run on the whole training part
 	made  int
 }
 
-// evaluate runs candidates over a part, on all workers. The results are in the candidates, whatever the order of their ends.
+// evaluate runs candidates over a part, on all workers. It stores the figures in the candidates, so the order in which runs end does not
+// matter.
 func (h *search) evaluate(list []*candidate, on part, share float64) error {
 	parallel(len(list), h.p.Workers, func(n int) { h.one(list[n], on) })
 	var errs []error
@@ -114,7 +115,7 @@ func (h *search) one(c *candidate, on part) {
 	c.err = c.judge(h.slo, h.keep, r, on.scale)
 }
 
-// judge holds a result of a part against the SLOs and their margins (none: 0); totals are scaled to the length of the whole trace.
+// judge compares the result of a part with the SLOs and their margins (no margins: 0). Totals are scaled to the length of the whole trace.
 func (c *candidate) judge(slo []Assertion, margins []float64, r *simulate.Result, scale float64) error {
 	c.excess, c.verdicts, c.axis = 0, nil, c.figures.P95Wait
 	axis := false
@@ -143,7 +144,7 @@ func (c *candidate) judge(slo []Assertion, margins []float64, r *simulate.Result
 	return nil
 }
 
-// fresh makes a candidate unless it was made before.
+// fresh makes a candidate, unless it exists already.
 func (h *search) fresh(k knobs) *candidate {
 	if h.seen[k] {
 		return nil
@@ -153,10 +154,11 @@ func (h *search) fresh(k knobs) *candidate {
 	return &candidate{k: k, number: h.made}
 }
 
-// The rungs of the successive halving (Jamieson & Talwalkar, AISTATS 2016), as shares of the training part.
+// The stages of successive halving (Jamieson & Talwalkar, AISTATS 2016), as shares of the training part.
 func rungs() []float64 { return []float64{0.125, 0.25, 0.5, 1} }
 
-// narrow begins with what theory suggests and with random candidates, and gives the better half of them twice the trace, until few are left.
+// narrow starts with the candidates from theory and with random ones. It repeatedly keeps the better half and runs it on twice as many
+// jobs, until few are left.
 func (h *search) narrow() error {
 	count := max(h.p.Budget, 8)
 	var list []*candidate
@@ -185,7 +187,7 @@ func (h *search) narrow() error {
 		h.tell("narrowing")
 	}
 	h.full = append(h.full, list...)
-	clear(h.seen) // what fell on a short stretch may be tried again: the stretch may have been wrong
+	clear(h.seen) // a candidate that failed on a short part may be tried again: the part may not have been typical
 	for _, c := range h.full {
 		h.seen[c.k] = true
 	}
@@ -193,7 +195,7 @@ func (h *search) narrow() error {
 	return nil
 }
 
-// typical is the stretch of the training part, of the given share of its jobs, whose rate of arrivals is the nearest to that of the whole.
+// typical is the part of the training part, with the given share of its jobs, whose rate of arrivals is nearest to the rate of the whole.
 func (h *search) typical(share float64) part {
 	list := h.train.jobs.List
 	n := max(int(share*float64(len(list))), min(minJobs, len(list)))
@@ -213,7 +215,7 @@ func (h *search) typical(share float64) part {
 	return out
 }
 
-// survivors keeps n candidates: the best by the SLOs, and of the front between cost and waiting those that are nearest to them.
+// survivors keeps n candidates: the best by the SLOs, and those of the front between cost and waiting that are nearest to them.
 func survivors(list []*candidate, n int) []*candidate {
 	if len(list) <= n {
 		return list
@@ -229,7 +231,7 @@ func survivors(list []*candidate, n int) []*candidate {
 		}
 	}
 	keep(byScore, (n+1)/2)
-	for rest := list; len(kept) < n && len(rest) > 0; { // layer by layer: what only the chosen layers dominate comes next
+	for rest := list; len(kept) < n && len(rest) > 0; { // layer by layer: next are the candidates that only the chosen layers dominate
 		layer := front(rest)
 		keep(layer, n)
 		rest = slices.DeleteFunc(slices.Clone(rest), func(c *candidate) bool { return slices.Contains(layer, c) })
@@ -237,7 +239,7 @@ func survivors(list []*candidate, n int) []*candidate {
 	return kept
 }
 
-// front is what nothing dominates in objective and wait, the best first.
+// front is the candidates that no other one dominates in objective and wait, the best first.
 func front(list []*candidate) []*candidate {
 	order := slices.Clone(list)
 	slices.SortFunc(order, func(a, b *candidate) int {
@@ -255,10 +257,10 @@ func front(list []*candidate) []*candidate {
 	return out
 }
 
-// generation is how many candidates are refined at once: a constant, so that the number of workers has no say.
+// generation is how many candidates are refined at once. It is a constant, so that the result does not depend on the number of workers.
 const generation = 8
 
-// refine turns the knobs of the best a little, again and again.
+// refine varies the settings of the best candidates by small steps, again and again.
 func (h *search) refine() error {
 	for h.spent+generation <= float64(h.p.Budget) {
 		parents := survivors(h.full, 6)
@@ -274,7 +276,7 @@ func (h *search) refine() error {
 			}
 		}
 		if len(list) == 0 {
-			return nil // the space is small, and every neighbour is known
+			return nil // the space is small, and every neighbour was tried
 		}
 		if err := h.evaluate(list, h.train, 1); err != nil {
 			return err
@@ -297,7 +299,7 @@ func (h *search) tell(stage string) {
 	h.p.Progress(pr)
 }
 
-// peak is the most jobs that run at once when each starts when it arrives.
+// peak is the largest number of jobs that run at once if each starts at its arrival.
 func peak(list []simulate.Job) int {
 	type edge struct {
 		at time.Duration

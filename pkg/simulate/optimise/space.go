@@ -9,11 +9,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// knobs are one candidate: what a search turns. Counts are slots.
+// knobs are the settings of one candidate. Counts are in slots.
 type knobs struct {
-	window int // index into space.windows; −1: one policy for always
+	window int // index into space.windows; −1: one policy for the whole week
 	on     level
-	off    level // outside the window
+	off    level // settings outside the window
 	max    int
 	slots  int
 	rate   float64 // throttle limit
@@ -29,22 +29,22 @@ type level struct {
 	add    bool
 }
 
-// space is the candidates there are.
+// space describes the possible candidates.
 type space struct {
 	p       *Problem
 	today   Setup
-	base    level // of today, where a key is fixed
+	base    level // today's settings, for fixed keys
 	preempt bool
 	windows []window
 	fixed   map[Key]bool
-	boot    float64 // seconds from the create to ready, on the mean
+	boot    float64 // mean time from create to ready, in seconds
 	rates   *profile
-	peak    int // most jobs at once when each starts at once
+	peak    int // the most jobs at once if each starts at its arrival
 	starts  []knobs
-	ceiling int // most slots that idle_count may ask for
+	ceiling int // the largest idle_count
 }
 
-// idleTimes are the times that a candidate may keep an instance idle; people read round numbers.
+// idleTimes are the values of idle_time to try. They are round numbers, because people read them.
 func idleTimes() []time.Duration {
 	const s, m = time.Second, time.Minute
 	return []time.Duration{15 * s, 30 * s, m, 90 * s, 2 * m, 3 * m, 4 * m, 5 * m, 6 * m, 7 * m, 8 * m, 9 * m, 10 * m, 11 * m, 12 * m, 13 * m,
@@ -55,10 +55,11 @@ func factors() []float64 {
 	return []float64{0, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 3}
 }
 
-// minDays is how many days the training part must have before hours of the day are learnt from it: what happened at four o'clock twice is no habit.
+// minDays is the number of days that the training part must have before hours of the day are learned from it. Two days with jobs at four
+// o'clock do not make a pattern.
 const minDays = 4
 
-// newSpace looks at the training part.
+// newSpace analyses the training part.
 func newSpace(p *Problem, train part) (*space, error) {
 	s := &space{p: p, today: p.today(), fixed: map[Key]bool{}, rates: profileOf(train.jobs.List, train.start)}
 	for _, k := range p.Fixed {
@@ -106,8 +107,8 @@ func levelOf(s policy.Settings) level {
 	return level{idle: s.IdleCount, time: s.IdleTime, factor: s.ScaleFactor, limit: s.ScaleFactorLimit, add: s.ScaleFactorMode == policy.FactorAdd}
 }
 
-// closedForm are the candidates that theory suggests: the base stock for some targets, the least idle time and today's, with and without
-// windows.
+// closedForm are the candidates from theory: the base stock for some targets, with the shortest idle time and with today's, with and
+// without windows.
 func (s *space) closedForm() []knobs {
 	all := func(int, int) bool { return true }
 	mean, _ := s.rates.rate(all)
@@ -130,7 +131,7 @@ func (s *space) closedForm() []knobs {
 	return list
 }
 
-// stocks are the rules from rate to idle_count: none, those that keep the SLOs, and a few for other targets.
+// stocks are rules that map a rate to an idle_count: no stock, the stocks that keep the SLOs, and a few for other targets.
 func (s *space) stocks() []func(rate float64) int {
 	rules := []func(float64) int{func(float64) int { return 0 }}
 	quantile := func(limit, p float64) {
@@ -164,7 +165,7 @@ func (s *space) plain() knobs {
 		rate: s.today.Throttle.Limit, burst: s.today.Throttle.Burst}
 }
 
-// random draws a candidate: a stock between nothing and thrice the safest one, everything else from its list.
+// random draws a candidate. Its stock is between nothing and three times the safest stock; every other value comes from its list.
 func (s *space) random(r *rand.Rand) knobs {
 	k := s.starts[r.IntN(len(s.starts))]
 	scale := math.Exp(r.Float64()*2.2 - 1.6)
@@ -199,7 +200,7 @@ func (s *space) draw(r *rand.Rand, l level, scale float64) level {
 
 func pick[T any](r *rand.Rand, list []T) T { return list[r.IntN(len(list))] }
 
-// mutate turns one knob or two a little.
+// mutate changes one or two settings by a small step.
 func (s *space) mutate(r *rand.Rand, k knobs) knobs {
 	for range 1 + r.IntN(2) {
 		l := &k.on
@@ -233,7 +234,7 @@ func (s *space) mutate(r *rand.Rand, k knobs) knobs {
 	return s.legal(k)
 }
 
-// turnLimits changes what bounds the fleet.
+// turnLimits changes a limit of the fleet.
 func (s *space) turnLimits(r *rand.Rand, k knobs) knobs {
 	switch r.IntN(3) {
 	case 0:
@@ -255,7 +256,7 @@ func (s *space) turnLimits(r *rand.Rand, k knobs) knobs {
 	return k
 }
 
-// step is a change of a count: one, or up to a third of it.
+// step changes a count by one, or by up to a third of it.
 func step(r *rand.Rand, n int) int {
 	d := 1 + r.IntN(max(n/3, 1))
 	if r.IntN(2) == 0 {
@@ -264,7 +265,7 @@ func step(r *rand.Rand, n int) int {
 	return d
 }
 
-// neighbour is a value one to three places away in a list, or the nearest.
+// neighbour is a value one to three places away in a list, or the nearest end.
 func neighbour[T int | float64 | time.Duration](r *rand.Rand, list []T, v T) T {
 	at, _ := slices.BinarySearch(list, v)
 	d := 1 + r.IntN(3)
@@ -274,7 +275,7 @@ func neighbour[T int | float64 | time.Duration](r *rand.Rand, list []T, v T) T {
 	return list[min(max(at+d, 0), len(list)-1)]
 }
 
-// legal makes a candidate one that may be: fixed keys are today's, and what has no effect has one form.
+// legal makes a candidate valid: fixed keys get today's values, and settings without effect get one standard form.
 func (s *space) legal(k knobs) knobs {
 	plain := s.plain()
 	if s.fixed[KeyMaxInstances] {
@@ -319,7 +320,7 @@ func (s *space) legalLevel(l level, k knobs) level {
 	if !s.fixed[KeyIdleCount] {
 		l.idle = min(max(l.idle, 0), ceiling)
 		if s.preempt {
-			l.idle = max(l.idle, 1) // a group that only takes jobs against free slots has to have one
+			l.idle = max(l.idle, 1) // a group that takes jobs only if a slot is free needs at least one idle slot
 		}
 	}
 	if l.factor == 0 && !s.fixed[KeyScaleFactor] {

@@ -2,17 +2,18 @@ package optimise
 
 import "math"
 
-// Stock is what theory says of a base stock: K machines kept ready, each job using up one, so that idle_count is an inventory with one-for-one
-// replacement and the time to boot is its lead time.
+// Stock holds the figures of a base stock in theory: K machines are kept ready, and each job uses one up. idle_count is then an inventory
+// with one-for-one replacement, and the boot time is its lead time.
 type Stock struct {
 	Wait     float64 // probability that a job waits
 	MeanWait float64 // seconds, over all jobs
-	Idle     float64 // mean number of machines ready and idle
+	Idle     float64 // mean number of ready and idle machines
 }
 
-// BaseStock is the stock of k machines at Poisson arrivals of rate (1/s) and a mean boot of boot seconds. By Palm's theorem the boots under
-// way are N ~ Poisson(rate × boot) for any distribution of the boot, and so P(wait) = P(N ≥ k), E[wait] = E[(N−k)⁺] ÷ rate and
-// E[idle] = E[(k−N)⁺] (Feeney & Sherbrooke, Management Science 1966). Where machines are used again it errs on the safe side.
+// BaseStock is the stock of k machines for Poisson arrivals of rate (1/s) and a mean boot time of boot seconds. By Palm's theorem the
+// number of boots in progress is N ~ Poisson(rate × boot) for any distribution of the boot time. So P(wait) = P(N ≥ k), E[wait] = E[(N−k)⁺]
+// ÷ rate and E[idle] = E[(k−N)⁺] (Feeney & Sherbrooke, Management Science 1966). If machines are used more than once, the real waits are
+// shorter.
 func BaseStock(rate, boot float64, k int) Stock {
 	load := rate * boot
 	if !(load > 0) {
@@ -29,8 +30,8 @@ func BaseStock(rate, boot float64, k int) Stock {
 	return s
 }
 
-// StockForWait is the least stock whose jobs wait longer than limit seconds with at most probability p, for boots that all take boot seconds: a
-// job waits longer than t when as many as the stock arrived in the boot − t ahead of it.
+// StockForWait is the smallest stock at which a job waits longer than limit seconds with probability at most p, if every boot takes boot
+// seconds. A job waits longer than t if at least as many jobs as the stock arrived in the time boot − t before it.
 func StockForWait(rate, boot, limit, p float64) int {
 	if limit >= boot {
 		return 0
@@ -38,12 +39,12 @@ func StockForWait(rate, boot, limit, p float64) int {
 	return least(rate*(boot-limit), func(k int) bool { return BaseStock(rate, boot-limit, k).Wait <= p })
 }
 
-// StockForMean is the least stock with at most this mean wait, in seconds.
+// StockForMean is the smallest stock with at most this mean wait, in seconds.
 func StockForMean(rate, boot, mean float64) int {
 	return least(rate*boot, func(k int) bool { return BaseStock(rate, boot, k).MeanWait <= mean })
 }
 
-// least is the first number that is enough. Beyond twelve standard deviations above the load nothing changes.
+// least is the smallest k that is enough. Above the load plus twelve standard deviations nothing changes.
 func least(load float64, enough func(k int) bool) int {
 	lo, hi := 0, int(load+12*math.Sqrt(load))+16
 	for lo < hi {

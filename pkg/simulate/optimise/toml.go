@@ -12,15 +12,15 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// TOML writes the chosen policy as tables of a config.toml, with its evidence in comments. The trace is named as source. Keys of
-// [runners.autoscaler] and of its scale_throttle that differ from today's stand in front, in sections that a file has once only.
+// TOML writes the chosen policy as tables of a config.toml, with its evidence in comments. source is the name of the trace. Keys of
+// [runners.autoscaler] and of its scale_throttle that differ from today's come first, because a file can have these sections only once.
 func (r *Recommendation) TOML(w io.Writer, source string) error {
 	var b strings.Builder
 	r.evidence(func(format string, args ...any) { comment(&b, fmt.Sprintf(format, args...)) }, source)
 	best, today := r.Best().Setup, r.Points[r.Today].Setup
 	changed, throttle := changes(today, best), best.Throttle != today.Throttle
 	if len(changed) > 0 || throttle {
-		comment(&b, "Put these keys into the sections that are there already:")
+		comment(&b, "Add these keys to the sections that exist already:")
 	}
 	if len(changed) > 0 {
 		b.WriteString("[runners.autoscaler]\n" + strings.Join(changed, "\n") + "\n\n")
@@ -38,7 +38,7 @@ func (r *Recommendation) TOML(w io.Writer, source string) error {
 	return err
 }
 
-// comment writes a line that cannot become anything else, whatever is in it.
+// comment writes a comment line. Whatever the text contains, the result stays one comment.
 func comment(b *strings.Builder, text string) {
 	b.WriteString("# " + strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || c == unicode.ReplacementChar {
@@ -54,8 +54,8 @@ func (r *Recommendation) evidence(say func(format string, args ...any), source s
 	for _, a := range r.SLO {
 		slo = append(slo, a.String())
 	}
-	say("Chosen for the least %s with %s.", r.Objective, strings.Join(slo, ", "))
-	say("Evidence: %s, seed %d; %d jobs to learn from (%.0f runs over them), %d others to test.", source, r.Seed, r.TrainJobs, r.Runs, r.Holdout.Jobs)
+	say("Chosen for the lowest %s with %s.", r.Objective, strings.Join(slo, ", "))
+	say("Evidence: %s, seed %d; %d jobs to learn from (%.0f runs over them), %d other jobs for the test.", source, r.Seed, r.TrainJobs, r.Runs, r.Holdout.Jobs)
 	line := func(name string, f Figures) {
 		text := fmt.Sprintf("%-22s mean wait %.1f s, p95 %.1f s, p99 %.1f s; %.1f instance-hours", name, f.MeanWait, f.P95Wait, f.P99Wait, f.InstanceHours)
 		if r.Objective == Cost {
@@ -63,10 +63,10 @@ func (r *Recommendation) evidence(say func(format string, args ...any), source s
 		}
 		say("  %s, utilisation %.0f %%", text, f.Utilization*100)
 	}
-	line("learnt from:", best.Train)
-	line("today's, the same:", today.Train)
-	line("test:", r.Holdout.Chosen)
-	line("today's, the same:", r.Holdout.Today)
+	line("training part:", best.Train)
+	line("the same, today:", today.Train)
+	line("rest (test):", r.Holdout.Chosen)
+	line("the same, today:", r.Holdout.Today)
 	if len(r.Holdout.Diffs) > 0 {
 		say("Test, this minus today's, 95 %% intervals over %d blocks: mean wait %s s, p95 %s s, instance-hours %s.", r.Holdout.Samples,
 			span(r.Holdout.Diffs["wait_seconds.mean"]), span(r.Holdout.Diffs["wait_seconds.p95"]), span(r.Holdout.Diffs["instance_hours.total"]))
@@ -142,5 +142,5 @@ func policyText(p policy.Policy) string {
 	return b.String()
 }
 
-// quote is a TOML basic string of text that has neither quotes nor control characters: periods and zones that compiled.
+// quote is a TOML basic string. The text has neither quotes nor control characters: it is a period or a zone that compiled.
 func quote(text string) string { return strconv.Quote(text) }

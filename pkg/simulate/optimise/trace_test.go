@@ -52,16 +52,16 @@ func traceProblem(jobs *simulate.Jobs, budget int) Problem {
 }
 
 // against runs a backtest against a reference: the promise that each split searches for is "no longer than the reference on the training part".
-func against(t *testing.T, ref reference, p Problem, splits int) *Backtested {
+func against(t *testing.T, ref reference, p Problem, splits int) *backtested {
 	t.Helper()
-	b, err := Backtest(context.Background(), p, splits, func(p *Problem, train *simulate.Jobs) error {
+	b, err := backtest(context.Background(), p, splits, func(p *Problem, train *simulate.Jobs) error {
 		o := ref.play(train.List)
 		a, err := ParseAssertion(fmt.Sprintf("mean_wait<=%fs", o.mean()))
 		p.SLO = []Assertion{a}
 		return err
-	}, func(rest *simulate.Jobs) (Rival, error) {
+	}, func(rest *simulate.Jobs) (rivalFigures, error) {
 		o := ref.play(rest.List)
-		return Rival{MeanWait: o.mean(), InstanceHours: o.Hours}, nil
+		return rivalFigures{MeanWait: o.mean(), InstanceHours: o.Hours}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestTraces(t *testing.T) {
 }
 
 // beats fails unless the choice waits no longer and costs less; sure also asks that luck does not explain the instance-hours.
-func beats(t *testing.T, b *Backtested, sure bool) {
+func beats(t *testing.T, b *backtested, sure bool) {
 	t.Helper()
 	for _, c := range []struct {
 		what        string

@@ -14,19 +14,19 @@ type Compared struct {
 	Name   string
 	Config Source
 	Result *simulate.Result
-	// Diffs are estimates of "this run minus the first" on common luck, by the path of the figure (see [Figure]). The first has none. A
-	// figure without an estimate is compared by the plain difference, which says nothing about luck.
+	// Diffs are estimates of "this run minus the first" with the same random numbers, by the path of the figure (see [Figure]). The first
+	// run has none. For a figure without an estimate, the report shows the plain difference, which may be chance.
 	Diffs map[string]Interval
 }
 
-// Comparison is several runs of the same jobs, told against the first.
+// Comparison is several runs of the same jobs, compared with the first.
 type Comparison struct {
 	Title   string
 	Runs    []Compared
-	Level   float64 // of the intervals, such as 0.95
-	Method  string  // how they were estimated: "replicas" or "batch means"
+	Level   float64 // confidence level of the intervals, such as 0.95
+	Method  string  // how the intervals were estimated: "replicas" or "batch means"
 	Samples int
-	Pareto  *Pareto // nil: no search was made
+	Pareto  *Pareto // nil: there was no search
 }
 
 type comparisonDoc struct {
@@ -59,14 +59,14 @@ func (c *Comparison) WriteJSON(w io.Writer) error {
 	return writeJSON(w, doc)
 }
 
-// measure is a line of the table of a comparison.
+// measure is a row of the table of a comparison.
 type measure struct {
 	name, path string
 	format     func(float64) string
-	lower      bool // the lower the better; else neither
+	lower      bool // a lower value is better; false: neither is better
 }
 
-// measures are the figures that a comparison tells.
+// measures are the figures that a comparison shows.
 func measures() []measure {
 	return []measure{
 		{"mean wait", "wait_seconds.mean", seconds, true}, {"p50 wait", "wait_seconds.p50", seconds, true},
@@ -87,21 +87,21 @@ func mean(v float64) string {
 	return amount(v)
 }
 
-// cell is one figure of one run, and its difference to the first run.
+// cell is one figure of one run, and its difference from the first run.
 type cell struct {
 	Value string
 	Diff  string // "": the first run, or no difference
-	Range string // the interval of the difference; "": none was estimated
-	Sense string // "better", "worse" or "": luck may explain it, or nobody can say
+	Range string // interval of the difference; "": none was estimated
+	Sense string // "better", "worse", or "" if the difference may be chance or has no direction
 }
 
-// tableRow is a measure over all runs.
+// tableRow is one measure for all runs.
 type tableRow struct {
 	Name, Path string
 	Cells      []cell
 }
 
-// table is what all forms for people show. A measure that is 0 everywhere is left out.
+// table is what the text and the HTML form show. A measure that is 0 in all runs is left out.
 func (c *Comparison) table() ([]tableRow, error) {
 	values := make([]map[string]float64, len(c.Runs))
 	for i := range c.Runs {
@@ -162,7 +162,7 @@ func (o *cell) compare(m measure, v, first float64, diffs map[string]Interval) {
 	}
 }
 
-// signed writes a difference with its sign, a true minus.
+// signed writes a difference with its sign; minus is U+2212.
 func signed(v float64, format func(float64) string) string {
 	switch {
 	case v > 0:

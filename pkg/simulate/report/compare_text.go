@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// WriteText writes the comparison for people: a table of figures by run, with the differences to the first, and the Pareto front.
+// WriteText writes the comparison as text: a table of figures by run with the differences from the first run, and the Pareto front.
 func (c *Comparison) WriteText(w io.Writer, o TextOptions) error {
 	s := &screen{o: o.withDefaults()}
 	s.line("%s", s.paint(bold, clean(c.title())))
@@ -42,15 +42,15 @@ func (c *Comparison) notes() []string {
 	switch {
 	case len(c.Runs) < 2:
 	case estimated:
-		notes = append(notes, fmt.Sprintf("differences are to %s, with %s confidence intervals from %d %s on common luck; "+
-			"▼ and ▲ mark those that luck does not explain", c.Runs[0].Name, percent(c.Level), c.Samples, c.Method))
+		notes = append(notes, fmt.Sprintf("differences are from %s, with %s confidence intervals over %d %s with the same random numbers; "+
+			"▼ and ▲ mark differences that chance does not explain", c.Runs[0].Name, percent(c.Level), c.Samples, c.Method))
 	default:
-		notes = append(notes, fmt.Sprintf("differences are to %s, of one run each: they say nothing about luck", c.Runs[0].Name))
+		notes = append(notes, fmt.Sprintf("differences are from %s, of one run each: they may be chance", c.Runs[0].Name))
 	}
 	return notes
 }
 
-// comparison prints the table: a block of two or three lines a measure, a column a run.
+// comparison prints the table: two or three lines for each measure, a column for each run.
 func (s *screen) comparison(c *Comparison, rows []tableRow) {
 	const first = 18
 	width := make([]int, len(c.Runs))
@@ -86,7 +86,7 @@ func (s *screen) comparison(c *Comparison, rows []tableRow) {
 	}
 }
 
-// Marked is the difference with a mark when luck does not explain it.
+// Marked is the difference, with a mark if chance does not explain it.
 func (o cell) Marked() string {
 	switch o.Sense {
 	case "better":

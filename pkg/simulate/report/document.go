@@ -10,10 +10,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// SchemaID is the value of "schema" in the JSON form of a report. A change that could break a reader changes it.
+// SchemaID is the value of "schema" in the JSON form of a report. It changes with any change that could break a reader.
 const SchemaID = "taskscaler.simulation/v1"
 
-// document is the JSON form. Its members and their order are a contract: add, never change.
+// document is the JSON form. Its members and their order are a contract: add members, never change them.
 type document struct {
 	Schema   string       `json:"schema"`
 	Title    string       `json:"title,omitempty"`
@@ -27,7 +27,7 @@ type document struct {
 	Engine    *engineDoc    `json:"engine,omitempty"`
 }
 
-// figuresDoc is what a result says by itself; a run of a comparison has the same members.
+// figuresDoc holds the figures of one result. A run of a comparison has the same members.
 type figuresDoc struct {
 	Seed            uint64         `json:"seed"`
 	DurationSeconds num            `json:"duration_seconds"`
@@ -162,19 +162,19 @@ type engineDoc struct {
 	JobsPerSecond num   `json:"jobs_per_second"`
 }
 
-// num is a number as people write it: without exponent, at most nine decimals (waits are whole nanoseconds).
+// num is a number without exponent and with at most nine decimals (waits are whole nanoseconds).
 type num float64
 
-// MarshalJSON refuses what JSON cannot say, so that no such number reaches a reader.
+// MarshalJSON returns an error for a value that JSON cannot represent, so that no reader gets it.
 func (n num) MarshalJSON() ([]byte, error) {
 	v := float64(n)
 	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil, fmt.Errorf("a figure is not a number (%v): a fault of the simulation, please report it", v)
+		return nil, fmt.Errorf("a figure is not a number (%v): this is a bug in the simulation, please report it", v)
 	}
 	return []byte(rounded(v, 9)), nil
 }
 
-// rounded writes v with at most that many decimals, and no zeros at the end.
+// rounded writes v with at most that many decimals and without zeros at the end.
 func rounded(v float64, decimals int) string {
 	text := strconv.FormatFloat(v, 'f', decimals, 64)
 	if strings.Contains(text, ".") {
@@ -186,7 +186,7 @@ func rounded(v float64, decimals int) string {
 	return text
 }
 
-// newFigures takes the figures out of a result.
+// newFigures extracts the figures of a result.
 func newFigures(res *simulate.Result) figuresDoc {
 	w := &res.Waits
 	d := figuresDoc{
@@ -224,7 +224,7 @@ func sliceDocs(parts []simulate.Slice) []sliceDoc {
 	return docs
 }
 
-// document is the report with everything that surrounds the result.
+// document is the report with everything around the result.
 func (r *Report) document() *document {
 	d := &document{Schema: SchemaID, Title: r.Title, Runner: r.Runner, figuresDoc: newFigures(r.Result)}
 	if start := r.Result.Start; !start.IsZero() {

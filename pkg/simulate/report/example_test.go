@@ -49,6 +49,7 @@ func ExampleComparison_WriteText() {
 	//                             ▼ −29.00 (−24 %)
 	//                              −33.00 … −25.00
 	// peak instances          40                40
-	// note: differences are to today, with 95 % confidence intervals from 5 replicas
-	// on common luck; ▼ and ▲ mark those that luck does not explain
+	// note: differences are from today, with 95 % confidence intervals over 5 replicas
+	// with the same random numbers; ▼ and ▲ mark differences that chance does not
+	// explain
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// Figure is one number of a report under the path that it has in the JSON form, such as "wait_seconds.p95". Members of a list are
-// named by their "name", else by their position: "wait_by_tag.linux.mean".
+// Figure is one number of a report, with its path in the JSON form, such as "wait_seconds.p95". A member of a list is named by its "name",
+// or by its position if it has none: "wait_by_tag.linux.mean".
 type Figure struct {
 	Path  string
 	Value float64
 }
 
-// aliases are short names of the figures that people ask for most.
+// aliases are short names of common figures.
 func aliases() map[string]string {
 	return map[string]string{
 		"mean_wait": "wait_seconds.mean", "p50_wait": "wait_seconds.p50", "p90_wait": "wait_seconds.p90", "p95_wait": "wait_seconds.p95",
@@ -27,7 +27,7 @@ func aliases() map[string]string {
 	}
 }
 
-// Figures are all numbers of a result, in the order of the JSON form.
+// Figures returns all numbers of a result, in the order of the JSON form.
 func Figures(res *simulate.Result) ([]Figure, error) {
 	rows, err := flatten(newFigures(res))
 	if err != nil {
@@ -42,8 +42,8 @@ func Figures(res *simulate.Result) ([]Figure, error) {
 	return all, nil
 }
 
-// ValueOf is the figure with this path, or with one of the aliases mean_wait, p50_wait, p90_wait, p95_wait, p99_wait, max_wait and cost.
-// A cause that no job waited for is 0.
+// ValueOf returns the figure with this path, or with one of the aliases mean_wait, p50_wait, p90_wait, p95_wait, p99_wait, max_wait and
+// cost. A cause for which no job waited is 0.
 //
 // Errors: *UnknownFigureError.
 func ValueOf(res *simulate.Result, path string) (float64, error) {
@@ -69,19 +69,19 @@ func ValueOf(res *simulate.Result, path string) (float64, error) {
 	return 0, &UnknownFigureError{Path: path, Nearest: near}
 }
 
-// UnknownFigureError is a path that no report has.
+// UnknownFigureError says that no report has this path.
 type UnknownFigureError struct {
 	Path    string
-	Nearest string // the figure whose name is most alike
+	Nearest string // the figure with the most similar name
 }
 
 // Error names the figure that was probably meant.
 func (e *UnknownFigureError) Error() string {
 	return fmt.Sprintf("there is no figure %q: did you mean %q? Paths are those of the JSON report; mean_wait, p95_wait, p99_wait and cost "+
-		"are short for the usual ones", e.Path, e.Nearest)
+		"are short names of common figures", e.Path, e.Nearest)
 }
 
-// row is a scalar of a document.
+// row is one scalar of a document.
 type row struct {
 	path string
 	raw  any // json.Number, string, bool or nil
@@ -108,7 +108,7 @@ func (r row) text() string {
 	return fmt.Sprint(r.raw)
 }
 
-// flatten lists the scalars of a document in their order.
+// flatten lists the scalars of a document in order.
 func flatten(document any) ([]row, error) {
 	raw, err := json.Marshal(document)
 	if err != nil {
@@ -155,7 +155,7 @@ func walk(dec *json.Decoder, path string, rows *[]row) error {
 	return nil
 }
 
-// walkElement reads the nth element of a list, and names it by its first member if that is "name".
+// walkElement reads the nth element of a list. Its name is its first member if that is "name".
 func walkElement(dec *json.Decoder, path string, n int, rows *[]row) error {
 	var part []row
 	if err := walk(dec, "", &part); err != nil {

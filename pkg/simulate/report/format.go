@@ -10,10 +10,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// count writes a whole number with its thousands apart: 1,234,567.
+// count writes a whole number with thousands separators: 1,234,567.
 func count(n int) string { return group(strconv.Itoa(n)) }
 
-// amount writes a number with about three significant digits behind a dot, and its thousands apart.
+// amount writes a number with about three significant digits and thousands separators.
 func amount(v float64) string {
 	switch a := math.Abs(v); {
 	case a == 0:
@@ -28,7 +28,7 @@ func amount(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// money is an amount in the currency of the price: two decimals, more where the amount is tiny.
+// money writes an amount in the currency of the price: two decimals, more if the amount is tiny.
 func money(v float64) string {
 	if a := math.Abs(v); a > 0 && a < 0.1 {
 		return strconv.FormatFloat(v, 'g', 3, 64)
@@ -36,7 +36,7 @@ func money(v float64) string {
 	return group(strconv.FormatFloat(v, 'f', 2, 64))
 }
 
-// group puts a comma between thousands.
+// group inserts a comma between thousands.
 func group(text string) string {
 	sign, whole, rest := "", text, ""
 	if strings.HasPrefix(whole, "-") {
@@ -51,7 +51,7 @@ func group(text string) string {
 	return sign + whole + rest
 }
 
-// seconds writes a span in the unit that suits it: 0 s, 340 ms, 12.3 s, 4 m 05 s, 3 h 12 m, 2 d 04 h.
+// seconds writes a duration in a suitable unit: 0 s, 340 ms, 12.3 s, 4 m 05 s, 3 h 12 m, 2 d 04 h.
 func seconds(sec float64) string {
 	if sec < 0 {
 		return "-" + seconds(-sec)
@@ -92,7 +92,7 @@ func percent(share float64) string {
 	return strconv.FormatFloat(p, 'f', 0, 64) + " %"
 }
 
-// points writes a difference of two shares.
+// points writes the difference of two shares.
 func points(share float64) string { return rounded(share*100, 1) + " points" }
 
 // hours writes instance-hours.
@@ -101,7 +101,7 @@ func hours(h float64) string { return amount(h) + " h" }
 // moment writes a wall clock time for people.
 func moment(t time.Time) string { return t.Format("Mon 2 Jan 2006 15:04") }
 
-// causeText is a cause as people say it.
+// causeText describes a cause in words.
 func causeText(cause string) string {
 	switch cause {
 	case "boot":
@@ -122,7 +122,7 @@ func causeText(cause string) string {
 	return strings.ReplaceAll(cause, "_", " ")
 }
 
-// policyName is what the policy with this index is called; −1 is none.
+// policyName is the name of the policy with this index; −1 is no policy.
 func (r *Report) policyName(index int) string {
 	switch {
 	case index < 0:
@@ -133,7 +133,7 @@ func (r *Report) policyName(index int) string {
 	return "policy " + strconv.Itoa(index+1)
 }
 
-// settingsText says what a policy asks for, with the keys of the configuration.
+// settingsText describes the settings of a policy, with the keys of the configuration.
 func settingsText(s policy.Settings) string {
 	parts := []string{fmt.Sprintf("idle_count %d", s.IdleCount), "idle_time " + shortDuration(s.IdleTime)}
 	if s.ScaleFactor != 0 {
@@ -154,7 +154,7 @@ func settingsText(s policy.Settings) string {
 	return strings.Join(parts, ", ")
 }
 
-// shortDuration is a duration without the zeros that the standard form ends with: 15m, not 15m0s.
+// shortDuration writes a duration without the zeros at the end of the standard form: 15m, not 15m0s.
 func shortDuration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

@@ -17,7 +17,7 @@ var assets embed.FS
 
 const chartVersion = "1.6.32"
 
-// page is what every HTML form needs.
+// page holds what every HTML page needs.
 type page struct {
 	Title                      string
 	Notes                      []string
@@ -25,10 +25,10 @@ type page struct {
 	CSS, ChartCSS              template.CSS
 	JS, ChartJS                template.JS
 	ChartVersion, ChartLicence string
-	Data                       any // for assets/js; the template writes it as JSON and escapes it
+	Data                       any // data for assets/js; the template writes it as JSON and escapes it
 }
 
-// file is a text that is shown as it is.
+// file is a text that is shown unchanged.
 type file struct {
 	Name, Text string
 	Open       bool
@@ -44,22 +44,22 @@ func newPage(title string) (page, error) {
 		}
 		return string(text)
 	}
-	// Ours and uPlot's, not the user's: they are the only texts that the template does not escape.
+	// These texts come from this package and from uPlot, not from the user. They are the only ones that the template does not escape.
 	p.CSS, p.ChartCSS = template.CSS(read("page.css")), template.CSS(read("uplot/uPlot.min.css"))
-	code := "(() => {\n\"use strict\";\n" // the files share one scope, which nothing outside sees
+	code := "(() => {\n\"use strict\";\n" // the scripts share one scope, which is not visible outside
 	for _, part := range []string{"base", "timelines", "waits", "pareto", "main"} {
 		code += read("js/" + part + ".js")
 	}
 	p.JS = template.JS(code + "})();\n")
 	chart := read("uplot/uPlot.iife.min.js")
 	if _, rest, ok := strings.Cut(chart, "*/"); ok && strings.HasPrefix(chart, "/*!") {
-		chart = rest // its banner is a link, and the page has none; the licence is in the page as a whole
+		chart = rest // without its banner, which contains a link; the page itself contains the licence
 	}
 	p.ChartJS, p.ChartLicence = template.JS(chart), read("uplot/LICENSE")
 	return p, err
 }
 
-// render fills a template, all of it before anything is written.
+// render fills a template completely before it writes anything.
 func render(w io.Writer, name string, data any) error {
 	t, err := template.ParseFS(assets, "assets/head.html", "assets/"+name)
 	if err != nil {
@@ -73,11 +73,11 @@ func render(w io.Writer, name string, data any) error {
 	return err
 }
 
-// chartData is what assets/js draws.
+// chartData is the input of assets/js.
 type chartData struct {
 	Start    float64       `json:"start"` // Unix, in seconds
 	Zone     string        `json:"zone,omitempty"`
-	Offset   int           `json:"offset"` // of the zone, in seconds, where the browser does not know it
+	Offset   int           `json:"offset"` // of the zone, in seconds, for a browser that does not know the zone
 	Step     float64       `json:"step"`
 	Warmup   float64       `json:"warmup"`
 	Queue    []float64     `json:"queue,omitempty"`
@@ -106,7 +106,7 @@ type share struct {
 	Y    []float64 `json:"y"`
 }
 
-// cdf reads the distributions of several runs off a common logarithmic grid. nil when no job waited.
+// cdf computes the distributions of several runs on a common logarithmic grid. nil: no job waited.
 func cdf(names []string, runs []*simulate.Result) *distribution {
 	const points = 240
 	longest := 0.0
@@ -144,7 +144,7 @@ func rounds(curve []float64) []float64 {
 	return out
 }
 
-// charts are the data of a report's charts.
+// charts returns the data of a report's charts.
 func (r *Report) charts() *chartData {
 	res := r.Result
 	_, offset := res.Start.Zone()

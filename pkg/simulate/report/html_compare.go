@@ -7,7 +7,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// comparePage is what compare.html shows.
+// comparePage holds what compare.html shows.
 type comparePage struct {
 	page
 	Names    []string
@@ -20,7 +20,7 @@ type comparePage struct {
 
 type frontRow struct{ Name, Mark, Cost, Wait string }
 
-// WriteHTML writes the comparison as one HTML file that opens without a network, like [Report.WriteHTML].
+// WriteHTML writes the comparison as one HTML file that needs no network, like [Report.WriteHTML].
 func (c *Comparison) WriteHTML(w io.Writer) error {
 	base, err := newPage(c.title())
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// reportPage is what report.html shows.
+// reportPage holds what report.html shows.
 type reportPage struct {
 	page
 	Period, Workload       string
@@ -46,8 +46,8 @@ type policyRow struct {
 	Color                    int
 }
 
-// WriteHTML writes the report as one HTML file that opens without a network: its styles, its scripts and its data are inside, and a
-// content security policy forbids everything else. Texts of users are escaped; secrets are left out of the configuration.
+// WriteHTML writes the report as one HTML file that needs no network. Its styles, scripts and data are inside, and a content security
+// policy forbids everything else. Texts of users are escaped. Secrets are removed from the configuration.
 func (r *Report) WriteHTML(w io.Writer) error {
 	base, err := newPage(r.title())
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return render(w, "report.html", p)
 }
 
-// legend are the policies that ever held.
+// legend lists the policies that were in force at some time.
 func (r *Report) legend() []policyRow {
 	most := -1
 	held := map[int]bool{}
@@ -172,7 +172,7 @@ func causeRows(res *simulate.Result) []causeRow {
 	return rows
 }
 
-// tagRows are the tags, unless there is none.
+// tagRows are the tags; none if no job has a tag.
 func tagRows(res *simulate.Result) []tagRow {
 	if len(res.ByTag) == 1 && res.ByTag[0].Name == "" {
 		return nil
@@ -209,7 +209,7 @@ func (p *reportPage) split(res *simulate.Result) {
 	p.Bound = boundText(res)
 }
 
-// boundText sets the run beside the best that could be.
+// boundText compares the run with the lower bound.
 func boundText(res *simulate.Result) string {
 	b := bound(res.Bound)
 	if b.AtOnce <= 0 {
@@ -223,10 +223,11 @@ func boundText(res *simulate.Result) string {
 		"at once: this run took %s times that.", hours(b.AtStarts), hours(b.AtOnce), rounded(res.Hours.Total/b.AtOnce, 2))
 }
 
-// bound is the best that could be.
+// bound is the lower bound of the instance-hours.
 type bound simulate.Bound
 
-// same reports whether a reader sees one number in both: with one slot an instance they differ only by what the warm-up left running.
+// same reports whether both values look equal in the report. With one slot per instance they differ only by jobs that were still running at
+// the end of the warm-up.
 func (b bound) same() bool { return hours(b.AtOnce) == hours(b.AtStarts) }
 
 func durationOf(sec float64) time.Duration { return time.Duration(sec * float64(time.Second)) }

@@ -14,13 +14,13 @@ var simulationSchema string
 //go:embed schema/comparison-v1.json
 var comparisonSchema string
 
-// Schema is the JSON Schema (2020-12) of what [Report.WriteJSON] writes.
+// Schema is the JSON Schema (2020-12) of the output of [Report.WriteJSON].
 func Schema() string { return simulationSchema }
 
-// ComparisonSchema is the JSON Schema (2020-12) of what [Comparison.WriteJSON] writes.
+// ComparisonSchema is the JSON Schema (2020-12) of the output of [Comparison.WriteJSON].
 func ComparisonSchema() string { return comparisonSchema }
 
-// WriteJSON writes the report as JSON after [Schema]. Members are in a fixed order, so that equal reports are equal bytes.
+// WriteJSON writes the report as JSON that conforms to [Schema]. The order of members is fixed, so equal reports are equal bytes.
 func (r *Report) WriteJSON(w io.Writer) error { return writeJSON(w, r.document()) }
 
 func writeJSON(w io.Writer, document any) error {

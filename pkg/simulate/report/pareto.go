@@ -7,27 +7,27 @@ import (
 	"strings"
 )
 
-// Point is a candidate: what it costs and how long jobs wait with it.
+// Point is a candidate: its cost, and how long jobs wait with it.
 type Point struct {
 	Name    string
 	Cost    float64
 	P95Wait float64 // seconds
-	Today   bool    // the configuration in force
-	Chosen  bool    // the one that is recommended
+	Today   bool    // the current configuration
+	Chosen  bool    // the recommended configuration
 }
 
-// Pareto is the trade between cost and waiting that a search found.
+// Pareto holds the candidates of a search, to show how cost and waits depend on each other.
 type Pareto struct {
 	Points   []Point
-	CostName string // what Cost is measured in; empty: "cost"
+	CostName string // the unit of Cost; empty: "cost"
 }
 
-// Dominates reports whether p is as good as q in both, and better in one.
+// Dominates reports whether p is at least as good as q in both cost and wait, and better in one of them.
 func (p Point) Dominates(q Point) bool {
 	return p.Cost <= q.Cost && p.P95Wait <= q.P95Wait && (p.Cost < q.Cost || p.P95Wait < q.P95Wait)
 }
 
-// Front are the indexes of the points that no other point dominates, cheapest first.
+// Front returns the indexes of the points that no other point dominates, the cheapest first.
 func (p *Pareto) Front() []int {
 	order := make([]int, len(p.Points))
 	for i := range order {
@@ -62,7 +62,8 @@ func (p *Pareto) costName() string {
 	return p.CostName
 }
 
-// Verdict says where today's configuration lies: on the front, or what would be better. Empty without one.
+// Verdict says whether today's configuration is on the front, or which points are better. It is empty if today's configuration is not among
+// the points.
 func (p *Pareto) Verdict() string {
 	n := slices.IndexFunc(p.Points, func(q Point) bool { return q.Today })
 	if n < 0 {
@@ -71,7 +72,7 @@ func (p *Pareto) Verdict() string {
 	today := p.Points[n]
 	front := p.Front()
 	if slices.Contains(front, n) {
-		return "Today's configuration lies on the front: nothing that was tried is cheaper without longer waits."
+		return "Today's configuration is on the front: no tried configuration is cheaper without longer waits."
 	}
 	var cheaper, faster *Point
 	for _, i := range front {
@@ -122,8 +123,8 @@ func (p *Pareto) document() *paretoDoc {
 	return doc
 }
 
-// plot draws the points in columns × rows of characters, cost to the right and the wait upwards: · a candidate, ● on the front,
-// ◆ chosen, ✕ today. The wait is on a logarithmic scale above one second when it spans more than a factor of 20.
+// plot draws the points in columns × rows of characters, cost to the right and the wait upwards: · a candidate, ● on the front, ◆ chosen, ✕
+// today. The wait has a logarithmic scale above one second if it spans more than a factor of 20.
 func (p *Pareto) plot(columns, rows int) []string {
 	if len(p.Points) == 0 {
 		return nil
@@ -148,7 +149,7 @@ func (p *Pareto) plot(columns, rows int) []string {
 	for i := range grid {
 		grid[i] = []rune(strings.Repeat(" ", columns))
 	}
-	for pass := range 4 { // the marks that matter most are drawn last
+	for pass := range 4 { // the most important marks are drawn last
 		for i, q := range p.Points {
 			mark, at := '·', 0
 			switch {

@@ -11,7 +11,7 @@ import (
 
 const redacted = `"[redacted]"`
 
-// patterns find what may be a secret: names of keys, what follows in a comment, and passwords inside a URL.
+// patterns find what may be a secret: names of keys, values in comments, and passwords in URLs.
 type patterns struct{ word, comment, userinfo *regexp.Regexp }
 
 func newPatterns() patterns {
@@ -23,8 +23,8 @@ func newPatterns() patterns {
 	}
 }
 
-// redact returns a TOML text without the values that are, or may be, secrets: those of keys that are named like one, all texts in
-// plugin_config and environment (nobody knows what a plugin is told), and users in URLs. A text that is no TOML is not shown at all.
+// redact returns a TOML text without the values that are, or may be, secrets: values of keys with a suspicious name, all texts in
+// plugin_config and environment (their meaning is unknown), and users in URLs. A text that is not TOML is not shown at all.
 func redact(text string) string {
 	type span struct{ from, to int }
 	var spans []span
@@ -45,7 +45,7 @@ func redact(text string) string {
 		}
 	}
 	if p.Error() != nil {
-		return "(not shown: it is no TOML, so that its secrets could not be left out)"
+		return "(not shown: it is not TOML, so its secrets cannot be removed)"
 	}
 	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
 	var out bytes.Buffer
@@ -74,7 +74,7 @@ func keysOf(e *unstable.Node) []string {
 	return keys
 }
 
-// visit calls hide with every scalar of a value that must not be shown.
+// visit calls hide for every scalar of a value that must not be shown.
 func visit(v *unstable.Node, path []string, find patterns, hide func(unstable.Range)) {
 	switch v.Kind {
 	case unstable.InlineTable:

@@ -9,10 +9,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// TextOptions say for what kind of screen the text form is.
+// TextOptions describe the screen for the text form.
 type TextOptions struct {
-	Width int  // columns; 0: 80. At least 60 are used
-	Color bool // with ANSI colours: only for a terminal
+	Width int  // columns; 0: 80. The minimum is 60
+	Color bool // use ANSI colours; set it only for a terminal
 }
 
 func (o TextOptions) withDefaults() TextOptions {
@@ -40,7 +40,7 @@ type screen struct {
 	b strings.Builder
 }
 
-// paint gives text a colour, where there is any.
+// paint colours a text, if colours are on.
 func (s *screen) paint(code, text string) string {
 	if !s.o.Color || code == "" || text == "" {
 		return text
@@ -53,18 +53,18 @@ func (s *screen) line(format string, args ...any) {
 	s.b.WriteByte('\n')
 }
 
-// head begins a part.
+// head begins a section.
 func (s *screen) head(title string) {
 	s.line("")
 	s.line("%s", s.paint(bold, title))
 }
 
-// field is a line of the figures: its name, then values that are set apart.
+// field is one line of figures: a name, then the values with space between them.
 func (s *screen) field(name string, values ...string) {
 	s.line("  %s%s", s.paint(dim, pad(name, 12)), strings.Join(values, "  "))
 }
 
-// prose writes sentences, broken between words at the width of the screen.
+// prose writes sentences, with line breaks between words at the width of the screen.
 func (s *screen) prose(colour, text string) {
 	line := ""
 	for _, word := range strings.Fields(clean(text)) {
@@ -81,7 +81,7 @@ func (s *screen) prose(colour, text string) {
 	s.line("%s", s.paint(colour, line))
 }
 
-// pad fills text up to width columns; padLeft does so from the left.
+// pad fills text with spaces up to width columns; padLeft adds them on the left.
 func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(width-utf8.RuneCountInString(text), 0))
 }
@@ -90,7 +90,7 @@ func padLeft(text string, width int) string {
 	return strings.Repeat(" ", max(width-utf8.RuneCountInString(text), 0)) + text
 }
 
-// clean makes text of a user safe for a terminal: no control characters, one line.
+// clean makes a user's text safe for a terminal: no control characters, one line.
 func clean(text string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
@@ -100,7 +100,7 @@ func clean(text string) string {
 	}, text)
 }
 
-// WriteText writes the report for people: about a screen of aligned figures, and small charts.
+// WriteText writes the report as text: about one screen of aligned figures, and small charts.
 func (r *Report) WriteText(w io.Writer, o TextOptions) error {
 	s := &screen{o: o.withDefaults()}
 	s.header(r)
@@ -254,7 +254,7 @@ func (s *screen) split(res *simulate.Result) {
 	}
 }
 
-// remarks are what a reader has to know to trust the figures.
+// remarks writes what a reader has to know about the figures.
 func (s *screen) remarks(r *Report) {
 	notes := r.notes()
 	if len(notes) == 0 {
@@ -266,7 +266,7 @@ func (s *screen) remarks(r *Report) {
 	}
 }
 
-// notes are the reservations under which the figures stand.
+// notes are the limitations of the figures.
 func (r *Report) notes() []string {
 	var notes []string
 	res := r.Result
@@ -275,10 +275,10 @@ func (r *Report) notes() []string {
 		for _, d := range r.Workload.Dropped {
 			why = append(why, count(d.Rows)+" "+d.Reason)
 		}
-		notes = append(notes, fmt.Sprintf("%s of %s rows became no job: %s", count(n), count(r.Workload.Read), strings.Join(why, "; ")))
+		notes = append(notes, fmt.Sprintf("%s of %s rows did not become jobs: %s", count(n), count(r.Workload.Read), strings.Join(why, "; ")))
 	}
 	if res.Censored > 0 {
-		notes = append(notes, fmt.Sprintf("%s jobs had not ended when the run did; they are in no wait", count(res.Censored)))
+		notes = append(notes, fmt.Sprintf("%s jobs had not ended at the end of the run; the waits leave them out", count(res.Censored)))
 	}
 	if !res.Waits.Exact {
 		notes = append(notes, fmt.Sprintf("quantiles of the waits are exact to %s", percent(simulate.HistogramError)))

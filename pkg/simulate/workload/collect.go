@@ -11,25 +11,25 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// maxTags bounds the different tags of a workload: figures are kept for each.
+// maxTags limits the number of different tags of a workload, because each tag has figures of its own.
 const maxTags = 1024
 
 // otherTags is the tag of jobs beyond maxTags.
 const otherTags = "(other)"
 
-// longest bounds a run time: what is beyond it is no measurement.
+// longest limits a run time. A longer one is an error in the log.
 const longest = 100 * 365 * day
 
-// The times that arrivals lie in, as Unix time in ns: from 1940 to 2200. Any two of them differ by less than a time.Duration can hold.
+// Arrivals must lie between these two moments (Unix time in ns, 1940 to 2200). The difference of any two of them fits into a time.Duration.
 const (
 	earliestTime = -30 * 365 * int64(day)
 	latestTime   = 230 * 365 * int64(day)
 )
 
-// row is what a reader found out about a job.
+// row is what a reader knows about one job.
 type row struct {
-	at       int    // its line or number
-	arrival  int64  // ns; Unix time when the log has a calendar
+	at       int    // line or number of the row
+	arrival  int64  // ns; Unix time if the log has a calendar
 	duration int64  // ns
 	wait     int64  // ns, -1: unknown
 	tags     string // as in Names: sorted, separated by commas
@@ -37,12 +37,12 @@ type row struct {
 	name     string
 }
 
-// collector takes the rows of a log, and counts those that it does not take.
+// collector takes the rows of a log and counts those that it drops.
 type collector struct {
 	in       *input
 	format   string
 	calendar bool // arrivals are Unix times
-	zero     bool // zero run times are jobs
+	zero     bool // a job with a run time of zero counts as a job
 	columns  string
 	hint     string // what to do when no job is left
 
@@ -51,10 +51,10 @@ type collector struct {
 	reasons map[string]int
 	list    []simulate.Job
 	waits   []time.Duration
-	waited  bool // a wait is known
+	waited  bool // at least one wait is known
 	names   []string
 	tags    map[string]int
-	keep    []bool // by tag: does the filter keep it
+	keep    []bool // by tag: whether the filter keeps it
 
 	latest int64
 	behind int
@@ -66,7 +66,7 @@ func newCollector(in *input, format string) *collector {
 	return c
 }
 
-// drop counts a row that is no job.
+// drop counts a row that does not become a job.
 func (c *collector) drop(at int, reason string) {
 	c.rows++
 	i, ok := c.reasons[reason]
@@ -78,7 +78,7 @@ func (c *collector) drop(at int, reason string) {
 	c.dropped[i].Count++
 }
 
-// The reasons that formats share.
+// Reasons that several formats use.
 const (
 	whyNegative = "the run time is negative"
 	whyZero     = "the run time is zero: cancelled before it ran"
@@ -92,7 +92,7 @@ const (
 	whyYear     = "a time is out of range"
 )
 
-// add takes a job, unless something speaks against it.
+// add takes a job, or drops it with a reason.
 func (c *collector) add(r *row) {
 	switch why := c.against(r); why {
 	case "":
@@ -125,7 +125,7 @@ func (c *collector) against(r *row) string {
 	return ""
 }
 
-// takePlain takes a job that has a length and nothing else, and that no filter can refuse.
+// takePlain takes a job that has only an arrival and a duration, so that no filter applies.
 func (c *collector) takePlain(arrival, duration int64) {
 	c.rows++
 	if arrival < c.latest {
@@ -153,7 +153,7 @@ func (c *collector) take(r *row) {
 	}
 }
 
-// tag is the index of a set of tags.
+// tag returns the index of a set of tags.
 func (c *collector) tag(tags string) int {
 	if tags == "" {
 		return 0
@@ -163,7 +163,7 @@ func (c *collector) tag(tags string) int {
 	}
 	keep := len(c.in.o.Tags) == 0 || matches(c.in.o.Tags, strings.Split(tags, ",")...)
 	name := tags
-	if len(c.names) >= maxTags { // the filter still sees the real one, so there may be two of these
+	if len(c.names) >= maxTags { // the filter still gets the real tags, so (other) can appear twice: kept and not kept
 		name = otherTags
 		if !keep {
 			name += " "
@@ -178,7 +178,7 @@ func (c *collector) tag(tags string) int {
 	return len(c.names) - 1
 }
 
-// joinTags is the name of a set of tags.
+// joinTags returns the name of a set of tags.
 func joinTags(tags []string) string {
 	var clean []string
 	for _, t := range tags {
@@ -201,11 +201,11 @@ func matches(patterns []string, names ...string) bool {
 	return false
 }
 
-// finish sorts, cuts, scales and hands over.
+// finish sorts the jobs, cuts out the chosen part, scales it and returns the result.
 func (c *collector) finish() (*Loaded, error) {
 	o := c.in.o
 	if !c.calendar && !(o.From.IsZero() && o.To.IsZero()) {
-		return nil, c.in.fail(0, 0, nil, "a time range was asked for, and this log has no calendar",
+		return nil, c.in.fail(0, 0, nil, "a time range was given, but this log has no calendar",
 			"use an offset from its start instead (skip, take)")
 	}
 	c.sort()
@@ -235,7 +235,7 @@ func (c *collector) finish() (*Loaded, error) {
 	return l, nil
 }
 
-// sort puts the jobs in the order of their arrival; those that arrive together stay as they were.
+// sort orders the jobs by arrival. Jobs that arrive together keep their order.
 func (c *collector) sort() {
 	if c.behind == 0 {
 		return
@@ -294,7 +294,7 @@ func compare(a, b time.Duration) int {
 	return 0
 }
 
-// empty is the error about a log without a job.
+// empty is the error for a log without a job.
 func (c *collector) empty() error {
 	if c.rows == 0 {
 		return c.in.fail(0, 0, nil, "the workload has no jobs", "give a log with at least one job")
@@ -309,6 +309,6 @@ func (c *collector) empty() error {
 	if c.format == Taskcluster {
 		line = 0
 	}
-	reason := fmt.Sprintf("no job is left of %d rows; %d of them because %s", c.rows, worst.Count, worst.Reason)
+	reason := fmt.Sprintf("none of the %d rows became a job; %d of them: %s", c.rows, worst.Count, worst.Reason)
 	return c.in.fail(line, 0, nil, reason, c.hint)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// field is what a column can mean.
+// field is the meaning of a column.
 type field int
 
 const (
@@ -27,7 +27,8 @@ const (
 
 var fieldNames = [fieldCount]string{"arrival", "created", "started", "finished", "duration", "wait", "tag", "runner", "name", "status"}
 
-// usualNames are the names under which a field is looked for, the likeliest first. Endings that give a unit are taken off before.
+// usualNames are the column names that are tried for a field, the most likely first. A suffix that gives a unit is removed before the
+// comparison.
 var usualNames = [fieldCount][]string{
 	fArrival: {"arrival", "arrived", "arrived_at", "arrival_time", "runnable", "runnable_at", "queued", "queued_at", "enqueued", "enqueued_at",
 		"pending_at", "submit", "submit_time", "submitted", "submitted_at", "requested_at", "timestamp", "time"},
@@ -42,20 +43,20 @@ var usualNames = [fieldCount][]string{
 	fStatus:   {"status", "state", "conclusion", "result"},
 }
 
-// mapping is where the fields of a log are.
+// mapping says where the fields of a log are.
 type mapping struct {
-	column [fieldCount]string // the column's name; "": there is none
-	index  [fieldCount]int    // csv: its number, from 0
+	column [fieldCount]string // name of the column; "": the log does not have the field
+	index  [fieldCount]int    // csv: number of the column, from 0
 	unit   [fieldCount]time.Duration
 	loc    *time.Location
 }
 
-// normal is a column's name without case, spaces and dashes.
+// normal returns a column's name without case, spaces and dashes.
 func normal(name string) string {
 	return strings.NewReplacer(" ", "_", "-", "_", ".", "_").Replace(strings.ToLower(strings.TrimSpace(name)))
 }
 
-// mapColumns finds the fields among the names that a log has.
+// mapColumns finds the fields among the column names of a log.
 func mapColumns(names []string, o *Options) (*mapping, error) {
 	m := &mapping{loc: o.Location}
 	if m.loc == nil {
@@ -115,18 +116,18 @@ func findColumn(names, plain []string, want string) int {
 
 func (m *mapping) has(f field) bool { return m.column[f] != "" }
 
-// check says what is missing for an arrival and a duration.
+// check reports what is missing to compute an arrival and a duration.
 func (m *mapping) check() error {
 	if !m.has(fArrival) && !m.has(fCreated) && !(m.has(fStarted) && m.has(fWait)) {
-		return fmt.Errorf("no column says when jobs arrived: there is no arrival, no created, and no started with wait")
+		return fmt.Errorf("no column says when jobs arrived: the log has neither arrival, nor created, nor started with wait")
 	}
 	if !m.has(fDuration) && !(m.has(fFinished) && m.has(fStarted)) {
-		return fmt.Errorf("no column says how long jobs ran: there is no duration, and no started with finished")
+		return fmt.Errorf("no column says how long jobs ran: the log has neither duration, nor started with finished")
 	}
 	return nil
 }
 
-// String says which column gives which field.
+// String lists the column of each field.
 func (m *mapping) String() string {
 	var parts []string
 	for f := range fieldCount {
@@ -137,7 +138,7 @@ func (m *mapping) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// calendar says whether a log's times are Unix times; the first job decides.
+// calendar says whether the times of a log are Unix times. The first job decides.
 type calendar int
 
 const (
@@ -146,16 +147,16 @@ const (
 	relative
 )
 
-// tabular turns rows of named values into jobs: the part that csv and jsonl share.
+// tabular turns rows of named values into jobs. The formats csv and jsonl share it.
 type tabular struct {
 	c    *collector
 	m    *mapping
 	kind calendar
 	row  row
-	sets map[string]string // tags as they were written → their name
+	sets map[string]string // tags as written → their name
 }
 
-// tags is the name of a set of tags that are written in one text.
+// tags returns the name of a set of tags that is written as one text.
 func (t *tabular) tags(text string) string {
 	if isNothing(text) {
 		return ""
@@ -173,7 +174,7 @@ func (t *tabular) tags(text string) string {
 	return set
 }
 
-// point reads a field that is a point in time. why is empty when it is there and good.
+// point reads a field that is a point in time. why is empty if it is valid.
 func (t *tabular) point(f field, text string) (ns int64, why string) {
 	if !t.m.has(f) || isNothing(text) {
 		return 0, fieldNames[f] + " is missing"
@@ -197,7 +198,7 @@ func (t *tabular) point(f field, text string) (ns int64, why string) {
 		t.c.calendar = kind == absolute
 	}
 	if t.kind != kind {
-		return 0, fieldNames[f] + " is a date in a log of times from its start, or the other way round"
+		return 0, fieldNames[f] + " mixes dates with times from the start of the log"
 	}
 	return ns, ""
 }
@@ -217,7 +218,7 @@ func (t *tabular) span(f field, text string) (ns int64, why string) {
 	return ns, ""
 }
 
-// isNothing reports whether a value stands for none.
+// isNothing reports whether a value means "no value".
 func isNothing(text string) bool {
 	switch text {
 	case "", "null", "NULL", "None", "nil", "NaN", "N/A", "n/a", "-":
@@ -226,7 +227,7 @@ func isNothing(text string) bool {
 	return false
 }
 
-// job reads a row's values by field, and counts it as a job or as dropped.
+// job reads a row by field, and takes it as a job or drops it.
 func (t *tabular) job(at int, values *[fieldCount]string) {
 	if why := t.read(values); why != "" {
 		t.c.drop(at, why)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// lastByte remembers the last byte that went through.
+// lastByte remembers the last byte that was read.
 type lastByte struct {
 	io.Reader
 	last byte
@@ -60,16 +60,16 @@ type csvTable struct {
 	in      *input
 	t       *tabular
 	columns int
-	short   bool            // the last row had too few columns
-	syntax  *csv.ParseError // what was wrong with the last row
+	short   bool            // the last row has too few columns
+	syntax  *csv.ParseError // syntax error in the last row
 	values  [fieldCount]string
 }
 
-// take makes a job of a row.
+// take turns a row into a job.
 func (ct *csvTable) take(r *csv.Reader, record []string) {
 	line, _ := r.FieldPos(0)
 	if ct.short = len(record) < ct.columns; len(record) != ct.columns {
-		ct.t.c.drop(line, "it has another number of columns than the first line")
+		ct.t.c.drop(line, "its number of columns differs from the first line")
 		return
 	}
 	for f, i := range ct.t.m.index {
@@ -80,7 +80,8 @@ func (ct *csvTable) take(r *csv.Reader, record []string) {
 	ct.t.job(line, &ct.values)
 }
 
-// rest reads to the end. A row with wrong quotes is dropped; a quote that is never closed would drop all behind it, and is an error.
+// rest reads to the end. A row with wrong quotes is dropped. A quote that is never closed would drop everything after it, so it is an
+// error.
 func (ct *csvTable) rest(r *csv.Reader, tail *lastByte) error {
 	for {
 		record, err := r.Read()
@@ -112,12 +113,12 @@ func csvError(in *input, err error) error {
 
 func csvRemedy(names []string, headless bool) string {
 	if headless {
-		return "the file has no line of names: say which column is which by number, such as arrival=1,duration=2 (--columns)"
+		return "the file has no line of names: give the columns by number, such as arrival=1,duration=2 (--columns)"
 	}
-	return "say which column is which, such as arrival=…,duration=… (--columns); there are: " + strings.Join(names, ", ")
+	return "name the columns, such as arrival=…,duration=… (--columns); the file has: " + strings.Join(names, ", ")
 }
 
-// delimiter is the likeliest separator of columns in the first line.
+// delimiter is the most likely separator of columns in the first line.
 func delimiter(head []byte) rune {
 	line, _, _ := bytes.Cut(head, []byte{'\n'})
 	best, most := ',', 0
@@ -138,7 +139,7 @@ func delimiter(head []byte) rune {
 	return best
 }
 
-// noHeader reports whether the first line has values instead of names: nobody calls a column by a number or a date.
+// noHeader reports whether the first line holds values instead of names: a number or a date is not a column's name.
 func noHeader(names []string) bool {
 	for _, n := range names {
 		if n = strings.TrimSpace(n); n != "" && n[0] >= '0' && n[0] <= '9' {

@@ -65,7 +65,7 @@ func TestWhyAGitHubJobIsNone(t *testing.T) {
 		"no creation": {fmt.Sprintf(form, 2, 1, "completed", "success", "null", start, end, `"r"`),
 			"created_at is missing: when it became runnable is unknown"},
 		"taken over": {fmt.Sprintf(form, 2, 2, "completed", "success", later, start, end, `"r"`),
-			"its result was taken over from an earlier attempt"},
+			"its result was copied from an earlier attempt"},
 		"zero":         {fmt.Sprintf(form, 2, 1, "completed", "cancelled", made, start, start, `"r"`), whyZero},
 		"backwards":    {fmt.Sprintf(form, 2, 1, "completed", "success", made, end, start, `"r"`), whyNegative},
 		"another year": {fmt.Sprintf(form, 2, 1, "completed", "success", `"0001-01-01T00:00:00Z"`, start, end, `"r"`), whyYear},

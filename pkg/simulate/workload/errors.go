@@ -2,17 +2,17 @@ package workload
 
 import "strconv"
 
-// Error is a workload that cannot be used.
+// Error says why a workload cannot be used.
 type Error struct {
 	File   string // its name as it was given
-	Line   int    // where, from 1; 0: nowhere in particular
-	Offset int64  // where in a format without lines, in bytes from its start (after gzip); 0: nowhere in particular
+	Line   int    // where, from 1; 0: no particular line
+	Offset int64  // where, in a format without lines: bytes from the start of the uncompressed file; 0: no particular place
 	Reason string // what is wrong
 	Remedy string // what to do; may be empty
-	Err    error  // the cause, nil when there is none beneath
+	Err    error  // the cause; nil: none
 }
 
-// Error says where, what, and what to do.
+// Error says where the fault is, what is wrong, and what to do.
 func (e *Error) Error() string {
 	where := e.File
 	switch {
@@ -34,14 +34,14 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// SpecError is a spec that says nothing sensible.
+// SpecError says what is wrong with a spec.
 type SpecError struct {
 	Part   string // the piece of the spec that is wrong
 	Reason string
-	Remedy string // what would be right
+	Remedy string // what to write instead
 }
 
-// Error names the part of the spec, what is wrong with it and what would be right.
+// Error names the part of the spec, says what is wrong with it and what to write instead.
 func (e *SpecError) Error() string {
 	text := "workload spec: " + strconv.Quote(e.Part) + ": " + e.Reason
 	if e.Remedy != "" {

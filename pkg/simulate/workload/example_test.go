@@ -47,5 +47,5 @@ func ExampleSpec() {
 	fmt.Println(err)
 	// Output:
 	// 104 jobs; the first: 0s 10m0s nightly
-	// workload spec: "duration=gauss:5m": "gauss" is no kind of duration; use const, exp, lognormal, hyperexp or empirical
+	// workload spec: "duration=gauss:5m": "gauss" is not a kind of duration; use const, exp, lognormal, hyperexp or empirical
 }

@@ -7,17 +7,17 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 )
 
-// never is later than everything.
+// never is later than every moment.
 const never = math.MaxInt64
 
-// The streams of a part, counted from its first.
+// The random streams of a part, counted from the part's first stream.
 const (
-	drawGap    = iota // by arrival: the step to it
+	drawGap    = iota // by arrival: the time since the arrival before it
 	drawLength        // by job: how long it runs
 	drawsOfPart
 )
 
-// part is one part of a spec under way. Times are ns from the start of the workload.
+// part generates the jobs of one part of a spec. Times are ns from the start of the workload.
 type part struct {
 	spec  *partSpec
 	tag   int
@@ -26,16 +26,16 @@ type part struct {
 	sizes cloudmodel.Stream
 	start time.Time
 
-	at      int64  // arrival of the next job, never when there is none left
-	made    uint64 // jobs made, the next one not counted
-	random  int64  // the next arrival of the Poisson process, never when there is none
-	k       uint64 // its number
-	hour    int64  // under a profile: where the current hour ends
+	at      int64  // arrival of the next job; never: no job is left
+	made    uint64 // jobs made, without the next one
+	random  int64  // next arrival of the Poisson process; never: none is left
+	k       uint64 // number of that arrival
+	hour    int64  // with a profile: end of the current hour
 	rate    float64
-	burst   int64 // the next burst, never when there is none
+	burst   int64 // next burst; never: none is left
 	left    int   // jobs left in it
-	bursty  bool  // the next job is of the burst
-	endless bool  // there is no profile: the current hour lasts for ever
+	bursty  bool  // the next job belongs to the burst
+	endless bool  // there is no profile: the current hour never ends
 }
 
 func (p *part) begin(spec *partSpec, number, tag int, seed uint64, start time.Time) {
@@ -79,14 +79,14 @@ func (p *part) step() {
 	}
 }
 
-// turn begins the hour that p.random lies in.
+// turn begins the hour that contains p.random.
 func (p *part) turn() {
 	factor, until := p.spec.profile.at(p.start.Add(time.Duration(p.random)))
 	p.rate = p.spec.rate * factor
 	p.hour = max(int64(until.Sub(p.start)), p.random+1)
 }
 
-// choose takes the earlier of the Poisson process and the burst.
+// choose takes the earlier of the next Poisson arrival and the next burst.
 func (p *part) choose() {
 	p.bursty = p.burst < p.random
 	p.at = min(p.random, p.burst)
@@ -95,7 +95,7 @@ func (p *part) choose() {
 	}
 }
 
-// draw is how long the next job runs.
+// draw returns the run time of the next job.
 func (p *part) draw() time.Duration {
 	if p.spec.length.fixed {
 		return p.spec.length.Sample(0)
@@ -103,13 +103,13 @@ func (p *part) draw() time.Duration {
 	return p.spec.length.sample(cloudmodel.Uniform(p.seed, p.sizes, p.made))
 }
 
-// next goes on to the next job.
+// next moves on to the next job.
 func (p *part) next() {
 	p.made++
 	if !p.bursty {
 		p.step()
 	} else if p.left--; p.left == 0 {
-		p.burst += p.spec.every // both are less than a hundred years
+		p.burst += p.spec.every // no overflow: both are less than a hundred years
 		p.left = p.spec.size
 	}
 	p.choose()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// githubJob is what matters of a job of GitHub's endpoint for the jobs of a workflow run.
+// githubJob holds the fields that matter of a job in a response of GitHub's endpoint for the jobs of a workflow run.
 type githubJob struct {
 	ID         int64      `json:"id"`
 	Attempt    int        `json:"run_attempt"`
@@ -19,7 +19,7 @@ type githubJob struct {
 	Runner     *string    `json:"runner_name"`
 }
 
-// githubKey tells jobs apart. Each attempt has ids of its own; the attempt is a part of the key all the same, as the two are documented.
+// githubKey identifies a job. Each attempt has IDs of its own; the attempt is nevertheless part of the key, because GitHub documents both.
 type githubKey struct {
 	id      int64
 	attempt int
@@ -40,7 +40,7 @@ func readGitHub(in *input, c *collector) error {
 			return
 		}
 		arrival := *j.Created
-		if j.Started.Before(arrival) { // clocks of two machines
+		if j.Started.Before(arrival) { // the clocks of two machines can differ
 			arrival = *j.Started
 		}
 		r := row{at: at, arrival: arrival.UnixNano(), duration: j.Completed.Sub(*j.Started).Nanoseconds(),
@@ -52,7 +52,7 @@ func readGitHub(in *input, c *collector) error {
 	})
 }
 
-// why says why it is no job; "": it is one.
+// why is the reason why it is not a job; "": it is a job.
 func (j *githubJob) why(seen map[githubKey]bool) string {
 	key := githubKey{j.ID, j.Attempt}
 	switch {
@@ -69,7 +69,7 @@ func (j *githubJob) why(seen map[githubKey]bool) string {
 	case !plausible(*j.Created), !plausible(*j.Started), !plausible(*j.Completed):
 		return whyYear
 	case j.Attempt > 1 && j.Completed.Before(*j.Created):
-		return "its result was taken over from an earlier attempt"
+		return "its result was copied from an earlier attempt"
 	}
 	seen[key] = true
 	return ""

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// gitlabJob is what matters of a job of GitLab's jobs API.
+// gitlabJob holds the fields that matter of a job in a response of GitLab's jobs API.
 type gitlabJob struct {
 	ID       int64      `json:"id"`
 	Name     string     `json:"name"`
@@ -35,7 +35,7 @@ func readGitLab(in *input, c *collector) error {
 			c.drop(at, why)
 			return
 		}
-		queued := seconds(max(*j.Queued, 0)) // clocks of two machines: a job cannot start before it is there
+		queued := seconds(max(*j.Queued, 0)) // the clocks of two machines can differ; a job cannot start before it exists
 		r := row{at: at, arrival: j.Started.UnixNano() - queued, wait: queued, tags: joinTags(j.Tags), name: j.Name}
 		if j.Duration != nil {
 			r.duration = seconds(*j.Duration)
@@ -50,11 +50,11 @@ func readGitLab(in *input, c *collector) error {
 }
 
 const (
-	whyFields = "a field is not what the API says that it is"
-	whyTwice  = "it is there twice: pages move while they are read"
+	whyFields = "a field has another type than the API documents"
+	whyTwice  = "it appears twice: pages shift while they are read"
 )
 
-// why says why it is no job; "": it is one.
+// why is the reason why it is not a job; "": it is a job.
 func (j *gitlabJob) why(seen map[int64]bool) string {
 	switch {
 	case j.ID != 0 && seen[j.ID]:
@@ -74,5 +74,5 @@ func (j *gitlabJob) why(seen map[int64]bool) string {
 	return ""
 }
 
-// plausible keeps times within what fits into nanoseconds.
+// plausible reports whether a time fits into nanoseconds.
 func plausible(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 2200 }

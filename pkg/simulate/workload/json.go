@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// sniffJSON tells what the objects of a text are from the members of the first one. The text may end anywhere.
+// sniffJSON detects the format from the members of the first object. The text may end anywhere.
 func sniffJSON(text []byte) string {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	depth, key, members := 0, true, map[string]bool{}
@@ -56,7 +56,7 @@ func formatOf(members map[string]bool) string {
 	return JSONLines
 }
 
-// elements calls each for every object of a sequence of JSON values: objects, arrays of them, and pages of GitHub's ({"jobs": […]}).
+// elements calls each for every object in a sequence of JSON values: objects, arrays of objects, and GitHub's pages ({"jobs": […]}).
 func elements(in *input, c *collector, each func(at int, raw []byte)) error {
 	dec := json.NewDecoder(in)
 	number := 0
@@ -102,9 +102,9 @@ func elements(in *input, c *collector, each func(at int, raw []byte)) error {
 	}
 }
 
-// topLevel reads one value, an array element by element. Its error is io.EOF behind the last.
+// topLevel reads one value; of an array it reads one element after the other. Its error is io.EOF after the last value.
 func topLevel(dec *json.Decoder, one func(json.RawMessage) error) error {
-	if !dec.More() { // the end, or a bracket that nothing has opened
+	if !dec.More() { // the end, or a closing bracket that was never opened
 		_, err := dec.Token()
 		return err
 	}
@@ -132,7 +132,7 @@ func topLevel(dec *json.Decoder, one func(json.RawMessage) error) error {
 	return unexpected(err)
 }
 
-// unexpected is err, where the end of the file is an end too early.
+// unexpected turns an end of file into an unexpected end of file.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -146,7 +146,7 @@ func jsonError(in *input, offset int64, err error) error {
 		if strings.Contains(syntax.Error(), "unexpected end") {
 			return in.broken(0, offset, io.ErrUnexpectedEOF)
 		}
-		return in.fail(0, max(syntax.Offset, 1), err, "the file is not JSON", "copy the API's answers as they are, one behind the other")
+		return in.fail(0, max(syntax.Offset, 1), err, "the file is not JSON", "copy the API's responses unchanged, one after the other")
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return in.broken(0, offset, err)
@@ -154,7 +154,7 @@ func jsonError(in *input, offset int64, err error) error {
 	return in.fail(0, offset, err, "the file cannot be read", "")
 }
 
-// jsonText is a JSON value as the text that a CSV file would have for it.
+// jsonText is a JSON value as a CSV file would hold it.
 func jsonText(raw json.RawMessage) string {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 {
@@ -163,7 +163,7 @@ func jsonText(raw json.RawMessage) string {
 	switch raw[0] {
 	case '"':
 		var s string
-		_ = json.Unmarshal(raw, &s) // a value of a document that was parsed
+		_ = json.Unmarshal(raw, &s) // it cannot fail: the document was parsed before
 		return strings.TrimSpace(s)
 	case '[':
 		var list []any

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// readJSONLines reads an object a line. A log whose objects take several lines, or stand in an array, is read too.
+// readJSONLines reads one object a line. It also reads a log whose objects take several lines or are in an array.
 func readJSONLines(in *input, c *collector) error {
 	t := &objects{t: tabular{c: c}}
 	if head, _ := in.Peek(peek); !oneALine(head) {
@@ -48,10 +48,11 @@ func oneALine(head []byte) bool {
 	return json.Valid(line) || !ended
 }
 
-// objects turns objects into jobs. The columns are found among the members of the objects so far, as not every object has them all.
+// objects turns objects into jobs. It looks for the columns among the members of all objects so far, because an object may lack some of
+// them.
 type objects struct {
 	t      tabular
-	err    error // why the columns were not found
+	err    error // why no columns were found
 	seen   map[string]bool
 	values [fieldCount]string
 }
@@ -64,7 +65,7 @@ func (o *objects) take(at int, raw []byte) {
 	}
 	o.learn(members)
 	if o.t.m == nil {
-		o.t.c.drop(at, "its members do not say when it arrived and how long it ran")
+		o.t.c.drop(at, "its members do not contain its arrival and its run time")
 		return
 	}
 	for f, name := range o.t.m.column {
@@ -76,10 +77,10 @@ func (o *objects) take(at int, raw []byte) {
 	o.t.job(at, &o.values)
 }
 
-// maxMembers bounds the names that are remembered.
+// maxMembers limits the number of names that are remembered.
 const maxMembers = 1000
 
-// learn looks for the columns again when there is a member that no object had before.
+// learn looks for the columns again when a new member appears.
 func (o *objects) learn(members map[string]json.RawMessage) {
 	before := len(o.seen)
 	for name := range members {
@@ -103,11 +104,11 @@ func (o *objects) learn(members map[string]json.RawMessage) {
 	o.t.c.hint = "check the members (" + m.String() + "), or name others (--columns)"
 }
 
-// end says which members were missed when no object had them.
+// end reports which members are missing when no object had them.
 func (o *objects) end(in *input) error {
 	if o.t.m != nil || o.err == nil {
 		return nil
 	}
 	return in.fail(0, 0, nil, strings.Replace(o.err.Error(), "no column says", "no member says", 1),
-		"say which member is which, such as arrival=…,duration=… (--columns); there are: "+strings.Join(slices.Sorted(maps.Keys(o.seen)), ", "))
+		"name the members, such as arrival=…,duration=… (--columns); the objects have: "+strings.Join(slices.Sorted(maps.Keys(o.seen)), ", "))
 }

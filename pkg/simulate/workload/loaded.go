@@ -15,31 +15,31 @@ const (
 // Loaded is a log that was read.
 type Loaded struct {
 	Jobs   *simulate.Jobs // in the order of arrival, the first at 0; jobs that arrive together keep the order of the log
-	Origin time.Time      // the wall clock at arrival 0; zero when the log has no calendar
+	Origin time.Time      // wall clock at arrival 0; zero: the log has no calendar
 
-	// Waits are how long each job of Jobs.List waited in reality, -1 where that is unknown; nil when the log knows of none, or was scaled.
+	// Waits are the recorded waits of the jobs in Jobs.List; -1: unknown. nil: the log records no waits, or it was scaled.
 	Waits []time.Duration
 
 	Format     string    // the format that it was read as
-	Rows       int       // rows that could have been jobs: those taken and those dropped
-	Dropped    []Dropped // in the order of their first row
-	OutOfOrder int       // jobs that stood behind one that arrived later; they were sorted
-	Columns    string    // csv, jsonl: which column gave which field
+	Rows       int       // rows that could be jobs: those taken and those dropped
+	Dropped    []Dropped // in the order of their first rows
+	OutOfOrder int       // jobs that stood after a job that arrived later; they were sorted
+	Columns    string    // csv, jsonl: the column of each field
 }
 
-// Dropped is a reason for which rows of a log did not become jobs.
+// Dropped counts the rows that did not become jobs for one reason.
 type Dropped struct {
 	Reason string
 	Count  int
-	First  int // the first of them: its line, or its number where a format has no lines; from 1
+	First  int // the first of these rows: its line, or its number if the format has no lines; from 1
 }
 
-// String says how many, why and where first.
+// String gives the number of rows, the reason, and the first row.
 func (d Dropped) String() string {
 	return fmt.Sprintf("%d × %s (first: %d)", d.Count, d.Reason, d.First)
 }
 
-// DroppedTotal is how many rows were dropped in all.
+// DroppedTotal is the number of all dropped rows.
 func (l *Loaded) DroppedTotal() int {
 	n := 0
 	for _, d := range l.Dropped {
@@ -56,9 +56,9 @@ func (l *Loaded) Span() time.Duration {
 	return 0
 }
 
-// Period is how much later the log is played again, so that hours of the day stay where they are, and weekdays where the log knows them: the
-// least number of whole days above its span, or of whole weeks when it has a calendar and is longer than a day. (A day is 24 hours: over a
-// change of daylight saving time the hours move by one.)
+// Period is the time from one play of the log to the next, for repeated plays. It keeps hours of the day in place, and weekdays if the log
+// has them: it is the smallest number of whole days above the span of the log, or of whole weeks if the log has a calendar and is longer
+// than a day. (A day is 24 hours; a change of daylight saving time shifts the hours by one.)
 func (l *Loaded) Period() time.Duration {
 	unit := day
 	if !l.Origin.IsZero() && l.Span() >= day {
@@ -67,12 +67,12 @@ func (l *Loaded) Period() time.Duration {
 	return l.Span().Truncate(unit) + unit
 }
 
-// Repeat plays the log n times, each time a [Loaded.Period] later. The jobs are not copied, and other plays of them are not disturbed.
+// Repeat plays the log n times, one [Loaded.Period] apart. The jobs are not copied, and other plays of them are not disturbed.
 func (l *Loaded) Repeat(n int) *simulate.Repeat {
 	return &simulate.Repeat{Jobs: l.Jobs.Again(), Times: n, Period: l.Period()}
 }
 
-// Notes says in a few lines what was read and what was left out.
+// Notes describes in a few lines what was read and what was left out.
 func (l *Loaded) Notes() []string {
 	notes := []string{fmt.Sprintf("%d jobs over %s (%s)", len(l.Jobs.List), l.Span().Round(time.Second), l.Format)}
 	if l.Columns != "" {
@@ -85,7 +85,7 @@ func (l *Loaded) Notes() []string {
 		}
 	}
 	if l.OutOfOrder > 0 {
-		notes = append(notes, fmt.Sprintf("jobs that stood behind a later one, and were sorted: %d", l.OutOfOrder))
+		notes = append(notes, fmt.Sprintf("jobs that were not in the order of arrival, and were sorted: %d", l.OutOfOrder))
 	}
 	return notes
 }

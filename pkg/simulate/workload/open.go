@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// peek is how much of a file its format is told from.
+// peek is the size of the beginning of a file from which its format is detected.
 const peek = 64 << 10
 
 // Open reads a log from a file. Its errors are *Error, and those of Options.Validate.
@@ -19,7 +19,7 @@ func Open(path string, o Options) (*Loaded, error) {
 	if err != nil {
 		var cause *os.PathError
 		if errors.As(err, &cause) {
-			err = cause.Err // the name stands in front already
+			err = cause.Err // the message begins with the name already
 		}
 		return nil, &Error{File: path, Reason: "the workload cannot be opened", Err: err,
 			Remedy: "give the path of a log, or a spec such as poisson:rate=0.05/s,duration=exp:600s,jobs=100000"}
@@ -28,7 +28,7 @@ func Open(path string, o Options) (*Loaded, error) {
 	return Read(path, f, o)
 }
 
-// Read reads a log. The name stands in errors. Its errors are *Error, and those of Options.Validate.
+// Read reads a log from r. Errors carry the name. They are *Error, and those of Options.Validate.
 func Read(name string, r io.Reader, o Options) (*Loaded, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func Read(name string, r io.Reader, o Options) (*Loaded, error) {
 	return c.finish()
 }
 
-// sizeOf is how many bytes a reader has, 0 when it does not say.
+// sizeOf is the number of bytes of a reader, 0 if unknown.
 func sizeOf(r io.Reader) int {
 	switch r := r.(type) {
 	case *os.File:
@@ -77,8 +77,8 @@ type input struct {
 	*bufio.Reader
 	name    string
 	o       *Options
-	sniffed bool // the format is a guess
-	size    int  // in bytes, 0: unknown
+	sniffed bool // the format was guessed
+	size    int  // in bytes; 0: unknown
 }
 
 // fail makes an error about the file.
@@ -86,7 +86,7 @@ func (in *input) fail(line int, offset int64, err error, reason, remedy string) 
 	return &Error{File: in.name, Line: line, Offset: offset, Reason: reason, Remedy: remedy, Err: err}
 }
 
-// broken is what a reader returns that met err at a place of the file.
+// broken is the error of a reader that got err at some place of the file.
 func (in *input) broken(line int, offset int64, err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -113,14 +113,14 @@ func (in *input) unzip() error {
 	return nil
 }
 
-// skipMark takes a byte order mark of UTF-8 off.
+// skipMark skips a byte order mark of UTF-8.
 func (in *input) skipMark() {
 	if head, _ := in.Peek(3); bytes.Equal(head, []byte("\ufeff")) {
 		_, _ = in.Discard(3)
 	}
 }
 
-// sniff tells the format from the beginning.
+// sniff detects the format from the beginning of the file.
 func (in *input) sniff() (string, error) {
 	head, err := in.Peek(peek)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -156,8 +156,8 @@ func (in *input) sniff() (string, error) {
 		"give one of "+strings.Join(Formats(), ", ")+" and name it (--format-in), or a spec such as poisson:rate=0.05/s,duration=exp:600s,jobs=1000")
 }
 
-// isText reports whether the beginning of a file is text, in UTF-8 or some 8-bit code: it has no byte that no text has. A binary trace has them
-// in its first job, as the high bytes of its numbers are small.
+// isText reports whether the beginning of a file is text, in UTF-8 or an 8-bit encoding: it has no byte that never occurs in text. A binary
+// trace has such bytes in its first job, because the high bytes of its numbers are 0.
 func isText(head []byte) bool {
 	for _, b := range head {
 		if b < 0x20 && b != '\t' && b != '\n' && b != '\r' && b != '\f' {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The formats that [Options.Format] names.
+// The formats, as values of [Options.Format].
 const (
 	CSV         = "csv"
 	JSONLines   = "jsonl"
@@ -21,47 +21,47 @@ const (
 	Taskcluster = "taskcluster"
 )
 
-// Formats are the names of the formats that can be read.
+// Formats lists the formats that can be read.
 func Formats() []string { return []string{CSV, GitHub, GitLab, JSONLines, SWF, Taskcluster} }
 
-// Options say how a log is read and which of its jobs are taken. The zero Options take every job of any format.
+// Options say how to read a log and which of its jobs to take. The zero value takes every job of any format.
 type Options struct {
-	Format string // one of Formats; "": told from the content
+	Format string // one of Formats; "": detected from the content
 
-	// Columns names the column (csv) or member (jsonl) of a field, or gives its number from 1 (csv). The fields are arrival, created,
-	// started, finished, duration, wait, tag, runner, name and status. A field that is absent is looked for under its usual names,
-	// without regard to case: arrival under arrival, arrived_at, queued_at, enqueued_at, submit_time …; duration under duration,
-	// run_time, runtime, elapsed …; wait under wait, wait_time, queued_duration …; tag under tag, tags, tag_list, labels ….
-	// "-" is a column that does not exist.
+	// Columns maps a field to its column: the column's name (csv, jsonl), or its number from 1 (csv). The fields are arrival, created,
+	// started, finished, duration, wait, tag, runner, name and status. A field that is not in the map is looked for under its usual names,
+	// in any case: arrival under arrival, arrived_at, queued_at, enqueued_at, submit_time …; duration under duration, run_time, runtime,
+	// elapsed …; wait under wait, wait_time, queued_duration …; tag under tag, tags, tag_list, labels …. The column "-" does not exist: the
+	// field is then not read.
 	//
-	// A job's arrival is its arrival; else started − wait, when both are there; else created. Its duration is its duration, else
-	// finished − started. Its recorded wait is its wait, else started − arrival.
+	// A job's arrival is the field arrival; if it is missing, started − wait, when both exist; if not, created. Its duration is the field
+	// duration, or finished − started. Its recorded wait is the field wait, or started − arrival.
 	//
-	// A time is Unix time in s, ms, µs or ns (told by its size), RFC 3339, or "2006-01-02 15:04:05" with or without a zone (UTC or ±hh:mm). Times below
-	// 10⁸ s, and durations such as "90m", are counted from the start of the log. A duration is a number of seconds, a text such as
-	// "1h30m", or "1:30:00". A name that ends in _ms, _us, _ns, _min or _hours gives the unit of its numbers.
+	// A time is Unix time in s, ms, µs or ns (its size tells the unit), RFC 3339, or "2006-01-02 15:04:05" with or without a zone (UTC or
+	// ±hh:mm). Times below 10⁸ s, and durations such as "90m", count from the start of the log. A duration is a number of seconds, or a
+	// text such as "1h30m" or "1:30:00". A name that ends in _ms, _us, _ns, _min or _hours gives the unit of its numbers.
 	Columns map[string]string
 
-	Location *time.Location // of times that are written without a zone; nil: UTC
-	KeepZero bool           // jobs of no run time are jobs, not cancelled ones
+	Location *time.Location // zone of times that are written without a zone; nil: UTC
+	KeepZero bool           // keep jobs with a run time of zero; false: they count as cancelled
 
-	// What is kept. Patterns are those of path.Match; a job is kept when one of them matches, or none is given.
-	Tags    []string // patterns of one of the job's tags
-	Runners []string // patterns of the runner's name
-	Names   []string // patterns of the job's name
+	// Filters. Patterns are those of path.Match. A job is kept if at least one pattern matches, or if there is no pattern.
+	Tags    []string // patterns for the job's tags; one matching tag is enough
+	Runners []string // patterns for the name of the runner
+	Names   []string // patterns for the name of the job
 
-	From, To   time.Time     // arrivals in [From, To); zero: no bound. Only for logs that have a calendar
-	Skip, Take time.Duration // arrivals in [Skip, Skip+Take) after the first of those; Take 0: to the end
+	From, To   time.Time     // keep arrivals in [From, To); zero: no bound. Only for logs with a calendar
+	Skip, Take time.Duration // then keep arrivals in [Skip, Skip+Take), counted from the first job; Take 0: to the end
 
-	// Scale is how many times as many jobs there are, of the same lengths and at the same times of day: each job is played Scale times, the
-	// fraction by chance. 0: 1. Arrivals are not compressed, so days stay days. Copies are moved by up to Jitter/2 either way, those
-	// of jobs that arrived together (within a second of each other) by the same time: what one push started stays together.
+	// Scale multiplies the number of jobs and keeps their durations and times of day: each job is played Scale times, a fraction by chance.
+	// 0: 1. Arrivals are not compressed, so a day remains a day. Copies are moved by at most Jitter/2 in either direction. Jobs that
+	// arrived within a second of each other move together, because one push usually started them.
 	Scale  float64
-	Jitter time.Duration // 0: 1m; negative: none
-	Seed   uint64        // of the chance in scaling
+	Jitter time.Duration // 0: 1m; negative: no jitter
+	Seed   uint64        // seed of the random numbers for scaling
 }
 
-// maxScale bounds the memory that a slip of the pen can ask for.
+// maxScale limits the memory that a typing error can ask for.
 const maxScale = 1000
 
 // Validate returns the first fault of the options.

@@ -11,22 +11,22 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 )
 
-// partSpec is one part of a spec as it was understood. Times are ns.
+// partSpec is one parsed part of a spec. Times are ns.
 type partSpec struct {
-	rate    float64 // arrivals a ns where the factor is 1; 0: none
+	rate    float64 // arrivals per ns where the factor is 1; 0: no Poisson arrivals
 	profile profile
-	size    int // of a burst; 0: none
+	size    int // jobs in a burst; 0: no bursts
 	every   int64
 	offset  int64
 	length  lengths
-	jobs    uint64 // at most
+	jobs    uint64 // the largest number of jobs
 	from    int64
 	until   int64
-	bounded bool // by its time
+	bounded bool // the part ends at a time
 	tag     string
 }
 
-// expected is about how many jobs it makes.
+// expected is the approximate number of jobs of the part.
 func (s *partSpec) expected() float64 {
 	n := float64(s.jobs)
 	if s.bounded {
@@ -40,7 +40,7 @@ func (s *partSpec) expected() float64 {
 	return n
 }
 
-// joint is where one part ends and the next begins. (A zone such as Etc/GMT+9 has a plus too.)
+// joint matches the end of one part and the beginning of the next. (A zone such as Etc/GMT+9 contains a plus, too.)
 var joint = regexp.MustCompile(`\+\s*[A-Za-z]+\s*:`)
 
 func parseSpec(text string) ([]partSpec, error) {
@@ -60,7 +60,7 @@ func parseSpec(text string) ([]partSpec, error) {
 		total += p.out.expected()
 		switch {
 		case len(parts) > maxParts:
-			return nil, &SpecError{"+", fmt.Sprintf("there are more than %d parts", maxParts), "join those that are alike"}
+			return nil, &SpecError{"+", fmt.Sprintf("there are more than %d parts", maxParts), "join similar parts"}
 		case total > maxExpected:
 			return nil, &SpecError{p.text, fmt.Sprintf("it would make about %.0f jobs", total), "lower the rate, jobs= or for="}
 		case next == nil:
@@ -80,7 +80,7 @@ type partParser struct {
 
 const specExample = "write one such as poisson:rate=0.05/s,duration=exp:600s,jobs=100000"
 
-// keysOf are the keys of each kind; those of durations are not among them.
+// keysOf lists the keys of each kind, without those of durations.
 var keysOf = map[string][]string{
 	"poisson": {"rate", "burst", "profile", "hours", "weekdays", "tz", "duration", "jobs", "for", "from", "tag"},
 	"burst":   {"size", "every", "offset", "duration", "jobs", "for", "from", "tag"},
@@ -90,11 +90,11 @@ func (p *partParser) parse() error {
 	kind, rest, ok := strings.Cut(p.text, ":")
 	p.kind = strings.TrimSpace(kind)
 	if keysOf[p.kind] == nil || !ok {
-		what := fmt.Sprintf("%q is no kind of workload", p.kind)
+		what := fmt.Sprintf("%q is not a kind of workload", p.kind)
 		if p.text == "" {
-			what = "there is nothing"
+			what = "the part is empty"
 		}
-		return &SpecError{p.text, what, "use poisson or burst: " + specExample + " (a file of this name is given as ./NAME)"}
+		return &SpecError{p.text, what, "use poisson or burst: " + specExample + " (if it is a file, write ./NAME)"}
 	}
 	p.seen = map[string]string{}
 	for _, item := range strings.Split(rest, ",") {
@@ -110,7 +110,7 @@ func (p *partParser) parse() error {
 	return nil
 }
 
-// item sorts one key=value in: keys of the duration follow it.
+// item handles one key=value. Keys of a duration follow the duration.
 func (p *partParser) item(item string) error {
 	key, value, ok := strings.Cut(item, "=")
 	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
@@ -120,7 +120,7 @@ func (p *partParser) item(item string) error {
 	switch key {
 	case "p", "a", "b", "p50", "p95":
 		if p.length == nil {
-			return &SpecError{item, "it belongs to a duration, and none stands before it", "write duration=lognormal:p50=4m,p95=25m"}
+			return &SpecError{item, "it belongs to a duration, but no duration comes before it", "write duration=lognormal:p50=4m,p95=25m"}
 		}
 		p.length = append(p.length, item)
 		return nil
@@ -133,7 +133,7 @@ func (p *partParser) item(item string) error {
 	case !known:
 		return &SpecError{item, fmt.Sprintf("%s has no key %q", p.kind, key), "use " + strings.Join(keysOf[p.kind], ", ")}
 	case p.seen[key] != "":
-		return &SpecError{item, fmt.Sprintf("the key %q is there twice", key), "remove one of them"}
+		return &SpecError{item, fmt.Sprintf("the key %q appears twice", key), "remove one of them"}
 	}
 	p.seen[key] = value
 	if key == "duration" {
@@ -146,7 +146,7 @@ func (p *partParser) bad(key, reason, remedy string) error {
 	return &SpecError{key + "=" + p.seen[key], reason, remedy}
 }
 
-// span reads a length of time; least is the least that is legal.
+// span reads a length of time; least is the smallest valid value.
 func (p *partParser) span(key string, least int64) (int64, error) {
 	text := p.seen[key]
 	if text == "" {
@@ -169,7 +169,7 @@ func (p *partParser) extent() (err error) {
 	if text := p.seen["jobs"]; text != "" {
 		n, err := strconv.ParseFloat(strings.ReplaceAll(text, "_", ""), 64)
 		if err != nil || !(n >= 1 && n <= maxExpected) || n != math.Trunc(n) {
-			return p.bad("jobs", "it is not a number of jobs", "write a whole number from 1 to ten thousand million")
+			return p.bad("jobs", "it is not a number of jobs", "write a whole number from 1 to 10000000000")
 		}
 		o.jobs = uint64(n)
 	}
@@ -183,7 +183,7 @@ func (p *partParser) extent() (err error) {
 	o.bounded = length > 0
 	if !o.bounded {
 		if p.seen["jobs"] == "" {
-			return &SpecError{p.text, "it never ends", "say how many jobs (jobs=100000) or how long (for=30d)"}
+			return &SpecError{p.text, "it never ends", "give a number of jobs (jobs=100000) or a length of time (for=30d)"}
 		}
 		length = int64(longest)
 	}
@@ -218,7 +218,7 @@ func (p *partParser) arrivals() (err error) {
 	if text := p.seen["burst"]; text != "" {
 		size, _, _ := strings.Cut(text, "/")
 		if _, per, ok = parseRate(text); !ok || per < int64(time.Millisecond) || per > int64(longest) {
-			return p.bad("burst", "it is not a number of jobs and how often", "write burst=40/1h for 40 jobs at once each hour")
+			return p.bad("burst", "it is not a number of jobs and an interval", "write burst=40/1h for 40 jobs at once each hour")
 		}
 		o.every = per
 		return p.burstSize("burst", strings.TrimSpace(size))
@@ -265,7 +265,7 @@ func (p *partParser) week() error {
 	}
 	lists, ok := profiles[name]
 	if !ok {
-		return p.bad("profile", "there is no such profile", "use office, global or flat, or write hours= and weekdays=")
+		return p.bad("profile", "this profile does not exist", "use office, global or flat, or write hours= and weekdays=")
 	}
 	for _, list := range []struct {
 		key, preset string
@@ -287,7 +287,7 @@ func (p *partParser) week() error {
 	if zone := p.seen["tz"]; zone != "" {
 		loc, err := time.LoadLocation(zone)
 		if err != nil || zone == "Local" {
-			return p.bad("tz", "there is no such time zone", "write a name of the tz database, such as Asia/Seoul or Europe/Berlin")
+			return p.bad("tz", "this time zone does not exist", "write a name of the tz database, such as Asia/Seoul or Europe/Berlin")
 		}
 		w.loc = loc
 	}
@@ -315,7 +315,7 @@ func (d *durationParser) parse(value string, more []string, to *lengths) error {
 	keys := map[string][]string{"lognormal": {"p50", "p95"}, "hyperexp": {"p", "a", "b"}, "const": nil, "exp": nil, "empirical": nil}
 	needs, known := keys[d.kind]
 	if !known {
-		return &SpecError{d.whole, fmt.Sprintf("%q is no kind of duration", d.kind), "use const, exp, lognormal, hyperexp or empirical"}
+		return &SpecError{d.whole, fmt.Sprintf("%q is not a kind of duration", d.kind), "use const, exp, lognormal, hyperexp or empirical"}
 	}
 	values := map[string]string{}
 	if needs != nil {
@@ -329,7 +329,7 @@ func (d *durationParser) parse(value string, more []string, to *lengths) error {
 			ok = ok || n == key
 		}
 		if !ok || values[key] != "" {
-			return &SpecError{d.whole, fmt.Sprintf("%q does not belong to %s, or is there twice", item, d.kind), durationRemedy(d.kind)}
+			return &SpecError{d.whole, fmt.Sprintf("%q does not belong to %s, or appears twice", item, d.kind), durationRemedy(d.kind)}
 		}
 		values[key] = strings.TrimSpace(v)
 	}
@@ -341,7 +341,7 @@ func durationRemedy(kind string) string {
 	case "lognormal":
 		return "write lognormal:p50=4m,p95=25m: the median and the 95th percentile"
 	case "hyperexp":
-		return "write hyperexp:p=0.9,a=60s,b=1800s: with probability p exponential of mean a, else of mean b"
+		return "write hyperexp:p=0.9,a=60s,b=1800s: exponential with mean a at probability p, else with mean b"
 	case "empirical":
 		return "write empirical:30s;2m;9m"
 	}
@@ -391,7 +391,7 @@ func (d *durationParser) build(value string, values map[string]string, to *lengt
 	return nil
 }
 
-// sensible refuses what would take for ever to come.
+// sensible rejects a part whose jobs take too long to arrive.
 func (p *partParser) sensible() error {
 	o := &p.out
 	rate := o.rate * o.profile.mean()

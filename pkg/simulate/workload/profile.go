@@ -14,7 +14,7 @@ type profile struct {
 	loc      *time.Location
 }
 
-// profiles are the named ones. Their highest factor is 1.
+// profiles by name. Their highest factor is 1.
 var profiles = map[string][2]string{
 	"flat":   {"1*24", "1*7"},
 	"office": {"0.05*6;0.1;0.3;0.7;1*3;0.7;1*5;0.6;0.35;0.2;0.15;0.1;0.05", "1*4;0.9;0.15*2"},
@@ -43,7 +43,7 @@ func (p *profile) mean() float64 {
 	return h * d
 }
 
-// at is the factor at a moment, and when the local hour ends.
+// at returns the factor at a moment, and the end of its local hour.
 func (p *profile) at(t time.Time) (factor float64, until time.Time) {
 	local := t.In(p.loc)
 	factor = p.hours[local.Hour()] * p.weekdays[(int(local.Weekday())+6)%7]
@@ -69,7 +69,7 @@ func parseFactors(text string, to []float64) error {
 		}
 		k, err := strconv.Atoi(times)
 		if err != nil || k < 1 {
-			return fmt.Errorf("%q does not say how often: write factor*times", item)
+			return fmt.Errorf("%q has no number of repetitions: write factor*times", item)
 		}
 		for range min(k, len(to)+1) {
 			if n < len(to) {

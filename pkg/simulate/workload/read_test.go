@@ -61,27 +61,27 @@ func TestBadLogsAreMetWithWhatToDo(t *testing.T) {
 		"empty page":     {`{"total_count":0,"jobs":[]}`, Options{}, "the workload has no jobs", "at least one job", 0},
 		"prose":          {"Dear planner\n", Options{}, "not recognised", "--format-in", 1},
 		"UTF-16":         {"\xff\xfea\x00", Options{}, "UTF-16", "save it as UTF-8", 0},
-		"no such column": {goodCSV, columns("arrival=when"), `no column "when"`, "there are: arrival, duration", 1},
+		"no such column": {goodCSV, columns("arrival=when"), `no column "when"`, "the file has: arrival, duration", 1},
 		"no arrival": {
 			"id,duration\n1,2\n",
 			Options{},
 			"no column says when jobs arrived",
-			"there are: id, duration",
+			"the file has: id, duration",
 			1,
 		},
-		"no duration": {"arrival,x\n1,2\n", Options{}, "no column says how long", "there are: arrival, x", 1},
+		"no duration": {"arrival,x\n1,2\n", Options{}, "no column says how long", "the file has: arrival, x", 1},
 		"no names":    {"1,2\n3,4\n", Options{}, "no column says when jobs arrived", "by number, such as arrival=1", 1},
 		"wrong column": {
 			"arrival,duration,name\n0,10,a\n5,20,b\n",
 			columns("duration=name"),
-			"no job is left of 2 rows; 2 of them because duration is not a duration",
+			"none of the 2 rows became a job; 2 of them: duration is not a duration",
 			"check the column map (arrival=arrival, duration=name",
 			2,
 		},
 		"all negative": {
 			"arrival,duration\n0,-10\n5,-20\n",
 			Options{},
-			"2 of them because the run time is negative",
+			"2 of them: the run time is negative",
 			"check the column map",
 			2,
 		},
@@ -112,7 +112,7 @@ func TestBadLogsAreMetWithWhatToDo(t *testing.T) {
 		"noise": {
 			string(noise),
 			Options{},
-			"not text, and as a taskcluster trace its times go back",
+			"not text, and not a taskcluster trace either: its times go back",
 			"--format-in",
 			0,
 		},
@@ -127,9 +127,9 @@ func TestBadLogsAreMetWithWhatToDo(t *testing.T) {
 			"copy it again",
 			2,
 		},
-		"bad JSON":      {`[{"arrival":1 "duration":2}]`, Options{}, "the file is not JSON", "as they are", 0},
-		"stray bracket": {`[{"arrival":1,"duration":2}]]`, Options{}, "the file is not JSON", "as they are", 0},
-		"no members":    {"{\"a\":1}\n{\"b\":2}\n", Options{}, "no member says when jobs arrived", "there are: a, b", 0},
+		"bad JSON":      {`[{"arrival":1 "duration":2}]`, Options{}, "the file is not JSON", "unchanged", 0},
+		"stray bracket": {`[{"arrival":1,"duration":2}]]`, Options{}, "the file is not JSON", "unchanged", 0},
+		"no members":    {"{\"a\":1}\n{\"b\":2}\n", Options{}, "no member says when jobs arrived", "the objects have: a, b", 0},
 		"cut swf": {
 			"; Version: 2.2\n1 0 1 2 3 4 5 6 7 8 1 2 3 4 5 6 7 8\n2 0 1",
 			Options{},
@@ -138,8 +138,8 @@ func TestBadLogsAreMetWithWhatToDo(t *testing.T) {
 			3,
 		},
 		"range, no dates":  {goodCSV, Options{From: monday}, "no calendar", "skip, take", 0},
-		"tag that is none": {goodCSV, Options{Tags: []string{"gpu"}}, "2 of them because filtered out by its tag", "", 2},
-		"skipped over":     {goodCSV, Options{Skip: time.Hour}, "2 of them because left out by skip and take", "", 2},
+		"tag that is none": {goodCSV, Options{Tags: []string{"gpu"}}, "2 of them: filtered out by its tag", "", 2},
+		"skipped over":     {goodCSV, Options{Skip: time.Hour}, "2 of them: left out by skip and take", "", 2},
 		"scaled away":      {goodCSV, Options{Scale: 1e-9}, "no job is left of 2 at a scale", "greater scale", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -314,7 +314,7 @@ func TestColumnsAreFound(t *testing.T) {
 
 func TestDatesAndOffsetsAreNotMixed(t *testing.T) {
 	l := readText(t, "arrival,duration\n2026-01-01T00:00:00Z,5\n17,5\n2026-01-01T00:01:00Z,5\n", Options{})
-	if len(l.Jobs.List) != 2 || len(l.Dropped) != 1 || l.Dropped[0].First != 3 || !strings.Contains(l.Dropped[0].Reason, "or the other way round") {
+	if len(l.Jobs.List) != 2 || len(l.Dropped) != 1 || l.Dropped[0].First != 3 || !strings.Contains(l.Dropped[0].Reason, "mixes dates with times") {
 		t.Errorf("%v", l.Notes())
 	}
 }

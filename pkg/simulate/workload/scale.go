@@ -8,19 +8,19 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// The streams of random numbers of this package: far from those of the cloud model.
+// The random streams of this package. Their numbers are far from those of the cloud model.
 const (
-	streamScale  cloudmodel.Stream = 1<<32 + iota // by job: is there one more copy
-	streamJitter                                  // by group of jobs and copy: how far it is moved
+	streamScale  cloudmodel.Stream = 1<<32 + iota // by job: whether there is one more copy
+	streamJitter                                  // by group of jobs and by copy: how far it is moved
 	streamParts                                   // by part of a spec: see generate.go
 )
 
 const defaultJitter = time.Minute
 
-// together is how close to each other jobs arrive that one push has started.
+// together is the largest distance between jobs that were probably started by one push.
 const together = time.Second
 
-// scale plays each job o.Scale times. The first copy stays where it is.
+// scale plays each job o.Scale times. The first copy is not moved.
 func scale(list []simulate.Job, o *Options) []simulate.Job {
 	whole := int(o.Scale)
 	part := o.Scale - float64(whole)
@@ -44,7 +44,7 @@ func scale(list []simulate.Job, o *Options) []simulate.Job {
 			if n > 0 {
 				u := cloudmodel.Uniform(o.Seed, streamJitter, group*maxScale+uint64(n))
 				k.Arrival += time.Duration((u - 0.5) * float64(jitter))
-				if k.Arrival < 0 { // before the log begins: as far behind it
+				if k.Arrival < 0 { // before the start of the log: mirror it to the same distance after the start
 					k.Arrival = -k.Arrival
 				}
 			}

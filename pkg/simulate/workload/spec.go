@@ -12,11 +12,11 @@ import (
 
 const (
 	maxParts    = 64
-	maxExpected = 1e10 // jobs: beyond it a spec is a slip of the pen
+	maxExpected = 1e10 // jobs; a spec with more is a typing error
 )
 
-// Synthetic is a workload that is made as it is read: its memory does not grow. It is a function of its spec, seed and start: how long job n
-// of a part runs depends on n alone.
+// Synthetic is a workload that is generated while it is read, so its memory does not grow. It depends only on its spec, seed and start. The
+// duration of job n of a part depends only on n and the seed.
 type Synthetic struct {
 	parts []part
 	names []string
@@ -25,33 +25,34 @@ type Synthetic struct {
 	start time.Time
 }
 
-// Spec makes the workload that a text describes. start is the wall clock at arrival 0: profiles follow it. Its errors are *SpecError.
+// Spec makes the workload that a text describes. start is the wall clock at arrival 0; profiles need it. Its errors are *SpecError.
 //
-// A spec is one part, or several joined by "+". A part is a kind and its keys, "kind:key=value,key=value". The kinds:
+// A spec is one part, or several parts joined by "+". A part is a kind and its keys, "kind:key=value,key=value". The kinds:
 //
-//	poisson  independent arrivals at random. rate=N/UNIT is needed: 0.05/s, 3/m, 300/h, 2000/d, or 1/20s
+//	poisson  independent random arrivals. rate=N/UNIT is required: 0.05/s, 3/m, 300/h, 2000/d, or 1/20s
 //	burst    size=N jobs at once, every=DURATION, the first offset=DURATION after the start (default 0s)
 //
 // Keys of both kinds:
 //
 //	duration=KIND   how long jobs run: 600s (or const:600s); exp:600s (its mean); lognormal:p50=4m,p95=25m;
-//	                hyperexp:p=0.9,a=60s,b=1800s (with probability p exponential of mean a, else of mean b; mean p·a + (1−p)·b);
-//	                empirical:30s;2m;9m (each equally likely). Needed.
-//	jobs=N, for=D   where the part ends, the first of them; one is needed. D as in 90m, 12h, 30d, 4w
-//	from=D          when the part begins, after the start of the workload (default 0s); for counts from here
+//	                hyperexp:p=0.9,a=60s,b=1800s (exponential with mean a at probability p, else with mean b; mean p·a + (1−p)·b);
+//	                empirical:30s;2m;9m (each equally likely). Required.
+//	jobs=N, for=D   the part ends at whichever comes first; one of them is required. D is a duration such as 90m, 12h, 30d or 4w
+//	from=D          when the part begins, after the start of the workload (default 0s); for=D counts from here
 //	tag=NAME        the tag of its jobs
 //
-// Keys of poisson alone:
+// Keys of poisson only:
 //
-//	burst=40/1h     besides, 40 jobs at once each hour, the first at the beginning
-//	hours=LIST      24 factors of the rate, by the hour of the day: 0.2*8;1*10;0.3*6 is 8 hours of 0.2, 10 of 1, 6 of 0.3
+//	burst=40/1h     in addition, 40 jobs at once each hour, the first at the beginning
+//	hours=LIST      24 factors of the rate, by hour of the day: 0.2*8;1*10;0.3*6 is 8 hours of 0.2, 10 of 1, 6 of 0.3
 //	weekdays=LIST   7 factors, Monday first: 1*5;0.3;0.2
-//	profile=NAME    both at once: office (one place's working hours), global (a company around the world), flat; hours and weekdays override it
-//	tz=ZONE         whose hours they are, such as Asia/Seoul (default UTC)
+//	profile=NAME    both at once: office (office hours of one place), global (a company around the world), flat; hours and weekdays override it
+//	tz=ZONE         the time zone of hours and weekdays, such as Asia/Seoul (default UTC)
 //
-// The rate is the one where the factors are 1. Arrivals under a profile are an exact Poisson process with that rate at each moment: unit
-// exponential steps of the integrated rate, inverted hour by hour (Çinlar 1975; Lewis and Shedler 1979 compare the ways), not thinned, so that
-// a job takes one draw. Hours that a change of daylight saving time leaves out or repeats are left out or repeated.
+// The rate is the rate where the factors are 1. Arrivals with a profile are an exact Poisson process with the rate of each moment: unit
+// exponential steps of the integrated rate, inverted hour by hour (Çinlar 1975; Lewis and Shedler 1979 compare the methods). This is not
+// thinning, so each job takes one random number. An hour that a change of daylight saving time skips or repeats is skipped or repeated
+// here, too.
 func Spec(text string, seed uint64, start time.Time) (*Synthetic, error) {
 	specs, err := parseSpec(text)
 	if err != nil {
@@ -67,8 +68,8 @@ func Spec(text string, seed uint64, start time.Time) (*Synthetic, error) {
 	return s, nil
 }
 
-// IsSpec reports whether a text is meant as a spec, and not as the name of a file: it begins with a word of at least two letters and a colon
-// that no slash follows. (A file of such a name is given as ./name.)
+// IsSpec reports whether a text is a spec and not the name of a file. A spec begins with a word of at least two letters and a colon that no
+// slash follows. (Write ./name for a file with such a name.)
 func IsSpec(text string) bool {
 	word, rest, ok := strings.Cut(strings.TrimSpace(text), ":")
 	if !ok || len(word) < 2 || strings.HasPrefix(rest, "/") || strings.HasPrefix(rest, `\`) {
@@ -92,7 +93,7 @@ func (s *Synthetic) rewind() {
 // Again returns the same jobs from their beginning.
 func (s *Synthetic) Again() *Synthetic { return s.Reseed(s.seed) }
 
-// Reseed returns the workload of the same spec under another seed.
+// Reseed returns the workload of the same spec with another seed.
 func (s *Synthetic) Reseed(seed uint64) *Synthetic {
 	c := &Synthetic{spec: s.spec, names: s.names, seed: seed, start: s.start}
 	c.rewind()
@@ -102,7 +103,7 @@ func (s *Synthetic) Reseed(seed uint64) *Synthetic {
 // Tags implements simulate.Workload.
 func (s *Synthetic) Tags() []string { return s.names }
 
-// Expected is about how many jobs there will be; exact when every part ends by its number of jobs.
+// Expected is the approximate number of jobs. It is exact if every part ends after a number of jobs.
 func (s *Synthetic) Expected() int {
 	n := 0.0
 	for i := range s.spec {
@@ -111,7 +112,7 @@ func (s *Synthetic) Expected() int {
 	return int(math.Round(n))
 }
 
-// Next implements simulate.Workload. Jobs of different parts that arrive together come in the order of their parts.
+// Next implements simulate.Workload. Jobs of different parts that arrive together come in the order of the parts.
 func (s *Synthetic) Next() (simulate.Job, bool) {
 	best := &s.parts[0]
 	for i := 1; i < len(s.parts); i++ {
@@ -130,12 +131,13 @@ func (s *Synthetic) Next() (simulate.Job, bool) {
 // lengths draws durations.
 type lengths struct {
 	cloudmodel.Sampler
-	other cloudmodel.Sampler // hyperexponential: the second branch
-	p     float64            // of the first one
-	fixed bool               // every job runs as long: no draw is needed
+	other cloudmodel.Sampler // the second branch of a hyperexponential distribution
+	p     float64            // probability of the first branch
+	fixed bool               // all jobs have the same duration: no random number is needed
 }
 
-// sample is a draw for the uniform number u. A hyperexponential one uses what u says beyond the choice of its branch.
+// sample is the duration for the uniform random number u. For a hyperexponential distribution, u first chooses the branch; the rest of u is
+// then the random number of that branch.
 func (l *lengths) sample(u float64) time.Duration {
 	const most = 1 - 1.0/(1<<53)
 	switch {

@@ -276,9 +276,9 @@ func TestSpecsNeedNoMemory(t *testing.T) {
 
 func TestSpecFaultsNameTheirPart(t *testing.T) {
 	for text, want := range map[string][3]string{
-		"":                                      {"", "there is nothing", "use poisson or burst"},
-		"poisson":                               {"poisson", "no kind", "use poisson or burst"},
-		"gauss:rate=1/s":                        {"gauss:rate=1/s", `"gauss" is no kind`, "use poisson or burst"},
+		"":                                      {"", "the part is empty", "use poisson or burst"},
+		"poisson":                               {"poisson", "not a kind", "use poisson or burst"},
+		"gauss:rate=1/s":                        {"gauss:rate=1/s", `"gauss" is not a kind`, "use poisson or burst"},
 		"poisson:":                              {"", "not key=value", "write one such as"},
 		"poisson:rate":                          {"rate", "not key=value", "write one such as"},
 		"poisson:duration=1s,jobs=1":            {"poisson:duration=1s,jobs=1", "no rate", "rate=0.05/s"},
@@ -316,7 +316,7 @@ func TestSpecFaultsNameTheirPart(t *testing.T) {
 		"poisson:rate=1/s,duration=1s,for=5":  {"for=5", "not a duration", "30d"},
 		"poisson:rate=1/s,duration=weibull:5s,for=5d": {
 			"duration=weibull:5s",
-			"no kind of duration",
+			"not a kind of duration",
 			"use const",
 		},
 		"poisson:rate=1/s,duration=exp:soon,for=5d": {
@@ -347,14 +347,14 @@ func TestSpecFaultsNameTheirPart(t *testing.T) {
 		"poisson:rate=1/s,duration=hyperexp:p=1.5,a=1s,b=2s,for=5d": {
 			"duration=hyperexp:p=1.5,a=1s,b=2s",
 			"not a probability",
-			"of mean a",
+			"with mean a",
 		},
 		"poisson:rate=1/s,p50=3s,duration=1s,for=5d": {
 			"p50=3s",
-			"none stands before it",
+			"no duration comes before it",
 			"duration=lognormal",
 		},
-		"poisson:rate=1/s,duration=1s,for=5d,profile=nine": {"profile=nine", "no such profile", "office"},
+		"poisson:rate=1/s,duration=1s,for=5d,profile=nine": {"profile=nine", "profile does not exist", "office"},
 		"poisson:rate=1/s,duration=1s,for=5d,hours=1*23": {
 			"hours=1*23",
 			"there are 23 factors, and 24 are needed",
@@ -373,15 +373,15 @@ func TestSpecFaultsNameTheirPart(t *testing.T) {
 		},
 		"poisson:rate=1/s,duration=1s,for=5d,tz=Mars/Olympus": {
 			"tz=Mars/Olympus",
-			"no such time zone",
+			"time zone does not exist",
 			"Asia/Seoul",
 		},
 		"poisson:rate=1/s,duration=1s,for=5d,tz=Local": {
 			"tz=Local",
-			"no such time zone",
+			"time zone does not exist",
 			"Asia/Seoul",
 		},
-		"poisson:rate=1/s,duration=1s,for=5d,burst=40": {"burst=40", "how often", "burst=40/1h"},
+		"poisson:rate=1/s,duration=1s,for=5d,burst=40": {"burst=40", "an interval", "burst=40/1h"},
 		"poisson:rate=1/s,duration=1s,for=5d,burst=0.5/1h": {
 			"burst=0.5/1h",
 			"size of a burst",
@@ -394,7 +394,7 @@ func TestSpecFaultsNameTheirPart(t *testing.T) {
 		},
 		"burst:size=-4,every=1h,duration=1s,for=5d":       {"size=-4", "size of a burst", "size=40"},
 		"burst:size=4,every=0s,duration=1s,for=5d":        {"every=0s", "out of range", "hundred years"},
-		"poisson:rate=1/s,duration=1s,jobs=9 + gauss:x=1": {"gauss:x=1", "no kind", "use poisson"},
+		"poisson:rate=1/s,duration=1s,jobs=9 + gauss:x=1": {"gauss:x=1", "not a kind", "use poisson"},
 		"poisson:rate=1/100d,duration=1s,jobs=1000": {
 			"poisson:rate=1/100d,duration=1s,jobs=1000",
 			"more than a hundred years",

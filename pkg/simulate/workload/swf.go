@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The fields of the Standard Workload Format, version 2.2, that matter here, from 0.
+// The fields of the Standard Workload Format, version 2.2, that are read, from 0.
 const (
 	swfSubmit    = 1
 	swfWait      = 2
@@ -23,9 +23,9 @@ const (
 	swfFields    = 18
 )
 
-// The values of its status field.
+// Values of the status field.
 const (
-	swfPartial   = 2 // a part of a job that was swapped out: another line has the whole of it
+	swfPartial   = 2 // one part of a swapped-out job; another line describes the whole job
 	swfLastDone  = 3
 	swfLastDied  = 4
 	swfCancelled = 5
@@ -35,7 +35,7 @@ const (
 type swf struct {
 	c      *collector
 	start  int64             // UnixStartTime in ns
-	queues map[string]string // names of queues
+	queues map[string]string // names of the queues
 	fields [swfFields]float64
 	row    row
 }
@@ -71,7 +71,7 @@ func readSWF(in *input, c *collector) error {
 	}
 }
 
-// header takes what a comment says: when the log began, and how queues are called.
+// header reads a comment: the start of the log and the names of the queues.
 func (s *swf) header(text string) {
 	key, value, _ := strings.Cut(text, ":")
 	switch key, value = strings.TrimSpace(key), strings.TrimSpace(value); key {
@@ -88,7 +88,7 @@ func (s *swf) header(text string) {
 
 const swfShort = "it has fewer than the 18 fields of the format"
 
-// parse reads a line into s.row, or says why it is no job.
+// parse reads a line into s.row, or returns why it is not a job.
 func (s *swf) parse(line []byte) string {
 	fields := strings.Fields(string(line))
 	if len(fields) < swfFields {
@@ -105,7 +105,7 @@ func (s *swf) parse(line []byte) string {
 	f := &s.fields
 	switch {
 	case f[swfStatus] == swfPartial || f[swfStatus] == swfLastDone || f[swfStatus] == swfLastDied:
-		return "it is a part of a job that was swapped out, and another line has the whole"
+		return "it is one part of a swapped-out job, and another line describes the whole job"
 	case f[swfSubmit] < 0:
 		return "the submit time is unknown"
 	case f[swfSubmit] > most:
@@ -126,7 +126,7 @@ func (s *swf) parse(line []byte) string {
 	return ""
 }
 
-// seconds is a number of seconds in ns; what is out of range becomes the nearest time in it.
+// seconds converts seconds to ns. A value out of range becomes the nearest valid one.
 func seconds(v float64) int64 {
 	ns := math.Round(v * 1e9)
 	switch {
@@ -147,8 +147,8 @@ func allNumbers(fields []string) bool {
 	return true
 }
 
-// readLine returns the next line without its end; whole is false for a last line that has no end, the empty one behind the last line too.
-// The bytes are good until the next call.
+// readLine returns the next line without its end. whole is false for a last line without a line end, which includes the empty one after the
+// last line. The bytes are valid until the next call.
 func readLine(in *input) (line []byte, whole bool, err error) {
 	line, err = in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {

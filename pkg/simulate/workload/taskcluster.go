@@ -13,14 +13,15 @@ import (
 // record is the size of a job in the format of Taskcluster's provisioning simulator.
 const record = 8
 
-// readTaskcluster reads a trace without a header. Where the format was only guessed, arrivals that keep going back say that it is none.
+// readTaskcluster reads a trace, which has no header. If the format was only guessed, too many arrivals that go back show that the guess
+// was wrong.
 func readTaskcluster(in *input, c *collector) error {
 	c.zero = true
 	const remedy = "name the format of the file (--format-in " + CSV + ", " + JSONLines + ", …)"
 	buf := make([]byte, 8192*record)
 	number, offset := 0, int64(0)
 	c.list = make([]simulate.Job, 0, in.size/record)
-	plain := len(in.o.Tags)+len(in.o.Runners)+len(in.o.Names) == 0 // the format knows of none, so every job is taken
+	plain := len(in.o.Tags)+len(in.o.Runners)+len(in.o.Names) == 0 // the format has no tags, runners or names: without a filter every job is taken
 	r := row{wait: -1}
 	for {
 		n, err := fill(in, buf)
@@ -36,7 +37,7 @@ func readTaskcluster(in *input, c *collector) error {
 		}
 		offset += int64(n)
 		if in.sniffed && c.behind*10 > number && number > 0 {
-			return in.fail(0, 0, nil, fmt.Sprintf("the file is not text, and as a taskcluster trace its times go back %d times in %d jobs",
+			return in.fail(0, 0, nil, fmt.Sprintf("the file is not text, and not a taskcluster trace either: its times go back %d times in %d jobs",
 				c.behind, number), remedy)
 		}
 		switch {
@@ -53,7 +54,8 @@ func readTaskcluster(in *input, c *collector) error {
 	}
 }
 
-// fill reads until buf is full or the reader fails, and keeps the reader's error as it is: io.ReadFull makes a truncated file of a short one.
+// fill reads until buf is full or the reader fails. It returns the reader's own error, because io.ReadFull reports a short file as
+// truncated.
 func fill(r io.Reader, buf []byte) (n int, err error) {
 	for n < len(buf) && err == nil {
 		var m int

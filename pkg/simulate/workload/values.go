@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// calendarFrom is where Unix times begin: a smaller number of seconds is counted from the start of the log. It is in March 1973.
+// calendarFrom is the first Unix time, in seconds (March 1973). A smaller number counts from the start of the log.
 const calendarFrom = 1e8
 
-// unitOf is the unit that a column's name ends in, 0 for none.
+// unitOf returns the unit at the end of a column's name, 0 for none.
 func unitOf(name string) time.Duration {
 	for _, u := range []struct {
 		ending string
@@ -30,7 +30,7 @@ func unitOf(name string) time.Duration {
 	return 0
 }
 
-// number reads a number in a unit as ns. ok is false for what is no number, and for what does not fit.
+// number converts a number in a unit to ns. ok is false if the text is not a number or the value does not fit.
 func number(text string, unit time.Duration) (ns int64, ok bool) {
 	if v, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if v > math.MaxInt64/int64(unit) || v < math.MinInt64/int64(unit) {
@@ -47,7 +47,7 @@ func number(text string, unit time.Duration) (ns int64, ok bool) {
 	if !(math.Abs(ns64) < math.MaxInt64) {
 		return 0, false
 	}
-	if math.Abs(whole) < 1<<53 { // exact where float64 is
+	if math.Abs(whole) < 1<<53 { // a float64 is exact in this range
 		return int64(whole)*int64(unit) + int64(math.Round(part*float64(unit))), true
 	}
 	return int64(ns64), true
@@ -83,7 +83,7 @@ func parseTime(text string, unit time.Duration, loc *time.Location) (ns int64, c
 	return 0, false, false
 }
 
-// unitBySize is the unit of a bare number that is a point in time: Unix times of our days have 10 digits in s, 13 in ms, 16 in µs, 19 in ns.
+// unitBySize is the unit of a bare number that is a point in time. Current Unix times have 10 digits in s, 13 in ms, 16 in µs and 19 in ns.
 func unitBySize(text string) time.Duration {
 	v, err := strconv.ParseFloat(text, 64)
 	switch {
@@ -97,7 +97,7 @@ func unitBySize(text string) time.Duration {
 	return time.Nanosecond
 }
 
-// parseSpan reads a length of time as ns: a number in the unit (0: numbers must carry one), a text such as 1h30m, 2d or 1w, or h:mm:ss.
+// parseSpan reads a length of time as ns: a number in the unit (0: a number must have a unit), a text such as 1h30m, 2d or 1w, or h:mm:ss.
 func parseSpan(text string, unit time.Duration) (ns int64, ok bool) {
 	if unit > 0 {
 		if ns, ok = number(text, unit); ok {

@@ -11,30 +11,30 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// Rival is what another policy does on the rest of a trace: the same figures, measured elsewhere.
-type Rival struct {
+// rivalFigures are the figures of another policy on the rest of a trace, measured elsewhere.
+type rivalFigures struct {
 	MeanWait, InstanceHours float64
 }
 
-// Split is one round of a backtest: a search on the first part, both policies on the rest.
-type Split struct {
+// backtestSplit is one round of a backtest: a search on the first part, then both policies on the rest.
+type backtestSplit struct {
 	Recommendation *Recommendation
-	Rival          Rival
+	Rival          rivalFigures
 	Wait           float64 // chosen minus rival: mean wait in seconds
 	Hours          float64 // chosen ÷ rival − 1: instance-hours
 }
 
-// Backtested is a backtest over several splits.
-type Backtested struct {
-	Splits []Split
-	// Wait and Hours are the means over the splits with their 95 % intervals. A job is in the rest of several splits when rests overlap; the
-	// intervals are widened by the root of how many.
+// backtested is a backtest over several splits.
+type backtested struct {
+	Splits []backtestSplit
+	// Wait and Hours are the means over the splits, with 95 % intervals. When the rests of splits overlap, a job is in several of them; the
+	// intervals are then widened by the square root of that number.
 	Wait, Hours simulate.Interval
 }
 
-// Rotate is the trace begun at a later job: what lies before it comes after the end, whole days later, so that hours of the day stay where
-// they are. start is the wall clock of the trace's beginning; that of the rotated one is returned.
-func Rotate(jobs *simulate.Jobs, start time.Time, from int) (*simulate.Jobs, time.Time) {
+// rotate begins the trace at a later job. The jobs before it move to the end, by whole days, so that hours of the day stay in place. start
+// is the wall clock at the beginning of the trace; rotate returns the one of the rotated trace.
+func rotate(jobs *simulate.Jobs, start time.Time, from int) (*simulate.Jobs, time.Time) {
 	list := jobs.List
 	if from <= 0 || from >= len(list) {
 		return jobs.Again(), start
@@ -52,11 +52,11 @@ func Rotate(jobs *simulate.Jobs, start time.Time, from int) (*simulate.Jobs, tim
 	return &simulate.Jobs{List: out, Names: jobs.Names}, start.Add(zero)
 }
 
-// Backtest asks whether searching pays: n times it rotates the trace by another n-th, recommends from the training part, and plays the choice
-// and a rival on the rest. adjust, which may be nil, sets what a split's problem takes from its training part (an SLO, for instance);
-// rival plays the other policy on the rest, from an empty fleet as the choice.
-func Backtest(ctx context.Context, p Problem, n int, adjust func(p *Problem, train *simulate.Jobs) error,
-	rival func(rest *simulate.Jobs) (Rival, error)) (*Backtested, error) {
+// backtest measures whether a search is worth it. It rotates the trace n times by one n-th. Each time it takes the recommendation from the
+// training part, and runs the chosen policy and the rival on the rest. adjust, which may be nil, sets what a split's problem derives from
+// its training part (an SLO, for instance). rival runs the other policy on the rest, from an empty fleet like the chosen policy.
+func backtest(ctx context.Context, p Problem, n int, adjust func(p *Problem, train *simulate.Jobs) error,
+	rival func(rest *simulate.Jobs) (rivalFigures, error)) (*backtested, error) {
 	p = p.withDefaults()
 	if err := p.check(); err != nil {
 		return nil, err
@@ -64,14 +64,14 @@ func Backtest(ctx context.Context, p Problem, n int, adjust func(p *Problem, tra
 	if n < 1 {
 		return nil, errors.New("optimise: a backtest needs at least one split")
 	}
-	out := &Backtested{}
+	out := &backtested{}
 	all, start := p.Jobs, p.Options.Start
 	count := len(all.List)
 	cutAt := min(max(int(p.Train*float64(count)), 1), count-1)
 	var waits, hours []float64
 	for k := range n {
 		own := p
-		own.Jobs, own.Options.Start = Rotate(all, start, k*count/n)
+		own.Jobs, own.Options.Start = rotate(all, start, k*count/n)
 		if adjust != nil {
 			if err := adjust(&own, own.cut(0, cutAt).jobs); err != nil {
 				return nil, fmt.Errorf("optimise: split %d: %w", k+1, err)
@@ -85,7 +85,7 @@ func Backtest(ctx context.Context, p Problem, n int, adjust func(p *Problem, tra
 		if err != nil {
 			return nil, fmt.Errorf("optimise: split %d: the rival: %w", k+1, err)
 		}
-		s := Split{Recommendation: r, Rival: other, Wait: r.Holdout.Chosen.MeanWait - other.MeanWait}
+		s := backtestSplit{Recommendation: r, Rival: other, Wait: r.Holdout.Chosen.MeanWait - other.MeanWait}
 		if other.InstanceHours > 0 {
 			s.Hours = r.Holdout.Chosen.InstanceHours/other.InstanceHours - 1
 		}
