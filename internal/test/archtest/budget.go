@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 )
 
-// The budgets. Only the first is a limit; the others are printed beside what there is.
+// The budgets. Only the first one is a limit. The others are printed next to the actual values.
 const (
 	maxFileLines    = 600
 	aimFileMedian   = 150
@@ -24,7 +24,7 @@ const (
 	longestToReport = 10
 )
 
-// budget is what the module's code comes to.
+// budget holds the sizes of the module's code.
 type budget struct {
 	files     []int
 	functions []int
@@ -41,7 +41,7 @@ type measured struct {
 
 type roomLines struct{ code, test int }
 
-// measure leaves generated files out.
+// measure computes the sizes. It ignores generated files.
 func measure(list []*source) *budget {
 	b := &budget{rooms: make(map[string]*roomLines)}
 	for _, s := range list {
@@ -49,7 +49,7 @@ func measure(list []*source) *budget {
 			continue
 		}
 		if s.lines > maxFileLines {
-			b.tooLong = append(b.tooLong, fmt.Sprintf("%s has %d lines: %d are the limit", s.name, s.lines, maxFileLines))
+			b.tooLong = append(b.tooLong, fmt.Sprintf("%s has %d lines: the limit is %d", s.name, s.lines, maxFileLines))
 		}
 		room := roomOf(s.dir())
 		if b.rooms[room] == nil {
@@ -99,7 +99,7 @@ func roomOf(dir string) string {
 	return path.Join(parts[:min(2, len(parts))]...)
 }
 
-// isTestKit reports whether a package is a suite for tests: providertest, storetest and their like.
+// isTestKit reports whether a package is a suite for tests, such as providertest or storetest.
 func isTestKit(dir string) bool { return strings.HasSuffix(path.Base(dir), "test") }
 
 // print writes the report.

@@ -1,10 +1,10 @@
-// Package archtest keeps the law of the house as tests: which room may import what, and why (rooms.go); what the pure rooms may not
-// even say (walk.go), because a decision must come out the same whenever and wherever it is made; where secrets may not go (secrets.go);
-// how large a file may grow (budget.go); and that the names in the documents about the code exist (names.go).
+// Package archtest checks the architecture in tests: which room may import what, and why (rooms.go); which language features the pure rooms
+// may not use, so that a decision is always the same (walk.go); where secrets must not be (secrets.go); how large a file may be
+// (budget.go); and that names in the documents about the code exist (names.go).
 //
-// The rules are themselves tested on what they must reject: testdata/bad holds one small package for each.
+// The rules are tested themselves: testdata/bad holds a small package for each thing that they must reject.
 //
-// To range over a map in a pure room, say on its line, or on the one above, why the order does not matter:
+// A range over a map in a pure room needs a comment on its line, or on the line above, that says why the order does not matter:
 //
 //	//archtest:unordered each value is only added to a sum
 package archtest

@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// mention is what a document means by `internal/fleet.Register.Check` or `fleet.Register.Check()`: an exported name of a package.
+// mention matches a reference in a document such as `internal/fleet.Register.Check` or `fleet.Register.Check()`: an exported name of a
+// package.
 var mention = regexp.MustCompile("`(?:\\*|&)?([a-z][a-z0-9_]*(?:/[a-z0-9_.-]+)*)\\.([A-Z]\\w*(?:\\.[A-Z]\\w*)?)(?:\\([^`]*\\))?`")
 
 // declared are the names of the module's packages, by directory.
@@ -29,8 +30,8 @@ func declarations(list []*source) declared {
 	return d
 }
 
-// unknown lists the names in a document that no package of the module has. foreign are the other packages whose names may be
-// mentioned; theirs are not looked up.
+// unknown lists the names in a document that no package of the module has. foreign are other packages that a document may mention; their
+// names are not checked.
 func (d declared) unknown(document string, foreign map[string]bool) (missing []string) {
 	for i, line := range strings.Split(document, "\n") {
 		for _, m := range mention.FindAllStringSubmatch(line, -1) {

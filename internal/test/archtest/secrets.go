@@ -10,7 +10,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// secretTypes carry what opens a machine. They live in the shell, in the store's own bucket, and on the wire.
+// secretTypes contain what gives access to a machine. They may exist in the shell, in the store's own bucket, and on the wire.
 var secretTypes = []string{
 	path.Join(module, "pkg/provider") + ".ConnectInfo",
 	path.Join(module, "pkg/provider") + ".ConnectorConfig",
@@ -20,7 +20,7 @@ var secretTypes = []string{
 	path.Join(module, "pkg/statestore") + ".Commit",
 }
 
-// leaks returns the names of a package through whose types a secret could pass, with the way to it.
+// leaks returns the names of a package whose types can hold a secret, with the path to it.
 func leaks(pkg *packages.Package) (found []string) {
 	for _, obj := range pkg.TypesInfo.Defs {
 		if obj == nil || obj.Type() == nil {
@@ -35,7 +35,7 @@ func leaks(pkg *packages.Package) (found []string) {
 	return slices.Compact(found)
 }
 
-// wayToSecret is how a secret is reached from a type, or empty.
+// wayToSecret is the path from a type to a secret, or empty.
 func wayToSecret(t types.Type, seen map[types.Type]bool) string {
 	t = types.Unalias(t)
 	if seen[t] {
@@ -61,7 +61,7 @@ func wayToSecret(t types.Type, seen map[types.Type]bool) string {
 	return ""
 }
 
-// parts are the types that a type is made of.
+// parts are the types that a type consists of.
 func parts(t types.Type) (list []types.Type) {
 	switch t := t.(type) {
 	case *types.Struct:

@@ -13,10 +13,10 @@ import (
 	"strings"
 )
 
-// source is one Go file of the module, parsed but not type-checked: what is said about sizes, comments and names does not need the
-// other files to compile.
+// source is one Go file of the module. It is parsed but not type-checked: checks of sizes, comments and names do not need the other files
+// to compile.
 type source struct {
-	name      string // below the root, with slashes
+	name      string // relative to the root, with slashes
 	lines     int
 	test      bool
 	generated bool
@@ -24,7 +24,7 @@ type source struct {
 	fset      *token.FileSet
 }
 
-// dir is the directory below the root.
+// dir is the directory, relative to the root.
 func (s *source) dir() string { return filepath.ToSlash(filepath.Dir(s.name)) }
 
 func (s *source) at(n ast.Node) string {
@@ -35,7 +35,7 @@ func (s *source) linesOf(n ast.Node) int {
 	return s.fset.Position(n.End()).Line - s.fset.Position(n.Pos()).Line + 1
 }
 
-// sources reads every Go file below root, but not what is only data for tests.
+// sources reads every Go file below root, except test data.
 func sources(root string) (list []*source, err error) {
 	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -79,7 +79,7 @@ func readSource(root, path string) (*source, error) {
 	return s, nil
 }
 
-// undocumented lists the exported names without a comment. A group's comment is good for all of a group of constants or variables.
+// undocumented lists the exported names without a comment. In a group of constants or variables, the comment of the group is enough.
 func (s *source) undocumented() (missing []string) {
 	for _, decl := range s.file.Decls {
 		switch d := decl.(type) {
@@ -143,7 +143,7 @@ func receiver(d *ast.FuncDecl) string {
 	}
 }
 
-// names are those that a file declares: Name, Type.Method and Type.Field.
+// names are the names that a file declares: Name, Type.Method and Type.Field.
 func (s *source) names() (list []string) {
 	for _, decl := range s.file.Decls {
 		switch d := decl.(type) {
@@ -201,7 +201,7 @@ func embedded(t ast.Expr) string {
 	return ""
 }
 
-// quantile is the value that a part q of the values does not exceed.
+// quantile is the value that the share q of the values does not exceed.
 func quantile(values []int, q float64) int {
 	if len(values) == 0 {
 		return 0

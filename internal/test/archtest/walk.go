@@ -11,7 +11,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// finding is something that a pure room may not say.
+// finding is something that a pure room may not contain.
 type finding struct {
 	pos  token.Position
 	rule string
@@ -23,25 +23,25 @@ func (f finding) String() string { return fmt.Sprintf("%s: %s: %s", f.pos, f.rul
 // timeBans read the clock or wait for it.
 var timeBans = []string{"Now", "Since", "Until", "Sleep", "After", "Tick", "NewTimer", "NewTicker", "AfterFunc"}
 
-// rateAllowed is what does not read the clock: the forms that are told the time.
+// rateAllowed are the names that do not read the clock: the caller passes the time.
 var rateAllowed = []string{"NewLimiter", "Every", "Inf", "InfDuration", "Limit", "Limiter", "Reservation", "Burst", "AllowN", "ReserveN", "TokensAt",
 	"SetLimitAt", "SetBurstAt", "OK", "DelayFrom", "CancelAt"}
 
-// cronAllowed is the parser and what it returns.
+// cronAllowed are the parser and its results.
 var cronAllowed = []string{"NewParser", "Parser", "ParseStandard", "Parse", "ParseOption", "Schedule", "SpecSchedule", "Next", "Second",
 	"SecondOptional", "Minute", "Hour", "Dom", "Month", "Dow", "DowOptional", "Descriptor", "Location"}
 
 const unorderedMark = "//archtest:unordered"
 
-// walker reads one package.
+// walker checks one package.
 type walker struct {
 	pkg      *packages.Package
-	marks    map[string]map[int]int // file, line: the column of a reason there
-	sorted   map[ast.Node]bool      // calls whose order is put right at once
+	marks    map[string]map[int]int // by file and line: the column of a reason for an unordered loop
+	sorted   map[ast.Node]bool      // calls whose result is sorted at once
 	findings []finding
 }
 
-// walk returns what a pure package may not say, each rule once a line.
+// walk returns what a pure package must not contain. Each rule reports a line once.
 func walk(pkg *packages.Package) []finding {
 	w := &walker{pkg: pkg, marks: make(map[string]map[int]int), sorted: make(map[ast.Node]bool)}
 	for _, file := range pkg.Syntax {
@@ -58,7 +58,7 @@ func (w *walker) add(n ast.Node, rule, format string, args ...any) {
 	w.findings = append(w.findings, finding{w.pkg.Fset.Position(n.Pos()), rule, fmt.Sprintf(format, args...)})
 }
 
-// readMarks collects the comments that excuse an unordered loop. Without a reason they excuse nothing.
+// readMarks collects the comments that allow an unordered loop. A comment without a reason allows nothing.
 func (w *walker) readMarks(file *ast.File) {
 	for _, group := range file.Comments {
 		for _, c := range group.List {
@@ -79,7 +79,7 @@ func (w *walker) readMarks(file *ast.File) {
 	}
 }
 
-// excused reports whether a reason stands on the line of n, or on the one above: there at its left, as it is a line of its own then.
+// excused reports whether there is a reason on the line of n, or on the line above; there it must be a comment on its own line.
 func (w *walker) excused(n ast.Node) bool {
 	at := w.pkg.Fset.Position(n.Pos())
 	above, here := w.marks[at.Filename][at.Line-1], w.marks[at.Filename][at.Line]
@@ -89,11 +89,11 @@ func (w *walker) excused(n ast.Node) bool {
 func (w *walker) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.GoStmt:
-		w.add(n, "goroutine", "a second goroutine makes the order of events luck")
+		w.add(n, "goroutine", "a second goroutine makes the order of events random")
 	case *ast.SelectStmt:
 		w.add(n, "channel", "select chooses at random")
 	case *ast.SendStmt, *ast.ChanType:
-		w.add(n, "channel", "a pure room has nobody to talk to")
+		w.add(n, "channel", "a pure room communicates with no other goroutine")
 	case *ast.RangeStmt:
 		w.rangeOver(n)
 	case *ast.CallExpr:
@@ -110,11 +110,11 @@ func (w *walker) visit(n ast.Node) bool {
 // expression finds channels whose type is declared elsewhere.
 func (w *walker) expression(e ast.Expr) {
 	if t := w.pkg.TypesInfo.TypeOf(e); t != nil && holds[*types.Chan](t) {
-		w.add(e, "channel", "a pure room has nobody to talk to")
+		w.add(e, "channel", "a pure room communicates with no other goroutine")
 	}
 }
 
-// holds reports whether a type, or one that a type parameter may stand for, is of a kind.
+// holds reports whether a type, or a type that a type parameter can stand for, is of a kind.
 func holds[K types.Type](t types.Type) bool {
 	if param, ok := types.Unalias(t).(*types.TypeParam); ok {
 		t = param.Constraint()
@@ -144,11 +144,11 @@ func holds[K types.Type](t types.Type) bool {
 
 func (w *walker) rangeOver(n *ast.RangeStmt) {
 	if t := w.pkg.TypesInfo.TypeOf(n.X); t != nil && holds[*types.Map](t) && !w.excused(n) {
-		w.add(n, "map order", "range over a map comes in another order each time: sort its keys, or write %s and why above it", unorderedMark)
+		w.add(n, "map order", "range over a map has another order each time: sort its keys, or write %s and why above it", unorderedMark)
 	}
 }
 
-// call finds iterators over maps that are not sorted at once.
+// call finds iterators over maps whose result is not sorted at once.
 func (w *walker) call(n *ast.CallExpr) {
 	fn := w.callee(n)
 	switch {
@@ -156,7 +156,7 @@ func (w *walker) call(n *ast.CallExpr) {
 	case fn.Pkg().Path() == "slices" && strings.HasPrefix(fn.Name(), "Sorted") && len(n.Args) > 0:
 		w.sorted[ast.Unparen(n.Args[0])] = true
 	case fn.Pkg().Path() == "maps" && slices.Contains([]string{"Keys", "Values", "All"}, fn.Name()) && !w.sorted[n] && !w.excused(n):
-		w.add(n, "map order", "maps.%s comes in another order each time: give it to slices.Sorted, or write %s and why above it", fn.Name(), unorderedMark)
+		w.add(n, "map order", "maps.%s has another order each time: give it to slices.Sorted, or write %s and why above it", fn.Name(), unorderedMark)
 	}
 }
 
@@ -182,7 +182,7 @@ func (w *walker) callee(n *ast.CallExpr) *types.Func {
 	return fn
 }
 
-// ident judges every use of a name of another package, however it was reached: called, assigned, or through a dot import.
+// ident checks every use of a name of another package: a call, an assignment, or a dot import.
 func (w *walker) ident(n *ast.Ident) {
 	obj := w.pkg.TypesInfo.Uses[n]
 	if obj == nil || obj.Pkg() == nil || obj.Pkg() == w.pkg.Types {

@@ -1,6 +1,6 @@
-// Command benchrows passes the output of go test -bench through, for benchstat to read, and then holds it against the house's budgets: each
-// row with what it requires, what was measured (the median of all runs) and the reference of the same run. Nothing fails here: a speed is
-// judged by people, who know what else the machine was doing.
+// Command benchrows passes the output of go test -bench through, so that benchstat can read it. Then it prints a table of the project's
+// budgets: for each row the requirement, the measured value (the median of all runs), and the reference of the same run. The command never
+// fails because of a speed: people judge it, because they know what else the machine was doing.
 package main
 
 import (
@@ -14,16 +14,16 @@ import (
 	"golang.org/x/perf/benchfmt"
 )
 
-// figure names one metric of one benchmark: the package's last element, the benchmark and the unit.
+// figure names one metric of one benchmark: the last element of the package, the benchmark, and the unit.
 type figure struct{ bench, unit string }
 
-// row is one budget. With a reference, required is of the quotient of the two.
+// row is one budget. With a reference, required is the quotient of the two.
 type row struct {
 	what      string
 	of        figure
 	reference figure
 	required  float64
-	atMost    bool // else at least
+	atMost    bool // true: required is a maximum; false: a minimum
 }
 
 var rows = []row{
@@ -66,14 +66,14 @@ func run(in io.Reader, out io.Writer) error {
 	return w.Flush()
 }
 
-// read collects every value by figure.
+// read collects all values by figure.
 func read(in io.Reader) (map[figure][]float64, error) {
 	values := map[figure][]float64{}
 	lines := benchfmt.NewReader(in, "stdin")
 	for lines.Scan() {
 		res, ok := lines.Result().(*benchfmt.Result)
 		if !ok {
-			continue // a line that is no benchmark's
+			continue // not a line of a benchmark
 		}
 		pkg := res.GetConfig("pkg")
 		name := res.Name.String()
@@ -82,7 +82,7 @@ func read(in io.Reader) (map[figure][]float64, error) {
 		}
 		for _, v := range res.Values {
 			unit, value := v.Unit, v.Value
-			if v.OrigUnit != "" { // benchfmt turns ns into seconds
+			if v.OrigUnit != "" { // benchfmt converts ns to seconds
 				unit, value = v.OrigUnit, v.OrigValue
 			}
 			f := figure{pkg[strings.LastIndexByte(pkg, '/')+1:] + "." + name, unit}
@@ -128,7 +128,7 @@ func median(v []float64) (float64, bool) {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2, true
 }
 
-// number is v with four digits, and commas where it is large.
+// number is v with four digits, with commas if it is large.
 func number(v float64) string {
 	if v < 1000 {
 		return fmt.Sprintf("%.4g", v)

@@ -1,17 +1,18 @@
-// Mutants proves that the suites can fail. It puts one fault after the other into the pure rooms and the shell, and expects the simulation
-// tests, or the shell's suites, to find each.
+// Mutants shows that the test suites can fail. It puts one fault at a time into the pure rooms or the shell, and expects the simulation or
+// the shell's suites to find it.
 //
-// The faults are patches in internal/test/dst/mutants. None ever touches the tree: a patch is applied to copies of the files it names, and the
-// copies replace them for one go command by -overlay. What is built without that flag has no fault.
+// The faults are patches in internal/test/dst/mutants. A patch never changes the tree: it is applied to copies of the files that it names,
+// and the copies replace the files for one go command with -overlay. A build without this flag has no fault.
 //
-//	go run ./internal/test/mutants kill      each patch against the suite that is to find it; writes docs/mutants.md
-//	go run ./internal/test/mutants proof     each patch builds, is vetted, and passes the unit tests
-//	go run ./internal/test/mutants tool      the first mutants of an off-the-shelf tool, against unit tests and simulation
-//	go run ./internal/test/mutants list      docs/mutants.md again from the patches, without running any
-//	go run ./internal/test/mutants refresh   patches written again against the tree as it is now
+//	go run ./internal/test/mutants kill      run the suite that must find each patch; writes docs/mutants.md
+//	go run ./internal/test/mutants proof     check that each patch builds, passes go vet, and passes the unit tests
+//	go run ./internal/test/mutants tool      run the first mutants of another tool against the unit tests and the simulation
+//	go run ./internal/test/mutants list      write docs/mutants.md from the patches, without running any
+//	go run ./internal/test/mutants refresh   write the patches again for the current tree
 //
-// The unit tests here are those that run one part at a time. A test that draws a random world (internal/scaler) or starts a whole manager
-// (pkg/taskscaler) is simulation or suite. Which is which is read from the tests' source; see suites.go.
+// Here, a unit test is a test that runs one part at a time. A test that draws a random world (internal/scaler) belongs to the simulation,
+// and a test that starts a whole manager (pkg/taskscaler) belongs to the suites. The program finds out from the source of the tests; see
+// suites.go.
 package main
 
 //go:generate go run . list

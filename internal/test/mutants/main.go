@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// patchDir is below the module's root.
+// patchDir is relative to the module's root.
 const patchDir = "internal/test/dst/mutants"
 
 func main() {
@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-// options are the flags.
+// options are the command's flags.
 type options struct {
 	root, dir string
 	only      *regexp.Regexp
@@ -74,12 +74,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return verbs[args[0]](ctx, o, patches)
 }
 
-// chosen are the patches that -only names.
+// chosen are the patches that match -only.
 func (o *options) chosen(patches []*patch) []*patch {
 	return slices.DeleteFunc(slices.Clone(patches), func(p *patch) bool { return !o.only.MatchString(p.name) })
 }
 
-// each runs f for every n below count, some at once, and calls done in order.
+// each runs f for 0 ≤ n < count, up to jobs at once, and calls done in order.
 func each[R any](jobs, count int, f func(n int) R, done func(n int, r R)) {
 	results := make([]chan R, count)
 	for n := range results {
@@ -106,7 +106,7 @@ func each[R any](jobs, count int, f func(n int) R, done func(n int, r R)) {
 	wg.Wait()
 }
 
-// tryAll runs f for each patch and prints a line for each; want is the verdict that is good.
+// tryAll runs f for each patch and prints a line for each. want is the expected verdict.
 func tryAll(o *options, patches []*patch, want verdict, f func(*patch) result) map[string]result {
 	results := map[string]result{}
 	each(o.jobs, len(patches), func(n int) result { return f(patches[n]) }, func(n int, r result) {
@@ -154,7 +154,7 @@ func killAll(ctx context.Context, o *options, all []*patch) error {
 	return nil
 }
 
-// suitesOf are those that the patches name.
+// suitesOf are the suites that the patches name.
 func suitesOf(patches []*patch) (suites []string) {
 	for _, p := range patches {
 		if !slices.Contains(suites, p.suite) {

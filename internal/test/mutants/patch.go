@@ -14,13 +14,13 @@ import (
 	"strings"
 )
 
-// patch is one fault: a unified diff under a header that says what it breaks.
+// patch is one fault: a unified diff below a header that says what it breaks.
 type patch struct {
-	name      string // of its file, without .patch
+	name      string // file name without .patch
 	path      string
 	breaks    string
-	invariant string // of design §5, or what else it should hit
-	suite     string // who is to find it: suiteDST or suiteShell
+	invariant string // the invariant of design §5 that it breaks, or another expected effect
+	suite     string // the suite that must find it: suiteDST or suiteShell
 	files     []string
 	diff      []byte
 }
@@ -31,12 +31,12 @@ const (
 	suiteShell = "shell"
 )
 
-// room is the package that the fault is in.
+// room is the package of the fault.
 func (p *patch) room() string { return filepath.Dir(p.files[0]) }
 
 var fileName = regexp.MustCompile(`^\d{3}-[a-z0-9-]+\.patch$`)
 
-// readPatches reads all of dir, in the order of their names. Every fault of every file is reported.
+// readPatches reads all patches of dir, in the order of their names. It reports the faults of all files.
 func readPatches(dir string) ([]*patch, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -46,7 +46,7 @@ func readPatches(dir string) ([]*patch, error) {
 	var faults []error
 	for _, e := range entries {
 		if !fileName.MatchString(e.Name()) {
-			faults = append(faults, fmt.Errorf("%s: a patch is called NNN-name.patch, in small letters and digits", filepath.Join(dir, e.Name())))
+			faults = append(faults, fmt.Errorf("%s: name a patch NNN-name.patch, in lower-case letters and digits", filepath.Join(dir, e.Name())))
 			continue
 		}
 		p, err := readPatch(filepath.Join(dir, e.Name()))
@@ -55,7 +55,7 @@ func readPatches(dir string) ([]*patch, error) {
 			continue
 		}
 		if len(all) > 0 && all[len(all)-1].name[:3] == p.name[:3] {
-			faults = append(faults, fmt.Errorf("%s: its number is taken by %s", p.path, all[len(all)-1].name))
+			faults = append(faults, fmt.Errorf("%s: its number is also used by %s", p.path, all[len(all)-1].name))
 		}
 		all = append(all, p)
 	}
@@ -75,7 +75,7 @@ func readPatch(path string) (*patch, error) {
 	return p, nil
 }
 
-// parsePatch reads "key: value" lines up to the diff's first line. A line that begins with a space goes on with the value above it.
+// parsePatch reads "key: value" lines up to the first line of the diff. A line that begins with a space continues the value above it.
 func parsePatch(text string) (*patch, error) {
 	at := strings.Index(text, "--- a/")
 	if at < 0 || at > 0 && text[at-1] != '\n' {
@@ -115,17 +115,17 @@ func parsePatch(text string) (*patch, error) {
 	return p, nil
 }
 
-// notApplied is a patch that does not fit the tree any more.
+// notApplied says that a patch does not fit the tree.
 type notApplied struct {
 	patch, why string
 }
 
 // Error says what to do.
 func (e *notApplied) Error() string {
-	return fmt.Sprintf("%s does not apply: %s\nmend it by hand against the code as it is now, or remove it", e.patch, e.why)
+	return fmt.Sprintf("%s does not apply: %s\nupdate it by hand to the current code, or remove it", e.patch, e.why)
 }
 
-// apply makes the mutated copies of the patch's files below dir and returns them by the tree's own path.
+// apply makes mutated copies of the patch's files below dir. It returns them by the path of the original.
 func (p *patch) apply(ctx context.Context, root, dir string) (map[string]string, error) {
 	copies := make(map[string]string, len(p.files))
 	for _, f := range p.files {
@@ -143,7 +143,7 @@ func (p *patch) apply(ctx context.Context, root, dir string) (map[string]string,
 	}
 	cmd := exec.CommandContext(ctx, "git", "apply", "-C1", "--whitespace=nowarn", "-")
 	cmd.Dir = dir
-	// Whatever repository the temporary folder may lie in, or the caller's hooks may name, is none of ours.
+	// git must not use a repository around the temporary folder, or one that a hook of the caller names
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "GIT_") }), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
 	cmd.Stdin = bytes.NewReader(p.diff)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -152,7 +152,7 @@ func (p *patch) apply(ctx context.Context, root, dir string) (map[string]string,
 	return copies, nil
 }
 
-// writeOverlay writes what go's -overlay wants and returns its path.
+// writeOverlay writes the file for go's -overlay flag and returns its path.
 func writeOverlay(dir string, copies map[string]string) (string, error) {
 	text, err := json.Marshal(map[string]any{"Replace": copies})
 	if err != nil {
@@ -162,7 +162,7 @@ func writeOverlay(dir string, copies map[string]string) (string, error) {
 	return path, os.WriteFile(path, text, 0o644)
 }
 
-// refresh writes the patch again as the difference between the tree and its mutated copies, with two lines of context.
+// refresh writes the patch again, as the difference between the tree and the mutated copies, with two lines of context.
 func (p *patch) refresh(ctx context.Context, root string) error {
 	dir, err := os.MkdirTemp("", "mutant-")
 	if err != nil {

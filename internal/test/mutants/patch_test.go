@@ -177,7 +177,7 @@ func TestPatchesAreRefused(t *testing.T) {
 		}
 	}
 	_, err := readPatches(dir)
-	for _, want := range []string{"its number is taken by 001-a", "Nice.patch: a patch is called", "002-bad.patch: no diff"} {
+	for _, want := range []string{"its number is also used by 001-a", "Nice.patch: name a patch", "002-bad.patch: no diff"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v lacks %q", err, want)
 		}

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// Bounds of one mutant.
+// Time limits for one mutant.
 const (
 	buildTimeout = 5 * time.Minute
 	killTimeout  = 4 * time.Minute
 )
 
-// verdict is what became of a mutant.
+// verdict is the outcome of a mutant.
 type verdict string
 
 const (
@@ -35,13 +35,13 @@ const (
 // result is one line of the table.
 type result struct {
 	verdict verdict
-	by      string // the invariant or the test
-	after   string // schedules that it took
+	by      string // the invariant or the test that found it
+	after   string // number of schedules until then
 	took    time.Duration
-	output  string // of what went wrong
+	output  string // output of the step that failed
 }
 
-// bench is where mutants are built and tried.
+// bench builds and runs mutants.
 type bench struct {
 	root  string // of the module
 	seeds int
@@ -54,7 +54,7 @@ func newBench(root string, seeds int) (*bench, error) {
 	return &bench{root: root, seeds: seeds, shell: shell, dst: "./internal/test/dst/cmd/dst"}, err
 }
 
-// build makes the suite's binary, under overlay unless that is empty.
+// build builds the suite's binary, with overlay unless it is empty.
 func (b *bench) build(ctx context.Context, suite, dir, overlay string) (string, error) {
 	bin := filepath.Join(dir, suite)
 	args := []string{"build", "-o", bin}
@@ -77,7 +77,7 @@ func (b *bench) build(ctx context.Context, suite, dir, overlay string) (string, 
 	return bin, nil
 }
 
-// command runs one, and returns all that it printed.
+// command runs a command and returns everything that it printed.
 func (b *bench) command(ctx context.Context, dir, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -88,7 +88,7 @@ func (b *bench) command(ctx context.Context, dir, name string, args ...string) (
 	return out.String(), err
 }
 
-// try runs the suite's binary once, and says whether it found something.
+// try runs the suite's binary once and reports whether it found something.
 func (b *bench) try(ctx context.Context, suite, bin string) result {
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
 	defer cancel()
@@ -119,7 +119,7 @@ func (b *bench) try(ctx context.Context, suite, bin string) result {
 			r.by, r.after = violation(out)
 		}
 		if r.by == "" {
-			r.verdict, r.by = notBuilt, "it ended with "+err.Error()+" and named nothing"
+			r.verdict, r.by = notBuilt, "it ended with "+err.Error()+" and did not name a test or an invariant"
 		}
 	}
 	return r
@@ -133,7 +133,7 @@ var (
 	played   = regexp.MustCompile(`(?m)^dst: (\d+) schedules`)
 )
 
-// violation is what the simulation found, and after how many schedules.
+// violation returns what the simulation found, and after how many schedules.
 func violation(out string) (by, after string) {
 	if m := panicked.FindString(out); m != "" {
 		return "a panic", "?"
@@ -148,7 +148,7 @@ func violation(out string) (by, after string) {
 	return by, n[1]
 }
 
-// failedTest is the first test that failed, or the one that ran when the binary ended.
+// failedTest is the first test that failed, or the test that was running when the binary ended.
 func failedTest(out string) string {
 	if m := failLine.FindStringSubmatch(out); m != nil {
 		return m[1]
@@ -159,7 +159,7 @@ func failedTest(out string) string {
 	return ""
 }
 
-// check makes sure that what is to find faults finds none without one.
+// check makes sure that the suites find nothing without a fault.
 func (b *bench) check(ctx context.Context, suites ...string) error {
 	dir, err := os.MkdirTemp("", "mutants-")
 	if err != nil {
@@ -172,13 +172,13 @@ func (b *bench) check(ctx context.Context, suites ...string) error {
 			return fmt.Errorf("suite %s, without any fault: %w", suite, err)
 		}
 		if r := b.try(ctx, suite, bin); r.verdict != survived {
-			return fmt.Errorf("suite %s finds something without any fault, so its kills prove nothing: %s %s\n%s", suite, r.verdict, r.by, tail(r.output, 30))
+			return fmt.Errorf("suite %s fails without any fault, so its kills prove nothing: %s %s\n%s", suite, r.verdict, r.by, tail(r.output, 30))
 		}
 	}
 	return nil
 }
 
-// kill applies p, builds the suite that is to find it, and tries it.
+// kill applies p, builds the suite that must find it, and runs it.
 func (b *bench) kill(ctx context.Context, p *patch) result {
 	return b.with(ctx, p, func(dir, overlay string) result {
 		bin, err := b.build(ctx, p.suite, dir, overlay)
@@ -189,7 +189,7 @@ func (b *bench) kill(ctx context.Context, p *patch) result {
 	})
 }
 
-// with applies p in a folder of its own and measures f.
+// with applies p in a folder of its own, calls f and measures the time.
 func (b *bench) with(ctx context.Context, p *patch, f func(dir, overlay string) result) result {
 	began := time.Now()
 	dir, err := os.MkdirTemp("", "mutant-")
@@ -210,7 +210,7 @@ func (b *bench) with(ctx context.Context, p *patch, f func(dir, overlay string) 
 	return r
 }
 
-// proof shows that p is a fault that a reviewer and the unit tests would let through: it builds, is vetted, and passes them.
+// proof shows that a reviewer and the unit tests could miss p: it builds, passes go vet, and passes the unit tests.
 func (b *bench) proof(ctx context.Context, p *patch) result {
 	return b.with(ctx, p, func(_, overlay string) result {
 		if out, err := b.command(ctx, b.root, "go", "vet", "-overlay="+overlay, "./"+p.room()); err != nil {
@@ -220,7 +220,7 @@ func (b *bench) proof(ctx context.Context, p *patch) result {
 	})
 }
 
-// dependents are the rooms whose unit tests a fault in a room can fail, the nearest first.
+// dependents are the rooms whose unit tests can fail because of a fault in a room, the nearest first.
 var dependents = map[string][]string{
 	"pkg/policy":      {"pkg/policy", "internal/scaler"},
 	"internal/fleet":  {"internal/fleet", "internal/scaler"},
@@ -228,11 +228,11 @@ var dependents = map[string][]string{
 	"pkg/taskscaler":  {"pkg/taskscaler"},
 }
 
-// units runs the unit tests of the room and of those that build on it.
+// units runs the unit tests of the room and of the rooms that depend on it.
 func (b *bench) units(ctx context.Context, overlay, room string) result {
 	pkgs := dependents[room]
 	if pkgs == nil {
-		return result{verdict: doesNotFit, output: room + " is none of the rooms that faults are put into"}
+		return result{verdict: doesNotFit, output: room + " is not one of the rooms for faults"}
 	}
 	for _, pkg := range pkgs {
 		t, err := testsOf(b.root, pkg)
@@ -276,7 +276,7 @@ func moduleRoot() (string, error) {
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
-			return "", errors.New("no go.work here or above: run it inside the repository")
+			return "", errors.New("no go.work in this folder or above: run the command inside the repository")
 		}
 		dir = up
 	}

@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// whole are the functions that start a whole thing, by package: a random world around the core, a manager in the shell. A test that
-// calls one, itself or through a function of its package's tests, is part of the simulation or of the shell's suites; the rest are unit tests.
+// whole are the functions that start a whole system, by package: a random world around the core, or a manager in the shell. A test that
+// calls one of them, directly or through another test function of its package, belongs to the simulation or to the shell's suites. All
+// other tests are unit tests.
 var whole = map[string][]string{
 	"pkg/policy":      nil,
 	"internal/fleet":  nil,
@@ -20,11 +21,11 @@ var whole = map[string][]string{
 	"pkg/taskscaler":  {"New", "start"},
 }
 
-// tests are a package's test functions, by what they run.
+// tests are the test functions of a package, by kind.
 type tests struct {
 	unit, suite []string
-	inBubble    map[string]bool // of suite: on virtual time
-	rapid       bool            // a library that writes what failed into the tree, unless it is told not to
+	inBubble    map[string]bool // tests of the suite that run on virtual time
+	rapid       bool            // the package uses rapid, which writes failures into the tree unless a flag prevents it
 }
 
 // testsOf reads the tests of one of our packages.
@@ -64,7 +65,7 @@ func testsOf(root, pkg string) (*tests, error) {
 	return t, nil
 }
 
-// callsOf is which functions of the package's tests mention which names: a call, or a function handed on.
+// callsOf maps each function of the package's tests to the names that it mentions: calls, and functions that it passes on.
 func (t *tests) callsOf(dir string) (map[string][]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -94,7 +95,7 @@ func (t *tests) callsOf(dir string) (map[string][]string, error) {
 	return calls, nil
 }
 
-// namesIn are the plain identifiers below n that stand where a function may: not behind a dot, not a field.
+// namesIn are the plain identifiers below n that can be functions: not after a dot, not a field.
 func namesIn(n ast.Node) (names []string) {
 	ast.Inspect(n, func(n ast.Node) bool {
 		switch n := n.(type) {

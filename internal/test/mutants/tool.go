@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// gremlins is the off-the-shelf tool, pinned. It knows no other test command than go test, so we only ask it which mutants there are (its dry
-// run), and build and try them as we do ours.
+// gremlins is the other tool, with its version. It can run no test command but go test. So it only lists its mutants (a dry run), and this
+// program builds and runs them.
 const gremlins = "github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0"
 
-// survivorsPath has an explanation for each of its mutants that nothing finds, below the module's root.
+// survivorsPath is relative to the module's root. The file explains each of the tool's mutants that nothing finds.
 const survivorsPath = "internal/test/mutants/survivors.txt"
 
 // toolMutant is one mutant of the tool.
@@ -30,7 +30,7 @@ type toolMutant struct {
 	Column int
 }
 
-// toolReport is the tool's own format.
+// toolReport is the format of the tool's report.
 type toolReport struct {
 	Files []struct {
 		Name      string `json:"file_name"`
@@ -43,7 +43,7 @@ type toolReport struct {
 	} `json:"files"`
 }
 
-// parseToolReport returns the mutants of a dry run that a test reaches, in the order of the source.
+// parseToolReport returns the mutants of a dry run that are covered by a test, in the order of the source.
 func parseToolReport(text []byte) ([]toolMutant, error) {
 	var r toolReport
 	if err := json.Unmarshal(text, &r); err != nil {
@@ -63,7 +63,7 @@ func parseToolReport(text []byte) ([]toolMutant, error) {
 	return all, nil
 }
 
-// operators are what each type of the tool's default mutants makes of a token, as its documentation has it.
+// operators say how each type of the tool's default mutants changes a token, according to its documentation.
 var operators = map[string]map[token.Token]token.Token{
 	"ARITHMETIC_BASE": {token.ADD: token.SUB, token.SUB: token.ADD, token.MUL: token.QUO, token.QUO: token.MUL, token.REM: token.MUL},
 	"CONDITIONALS_BOUNDARY": {
@@ -76,7 +76,7 @@ var operators = map[string]map[token.Token]token.Token{
 	"INVERT_NEGATIVES":    {token.SUB: token.ADD},
 }
 
-// mutate is src with m in it.
+// mutate returns src with the mutant in it.
 func (m *toolMutant) mutate(src []byte) ([]byte, error) {
 	fset := token.NewFileSet()
 	file := fset.AddFile(m.File, -1, len(src))
@@ -92,19 +92,19 @@ func (m *toolMutant) mutate(src []byte) ([]byte, error) {
 		}
 		to, ok := operators[m.Type][tok]
 		if !ok {
-			return nil, fmt.Errorf("%s: nothing is known of this type on %q", m, tok)
+			return nil, fmt.Errorf("%s: this type of mutant is unknown for %q", m, tok)
 		}
 		at := file.Offset(pos)
 		return slices.Concat(src[:at], []byte(to.String()), src[at+len(tok.String()):]), nil
 	}
 }
 
-// String is where it is, for people.
+// String is the mutant and its position.
 func (m *toolMutant) String() string {
 	return fmt.Sprintf("%s:%d:%d %s", m.File, m.Line, m.Column, m.Type)
 }
 
-// key names the mutant by its line's text, so that explanations outlive changes above it.
+// key identifies the mutant by the text of its line, so that an explanation remains valid when lines above it change.
 func (m *toolMutant) key(src []byte) string {
 	lines := strings.Split(string(src), "\n")
 	if m.Line < 1 || m.Line > len(lines) {
@@ -115,7 +115,7 @@ func (m *toolMutant) key(src []byte) string {
 	return fmt.Sprintf("%s %s %d: %s", m.File, m.Type, m.Column-indent, strings.TrimSpace(line))
 }
 
-// ask has the tool list the mutants of a room.
+// ask lists the tool's mutants of a room.
 func (b *bench) ask(ctx context.Context, room string) ([]toolMutant, error) {
 	dir, err := os.MkdirTemp("", "mutants-")
 	if err != nil {
@@ -134,7 +134,7 @@ func (b *bench) ask(ctx context.Context, room string) ([]toolMutant, error) {
 		return nil, err
 	}
 	all, err := parseToolReport(text)
-	for i := range all { // it names files from the module's root, or from the room
+	for i := range all { // the tool gives paths from the module's root, or from the room
 		if _, err := os.Stat(filepath.Join(b.root, all[i].File)); err != nil {
 			all[i].File = filepath.Join(room, all[i].File)
 		}
@@ -190,13 +190,13 @@ func tryTool(ctx context.Context, o *options, b *bench, all []toolMutant, explai
 	return nil
 }
 
-// toolResult is what became of a mutant of the tool.
+// toolResult is the outcome of one of the tool's mutants.
 type toolResult struct {
 	result
 	key string
 }
 
-// tryMutant runs the unit tests, and where they let the mutant through, the simulation.
+// tryMutant runs the unit tests, and if they pass, the simulation.
 func (b *bench) tryMutant(ctx context.Context, m *toolMutant) (r toolResult) {
 	began := time.Now()
 	defer func() { r.took = time.Since(began) }()
@@ -234,7 +234,7 @@ func (b *bench) tryMutant(ctx context.Context, m *toolMutant) (r toolResult) {
 	return r
 }
 
-// readSurvivors reads pairs of lines: the mutant's key, and, indented, why nothing finds it.
+// readSurvivors reads pairs of lines: the mutant's key, then, indented, the reason why nothing finds it.
 func readSurvivors(path string) (map[string]string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -246,17 +246,17 @@ func readSurvivors(path string) (map[string]string, error) {
 		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#"):
 		case line[0] != '\t':
 			if key != "" && all[key] == "" {
-				return nil, fmt.Errorf("%s: %q has no explanation: write one on the next line, behind a tab", path, key)
+				return nil, fmt.Errorf("%s: %q has no explanation: write one on the next line, after a tab", path, key)
 			}
 			key = line
 		case key == "":
-			return nil, fmt.Errorf("%s:%d: an explanation of nothing", path, n+1)
+			return nil, fmt.Errorf("%s:%d: an explanation without a mutant above it", path, n+1)
 		default:
 			all[key] = strings.TrimSpace(all[key] + " " + strings.TrimSpace(line))
 		}
 	}
 	if key != "" && all[key] == "" {
-		return nil, fmt.Errorf("%s: %q has no explanation: write one on the next line, behind a tab", path, key)
+		return nil, fmt.Errorf("%s: %q has no explanation: write one on the next line, after a tab", path, key)
 	}
 	return all, nil
 }
