@@ -10,35 +10,35 @@ import (
 type itemKind uint8
 
 const (
-	itemReply      itemKind = iota + 1 // the result of a command: ev
+	itemReply      itemKind = iota + 1 // the result of a command, in ev
 	itemListAsk                        // the observer asks for a list
-	itemListAnswer                     // it gets it
-	itemWake                           // the core's wish, or the shell's recheck
+	itemListAnswer                     // the list arrives
+	itemWake                           // the wake-up that the core asked for, or the shell's recheck
 	itemJob                            // job n does act
-	itemArrival                        // the next job comes
-	itemPoller                         // poller n reserves or takes its reservation back
-	itemRise                           // machine n is there again
-	itemHeal                           // something comes to its end: act
-	itemPatience                       // a shutdown's patience with jobs is over
-	itemEnd                            // a shutdown's patience with itself is over
+	itemArrival                        // the next job arrives
+	itemPoller                         // poller n reserves, or cancels its reservation
+	itemRise                           // machine n exists again
+	itemHeal                           // something that was wrong ends: act
+	itemPatience                       // a shutdown stops waiting for jobs
+	itemEnd                            // a shutdown stops waiting for deletes
 )
 
-// item is one thing that is due.
+// item is one thing that will happen at a time.
 type item struct {
 	at   time.Duration
 	seq  uint64
 	n    int32
-	ev   int32 // index into agenda.events, −1 none
+	ev   int32 // index into agenda.events; −1: none
 	life uint32
 	kind itemKind
 	act  uint8
 }
 
-// agenda is what is due, in the order of (time, sequence).
+// agenda is the queue of items, in the order of (time, sequence).
 type agenda struct {
 	heap   []item
 	seq    uint64
-	events []scaler.Event // of replies, by item.ev
+	events []scaler.Event // events of replies, by item.ev
 	free   []int32
 }
 
@@ -98,7 +98,7 @@ func (a *agenda) keep(ev *scaler.Event) int32 {
 	return int32(len(a.events) - 1)
 }
 
-// take returns a reply's event and frees its place.
+// take returns a reply's event and frees its index.
 func (a *agenda) take(i int32) scaler.Event {
 	a.free = append(a.free, i)
 	return a.events[i]

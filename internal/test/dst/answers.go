@@ -8,7 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// answer tells a caller what the core granted, and judges whether it may be told so.
+// answer gives a caller the core's answer, and checks that the caller may get it.
 func (w *world) answer(g *scaler.Grant) {
 	if w.opts.trace {
 		w.sayGrant(g)
@@ -19,13 +19,13 @@ func (w *world) answer(g *scaler.Grant) {
 	}
 	if g.Ticket != 0 {
 		if no := int64(g.Ticket>>16) - 1; no < 0 || no >= int64(len(w.jobs)) || w.jobs[no].key != g.Key {
-			w.fail("answers", "%s answers ticket %x, which nobody asked", g.Key, g.Ticket)
+			w.fail("answers", "%s answers ticket %x, but there was no such request", g.Key, g.Ticket)
 			return
 		}
 		j := &w.jobs[g.Ticket>>16-1]
 		at := slices.IndexFunc(j.requests, func(r request) bool { return r.ticket == g.Ticket })
 		if at < 0 {
-			w.fail("answers", "ticket %x of %s is answered twice, or was never asked", g.Ticket, g.Key)
+			w.fail("answers", "ticket %x of %s is answered twice, or there was no such request", g.Ticket, g.Key)
 			return
 		}
 		kind := j.requests[at].kind
@@ -34,7 +34,7 @@ func (w *world) answer(g *scaler.Grant) {
 		return
 	}
 	if g.Kind != scaler.GrantRevoked {
-		w.fail("answers", "a grant of kind %d for %s answers nobody", g.Kind, g.Key)
+		w.fail("answers", "a grant of kind %d for %s answers no request", g.Kind, g.Key)
 		return
 	}
 	w.revoked(g)
@@ -43,7 +43,7 @@ func (w *world) answer(g *scaler.Grant) {
 func (w *world) answerPoller(g *scaler.Grant) {
 	n := int(g.Ticket>>56) - 1
 	if n >= len(w.pollKeys) || w.pollAsk[n] != g.Ticket {
-		w.fail("answers", "ticket %x of %s is answered twice, or was never asked", g.Ticket, g.Key)
+		w.fail("answers", "ticket %x of %s is answered twice, or there was no such request", g.Ticket, g.Key)
 		return
 	}
 	w.pollAsk[n] = 0
@@ -81,7 +81,7 @@ func (w *world) answered(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	}
 }
 
-// reserved decides what a caller with a reservation does with it.
+// reserved decides what a caller does with its reservation.
 func (w *world) reserved(j *job) {
 	j.state = jobReserved
 	d := w.dice.at(streamJob, uint64(j.no)|1<<42)
@@ -91,14 +91,14 @@ func (w *world) reserved(j *job) {
 		w.plan(j, think, actRace)
 	case way == 0:
 		w.plan(j, think, actUnreserve)
-	case way == 1: // after the reservation's deadline, perhaps
+	case way == 1: // possibly after the reservation's deadline
 		w.plan(j, think+2*time.Minute, actAcquire)
 	default:
 		w.plan(j, think, actAcquire)
 	}
 }
 
-// leased: j was told that it holds a slot. It runs its job, or gives back at once what comes too late.
+// leased handles that j got a slot. It runs its job, or returns the slot at once if the grant comes too late.
 func (w *world) leased(j *job, g *scaler.Grant) {
 	w.judgeLease(j, g)
 	if w.broken != nil {
@@ -119,7 +119,7 @@ func (w *world) leased(j *job, g *scaler.Grant) {
 	w.runs(j)
 }
 
-// relist puts a job that is under way again among the live ones.
+// relist adds an active job to the live ones again.
 func (w *world) relist(j *job) {
 	if !j.listed {
 		j.listed = true
@@ -152,14 +152,14 @@ func (w *world) runs(j *job) {
 	w.plan(j, hold, actEnd)
 }
 
-// there: the manager knows that j is there, unless j's connection was lost after it had asked what is answered now.
+// there notes that the manager knows that j is connected, unless j's connection was lost after the request that this grant answers.
 func (w *world) there(j *job, g *scaler.Grant) {
 	if g.Ticket&0xffff > j.lost {
 		j.away = 0
 	}
 }
 
-// released: what j gave back may be a lease that it was told of only now, when both fell into one group.
+// released handles the answer to a release. If request and grant were in one group, j learns only now of the lease that it returned.
 func (w *world) released(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	switch {
 	case j.on == nil:
@@ -172,7 +172,7 @@ func (w *world) released(j *job, kind scaler.EventKind, g *scaler.Grant) {
 }
 
 func (w *world) reattached(j *job, g *scaler.Grant) {
-	if j.state == jobReleasing || j.state == jobWaiting { // it has given back meanwhile what it asked for
+	if j.state == jobReleasing || j.state == jobWaiting { // it has already returned the lease that it asked for
 		return
 	}
 	w.judgeReattach(j, g)
@@ -191,7 +191,7 @@ func (w *world) reattached(j *job, g *scaler.Grant) {
 	w.plan(j, min(j.hold, time.Minute), actEnd)
 }
 
-// denied: j's request was refused.
+// denied handles a refusal of j's request.
 func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	switch kind {
 	case scaler.EvReserve:
@@ -202,7 +202,7 @@ func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 		w.unknown(j)
 	case scaler.EvReplace:
 		if id, slot, ok := w.core.Lease(j.key); ok && g.Cause != record.CauseUnknownKey {
-			w.occupy(j, &scaler.Grant{Key: j.key, ID: id, Slot: slot, Serial: w.byID[id].serial}) // refused: the lease stands
+			w.occupy(j, &scaler.Grant{Key: j.key, ID: id, Slot: slot, Serial: w.byID[id].serial}) // refused: j keeps the lease
 			j.state = jobHolding
 			w.plan(j, j.hold, actEnd)
 			return
@@ -212,8 +212,8 @@ func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 		}
 	case scaler.EvAcquire:
 		switch {
-		case g.Ticket != j.ticket || j.state != jobWaiting: // of the second of two
-		case g.Cause == record.CauseDuplicate: // an earlier life's grant, or the wait, is there
+		case g.Ticket != j.ticket || j.state != jobWaiting: // the answer to the second of two requests
+		case g.Cause == record.CauseDuplicate: // the grant of an earlier life, or the wait, exists
 			j.state, j.was = jobReturning, jobWaiting
 			w.plan(j, time.Second, actRestart)
 		default:
@@ -222,7 +222,7 @@ func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	}
 }
 
-// unknown: j asked for its lease and there is none.
+// unknown handles the answer that j has no lease.
 func (w *world) unknown(j *job) {
 	switch {
 	case j.on != nil:
@@ -235,7 +235,7 @@ func (w *world) unknown(j *job) {
 	}
 }
 
-// revoked: the lease was ended against the caller's will.
+// revoked handles a lease that the core ended without a request from the caller.
 func (w *world) revoked(g *scaler.Grant) {
 	w.cover.revokes[g.Cause]++
 	if g.Cause == record.CauseNone {

@@ -11,26 +11,26 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// books are what the oracles remember beside the model itself.
+// books is what the oracles remember in addition to the model itself.
 type books struct {
 	batchNo  uint64
 	fed      int            // events stepped since the last batch
-	grants   []scaler.Grant // of the batch that is being used
+	grants   []scaler.Grant // the grants of the current batch
 	arrived  int            // machines that were listed for the first time since the last batch
-	capacity int            // the largest in force since the last batch
+	capacity int            // the largest capacity in force since the last batch
 	uses     int
 	limit    int
-	idleTime time.Duration // the shortest in force since the last batch
-	doubtful uint64        // a create whose answer left all open, alone in this batch; 0: none
-	doubtOf  int           // what was expected of it before
+	idleTime time.Duration // the shortest idle_time in force since the last batch
+	doubtful uint64        // a create with an unknown outcome, whose answer is alone in this batch; 0: none
+	doubtOf  int           // instances that were expected of it before
 
-	openBreaker bool // committed facts say so
+	openBreaker bool // whether committed facts say that the breaker is open
 
 	creates    []creation
 	throttles  []throttled
-	minted     []creation    // tokens that a jump of the wall clock may have minted at a restart
-	drift      time.Duration // how far the wall clock has jumped in all
-	spentDrift time.Duration // the same when the last create was committed
+	minted     []creation    // tokens that a jump of the wall clock may have added at a restart
+	drift      time.Duration // sum of all jumps of the wall clock
+	spentDrift time.Duration // drift when the last create was committed
 	moved      time.Duration // when the last create or delete was sent
 }
 
@@ -39,7 +39,7 @@ type creation struct {
 	n  float64
 }
 
-// throttled is a throttle and the moment from which it holds.
+// throttled is a throttle and the moment from which it is in force.
 type throttled struct {
 	from         time.Duration
 	limit, burst float64
@@ -49,7 +49,7 @@ func (b *books) reset() {
 	*b = books{creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0]}
 }
 
-// widen notes limits that hold from now on: in this batch, those before hold too.
+// widen notes limits that are in force from now on. In this batch, the earlier limits are valid, too.
 func (w *world) widen() {
 	orMax := func(n int) int {
 		if n <= 0 {
@@ -63,14 +63,14 @@ func (w *world) widen() {
 	w.idleTime = min(w.idleTime, w.cfg.Schedule.At(w.now.Wall).Settings.IdleTime)
 }
 
-// batchEnds makes room for the next batch.
+// batchEnds resets what the oracles remember for one batch.
 func (w *world) batchEnds() {
 	w.batchNo++
 	w.fed, w.arrived, w.capacity, w.uses, w.limit, w.idleTime, w.doubtful = 0, 0, 0, 0, 0, time.Hour, 0
 	w.widen()
 }
 
-// noteEvent keeps what the oracles need to know of an event that is about to be stepped.
+// noteEvent remembers what the oracles need to know of the next event.
 func (w *world) noteEvent(ev *scaler.Event) {
 	w.fed++
 	if ev.Kind == scaler.EvIncreased {
@@ -83,13 +83,13 @@ func (w *world) noteEvent(ev *scaler.Event) {
 	}
 }
 
-// apply commits the batch's changes, and keeps the model's view of what is committed.
+// apply commits the changes of a batch and updates the model's view of what is committed.
 func (w *world) apply(c *record.Changes) {
 	for i := range c.Put {
 		rec := &c.Put[i]
 		m := w.byID[rec.ID]
 		if m == nil {
-			w.fail("5", "a record of %s is committed, which never existed", rec.ID)
+			w.fail("5", "a record of %s is committed, but this machine never existed", rec.ID)
 			return
 		}
 		from := m.state
@@ -117,7 +117,7 @@ func (w *world) recordOf(id record.ID) *record.Instance {
 	return &w.saved.Instances[at]
 }
 
-// occupy notes that j was told that it has a slot.
+// occupy notes that j was told of its slot.
 func (w *world) occupy(j *job, g *scaler.Grant) {
 	m := w.byID[g.ID]
 	if m == nil || g.Slot < 0 || g.Slot >= len(m.slots) {
@@ -133,7 +133,7 @@ func (w *world) occupy(j *job, g *scaler.Grant) {
 	j.on, j.slot, j.serial = m, g.Slot, g.Serial
 }
 
-// leave notes that j holds its slot no more, since at.
+// leave notes that j has not had its slot since at.
 func (w *world) leave(j *job, at time.Duration) {
 	j.on.slots[j.slot] = 0
 	j.on.idleAt, j.on.idleDrift = at, w.drift
@@ -141,7 +141,7 @@ func (w *world) leave(j *job, at time.Duration) {
 	j.on = nil
 }
 
-// committed reports whether the store has this lease, as told.
+// committed reports whether the store contains this lease as it was told.
 func (w *world) committed(g *scaler.Grant) (*record.Instance, bool) {
 	rec := w.recordOf(g.ID)
 	if rec == nil || rec.Serial != g.Serial {
@@ -155,13 +155,13 @@ func (w *world) committed(g *scaler.Grant) (*record.Instance, bool) {
 	return rec, false
 }
 
-// judgeLease holds a lease that j is being told of against invariants 1, 2, 4 and 9.
+// judgeLease checks a lease that j is told of against invariants 1, 2, 4 and 9.
 func (w *world) judgeLease(j *job, g *scaler.Grant) {
 	m := w.byID[g.ID]
 	rec, stored := w.committed(g)
 	switch {
 	case m == nil || rec == nil:
-		w.fail("9", "%s was leased %s, of which no record is committed", g.Key, g.ID)
+		w.fail("9", "%s was leased %s, which has no committed record", g.Key, g.ID)
 	case j.on != nil:
 		w.fail("1", "%s was told of a lease on %s while it holds one on %s", g.Key, g.ID, j.on.id)
 	case g.Slot < 0 || g.Slot >= w.capacity:
@@ -186,7 +186,7 @@ func (w *world) judgeLease(j *job, g *scaler.Grant) {
 	}
 }
 
-// endedBehind reports whether a later answer of the same batch ends the lease that g tells of.
+// endedBehind reports whether a later answer of the same batch ends the lease of g.
 func (w *world) endedBehind(g *scaler.Grant) bool {
 	behind := false
 	for i := range w.grants {
@@ -205,7 +205,7 @@ func (w *world) live1(key record.Key) bool {
 	return ok
 }
 
-// judgeReattach: the lease that a caller takes up again must be the one that it had, or one that was granted and never told.
+// judgeReattach checks a reattached lease: it must be the one that the caller had, or one that was granted but never told.
 func (w *world) judgeReattach(j *job, g *scaler.Grant) {
 	if j.on != nil {
 		if j.on.id != g.ID || j.slot != g.Slot {
@@ -221,7 +221,7 @@ func (w *world) judgeReattach(j *job, g *scaler.Grant) {
 	}
 }
 
-// stands: what a caller was told that it holds is still in the books.
+// stands checks that the lease of a caller is still in the books.
 func (w *world) stands(j *job) {
 	id, slot, ok := w.core.Lease(j.key)
 	if !ok || id != j.on.id || slot != j.slot {
@@ -229,7 +229,7 @@ func (w *world) stands(j *job) {
 	}
 }
 
-// judgeStanding looks at every caller that is under way, after a batch is out.
+// judgeStanding checks every active caller after a batch.
 func (w *world) judgeStanding() {
 	kept := w.live[:0]
 	for _, no := range w.live {
@@ -254,10 +254,10 @@ func (w *world) judgeStanding() {
 	w.live = kept
 }
 
-// denial notes why somebody was refused.
+// denial notes the cause of a refusal.
 func (w *world) denial(g *scaler.Grant) {
 	w.cover.denials[g.Cause]++
 	if g.Cause == record.CauseNone {
-		w.fail("8", "%s was refused without a cause", g.Key)
+		w.fail("8", "%s was refused, but no cause was given", g.Key)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// breakerRestarted: a restart closes no breaker.
+// breakerRestarted checks that a restart does not close the breaker.
 func (w *world) breakerRestarted() {
 	if open := w.core.Summary().Breaker; w.openBreaker && !open {
 		w.fail("breaker", "the runaway breaker was open, and a restart has closed it")
@@ -24,8 +24,8 @@ func (w *world) breakerMoves(b *scaler.Batch) {
 	}
 }
 
-// judgeBreaker: while the runaway breaker is open, one machine at a time is tried. Judged where it was open before the batch and still is behind
-// it, by what lists have shown: a machine that a create made while it answered that it had not is nobody's fault.
+// judgeBreaker checks that an open runaway breaker lets only one machine try at a time. It applies if the breaker was open before the batch
+// and is open after it. It uses what lists have shown: a machine that a create made while its answer said that it did not is not counted.
 func (w *world) judgeBreaker(b *scaler.Batch, cmd *scaler.Command) {
 	if !w.openBreaker || w.arrived > 0 {
 		return

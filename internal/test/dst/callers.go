@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// jobState is where a caller believes it is.
+// jobState is the state that a caller believes it is in.
 type jobState uint8
 
 const (
@@ -17,13 +17,13 @@ const (
 	jobReserving          // asked for a reservation
 	jobReserved
 	jobWaiting   // asked for a lease
-	jobHolding   // was told that it has one
-	jobReleasing // gave it back, and awaits the answer
-	jobReturning // the manager restarted, or the connection was lost: it asked for its lease again
+	jobHolding   // was told that it has a lease
+	jobReleasing // returned the lease and waits for the answer
+	jobReturning // after a restart or a lost connection, it asked for its lease again
 	jobDone
 )
 
-// action is what a job does when its time comes.
+// action is what a job does next.
 type action uint8
 
 const (
@@ -37,12 +37,12 @@ const (
 	actDetach
 	actReattach
 	actDuplicate
-	actRestart // take up again what a restart interrupted
+	actRestart // resume what a restart interrupted
 	actLate
 	actGone
 )
 
-// request is something asked that is not answered yet.
+// request is a request without an answer so far.
 type request struct {
 	ticket uint64
 	kind   scaler.EventKind
@@ -54,28 +54,28 @@ type job struct {
 	state    jobState
 	key      record.Key
 	requests []request
-	asked    uint64        // requests so far, for tickets
-	ticket   uint64        // of the wait under way
-	deadline time.Duration // its own; 0: none
+	asked    uint64        // requests so far; tickets contain this number
+	ticket   uint64        // ticket of the current wait
+	deadline time.Duration // the caller's own deadline; 0: none
 	hold     time.Duration
-	on       *machine // what it was told that it has
+	on       *machine // the machine that it was told it has; nil: none
 	serial   uint64
 	slot     int
 	moving   bool // it asked for another instance
-	given    bool // it gave up: a lease that still comes goes back at once
+	given    bool // it gave up: if a lease still comes, it returns it at once
 	was      jobState
 	ends     bool          // its end is planned
 	listed   bool          // in callers.live
-	lost     uint64        // requests that were asked when its connection was lost: their answers do not bring it back
+	lost     uint64        // requests from before its connection was lost: their answers do not mean that it is back
 	late     bool          // it may have lost its lease before its connection was lost again
-	away     time.Duration // since when the manager cannot know that it is there; 0: it is
+	away     time.Duration // when the manager lost contact with it; 0: it is connected
 	patience time.Duration // how long the manager then waits for it
 }
 
-// callers are all of them.
+// callers are all callers of a world.
 type callers struct {
 	jobs     []job
-	live     []int32 // jobs that are under way
+	live     []int32 // jobs in progress
 	keys     []record.Key
 	names    []record.ID
 	nextJob  int
@@ -99,7 +99,7 @@ func (c *callers) reset() {
 	}
 }
 
-// plans begins the load.
+// plans starts the load.
 func (w *world) plans() {
 	w.jobLimit = 1 << 30
 	if w.opts.small {
@@ -111,7 +111,7 @@ func (w *world) plans() {
 	}
 }
 
-// arrive begins a job, or a burst of them, and plans the next.
+// arrive starts one job or a burst, and plans the next arrival.
 func (w *world) arrive() {
 	if w.closing || w.nextJob >= w.jobLimit {
 		return
@@ -162,7 +162,7 @@ func (w *world) newJob() {
 	w.act(j, actBegin)
 }
 
-// begin draws what the job wants, and asks for it.
+// begin draws what the job needs, and requests it.
 func (w *world) begin(j *job) {
 	k := uint64(j.no)
 	d := w.dice.at(streamJob, k)
@@ -189,7 +189,7 @@ func (w *world) begin(j *job) {
 
 func (w *world) plan(j *job, d time.Duration, a action) { w.later(d, itemJob, int(j.no), uint8(a)) }
 
-// ask sends a request of j; its answer bears the ticket.
+// ask sends a request of j. It returns the ticket of the answer.
 func (w *world) ask(j *job, kind scaler.EventKind, cause record.Cause) uint64 {
 	j.asked++
 	ev := scaler.Event{Kind: kind, Key: j.key, Cause: cause, Ticket: uint64(j.no+1)<<16 | j.asked}
@@ -210,7 +210,7 @@ func (w *world) acquire(j *job) {
 	w.ask(j, scaler.EvAcquire, record.CauseNone)
 }
 
-// act does what is planned for j, if it still makes sense.
+// act does what j planned, if that still makes sense.
 func (w *world) act(j *job, a action) {
 	if w.core == nil || j.state == jobDone && a != actLate {
 		return
@@ -251,17 +251,17 @@ func (w *world) act(j *job, a action) {
 	case actLate:
 		w.relist(j)
 		w.ask(j, scaler.EvRelease, record.CauseNone)
-	case actGone: // it never speaks again; its lease is for the manager to end
+	case actGone: // it sends nothing more; the manager must end its lease
 		if j.state == jobHolding {
 			w.detach(j)
 		}
 	}
 }
 
-// detach: the manager learns that j's connection is lost.
+// detach tells the manager that j's connection is lost.
 func (w *world) detach(j *job) {
 	back := slices.ContainsFunc(j.requests, func(r request) bool { return r.kind == scaler.EvReattach })
-	if j.away == 0 || back { // the manager has heard that it was back
+	if j.away == 0 || back { // the manager knows that it was back
 		j.late = j.away != 0 && w.now.Mono-j.away >= j.patience // it may have come back too late
 		j.away, j.patience = w.now.Mono, w.cfg.ReattachAfterDisconnect
 	}
@@ -269,7 +269,7 @@ func (w *world) detach(j *job) {
 	w.step(scaler.Event{Kind: scaler.EvDetach, Key: j.key})
 }
 
-// race takes a reservation back and uses it, in one order or the other.
+// race cancels a reservation and uses it, in either order.
 func (w *world) race(j *job) {
 	if j.state != jobReserved {
 		return
@@ -284,7 +284,7 @@ func (w *world) race(j *job) {
 	w.step(undo)
 }
 
-// end gives the lease back.
+// end returns the lease.
 func (w *world) end(j *job) {
 	if j.state != jobHolding {
 		return
@@ -296,7 +296,7 @@ func (w *world) end(j *job) {
 	case w.hitAt(FaultReleaseHostKey, k):
 		cause = record.CauseChangedHostKey
 	}
-	if j.on != nil { // else it was revoked, and nobody told its caller
+	if j.on != nil { // false: the lease was revoked and its caller was not told
 		w.leave(j, w.now.Mono)
 	}
 	j.state = jobReleasing
@@ -309,7 +309,7 @@ func (w *world) end(j *job) {
 	}
 }
 
-// replace gives the lease back for one on another instance.
+// replace returns the lease and asks for one on another instance.
 func (w *world) replace(j *job) {
 	if j.state != jobHolding || j.moving {
 		return
@@ -318,7 +318,7 @@ func (w *world) replace(j *job) {
 		return
 	}
 	w.leave(j, w.now.Mono)
-	// With max_instances 1 there is no other instance: only a deadline, which the shell always gives, ends such a wait.
+	// With max_instances 1 there is no other instance. Such a wait ends only at a deadline, which the shell always sets.
 	j.state, j.moving, j.deadline = jobWaiting, true, w.now.Mono+10*time.Minute
 	j.ticket = uint64(j.no+1)<<16 | (j.asked + 1)
 	w.ask(j, scaler.EvReplace, record.CauseNone)
@@ -346,7 +346,8 @@ func (w *world) comeBack(j *job) {
 	}
 }
 
-// callersRestart is what callers do when the manager is back: those who ran go on, those who waited ask again, or ask what became of it.
+// callersRestart is what callers do after a restart of the manager: those with a running job continue, those that waited ask again or ask
+// what happened to their request.
 func (w *world) callersRestart() {
 	for n := range w.pollKeys {
 		w.polling[n], w.pollAsk[n] = false, 0
@@ -386,7 +387,7 @@ func (w *world) callersRestart() {
 	}
 }
 
-// orphaned makes j a caller that believes in no lease any more.
+// orphaned makes j a caller without a lease.
 func (w *world) orphaned(j *job) {
 	if j.on != nil {
 		w.leave(j, w.now.Mono)

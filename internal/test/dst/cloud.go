@@ -13,53 +13,53 @@ import (
 
 const never = time.Duration(math.MaxInt64)
 
-// machine is one machine as the provider really has it, and what the oracles know of it.
+// machine is a machine as it really is at the provider, with what the oracles know of it.
 type machine struct {
 	no      int
 	id      record.ID
-	foreign bool // nobody of ours asked for it
+	foreign bool // our manager did not ask for it
 	born    time.Duration
-	runs    time.Duration // when it runs
-	dying   time.Duration // from when the truth is that it is being deleted
-	gone    time.Duration // from when it does not exist
+	runs    time.Duration // when it starts to run
+	dying   time.Duration // since when it is really being deleted
+	gone    time.Duration // since when it does not exist
 	stuck   bool          // its delete takes effect when the faults end
-	broken  bool          // no preparation works
-	denied  bool          // the provider surely said that it did not create it
+	broken  bool          // no preparation succeeds
+	denied  bool          // the provider said clearly that it did not create it
 	word    fleet.Listed  // what lists say instead of the truth, until wordTo
 	wordTo  time.Duration
-	hidden  time.Duration // until then lists lack it
+	hidden  time.Duration // lists leave it out until then
 
-	shown    fleet.Listed  // the last complete list that was reported
-	ran      uint64        // the batch in which it was shown running last
-	missed   int           // complete lists in a row without it, since it was born or last listed
-	lacked   int           // the same in this life of the manager
+	shown    fleet.Listed  // its state in the last complete list that was reported
+	ran      uint64        // the last batch in which it was shown running
+	missed   int           // consecutive complete lists without it, since it was created or last listed
+	lacked   int           // the same, within this life of the manager
 	lackedAt time.Duration // since when
 	accepted bool          // a delete was accepted
 
-	serial        uint64       // of the committed record
-	prepared      bool         // a preparation of this serial worked
-	uses          int          // grants told, of this serial
+	serial        uint64       // serial in the committed record
+	prepared      bool         // a preparation for this serial succeeded
+	uses          int          // grants told, for this serial
 	deletedSerial uint64       // a delete was sent for this serial
-	state         record.State // committed
-	slots         [12]int32    // 1 + the job that was told that it holds the slot
+	state         record.State // state in the committed record
+	slots         [12]int32    // 1 + the index of the job that was told that it holds the slot
 	held          int
-	idleAt        time.Duration // it was ready, or its last lease known to us ended
-	idleDrift     time.Duration // of the wall clock then
+	idleAt        time.Duration // when it became ready, or when the last known lease ended
+	idleDrift     time.Duration // the wall clock's drift at that time
 }
 
 func (m *machine) exists(t time.Duration) bool { return m.born <= t && t < m.gone }
 
-// cloud is the provider's truth.
+// cloud is the real state of the provider.
 type cloud struct {
 	machines  []*machine
 	byID      map[record.ID]*machine
-	spare     []*machine // of earlier worlds of this worker
+	spare     []*machine // machines of earlier worlds of this worker, to reuse
 	awayUntil time.Duration
-	badUntil  time.Duration // until when machines die young
-	noStock   time.Duration // until when creates find no machine
-	quota     int           // 0: none
+	badUntil  time.Duration // until when new machines fail soon after they are ready
+	noStock   time.Duration // until when the provider has no machines to give
+	quota     int           // 0: no quota
 	quotaTo   time.Duration
-	confused  bool // ids were taken for what they are not: what is unlisted cannot be told from them
+	confused  bool // IDs were mistaken for others: it is unknown which unlisted machine is meant
 }
 
 func (c *cloud) reset() {
@@ -69,7 +69,7 @@ func (c *cloud) reset() {
 	c.awayUntil, c.badUntil, c.noStock, c.quota, c.quotaTo, c.confused = 0, 0, 0, 0, 0, false
 }
 
-// newMachine makes a machine under a new name.
+// newMachine makes a machine with a new name.
 func (w *world) newMachine() *machine {
 	no := len(w.machines)
 	m := &machine{}
@@ -86,7 +86,7 @@ func (w *world) newMachine() *machine {
 	return m
 }
 
-// populate is what there is before the first start.
+// populate makes the machines that exist before the first start.
 func (w *world) populate() {
 	if w.hit(FaultPreexisting) {
 		for n := 1 + w.dice.below(3); n > 0; n-- {
@@ -96,7 +96,7 @@ func (w *world) populate() {
 	}
 }
 
-// anyMachine is a machine of ours that exists and is listed; nil: none.
+// anyMachine is one of our machines that exists and is listed; nil: none.
 func (w *world) anyMachine(d *dice) *machine {
 	from := d.below(max(len(w.machines), 1))
 	for n := range w.machines {
@@ -119,7 +119,7 @@ func (w *world) existing() (n int) {
 
 func (w *world) away() bool { return w.faulty && w.now.Mono < w.awayUntil }
 
-// plan draws the life of a machine that is being made.
+// planBoot draws the life of a new machine.
 func (w *world) planBoot(m *machine) {
 	d := w.dice.at(streamMachine, uint64(m.no))
 	m.runs = m.born + d.span(time.Second, w.setup.boot)
@@ -135,7 +135,7 @@ func (w *world) planBoot(m *machine) {
 	m.broken = w.hitAt(FaultPrepareBroken, k)
 }
 
-// rename gives a new machine the name of one that is gone and that no list shows, as a fixed list of hosts does; nil: there is none.
+// renamed gives a new machine the name of one that is gone and is in no list, as with a fixed list of hosts; nil: there is none.
 func (w *world) renamed() *machine {
 	for _, m := range w.machines {
 		if !m.foreign && m.gone <= w.now.Mono && m.shown == fleet.ListedAbsent && m.held == 0 && m.missed >= 4 && m.deletedSerial == m.serial {
@@ -148,7 +148,7 @@ func (w *world) renamed() *machine {
 	return nil
 }
 
-// make creates n machines; denied: the answer surely says that it did not.
+// make creates n machines. denied: the answer says clearly that it did not.
 func (w *world) make(n int, denied bool) {
 	for range n {
 		var m *machine
@@ -165,7 +165,7 @@ func (w *world) make(n int, denied bool) {
 	}
 }
 
-// createFailure is what goes wrong with this create, if anything.
+// createFailure draws the failure of a create, if any.
 func (w *world) createFailure() (f failure.Failure) {
 	for n, fault := range [...]Fault{FaultCreateTransient, FaultCreateNotFound, FaultCreateCapacity, FaultCreateQuota, FaultCreateThrottled,
 		FaultCreateConfig, FaultCreateUnhealthy} {
@@ -180,7 +180,7 @@ func (w *world) createFailure() (f failure.Failure) {
 	return f
 }
 
-// increase is the provider's side of a create, and its answer.
+// increase is a create at the provider, and its answer.
 func (w *world) increase(cmd *scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvIncreased, Op: cmd.Op, Count: cmd.Count}
 	d := w.roll(streamLatency)
@@ -222,7 +222,7 @@ func (w *world) increase(cmd *scaler.Command) {
 	w.reply(latency, &ev)
 }
 
-// bounded applies what the account and the region allow at this moment.
+// bounded applies the current limits of the account and the region.
 func (w *world) bounded(ev *scaler.Event) {
 	if !w.faulty {
 		return
@@ -240,7 +240,7 @@ func (w *world) bounded(ev *scaler.Event) {
 	}
 }
 
-// decrease is the provider's side of a delete, and its answer.
+// decrease is a delete at the provider, and its answer.
 func (w *world) decrease(cmd *scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvDeleted, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	d := w.roll(streamLatency)
@@ -266,7 +266,7 @@ func (w *world) decrease(cmd *scaler.Command) {
 	w.reply(latency, &ev)
 }
 
-// accept deletes m, whatever it answers.
+// accept deletes m, whatever the answer is.
 func (w *world) accept(m *machine, takes time.Duration, ev *scaler.Event) {
 	if m.dying == never {
 		m.dying = w.now.Mono
@@ -285,7 +285,7 @@ func (w *world) accept(m *machine, takes time.Duration, ev *scaler.Event) {
 	m.accepted = m.accepted || !ev.Failure.Failed() || ev.Failure.Kind == failure.NotFound
 }
 
-// rise makes a machine that was gone exist again.
+// rise makes a machine exist again.
 func (w *world) rise(m *machine, _ uint64) {
 	if w.faulty && m.gone <= w.now.Mono {
 		w.confused = true
@@ -320,7 +320,7 @@ func (w *world) prepare(cmd *scaler.Command) {
 	w.reply(latency, &ev)
 }
 
-// youth decides whether a machine that is being prepared dies young.
+// youth decides whether a machine in preparation will be an early failure.
 func (w *world) youth(m *machine, latency time.Duration) {
 	if w.hit(FaultDiesYoung) {
 		w.badUntil = max(w.badUntil, w.now.Mono+w.dice.skewed(10*time.Second, 30*time.Minute))
@@ -330,7 +330,7 @@ func (w *world) youth(m *machine, latency time.Duration) {
 	}
 }
 
-// dieYoung ends a machine that was ready: it is ill, or gone.
+// dieYoung ends a ready machine: it becomes unhealthy, or it disappears.
 func (w *world) dieYoung(m *machine, stale bool) {
 	if !w.faulty || !m.exists(w.now.Mono) {
 		return
@@ -342,7 +342,7 @@ func (w *world) dieYoung(m *machine, stale bool) {
 	m.gone = w.now.Mono
 }
 
-// beat asks for a heartbeat.
+// beat sends a heartbeat.
 func (w *world) beat(cmd *scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvBeat, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	latency := w.roll(streamLatency).span(10*time.Millisecond, time.Second)

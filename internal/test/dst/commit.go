@@ -6,8 +6,8 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// commit takes the batch and uses it in the lawful order: the changes in one transaction, then answers, commands, facts, the wake. A crash can
-// come before, between and behind.
+// commit takes the batch and handles it in the required order: the changes in one transaction, then answers, commands, facts, and the
+// wake-up. The manager can crash before, in between and after.
 func (w *world) commit() {
 	if !w.stepped || w.broken != nil {
 		return
@@ -19,9 +19,9 @@ func (w *world) commit() {
 	}
 	switch {
 	case b.Bug != nil:
-		w.fail("books", "the core refused a move of its own: %v", b.Bug)
+		w.fail("books", "the core refused its own move: %v", b.Bug)
 	case b.Wake != 0 && b.Wake <= w.lastStep:
-		w.fail("wake", "the core asks to be woken at %v, which is not after %v", b.Wake, w.lastStep)
+		w.fail("wake", "the core wants to wake up at %v, which is not after %v", b.Wake, w.lastStep)
 	}
 	if w.opts.tamper != nil {
 		w.opts.tamper(w)
@@ -67,7 +67,7 @@ func (w *world) commit() {
 	}
 }
 
-// crashPoint decides whether the manager dies around this commit, and where; numFaults: it does not. A commit may also fail for a while.
+// crashPoint decides whether and where the manager crashes around this commit; numFaults: it does not. A commit may also fail for a while.
 func (w *world) crashPoint(b *scaler.Batch) Fault {
 	if b.Changes.Empty() {
 		return numFaults
@@ -91,7 +91,7 @@ func (w *world) crashPoint(b *scaler.Batch) Fault {
 	tookEffect := false
 	if w.hit(FaultCommitFails) {
 		w.advance(w.now.Mono + w.dice.skewed(100*time.Millisecond, 4*time.Minute))
-		w.apply(&b.Changes) // it took effect, and nobody was told: it is tried again
+		w.apply(&b.Changes) // the commit took effect but reported an error: the manager tries it again
 		tookEffect = true
 	}
 	for _, f := range crashes {
@@ -108,7 +108,7 @@ func (w *world) crashPoint(b *scaler.Batch) Fault {
 
 var crashes = [...]Fault{FaultCrashBeforeCommit, FaultCrashAfterCommit, FaultCrashMidGrants, FaultCrashMidCommands, FaultCrashAfterDispatch}
 
-// dispatch lets the first so many answers and commands of a committed batch out.
+// dispatch sends the first answers and commands of a committed batch, up to these numbers.
 func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 	w.grants = b.Grants
 	for i := range b.Grants {
@@ -146,7 +146,8 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 	}
 }
 
-// unheard is an answer that was committed and never given. What it ended is ended all the same: its caller learns when it comes back.
+// unheard handles an answer that was committed but never sent. What it ended has ended nevertheless; its caller learns of it when it comes
+// back.
 func (w *world) unheard(g *scaler.Grant) {
 	if g.Kind != scaler.GrantRevoked {
 		return

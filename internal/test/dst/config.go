@@ -8,7 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// load is how jobs come.
+// load says how jobs arrive.
 type load uint8
 
 const (
@@ -19,16 +19,16 @@ const (
 	numLoads
 )
 
-// setup is what a world is made of, beside its faults.
+// setup describes a world, without its faults.
 type setup struct {
 	cfg     scaler.Config
 	store   bool // state_storage.enabled
 	load    load
 	every   time.Duration // between two jobs
 	burst   int
-	hold    time.Duration // the longest that a job usually takes
+	hold    time.Duration // the usual maximum of a job's run time
 	pollers int
-	boot    time.Duration // the longest that a machine usually takes to boot
+	boot    time.Duration // the usual maximum of a machine's boot time
 	wall    time.Time
 }
 
@@ -72,7 +72,7 @@ func (w *world) draw() {
 	s.cfg = s.cfg.WithDefaults()
 }
 
-// shrinkSetup makes a world of a few commits.
+// shrinkSetup makes a world with few commits.
 func (w *world) shrinkSetup(d *dice) {
 	s := &w.setup
 	s.cfg.MaxInstances, s.cfg.Capacity, s.cfg.ProviderMax = 1+d.below(3), 1+d.below(2), 0
@@ -86,7 +86,7 @@ func drawThrottle(d *dice) policy.Throttle {
 	return policy.Throttle{Limit: pick(d, 0, -1, 0.02, 0.2, 2), Burst: pick(d, 0, 1, 2, 5)}
 }
 
-// drawSchedule makes policies: one that always holds, mostly, and windows.
+// drawSchedule makes policies: usually one that always matches, and some windows.
 func (w *world) drawSchedule(d *dice) *policy.Schedule {
 	var ps []policy.Policy
 	if d.below(6) > 0 {
@@ -121,12 +121,12 @@ func drawSettings(d *dice) policy.Settings {
 func compile(ps ...policy.Policy) *policy.Schedule {
 	s, err := policy.Compile(ps, time.UTC)
 	if err != nil {
-		panic(err) // a bug of this file
+		panic(err) // a bug in this file
 	}
 	return s
 }
 
-// maxInstances is the tighter of the group's and the provider's limit; 0: none.
+// maxInstances is the smaller of the limits of the group and of the provider; 0: no limit.
 func maxInstances(c *scaler.Config) int {
 	if c.MaxInstances <= 0 || c.ProviderMax <= 0 {
 		return max(c.MaxInstances, c.ProviderMax, 0)
@@ -134,7 +134,7 @@ func maxInstances(c *scaler.Config) int {
 	return min(c.MaxInstances, c.ProviderMax)
 }
 
-// reload changes one part of the configuration, as an operator may at any time.
+// reload changes one part of the configuration, as an operator can at any time.
 func (w *world) reload(what Fault) {
 	d, c := &w.dice, w.cfg
 	switch what {

@@ -10,7 +10,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// numCauses and numKinds leave room for causes and facts to come.
+// numCauses and numKinds leave room for future causes and facts.
 const (
 	numCauses = 64
 	numKinds  = 48
@@ -19,21 +19,21 @@ const (
 
 // coverage counts what a schedule, or a whole run, reached.
 type coverage struct {
-	faults  [numFaults]int // a schedule: occurrences; a run: schedules in which it occurred
+	faults  [numFaults]int // a schedule: occurrences; a run: schedules with an occurrence
 	moves   [numStates][numStates]int
 	kinds   [numKinds]int
-	retires [numCauses]int // why instances went
-	revokes [numCauses]int // why leases ended against their callers' will
+	retires [numCauses]int // why instances were retired
+	revokes [numCauses]int // why leases were revoked
 	denials [numCauses]int
 	waits   [numCauses]int
-	backs   [numCauses]int // why creates were held off
+	backs   [numCauses]int // why creates were backed off
 	others  [numCauses]int // causes of other facts
 	lives   int
-	copies  int            // snapshots that a core was made of
-	held    [numCauses]int // why creates that are needed are held back
+	copies  int            // snapshots from which a core was made
+	held    [numCauses]int // why needed creates are held back
 }
 
-// path[a][b] is the shortest legal way from a to b, a and b included.
+// legalPaths: path[a][b] is the shortest legal path from a to b, including both.
 func legalPaths() (path [numStates][numStates][]record.State) {
 	for from := record.Creating; from <= record.Unclaimed; from++ {
 		path[from][from] = []record.State{from}
@@ -52,15 +52,15 @@ func legalPaths() (path [numStates][numStates][]record.State) {
 
 var paths = legalPaths()
 
-// move counts the moves between two committed records of one machine. A batch may have made several: then they are those of the shortest
-// legal way. from is 0 where there was no record of this machine.
+// move counts the moves between two committed records of one machine. If a batch made several moves, they are those of the shortest legal
+// path. from is 0 if the machine had no record.
 func (c *coverage) move(from, to record.State) {
 	if from == 0 {
 		if from = record.Creating; to == record.Unclaimed {
 			return
 		}
 	}
-	if from == record.Lost && to == record.Deleting { // it came back, was taken in, and had to go: see neverMoves
+	if from == record.Lost && to == record.Deleting { // it came back, was adopted, and had to be deleted: see neverMoves
 		c.moves[from][record.Creating]++
 		from = record.Creating
 	}
@@ -91,7 +91,7 @@ func (c *coverage) fact(f *scaler.Fact) {
 	}
 }
 
-// add counts one schedule into a run.
+// add adds one schedule to a run.
 func (c *coverage) add(o *coverage) {
 	for f := range c.faults {
 		if o.faults[f] > 0 {
@@ -101,7 +101,7 @@ func (c *coverage) add(o *coverage) {
 	c.merge(o)
 }
 
-// merge adds everything but the faults.
+// merge adds everything except the faults.
 func (c *coverage) merge(o *coverage) {
 	for a := range c.moves {
 		for b := range c.moves[a] {
@@ -129,15 +129,16 @@ type row struct {
 	group, name string
 	count       int
 	need        int
-	share       bool // count is of schedules
+	share       bool // count is the number of schedules
 }
 
-// Gates of coverage: schedules in which each fault must occur, and how often each move, reason and fact must within 10,000 schedules.
+// Required coverage: the number of schedules in which each fault must occur, and how often each move, reason and fact must occur in 10,000
+// schedules.
 const (
 	faultShare  = 0.01
 	perTenThou  = 20
-	gateFrom    = 2000 // fewer schedules are not judged
-	smallWanted = 200  // small worlds crashed everywhere, from fullFrom schedules on
+	gateFrom    = 2000 // a run with fewer schedules is not judged
+	smallWanted = 200  // small worlds that are crashed everywhere, from fullFrom schedules on
 	fullFrom    = 20000
 )
 
@@ -172,7 +173,7 @@ func (c *coverage) rows(n int) (rows []row) {
 	return rows
 }
 
-// The reasons that the core can give, by what they are given for.
+// The causes that the core can give, by purpose.
 var (
 	retireCauses = []record.Cause{record.CauseIdle, record.CauseUsedUp, record.CauseBootOverdue, record.CausePrepareOverdue, record.CausePrepareFailed,
 		record.CauseUnhealthy, record.CauseMissing, record.CauseProviderDeleting, record.CauseProviderTimeout, record.CauseAbandoned,
@@ -185,26 +186,26 @@ var (
 		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker}
 	backoffCauses = []record.Cause{record.CauseQuota, record.CauseStockOut, record.CauseBackoff, record.CausePlugin, record.CauseConfig,
 		record.CauseThrottledAPI}
-	// While no new work is taken nothing is needed, so that neither a drain nor a shutdown holds anything back.
+	// While no new work is taken, nothing is needed. So neither a drain nor a shutdown holds anything back.
 	holdCauses = []record.Cause{record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut,
 		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker}
 	otherCauses = []record.Cause{record.CauseZombie}
 )
 
-// neverMoves are the legal moves that the core never makes, and why. A test walks all moves to prove it.
+// neverMoves are the legal moves that the core never makes, and the reason. A test tries all moves to prove it.
 var neverMoves = map[[2]record.State]string{
 	{record.Lost, record.Deleting}: "an instance whose delete was sent ends as gone, never as lost: the register allows the move for states of other origin",
 }
 
-// neverReasons are the causes that the core gives for nothing, and why. A test holds the list against the core's source; that the fallback of
-// waitCause never holds is proved by trying all small fleets.
+// neverReasons are the causes that the core never gives, and the reason. A test compares the list with the core's source. Another test
+// tries all small fleets to prove that the fallback of waitCause is never used.
 var neverReasons = map[record.Cause]string{
-	record.CauseReplaced:   "a lease that is given back for another one is neither revoked nor denied: its caller asked for it",
-	record.CauseReleased:   "a lease that is given back is no decision of ours",
-	record.CauseConfirming: "whoever waits for no machine on its way is held back by a bound: slots out of a waiter's reach are no supply (ADR 5)",
+	record.CauseReplaced:   "a lease that is returned for another one is neither revoked nor denied: its caller asked for it",
+	record.CauseReleased:   "a release is not a decision of the core",
+	record.CauseConfirming: "a waiter without a machine on its way is held back by a limit: slots that it cannot use do not count as supply (ADR 5)",
 }
 
-// short are the rows that were reached too seldom.
+// short are the rows that were not reached often enough.
 func short(rows []row) (out []row) {
 	for _, r := range rows {
 		if r.count < r.need {
@@ -214,7 +215,7 @@ func short(rows []row) (out []row) {
 	return out
 }
 
-// table is the coverage of a run of n schedules, for people.
+// table is the coverage of a run of n schedules, as text.
 func (c *coverage) table(n int) string {
 	var b strings.Builder
 	group := ""

@@ -1,9 +1,9 @@
 package dst
 
-// Fault is one kind of thing that goes wrong, or that a caller does beside the common path. Each is drawn, counted and dropped on its own.
+// Fault is one kind of thing that goes wrong, or an unusual action of a caller. Each one is drawn, counted and left out separately.
 type Fault uint8
 
-// The faults. Each stands with what it does in the table below.
+// The faults. The table below describes them.
 const (
 	FaultCreateTransient Fault = iota
 	FaultCreateNotFound
@@ -85,7 +85,7 @@ const (
 // NumFaults is the number of faults.
 const NumFaults = int(numFaults)
 
-// faultInfo says what a fault is called, how likely it is at one opportunity in a world of middling intensity, and what it does.
+// faultInfo is the name of a fault, how likely it is at one opportunity in a world of medium intensity, and what it does.
 type faultInfo struct {
 	name string
 	rate float64
@@ -93,47 +93,47 @@ type faultInfo struct {
 }
 
 var faults = [numFaults]faultInfo{
-	FaultCreateTransient: {"create: transient", 0.05, "a create fails and nobody knows what it did"},
+	FaultCreateTransient: {"create: transient", 0.05, "a create fails, and it is unknown what it did"},
 	FaultCreateNotFound:  {"create: not found", 0.03, "a create fails with kind not_found"},
 	FaultCreateCapacity:  {"create: capacity", 0.04, "a create fails with kind capacity"},
 	FaultCreateQuota:     {"create: quota", 0.04, "a create fails with kind quota"},
 	FaultCreateThrottled: {"create: throttled", 0.04, "a create fails with kind throttled, with or without a time to come back"},
 	FaultCreateConfig:    {"create: config", 0.03, "a create fails with kind config"},
 	FaultCreateUnhealthy: {"create: unhealthy", 0.03, "a create fails with kind unhealthy"},
-	FaultCreatePartial:   {"create: partial", 0.06, "a create accepts less than was asked for, with or without saying why"},
-	FaultCreateLies:      {"create: lies", 0.06, "a create succeeds, and answers an error"},
+	FaultCreatePartial:   {"create: partial", 0.06, "a create accepts fewer instances than requested, with or without a reason"},
+	FaultCreateLies:      {"create: lies", 0.06, "a create succeeds but returns an error"},
 	FaultCreateSlow:      {"create: slow", 0.06, "the answer to a create comes after its instances, or minutes later"},
-	FaultStockOut:        {"stock-out", 0.04, "for a while no create succeeds, for want of machines"},
-	FaultQuotaShrinks:    {"quota shrinks", 0.02, "the account's limit falls to what there is, or below"},
-	FaultNeverBoots:      {"never boots", 0.05, "a machine stays in creation for ever"},
+	FaultStockOut:        {"stock-out", 0.04, "for a while creates fail because the provider has no machines"},
+	FaultQuotaShrinks:    {"quota shrinks", 0.02, "the account's limit falls to the number of machines, or below"},
+	FaultNeverBoots:      {"never boots", 0.05, "a machine stays in creation forever"},
 	FaultSlowBoot:        {"slow boot", 0.06, "a machine takes minutes to boot"},
-	FaultNameReused:      {"name reused", 0.15, "a new machine bears the name of one that is gone"},
-	FaultVanishes:        {"vanishes", 0.02, "a machine is gone without our asking"},
-	FaultComesBack:       {"comes back", 0.5, "a machine that vanished is there again"},
-	FaultRises:           {"rises", 0.08, "a machine is there again after its delete took effect"},
-	FaultLies:            {"lies", 0.025, "for a while a list says something else of a machine than the truth"},
+	FaultNameReused:      {"name reused", 0.15, "a new machine has the name of one that is gone"},
+	FaultVanishes:        {"vanishes", 0.02, "a machine disappears without a delete"},
+	FaultComesBack:       {"comes back", 0.5, "a machine that vanished exists again"},
+	FaultRises:           {"rises", 0.08, "a machine exists again after its delete took effect"},
+	FaultLies:            {"lies", 0.025, "for a while lists show a wrong state of a machine"},
 	FaultGoesBackwards:   {"goes backwards", 0.03, "a running machine is listed as creating or suspended for a while"},
-	FaultHidden:          {"hidden", 0.03, "for a while lists lack a machine that exists"},
-	FaultReclaimed:       {"reclaimed", 0.02, "the provider deletes a machine without our asking"},
+	FaultHidden:          {"hidden", 0.03, "for a while lists leave out a machine that exists"},
+	FaultReclaimed:       {"reclaimed", 0.02, "the provider deletes a machine without a request"},
 	FaultProviderTimeout: {"provider timeout", 0.04, "the provider gives up on a machine that boots"},
 	FaultPreexisting:     {"preexisting", 0.4, "there are machines before the first start"},
-	FaultListLags:        {"list lags", 0.08, "a list shows the past"},
-	FaultListFails:       {"list fails", 0.07, "a list cannot be had"},
-	FaultListRepeats:     {"list repeats", 0.06, "a list is the one before once more"},
-	FaultListTruncates:   {"list truncates", 0.04, "a list lacks some of its end"},
+	FaultListLags:        {"list lags", 0.08, "a list is out of date"},
+	FaultListFails:       {"list fails", 0.07, "a list call fails"},
+	FaultListRepeats:     {"list repeats", 0.06, "a list repeats the one before"},
+	FaultListTruncates:   {"list truncates", 0.04, "a list is cut off"},
 	FaultListEmpty:       {"list empty", 0.03, "a list is empty"},
-	FaultPrepareFails:    {"prepare fails", 0.12, "connecting or the ready command fails in a way that may pass"},
-	FaultPrepareRefused:  {"prepare refused", 0.05, "connecting or the ready command fails for good"},
-	FaultPrepareBroken:   {"prepare broken", 0.05, "no preparation of a machine ever works"},
+	FaultPrepareFails:    {"prepare fails", 0.12, "connecting or the ready command fails temporarily"},
+	FaultPrepareRefused:  {"prepare refused", 0.05, "connecting or the ready command fails permanently"},
+	FaultPrepareBroken:   {"prepare broken", 0.05, "no preparation of a machine succeeds"},
 	FaultPrepareHangs:    {"prepare hangs", 0.04, "a preparation runs into its timeout"},
 	FaultBeatFails:       {"heartbeat fails", 0.12, "a heartbeat fails, often several in a row"},
 	FaultBeatUnhealthy:   {"heartbeat unhealthy", 0.01, "the provider says that a machine is unhealthy"},
 	FaultHostKey:         {"host key changed", 0.004, "the shell learns that a machine cannot be trusted"},
-	FaultDiesYoung:       {"dies young", 0.05, "for a while machines are ready, and ill or gone within two minutes"},
+	FaultDiesYoung:       {"dies young", 0.05, "for a while machines fail within two minutes of becoming ready"},
 	FaultDeleteFails:     {"delete fails", 0.15, "a delete fails"},
-	FaultDeleteLies:      {"delete lies", 0.05, "a delete answers not_found, or an error, whatever it did"},
+	FaultDeleteLies:      {"delete lies", 0.05, "a delete returns not_found or an error, whatever it did"},
 	FaultDeleteStuck:     {"delete stuck", 0.06, "a delete that was accepted takes effect only when the faults end"},
-	FaultPluginDies:      {"plugin dies", 0.004, "every call answers that the plugin is away, for a while"},
+	FaultPluginDies:      {"plugin dies", 0.004, "for a while every call fails because the plugin is away"},
 	FaultWallForward:     {"wall clock forward", 0.005, "the wall clock jumps forward"},
 	FaultWallBack:        {"wall clock back", 0.005, "the wall clock jumps back"},
 	FaultReloadCapacity:  {"reload: capacity", 0.004, "capacity_per_instance changes"},
@@ -142,7 +142,7 @@ var faults = [numFaults]faultInfo{
 	FaultReloadPolicies:  {"reload: policies", 0.004, "the policies change"},
 	FaultReloadThrottle:  {"reload: throttle", 0.004, "scale_throttle changes"},
 	FaultReloadAdopt:     {"reload: adopt", 0.004, "adopt_preexisting changes"},
-	FaultCommitFails:     {"commit fails", 0.012, "a commit fails some times: nothing is dispatched and nothing stepped meanwhile"},
+	FaultCommitFails:     {"commit fails", 0.012, "a commit fails a few times: until it succeeds, nothing is dispatched or stepped"},
 	FaultCommitStuck:     {"commit stuck", 0.0015, "a commit fails until the manager stops"},
 	FaultShutdownKeeps:   {"shutdown, keeps", 0.0015, "the manager shuts down and its instances stay"},
 	FaultShutdownDeletes: {"shutdown, deletes", 0.0015, "the manager shuts down and deletes its instances"},
@@ -151,19 +151,19 @@ var faults = [numFaults]faultInfo{
 	FaultForeignDeletes:  {"foreign deletes", 0.004, "another manager deletes a machine of ours"},
 
 	FaultCrashBeforeCommit:  {"crash before commit", 0.004, "the manager dies before a commit"},
-	FaultCrashAfterCommit:   {"crash after commit", 0.004, "the manager dies behind a commit, with nothing dispatched"},
-	FaultCrashMidGrants:     {"crash amid answers", 0.004, "the manager dies when some of the answers are out"},
-	FaultCrashMidCommands:   {"crash amid commands", 0.004, "the manager dies when the answers and some of the commands are out"},
-	FaultCrashAfterDispatch: {"crash after dispatch", 0.004, "the manager dies when all of a batch is out"},
+	FaultCrashAfterCommit:   {"crash after commit", 0.004, "the manager dies after a commit, before anything is dispatched"},
+	FaultCrashMidGrants:     {"crash amid answers", 0.004, "the manager dies after some of the answers are sent"},
+	FaultCrashMidCommands:   {"crash amid commands", 0.004, "the manager dies after the answers and some of the commands are sent"},
+	FaultCrashAfterDispatch: {"crash after dispatch", 0.004, "the manager dies after all of a batch is sent"},
 	FaultStateLost:          {"state lost", 0.1, "the next life finds an empty store"},
 
 	FaultCancels:          {"caller cancels", 0.12, "a caller gives up its wait"},
 	FaultDoubleRelease:    {"double release", 0.08, "a caller releases twice"},
-	FaultLateRelease:      {"late release", 0.08, "a caller releases what it has no more"},
-	FaultUnreserveRace:    {"unreserve race", 0.08, "a caller takes its reservation back and acquires at the same time"},
+	FaultLateRelease:      {"late release", 0.08, "a caller releases a lease that it no longer has"},
+	FaultUnreserveRace:    {"unreserve race", 0.08, "a caller cancels its reservation and acquires at the same time"},
 	FaultDuplicateAcquire: {"duplicate acquire", 0.08, "a caller acquires again under a key that waits or is served"},
 	FaultAbandons:         {"caller abandons", 0.04, "a caller goes away and never comes back"},
-	FaultReplaces:         {"caller replaces", 0.08, "a caller gives its lease back for one elsewhere"},
+	FaultReplaces:         {"caller replaces", 0.08, "a caller returns its lease for one on another instance"},
 	FaultDetaches:         {"caller detaches", 0.08, "a caller's connection is lost, and it comes back in time, or too late"},
 	FaultReleaseUnhealthy: {"release: unhealthy", 0.04, "a caller says that its instance is unhealthy"},
 	FaultReleaseHostKey:   {"release: host key", 0.02, "a caller met another host key"},
@@ -178,20 +178,20 @@ func (f Fault) String() string {
 	return "invalid"
 }
 
-// occurrence is the n-th opportunity of a fault, which it took.
+// occurrence is an opportunity of a fault, by number, at which the fault occurred.
 type occurrence struct {
 	fault Fault
 	n     uint64
 }
 
-// hit reports whether f happens at this, its next, opportunity. What else the fault needs to draw follows from w.dice.
+// hit reports whether f occurs at its next opportunity. Further random numbers for the fault come from w.dice.
 func (w *world) hit(f Fault) bool {
 	n := w.chances[f]
 	w.chances[f]++
 	return w.hitAt(f, n)
 }
 
-// hitAt is hit for opportunities that have a number by themselves.
+// hitAt is hit for opportunities that have a number of their own.
 func (w *world) hitAt(f Fault, n uint64) bool {
 	p := w.likely[f]
 	if p == 0 || !w.faulty || !w.dice.at(stream(f), n).chance(p) {
@@ -211,7 +211,7 @@ func (w *world) hitAt(f Fault, n uint64) bool {
 	return true
 }
 
-// swarm switches a random set of faults on, each at a random intensity, so that rare ones meet each other undisturbed.
+// swarm enables a random set of faults, each at a random intensity, so that rare faults also meet without the others.
 func (w *world) swarm() {
 	d := w.dice.at(streamSwarm, 0)
 	share := pick(d, 0.0, 0.15, 0.3, 0.3, 0.5, 0.5, 0.8, 1.0)

@@ -10,7 +10,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// recorder keeps what a replay needs: each life's beginning, and every step and take since.
+// recorder keeps what a replay needs: the beginning of each life, and every step and take after it.
 type recorder struct {
 	from    scaler.Config
 	state   record.Saved
@@ -18,15 +18,15 @@ type recorder struct {
 	startAt scaler.Time
 	journal []entry
 	digest  uint64       // of all batches of the world
-	twin    *scaler.Core // made of a snapshot, goes on beside the core; nil: none
+	twin    *scaler.Core // a core made from a snapshot, which runs in parallel with the core; nil: none
 }
 
-// entry is one step, and what the batch that was taken behind it looked like; 0: none was.
+// entry is one step, with the digest of the batch that was taken after it; 0: no batch was taken.
 type entry struct {
 	now    scaler.Time
 	ev     scaler.Event
 	digest uint64
-	copied bool // a snapshot was taken behind it
+	copied bool // a snapshot was taken after it
 }
 
 // openJournal starts the journal of a life.
@@ -50,12 +50,12 @@ func (w *world) taken(b *scaler.Batch) {
 	w.digest = w.digest*0x100000001b3 ^ d
 	if w.twin != nil {
 		if t := digestOf(w.twin.Take()); t != d {
-			w.fail("10", "a core that was made of a snapshot gives another batch than the one that the snapshot was taken of")
+			w.fail("10", "a core made from a snapshot gives a different batch than the original core")
 		}
 	}
 }
 
-// copyCore takes a snapshot now and then, and has the core that is made of it go on in lockstep.
+// copyCore takes a snapshot now and then. A core made from it runs in parallel and must give the same batches.
 func (w *world) copyCore() {
 	if w.roll(streamTwin).below(40) > 0 || w.broken != nil {
 		return
@@ -71,14 +71,14 @@ func (w *world) copyCore() {
 	w.twin = twin
 }
 
-// replay feeds the journal of this life to a fresh core: invariant 10.
+// replay feeds the journal of this life to a new core: invariant 10.
 func (w *world) replay() {
 	if len(w.journal) == 0 || w.broken != nil {
 		return
 	}
 	core, err := scaler.New(w.from, cloneState(&w.state), w.wasKnow, w.startAt)
 	if err != nil {
-		w.fail("10", "the state that a life began with is refused the second time: %v", err)
+		w.fail("10", "the state at the beginning of a life is refused on replay: %v", err)
 		return
 	}
 	var fresh Decider = core
@@ -92,16 +92,16 @@ func (w *world) replay() {
 			continue
 		}
 		if d := digestOf(fresh.Take()); d != e.digest {
-			w.fail("10", "entry %d of %d of the journal (%s at +%v) gives another batch when it is replayed", n+1, len(w.journal), w.describe(&e.ev), e.now.Mono-began)
+			w.fail("10", "entry %d of %d of the journal (%s at +%v) gives a different batch on replay", n+1, len(w.journal), w.describe(&e.ev), e.now.Mono-began)
 			return
 		}
-		if e.copied { // it rounds the throttle's bucket, by next to nothing
+		if e.copied { // a snapshot rounds the throttle's tokens by a tiny amount
 			core.Snapshot()
 		}
 	}
 }
 
-// digestOf is a fingerprint of all that a batch says; never 0.
+// digestOf is a hash of a whole batch; never 0.
 func digestOf(b *scaler.Batch) uint64 {
 	h := fnv.New64a()
 	meta := record.Meta{}
@@ -114,7 +114,7 @@ func digestOf(b *scaler.Batch) uint64 {
 	return h.Sum64() | 1
 }
 
-// digestFacts avoids the pointer that a fact's decision may hold.
+// digestFacts does not hash the pointer in a fact's decision.
 func digestFacts(h hash.Hash64, facts []scaler.Fact) {
 	var buf [8]byte
 	for i := range facts {

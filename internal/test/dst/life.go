@@ -10,7 +10,7 @@ import (
 
 const groupID = "group-1"
 
-// start begins a life of the manager from what was committed, as the shell does.
+// start begins a life of the manager from the committed state, as the shell does.
 func (w *world) start() {
 	if !w.setup.store && w.life > 0 || w.loseState {
 		w.forgetState()
@@ -52,7 +52,7 @@ func cloneState(s *record.Saved) record.Saved {
 	return out
 }
 
-// forgetState empties the store. What was promised about leases was promised by it: callers have nothing left to come back to.
+// forgetState empties the store. The store held the promises about leases, so callers have nothing to come back to.
 func (w *world) forgetState() {
 	w.saved = record.Saved{}
 	w.loseState = false
@@ -68,7 +68,7 @@ func (w *world) forgetState() {
 	}
 }
 
-// crash ends this life, and begins the next after a while.
+// crash ends this life and starts the next one after a while.
 func (w *world) crash() {
 	if w.opts.trace {
 		w.say("crash", "the manager is gone")
@@ -84,7 +84,7 @@ func (w *world) crash() {
 	w.start()
 }
 
-// beginShutdown tells the core to end, and how long it has.
+// beginShutdown tells the core to shut down, and how much time it has.
 func (w *world) beginShutdown(del bool) {
 	w.over = 1
 	w.step(scaler.Event{Kind: scaler.EvShutdown, On: del})
@@ -93,7 +93,7 @@ func (w *world) beginShutdown(del bool) {
 	w.later(6*time.Minute, itemEnd, 0, 0)
 }
 
-// mishaps are what may happen at any time.
+// mishaps are faults that can occur at any time.
 func (w *world) mishaps() {
 	if w.opts.small && w.commits == 0 {
 		return

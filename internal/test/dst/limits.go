@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// judgeCreate holds a create that was committed against invariants 2, 6 and, for its intent, 5.
+// judgeCreate checks a committed create against invariants 2, 6 and, for its intent, 5.
 func (w *world) judgeCreate(cmd *scaler.Command) {
 	w.moved = w.now.Mono
 	found := false
@@ -26,8 +26,8 @@ func (w *world) judgeCreate(cmd *scaler.Command) {
 	w.judgeThrottle(cmd.Count)
 }
 
-// judgeRoom is invariant 2: what the provider has and what was asked for fit into max_instances. A machine that three lists lacked, or one
-// whose delete was accepted and that a list lacks, may have been given up by then; one of a stranger counts once it is listed.
+// judgeRoom checks invariant 2: the provider's machines and the requested ones fit into max_instances. A machine that three lists left out,
+// or one with an accepted delete that a list left out, may count as gone. Another manager's machine counts once it is listed.
 func (w *world) judgeRoom(n int) {
 	if w.limit == math.MaxInt {
 		return
@@ -60,7 +60,7 @@ func (w *world) counts2(m *machine) bool {
 	return m.missed < w.cfg.MissingLists && !(m.accepted && m.missed > 0)
 }
 
-// inForce is the throttle that holds now, with its defaults.
+// inForce is the current throttle, with its defaults.
 func (w *world) inForce() throttled {
 	t := w.cfg.Throttle
 	if p := w.cfg.Schedule.At(w.now.Wall).Settings.Throttle; p != nil {
@@ -83,7 +83,7 @@ func (w *world) inForce() throttled {
 	return out
 }
 
-// throttleChanged notes the throttle in force, where it is another than before.
+// throttleChanged notes the current throttle if it has changed.
 func (w *world) throttleChanged() {
 	t := w.inForce()
 	if n := len(w.throttles); n > 0 && w.throttles[n-1].limit == t.limit && w.throttles[n-1].burst == t.burst {
@@ -92,8 +92,8 @@ func (w *world) throttleChanged() {
 	w.throttles = append(w.throttles, t)
 }
 
-// wallJumped and throttleRestarted: how long a manager was away is read from the wall clock, so that a jump of it between the last create and
-// a restart looks like time in which tokens dripped in, at most one bucket of them (ADR 22).
+// wallJumped notes a jump of the wall clock. The time between two lives is read from the wall clock. So a jump between the last create and
+// a restart looks like time in which tokens were added, at most one full bucket (ADR 22).
 func (w *world) wallJumped(by time.Duration) { w.drift += by }
 
 func (w *world) throttleRestarted() {
@@ -104,8 +104,8 @@ func (w *world) throttleRestarted() {
 	}
 }
 
-// judgeThrottle is invariant 6: creates in any window t stay within burst + limit × t, the largest in force during it, restarts included. A create's
-// time is that of its decision: what a commit that fails holds up leaves later (ADR 21), and the bucket fills meanwhile.
+// judgeThrottle checks invariant 6: in any window t there are at most burst + limit × t creates, with the largest values in force in the
+// window, across restarts. The time of a create is the time of its decision: a failing commit delays it (ADR 21) while the bucket fills.
 func (w *world) judgeThrottle(n int) {
 	now := w.lastStep
 	w.creates = append(w.creates, creation{now, float64(n)})
@@ -133,13 +133,13 @@ func (w *world) judgeThrottle(n int) {
 	}
 }
 
-// judgeDelete is invariant 3, and the order of things: the record says that the delete was asked before it is.
+// judgeDelete checks invariant 3, and that the record says that a delete was asked for before the delete is sent.
 func (w *world) judgeDelete(cmd *scaler.Command) {
 	w.moved = w.now.Mono
 	m, rec := w.byID[cmd.ID], w.recordOf(cmd.ID)
 	switch {
 	case m == nil || rec == nil:
-		w.fail("5", "%s is to be deleted, of which no record is committed", cmd.ID)
+		w.fail("5", "%s is to be deleted, but has no committed record", cmd.ID)
 		return
 	case m.held > 0:
 		w.fail("3", "%s is to be deleted while %s was told that it holds a slot of it", cmd.ID, w.holderOf(m))
@@ -160,7 +160,7 @@ func (w *world) holderOf(m *machine) record.Key {
 	return ""
 }
 
-// judgeFact: not knowing is never "idle".
+// judgeFact checks that an instance with an unknown state is never called idle.
 func (w *world) judgeFact(f *scaler.Fact) {
 	w.cover.fact(f)
 	if f.Kind == scaler.FactLost {

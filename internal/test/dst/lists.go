@@ -9,15 +9,15 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// observer is the shell's: it asks for lists and reports what is different.
+// observer models the shell's observer: it asks for lists and reports differences.
 type observer struct {
-	since  time.Duration // when the list under way was asked for
-	first  bool          // a complete list was had in this life
+	since  time.Duration // when the list in progress was asked for
+	first  bool          // a complete list arrived in this life
 	tries  int
 	listNo uint64
 }
 
-// watch begins the observer of a new life: it has seen no list.
+// watch starts the observer of a new life, which has seen no list.
 func (w *world) watch() {
 	w.observer = observer{listNo: w.listNo}
 	for _, m := range w.machines {
@@ -41,7 +41,7 @@ func (w *world) interval() time.Duration {
 	return d
 }
 
-// expect follows Batch.Expecting: a list that was to come later comes sooner.
+// expect follows Batch.Expecting: it may bring the next list nearer.
 func (w *world) expect(yes bool) {
 	if yes && !w.expecting && w.since == 0 {
 		w.expecting = true
@@ -51,7 +51,7 @@ func (w *world) expect(yes bool) {
 	w.expecting = yes
 }
 
-// nextList plans the next list; the one that was planned is void.
+// nextList schedules the next list and cancels the one that was scheduled.
 func (w *world) nextList(d time.Duration) {
 	w.listNo++
 	w.later(d, itemListAsk, int(w.listNo), 0)
@@ -66,7 +66,7 @@ func (w *world) askList() {
 	w.later(d.span(20*time.Millisecond, 1500*time.Millisecond), itemListAnswer, 0, 0)
 }
 
-// answerList reports the list that was asked for at since: as the provider had it, or as a fault has it.
+// answerList reports the list that was asked for at since, as the provider had it or as a fault changes it.
 func (w *world) answerList() {
 	since := w.since
 	w.since = 0
@@ -85,7 +85,7 @@ func (w *world) answerList() {
 		w.nextList(w.interval())
 		return
 	}
-	lacks := len(w.machines) // from here on the list is cut off
+	lacks := len(w.machines) // the list is cut off before this index
 	asOf := since + (w.now.Mono-since)/2
 	repeated := false
 	switch {
@@ -115,7 +115,7 @@ func (w *world) answerList() {
 	w.nextList(w.interval())
 }
 
-// report steps the differences between the last list and the one as of that time.
+// report steps the differences between the last list and the list as of that time.
 func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 	for n, m := range w.machines {
 		word := fleet.ListedAbsent
@@ -133,7 +133,7 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 			if m.foreign || m.missed >= w.cfg.MissingLists {
 				w.confused = true
 			}
-			if m.denied && m.state == 0 && w.core.Summary().Requested > 0 { // it is taken for one of another create: the price of such a lie (ADR 4)
+			if m.denied && m.state == 0 && w.core.Summary().Requested > 0 { // the core counts it for another create: a consequence of the false answer (ADR 4)
 				w.confused = true
 			}
 			m.shown, m.missed = word, 0
@@ -163,7 +163,7 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 	return news
 }
 
-// wordOf is what a list says of m, as of t.
+// wordOf is the state of m in a list as of t.
 func (w *world) wordOf(m *machine, t time.Duration) fleet.Listed {
 	switch {
 	case !m.exists(t), w.faulty && t < m.hidden:
@@ -178,7 +178,7 @@ func (w *world) wordOf(m *machine, t time.Duration) fleet.Listed {
 	return fleet.ListedRunning
 }
 
-// disturb is what happens to machines between two lists.
+// disturb draws what happens to machines between two lists.
 func (w *world) disturb() {
 	now := w.now.Mono
 	if w.hit(FaultVanishes) {

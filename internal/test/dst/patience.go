@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// judgeLost: an instance is given up only when enough complete lists of this life, over enough time, lacked it (ADR 16).
+// judgeLost checks that an instance counts as lost only after enough complete lists of this life, over enough time, left it out (ADR 16).
 func (w *world) judgeLost(m *machine) {
 	if m == nil {
 		return
@@ -19,28 +19,28 @@ func (w *world) judgeLost(m *machine) {
 	}
 }
 
-// judgeAbandoned: a caller that is there is never called gone, and one that is away has its time to come back.
+// judgeAbandoned checks that a connected caller never counts as gone, and that a disconnected one gets its time to come back.
 func (w *world) judgeAbandoned(j *job, g *scaler.Grant) {
 	if g.Cause != record.CauseAbandoned {
 		return
 	}
 	switch {
 	case j.away == 0:
-		w.fail("4", "the lease of %s is revoked as abandoned, and its caller is there", j.key)
+		w.fail("4", "the lease of %s is revoked as abandoned, but its caller is connected", j.key)
 	case w.lastStep-j.away < j.patience && !j.late:
-		w.fail("4", "the lease of %s is revoked as abandoned %v after its caller went, which has %v", j.key, w.lastStep-j.away, j.patience)
+		w.fail("4", "the lease of %s is revoked as abandoned %v after its caller was lost; the caller has %v to come back", j.key, w.lastStep-j.away, j.patience)
 	}
 }
 
-// judgeOrphan: a caller that does not come back in time loses its lease.
+// judgeOrphan checks that a caller that does not come back in time loses its lease.
 func (w *world) judgeOrphan(j *job) {
 	if j.away != 0 && w.lastStep-j.away > j.patience+time.Second {
-		w.fail("5", "%s went %v ago, had %v to come back, and still has its lease", j.key, w.lastStep-j.away, j.patience)
+		w.fail("5", "%s was lost %v ago, had %v to come back, and still has its lease", j.key, w.lastStep-j.away, j.patience)
 	}
 }
 
-// noteAnswer and judgeDoubt: what a create may have made, though its answer was an error of which nobody knows the outcome, stays supply until
-// lists rule it out (ADR 4). Judged where the answer is alone in its batch.
+// noteAnswer and judgeDoubt check creates whose answer was an error with an unknown outcome: the machines that they may have made remain
+// supply until lists rule them out (ADR 4). This is checked if the answer is alone in its batch.
 func (w *world) noteAnswer(ev *scaler.Event) {
 	w.doubtful = 0
 	if ev.Failure.Kind != failure.Transient {
@@ -64,11 +64,11 @@ func (w *world) judgeDoubt() {
 		}
 	}
 	if open != w.doubtOf {
-		w.fail("2", "nobody knows what became of create %d, and of the %d that were expected of it %d still are", w.doubtful, w.doubtOf, open)
+		w.fail("2", "the outcome of create %d is unknown, but of the %d instances expected of it only %d still count", w.doubtful, w.doubtOf, open)
 	}
 }
 
-// judgeSupply is the sizing rule's S, from what is committed and listed: instances that lists lack may count or not.
+// judgeSupply computes S of the sizing rule from what is committed and listed. Instances that lists left out may count or not.
 func (w *world) judgeSupply() {
 	if w.fed != 1 {
 		return

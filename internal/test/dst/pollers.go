@@ -6,7 +6,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// poll is a poller without jobs: it reserves, and takes it back, for ever.
+// poll is a poller without jobs: it reserves and cancels its reservation, again and again.
 func (w *world) poll(n int, _ uint8) {
 	d := w.dice.at(streamPoller, uint64(n)<<40|w.pollNo[n])
 	w.pollNo[n]++

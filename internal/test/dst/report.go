@@ -13,15 +13,15 @@ func sortOutcomes(o []outcome) {
 
 func shortLine(r row) string {
 	if r.share {
-		return fmt.Sprintf("fault %q occurred in %d schedules, at least %d are wanted", r.name, r.count, r.need)
+		return fmt.Sprintf("fault %q occurred in %d schedules, at least %d are required", r.name, r.count, r.need)
 	}
-	return fmt.Sprintf("%s %q was reached %d times, at least %d are wanted", r.group, r.name, r.count, r.need)
+	return fmt.Sprintf("%s %q was reached %d times, at least %d are required", r.group, r.name, r.count, r.need)
 }
 
-// traceTail is how much of a long trace a report shows.
+// traceTail is the number of lines of a long trace that a report shows.
 const traceTail = 120
 
-// String is the failure for people: the seed, the invariant, the shrunk trace and how to replay it.
+// String is the failure as text: the seed, the invariant, the shrunk trace, and how to replay it.
 func (f *Failure) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d: %s\n", f.Seed, f.Violation.Error())

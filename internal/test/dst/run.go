@@ -7,46 +7,46 @@ import (
 	"time"
 )
 
-// Options say what a run is.
+// Options configure a run.
 type Options struct {
 	Seeds     int                   // schedules to run, small worlds included
-	Workers   int                   // 0: as many as there are processors for us
+	Workers   int                   // 0: one for each processor
 	StopFirst bool                  // stop at the first violation
-	Progress  func(done, total int) // called now and then, by one goroutine; nil: nobody looks
-	Hung      func(seed uint64)     // a schedule has not returned for HungAfter: the core hangs in a step; nil: nobody looks
+	Progress  func(done, total int) // called from time to time, by one goroutine; nil: no progress
+	Hung      func(seed uint64)     // a schedule has not returned for HungAfter: the core hangs in a step; nil: no check
 
-	tune func(*runOptions) // tests: change each schedule
+	tune func(*runOptions) // for tests: change each schedule
 }
 
-// Failure is one schedule that broke an invariant, with its shrunk trace.
+// Failure is a schedule that broke an invariant, with its shrunk trace.
 type Failure struct {
 	Seed      uint64
 	Violation Violation
 	Trace     []string // of the shrunk schedule
 	Shrunk    Violation
-	Faults    int // that the shrunk schedule needs
-	Jobs      int // the same
+	Faults    int // number of faults in the shrunk schedule
+	Jobs      int // number of callers in the shrunk schedule
 }
 
-// HungAfter is how long a schedule may take. A usual one takes milliseconds.
+// HungAfter is how long a schedule may take. Typically it takes milliseconds.
 const HungAfter = time.Minute
 
-// Report is what a run found.
+// Report is the result of a run.
 type Report struct {
 	Schedules   int
 	Steps       int64
 	Violations  int
 	Failures    []Failure // the first ones, shrunk
-	SmallWorlds int       // crashed at every point of every commit
-	Small       int       // the schedules that these took
+	SmallWorlds int       // small worlds that were crashed at every point of every commit
+	Small       int       // schedules of these
 	SmallMost   int       // commits of the longest of them
-	Table       string    // coverage, for people
-	Short       []string  // what was reached too seldom
+	Table       string    // the coverage table
+	Short       []string  // what was not reached often enough
 	Took        time.Duration
 }
 
-// Shares of a run. A schedule in journalEvery is journalled and replayed; small worlds take at most half of a run, and no more than smallEnough of
-// them are crashed everywhere.
+// Shares of a run. One in journalEvery schedules is recorded and replayed. Small worlds take at most half of a run, and at most smallEnough
+// of them are crashed everywhere.
 const (
 	journalEvery = 32
 	smallEnough  = 220
@@ -73,7 +73,7 @@ func Run(o Options) Report {
 	return r.report()
 }
 
-// task is one schedule, or all of a small world's.
+// task is one schedule, or all schedules of a small world.
 type task struct {
 	seed    uint64
 	commits int // small worlds: crash at each of them; 0: a random world
@@ -106,8 +106,8 @@ func (r *runner) options(seed uint64) runOptions {
 	return o
 }
 
-// plan chooses the small worlds, in the order of their numbers, and fills the rest with random worlds. A small world is taken if all of it fits
-// into half of the run.
+// plan chooses the small worlds, in the order of their numbers, and adds random worlds up to the number of schedules. A small world is
+// taken only if all its schedules fit into half of the run.
 func (r *runner) plan() {
 	budget := r.o.Seeds / 2
 	for from := 1; budget-r.small > 8 && r.worlds < smallEnough && from < 100000; from += 64 {
@@ -131,7 +131,7 @@ func (r *runner) plan() {
 	}
 }
 
-// measure is how many commits small worlds have when nothing crashes.
+// measure counts the commits of small worlds when nothing crashes.
 func (r *runner) measure(from, n int) []int {
 	out := make([]int, n)
 	r.each(n, func(s *stage, k int) {
@@ -178,7 +178,7 @@ func (r *runner) one(s *stage, seed uint64) {
 	out := s.play(o)
 	if o.journal && out.broken == nil {
 		if again := s.play(o); again.broken == nil && (again.digest != out.digest || again.steps != out.steps) {
-			out.broken = &Violation{Invariant: "10", Step: out.steps, What: "the same seed gives other batches the second time"}
+			out.broken = &Violation{Invariant: "10", Step: out.steps, What: "the same seed gives different batches the second time"}
 		}
 	}
 	out.seed = seed
@@ -196,7 +196,7 @@ func (r *runner) one(s *stage, seed uint64) {
 	}
 }
 
-// tell says how far the run is, and when a schedule does not return.
+// tell reports the progress, and a schedule that does not return.
 func (r *runner) tell(ended <-chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -217,7 +217,7 @@ func (r *runner) tell(ended <-chan struct{}) {
 	}
 }
 
-// report sums up, and shrinks the first failures.
+// report makes the report and shrinks the first failures.
 func (r *runner) report() Report {
 	out := Report{Schedules: r.count, Steps: r.steps, Violations: len(r.broken), SmallWorlds: r.worlds, Small: r.small, SmallMost: r.most,
 		Table: r.cover.table(r.count)}
@@ -242,7 +242,7 @@ func (r *runner) report() Report {
 	return out
 }
 
-// explain shrinks a failing schedule and traces what is left.
+// explain shrinks a failing schedule and traces the result.
 func (r *runner) explain(s *stage, bad outcome) Failure {
 	o, small := shrink(s, r.options(bad.seed), bad)
 	o.trace = true
@@ -252,7 +252,7 @@ func (r *runner) explain(s *stage, bad outcome) Failure {
 	return f
 }
 
-// Replay plays one schedule and returns its whole trace, and its violation or nil.
+// Replay plays one schedule. It returns the whole trace, the violation or nil, and the number of steps.
 func Replay(seed uint64) (trace []string, broken *Violation, steps int) {
 	o := optionsOf(seed)
 	o.trace, o.journal = true, true

@@ -10,8 +10,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// A schedule's seed is the seed of a random world, or, with smallBit, that of a small world with the commit and the point at which it is
-// crashed.
+// The seed of a schedule is the seed of a random world. With smallBit, it is the seed of a small world with the commit and the point of its
+// crash.
 const (
 	smallBit   = uint64(1) << 40
 	worldShift = 16
@@ -19,15 +19,15 @@ const (
 	commitMask = 1<<pointShift - 1
 )
 
-// smallPoints are the points at which each commit of a small world is crashed at.
+// smallPoints are the points at which each commit of a small world is crashed.
 var smallPoints = [...]Fault{FaultCrashBeforeCommit, FaultCrashMidGrants, FaultCrashAfterDispatch}
 
-// smallSeed names a small world, crashed at a commit (from 1; 0: never) and a point.
+// smallSeed is the seed of a small world that crashes at a commit (from 1; 0: never) and a point.
 func smallSeed(world, commit, point int) uint64 {
 	return smallBit | uint64(world)<<worldShift | uint64(point)<<pointShift | uint64(commit)
 }
 
-// optionsOf are the options of the schedule that a seed names.
+// optionsOf returns the options of the schedule with this seed.
 func optionsOf(seed uint64) runOptions {
 	o := runOptions{seed: seed}
 	if seed&smallBit != 0 {
@@ -39,7 +39,7 @@ func optionsOf(seed uint64) runOptions {
 	return o
 }
 
-// name is the seed that optionsOf makes o of.
+// name is the inverse of optionsOf: the seed for o.
 func (o *runOptions) name() uint64 {
 	if !o.small {
 		return o.seed
@@ -47,7 +47,7 @@ func (o *runOptions) name() uint64 {
 	return smallSeed(int(o.seed&^smallBit>>worldShift), o.crashAt, max(slices.Index(smallPoints[:], o.crashPoint), 0))
 }
 
-// outcome is what became of one schedule.
+// outcome is the result of one schedule.
 type outcome struct {
 	seed     uint64
 	broken   *Violation
@@ -60,14 +60,14 @@ type outcome struct {
 	lines    []string
 }
 
-// stage is what a worker keeps from one schedule to the next, so that a world costs few allocations.
+// stage is what a worker reuses from one schedule to the next, so that a world needs few allocations.
 type stage struct {
 	w     world
-	seed  atomic.Uint64 // of what is played
-	since atomic.Int64  // when it began, Unix nanoseconds; 0: nothing is played
+	seed  atomic.Uint64 // seed of the current schedule
+	since atomic.Int64  // start of the current schedule, Unix nanoseconds; 0: none
 }
 
-// play runs one schedule. A panic, of the core or of the world, is a violation.
+// play runs one schedule. A panic of the core or of the world is a violation.
 func (s *stage) play(o runOptions) (out outcome) {
 	w := &s.w
 	s.seed.Store(o.name())
@@ -98,7 +98,7 @@ func (s *stage) play(o runOptions) (out outcome) {
 	return out
 }
 
-// wipe makes the world new, and keeps its memory.
+// wipe resets the world and keeps its memory.
 func (w *world) wipe(o runOptions) {
 	w.agenda.reset()
 	if w.byID == nil {
@@ -115,5 +115,5 @@ func (w *world) wipe(o runOptions) {
 		recorder: recorder{journal: w.journal[:0]}}
 }
 
-// Command is how a schedule is replayed.
+// Command is the command that replays a schedule.
 func Command(seed uint64) string { return fmt.Sprintf("make dst SEED=%d", seed) }

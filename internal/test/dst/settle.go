@@ -8,20 +8,20 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// How long a world may take to settle, and how long it must then be quiet.
+// The time that a world has to settle, and the time that it must then be quiet.
 const (
 	settleFor  = 12 * time.Hour
 	quietFloor = 12 * time.Minute
 )
 
-// settle turns the faults off and lets the callers finish. The world must come to its fixed point, and stay there for a long while.
+// settle turns the faults off and lets the callers finish. The world must reach its fixed point and stay there for a long time.
 func (w *world) settle() {
 	w.faulty, w.closing = false, true
 	if w.opts.trace {
 		w.say("settle", "the faults end, and no more jobs come")
 	}
 	w.mend()
-	if w.over > 0 { // a shutdown is not undone: the next life begins
+	if w.over > 0 { // a shutdown cannot be undone: the next life begins
 		w.crash()
 	} else {
 		if w.drained {
@@ -45,7 +45,7 @@ func (w *world) settle() {
 		if !w.calm(&s) {
 			quietSince = w.now.Mono
 		}
-		if s.Unclaimed > 0 && w.now.Mono-max(w.moved, looked) > 10*time.Minute { // a person looks, and decides
+		if s.Unclaimed > 0 && w.now.Mono-max(w.moved, looked) > 10*time.Minute { // an operator looks and decides
 			looked, w.moved = w.now.Mono, w.now.Mono
 			w.operator()
 		}
@@ -70,12 +70,12 @@ func (w *world) mend() {
 			m.gone = now + 20*time.Second
 		}
 		if m.foreign && m.state == 0 || m.foreign && m.state == record.Unclaimed {
-			m.gone = min(m.gone, now) // the other manager takes its machines away
+			m.gone = min(m.gone, now) // the other manager deletes its machines
 		}
 	}
 }
 
-// hurryJobs has everybody who holds a lease give it back soon.
+// hurryJobs makes every holder of a lease return it soon.
 func (w *world) hurryJobs() {
 	for _, no := range w.live {
 		if j := &w.jobs[no]; j.state == jobHolding {
@@ -84,7 +84,7 @@ func (w *world) hurryJobs() {
 	}
 }
 
-// operator decides about instances that are nobody's.
+// operator decides about unclaimed instances.
 func (w *world) operator() {
 	c := w.cfg
 	c.Adopt = pick(w.roll(streamReload), scaler.AdoptAll, scaler.AdoptRemove)
@@ -92,17 +92,17 @@ func (w *world) operator() {
 	w.commit()
 }
 
-// calm reports whether nothing is under way: what is left is to be seen to stay as it is.
+// calm reports whether nothing is in progress. What remains must stay as it is.
 func (w *world) calm(s *scaler.Summary) bool {
 	return w.active == 0 && s.Waiters+s.Leases+s.Creating+s.Preparing+s.Draining+s.Deleting+s.Requested+s.Doubt == 0 && s.BackoffFor <= w.now.Mono-w.lastStep &&
 		!s.Paused && s.Started
 }
 
-// unsettled says what did not come to its end.
+// unsettled reports what did not finish.
 func (w *world) unsettled(s *scaler.Summary) {
 	switch {
 	case s.Leases > 0:
-		w.fail("4", "%d leases are held by nobody, %v after the faults ended", s.Leases, settleFor)
+		w.fail("4", "%d leases have no holder, %v after the faults ended", s.Leases, settleFor)
 	case s.Deleting+s.Draining > 0:
 		w.fail("5", "%d are still draining and %d deleting, %v after the faults ended", s.Draining, s.Deleting, settleFor)
 	case s.Waiters > 0:
@@ -113,14 +113,14 @@ func (w *world) unsettled(s *scaler.Summary) {
 				w.fail("8", "%d callers are not done, %s among them (state %d, %d requests)", w.active, j.key, j.state, len(j.requests))
 			}
 		}
-		w.fail("model", "%d callers are said to be active, and none is", w.active)
+		w.fail("model", "%d callers are counted as active, but none is", w.active)
 	default:
 		w.fail("7", "it does not settle: %d creating, %d preparing, %d ready, %d requested, %d in doubt, %d unclaimed, back-off %v, paused %v; the last "+
 			"create or delete was at +%v", s.Creating, s.Preparing, s.Ready, s.Requested, s.Doubt, s.Unclaimed, s.BackoffFor, s.Paused, w.moved-began)
 	}
 }
 
-// verify looks at what is left: nothing leaked, stuck or doubled, and neither more nor less than the policy asks for.
+// verify checks the final state: nothing leaked, stuck or doubled, and the fleet has the size that the policy asks for.
 func (w *world) verify() {
 	s := w.core.Summary()
 	ready := 0
@@ -147,7 +147,7 @@ func (w *world) verify() {
 	w.verifySize(&s)
 }
 
-// verifySize: at the fixed point the fleet is what the idle target asks for, within its bounds.
+// verifySize checks that, at the fixed point, the fleet has the size of the idle target, within its limits.
 func (w *world) verifySize(s *scaler.Summary) {
 	target := policy.IdleTarget(w.cfg.Schedule.At(w.now.Wall).Settings, 0, 0)
 	per := w.cfg.Capacity

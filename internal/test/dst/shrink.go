@@ -1,9 +1,9 @@
 package dst
 
-// shrinkBudget is how many runs a shrink may take.
+// shrinkBudget is the maximum number of runs of a shrink.
 const shrinkBudget = 500
 
-// shrinker makes a failing schedule smaller: it leaves out faults and jobs, by number, as long as the same invariant breaks.
+// shrinker reduces a failing schedule: it leaves out faults and jobs, by number, as long as the same invariant breaks.
 type shrinker struct {
 	stage *stage
 	opts  runOptions
@@ -11,12 +11,12 @@ type shrinker struct {
 	runs  int
 }
 
-// shrink returns the smallest options found that still break the invariant that broken names, and what they give.
+// shrink returns the smallest options found that break the same invariant as broken, and their outcome.
 func shrink(s *stage, o runOptions, broken outcome) (runOptions, outcome) {
 	h := &shrinker{stage: s, opts: o, last: broken}
 	h.opts.keep = true
 	h.opts.dropFaults, h.opts.dropJobs = map[occurrence]bool{}, map[int32]bool{}
-	if !h.try(h.opts) { // not even the whole of it fails again: a violation of invariant 10 by itself
+	if !h.try(h.opts) { // not even the full schedule fails again: this itself violates invariant 10
 		return o, broken
 	}
 	h.truncate()
@@ -56,7 +56,7 @@ func (h *shrinker) truncate() {
 	}
 }
 
-// dropFaults leaves faults out, in ever smaller groups.
+// dropFaults leaves out faults, in smaller and smaller groups.
 func (h *shrinker) dropFaults() {
 	for size := max(len(h.last.occurred)/2, 1); h.runs < shrinkBudget; size /= 2 {
 		for from := 0; from < len(h.last.occurred) && h.runs < shrinkBudget; {
@@ -75,7 +75,7 @@ func (h *shrinker) dropFaults() {
 	}
 }
 
-// dropJobs leaves callers out, in ever smaller groups.
+// dropJobs leaves out callers, in smaller and smaller groups.
 func (h *shrinker) dropJobs() {
 	for size := max(h.last.jobs/2, 1); h.runs < shrinkBudget; size /= 2 {
 		for from := 0; from < h.last.jobs && h.runs < shrinkBudget; from += size {

@@ -10,7 +10,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// say adds a line to the trace; its time is that of the world.
+// say adds a line to the trace, with the time of the world.
 func (w *world) say(what, format string, args ...any) {
 	at := (w.now.Mono - began).Round(time.Millisecond)
 	w.lines = append(w.lines, fmt.Sprintf("%12s  %-8s %s", "+"+at.String(), what, fmt.Sprintf(format, args...)))
@@ -19,13 +19,13 @@ func (w *world) say(what, format string, args ...any) {
 func (w *world) sayEvent(ev *scaler.Event) { w.say("event", "%s", w.describe(ev)) }
 
 var eventNames = map[scaler.EventKind]string{
-	scaler.EvReserve: "reserves", scaler.EvUnreserve: "takes its reservation back", scaler.EvAcquire: "acquires", scaler.EvCancel: "gives up its wait",
+	scaler.EvReserve: "reserves", scaler.EvUnreserve: "cancels its reservation", scaler.EvAcquire: "acquires", scaler.EvCancel: "gives up its wait",
 	scaler.EvRelease: "releases", scaler.EvReplace: "asks for another instance", scaler.EvReattach: "asks for its lease again",
 	scaler.EvDetach: "has lost its connection", scaler.EvAppeared: "is listed", scaler.EvChanged: "is now listed", scaler.EvMissing: "is no longer listed",
 	scaler.EvIncreased: "create", scaler.EvDeleted: "delete of", scaler.EvPrepared: "preparation of", scaler.EvBeat: "heartbeat of",
 }
 
-// describe says an event in words.
+// describe describes an event in words.
 func (w *world) describe(ev *scaler.Event) string {
 	switch ev.Kind {
 	case scaler.EvReserve, scaler.EvUnreserve, scaler.EvAcquire, scaler.EvCancel, scaler.EvRelease, scaler.EvReplace, scaler.EvReattach, scaler.EvDetach:
@@ -50,7 +50,7 @@ func (w *world) describe(ev *scaler.Event) string {
 	case scaler.EvDeleted, scaler.EvPrepared, scaler.EvBeat:
 		return fmt.Sprintf("%s %s (command %d) is answered%s", eventNames[ev.Kind], ev.ID, ev.Op, told(ev))
 	case scaler.EvUnhealthy:
-		return fmt.Sprintf("%s cannot be used any more: %s", ev.ID, ev.Cause)
+		return fmt.Sprintf("%s must not be used again: %s", ev.ID, ev.Cause)
 	case scaler.EvReload:
 		c := ev.Config
 		return fmt.Sprintf("reload: capacity %d, max_instances %d (provider %d), max_use_count %d, throttle %v/%d, adopt %d, policies %d", c.Capacity,
@@ -60,7 +60,7 @@ func (w *world) describe(ev *scaler.Event) string {
 	case scaler.EvShutdown:
 		return fmt.Sprintf("shutdown, deletes: %v", ev.On)
 	case scaler.EvRevokeAll:
-		return "the shutdown's patience is over: every lease ends"
+		return "the shutdown no longer waits: every lease ends"
 	}
 	return "wake"
 }
@@ -111,7 +111,7 @@ func (w *world) sayCommand(cmd *scaler.Command, out bool) {
 
 func (w *world) sayFact(f *scaler.Fact) { w.say("fact", "%s", observe.Sentence(f)) }
 
-// opening describes the world at the head of a trace.
+// opening describes the world at the beginning of a trace.
 func (w *world) opening() string {
 	c, on := &w.setup.cfg, []string{}
 	for f := range faults {

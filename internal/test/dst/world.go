@@ -8,7 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Decider is what the world drives: a *scaler.Core, or in tests one that misbehaves.
+// Decider is what the world drives: a *scaler.Core, or in tests a core that misbehaves.
 type Decider interface {
 	Step(now scaler.Time, ev scaler.Event)
 	Take() *scaler.Batch
@@ -17,20 +17,20 @@ type Decider interface {
 	Lease(key record.Key) (id record.ID, slot int, ok bool)
 }
 
-// runOptions say which schedule is run, and what of it is left out.
+// runOptions say which schedule to run and what to leave out of it.
 type runOptions struct {
 	seed       uint64
 	small      bool
-	crashAt    int // small worlds: the commit that is crashed at, from 1; 0: none
+	crashAt    int // small worlds: the commit at which to crash, from 1; 0: none
 	crashPoint Fault
-	calmFrom   int // the faults and the load end after so many steps; 0: the default
+	calmFrom   int // the faults and the load end after this number of steps; 0: the default
 	dropFaults map[occurrence]bool
 	dropJobs   map[int32]bool
-	keep       bool // note which faults occurred
+	keep       bool // record which faults occurred
 	trace      bool
 	journal    bool                            // record, replay, and compare digests
-	wrap       func(core *scaler.Core) Decider // tests: a core that misbehaves; nil: the core itself
-	tamper     func(w *world)                  // tests: spoil the model before each batch is judged; nil: nothing
+	wrap       func(core *scaler.Core) Decider // for tests: a core that misbehaves; nil: the core itself
+	tamper     func(w *world)                  // for tests: corrupt the model before each batch is judged; nil: nothing
 }
 
 // world is one run of one schedule.
@@ -38,8 +38,8 @@ type world struct {
 	opts   runOptions
 	dice   dice
 	setup  setup
-	cfg    scaler.Config // in force
-	faulty bool          // faults may happen
+	cfg    scaler.Config // the current configuration
+	faulty bool          // faults may occur
 	likely [numFaults]float64
 
 	chances [numFaults]uint64
@@ -59,15 +59,15 @@ type world struct {
 	books
 	recorder
 
-	wakeAt    time.Duration // of the armed wake; 0: none
+	wakeAt    time.Duration // time of the next wake-up; 0: none
 	lastStep  time.Duration
 	expecting bool
-	over      uint8 // a shutdown: 1 under way, 2 with deletes
+	over      uint8 // a shutdown: 1 in progress, 2 in progress with deletes
 	drained   bool
 	stepped   bool // something was stepped since the last batch
-	endLife   bool // a shutdown ran out of patience
+	endLife   bool // a shutdown reached its time limit
 	loseState bool // the next life finds an empty store
-	forgotten bool // some life did
+	forgotten bool // some life found an empty store
 
 	cover    *coverage
 	occurred []occurrence
@@ -79,9 +79,9 @@ type world struct {
 
 // Violation is a broken invariant.
 type Violation struct {
-	Invariant string        // its number in design.md, or a word for what has none
-	What      string        // what was seen
-	Step      int           // of the world
+	Invariant string        // its number in design.md, or a word if it has no number
+	What      string        // what was observed
+	Step      int           // step of the world
 	At        time.Duration // since the world began
 }
 
@@ -92,28 +92,28 @@ func (v *Violation) Error() string {
 
 const began = time.Hour // Mono at the beginning of every world
 
-// fail notes the first violation; the world ends with it.
+// fail records the first violation, which ends the world.
 func (w *world) fail(invariant, format string, args ...any) {
 	if w.broken == nil {
 		w.broken = &Violation{Invariant: invariant, What: fmt.Sprintf(format, args...), Step: w.steps, At: w.now.Mono - began}
 	}
 }
 
-// roll turns the dice to the next draws of s.
+// roll selects the next draws of s.
 func (w *world) roll(s stream) *dice {
 	n := &w.counts[s-streamConfig]
 	*n++
 	return w.dice.at(s, *n)
 }
 
-// The sizes of a world: steps with faults, and the most that settling may take.
+// The sizes of a world: steps with faults, and the maximum number of steps to settle.
 const (
 	defaultSteps = 520
 	smallSteps   = 40
 	settleSteps  = 60000
 )
 
-// run plays the world to its end, or to its first violation.
+// run plays the world to its end or to the first violation.
 func (w *world) run() {
 	w.faulty = true
 	w.now = scaler.Time{Mono: began, Wall: w.setup.wall}
@@ -142,7 +142,7 @@ func (w *world) run() {
 // smallDone ends the faults of a small world when its jobs are done.
 func (w *world) smallDone() bool { return w.opts.small && w.nextJob >= w.jobLimit && w.active == 0 }
 
-// advance lets time pass until mono at.
+// advance lets time pass until mono is at.
 func (w *world) advance(at time.Duration) {
 	if d := at - w.now.Mono; d > 0 {
 		w.now.Mono = at
@@ -150,12 +150,12 @@ func (w *world) advance(at time.Duration) {
 	}
 }
 
-// round lets what is due next happen, together with what else is due by the time that the loop looks, and uses the batch.
+// round handles what is due next, with everything else that is due when the loop looks, and handles the batch.
 func (w *world) round() {
 	it := w.pop()
 	w.advance(it.at)
 	if w.faulty {
-		if d := w.roll(streamLoop); d.below(12) == 0 { // the loop was busy: what came meanwhile is one group
+		if d := w.roll(streamLoop); d.below(12) == 0 { // the loop was busy: what came in the meantime is one group
 			w.advance(w.now.Mono + d.skewed(0, 3*time.Second))
 		}
 		w.mishaps()
@@ -168,17 +168,17 @@ func (w *world) round() {
 	w.commit()
 }
 
-// later puts an item on the agenda, of this life of the manager.
+// later adds an item for this life of the manager.
 func (w *world) later(d time.Duration, kind itemKind, n int, act uint8) {
 	w.add(item{at: w.now.Mono + d, kind: kind, n: int32(n), act: act, ev: -1, life: w.life})
 }
 
-// reply has the result of a command come after d.
+// reply schedules the result of a command.
 func (w *world) reply(d time.Duration, ev *scaler.Event) {
 	w.add(item{at: w.now.Mono + d, kind: itemReply, ev: w.agenda.keep(ev), life: w.life})
 }
 
-// handle does what it is time for. What belongs to an earlier life of the manager is void; jobs and machines live on.
+// handle handles an item that is due. Items of an earlier life of the manager are void; jobs and machines live on.
 func (w *world) handle(it *item) {
 	stale := it.life != w.life
 	switch it.kind {
@@ -220,7 +220,7 @@ func (w *world) handle(it *item) {
 	}
 }
 
-// step tells the core what happened, and verifies the books.
+// step gives the core an event and verifies the register.
 func (w *world) step(ev scaler.Event) {
 	if w.broken != nil {
 		return
@@ -241,7 +241,7 @@ func (w *world) step(ev scaler.Event) {
 	}
 }
 
-// arm puts the next wake on the agenda: what the core asked for, or the shell's recheck of the wall clock.
+// arm schedules the next wake-up: the one that the core asked for, or the shell's recheck of the wall clock.
 func (w *world) arm(wake time.Duration) {
 	due := wake
 	if recheck := w.lastStep + 30*time.Second; w.faulty && (due == 0 || recheck < due) {

@@ -9,22 +9,22 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// checker is a History with indexes, and what was found.
+// checker is a History with indexes, and the violations found.
 type checker struct {
 	log      []Entry
 	limits   Limits
 	machines []*machine
 	byID     map[string]*machine
-	jobs     []*job // in the order in which they were asked for
+	jobs     []*job // in the order of their requests
 	byKey    map[string]*job
-	away     []stretch // when no manager served
+	away     []stretch // times when no manager served
 	found    []Violation
 }
 
-// stretch is a time from the first moment at which something may have held to the last.
+// stretch is a time: from the first moment at which something may have been true to the last.
 type stretch struct{ from, to time.Time }
 
-// Check applies every rule, and returns what is broken and how large the soak was.
+// Check applies every rule. It returns the violations, and the size of the soak.
 func Check(h *History) ([]Violation, Figures) {
 	c := &checker{log: h.Log, byID: map[string]*machine{}, byKey: map[string]*job{}}
 	c.indexLog()
@@ -58,7 +58,7 @@ func (c *checker) violate(rule string, lines []string, format string, args ...an
 	c.found = append(c.found, Violation{Rule: rule, Text: text, Lines: lines, Times: 1})
 }
 
-// logLine is an entry of the log as evidence.
+// logLine is an entry of the log, as evidence.
 func (c *checker) logLine(i int) string {
 	raw, err := json.Marshal(c.log[i])
 	if err != nil {
@@ -67,7 +67,7 @@ func (c *checker) logLine(i int) string {
 	return fmt.Sprintf("log:%d %s", i+1, brief(string(raw)))
 }
 
-// logLines are those that there are, of these indices.
+// logLines are the entries of the log with these indices, as far as they exist.
 func (c *checker) logLines(indices ...int) (lines []string) {
 	for _, i := range indices {
 		if i >= 0 {
@@ -112,7 +112,7 @@ func (c *checker) indexOfJob(i int, e Entry) {
 	}
 }
 
-// indexManagers finds the times at which no manager served.
+// indexManagers finds the times when no manager served.
 func (c *checker) indexManagers() {
 	var since time.Time
 	for _, e := range c.log {
@@ -136,7 +136,7 @@ func (c *checker) wasAway(from, to time.Time) bool {
 	return slices.ContainsFunc(c.away, func(s stretch) bool { return !s.from.After(to) && !s.to.Before(from) })
 }
 
-// indexRecord pairs the record's commands and checks that it is one.
+// indexRecord pairs the commands of a record and checks that the record is complete.
 func (c *checker) indexRecord(r Record) {
 	m := &machine{Record: r, finish: -1}
 	c.machines, c.byID[r.Instance] = append(c.machines, m), m
@@ -152,13 +152,13 @@ func (c *checker) indexRecord(r Record) {
 	}
 }
 
-// pairing is the reading of one record.
+// pairing is the state while a record is read.
 type pairing struct {
 	c               *checker
 	m               *machine
 	open            map[uint64]*command
-	seen            map[uint64]int // every number that was given, and where
-	booted, stopped int            // where the service began and ended, -1: it did not
+	seen            map[uint64]int // every number that was used, and where
+	booted, stopped int            // where the service began and ended; −1: it did not
 }
 
 func (p *pairing) entry(i int, e record.Entry) {
@@ -174,7 +174,7 @@ func (p *pairing) entry(i int, e record.Entry) {
 	case e.Event == record.CommandStart:
 		p.start(i, e, wrong)
 		return
-	case e.Event == record.CommandEnd: // may come after the instance's end: it was ended with it
+	case e.Event == record.CommandEnd: // may come after the instance's end: the instance ended it
 		if _, known := p.seen[e.Exec]; !known {
 			wrong("%s: command %d ends and has not begun", m.Instance, e.Exec)
 		}
@@ -210,7 +210,7 @@ func (p *pairing) start(i int, e record.Entry, wrong func(string, ...any)) {
 		wrong("%s began a command after its service had ended", m.Instance)
 	}
 	p.seen[e.Exec] = i
-	if e.Key == "" { // the manager's own, or the end of another command
+	if e.Key == "" { // a command of the manager, or the end of another command
 		return
 	}
 	cmd := &command{on: m, start: i, end: -1, key: e.Key, slot: e.Slot, use: e.Use}

@@ -1,40 +1,40 @@
-// Package check judges a soak: what a manager did to a fleet while it, its plugin, its callers and its machines were killed. It shares no code
-// with the manager. Its two witnesses are the records that the instances themselves appended to (package record), and the log of the driver,
-// which says what the driver asked for, what it was told, whom it killed, and what `taskscaler status --json` answered.
+// Package check judges a soak: what a manager did with a fleet while it, its plugin, its callers and its machines were killed. It shares no
+// code with the manager. Its evidence is the records that the instances wrote (package record), and the log of the driver: what the driver
+// asked for, what it was told, what it killed, and what `taskscaler status --json` answered.
 //
 // # What is proved
 //
-// Within one instance the order of its record's lines is the truth, whatever clocks say. Between an instance and the driver's log the wall
-// clock of the one machine that both run on is compared. Each rule has a name, which a Violation carries.
+// Within one instance, the order of the lines in its record is the truth, whatever the clocks say. Times of an instance and of the driver's
+// log are compared by the wall clock of the machine that both run on. Each rule has a name, which a Violation carries.
 //
-//	record     a record is one: created, booted, commands within the instance's service, each with its own number, one end, nothing after it
+//	record     a record is complete: created, booted, commands within the instance's service, each with its own number, one end, nothing after it
 //	slot       no two keys ran on one slot of one instance at once. Several commands of one lease (key, slot, use) may
 //	uses       an instance ran at most max_use_count keys, each with a use number of its own in 1…max_use_count
 //	capacity   at most capacity_per_instance keys ran on an instance at once, on slots 0…capacity-1
-//	group      at no create did more than max_instances instances exist, booting and leaving ones included
-//	once       a job's command ran at most once, and everything under its key under one lease
-//	told       who was told an exit code ran exactly once, with this code and this output. Who was told that the lease or the connection was
-//	           lost, or that SIGKILL ended the command, ran on an instance that an outer cause ended: reclaimed, vanished, died, expired,
-//	           or broken by the driver. Who was refused ran nothing, and the manager was away meanwhile. Nobody was told anything else,
-//	           or nothing
-//	busy       no instance was asked to go while a command of a job ran on it, unless that job's client had been killed (its lease is
-//	           abandoned when its time is over) or was told that its lease was lost, for which the rule "told" wants an outer cause
-//	abandoned  where a client was killed while its command ran, no other key ever ran on that slot: its lease cannot have been given
-//	           back, and its instance has to be retired. (With keep_instance_with_acquisitions the instance returns to service; then only
-//	           "slot" holds: the next key must find the command gone)
-//	lease      each status that was asked while a job's command ran shows the job's lease where the command ran; above all the first
-//	           one after a restart. And none shows a lease whose job was told its end before: a release is not forgotten either
-//	retired    a job that was asked for after a status had shown an instance on its way out never ran on that instance, restarts or not
-//	status     a status contradicts neither itself nor the records: slots, uses, instances that nobody made, ready ones that never booted,
-//	           gone ones that live
-//	manager    the manager ended only when it was killed or stopped, and then with exit code 0
-//	left       after the shutdown there is no instance alive, no process, no folder of an instance, and in the state no live
-//	           instance, no lease, no create that may still come to something
+//	group      at each create at most max_instances instances existed, including those that boot or are being deleted
+//	once       a job's command ran at most once, and all commands of its key ran under one lease
+//	told       a job that was told an exit code ran exactly once, with this code and this output. A job that was told that its lease or
+//	           connection was lost, or that SIGKILL ended its command, ran on an instance that ended for an outer cause: reclaimed, vanished,
+//	           died, expired, or broken by the driver. A refused job ran nothing, and the manager was away at that time. Every job was told
+//	           one of these
+//	busy       no instance was deleted while a command of a job ran on it, unless the job's client had been killed (its lease counts as
+//	           abandoned after some time) or was told that its lease was lost, for which the rule "told" requires an outer cause
+//	abandoned  if a client was killed while its command ran, no other key ever ran on that slot: the lease cannot have been returned,
+//	           and the instance must be retired. (With keep_instance_with_acquisitions the instance returns to service. Then only
+//	           "slot" applies: the next key must find that the command has ended)
+//	lease      each status during a job's command shows the job's lease at the right place, in particular the first status after a
+//	           restart. No status shows a lease after its job was told its end: a release is not forgotten either
+//	retired    a job that was requested after a status had shown an instance as retired never ran on that instance, across restarts
+//	status     a status contradicts neither itself nor the records: slots, uses, instances that were never created, ready instances that
+//	           never booted, gone instances that exist
+//	manager    the manager ended only when it was killed or stopped; when stopped, with exit code 0
+//	left       after the shutdown there is no live instance, no process, and no folder of an instance; the state has no live
+//	           instance, no lease, and no create that may still bring an instance
 //
-// # What is not
+// # What is not proved
 //
-// A record shows when a command ran, not how long its lease lasted: that a slot was leased twice without two commands at once is seen
-// only if a status shows it. That a revocation came before the delete is not provable from outside: that the job was told, and that there was
-// cause, is. A lease that was revoked without cause on an instance that was reclaimed a moment later passes. A command may have run for the
-// microseconds before its start was written.
+// A record shows when a command ran, not how long its lease lasted. So a slot that was leased twice, without two commands at once, is
+// noticed only if a status shows it. It cannot be proved from outside that a revocation came before the delete; it can be proved that the
+// job was told, and that there was a cause. A lease that was revoked without a cause passes if its instance was reclaimed a moment later. A
+// command may have run for some microseconds before its start was recorded.
 package check

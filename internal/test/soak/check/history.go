@@ -14,13 +14,13 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// History is everything that the witnesses say.
+// History is all the evidence.
 type History struct {
-	Records []Record // one an instance
-	Log     []Entry  // the driver's, in the order in which it was written
+	Records []Record // one for each instance
+	Log     []Entry  // the driver's log, in the order of writing
 }
 
-// Record is what one instance wrote, in its order.
+// Record is what one instance wrote, in order.
 type Record struct {
 	Instance string
 	Entries  []record.Entry
@@ -51,15 +51,15 @@ func Load(records, log string) (*History, error) {
 	return h, nil
 }
 
-// Violation is a broken promise, with the lines that prove it.
+// Violation is a broken rule, with the lines that prove it.
 type Violation struct {
-	Rule  string // its name, as the package's comment has it
+	Rule  string // the name of the rule, see the package comment
 	Text  string
-	Lines []string // of the records and of the log, each with where it stands; of the first time
-	Times int      // how often it was found: several statuses can show the same
+	Lines []string // of the records and of the log, each with its position; of the first occurrence
+	Times int      // number of occurrences: several statuses can show the same violation
 }
 
-// String is the violation on several lines.
+// String is the violation as text with several lines.
 func (v Violation) String() string {
 	again := ""
 	if v.Times > 1 {
@@ -68,24 +68,24 @@ func (v Violation) String() string {
 	return v.Rule + ": " + v.Text + again + "\n    " + strings.Join(v.Lines, "\n    ")
 }
 
-// Figures are what the witnesses say about the size of the soak.
+// Figures is the size of the soak, from the evidence.
 type Figures struct {
-	Jobs      int // asked for
-	OK        int // told their own exit code
-	Lost      int // told that their lease or connection was lost, or that their command was killed with its instance
+	Jobs      int // jobs that were requested
+	OK        int // jobs that were told their own exit code
+	Lost      int // jobs that were told that their lease or connection was lost, or that their command was killed with its instance
 	Refused   int
-	Killed    int // whose client was killed
+	Killed    int // jobs whose client was killed
 	Cancelled int
 
 	Instances, Commands, Statuses int
 	Ends                          map[record.Event]int // how instances ended
 	Kills                         map[Event]int        // by kind
 	Restarts                      int                  // managers after the first
-	LongestJob                    time.Duration        // from asked to told
-	Left                          int                  // things that are left
+	LongestJob                    time.Duration        // from the request to the answer
+	Left                          int                  // things that were left behind
 }
 
-// TotalKills is how often anything was killed, cancelled, frozen or broken.
+// TotalKills is the number of times that something was killed, cancelled, frozen or broken.
 func (f *Figures) TotalKills() (n int) {
 	for _, k := range violent {
 		n += f.Kills[k]
@@ -100,15 +100,15 @@ var violent = []Event{ManagerKilled, PluginKilled, PluginFrozen, ClientKilled, C
 type command struct {
 	on             *machine
 	start          int // index in the record
-	end            int // likewise; -1: it has none of its own
+	end            int // the same; −1: it has no end of its own
 	key, slot, use string
 }
 
-// machine is an instance by its record.
+// machine is an instance, as its record shows it.
 type machine struct {
 	Record
-	commands []*command // those with a key
-	finish   int        // index of the entry that ended it; -1: none
+	commands []*command // commands with a key
+	finish   int        // index of the entry that ended it; −1: none
 }
 
 // at is the entry at an index.
@@ -150,7 +150,7 @@ func (c *command) lines() []string {
 	return lines
 }
 
-// endTime is when the command had ended for sure; ok is false when the record does not say.
+// endTime is when the command had certainly ended. ok is false if the record does not say.
 func (c *command) endTime() (at time.Time, ok bool) {
 	switch {
 	case c.end >= 0:
@@ -161,7 +161,7 @@ func (c *command) endTime() (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// exited reports whether the command ended by itself, with this code.
+// exited reports whether the command itself ended, with this code.
 func (c *command) exited() (code int, ok bool) {
 	if c.end < 0 || c.on.at(c.end).ExitCode == nil {
 		return 0, false
@@ -169,10 +169,10 @@ func (c *command) exited() (code int, ok bool) {
 	return *c.on.at(c.end).ExitCode, true
 }
 
-// wasKilled reports whether the record says that SIGKILL ended it. Nobody but its machine sends that to a whole command.
+// wasKilled reports whether the record says that SIGKILL ended the command. Only its machine sends this signal to a whole command.
 func (c *command) wasKilled() bool { return c.end >= 0 && c.on.at(c.end).Signal == "KILL" }
 
-// job is a job by the driver's log; the numbers are indices into it, -1 where there is none.
+// job is a job, as the driver's log shows it. The numbers are indices into the log, −1 if there is no such entry.
 type job struct {
 	key                            string
 	asked, told, killed, cancelled int
