@@ -15,7 +15,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TestRunningMachineIsPruned: while a job runs, the load falls, lists lack its machine, and a heartbeat fails: it is not deleted before the job ends.
+// TestRunningMachineIsPruned: a job runs while the load falls, lists leave out its machine, and a heartbeat fails. The machine is not
+// deleted before the job ends.
 func TestRunningMachineIsPruned(t *testing.T) {
 	p := follow(t, explain.Options{Instance: "i-1"}, policy.Settings{IdleTime: time.Minute})
 	p.Acquire("job", "other")
@@ -24,7 +25,7 @@ func TestRunningMachineIsPruned(t *testing.T) {
 	p.Release("other")
 	p.Cloud["i-1"].Away = true
 	p.List()
-	p.List() // two short lists
+	p.List() // two incomplete lists
 	p.Cloud["i-1"].Away = false
 	p.Run(30 * time.Minute)
 	p.want("deletes under the job", p.count(scaler.CmdDelete, "i-1"), 0)
@@ -41,7 +42,8 @@ func TestRunningMachineIsPruned(t *testing.T) {
 	}
 }
 
-// TestTwoManagers: strangers are held, never deleted; after three in ten minutes nothing is created or deleted, and it is said why.
+// TestTwoManagers: instances of another manager are held and never deleted. After three of them in ten minutes, nothing is created or
+// deleted, and explain says why.
 func TestTwoManagers(t *testing.T) {
 	p := begin(t, policy.Settings{IdleCount: 1, IdleTime: time.Minute})
 	p.Run(10 * sec)
@@ -61,7 +63,7 @@ func TestTwoManagers(t *testing.T) {
 	p.want("when they stop coming", [2]bool{p.sum().Paused, p.on("c") != ""}, [2]bool{false, true})
 }
 
-// TestDeadMachineGetsJobs: a reclaimed machine's job is told, and neither it nor any other job is sent there again.
+// TestDeadMachineGetsJobs: the job on a reclaimed machine is told, and no job is sent to this machine again.
 func TestDeadMachineGetsJobs(t *testing.T) {
 	p := follow(t, explain.Options{Key: "job"}, policy.Settings{IdleCount: 2, IdleTime: time.Minute})
 	p.Run(10 * sec)
@@ -84,7 +86,8 @@ func TestDeadMachineGetsJobs(t *testing.T) {
 	}
 }
 
-// TestUnlistedMachineGetsJobs: a machine that the latest list lacks gets no new job, though it may come back; Replace never gives the same one.
+// TestUnlistedMachineGetsJobs: a machine that the latest list leaves out gets no new job, although it may come back. Replace never gives
+// the same machine.
 func TestUnlistedMachineGetsJobs(t *testing.T) {
 	p := begin(t, policy.Settings{IdleCount: 2, IdleTime: time.Hour}, func(c *scaler.Config) { c.MaxInstances = 2 })
 	p.Run(10 * sec)
@@ -100,7 +103,8 @@ func TestUnlistedMachineGetsJobs(t *testing.T) {
 	p.want("another than i-2", p.on("a"), "i-1")
 }
 
-// TestNeverToZero: idle_count 0 and several slots an instance: a steady load does not churn, and with it the fleet ends.
+// TestNeverToZero: with idle_count 0 and several slots per instance, a steady load creates few machines. When the load ends, so does the
+// fleet.
 func TestNeverToZero(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: 2 * time.Minute}, func(c *scaler.Config) { c.Capacity = 3 })
 	for n := range 60 {
@@ -138,7 +142,8 @@ func TestSteadyLoadChurns(t *testing.T) {
 	p.says(explain.KindCreate, `needed \d+ = leased \d+ \+ waiting \d+ \+ idle target \d+`)
 }
 
-// TestHundredsWait: what is wanted does not fall while they wait, the limit is named, and the core sleeps between what happens.
+// TestHundredsWait: while hundreds of jobs wait, the wanted size does not fall, explain names the limit, and the core does nothing between
+// events.
 func TestHundredsWait(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 20 })
 	keys := make([]record.Key, 300)
@@ -155,7 +160,7 @@ func TestHundredsWait(t *testing.T) {
 			t.Fatalf("%+v", s)
 		}
 	}
-	if n := p.History.Span().Rounds - before; n > 100*3 { // a list and the end of each second: nothing by itself
+	if n := p.History.Span().Rounds - before; n > 100*3 { // a list, and the end of each second; no other rounds
 		t.Errorf("%d rounds in 100 s in which nothing happened", n)
 	}
 	p.says(explain.KindHold, "max_instances is reached")
@@ -167,7 +172,7 @@ func TestHundredsWait(t *testing.T) {
 	p.want("nobody was passed over", p.on("job-040"), "")
 }
 
-// TestJobsPileUp: more jobs than slots make machines; none is put on a full one.
+// TestJobsPileUp: more jobs than slots create machines. No job is put on a full machine.
 func TestJobsPileUp(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.Capacity = 2 })
 	p.Acquire("a", "b")
@@ -184,7 +189,7 @@ func TestJobsPileUp(t *testing.T) {
 	p.says(explain.KindCreate, "created 2 instances: needed 5 = leased 2 \\+ waiting 3 \\+ idle target 0")
 }
 
-// TestPreemptiveMode: a promise is made only for a slot that is free and ready, and no other key gets that slot.
+// TestPreemptiveMode: a reservation is granted only for a free and ready slot, and no other key gets this slot.
 func TestPreemptiveMode(t *testing.T) {
 	p := begin(t, policy.Settings{IdleCount: 1, IdleTime: time.Hour, Preemptive: true}, func(c *scaler.Config) { c.MaxInstances = 1 })
 	p.want("nothing is ready yet", p.Ask(scaler.EvReserve, "early").Cause, record.CauseNoCapacity)
@@ -198,7 +203,8 @@ func TestPreemptiveMode(t *testing.T) {
 	p.says(explain.KindDeny, `reservation of "b": no ready slot is free`)
 }
 
-// TestKilledOutsideAPeriod: the period ends, the policy wants nothing any more: idle machines go, the busy one stays until its job is done.
+// TestKilledOutsideAPeriod: when the period ends, the policy wants nothing. Idle machines are deleted; a busy machine stays until its job
+// ends.
 func TestKilledOutsideAPeriod(t *testing.T) {
 	schedule, err := policy.Compile([]policy.Policy{
 		{Periods: []string{"* 8-12 * * *"}, Settings: policy.Settings{IdleCount: 3, IdleTime: 10 * time.Minute}},
@@ -219,7 +225,8 @@ func TestKilledOutsideAPeriod(t *testing.T) {
 	p.want("and then none", len(p.Cloud), 0)
 }
 
-// TestBrokenMachineLeaks: one that never runs is given up, and its delete is asked until it is gone, whatever the provider answers.
+// TestBrokenMachineLeaks: a machine that never runs is given up. Its delete is repeated until the machine is gone, whatever the provider
+// answers.
 func TestBrokenMachineLeaks(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.CreatingDeadline, c.DeletionRetry = 2*time.Minute, 30*sec })
 	p.Boot = 100 * time.Hour
@@ -232,7 +239,7 @@ func TestBrokenMachineLeaks(t *testing.T) {
 	})
 	p.Acquire("job")
 	p.Run(time.Minute)
-	p.Boot = 5 * sec // of the next one
+	p.Boot = 5 * sec // boot time of the next machine
 	p.Run(62 * sec)
 	p.want("it is no capacity while it goes", [2]int{p.sum().Deleting, p.sum().Supply - p.sum().Requested}, [2]int{1, 0})
 	p.Run(6 * time.Minute)
@@ -244,7 +251,7 @@ func TestBrokenMachineLeaks(t *testing.T) {
 	p.says(explain.KindDelete, `i-1.*did not run within instance_deadlines.creating.*requested 4 times.*gone`)
 }
 
-// TestLongPolling: reservations that never become jobs are no demand: the fleet falls to zero under them.
+// TestLongPolling: reservations that never become jobs are no demand. The fleet falls to zero while they continue.
 func TestLongPolling(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Minute, ScaleFactor: 2})
 	p.Acquire("job")
@@ -262,7 +269,8 @@ func TestLongPolling(t *testing.T) {
 	p.says(explain.KindDelete, "idle since")
 }
 
-// TestReadyCommandFails: no endless create and destroy: three tries, then one at a time, further and further apart, and who waits is told.
+// TestReadyCommandFails: creates and deletes do not repeat without end. After three tries there is one machine at a time, at growing
+// intervals, and waiting callers are told.
 func TestReadyCommandFails(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 5 })
 	p.cloudSays(scaler.CmdPrepare, func(_ scaler.Command, ev *scaler.Event) int {
@@ -281,7 +289,7 @@ func TestReadyCommandFails(t *testing.T) {
 	p.want("e waits", w.Cause, record.CauseBreaker)
 }
 
-// TestSlowDeletions: machines on their way out count once, against the limit, and are neither replaced nor deleted a second time.
+// TestSlowDeletions: machines that are being deleted count once against the limit. They are neither replaced nor deleted a second time.
 func TestSlowDeletions(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances, c.MaxUses = 4, 1 })
 	p.Dying = 20 * time.Minute
@@ -299,7 +307,7 @@ func TestSlowDeletions(t *testing.T) {
 	p.says(explain.KindDelete, `served max_use_count.*gone`)
 }
 
-// TestPluginDiesBeforeTheLastDelete: a shutdown that deletes is not done before its instances are gone, though the plugin was away.
+// TestPluginDiesBeforeTheLastDelete: a shutdown that deletes instances does not end before they are gone, even if the plugin was away.
 func TestPluginDiesBeforeTheLastDelete(t *testing.T) {
 	p := begin(t, policy.Settings{IdleCount: 2, IdleTime: time.Hour})
 	p.Run(10 * sec)
@@ -320,7 +328,7 @@ func TestPluginDiesBeforeTheLastDelete(t *testing.T) {
 	p.says(explain.KindDelete, `shutting down.*plugin`)
 }
 
-// TestOnlyPoliciesReload: limits, capacity and throttle change under running jobs too.
+// TestOnlyPoliciesReload: limits, capacity and throttle also change while jobs run.
 func TestOnlyPoliciesReload(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 1 })
 	p.Acquire("a", "b", "c")
@@ -335,7 +343,7 @@ func TestOnlyPoliciesReload(t *testing.T) {
 	p.says(explain.KindReload, "configuration")
 }
 
-// TestRestartForgetsTheFleet: after a crash leases stand, nothing is deleted, and who comes back finds its slot.
+// TestRestartForgetsTheFleet: after a crash, leases remain, nothing is deleted, and a caller that comes back gets its slot.
 func TestRestartForgetsTheFleet(t *testing.T) {
 	p := begin(t, policy.Settings{IdleCount: 2, IdleTime: time.Minute})
 	p.Run(10 * sec)
@@ -349,8 +357,8 @@ func TestRestartForgetsTheFleet(t *testing.T) {
 	p.says(explain.KindStart, "its state has 2 instances, 1 lease")
 }
 
-// TestMachinesDieYoung: machines that turn ready and vanish before they have done anything are no endless create either, beside a machine that
-// has worked for long.
+// TestMachinesDieYoung: machines that disappear soon after they became ready, before they completed a job, do not cause creates without end
+// either, even beside a machine that has worked for a long time.
 func TestMachinesDieYoung(t *testing.T) {
 	p := begin(t, policy.Settings{IdleTime: time.Hour}, func(c *scaler.Config) { c.UpdateInterval = time.Minute })
 	p.Acquire("long")
@@ -364,7 +372,7 @@ func TestMachinesDieYoung(t *testing.T) {
 			}
 			return true
 		})
-		for _, key := range []record.Key{"a", "b", "c"} { // who lost its machine asks again
+		for _, key := range []record.Key{"a", "b", "c"} { // a caller that lost its machine asks again
 			if _, waits := p.Core.Wait(key); !waits && p.on(key) == "" {
 				p.Acquire(key)
 			}

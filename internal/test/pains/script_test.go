@@ -21,10 +21,10 @@ const sec = time.Second
 type script struct {
 	*explaintest.Rig
 	t        *testing.T
-	commands []scaler.Command // all that were carried out
+	commands []scaler.Command // all commands that were carried out
 }
 
-// begin starts a manager with the policy; edit changes the configuration.
+// begin starts a manager with the policy. edit changes the configuration.
 func begin(t *testing.T, s policy.Settings, edit ...func(*scaler.Config)) *script {
 	t.Helper()
 	return follow(t, explain.Options{}, s, edit...)
@@ -44,7 +44,7 @@ func watch(t *testing.T, r *explaintest.Rig) *script {
 	return p
 }
 
-// cloudSays changes the answers to commands of one kind; what f is not asked about goes well.
+// cloudSays sets the answers to commands of one kind. Other commands succeed.
 func (p *script) cloudSays(kind scaler.CommandKind, f func(cmd scaler.Command, ev *scaler.Event) int) {
 	p.Answer = func(cmd scaler.Command, ev *scaler.Event) int {
 		p.commands = append(p.commands, cmd)
@@ -73,13 +73,13 @@ func (p *script) want(what string, got, want any) {
 
 func (p *script) sum() scaler.Summary { return p.Core.Summary() }
 
-// on is where key's lease is.
+// on is the instance of key's lease.
 func (p *script) on(key record.Key) record.ID {
 	id, _, _ := p.Core.Lease(key)
 	return id
 }
 
-// says expects a record of the kind whose sentence, outcome and chain together match pattern.
+// says expects a record of this kind whose sentence, outcome and chain, joined, match pattern.
 func (p *script) says(kind explain.Kind, pattern string) {
 	p.t.Helper()
 	re := regexp.MustCompile(pattern)
@@ -97,7 +97,7 @@ func (p *script) says(kind explain.Kind, pattern string) {
 	p.t.Errorf("no %s says %q; they say\n%s", kind, pattern, strings.Join(all, "\n"))
 }
 
-// silent expects no record of the kind.
+// silent expects that there is no record of this kind.
 func (p *script) silent(kind explain.Kind) {
 	p.t.Helper()
 	for _, r := range p.History.Records() {

@@ -163,7 +163,7 @@ func TestSameViolation(t *testing.T) {
 		s.status(ready("nobody's", 0))
 	}
 	found, _ := Check(s.done())
-	if len(found) != 1 || found[0].Times != 3 || !strings.Contains(found[0].String(), "nobody made it (and 2 times more)\n    log:4 {") {
+	if len(found) != 1 || found[0].Times != 3 || !strings.Contains(found[0].String(), "it was never created (and 2 times more)\n    log:4 {") {
 		t.Errorf("%v", found)
 	}
 }

@@ -65,23 +65,23 @@ type Limits struct {
 	Seed         uint64 `json:"seed"`
 }
 
-// Left is what was found after the shutdown, in words.
+// Left lists what was found after the shutdown, in words.
 type Left struct {
 	Processes []string `json:"processes,omitempty"`
 	Folders   []string `json:"folders,omitempty"`   // of instances
 	Instances []string `json:"instances,omitempty"` // in the state directory, neither gone nor lost
 	Leases    []string `json:"leases,omitempty"`    // in the state directory
-	Intents   []string `json:"intents,omitempty"`   // in the state directory: creates that may still come to something
+	Intents   []string `json:"intents,omitempty"`   // in the state directory: creates that may still bring an instance
 }
 
-// Count is how many things are left.
+// Count is the number of things left.
 func (l *Left) Count() int {
 	return len(l.Processes) + len(l.Folders) + len(l.Instances) + len(l.Leases) + len(l.Intents)
 }
 
 // Status is what the checker reads of `taskscaler status --json`.
 type Status struct {
-	Asked     time.Time        `json:"asked"` // before the question was put; the entry's time is after the answer
+	Asked     time.Time        `json:"asked"` // before the question was sent; the entry's time is after the answer
 	Stale     bool             `json:"stale,omitempty"`
 	Started   bool             `json:"started"`
 	Instances []StatusInstance `json:"instances"`
@@ -121,7 +121,7 @@ func ParseStatus(raw []byte, asked time.Time) (*Status, error) {
 	return s, nil
 }
 
-// ReadLog reads the driver's log. A last line that is not complete is left out: the driver was cut off.
+// ReadLog reads the driver's log. It ignores an incomplete last line: the driver was stopped while it wrote it.
 func ReadLog(r io.Reader) ([]Entry, error) {
 	var entries []Entry
 	in := bufio.NewReader(r)
@@ -141,7 +141,7 @@ func ReadLog(r io.Reader) ([]Entry, error) {
 	}
 }
 
-// brief cuts a text for a message.
+// brief shortens a text for a message.
 func brief(text string) string {
 	const most = 700
 	if len(text) > most {

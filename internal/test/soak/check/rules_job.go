@@ -7,15 +7,15 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// Exit codes of `taskscaler exec`, as docs/operations.md has them.
+// Exit codes of `taskscaler exec`; docs/operations.md describes them.
 const (
 	codeLost        = 123
 	codeRefused     = 125
 	codeInterrupted = 130
-	codeKilled      = 137 // the command was ended by SIGKILL
+	codeKilled      = 137 // SIGKILL ended the command
 )
 
-// ran are the commands that are the job itself, by its nonce.
+// ran are the commands with the job's nonce: the runs of the job itself.
 func (c *checker) ran(j *job) (ran []*command) {
 	for _, cmd := range j.commands {
 		if strings.Contains(cmd.on.at(cmd.start).Command, c.log[j.asked].Nonce) {
@@ -32,7 +32,7 @@ func starts(commands []*command) (lines []string) {
 	return lines
 }
 
-// once: never twice, whatever the job was told, and all under one lease.
+// once checks that a job never ran twice, whatever it was told, and that all its commands had one lease.
 func (c *checker) once(j *job) {
 	if ran := c.ran(j); len(ran) > 1 {
 		c.violate("once", append(starts(ran), c.logLines(j.asked, j.told)...), "%q ran %d times", j.key, len(ran))
@@ -56,7 +56,7 @@ func (c *checker) told(j *job) {
 	}
 	told := c.log[j.told]
 	switch {
-	case told.Code == nil && (j.killed >= 0 || j.cancelled >= 0): // SIGINT too, in the moment before the client minds it
+	case told.Code == nil && (j.killed >= 0 || j.cancelled >= 0): // this includes SIGINT in the moment before the client handles it
 	case told.Code == nil:
 		c.violate("told", lines, "the client of %q was ended by a signal, and not by the driver", j.key)
 	case c.toldLost(j):
@@ -76,7 +76,7 @@ func (c *checker) told(j *job) {
 	}
 }
 
-// answered is a job that was told its own exit code.
+// answered checks a job that was told an exit code of its own.
 func (c *checker) answered(j *job, lines []string) {
 	asked, told := c.log[j.asked], c.log[j.told]
 	if *told.Code != asked.Want {
@@ -105,7 +105,7 @@ func (c *checker) refused(j *job, lines []string) {
 	}
 }
 
-// notLost says what is wrong with the answer that the lease was lost; empty: there was an outer cause.
+// notLost says what is wrong with the answer that the lease was lost. Empty: there was an outer cause.
 func (c *checker) notLost(j *job) string {
 	if len(j.commands) == 0 {
 		return c.notLostUnseen(j)
@@ -114,26 +114,26 @@ func (c *checker) notLost(j *job) string {
 	if c.outerEnd(m) {
 		return ""
 	}
-	return "and nothing befell " + m.Instance
+	return "and there was no outer cause on " + m.Instance
 }
 
-// notLostUnseen judges a job whose command has not begun: its notes name the instance.
+// notLostUnseen checks a job whose command never began. Its notes name the instance.
 func (c *checker) notLostUnseen(j *job) string {
 	for _, m := range c.machines {
 		if namesInstance(c.log[j.told].Notes, m.Instance) && c.outerEnd(m) {
 			return ""
 		}
 	}
-	return "and nothing befell an instance that its notes name"
+	return "and there was no outer cause on an instance that its notes name"
 }
 
-// namesInstance finds an id as a word of its own: fake-1 is no part of fake-12.
+// namesInstance finds an ID as a separate word: fake-1 is not part of fake-12.
 func namesInstance(text, id string) bool {
 	return slices.ContainsFunc(strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \n:;,()\"", r) }),
 		func(word string) bool { return word == id })
 }
 
-// outerEnd reports whether something other than the manager ended the instance, or was about to.
+// outerEnd reports whether something other than the manager ended the instance, or was about to end it.
 func (c *checker) outerEnd(m *machine) bool {
 	if m.has(record.Reclaiming, record.Reclaimed, record.Vanished, record.Died, record.Expired) >= 0 {
 		return true
@@ -143,7 +143,7 @@ func (c *checker) outerEnd(m *machine) bool {
 	})
 }
 
-// abandoned: a command that did not end by itself, of a client that was killed, holds its slot for ever.
+// abandoned checks that the slot of an unfinished command, whose client was killed, is never used again.
 func (c *checker) abandoned(j *job) {
 	if j.killed < 0 || c.limits.Keep || len(j.commands) == 0 {
 		return
@@ -155,12 +155,12 @@ func (c *checker) abandoned(j *job) {
 	for _, cmd := range last.on.commands {
 		if cmd.start > last.start && cmd.slot == last.slot && cmd.key != j.key {
 			c.violate("abandoned", append(append(last.lines(), c.logLine(j.killed)), cmd.startLine()),
-				"%q ran on slot %s of %s, whose lease nobody can have given back", cmd.key, cmd.slot, cmd.on.Instance)
+				"%q ran on slot %s of %s, whose lease cannot have been returned", cmd.key, cmd.slot, cmd.on.Instance)
 		}
 	}
 }
 
-// retired: what a status called on its way out is no place for who comes later.
+// retired checks that a job never runs on an instance that a status showed as retired before the job was requested.
 func (c *checker) retired(j *job) {
 	for _, cmd := range j.commands {
 		for i, e := range c.log[:j.asked] {
@@ -168,7 +168,7 @@ func (c *checker) retired(j *job) {
 				continue
 			}
 			if s := e.Status.instance(cmd.on.Instance); s != nil && slices.Contains([]string{"draining", "deleting", "gone"}, s.State) {
-				c.violate("retired", append(c.logLines(i, j.asked), cmd.startLine()), "%q ran on %s, which was %s (%s) before it was asked for", j.key,
+				c.violate("retired", append(c.logLines(i, j.asked), cmd.startLine()), "%q ran on %s, which was %s (%s) before the job was requested", j.key,
 					cmd.on.Instance, s.State, s.Cause)
 				return
 			}

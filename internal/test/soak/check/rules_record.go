@@ -11,7 +11,7 @@ import (
 // slots checks slot and capacity at every start of a command.
 func (c *checker) slots(m *machine) {
 	var open []*command
-	for _, cmd := range m.commands { // by start
+	for _, cmd := range m.commands { // in the order of their starts
 		open = slices.DeleteFunc(open, func(o *command) bool { return o.end >= 0 && o.end < cmd.start })
 		keys := map[string]bool{cmd.key: true}
 		lines := []string{}
@@ -55,7 +55,7 @@ func (c *checker) uses(m *machine) {
 	}
 }
 
-// busy looks at the moment at which an instance was asked to go.
+// busy checks the moment at which an instance's delete was requested.
 func (c *checker) busy(m *machine) {
 	at := m.has(record.Deleting)
 	if at < 0 {
@@ -72,7 +72,7 @@ func (c *checker) busy(m *machine) {
 			continue
 		}
 		lines := append(cmd.lines(), m.line(at))
-		c.violate("busy", append(lines, c.logLines(j.asked, j.told)...), "%s was asked to go while %q ran on it", m.Instance, cmd.key)
+		c.violate("busy", append(lines, c.logLines(j.asked, j.told)...), "the delete of %s was requested while %q ran on it", m.Instance, cmd.key)
 	}
 }
 
@@ -80,8 +80,8 @@ func (c *checker) killedBefore(j *job, at time.Time) bool {
 	return j.killed >= 0 && c.log[j.killed].Time.Before(at)
 }
 
-// toldLost reports whether the job's client was told that its lease was lost, or that SIGKILL ended its command, which is how a machine
-// that goes ends what runs on it.
+// toldLost reports whether the job's client was told that its lease was lost, or that SIGKILL ended its command. A machine that ends kills
+// its commands with SIGKILL.
 func (c *checker) toldLost(j *job) bool {
 	if j.told < 0 || c.log[j.told].Code == nil {
 		return false
@@ -89,7 +89,7 @@ func (c *checker) toldLost(j *job) bool {
 	return *c.log[j.told].Code == codeLost || *c.log[j.told].Code == codeKilled && slices.ContainsFunc(j.commands, (*command).wasKilled)
 }
 
-// group counts the instances that exist at every create.
+// group counts the existing instances at every create.
 func (c *checker) group() {
 	type moment struct {
 		at    time.Time

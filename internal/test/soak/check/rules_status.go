@@ -8,11 +8,11 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// statuses holds every answer of status against the records and the log.
+// statuses compares every answer of status with the records and the log.
 func (c *checker) statuses() {
 	for i, e := range c.log {
 		if e.Event != StatusAnswered || e.Status == nil || e.Status.Stale {
-			continue // a stale one leaves the instances out
+			continue // a stale status has no instances
 		}
 		c.itself(i, e.Status)
 		for n := range e.Status.Instances {
@@ -22,7 +22,7 @@ func (c *checker) statuses() {
 	}
 }
 
-// itself: a status does not contradict itself.
+// itself checks that a status does not contradict itself.
 func (c *checker) itself(i int, s *Status) {
 	keys := map[string]bool{}
 	for _, in := range s.Instances {
@@ -32,7 +32,7 @@ func (c *checker) itself(i int, s *Status) {
 				c.violate("status", c.logLines(i), "%q has two leases", l.Key)
 			}
 			if slots[l.Slot] || l.Slot < 0 || l.Slot >= c.limits.Capacity {
-				c.violate("status", c.logLines(i), "%s: slot %d is leased twice, or none: there are %d", in.ID, l.Slot, c.limits.Capacity)
+				c.violate("status", c.logLines(i), "%s: slot %d is leased twice, or does not exist: there are %d slots", in.ID, l.Slot, c.limits.Capacity)
 			}
 			keys[l.Key], slots[l.Slot] = true, true
 		}
@@ -45,11 +45,11 @@ func (c *checker) itself(i int, s *Status) {
 	}
 }
 
-// instance: what a status says of an instance does not contradict its record.
+// instance checks that a status does not contradict the record of an instance.
 func (c *checker) instance(i int, in *StatusInstance) {
 	m := c.byID[in.ID]
 	if m == nil {
-		c.violate("status", c.logLines(i), "%s has no record: nobody made it", in.ID)
+		c.violate("status", c.logLines(i), "%s has no record: it was never created", in.ID)
 		return
 	}
 	asked, answered := c.log[i].Status.Asked, c.log[i].Time
@@ -59,9 +59,9 @@ func (c *checker) instance(i int, in *StatusInstance) {
 		if m.finish >= 0 {
 			lines = append(lines, m.line(m.finish))
 		}
-		c.violate("status", lines, "%s is called %s and lives", in.ID, in.State)
+		c.violate("status", lines, "%s is shown as %s, but it exists", in.ID, in.State)
 	case in.State == "ready" && (booted < 0 || m.at(booted).Time.After(answered)):
-		c.violate("status", c.logLines(i), "%s is called ready and has not booted", in.ID)
+		c.violate("status", c.logLines(i), "%s is shown as ready, but it has not booted", in.ID)
 	}
 	keys := map[string]bool{}
 	for _, cmd := range m.commands {
@@ -70,11 +70,11 @@ func (c *checker) instance(i int, in *StatusInstance) {
 		}
 	}
 	if len(keys) > in.Uses {
-		c.violate("status", append(c.logLines(i), m.line(m.commands[0].start)), "%s had served %d jobs, and status knows of %d", in.ID, len(keys), in.Uses)
+		c.violate("status", append(c.logLines(i), m.line(m.commands[0].start)), "%s had served %d jobs, but status shows %d", in.ID, len(keys), in.Uses)
 	}
 }
 
-// leases: who runs has a lease, and who has ended has none.
+// leases checks that a running job has a lease, and that a job that has ended has none.
 func (c *checker) leases(i int, e Entry) {
 	type place struct{ instance, slot string }
 	shown := map[string]place{}
@@ -86,7 +86,7 @@ func (c *checker) leases(i int, e Entry) {
 	for _, m := range c.machines {
 		for _, cmd := range m.commands {
 			if c.holds(cmd, e.Status.Asked, e.Time) && shown[cmd.key] != (place{m.Instance, cmd.slot}) {
-				c.violate("lease", append(c.logLines(c.servedSince(i), i), cmd.lines()...), "%q ran on slot %s of %s, and status shows no such lease",
+				c.violate("lease", append(c.logLines(c.servedSince(i), i), cmd.lines()...), "%q ran on slot %s of %s, but status does not show this lease",
 					cmd.key, cmd.slot, m.Instance)
 			}
 		}
@@ -94,14 +94,14 @@ func (c *checker) leases(i int, e Entry) {
 	for _, key := range sortedKeys(shown) {
 		switch j := c.byKey[key]; {
 		case j == nil:
-			c.violate("status", c.logLines(i), "%q has a lease, and nobody asked for it", key)
+			c.violate("status", c.logLines(i), "%q has a lease, but was never requested", key)
 		case c.gaveBack(j, e.Status.Asked):
-			c.violate("lease", c.logLines(j.told, i), "%q had given its lease back, and status still shows it", key)
+			c.violate("lease", c.logLines(j.told, i), "%q had returned its lease, but status still shows it", key)
 		}
 	}
 }
 
-// holds reports whether a command ran from one time to another under a lease that must stand meanwhile.
+// holds reports whether a command ran from one time to another with a lease that must exist during this time.
 func (c *checker) holds(cmd *command, from, to time.Time) bool {
 	end, ok := cmd.endTime()
 	if cmd.startTime().After(from) || ok && end.Before(to) {
@@ -111,8 +111,8 @@ func (c *checker) holds(cmd *command, from, to time.Time) bool {
 	return j != nil && !c.killedBefore(j, to) && !c.toldLost(j) && j.told >= 0
 }
 
-// gaveBack reports whether a job's client had ended before a time, and had given its lease back: it ended with the command's code or was
-// cancelled, and did not say that it could not.
+// gaveBack reports whether a job's client had ended before a time and had returned its lease: it ended with the command's code or was
+// cancelled, and did not report that the return failed.
 func (c *checker) gaveBack(j *job, before time.Time) bool {
 	if j.told < 0 || j.killed >= 0 || c.log[j.told].Kept || !c.log[j.told].Time.Before(before) {
 		return false
@@ -131,9 +131,9 @@ func (c *checker) servedSince(i int) int {
 	return -1
 }
 
-// manager: it ends only when it is killed or told to.
+// manager checks that the manager ends only when it is killed or stopped.
 func (c *checker) manager() {
-	last := -1 // what was done to the one that runs
+	last := -1 // what the driver did to the current manager
 	for i, e := range c.log {
 		switch e.Event {
 		case ManagerStarted, ManagerKilled, ManagerStopped:
@@ -142,7 +142,7 @@ func (c *checker) manager() {
 			switch {
 			case last >= 0 && c.log[last].Event == ManagerKilled:
 			case last < 0 || c.log[last].Event != ManagerStopped:
-				c.violate("manager", c.logLines(last, i), "the manager ended, and nobody had killed or stopped it")
+				c.violate("manager", c.logLines(last, i), "the manager ended, but it was not killed or stopped")
 			case e.Code == nil || *e.Code != 0:
 				c.violate("manager", c.logLines(last, i), "the manager was told to stop, and failed")
 			}
@@ -150,16 +150,16 @@ func (c *checker) manager() {
 	}
 }
 
-// left: there is an end, and nothing is left after it.
+// left checks that the soak came to its end and that nothing is left.
 func (c *checker) left() {
 	for _, m := range c.machines {
 		if m.finish < 0 && len(m.Entries) > 0 {
-			c.violate("left", []string{m.line(len(m.Entries) - 1)}, "%s is alive", m.Instance)
+			c.violate("left", []string{m.line(len(m.Entries) - 1)}, "%s still exists", m.Instance)
 		}
 	}
 	n := len(c.log) - 1
 	if n < 0 || c.log[n].Event != End || c.log[n].Left == nil {
-		c.violate("left", c.logLines(n), "the driver did not say what was left: the soak did not come to its end")
+		c.violate("left", c.logLines(n), "the driver did not report what was left: the soak did not finish")
 		return
 	}
 	l := c.log[n].Left
