@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/taskscaler/taskscaler/internal/draw"
 	"github.com/taskscaler/taskscaler/pkg/record"
-	"pgregory.net/rapid"
 )
 
 // model is a simple register: it searches lists linearly and computes every sum anew. It says what the real register must answer after any
@@ -109,7 +109,7 @@ func (m *model) idleOrder() []record.ID {
 }
 
 // check compares everything that can be queried.
-func (m *model) check(t *rapid.T) {
+func (m *model) check(t *draw.T) {
 	if err := m.r.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func (m *model) check(t *rapid.T) {
 	}
 }
 
-func (m *model) some(t *rapid.T, states ...record.State) *Instance {
+func (m *model) some(t *draw.T, states ...record.State) *Instance {
 	var ids []record.ID
 	m.r.Each(func(i *Instance) bool {
 		if len(states) == 0 || slices.Contains(states, i.State) {
@@ -161,7 +161,7 @@ func (m *model) some(t *rapid.T, states ...record.State) *Instance {
 	if len(ids) == 0 {
 		t.Skip("no such instance")
 	}
-	return m.r.Get(rapid.SampledFrom(ids).Draw(t, "id"))
+	return m.r.Get(draw.From(ids).Draw(t, "id"))
 }
 
 func (m *model) key(prefix string) record.Key {
@@ -169,17 +169,17 @@ func (m *model) key(prefix string) record.Key {
 	return record.Key(fmt.Sprint(prefix, m.next))
 }
 
-func take[E any](t *rapid.T, from *[]E, label string) E {
+func take[E any](t *draw.T, from *[]E, label string) E {
 	if len(*from) == 0 {
 		t.Skip("none")
 	}
-	n := rapid.IntRange(0, len(*from)-1).Draw(t, label)
+	n := draw.Range(0, len(*from)-1).Draw(t, label)
 	e := (*from)[n]
 	*from = slices.Delete(*from, n, n+1)
 	return e
 }
 
-func legalOr(t *rapid.T, err error) {
+func legalOr(t *draw.T, err error) {
 	if err != nil {
 		t.Fatalf("a legal move was refused: %v", err)
 	}
@@ -187,27 +187,27 @@ func legalOr(t *rapid.T, err error) {
 
 // TestAgainstModel runs random legal operations on both, and compares everything that can be queried after each.
 func TestAgainstModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		m := newModel(rapid.IntRange(1, 70).Draw(t, "capacity"), rapid.SampledFrom([]int{0, 0, 1, 3, 9}).Draw(t, "uses"))
-		t.Repeat(map[string]func(*rapid.T){
+	draw.Check(t, func(t *draw.T) {
+		m := newModel(draw.Range(1, 70).Draw(t, "capacity"), draw.From([]int{0, 0, 1, 3, 9}).Draw(t, "uses"))
+		t.Repeat(map[string]func(*draw.T){
 			"":        m.check,
-			"time":    func(t *rapid.T) { m.now += rapid.IntRange(1, 9).Draw(t, "s") },
+			"time":    func(t *draw.T) { m.now += draw.Range(1, 9).Draw(t, "s") },
 			"add":     m.add,
-			"listed":  func(t *rapid.T) { m.r.SetListed(m.some(t), Listed(rapid.IntRange(0, 6).Draw(t, "l"))) },
-			"running": func(t *rapid.T) { m.r.SetListed(m.some(t, record.Ready), ListedRunning) },
+			"listed":  func(t *draw.T) { m.r.SetListed(m.some(t), Listed(draw.Range(0, 6).Draw(t, "l"))) },
+			"running": func(t *draw.T) { m.r.SetListed(m.some(t, record.Ready), ListedRunning) },
 			"lease":   m.lease, "lease2": m.lease, "end": m.end,
-			"reserve": m.reserve, "unreserve": func(t *rapid.T) { m.r.Unreserve(m.r.Reservation(take(t, &m.res, "res"))) },
-			"suspect": func(t *rapid.T) {
+			"reserve": m.reserve, "unreserve": func(t *draw.T) { m.r.Unreserve(m.r.Reservation(take(t, &m.res, "res"))) },
+			"suspect": func(t *draw.T) {
 				i := m.some(t, record.Creating, record.Preparing, record.Ready)
 				m.r.SetListed(i, ListedAbsent)
 				m.r.SetSuspect(i)
 			},
-			"drain": func(t *rapid.T) {
+			"drain": func(t *draw.T) {
 				i := m.some(t, record.Ready, record.Creating)
 				m.r.UnclaimAll(i)
 				legalOr(t, m.r.Drain(i, record.CauseIdle, m.stamp()))
 			},
-			"delete": func(t *rapid.T) {
+			"delete": func(t *draw.T) {
 				i := m.some(t, record.Draining)
 				var rec record.Instance
 				m.r.record(i, &rec)
@@ -217,33 +217,33 @@ func TestAgainstModel(t *testing.T) {
 				legalOr(t, m.r.Delete(i, record.CauseNone, m.stamp()))
 				legalOr(t, m.r.Finish(i, m.stamp()))
 			},
-			"forget": func(t *rapid.T) { legalOr(t, m.r.Forget(m.some(t, record.Gone))) },
-			"limits": func(t *rapid.T) {
-				m.r.SetLimits(rapid.IntRange(1, 130).Draw(t, "capacity"), rapid.SampledFrom([]int{0, 2, 9}).Draw(t, "uses"))
+			"forget": func(t *draw.T) { legalOr(t, m.r.Forget(m.some(t, record.Gone))) },
+			"limits": func(t *draw.T) {
+				m.r.SetLimits(draw.Range(1, 130).Draw(t, "capacity"), draw.From([]int{0, 2, 9}).Draw(t, "uses"))
 			},
-			"intent": func(t *rapid.T) { m.r.OpenIntent(rapid.IntRange(1, 5).Draw(t, "n"), m.stamp()) },
+			"intent": func(t *draw.T) { m.r.OpenIntent(draw.Range(1, 5).Draw(t, "n"), m.stamp()) },
 			"shift":  m.shift,
-			"meta":   func(t *rapid.T) { m.r.Meta.Fruitless++; m.r.TouchMeta() },
+			"meta":   func(t *draw.T) { m.r.Meta.Fruitless++; m.r.TouchMeta() },
 			"take":   m.store,
 		})
 	})
 }
 
-func (m *model) add(t *rapid.T) {
-	id := record.ID(fmt.Sprint("i", rapid.IntRange(0, 9).Draw(t, "id")))
+func (m *model) add(t *draw.T) {
+	id := record.ID(fmt.Sprint("i", draw.Range(0, 9).Draw(t, "id")))
 	if i := m.r.Get(id); i != nil && i.State != record.Gone && i.State != record.Lost {
 		t.Skip("it exists")
 	}
 	i, err := m.r.Add(id, record.Creating, record.Created, m.stamp())
 	legalOr(t, err)
 	m.r.SetListed(i, ListedRunning)
-	if rapid.Bool().Draw(t, "ready") {
+	if draw.Bool().Draw(t, "ready") {
 		legalOr(t, m.r.Prepare(i, m.stamp()))
 		legalOr(t, m.r.Ready(i, m.stamp()))
 	}
 }
 
-func (m *model) lease(t *rapid.T) {
+func (m *model) lease(t *draw.T) {
 	i := m.r.Fullest("")
 	if i == nil {
 		t.Skip("no open slot")
@@ -266,11 +266,11 @@ func (m *model) lease(t *rapid.T) {
 	}
 }
 
-func (m *model) end(t *rapid.T) {
+func (m *model) end(t *draw.T) {
 	if len(m.keys) == 0 {
 		t.Skip("no lease")
 	}
-	m.drop(rapid.SampledFrom(m.keys).Draw(t, "key"))
+	m.drop(draw.From(m.keys).Draw(t, "key"))
 }
 
 func (m *model) drop(k record.Key) {
@@ -278,28 +278,28 @@ func (m *model) drop(k record.Key) {
 	m.keys = slices.DeleteFunc(m.keys, func(o record.Key) bool { return o == k })
 }
 
-func (m *model) reserve(t *rapid.T) {
+func (m *model) reserve(t *draw.T) {
 	k := m.key("r")
 	_, err := m.r.Reserve(k, m.r.Fullest(""))
 	legalOr(t, err)
 	m.res = append(m.res, k)
 }
 
-func (m *model) shift(t *rapid.T) {
+func (m *model) shift(t *draw.T) {
 	if len(m.r.Intents()) == 0 {
 		t.Skip("no intent")
 	}
-	in := rapid.SampledFrom(m.r.Intents()).Draw(t, "intent")
-	if n := rapid.IntRange(0, 2).Draw(t, "n"); in.Open >= n {
+	in := draw.From(m.r.Intents()).Draw(t, "intent")
+	if n := draw.Range(0, 2).Draw(t, "n"); in.Open >= n {
 		legalOr(t, m.r.Shift(in, -n, n, 0))
 	}
-	if rapid.Bool().Draw(t, "close") {
+	if draw.Bool().Draw(t, "close") {
 		m.r.CloseIntent(in)
 	}
 }
 
 // store takes the changes and applies them to the stored state, and twice to a copy. Then it loads the result into a new register.
-func (m *model) store(t *rapid.T) {
+func (m *model) store(t *draw.T) {
 	var c record.Changes
 	m.r.TakeChanges(&c)
 	m.saved.Apply(&c)

@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 // TestTimersAgainstList compares the heap with a list that is searched linearly.
 func TestTimersAgainstList(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		type entry struct {
 			t       *timer
 			at, seq time.Duration
@@ -34,8 +34,8 @@ func TestTimersAgainstList(t *testing.T) {
 		drop := func(x *timer) {
 			list = slices.DeleteFunc(list, func(e entry) bool { return e.t == x })
 		}
-		t.Repeat(map[string]func(*rapid.T){
-			"": func(t *rapid.T) {
+		t.Repeat(map[string]func(*draw.T){
+			"": func(t *draw.T) {
 				at, ok := h.next()
 				if n := first(); ok != (n >= 0) || ok && at != list[n].at {
 					t.Fatalf("next is %v, %v; want %v", at, ok, list)
@@ -49,22 +49,22 @@ func TestTimersAgainstList(t *testing.T) {
 					}
 				}
 			},
-			"set": func(t *rapid.T) {
-				x := rapid.SampledFrom(all).Draw(t, "timer")
-				at := time.Duration(rapid.IntRange(-3, 20).Draw(t, "at"))
+			"set": func(t *draw.T) {
+				x := draw.From(all).Draw(t, "timer")
+				at := time.Duration(draw.Range(-3, 20).Draw(t, "at"))
 				h.set(x, at)
 				drop(x)
 				seq++
 				list = append(list, entry{x, at, seq})
 			},
-			"stop": func(t *rapid.T) {
-				x := rapid.SampledFrom(all).Draw(t, "timer")
+			"stop": func(t *draw.T) {
+				x := draw.From(all).Draw(t, "timer")
 				h.stop(x)
 				h.stop(x)
 				drop(x)
 			},
-			"due": func(t *rapid.T) {
-				now := time.Duration(rapid.IntRange(-3, 20).Draw(t, "now"))
+			"due": func(t *draw.T) {
+				now := time.Duration(draw.Range(-3, 20).Draw(t, "now"))
 				got := h.due(now)
 				n := first()
 				if n >= 0 && list[n].at <= now {
@@ -82,8 +82,8 @@ func TestTimersAgainstList(t *testing.T) {
 
 // TestWindowAgainstHistory compares the deque with the complete history of the value.
 func TestWindowAgainstHistory(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		span := time.Duration(rapid.IntRange(0, 12).Draw(t, "span"))
+	draw.Check(t, func(t *draw.T) {
+		span := time.Duration(draw.Range(0, 12).Draw(t, "span"))
 		var w window
 		now := time.Duration(0)
 		history := []held{} // value held until end, oldest first
@@ -97,13 +97,13 @@ func TestWindowAgainstHistory(t *testing.T) {
 			}
 			return m
 		}
-		for range rapid.IntRange(1, 120).Draw(t, "steps") {
-			now += time.Duration(rapid.IntRange(0, 3).Draw(t, "dt"))
-			if rapid.IntRange(0, 40).Draw(t, "reset") == 0 {
+		for range draw.Range(1, 120).Draw(t, "steps") {
+			now += time.Duration(draw.Range(0, 3).Draw(t, "dt"))
+			if draw.Range(0, 40).Draw(t, "reset") == 0 {
 				w.reset(now)
 				history, since = nil, now
 			}
-			v := rapid.IntRange(0, 9).Draw(t, "v")
+			v := draw.Range(0, 9).Draw(t, "v")
 			w.set(v, now)
 			if v != current {
 				if now > since {
@@ -115,7 +115,7 @@ func TestWindowAgainstHistory(t *testing.T) {
 			if got, want := w.max(), largest(now); got != want {
 				t.Fatalf("at %v: largest %d, want %d of %v and %d", now, got, want, history, current)
 			}
-			limit := rapid.IntRange(0, 9).Draw(t, "limit")
+			limit := draw.Range(0, 9).Draw(t, "limit")
 			at, ok := w.fallsTo(limit, span)
 			if ok != (current <= limit) {
 				t.Fatalf("falls to %d: %v with %d", limit, ok, current)

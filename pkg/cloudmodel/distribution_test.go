@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 // draws returns n draws from d with a fixed seed.
@@ -111,9 +111,9 @@ func TestEmpiricalDrawsEachSampleEquallyOften(t *testing.T) {
 	}
 }
 
-func anyDistribution(t *rapid.T) Distribution {
-	span := rapid.Int64Range(0, int64(time.Hour))
-	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+func anyDistribution(t *draw.T) Distribution {
+	span := draw.Range[int64](0, int64(time.Hour))
+	switch draw.Range(0, 3).Draw(t, "kind") {
 	case 0:
 		return Constant(time.Duration(span.Draw(t, "value")))
 	case 1:
@@ -123,19 +123,19 @@ func anyDistribution(t *rapid.T) Distribution {
 		return LogNormal(time.Duration(p50), time.Duration(p50+span.Draw(t, "more")))
 	}
 	d := Distribution{Kind: KindEmpirical}
-	for _, s := range rapid.SliceOfN(span, 1, 5).Draw(t, "samples") {
+	for _, s := range draw.Slice(span, 1, 5).Draw(t, "samples") {
 		d.Samples = append(d.Samples, D(time.Duration(s)))
 	}
 	return d
 }
 
 func TestSampleIsMonotonicAndBounded(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		s, err := anyDistribution(t).Sampler()
 		if err != nil {
 			t.Fatal(err)
 		}
-		unit := rapid.Float64Range(1e-16, 1-1e-16)
+		unit := draw.FloatRange(1e-16, 1-1e-16)
 		a, b := unit.Draw(t, "a"), unit.Draw(t, "b")
 		lo, hi := s.Sample(min(a, b)), s.Sample(max(a, b))
 		if lo < 0 || lo > hi || hi > longest {

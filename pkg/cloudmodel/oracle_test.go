@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 // naive is the model without optimisations: it keeps every instance for ever and examines all of them each time.
@@ -104,33 +104,33 @@ func (o *naive) list(t time.Duration) []Instance {
 	return out
 }
 
-func anyConfig(t *rapid.T) Config {
-	mode := rapid.SampledFrom([]string{"", FailHang, FailTimeout, FailVanish, FailDie}).Draw(t, "mode")
-	probability := rapid.SampledFrom([]float64{0, 0.3, 1})
+func anyConfig(t *draw.T) Config {
+	mode := draw.From([]string{"", FailHang, FailTimeout, FailVanish, FailDie}).Draw(t, "mode")
+	probability := draw.From([]float64{0, 0.3, 1})
 	return Config{
-		MaxSize:     rapid.SampledFrom([]int{0, 5}).Draw(t, "max_size"),
+		MaxSize:     draw.From([]int{0, 5}).Draw(t, "max_size"),
 		Boot:        anyDistribution(t),
 		BootFailure: BootFailure{Probability: probability.Draw(t, "boot_failure"), Mode: mode, After: anyDistribution(t)},
 		Delete:      anyDistribution(t),
 		Partial:     Partial{Probability: probability.Draw(t, "partial")},
-		Spot: Spot{ReclaimPerHour: rapid.SampledFrom([]float64{0, 1, 100}).Draw(t, "reclaim"),
-			Notice: D(rapid.SampledFrom([]time.Duration{0, 2 * time.Minute}).Draw(t, "notice"))},
-		List: List{Lag: D(rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(t, "lag"))},
+		Spot: Spot{ReclaimPerHour: draw.From([]float64{0, 1, 100}).Draw(t, "reclaim"),
+			Notice: D(draw.From([]time.Duration{0, 2 * time.Minute}).Draw(t, "notice"))},
+		List: List{Lag: D(draw.From([]time.Duration{0, time.Minute}).Draw(t, "lag"))},
 	}
 }
 
 // TestCloudAgainstNaiveModel makes the same calls to both. Events, lists and counts must be equal at every step.
 func TestCloudAgainstNaiveModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		cfg := anyConfig(t)
-		c, err := New(cfg, rapid.Uint64().Draw(t, "seed"))
+		c, err := New(cfg, draw.Uint64().Draw(t, "seed"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		o := &naive{cloud: c}
 		var now time.Duration
-		step := rapid.Int64Range(0, int64(20*time.Minute))
-		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+		step := draw.Range[int64](0, int64(20*time.Minute))
+		for range draw.Range(1, 40).Draw(t, "steps") {
 			now += time.Duration(step.Draw(t, "step"))
 			want := o.events(now)
 			got := c.Advance(now, nil)
@@ -144,20 +144,20 @@ func TestCloudAgainstNaiveModel(t *testing.T) {
 }
 
 // act does one random action on both models.
-func (o *naive) act(t *rapid.T, now time.Duration) {
+func (o *naive) act(t *draw.T, now time.Duration) {
 	o.early = o.events(now)
-	switch rapid.IntRange(0, 3).Draw(t, "act") {
+	switch draw.Range(0, 3).Draw(t, "act") {
 	case 0, 1:
-		r := o.cloud.Create(now, rapid.IntRange(1, 4).Draw(t, "n"))
+		r := o.cloud.Create(now, draw.Range(1, 4).Draw(t, "n"))
 		for i := range uint64(r.Made) {
 			o.all = append(o.all, newNaive(r.First+i, now, o.cloud.Fate(r.First+i)))
 		}
 	case 2:
-		n := rapid.Uint64Range(1, uint64(len(o.all)+1)).Draw(t, "delete")
+		n := draw.Range[uint64](1, uint64(len(o.all)+1)).Draw(t, "delete")
 		o.cloud.Delete(now, n)
 		o.delete(n, now)
 	case 3:
-		n := rapid.Uint64Range(1, uint64(len(o.all)+1)).Draw(t, "kill")
+		n := draw.Range[uint64](1, uint64(len(o.all)+1)).Draw(t, "kill")
 		if o.cloud.Kill(now, n) {
 			m := o.all[n-1]
 			m.stamps[3] = now
@@ -168,7 +168,7 @@ func (o *naive) act(t *rapid.T, now time.Duration) {
 	}
 }
 
-func agree(t *rapid.T, o *naive, now time.Duration) {
+func agree(t *draw.T, o *naive, now time.Duration) {
 	list, _ := o.cloud.List(now, nil)
 	if want := o.list(now - o.cloud.cfg.List.Lag.Value()); !slices.Equal(list, want) {
 		t.Fatalf("at %v: list %v, want %v", now, list, want)
@@ -181,7 +181,7 @@ func agree(t *rapid.T, o *naive, now time.Duration) {
 }
 
 // checkStructure checks that the slots, the list, the index and the heap are consistent.
-func checkStructure(t *rapid.T, c *Cloud) {
+func checkStructure(t *draw.T, c *Cloud) {
 	linked := 0
 	last := uint64(0)
 	for s := c.first; s != nowhere; s = c.machine[s].next {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 func TestIdentity(t *testing.T) {
@@ -75,10 +75,10 @@ func TestSharedIdentity(t *testing.T) {
 // For every name, url and id, the identity is a safe directory name and metric label.
 func TestIdentityIsSafe(t *testing.T) {
 	safe := regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*-[0-9a-f]{12}$`)
-	rapid.Check(t, func(t *rapid.T) {
-		r := Runner{Name: rapid.String().Draw(t, "name"),
-			URL: rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"https://../..", "https://-x"})).Draw(t, "url"),
-			ID:  rapid.StringMatching(`[0-9]{0,12}`).Draw(t, "id")}
+	draw.Check(t, func(t *draw.T) {
+		r := Runner{Name: draw.String().Draw(t, "name"),
+			URL: draw.OneOf(draw.String(), draw.From([]string{"https://../..", "https://-x"})).Draw(t, "url"),
+			ID:  draw.StringOf(draw.Range('0', '9'), 0, 12).Draw(t, "id")}
 		for _, id := range []string{r.Identity(), r.GroupIdentity("g")} {
 			if !safe.MatchString(id) || len(id) > 100 {
 				t.Fatalf("%+v has the identity %q", r, id)

@@ -1,11 +1,12 @@
 package config
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 func TestParsePlugin(t *testing.T) {
@@ -96,8 +97,8 @@ func TestRepairedDurationsParse(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.Int64Min(0).Draw(t, "n")
+	draw.Check(t, func(t *draw.T) {
+		n := draw.Range[int64](0, math.MaxInt64).Draw(t, "n")
 		proposed := proposeDuration(n)
 		d, err := time.ParseDuration(proposed)
 		if err != nil {

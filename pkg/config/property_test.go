@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
-// draw returns a valid value for the key, as written in a file, and the value that the reader must return for it.
-func draw(t *rapid.T, k Key) (written string, meant any) {
+// valueOf returns a valid value for the key, as written in a file, and the value that the reader must return for it.
+func valueOf(t *draw.T, k Key) (written string, meant any) {
 	switch k.Name() {
 	case "os":
 		return `"Linux"`, "linux"
@@ -23,10 +23,10 @@ func draw(t *rapid.T, k Key) (written string, meant any) {
 	case "protocol":
 		return `"winrm"`, "winrm"
 	case "protocol_port":
-		v := rapid.IntRange(1, maxPort).Draw(t, k.Path)
+		v := draw.Range(1, maxPort).Draw(t, k.Path)
 		return fmt.Sprint(v), v
 	case "capacity_per_instance":
-		v := rapid.IntRange(1, maxCapacity).Draw(t, k.Path)
+		v := draw.Range(1, maxCapacity).Draw(t, k.Path)
 		return fmt.Sprint(v), v
 	case "adopt_preexisting":
 		return `"remove"`, "remove"
@@ -37,26 +37,26 @@ func draw(t *rapid.T, k Key) (written string, meant any) {
 	case "key_path":
 		return `"keys/../id"`, "/etc/taskscaler/id"
 	case "max_size":
-		v := rapid.Int64Range(1, 1<<20).Draw(t, k.Path)
+		v := draw.Range[int64](1, 1<<20).Draw(t, k.Path)
 		return fmt.Sprintf(`"%d MiB"`, v), v << 20
 	case "dir":
 		return `"/var/lib/x"`, "/var/lib/x"
 	}
 	switch k.Type {
 	case TypeString:
-		v := rapid.StringMatching(`[ -~é✓]{1,20}`).Draw(t, k.Path)
+		v := draw.StringOf(draw.OneOf(draw.Range(' ', '~'), draw.From([]rune("é✓"))), 1, 20).Draw(t, k.Path)
 		return tomlString(t, v), v
 	case TypeInteger:
-		v := rapid.IntRange(1, 1<<31-1).Draw(t, k.Path)
+		v := draw.Range(1, 1<<31-1).Draw(t, k.Path)
 		return fmt.Sprint(v), v
 	case TypeBoolean:
-		v := rapid.Bool().Draw(t, k.Path)
+		v := draw.Bool().Draw(t, k.Path)
 		return fmt.Sprint(v), v
 	case TypeDuration:
-		v := time.Duration(rapid.Int64Range(1, 1<<55).Draw(t, k.Path))
+		v := time.Duration(draw.Range[int64](1, 1<<55).Draw(t, k.Path))
 		return `"` + v.String() + `"`, v
 	case TypeNumbers:
-		v := []float64{rapid.Float64Range(0, 1).Draw(t, k.Path), 2, 1e9}
+		v := []float64{draw.FloatRange(0, 1).Draw(t, k.Path), 2, 1e9}
 		text, _ := json.Marshal(v) // of finite numbers
 		return string(text), v
 	}
@@ -64,8 +64,8 @@ func draw(t *rapid.T, k Key) (written string, meant any) {
 }
 
 // tomlString writes v as one of TOML's kinds of strings.
-func tomlString(t *rapid.T, v string) string {
-	if !strings.Contains(v, "'") && rapid.Bool().Draw(t, "literal") {
+func tomlString(t *draw.T, v string) string {
+	if !strings.Contains(v, "'") && draw.Bool().Draw(t, "literal") {
 		return "'" + v + "'"
 	}
 	out, err := toml.Marshal(map[string]string{"x": v})
@@ -99,17 +99,17 @@ func fieldOf(a *Autoscaler, k Key) reflect.Value {
 
 // Every value of every key under [runners.autoscaler] arrives in its field, for every layout of the file.
 func TestRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		meant := map[string]any{}
 		bySection := map[string][]string{}
 		for _, k := range Keys() {
 			if !strings.HasPrefix(k.Path, "runners.autoscaler.") || strings.Contains(k.Path, ".policy") {
 				continue
 			}
-			if k.Name() != "plugin" && rapid.IntRange(0, 3).Draw(t, "absent") == 0 {
+			if k.Name() != "plugin" && draw.Range(0, 3).Draw(t, "absent") == 0 {
 				continue
 			}
-			written, value := draw(t, k)
+			written, value := valueOf(t, k)
 			if written == "" {
 				continue
 			}
@@ -141,7 +141,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // spread writes the sections in random order, each as a table with a header, as dotted keys or as an inline table, with comments.
-func spread(t *rapid.T, bySection map[string][]string) string {
+func spread(t *draw.T, bySection map[string][]string) string {
 	const root = "runners.autoscaler"
 	var paths []string
 	for p := range bySection {
@@ -150,12 +150,12 @@ func spread(t *rapid.T, bySection map[string][]string) string {
 		}
 	}
 	slices.Sort(paths)
-	paths = rapid.Permutation(paths).Draw(t, "order")
+	paths = draw.Permutation(paths).Draw(t, "order")
 	top, tables := "[["+"runners]]\nexecutor = \"instance\"\n\n[runners.autoscaler] # the fleet\n"+strings.Join(bySection[root], "\n# and\n")+"\n", ""
 	for _, p := range paths {
 		relative := strings.TrimPrefix(p, root+".")
 		nested := strings.HasPrefix(p, root+".vm_isolation") // its two tables must not be written in two styles
-		switch style := rapid.IntRange(0, 2).Draw(t, "style"); {
+		switch style := draw.Range(0, 2).Draw(t, "style"); {
 		case nested || style == 0:
 			tables += "\n  [" + p + "]\n    " + strings.Join(bySection[p], "\n    ") + "\n"
 		case style == 1:
@@ -177,15 +177,15 @@ func TestEveryMisspellingIsFound(t *testing.T) {
 			keys = append(keys, k)
 		}
 	}
-	rapid.Check(t, func(t *rapid.T) {
-		k := rapid.SampledFrom(keys).Draw(t, "key")
+	draw.Check(t, func(t *draw.T) {
+		k := draw.From(keys).Draw(t, "key")
 		name := k.Name()
-		at := rapid.IntRange(1, len(name)-1).Draw(t, "at")
-		wrong := rapid.SampledFrom([]string{name[:at] + name[at+1:], name[:at] + "x" + name[at:], name[:at] + "q" + name[at+1:]}).Draw(t, "wrong")
+		at := draw.Range(1, len(name)-1).Draw(t, "at")
+		wrong := draw.From([]string{name[:at] + name[at+1:], name[:at] + "x" + name[at:], name[:at] + "q" + name[at+1:]}).Draw(t, "wrong")
 		if len(homes[wrong]) > 0 || fold(wrong) == fold(name) {
 			t.Skip("still a key, or only its separators changed")
 		}
-		blank := rapid.IntRange(0, 9).Draw(t, "blank lines")
+		blank := draw.Range(0, 9).Draw(t, "blank lines")
 		text := "[[runners]]\n" + strings.Repeat("# nothing\n", blank) + openSection(k.Section()) + "\n\n" + wrong + " = 1\n"
 		faults := ValidateFragment("f.toml", []byte(text)).Faults()
 		if len(faults) != 1 || faults[0].Code != CodeUnknownKey || faults[0].Line != blank+4 || !strings.Contains(faults[0].Remedy, `"`+name+`"`) {
@@ -207,20 +207,20 @@ func openSection(section string) string {
 
 // A value is reported at its position, for every layout of the document. The expected position comes from a search in the text.
 func TestPositions(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		var b strings.Builder
 		filler := func() {
-			b.WriteString(rapid.SampledFrom([]string{"", "\n", "# [runners]\n", "\r\n", "  \t# x = 1\n"}).Draw(t, "filler"))
+			b.WriteString(draw.From([]string{"", "\n", "# [runners]\n", "\r\n", "  \t# x = 1\n"}).Draw(t, "filler"))
 		}
 		filler()
 		b.WriteString("[[runners]]\n")
 		filler()
 		b.WriteString("text = \"\"\"\n[runners.autoscaler]\nmax_instances = -1\n\"\"\"\n") // looks like our section, but is a string
 		filler()
-		b.WriteString(rapid.SampledFrom([]string{
+		b.WriteString(draw.From([]string{
 			"[runners.autoscaler]\n", "[ runners . \"autoscaler\" ]\n", "['runners'.autoscaler] # it\n"}).Draw(t, "header"))
 		filler()
-		indent := rapid.SampledFrom([]string{"", "  ", "\t"}).Draw(t, "indent")
+		indent := draw.From([]string{"", "  ", "\t"}).Draw(t, "indent")
 		start := b.Len()
 		b.WriteString(indent + "max_instances = -7\n")
 		text := b.String()
@@ -234,15 +234,16 @@ func TestPositions(t *testing.T) {
 
 // A plain table becomes the JSON that the TOML decoder and encoding/json give for it.
 func TestPluginConfigIsTheTable(t *testing.T) {
-	value := rapid.Deferred(func() *rapid.Generator[any] {
-		return rapid.OneOf(
-			rapid.Just[any](true), rapid.Map(rapid.Int64(), func(v int64) any { return v }), rapid.Map(rapid.String(), func(v string) any { return v }),
-			rapid.Map(rapid.SliceOfN(rapid.Int64(), 0, 3), func(v []int64) any { return v }),
-			rapid.Map(rapid.MapOfN(rapid.StringMatching(`[a-z. "]{0,4}`), rapid.String(), 0, 3), func(v map[string]string) any { return v }),
-		)
-	})
-	rapid.Check(t, func(t *rapid.T) {
-		table := rapid.MapOfN(rapid.StringMatching(`[a-z. é]{0,5}`), value, 0, 5).Draw(t, "table")
+	key := func(more string, most int) draw.Gen[string] {
+		return draw.StringOf(draw.OneOf(draw.Range('a', 'z'), draw.From([]rune(more))), 0, most)
+	}
+	value := draw.OneOf(
+		draw.Just[any](true), draw.Map(draw.Int64(), func(v int64) any { return v }), draw.Map(draw.String(), func(v string) any { return v }),
+		draw.Map(draw.Slice(draw.Int64(), 0, 3), func(v []int64) any { return v }),
+		draw.Map(draw.MapOf(key(`. "`, 4), draw.String(), 3), func(v map[string]string) any { return v }),
+	)
+	draw.Check(t, func(t *draw.T) {
+		table := draw.MapOf(key(". é", 5), value, 5).Draw(t, "table")
 		document := map[string]any{"runners": map[string]any{"autoscaler": map[string]any{"plugin_config": table}}}
 		text, err := toml.Marshal(document)
 		if err != nil {

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/draw"
 	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 	"github.com/taskscaler/taskscaler/pkg/provider"
-	"pgregory.net/rapid"
 )
 
 func same(s string) string { return s }
@@ -51,20 +51,20 @@ func TestFailureFromAStranger(t *testing.T) {
 }
 
 func TestConnectInfoRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := rapid.StringN(0, 8, 8)
+	draw.Check(t, func(t *draw.T) {
+		s := draw.StringOf(draw.Rune(), 0, 8)
 		c := provider.ConnectInfo{
 			ConnectorConfig: provider.ConnectorConfig{
 				OS: s.Draw(t, "os"), Arch: s.Draw(t, "arch"), Protocol: provider.Protocol(s.Draw(t, "protocol")),
-				ProtocolPort: rapid.IntRange(0, math.MaxInt32).Draw(t, "port"), Username: s.Draw(t, "user"), Password: s.Draw(t, "password"),
-				Key: rapid.SliceOfN(rapid.Byte(), 1, 8).Draw(t, "key"), UseStaticCredentials: rapid.Bool().Draw(t, "static"),
-				Keepalive: time.Duration(rapid.Int64().Draw(t, "keepalive")), Timeout: time.Duration(rapid.Int64().Draw(t, "timeout")),
+				ProtocolPort: draw.Range(0, math.MaxInt32).Draw(t, "port"), Username: s.Draw(t, "user"), Password: s.Draw(t, "password"),
+				Key: draw.Slice(draw.Byte(), 1, 8).Draw(t, "key"), UseStaticCredentials: draw.Bool().Draw(t, "static"),
+				Keepalive: time.Duration(draw.Int64().Draw(t, "keepalive")), Timeout: time.Duration(draw.Int64().Draw(t, "timeout")),
 			},
 			ID: s.Draw(t, "id"), ExternalAddr: s.Draw(t, "external"), InternalAddr: s.Draw(t, "internal"),
-			HostKeys: rapid.SliceOfN(s, 1, 3).Draw(t, "keys"),
+			HostKeys: draw.Slice(s, 1, 3).Draw(t, "keys"),
 		}
-		if rapid.Bool().Draw(t, "expires") {
-			at := time.Unix(rapid.Int64Range(-1<<40, 1<<40).Draw(t, "s"), rapid.Int64Range(0, 999_999_999).Draw(t, "ns")).UTC()
+		if draw.Bool().Draw(t, "expires") {
+			at := time.Unix(draw.Range[int64](-1<<40, 1<<40).Draw(t, "s"), draw.Range[int64](0, 999_999_999).Draw(t, "ns")).UTC()
 			c.Expires = &at
 		}
 		if got := connectInfoFromWire(connectInfoToWire(c)); !reflect.DeepEqual(got, c) {

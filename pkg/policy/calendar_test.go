@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 func TestYearKindsComeBack(t *testing.T) {
@@ -28,15 +28,15 @@ func TestYearKindsComeBack(t *testing.T) {
 }
 
 func TestYearDaysNext(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		var set yearDays
 		in := map[int]bool{}
-		for range rapid.IntRange(0, 8).Draw(t, "size") {
-			day := rapid.IntRange(0, 365).Draw(t, "day")
+		for range draw.Range(0, 8).Draw(t, "size") {
+			day := draw.Range(0, 365).Draw(t, "day")
 			set[day/64] |= 1 << (day % 64)
 			in[day] = true
 		}
-		from := rapid.IntRange(0, 366).Draw(t, "from")
+		from := draw.Range(0, 366).Draw(t, "from")
 		want := -1
 		for day := 365; day >= from; day-- {
 			if in[day] {
@@ -50,13 +50,13 @@ func TestYearDaysNext(t *testing.T) {
 }
 
 func TestDayShapeNext(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		p, _, err := ParsePeriod(genField(t, &fields[minuteField]) + " " + genField(t, &fields[hourField]) + " * * *")
 		if err != nil {
 			t.Fatal(err)
 		}
 		shape := shapeOf([]Period{p}, 1, 1, 1)
-		from, inside := rapid.IntRange(0, 1439).Draw(t, "from"), rapid.Bool().Draw(t, "inside")
+		from, inside := draw.Range(0, 1439).Draw(t, "from"), draw.Bool().Draw(t, "inside")
 		want, found := 0, false
 		for m := from; m < 1440 && !found; m++ {
 			if p.Matches(time.January, 1, time.Monday, m/60, m%60) == inside {
@@ -71,11 +71,11 @@ func TestDayShapeNext(t *testing.T) {
 
 // TestCalendarNextByMinutes checks near results, minute by minute.
 func TestCalendarNextByMinutes(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		texts := []string{genPeriod(t), genPeriod(t)}
 		cal, oracles := calendarOf(t, texts)
-		local := rapid.Int64Range(-5e9, 5e9).Draw(t, "local")
-		inside := rapid.Bool().Draw(t, "inside")
+		local := draw.Range[int64](-5e9, 5e9).Draw(t, "local")
+		inside := draw.Bool().Draw(t, "inside")
 		got, ok := cal.next(local, inside)
 		minute := floorDiv(local, 60) * 60
 		for range 3000 {
@@ -103,11 +103,11 @@ func TestCalendarNextByMinutes(t *testing.T) {
 
 // TestCalendarNextByDays checks far results, day by day, over more years than any date needs to recur.
 func TestCalendarNextByDays(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		text := "* * " + genField(t, &fields[dayField]) + " " + genField(t, &fields[monthField]) + " " + genField(t, &fields[weekdayField])
 		cal, oracles := calendarOf(t, []string{text})
-		day := rapid.Int64Range(-60000, 60000).Draw(t, "day")
-		inside := rapid.Bool().Draw(t, "inside")
+		day := draw.Range[int64](-60000, 60000).Draw(t, "day")
+		inside := draw.Bool().Draw(t, "inside")
 		got, ok := cal.next(day*secondsADay, inside)
 		for d := day; d < day+(yearsToTry+1)*366; d++ {
 			if oracles[0].holds(time.Unix(d*secondsADay, 0).UTC()) == inside {
@@ -123,7 +123,7 @@ func TestCalendarNextByDays(t *testing.T) {
 	})
 }
 
-func calendarOf(t *rapid.T, texts []string) (*calendar, []oraclePeriod) {
+func calendarOf(t *draw.T, texts []string) (*calendar, []oraclePeriod) {
 	var periods []Period
 	var oracles []oraclePeriod
 	for _, text := range texts {

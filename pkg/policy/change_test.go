@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 // dstDays are windows around days with unusual clock changes.
@@ -103,11 +103,11 @@ func TestNextChangeAgainstBruteForce(t *testing.T) {
 func TestNextChangeFromAnywhere(t *testing.T) {
 	zones := []string{"UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "Asia/Seoul", "Europe/Dublin",
 		"Africa/Casablanca", "Antarctica/Troll", "America/Santiago"}
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		var policies []Policy
-		for range rapid.IntRange(1, 4).Draw(t, "policies") {
-			p := on(rapid.SampledFrom(zones).Draw(t, "zone"))
-			for range rapid.IntRange(0, 3).Draw(t, "periods") {
+		for range draw.Range(1, 4).Draw(t, "policies") {
+			p := on(draw.From(zones).Draw(t, "zone"))
+			for range draw.Range(0, 3).Draw(t, "periods") {
 				p.Periods = append(p.Periods, genPeriod(t))
 			}
 			policies = append(policies, p)
@@ -117,7 +117,7 @@ func TestNextChangeFromAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		oracle := oracleCompile(policies, time.UTC)
-		at := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "at"), rapid.Int64Range(0, 999_999_999).Draw(t, "nanos"))
+		at := time.Unix(draw.Range[int64](0, 4e9).Draw(t, "at"), draw.Range[int64](0, 999_999_999).Draw(t, "nanos"))
 		now := oracleIndex(oracle, at)
 		if got := s.At(at).Index; got != now {
 			t.Fatalf("At %v: policy %d, want %d", at, got, now)

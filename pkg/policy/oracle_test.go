@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 // The oracle is a second implementation of periods, written only from the rules. It goes from value to value with plain sets. It uses no
@@ -191,21 +191,21 @@ func compareWithOracle(t interface {
 }
 
 // genField draws a valid field: lists, ranges that wrap or not, names, steps, and Sunday as 7.
-func genField(t *rapid.T, f *field) string {
+func genField(t *draw.T, f *field) string {
 	value := func(label string) string {
 		top := f.max
 		if f.max == 6 {
 			top = 7
 		}
-		v := rapid.IntRange(f.min, top).Draw(t, label)
-		if f.names != nil && v <= f.max && rapid.Bool().Draw(t, label+" named") {
+		v := draw.Range(f.min, top).Draw(t, label)
+		if f.names != nil && v <= f.max && draw.Bool().Draw(t, label+" named") {
 			return f.names[v-f.min]
 		}
 		return strconv.Itoa(v)
 	}
 	member := func() string {
 		s := ""
-		switch rapid.IntRange(0, 3).Draw(t, "kind") {
+		switch draw.Range(0, 3).Draw(t, "kind") {
 		case 0:
 			s = "*"
 		case 1:
@@ -213,28 +213,28 @@ func genField(t *rapid.T, f *field) string {
 		default:
 			s = value("low") + "-" + value("high")
 		}
-		if rapid.IntRange(0, 2).Draw(t, "stepped") == 0 {
-			s += "/" + strconv.Itoa(rapid.IntRange(1, f.max+3).Draw(t, "step"))
+		if draw.Range(0, 2).Draw(t, "stepped") == 0 {
+			s += "/" + strconv.Itoa(draw.Range(1, f.max+3).Draw(t, "step"))
 		}
 		return s
 	}
-	if rapid.IntRange(0, 2).Draw(t, "open") == 0 {
+	if draw.Range(0, 2).Draw(t, "open") == 0 {
 		return "*"
 	}
 	var members []string
-	for range rapid.IntRange(1, 3).Draw(t, "members") {
+	for range draw.Range(1, 3).Draw(t, "members") {
 		members = append(members, member())
 	}
 	return strings.Join(members, ",")
 }
 
-func genPeriod(t *rapid.T) string {
+func genPeriod(t *draw.T) string {
 	var parts []string
 	for i := range fields {
 		parts = append(parts, genField(t, &fields[i]))
 	}
 	text := strings.Join(parts, " ")
-	if rapid.Bool().Draw(t, "upper") {
+	if draw.Bool().Draw(t, "upper") {
 		text = strings.ToUpper(text)
 	}
 	return text

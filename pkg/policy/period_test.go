@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 func codes(notices []Notice) string {
@@ -193,7 +193,7 @@ func TestMatchesOutOfRange(t *testing.T) {
 }
 
 func TestPeriodProperties(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		text := genPeriod(t)
 		p, _, err := ParsePeriod(text)
 		if err != nil {
@@ -226,13 +226,13 @@ func checkNormalForm(t interface {
 
 // TestFormsAgree: a seconds field and a year field around any five fields change nothing.
 func TestFormsAgree(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		five := genPeriod(t)
 		p, _, err := ParsePeriod(five)
 		if err != nil {
 			t.Fatal(err)
 		}
-		second := rapid.SampledFrom([]string{"*", "0"}).Draw(t, "seconds")
+		second := draw.From([]string{"*", "0"}).Draw(t, "seconds")
 		q, notices, err := ParsePeriod(second + " " + five + " *")
 		if err != nil || q != p || !strings.Contains(codes(notices), NoticeSevenFields) {
 			t.Fatalf("seven fields: %q, %v, %v", q, notices, err)

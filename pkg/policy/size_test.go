@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 const maxInt = math.MaxInt
@@ -196,34 +196,34 @@ func oracleProduct(factor float64, n *big.Int) *big.Int {
 }
 
 // genCount draws usual, odd and extreme counts.
-func genCount(t *rapid.T, label string) int {
-	switch rapid.IntRange(0, 9).Draw(t, label+" kind") {
+func genCount(t *draw.T, label string) int {
+	switch draw.Range(0, 9).Draw(t, label+" kind") {
 	case 0:
-		return rapid.SampledFrom([]int{0, -1, math.MinInt, maxInt, maxInt - 1, maxInt / 2, maxInt/2 + 1}).Draw(t, label)
+		return draw.From([]int{0, -1, math.MinInt, maxInt, maxInt - 1, maxInt / 2, maxInt/2 + 1}).Draw(t, label)
 	case 1:
 		return 0
 	}
-	return rapid.IntRange(0, 5000).Draw(t, label)
+	return draw.Range(0, 5000).Draw(t, label)
 }
 
 func TestSizeAgainstOracle(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	draw.Check(t, func(t *draw.T) {
 		s := Settings{IdleCount: genCount(t, "idle"), ScaleFactorLimit: genCount(t, "limit"),
-			ScaleFactorMode: rapid.SampledFrom([]FactorMode{FactorMax, FactorAdd}).Draw(t, "mode")}
+			ScaleFactorMode: draw.From([]FactorMode{FactorMax, FactorAdd}).Draw(t, "mode")}
 		l := Limits{genCount(t, "capacity"), genCount(t, "max instances"), genCount(t, "provider max"), genCount(t, "max uses")}
 		d := Demand{genCount(t, "leases"), genCount(t, "waiters"), genCount(t, "free"), genCount(t, "existing")}
-		a := Allowance{Throttle: genCount(t, "throttle"), Blocked: rapid.IntRange(0, 4).Draw(t, "blocked") == 0,
-			Breaker: rapid.IntRange(0, 3).Draw(t, "breaker") == 0, Canaries: rapid.IntRange(-1, 1).Draw(t, "canaries")}
-		switch rapid.IntRange(0, 3).Draw(t, "factor kind") {
+		a := Allowance{Throttle: genCount(t, "throttle"), Blocked: draw.Range(0, 4).Draw(t, "blocked") == 0,
+			Breaker: draw.Range(0, 3).Draw(t, "breaker") == 0, Canaries: draw.Range(-1, 1).Draw(t, "canaries")}
+		switch draw.Range(0, 3).Draw(t, "factor kind") {
 		case 0:
-			s.ScaleFactor = rapid.SampledFrom([]float64{0, -1.5, math.NaN(), math.Inf(1), math.Inf(-1), 1e300, math.MaxFloat64}).Draw(t, "factor")
+			s.ScaleFactor = draw.From([]float64{0, -1.5, math.NaN(), math.Inf(1), math.Inf(-1), 1e300, math.MaxFloat64}).Draw(t, "factor")
 		case 1: // extremes of demand meet only factors whose product a float64 holds: other products are equal but for rounding
-			s.ScaleFactor = rapid.SampledFrom([]float64{1e30, 2}).Draw(t, "factor")
+			s.ScaleFactor = draw.From([]float64{1e30, 2}).Draw(t, "factor")
 			if d.Leases > 5000 || d.Waiters > 5000 {
 				s.ScaleFactor = 1e30
 			}
 		default:
-			s.ScaleFactor = float64(rapid.IntRange(1, 5000).Draw(t, "thousandths")) / 1000
+			s.ScaleFactor = float64(draw.Range(1, 5000).Draw(t, "thousandths")) / 1000
 			if d.Leases > 5000 || d.Waiters > 5000 {
 				d.Leases, d.Waiters = d.Leases%5000, d.Waiters%5000
 			}
@@ -264,10 +264,10 @@ func TestFactorIsDecimal(t *testing.T) {
 
 // TestSizeSettles: when the requested instances have arrived, nothing more is requested.
 func TestSizeSettles(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := Settings{IdleCount: rapid.IntRange(0, 50).Draw(t, "idle"), ScaleFactor: rapid.Float64Range(0, 3).Draw(t, "factor")}
-		l := Limits{Capacity: rapid.IntRange(0, 9).Draw(t, "capacity"), MaxUses: rapid.IntRange(0, 9).Draw(t, "uses")}
-		d := Demand{Leases: rapid.IntRange(0, 99).Draw(t, "leases"), Waiters: rapid.IntRange(0, 99).Draw(t, "waiters")}
+	draw.Check(t, func(t *draw.T) {
+		s := Settings{IdleCount: draw.Range(0, 50).Draw(t, "idle"), ScaleFactor: draw.FloatRange(0, 3).Draw(t, "factor")}
+		l := Limits{Capacity: draw.Range(0, 9).Draw(t, "capacity"), MaxUses: draw.Range(0, 9).Draw(t, "uses")}
+		d := Demand{Leases: draw.Range(0, 99).Draw(t, "leases"), Waiters: draw.Range(0, 99).Draw(t, "waiters")}
 		first := Size(s, l, d, Allowance{Throttle: -1})
 		d.Free += first.Grow * first.PerInstance
 		d.Existing += first.Grow
@@ -291,9 +291,9 @@ func TestBoundNames(t *testing.T) {
 
 // TestSizeIsMonotonic: more demand never requests less; more supply or tighter bounds never request more.
 func TestSizeIsMonotonic(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := Settings{IdleCount: genCount(t, "idle"), ScaleFactor: rapid.Float64Range(0, 3).Draw(t, "factor"),
-			ScaleFactorLimit: genCount(t, "limit"), ScaleFactorMode: rapid.SampledFrom([]FactorMode{FactorMax, FactorAdd}).Draw(t, "mode")}
+	draw.Check(t, func(t *draw.T) {
+		s := Settings{IdleCount: genCount(t, "idle"), ScaleFactor: draw.FloatRange(0, 3).Draw(t, "factor"),
+			ScaleFactorLimit: genCount(t, "limit"), ScaleFactorMode: draw.From([]FactorMode{FactorMax, FactorAdd}).Draw(t, "mode")}
 		l := Limits{Capacity: genCount(t, "capacity"), MaxInstances: 1 + max(genCount(t, "max instances"), 0)/2, MaxUses: genCount(t, "uses")}
 		d := Demand{genCount(t, "leases"), genCount(t, "waiters"), genCount(t, "free"), genCount(t, "existing")}
 		a := Allowance{Throttle: max(genCount(t, "throttle"), 0)}

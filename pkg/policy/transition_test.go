@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
+	"github.com/taskscaler/taskscaler/internal/draw"
 )
 
 var someZones = []string{"UTC", "Africa/Cairo", "Africa/Casablanca", "Africa/Monrovia", "America/Asuncion", "America/Caracas",
@@ -71,15 +71,15 @@ func TestReach(t *testing.T) {
 
 // TestSparseDaysAcrossZones compares rare dates, in zones with clock changes, with a walk hour by hour.
 func TestSparseDaysAcrossZones(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		zone := rapid.SampledFrom(someZones).Draw(t, "zone")
+	draw.Check(t, func(t *draw.T) {
+		zone := draw.From(someZones).Draw(t, "zone")
 		text := "* * " + genField(t, &fields[dayField]) + " " + genField(t, &fields[monthField]) + " */7"
 		s, err := Compile([]Policy{on(zone, text)}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		oracle := oracleCompile([]Policy{on(zone, text)}, nil)
-		from := time.Unix(rapid.Int64Range(-3e9, 4e9).Draw(t, "from")/3600*3600, 0).UTC()
+		from := time.Unix(draw.Range[int64](-3e9, 4e9).Draw(t, "from")/3600*3600, 0).UTC()
 		now := oracleIndex(oracle, from)
 		next, ok := s.NextChange(from)
 		end := from.AddDate(2, 0, 0)

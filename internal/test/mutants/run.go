@@ -240,9 +240,6 @@ func (b *bench) units(ctx context.Context, overlay, room string) result {
 			return result{verdict: broken, output: err.Error()}
 		}
 		args := []string{"test", "-overlay=" + overlay, "-count=1", "-vet=off", "-failfast", "-timeout=90s", "-run", pattern(t.unit), "./" + pkg}
-		if t.rapid {
-			args = append(args, "-rapid.nofailfile")
-		}
 		ctx, cancel := context.WithTimeout(ctx, killTimeout)
 		out, err := b.command(ctx, b.root, "go", args...)
 		cancel()

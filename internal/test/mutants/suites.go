@@ -25,13 +25,12 @@ var whole = map[string][]string{
 type tests struct {
 	unit, suite []string
 	inBubble    map[string]bool // tests of the suite that run on virtual time
-	rapid       bool            // the package uses rapid, which writes failures into the tree unless a flag prevents it
 }
 
 // testsOf reads the tests of one of our packages.
 func testsOf(root, pkg string) (*tests, error) {
 	t := &tests{inBubble: map[string]bool{}}
-	calls, err := t.callsOf(filepath.Join(root, pkg))
+	calls, err := callsOf(filepath.Join(root, pkg))
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +65,7 @@ func testsOf(root, pkg string) (*tests, error) {
 }
 
 // callsOf maps each function of the package's tests to the names that it mentions: calls, and functions that it passes on.
-func (t *tests) callsOf(dir string) (map[string][]string, error) {
+func callsOf(dir string) (map[string][]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -83,7 +82,6 @@ func (t *tests) callsOf(dir string) (map[string][]string, error) {
 		if strings.HasSuffix(f.Name.Name, "_test") {
 			continue // examples
 		}
-		t.rapid = t.rapid || slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"pgregory.net/rapid"` })
 		for _, d := range f.Decls {
 			fn, ok := d.(*ast.FuncDecl)
 			if !ok || fn.Recv != nil || fn.Body == nil {

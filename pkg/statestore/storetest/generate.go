@@ -11,9 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/taskscaler/taskscaler/internal/draw"
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
-	"pgregory.net/rapid"
 )
 
 func diff(what string, want, have any) string {
@@ -30,7 +30,7 @@ func sameInstance(a, b record.Instance) bool {
 
 // testApply commits generated changes and compares with the reference, across reopens.
 func testApply(t *testing.T, factory func(testing.TB) Subject) {
-	rapid.Check(t, func(r *rapid.T) {
+	draw.Check(t, func(r *draw.T) {
 		var m Model
 		s := factory(t)
 		store, err := s.Open()
@@ -38,13 +38,13 @@ func testApply(t *testing.T, factory func(testing.TB) Subject) {
 			r.Fatal(err)
 		}
 		defer func() { _ = store.Close() }()
-		for range rapid.IntRange(1, 12).Draw(r, "commits") {
+		for range draw.Range(1, 12).Draw(r, "commits") {
 			c := drawCommit(r)
 			if err := store.Commit(context.Background(), c); err != nil {
 				r.Fatalf("Commit: %v", err)
 			}
 			m.Apply(c)
-			if rapid.IntRange(0, 3).Draw(r, "reopen") == 0 {
+			if draw.Range(0, 3).Draw(r, "reopen") == 0 {
 				_ = store.Close()
 				if store, err = s.Open(); err != nil {
 					r.Fatalf("reopen: %v", err)
@@ -62,58 +62,56 @@ func testApply(t *testing.T, factory func(testing.TB) Subject) {
 }
 
 // drawCommit draws from a few IDs, so that commits often change the same record.
-func drawCommit(r *rapid.T) statestore.Commit {
-	id := rapid.Custom(func(r *rapid.T) record.ID { return record.ID(fmt.Sprintf("i-%d", rapid.IntRange(0, 9).Draw(r, "id"))) })
-	op := rapid.Uint64Range(1, 6)
-	instance := rapid.Custom(func(r *rapid.T) record.Instance { return drawInstance(r, id) })
+func drawCommit(r *draw.T) statestore.Commit {
+	id := draw.Map(draw.Range(0, 9), func(n int) record.ID { return record.ID(fmt.Sprintf("i-%d", n)) })
+	op := draw.Range[uint64](1, 6)
+	instance := func(r *draw.T) record.Instance { return drawInstance(r, id) }
 	c := statestore.Commit{Changes: &record.Changes{
-		Put:         rapid.SliceOfNDistinct(instance, 0, 5, instanceID).Draw(r, "put"),
-		Drop:        rapid.SliceOfN(id, 0, 3).Draw(r, "drop"),
-		PutIntents:  rapid.SliceOfNDistinct(rapid.Custom(drawIntent), 0, 3, func(i record.Intent) uint64 { return i.Op }).Draw(r, "put intents"),
-		DropIntents: rapid.SliceOfN(op, 0, 2).Draw(r, "drop intents"),
+		Put:         draw.Distinct(instance, 5, func(i record.Instance) record.ID { return i.ID }).Draw(r, "put"),
+		Drop:        draw.Slice(id, 0, 3).Draw(r, "drop"),
+		PutIntents:  draw.Distinct(drawIntent, 3, func(i record.Intent) uint64 { return i.Op }).Draw(r, "put intents"),
+		DropIntents: draw.Slice(op, 0, 2).Draw(r, "drop intents"),
 	}}
-	if rapid.Bool().Draw(r, "meta") {
+	if draw.Bool().Draw(r, "meta") {
 		c.Changes.Meta = drawGroup(r)
 	}
-	for range rapid.IntRange(0, 3).Draw(r, "secrets") {
-		c.Secrets = append(c.Secrets, statestore.Secret{ID: id.Draw(r, "secret of"), Value: rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(r, "secret")})
+	for range draw.Range(0, 3).Draw(r, "secrets") {
+		c.Secrets = append(c.Secrets, statestore.Secret{ID: id.Draw(r, "secret of"), Value: draw.Slice(draw.Byte(), 0, 40).Draw(r, "secret")})
 	}
 	return c
 }
 
-func instanceID(r record.Instance) record.ID { return r.ID }
-
-func drawInstance(r *rapid.T, id *rapid.Generator[record.ID]) record.Instance {
-	stamp := rapid.OneOf(rapid.Just(int64(0)), rapid.Int64())
+func drawInstance(r *draw.T, id draw.Gen[record.ID]) record.Instance {
+	stamp := draw.OneOf(draw.Just(int64(0)), draw.Int64())
 	rec := record.Instance{
-		ID: id.Draw(r, "id"), Serial: rapid.Uint64().Draw(r, "serial"),
-		State:  record.State(rapid.IntRange(int(record.Creating), int(record.Unclaimed)).Draw(r, "state")),
-		Origin: record.Origin(rapid.Uint8Range(0, 3).Draw(r, "origin")), Uses: rapid.Int().Draw(r, "uses"),
+		ID: id.Draw(r, "id"), Serial: draw.Uint64().Draw(r, "serial"),
+		State:  record.State(draw.Range(int(record.Creating), int(record.Unclaimed)).Draw(r, "state")),
+		Origin: record.Origin(draw.Range[uint8](0, 3).Draw(r, "origin")), Uses: draw.Int().Draw(r, "uses"),
 		CreatedAt: stamp.Draw(r, "created"), StateAt: stamp.Draw(r, "since"), ReadyAt: stamp.Draw(r, "ready"), IdleAt: stamp.Draw(r, "idle"),
-		Cause: record.Cause(rapid.Uint8().Draw(r, "cause")), DeleteAsked: rapid.Bool().Draw(r, "asked"),
+		Cause: record.Cause(draw.Byte().Draw(r, "cause")), DeleteAsked: draw.Bool().Draw(r, "asked"),
 	}
-	for range rapid.IntRange(0, 3).Draw(r, "leases") {
-		key := record.Key(rapid.String().Draw(r, "key"))
-		rec.Leases = append(rec.Leases, record.Lease{Key: key, Slot: rapid.Int().Draw(r, "slot"), At: stamp.Draw(r, "at")})
+	for range draw.Range(0, 3).Draw(r, "leases") {
+		key := record.Key(draw.String().Draw(r, "key"))
+		rec.Leases = append(rec.Leases, record.Lease{Key: key, Slot: draw.Int().Draw(r, "slot"), At: stamp.Draw(r, "at")})
 	}
 	return rec
 }
 
-func drawIntent(r *rapid.T) record.Intent {
-	n := rapid.Int()
+func drawIntent(r *draw.T) record.Intent {
+	n := draw.Int()
 	return record.Intent{
-		Op: rapid.Uint64Range(1, 6).Draw(r, "op"), Asked: n.Draw(r, "asked"), Open: n.Draw(r, "open"), Doubt: n.Draw(r, "doubt"),
-		Faded: n.Draw(r, "faded"), At: rapid.Int64().Draw(r, "at"), Answered: rapid.Bool().Draw(r, "answered"),
+		Op: draw.Range[uint64](1, 6).Draw(r, "op"), Asked: n.Draw(r, "asked"), Open: n.Draw(r, "open"), Doubt: n.Draw(r, "doubt"),
+		Faded: n.Draw(r, "faded"), At: draw.Int64().Draw(r, "at"), Answered: draw.Bool().Draw(r, "answered"),
 	}
 }
 
-func drawGroup(r *rapid.T) *record.Meta {
+func drawGroup(r *draw.T) *record.Meta {
 	return &record.Meta{
-		Group: rapid.String().Draw(r, "group"), LastSerial: rapid.Uint64().Draw(r, "serial"), LastOp: rapid.Uint64().Draw(r, "op"),
-		ThrottleTokens: rapid.Float64().Draw(r, "tokens"), ThrottleAt: rapid.Int64().Draw(r, "at"), Fruitless: rapid.Int().Draw(r, "fruitless"),
-		Refusals: rapid.Int().Draw(r, "refusals"), BackoffUntil: rapid.Int64().Draw(r, "until"), BackoffCause: record.Cause(rapid.Uint8().Draw(r, "cause")),
-		DiedYoung: rapid.Int().Draw(r, "died young"), Trials: rapid.Int().Draw(r, "trials"),
-		YoungSince: rapid.Int64().Draw(r, "young since"),
+		Group: draw.String().Draw(r, "group"), LastSerial: draw.Uint64().Draw(r, "serial"), LastOp: draw.Uint64().Draw(r, "op"),
+		ThrottleTokens: draw.Float64().Draw(r, "tokens"), ThrottleAt: draw.Int64().Draw(r, "at"), Fruitless: draw.Int().Draw(r, "fruitless"),
+		Refusals: draw.Int().Draw(r, "refusals"), BackoffUntil: draw.Int64().Draw(r, "until"), BackoffCause: record.Cause(draw.Byte().Draw(r, "cause")),
+		DiedYoung: draw.Int().Draw(r, "died young"), Trials: draw.Int().Draw(r, "trials"),
+		YoungSince: draw.Int64().Draw(r, "young since"),
 	}
 }
 
