@@ -3,7 +3,7 @@ package jobexec
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/taskscaler/taskscaler/internal/leakcheck"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leakcheck.Main(m) }

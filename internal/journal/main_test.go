@@ -14,18 +14,18 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/internal/leakcheck"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
-	"go.uber.org/goleak"
 )
 
 // hang bounds everything that a test of this package waits for in real time. Only a hang reaches it: it is far longer than a busy machine
 // needs.
 const hang = 2 * time.Minute
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leakcheck.Main(m) }
 
 // driver runs a core in a random world, and its journal.
 type driver struct {

@@ -4,42 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"time"
-
-	gliderssh "github.com/gliderlabs/ssh"
 
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
 func Example() {
-	// A machine, for the example: it answers whatever it is told with one line, and the status 3.
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// A machine, for the example: it answers every command with one line, and the status 3.
+	address, stop, err := exampleMachine("secret")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	machine := &gliderssh.Server{
-		PasswordHandler: func(_ gliderssh.Context, password string) bool { return password == "secret" },
-		Handler: func(s gliderssh.Session) {
-			_, _ = io.WriteString(s, "hello from "+s.User()+"'s machine\n")
-			_ = s.Exit(3)
-		},
-	}
-	go func() { _ = machine.Serve(listener) }()
-	defer func() { _ = machine.Close() }()
+	defer stop()
 
 	// A provider's ConnectInfo says how to reach it.
-	info := provider.ConnectInfo{ID: "i-0abc", InternalAddr: listener.Addr().String()}
+	info := provider.ConnectInfo{ID: "i-0abc", InternalAddr: address}
 	info.Username, info.Password, info.Timeout = "ci", "secret", time.Minute
 
 	ctx := context.Background()
 	client, err := connector.Dial(ctx, info, connector.DialOptions{
 		PinHostKey: func(key string) error { // to be kept with the instance, and put into info.HostKeys from now on
-			fmt.Println("pinned a key of type", key[:len("ssh-rsa")])
+			fmt.Println("pinned a key of type", key[:len("ssh-ed25519")])
 			return nil
 		},
 	})
@@ -55,7 +43,7 @@ func Example() {
 		fmt.Println("status", exit.ExitCode())
 	}
 	// Output:
-	// pinned a key of type ssh-rsa
+	// pinned a key of type ssh-ed25519
 	// hello from ci's machine
 	// status 3
 }

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	gliderssh "github.com/gliderlabs/ssh"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/taskscaler/taskscaler/pkg/connector"
@@ -108,14 +107,18 @@ func authorizedTwice(t *testing.T) string {
 
 func TestKeyboardInteractive(t *testing.T) {
 	s := startInProcess(t)
-	port := serveMore(t, func(srv *gliderssh.Server) {
-		srv.KeyboardInteractiveHandler = func(_ gliderssh.Context, ask ssh.KeyboardInteractiveChallenge) bool {
+	host, _ := newKey(t)
+	asking := serveMore(t, host, &ssh.ServerConfig{
+		KeyboardInteractiveCallback: func(_ ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 			answers, err := ask("", "", []string{"Name:", "Password:"}, []bool{true, false})
-			return err == nil && answers[0] == "" && answers[1] == testPassword
-		}
+			if err == nil && answers[0] == "" && answers[1] == testPassword {
+				return nil, nil
+			}
+			return nil, errRefused
+		},
 	})
 	info := s.info
-	info.ProtocolPort, info.HostKeys, info.Key, info.Password = port, nil, nil, testPassword
+	info.ProtocolPort, info.HostKeys, info.Key, info.Password = asking.port(), nil, nil, testPassword
 	err := runOnce(t.Context(), info, quick(connector.DialOptions{Insecure: true}), connector.RunOptions{Command: "true"})
 	if err != nil {
 		t.Error(err)

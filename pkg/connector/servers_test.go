@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -16,11 +15,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	gliderssh "github.com/gliderlabs/ssh"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/taskscaler/taskscaler/pkg/connector"
@@ -30,7 +26,7 @@ import (
 // server is a real SSH server and how to reach it.
 type server struct {
 	info provider.ConnectInfo
-	cmd  *exec.Cmd // nil for the server in this process
+	cmd  *exec.Cmd // the server itself
 	dir  string
 	log  string // file
 }
@@ -258,73 +254,6 @@ func startTinysshd(t testing.TB) *server {
 	return s
 }
 
-// inProcess is a small server in this process.
-type inProcess struct {
-	gliderssh.Server
-	listener net.Listener
-	hostKey  ssh.PublicKey
-	info     provider.ConnectInfo
-	logins   sync.Map // login methods that were tried
-}
-
-const testPassword = "s3cret-w0rd"
-
-// startInProcess starts a server that accepts a key and testPassword.
-func startInProcess(t testing.TB) *inProcess {
-	t.Helper()
-	key, public := newKey(t)
-	host, hostPublic := newKey(t)
-	signer, err := ssh.ParsePrivateKey(host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &inProcess{hostKey: hostPublic}
-	if s.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	forward := &gliderssh.ForwardedTCPHandler{}
-	s.Server = gliderssh.Server{
-		HostSigners: []gliderssh.Signer{signer}, Handler: runLocally,
-		PublicKeyHandler: func(_ gliderssh.Context, k gliderssh.PublicKey) bool {
-			s.logins.Store("publickey", k.Type())
-			return gliderssh.KeysEqual(k, public)
-		},
-		PasswordHandler: func(_ gliderssh.Context, p string) bool { s.logins.Store("password", true); return p == testPassword },
-		RequestHandlers: map[string]gliderssh.RequestHandler{"tcpip-forward": forward.HandleSSHRequest},
-	}
-	go func() { _ = s.Serve(s.listener) }()
-	t.Cleanup(func() { _ = s.Close() })
-	s.info = newInfo(t, s.listener.Addr().(*net.TCPAddr).Port, key, hostPublic)
-	return s
-}
-
-// runLocally runs a command as many small servers do: without a process group, without signals, and ends it only when its connection closes.
-func runLocally(s gliderssh.Session) {
-	cmd := exec.CommandContext(s.Context(), "sh", "-c", s.RawCommand())
-	cmd.Env = append(os.Environ(), s.Environ()...)
-	cmd.Stdout, cmd.Stderr = s, s.Stderr()
-	cmd.WaitDelay = 100 * time.Millisecond
-	in, err := cmd.StdinPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		_, _ = fmt.Fprintln(s.Stderr(), err)
-		_ = s.Exit(126)
-		return
-	}
-	go func() {
-		_, _ = io.Copy(in, s)
-		_ = in.Close()
-	}()
-	_ = cmd.Wait()
-	code := cmd.ProcessState.ExitCode()
-	if code < 0 {
-		code = 137
-	}
-	_ = s.Exit(code)
-}
-
 // servingPID asks the server for the process that serves this connection.
 func servingPID(t *testing.T, c connector.Client) int {
 	t.Helper()
@@ -355,18 +284,4 @@ func readPublic(t *testing.T, dir, name string) string {
 		t.Fatal(err)
 	}
 	return authorized(signer.PublicKey())
-}
-
-// serveMore starts another server in this process. configure sets everything except the address and the commands.
-func serveMore(t testing.TB, configure func(*gliderssh.Server)) (port int) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &gliderssh.Server{Handler: runLocally}
-	configure(s)
-	go func() { _ = s.Serve(l) }()
-	t.Cleanup(func() { _ = s.Close() })
-	return l.Addr().(*net.TCPAddr).Port
 }

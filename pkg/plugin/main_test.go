@@ -15,8 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
+	"github.com/taskscaler/taskscaler/internal/leakcheck"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -61,7 +60,7 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "left behind in the temporary folder:", left, err)
 		code = 1
 	}
-	if err := goleak.Find(); code == 0 && err != nil {
+	if err := leakcheck.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

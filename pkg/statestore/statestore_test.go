@@ -3,15 +3,14 @@ package statestore_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
+	"github.com/taskscaler/taskscaler/internal/leakcheck"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 	"github.com/taskscaler/taskscaler/pkg/statestore/storetest"
 )
 
 func TestMain(m *testing.M) {
 	killChild()
-	goleak.VerifyTestMain(m)
+	leakcheck.Main(m)
 }
 
 func TestBoltConforms(t *testing.T) {

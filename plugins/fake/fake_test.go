@@ -13,11 +13,10 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"go.uber.org/goleak"
-	"golang.org/x/crypto/ssh"
-
+	"github.com/taskscaler/taskscaler/internal/leakcheck"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
+	"golang.org/x/crypto/ssh"
 )
 
 // TestMain lets the test binary be started again as an instance, as the plugin's own binary is.
@@ -29,7 +28,7 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	leakcheck.Main(m)
 }
 
 // hang bounds everything that a test of this package waits for. Only a hang reaches it: it is far longer than a busy machine needs.

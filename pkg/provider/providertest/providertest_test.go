@@ -6,13 +6,12 @@ import (
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
-	"go.uber.org/goleak"
-
+	"github.com/taskscaler/taskscaler/internal/leakcheck"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/provider/providertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leakcheck.Main(m) }
 
 func sicken(ctx context.Context, g provider.InstanceGroup, id string) error {
 	return g.(*providertest.Memory).Sicken(ctx, id)
