@@ -16,7 +16,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Servers that the connector's suite meets for real. Without them those tests say so and are skipped.
 PEERS    := openssh-server dropbear-bin tinysshd socat
 
-.PHONY: help build install-peers demo demo-simulate soak test test-short fmt size-check vet lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool ci clean
+.PHONY: help build install-peers demo demo-simulate soak test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool ci clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,21 @@ size-check: ## fail where a tracked file is over 1 MB and is no declared test da
 vet: ## go vet
 	$(GO) vet $(PKGS)
 
+tidy: ## go.mod and go.sum of every module up to date
+	@internal/test/tidy.sh
+
+tidy-check: ## fail where make tidy would change something
+	@internal/test/tidy.sh check
+
+# A library states the lowest versions that it needs. The workspace uses newer ones, because an application in it asks for them; so these two
+# leave the workspace. lowest-build goes into make ci: that an older version lacks what we call is what happens, and the compiler sees it.
+lowest-build: ## the library's module compiles with exactly the versions of its go.mod
+	GOWORK=off $(GO) build ./...
+	GOWORK=off $(GO) vet ./...
+
+lowest: lowest-build ## lowest-build, and the library's tests with these versions
+	GOWORK=off $(GO) test -timeout 20m ./...
+
 lint: ## golangci-lint, at its pinned version
 	$(GO) run $(LINT) run $(PKGS)
 
@@ -101,7 +116,7 @@ examples: ## build the examples and run the embedding one against the fake plugi
 # The rows of the house's budgets. The raw output comes first: make bench COUNT=10 > new.txt; go run $(BENCHSTAT) old.txt new.txt
 ROWS := AcquireRelease|Reference|ListDiff|ScaleUpLatency|RandomRelease|Memory$$|TiledTrace|CheckedTrace
 bench: ## every budget of speed and memory beside its reference in the same run, ready for benchstat
-	@$(GO) test -run '^$$' -bench '$(ROWS)' -count $${COUNT:-1} ./pkg/taskscaler ./internal/scaler ./pkg/simulate | $(GO) run ./internal/test/benchrows
+	@$(GO) test -run '^$$' -bench '$(ROWS)' -count $${COUNT:-1} ./pkg/taskscaler ./internal/scaler ./pkg/simulate ./internal/test/reference | $(GO) run ./internal/test/benchrows
 
 bench-all: ## every benchmark there is
 	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} $(PKGS)
@@ -135,7 +150,7 @@ install-peers:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null || echo "could not install$$missing: the suites that need them will say so"; \
 	else echo "not installed:$$missing; the suites that need them will say so"; fi
 
-ci: install-peers fmt size-check vet lint arch generate-check test fuzz examples bench-compile demo ## what CI runs
+ci: install-peers fmt size-check vet tidy-check lowest-build lint arch generate-check test fuzz examples bench-compile demo ## what CI runs
 
 clean: ## remove what the targets above built
 	rm -rf $(BIN)

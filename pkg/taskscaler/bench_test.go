@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/puddle/v2"
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -248,25 +247,6 @@ func BenchmarkReferenceChannelPool(b *testing.B) {
 	}
 	pairs(b, 64, func(int) error {
 		pool <- <-pool
-		return nil
-	})
-}
-
-// BenchmarkReferencePuddle is a well-known pool of connections, as it stands: a lock, no loop, no reasons, no memory of who holds what.
-func BenchmarkReferencePuddle(b *testing.B) {
-	pool, err := puddle.NewPool(&puddle.Config[int]{
-		Constructor: func(context.Context) (int, error) { return 0, nil }, Destructor: func(int) {}, MaxSize: 64,
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer pool.Close()
-	pairs(b, 64, func(int) error {
-		res, err := pool.Acquire(context.Background())
-		if err != nil {
-			return err
-		}
-		res.Release()
 		return nil
 	})
 }
