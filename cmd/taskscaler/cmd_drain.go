@@ -11,9 +11,9 @@ func newDrain(env environment) *cobra.Command {
 	var undo bool
 	cmd := &cobra.Command{
 		Use:   "drain",
-		Short: "Let the running manager take no new work, and wait until the last lease is gone",
-		Long: "drain makes the running manager (or one runner of it) refuse new leases and retire its idle instances, and returns when the last\n" +
-			"lease is gone. The manager goes on running: stop it with SIGTERM, or let it take work again with --undo.",
+		Short: "Make the running manager refuse new work, and wait until the last lease has ended",
+		Long: "drain makes the running manager (or one of its runners) refuse new leases and retire its idle instances. It returns when the last\n" +
+			"lease has ended. The manager keeps running: stop it with SIGTERM, or let it accept work again with --undo.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			soon, _, stop := signals(cmd.Context(), endings()...)
@@ -24,7 +24,7 @@ func newDrain(env environment) *cobra.Command {
 			}
 			do, done := manager.Drain, "drained"
 			if undo {
-				do, done = manager.Undrain, "new work is taken again"
+				do, done = manager.Undrain, "the drain is ended; new work is accepted again"
 			}
 			if err := do(soon, flags.runner); err != nil {
 				return failed(err)
@@ -34,6 +34,6 @@ func newDrain(env environment) *cobra.Command {
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().BoolVar(&undo, "undo", false, "take new work again; a drain that is under way fails")
+	cmd.Flags().BoolVar(&undo, "undo", false, "end the drain and accept new work again; a waiting drain command fails")
 	return cmd
 }

@@ -29,14 +29,14 @@ func newExec(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec [flags] -- COMMAND [ARG…]",
 		Short: "Run one command on a leased instance",
-		Long: "exec leases a slot from the running manager, runs the command on its instance over SSH, and gives the slot back. With --config it brings\n" +
-			"a manager of its own, whose instances and state are gone when it returns.\n\n" +
-			"Standard input, output and error are the command's; its arguments reach it exactly as they are. In its environment are\n" +
-			"TASKSCALER_KEY, TASKSCALER_INSTANCE, TASKSCALER_SLOT and TASKSCALER_USE. While exec waits, a line on standard error says why.\n\n" +
-			"Exit codes: the command's own (128+N if signal N ended it), or\n" +
+		Long: "exec leases a slot from the running manager, runs the command on the instance over SSH, and releases the slot. With --config it starts a\n" +
+			"private manager for this command, and removes its instances and state at the end.\n\n" +
+			"Standard input, output and error are those of the command. Its arguments are passed unchanged. Its environment contains\n" +
+			"TASKSCALER_KEY, TASKSCALER_INSTANCE, TASKSCALER_SLOT and TASKSCALER_USE. While exec waits for a slot, a line on standard error says why.\n\n" +
+			"Exit codes: that of the command (128+N if signal N ended it), or\n" +
 			"  123  the lease or the connection was lost while the command ran\n" +
-			"  124  --timeout, or instance_acquire_timeout, passed\n" +
-			"  125  the command was not run: no manager, no instance that answers, a wrong flag or configuration\n" +
+			"  124  --timeout or instance_acquire_timeout passed\n" +
+			"  125  the command was not run: no manager, no reachable instance, a wrong flag or configuration\n" +
 			"  130  interrupted (128+N for other signals); the remote processes were ended",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return execCommand(cmd.Context(), env, flags, args) },
@@ -44,14 +44,14 @@ func newExec(env environment) *cobra.Command {
 	flags.add(cmd)
 	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().StringVar(&flags.config, "config", "", "run a private manager on this config.toml")
-	cmd.Flags().StringVar(&flags.key, "key", "", "the lease's key, as status shows it (default: a random one)")
-	cmd.Flags().DurationVar(&flags.timeout, "timeout", 0, "give up after this time, waiting and running together (default: never)")
+	cmd.Flags().StringVar(&flags.key, "key", "", "the key of the lease, which status shows (default: a random key)")
+	cmd.Flags().DurationVar(&flags.timeout, "timeout", 0, "the longest time for waiting and running together (default: no limit)")
 	cmd.MarkFlagsMutuallyExclusive("config", "socket")
 	_ = cmd.MarkFlagFilename("config", "toml")
 	return cmd
 }
 
-// execCommand runs the command, and leaves at once when a second signal comes.
+// execCommand runs the command. It returns at once at the second signal.
 func execCommand(ctx context.Context, env environment, flags execFlags, argv []string) error {
 	soon, now, stop := signals(ctx, endings()...)
 	defer stop()
@@ -77,7 +77,7 @@ func execCommand(ctx context.Context, env environment, flags execFlags, argv []s
 	case err := <-ended:
 		return err
 	case <-now.Done():
-		return &exitError{code: signalCode(now), err: errors.New("stopped at once; the lease ends when its time to reattach is over")}
+		return &exitError{code: signalCode(now), err: errors.New("stopped at once; the manager revokes the lease after reattach_after_disconnect")}
 	}
 }
 
@@ -91,7 +91,7 @@ func execJob(ctx context.Context, env environment, flags execFlags, manager *con
 	return &exitError{code: code, err: err}
 }
 
-// execPrivate brings a manager for the one command. Its instances and state go even when the command was interrupted.
+// execPrivate starts a manager for this command. Its instances and state are removed even if the command was interrupted.
 func execPrivate(ctx context.Context, env environment, flags execFlags, argv []string) error {
 	fail := func(err error) error { return &exitError{code: execFailed, err: err} }
 	file, err := load(flags.config, env.stderr)
@@ -110,14 +110,14 @@ func execPrivate(ctx context.Context, env environment, flags execFlags, argv []s
 	if err := manager.Close(context.Background()); err != nil {
 		var exit *exitError
 		if errors.As(result, &exit) {
-			return &exitError{code: exit.code, err: errors.Join(exit.err, fmt.Errorf("cleaning up: %w", err))}
+			return &exitError{code: exit.code, err: errors.Join(exit.err, fmt.Errorf("cleaning up failed: %w", err))}
 		}
-		return fail(fmt.Errorf("the command was successful, cleaning up was not: %w", err))
+		return fail(fmt.Errorf("the command succeeded, but cleaning up failed: %w", err))
 	}
 	return result
 }
 
-// signalCode is the exit code for the signal that ended ctx.
+// signalCode returns the exit code for the signal that ended ctx.
 func signalCode(ctx context.Context) int {
 	var signal *jobexec.SignalError
 	if errors.As(context.Cause(ctx), &signal) {

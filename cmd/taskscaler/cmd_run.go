@@ -18,13 +18,14 @@ func newRun(env environment) *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:   "run --config FILE",
-		Short: "Manage the fleets of a configuration's autoscaling runners",
-		Long: "run manages a fleet for each autoscaling runner of the file, or for the one that --runner names, until SIGTERM or SIGINT. It then gives\n" +
-			"no new leases, waits for the live ones (at most shutdown_timeout), deletes the instances where delete_instances_on_shutdown is set,\n" +
-			"and ends with exit code 0. A second signal stops it at once: instances, leases and state stay for the next start.\n\n" +
-			"SIGHUP reads the file again: policies, limits, throttle, intervals and deadlines change at once, and a file with faults changes nothing.\n\n" +
+		Short: "Manage the instances of a configuration's autoscaling runners",
+		Long: "run manages the instances of each autoscaling runner of the file, or of the runner that --runner selects, until SIGTERM or SIGINT. It then\n" +
+			"shuts down gracefully: it grants no new leases, waits for the live leases (at most shutdown_timeout), deletes the instances if\n" +
+			"delete_instances_on_shutdown is set, and ends with exit code 0. A second signal stops it at once: instances, leases and state stay for\n" +
+			"the next start.\n\n" +
+			"SIGHUP reads the file again: policies, limits, throttle, intervals and deadlines change at once. A file with faults changes nothing.\n\n" +
 			"The control API is JSON over HTTP on a Unix socket that only its owner can use: GET /healthz, /readyz, /v1/status.\n\n" +
-			"Exit codes: 0 drained, 1 failed, 2 wrong usage, 128+N stopped at once by signal N.",
+			"Exit codes: 0 graceful shutdown, 1 failure, 2 wrong usage, 128+N stopped at once by signal N.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runManager(cmd, env, path, flags) },
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/control"
 )
 
-// watchEvery is how often status --watch asks.
+// watchEvery is the time between two updates of status --watch.
 const watchEvery = time.Second
 
 func newStatus(env environment) *cobra.Command {
@@ -25,7 +25,7 @@ func newStatus(env environment) *cobra.Command {
 	var asJSON, watch bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the running manager's fleets, leases and waits",
+		Short: "Show the instances, leases and waits of the running manager",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			soon, _, stop := signals(cmd.Context(), endings()...)
@@ -50,12 +50,12 @@ func newStatus(env environment) *cobra.Command {
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --watch one document a line")
-	cmd.Flags().BoolVar(&watch, "watch", false, "show it again every second, until interrupted")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --watch, one document per line")
+	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every second, until interrupted")
 	return cmd
 }
 
-// watchStatus shows the status until ctx ends. On a terminal each replaces the one before.
+// watchStatus shows the status until ctx ends. On a terminal, each status replaces the one before.
 func watchStatus(ctx context.Context, w io.Writer, ask func() (control.Status, error), show func(io.Writer, control.Status) error) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
@@ -87,7 +87,7 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (control.Status, e
 	}
 }
 
-// unlessUnread is err, the error of a write, unless the reader went: it has seen enough.
+// unlessUnread returns err, the error of a write. It returns nil if the reader has closed the pipe, which is not a failure.
 func unlessUnread(err error) error {
 	if errors.Is(err, syscall.EPIPE) {
 		return nil

@@ -13,9 +13,9 @@ func newValidate(env environment) *cobra.Command {
 	var fragment, files bool
 	cmd := &cobra.Command{
 		Use:   "validate FILE…",
-		Short: "Check configuration files, all faults at once",
-		Long: "validate reads each file and prints its faults and warnings with line, key and remedy, and what its policies ask for. It works offline:\n" +
-			"plugins, groups and credentials are not looked for.\n\nExit codes: 0 no fault (there may be warnings), 1 a fault, 2 wrong usage.",
+		Short: "Check configuration files and print all faults at once",
+		Long: "validate reads each file and prints its faults and warnings, each with line, key and remedy, and what its policies ask for. It needs no\n" +
+			"network: it does not check plugins, groups and credentials.\n\nExit codes: 0 no fault (warnings are possible), 1 a fault, 2 wrong usage.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			bad := 0
@@ -34,12 +34,12 @@ func newValidate(env environment) *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&fragment, "fragment", false, "the files are snippets that begin at [runners.…]")
-	cmd.Flags().BoolVar(&files, "files", false, "also look for the files that the configuration names")
+	cmd.Flags().BoolVar(&fragment, "fragment", false, "the files are parts of a file that begin at [runners.…]")
+	cmd.Flags().BoolVar(&files, "files", false, "also check that the files named in the configuration can be read")
 	return cmd
 }
 
-// validate prints everything about one file and tells whether it can be used.
+// validate prints all problems of one file and returns whether it can be used.
 func validate(env environment, path string, fragment, files bool) (good bool, err error) {
 	file, report, err := read(path, fragment)
 	if err != nil {
@@ -74,7 +74,7 @@ func read(path string, fragment bool) (*config.File, *config.Report, error) {
 	return nil, config.ValidateFragment(path, data), nil
 }
 
-// describe says in words what each fleet is asked for.
+// describe prints what the policies of each runner ask for.
 func describe(env environment, file *config.File) {
 	for _, r := range file.Runners {
 		if r.Autoscaler == nil {

@@ -24,7 +24,7 @@ func newVersion(env environment) *cobra.Command {
 	}
 }
 
-// versionInfo is what the linker and the Go tool stamped into the binary.
+// versionInfo returns the version that the linker and the Go tool wrote into the binary.
 func versionInfo() plugin.VersionInfo {
 	v := plugin.VersionInfo{Name: "taskscaler", Version: "dev"}
 	info, ok := debug.ReadBuildInfo()

@@ -1,4 +1,4 @@
-// Command taskscaler keeps a fleet of machines at the right size for a queue of jobs, and runs commands on them.
+// Command taskscaler keeps a group of instances at the right size for a queue of jobs, and runs commands on them.
 package main
 
 import (

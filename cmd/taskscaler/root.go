@@ -12,20 +12,20 @@ import (
 	"github.com/taskscaler/taskscaler/internal/control"
 )
 
-// environment is everything that a command has of the process it runs in.
+// environment is what a command uses of its process.
 type environment struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 }
 
-// Exit codes. exec has those of its command, and its own: see package jobexec.
+// Exit codes. The exit codes of exec are in package jobexec.
 const (
 	exitFailed = 1
 	exitUsage  = 2
 )
 
-// exitError is an error with an exit code of its own. A nil err prints nothing.
+// exitError is an error with its exit code. If err is nil, nothing is printed.
 type exitError struct {
 	code int
 	err  error
@@ -40,22 +40,22 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// usage is the error of a command that was used wrongly.
+// usage returns the error for wrong usage of a command.
 func usage(cmd *cobra.Command, err error) *exitError {
 	return &exitError{code: exitUsage, err: fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 }
 
-// notEmpty refuses a flag that was given without a value, as "$JOB" does where the variable is not set: the answer would be to another question.
+// notEmpty refuses a flag with an empty value. For example, --key "$JOB" is empty if JOB is not set, and would change the question.
 func notEmpty(cmd *cobra.Command) (err error) {
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" && err == nil {
-			err = usage(cmd, fmt.Errorf("--%s is empty: give it a value, or leave it out", f.Name))
+			err = usage(cmd, fmt.Errorf("--%s is empty: give it a value, or remove it", f.Name))
 		}
 	})
 	return err
 }
 
-// run is the whole program behind main. It returns the exit code.
+// run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, env environment) int {
 	root := newRoot(env)
 	root.SetArgs(args)
@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		return 0
 	}
 	var exit *exitError
-	if !errors.As(err, &exit) { // cobra's own: a flag or an argument that does not exist
+	if !errors.As(err, &exit) { // an error of cobra: an unknown flag or a wrong argument
 		exit = usage(cmd, err)
 		if cmd.Name() == "exec" {
 			exit.code = execFailed
@@ -79,9 +79,9 @@ func run(ctx context.Context, args []string, env environment) int {
 func newRoot(env environment) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "taskscaler",
-		Short: "Keep a fleet of machines at the right size for a queue of jobs",
-		Long: "taskscaler reads GitLab Runner's config.toml, keeps the fleets of its autoscaling runners at the size that their policies ask for,\n" +
-			"and leases their slots to jobs.\n\nExit codes: 0 done, 1 failed, 2 wrong usage; `taskscaler exec --help` has those of exec.",
+		Short: "Keep a group of instances at the right size for a queue of jobs",
+		Long: "taskscaler reads GitLab Runner's config.toml. For each autoscaling runner, it keeps as many instances as the policies ask for, and\n" +
+			"leases their slots to jobs.\n\nExit codes: 0 success, 1 failure, 2 wrong usage. `taskscaler exec --help` lists those of exec.",
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
@@ -94,7 +94,7 @@ func newRoot(env environment) *cobra.Command {
 	return root
 }
 
-// failed gives err the exit code of a failure.
+// failed gives err the exit code 1.
 func failed(err error) error {
 	if err == nil {
 		return nil
@@ -102,18 +102,18 @@ func failed(err error) error {
 	return &exitError{code: exitFailed, err: err}
 }
 
-// socketFlags are the flags of the commands that speak to a running manager.
+// socketFlags are the flags of the commands that use a running manager.
 type socketFlags struct {
 	socket, runner string
 }
 
 func (f *socketFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.socket, "socket", "",
-		"control socket (default $XDG_RUNTIME_DIR/taskscaler/control.sock, else /tmp/taskscaler-UID/control.sock)")
+		"control socket (default $XDG_RUNTIME_DIR/taskscaler/control.sock, or else /tmp/taskscaler-UID/control.sock)")
 	cmd.Flags().StringVar(&f.runner, "runner", "", "name or id of a runner, or its position in the file")
 }
 
-// path is where a manager is to listen.
+// path returns the path of the control socket.
 func (f *socketFlags) path(env environment) string {
 	if f.socket != "" {
 		return f.socket
@@ -121,7 +121,7 @@ func (f *socketFlags) path(env environment) string {
 	return control.DefaultSocket(env.getenv)
 }
 
-// client speaks to the manager that is running.
+// client returns a client of the running manager.
 func (f *socketFlags) client(env environment) (*control.Client, error) {
 	if f.socket != "" {
 		return control.NewClient(f.socket), nil

@@ -10,11 +10,12 @@ import (
 	"github.com/taskscaler/taskscaler/internal/jobexec"
 )
 
-// debounce is how close together two signals are one: timeout(1) and some service managers send to the process and again to its group.
+// debounce is the time within which two signals count as one. timeout(1) and some service managers send a signal twice: to the process, and to
+// its process group.
 const debounce = 200 * time.Millisecond
 
-// signals returns two contexts: soon ends with the first of these signals (finish what must be finished), now with the second (stop). The cause of
-// both is a *jobexec.SignalError. A broken pipe is an error of the write from then on, and no signal.
+// signals returns two contexts: soon ends with the first signal (finish in order), now ends with the second signal (stop at once). The cause of
+// both is a *jobexec.SignalError. After this call, a broken pipe is a write error and not a signal.
 func signals(parent context.Context, which ...os.Signal) (soon, now context.Context, stop func()) {
 	soon, first := context.WithCancelCause(parent)
 	now, second := context.WithCancelCause(parent)
@@ -49,10 +50,10 @@ func signals(parent context.Context, which ...os.Signal) (soon, now context.Cont
 	}
 }
 
-// endings are the signals that end a command at a terminal.
+// endings returns the signals that end a command at a terminal.
 func endings() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} }
 
-// reloads gets a value for SIGHUP; several that come while nobody looks are one.
+// reloads returns a channel that receives a value for each SIGHUP. Several signals that arrive before a read become one value.
 func reloads() (reload <-chan struct{}, stop func()) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)

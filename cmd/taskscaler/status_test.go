@@ -54,12 +54,12 @@ waiting    3 jobs are waiting for instances to boot
 held back  1 of 2 needed instances, because an account limit of the provider is reached
 breaker    the runaway breaker is open: 4 instances in a row failed; one instance at a time is created until one works
 back-off   no instance is created until 12:00:00 (quota)
-plugin     away: it ended
+plugin     does not answer: it ended
 store      cannot be written: disk full
   i-1      ready, 4 uses; slot 0: a; slot 1: b (detached)
   i-0      gone (idle), 1 uses
 
-runner 2  two: not run: because
+runner 2  two: not started: because
 `
 	if got := out.String(); got != want {
 		t.Errorf("%s", got)

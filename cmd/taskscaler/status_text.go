@@ -12,7 +12,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// showText prints the status for people.
+// showText prints the status as readable text.
 func showText(w io.Writer, status control.Status) error {
 	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	m := status.Manager
@@ -24,7 +24,7 @@ func showText(w io.Writer, status control.Status) error {
 			name += " (id " + r.ID + ")"
 		}
 		if r.Fleet == nil {
-			line(out, "runner %d\t%s: not run: %s", r.Position, name, r.Refused)
+			line(out, "runner %d\t%s: not started: %s", r.Position, name, r.Refused)
 			continue
 		}
 		line(out, "runner %d\t%s", r.Position, name)
@@ -54,7 +54,7 @@ func showFleet(out io.Writer, f *taskscaler.Status) {
 		line(out, "back-off\tno instance is created until %s (%s)%s", f.Backoff.Until.Format(time.TimeOnly), f.Backoff.Cause, observe.Latest(f.Backoff.Latest))
 	}
 	if f.Plugin.Away {
-		line(out, "plugin\taway: %s", f.Plugin.Error)
+		line(out, "plugin\tdoes not answer: %s", f.Plugin.Error)
 	}
 	if f.Commit.Failing {
 		line(out, "store\tcannot be written: %s", f.Commit.Error)
@@ -79,7 +79,7 @@ func stateOf(f *taskscaler.Status) string {
 	add(!f.Ready, "not ready: "+f.NotReady)
 	add(f.Draining, "draining")
 	add(f.ShuttingDown, "shutting down")
-	add(f.Paused, "paused: another manager seems to work on the group")
+	add(f.Paused, "paused: another manager seems to use the group")
 	return strings.Join(words, ", ")
 }
 
@@ -101,5 +101,5 @@ func limit(n int) string {
 	return fmt.Sprint(n)
 }
 
-// line prints one line; write errors show at the Flush.
+// line prints one line. Flush returns write errors.
 func line(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }

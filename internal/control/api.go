@@ -8,7 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// ManagerInfo says who serves a socket.
+// ManagerInfo describes the manager at a socket.
 type ManagerInfo struct {
 	PID     int       `json:"pid"`
 	Version string    `json:"version"`
@@ -16,7 +16,7 @@ type ManagerInfo struct {
 	Config  string    `json:"config"` // the configuration file, absolute
 }
 
-// Status is what GET /v1/status answers.
+// Status is the answer of GET /v1/status.
 type Status struct {
 	Manager ManagerInfo    `json:"manager"`
 	Runners []RunnerStatus `json:"runners"`
@@ -28,8 +28,8 @@ type RunnerStatus struct {
 	ID       string             `json:"id,omitempty"`      // the runner's id in the file, empty when it has none
 	Position int                `json:"position"`          // in the file, from 1
 	Identity string             `json:"identity"`          // names its state directory
-	Refused  string             `json:"refused,omitempty"` // why this runner is not run; then Fleet is absent
-	Journal  string             `json:"journal,omitempty"` // directory of its journal, which has all that Fleet says; empty: none is kept
+	Refused  string             `json:"refused,omitempty"` // why this runner was not started; Fleet is absent then
+	Journal  string             `json:"journal,omitempty"` // directory of its journal, which contains everything in Fleet; empty: no journal
 	Fleet    *taskscaler.Status `json:"fleet,omitempty"`
 }
 
@@ -39,17 +39,17 @@ type Mode string
 // The modes.
 const (
 	ModeAcquire  Mode = "acquire"  // a new lease; waits for a slot
-	ModeReattach Mode = "reattach" // take up the lease that this key holds; never waits
-	ModeResume   Mode = "resume"   // reattach if the key holds a lease, else acquire: for a caller that does not know whether it got one
+	ModeReattach Mode = "reattach" // reattach to the lease of this key; never waits
+	ModeResume   Mode = "resume"   // reattach if the key has a lease, else acquire; for a caller that does not know whether it has a lease
 )
 
 // LeaseRequest opens a lease stream.
 type LeaseRequest struct {
-	Runner string `json:"runner,omitempty"` // name, id or position; may be empty where there is only one
+	Runner string `json:"runner,omitempty"` // name, id or position; may be empty if there is only one runner
 	Key    string `json:"key"`
 	Mode   Mode   `json:"mode"`
-	// Holder is a nonce of the caller's. The same holder may open a second stream for its key (it takes the lease over from the first);
-	// another one may not.
+	// Holder is a random text of the caller. A caller with the same Holder may open a second stream for its key, which takes over the lease
+	// from the first stream. Another caller may not.
 	Holder string `json:"holder"`
 }
 
@@ -66,7 +66,7 @@ type Event struct {
 type Wait struct {
 	Position int    `json:"position"` // from 1
 	Cause    string `json:"cause"`    // a name of record.Cause
-	Sentence string `json:"sentence"` // the same for people: "waiting for an instance to boot"
+	Sentence string `json:"sentence"` // the same in words: "waiting for an instance to boot"
 }
 
 // Lease is a slot of an instance, held under a key.
@@ -74,30 +74,30 @@ type Lease struct {
 	Key      string `json:"key"`
 	Instance string `json:"instance"`
 	Slot     int    `json:"slot"`
-	Use      int    `json:"use"` // the how-manieth use of the instance, from 1
-	// Connect says how to reach the instance; nil after ModeReattach. It holds credentials.
+	Use      int    `json:"use"` // the ordinal of this use of the instance, starting at 1
+	// Connect says how to connect to the instance. It contains credentials. It is nil after ModeReattach.
 	Connect         *provider.ConnectInfo `json:"connect,omitempty"`
 	UseExternalAddr bool                  `json:"use_external_addr,omitempty"`
 }
 
-// Revoked says that the lease ended without its caller's doing.
+// Revoked says that the manager ended the lease.
 type Revoked struct {
 	Instance string `json:"instance"`
 	Cause    string `json:"cause"` // a name of record.Cause
 	Sentence string `json:"sentence"`
 }
 
-// ReleaseRequest gives a lease back.
+// ReleaseRequest releases a lease.
 type ReleaseRequest struct {
 	Runner string `json:"runner,omitempty"`
 	Key    string `json:"key"`
-	// Unhealthy says that the instance must not be used again, and why; empty: nothing is wrong with it.
+	// Unhealthy says why the instance must not be used again. Empty: nothing is wrong with it.
 	Unhealthy Unhealthy `json:"unhealthy,omitempty"`
 	// Reason is Unhealthy in the caller's words, for the log and for `taskscaler explain`.
 	Reason string `json:"reason,omitempty"`
 }
 
-// ReserveRequest asks for the promise of a slot, or gives it up. It is taken up by a lease of the same key; otherwise it is void after
+// ReserveRequest makes a reservation of a slot, or cancels it. A lease of the same key uses the reservation. Otherwise it expires after
 // reservation_deadline.
 type ReserveRequest struct {
 	Runner string `json:"runner,omitempty"`
@@ -105,15 +105,15 @@ type ReserveRequest struct {
 	Cancel bool   `json:"cancel,omitempty"` // give it up
 }
 
-// DrainRequest is the body of POST /v1/drain; it may be left out. The runner is in the query.
+// DrainRequest is the body of POST /v1/drain. The body is optional. The runner is in the query.
 type DrainRequest struct {
-	Undo bool `json:"undo,omitempty"` // take new work again, instead of no more
+	Undo bool `json:"undo,omitempty"` // end the drain: take new work again
 }
 
-// Unhealthy is what a caller found wrong with an instance.
+// Unhealthy is the problem that a caller found with an instance.
 type Unhealthy string
 
-// What a caller can find.
+// The values of Unhealthy.
 const (
 	UnhealthyUnreachable    Unhealthy = "unreachable"
 	UnhealthyChangedHostKey Unhealthy = "changed_host_key"
@@ -125,35 +125,35 @@ type Code string
 // The codes.
 const (
 	CodeBadRequest    Code = "bad_request"
-	CodeUnknownRunner Code = "unknown_runner" // no such runner, or several could be meant
-	CodeRefused       Code = "refused"        // this runner is not run; the message says why
-	CodeUnknownKey    Code = "unknown_key"    // the key holds no lease
+	CodeUnknownRunner Code = "unknown_runner" // there is no such runner, or several runners match
+	CodeRefused       Code = "refused"        // this runner was not started; the message says why
+	CodeUnknownKey    Code = "unknown_key"    // the key has no lease
 	CodeDuplicateKey  Code = "duplicate_key"  // the key is in use
-	CodeNoCapacity    Code = "no_capacity"    // no slot can be promised
+	CodeNoCapacity    Code = "no_capacity"    // no slot can be reserved
 	CodeTimeout       Code = "timeout"        // no slot within instance_acquire_timeout
 	CodeDraining      Code = "draining"       // no new work is taken
-	CodeUndrained     Code = "undrained"      // the drain was undone before it was over
-	CodeShutdown      Code = "shutdown"       // the manager is going
+	CodeUndrained     Code = "undrained"      // the drain was undone before it was complete
+	CodeShutdown      Code = "shutdown"       // the manager is shutting down
 	CodeNotReady      Code = "not_ready"
 	CodeInternal      Code = "internal"
 )
 
-// APIError is a refusal or failure that the manager answered.
+// APIError is an error that the manager answered.
 type APIError struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"`
 }
 
-// Error is the manager's message.
+// Error returns the manager's message.
 func (e *APIError) Error() string { return e.Message }
 
-// Is makes errors.Is(err, &APIError{Code: c}) ask for the code alone.
+// Is lets errors.Is(err, &APIError{Code: c}) compare only the code.
 func (e *APIError) Is(target error) bool {
 	t, ok := target.(*APIError)
 	return ok && t.Code == e.Code && t.Message == ""
 }
 
-// Errorf builds an *APIError; the rest is as for fmt.Sprintf.
+// Errorf returns an *APIError. format and args are those of fmt.Sprintf.
 func Errorf(code Code, format string, args ...any) *APIError {
 	return &APIError{Code: code, Message: fmt.Sprintf(format, args...)}
 }

@@ -16,7 +16,7 @@ import (
 	"syscall"
 )
 
-// Client speaks to a manager.
+// Client is a client of a manager.
 type Client struct {
 	where string
 	dial  Dialer
@@ -25,7 +25,7 @@ type Client struct {
 // Dialer opens a connection to the manager.
 type Dialer func(ctx context.Context) (net.Conn, error)
 
-// NewClient speaks to the manager that serves the Unix socket at path. Nothing is dialled yet.
+// NewClient returns a client of the manager at the Unix socket path. It does not connect yet.
 func NewClient(path string) *Client {
 	return NewClientWithDialer(path, func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
@@ -33,13 +33,13 @@ func NewClient(path string) *Client {
 	})
 }
 
-// NewClientWithDialer speaks to the manager that dial reaches; where names it in messages.
+// NewClientWithDialer returns a client that connects with dial. where names the manager in messages.
 func NewClientWithDialer(where string, dial Dialer) *Client {
 	return &Client{where: where, dial: dial}
 }
 
-// send sends req on a connection of its own: after a restart none of an old manager is left over. An error has that of the connection beside
-// it: net/http may replace it by one of its own that cannot be told apart.
+// send sends req on a new connection, so that no connection to an old manager is used after a restart. An error also contains the error of
+// the connection, because net/http may replace it by an error of its own.
 func (c *Client) send(req *http.Request) (*http.Response, error) {
 	var ended atomic.Pointer[error]
 	transport := &http.Transport{
@@ -56,7 +56,7 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 	if err == nil {
 		return res, nil
 	}
-	var request *url.Error // says "Post" and an address that exists nowhere
+	var request *url.Error // contains "Post" and an address that does not exist
 	if errors.As(err, &request) {
 		err = request.Err
 	}
@@ -66,7 +66,7 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// watchedConn remembers how reading ended.
+// watchedConn remembers the first read error.
 type watchedConn struct {
 	net.Conn
 	ended *atomic.Pointer[error]
@@ -91,22 +91,22 @@ type AwayError struct {
 func (e *AwayError) Error() string {
 	switch {
 	case e.absent():
-		return fmt.Sprintf("no manager is running at %s: start one with `taskscaler run --config FILE`, or say where it listens with --socket", e.Where)
+		return fmt.Sprintf("no manager is running at %s: start one with `taskscaler run --config FILE`, or give its socket with --socket", e.Where)
 	case e.cut():
 		return fmt.Sprintf("the manager at %s went away before it answered: try again when it runs", e.Where)
 	}
-	return fmt.Sprintf("the manager at %s does not answer: %v", e.Where, e.Err)
+	return fmt.Sprintf("the manager at %s does not answer: %v; check the manager's log", e.Where, e.Err)
 }
 
-// Gone reports whether there is no manager, or none any more: another may come. Else something stands between it and the caller.
+// Gone reports whether there is no manager, or it went away, so that a new one may start. If false, the manager may run but cannot be reached.
 func (e *AwayError) Gone() bool { return e.absent() || e.cut() }
 
-// absent: nobody listens.
+// absent reports whether no process listens.
 func (e *AwayError) absent() bool {
 	return errors.Is(e.Err, fs.ErrNotExist) || errors.Is(e.Err, syscall.ECONNREFUSED)
 }
 
-// cut: somebody listened, and ended with the connection open.
+// cut reports whether the manager ended while the connection was open.
 func (e *AwayError) cut() bool {
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(e.Err, end) {
@@ -119,7 +119,7 @@ func (e *AwayError) cut() bool {
 // Unwrap returns the transport's error.
 func (e *AwayError) Unwrap() error { return e.Err }
 
-// Info asks who serves.
+// Info asks for information about the manager.
 func (c *Client) Info(ctx context.Context) (ManagerInfo, error) {
 	var info ManagerInfo
 	return info, c.call(ctx, http.MethodGet, "/v1/manager", "", nil, &info)
@@ -131,7 +131,7 @@ func (c *Client) Status(ctx context.Context, runner string) (Status, error) {
 	return status, c.call(ctx, http.MethodGet, "/v1/status", runner, nil, &status)
 }
 
-// Drain asks the selected runner, or all, to take no new work, and returns when the last lease is gone.
+// Drain asks the selected runner, or all, to take no new work. It returns when the last lease has ended.
 func (c *Client) Drain(ctx context.Context, runner string) error {
 	return c.call(ctx, http.MethodPost, "/v1/drain", runner, nil, nil)
 }
@@ -141,12 +141,12 @@ func (c *Client) Undrain(ctx context.Context, runner string) error {
 	return c.call(ctx, http.MethodPost, "/v1/drain", runner, DrainRequest{Undo: true}, nil)
 }
 
-// Release gives a lease back.
+// Release releases a lease.
 func (c *Client) Release(ctx context.Context, req ReleaseRequest) error {
 	return c.call(ctx, http.MethodPost, "/v1/leases/release", "", req, nil)
 }
 
-// Reserve asks for the promise of a slot, or gives it up.
+// Reserve makes a reservation, or cancels it.
 func (c *Client) Reserve(ctx context.Context, req ReserveRequest) error {
 	return c.call(ctx, http.MethodPost, "/v1/reservations", "", req, nil)
 }
@@ -168,7 +168,7 @@ func (c *Client) call(ctx context.Context, method, path, runner string, body, in
 	return nil
 }
 
-// do sends a request and turns an answered error into an *APIError, the lack of an answer into an *AwayError.
+// do sends a request. An error that the manager answered becomes an *APIError. If there was no answer, the error is an *AwayError.
 func (c *Client) do(ctx context.Context, method, path, runner string, body any) (*http.Response, error) {
 	var payload io.Reader
 	if body != nil {
@@ -199,7 +199,7 @@ func (c *Client) do(ctx context.Context, method, path, runner string, body any) 
 	defer func() { _ = res.Body.Close() }()
 	var ev Event
 	if err := json.NewDecoder(res.Body).Decode(&ev); err != nil || ev.Error == nil {
-		return nil, fmt.Errorf("the manager at %s answered %s: is that another program's socket?", c.where, res.Status)
+		return nil, fmt.Errorf("the manager at %s answered %s, which is not taskscaler's control API: check --socket", c.where, res.Status)
 	}
 	return nil, ev.Error
 }
@@ -212,7 +212,7 @@ type Stream struct {
 	lines *bufio.Reader
 }
 
-// Lease opens a lease stream. It lives until it is closed, ctx ends, or the manager goes.
+// Lease opens a lease stream. It lives until it is closed, ctx ends, or the manager goes away.
 func (c *Client) Lease(ctx context.Context, req LeaseRequest) (*Stream, error) {
 	res, err := c.do(ctx, http.MethodPost, "/v1/leases", "", req) //nolint:bodyclose // the Stream closes it
 	if err != nil {
@@ -237,5 +237,5 @@ func (s *Stream) Next() (Event, error) {
 	return ev, nil
 }
 
-// Close ends the stream. A lease that was not released is detached.
+// Close ends the stream. If its lease was not released, the lease is detached.
 func (s *Stream) Close() error { return s.body.Close() }

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// errTakenOver is the cause with which a stream ends when its own caller opened a newer one: the lease is not detached then.
+// errTakenOver is the cause with which a stream ends when its caller opened a newer one. The lease is not detached then.
 var errTakenOver = errors.New("the caller opened another stream")
 
-// holders knows which stream holds which key, so that a key has one stream at a time and a late end of an old stream never detaches
-// the lease of a new one.
+// holders records which stream holds which key. A key has only one stream at a time, and the late end of an old stream never detaches the
+// lease of a new one.
 type holders struct {
 	mu    *sync.Mutex
 	group *sync.WaitGroup
@@ -29,16 +29,16 @@ type holder struct {
 	nonce  string
 	ctx    context.Context // ends with the request, or with errTakenOver
 	cancel context.CancelCauseFunc
-	gone   chan struct{} // closed when the stream has done its last
-	held   Held          // once there is a lease; guarded by all.mu
+	gone   chan struct{} // closed when the stream has ended
+	held   Held          // set when there is a lease; guarded by all.mu
 }
 
 func newHolders() holders {
 	return holders{mu: new(sync.Mutex), group: new(sync.WaitGroup), byKey: map[holderKey]*holder{}}
 }
 
-// take makes the request's stream the holder of its key. A live stream of the same caller is ended first and waited for; one of
-// another caller is a refusal.
+// take makes the request's stream the holder of its key. If the same caller has a live stream, take ends it and waits for its end. If another
+// caller has one, take refuses.
 func (h holders) take(ctx context.Context, runner Runner, req LeaseRequest) (*holder, error) {
 	key := holderKey{runner, req.Key}
 	for {
@@ -52,7 +52,7 @@ func (h holders) take(ctx context.Context, runner Runner, req LeaseRequest) (*ho
 		h.mu.Unlock()
 		if req.Holder == "" || old.nonce != req.Holder {
 			if old.ctx.Err() == nil {
-				return nil, Errorf(CodeDuplicateKey, "the key %q is in use by another caller", req.Key)
+				return nil, Errorf(CodeDuplicateKey, "the key %q is in use by another caller: use another key", req.Key)
 			}
 		} else {
 			old.cancel(errTakenOver)
@@ -73,14 +73,14 @@ func (h holders) put(ctx context.Context, key holderKey, nonce string) *holder {
 	return mine
 }
 
-// hold says which lease the stream is about.
+// hold sets the lease of the stream.
 func (o *holder) hold(lease Held) {
 	o.all.mu.Lock()
 	defer o.all.mu.Unlock()
 	o.held = lease
 }
 
-// held is the lease that a stream holds under key, or nil.
+// held returns the lease that a stream holds under key, or nil.
 func (h holders) held(runner Runner, key string) Held {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,7 +90,7 @@ func (h holders) held(runner Runner, key string) Held {
 	return nil
 }
 
-// drop ends the hold.
+// drop removes the stream as the holder of its key.
 func (o *holder) drop() {
 	o.all.mu.Lock()
 	delete(o.all.byKey, o.key)
@@ -100,5 +100,5 @@ func (o *holder) drop() {
 	o.all.group.Done()
 }
 
-// wait returns when no stream is left.
+// wait returns when all streams have ended.
 func (h holders) wait() { h.group.Wait() }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// How often a waiting caller's cause is looked at. The first look comes soon, because a caller that was told to wait asks the next manager
-// when this one goes; but not at once, because a grant that comes at once needs no line.
+// How often the cause of a waiting caller is read. The first time is early, because a caller that was told to wait asks the next manager when
+// this one goes away. It is not immediate, because a lease that is granted at once needs no message.
 const (
 	firstLook = 25 * time.Millisecond
 	everyLook = 500 * time.Millisecond
@@ -47,7 +47,7 @@ func (req LeaseRequest) check() error {
 		return err
 	}
 	if req.Mode != ModeAcquire && req.Mode != ModeReattach && req.Mode != ModeResume {
-		return Errorf(CodeBadRequest, "mode %q is unknown: use acquire, reattach or resume", req.Mode)
+		return Errorf(CodeBadRequest, "unknown mode %q: use acquire, reattach or resume", req.Mode)
 	}
 	return nil
 }
@@ -55,14 +55,14 @@ func (req LeaseRequest) check() error {
 func checkKey(key string) error {
 	switch {
 	case key == "":
-		return Errorf(CodeBadRequest, "the key is empty")
+		return Errorf(CodeBadRequest, "the key is empty: give it a value")
 	case len(key) > 512:
-		return Errorf(CodeBadRequest, "the key has %d bytes; at most 512", len(key))
+		return Errorf(CodeBadRequest, "the key has %d bytes: use at most 512", len(key))
 	}
 	return nil
 }
 
-// serveLease runs one stream from the request to the lease's end. It detaches the lease when the caller's connection goes first.
+// serveLease serves one stream from the request to the end of the lease. If the caller's connection ends first, it detaches the lease.
 func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req LeaseRequest) {
 	ctx := holder.ctx
 	held, err := s.obtain(ctx, out, runner, req)
@@ -94,7 +94,7 @@ func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req
 	}
 }
 
-// obtain gets the lease that req asks for; while it waits, the caller is told why.
+// obtain gets the lease that req asks for. While it waits, it tells the caller why.
 func (s *Server) obtain(ctx context.Context, out *eventWriter, runner Runner, req LeaseRequest) (Held, error) {
 	if req.Mode != ModeAcquire {
 		held, err := runner.Reattach(ctx, req.Key)
@@ -128,7 +128,7 @@ func (s *Server) obtain(ctx context.Context, out *eventWriter, runner Runner, re
 	}
 }
 
-// eventWriter writes the lines of a stream. A client that went is noticed by the request's context, so write errors are not kept.
+// eventWriter writes the lines of a stream. It ignores write errors: when the client is gone, the request's context ends.
 type eventWriter struct {
 	w     http.ResponseWriter
 	flush *http.ResponseController

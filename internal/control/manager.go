@@ -6,61 +6,61 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Manager is what the server needs of the process that it serves.
+// Manager is what the server needs from the manager process.
 type Manager interface {
 	Drainer
-	// Runner returns the running runner that selector (a name, an id or a position; empty: the only one) means, or an *APIError of
-	// CodeUnknownRunner or CodeRefused.
+	// Runner returns the running runner with this name, id or position ("": the only runner), or an *APIError with CodeUnknownRunner or
+	// CodeRefused.
 	Runner(selector string) (Runner, error)
 	// Status returns the status of the selected runner, or of all.
 	Status(ctx context.Context, selector string) (Status, error)
-	// Ready returns nil, or why a runner is not ready.
+	// Ready returns nil, or an error that says why a runner is not ready.
 	Ready() error
-	// Info says who this is.
+	// Info describes the manager.
 	Info() ManagerInfo
 }
 
 // Drainer drains the selected runner, or all.
 type Drainer interface {
-	// Drain takes no new work and returns when the last lease is gone, or with an error when an Undrain comes first.
+	// Drain takes no new work and returns when the last lease has ended. If Undrain is called before, it returns an error.
 	Drain(ctx context.Context, selector string) error
-	// Undrain takes new work again; of what does not drain, nothing changes.
+	// Undrain takes new work again. It changes nothing for a runner that does not drain.
 	Undrain(ctx context.Context, selector string) error
 }
 
-// Runner is what the server needs of one runner. Its errors are *APIError where their kind matters to a client.
+// Runner is what the server needs from one runner. An error whose kind matters to a client is an *APIError.
 type Runner interface {
 	Reserver
 	// Acquire waits for a slot until ctx ends.
 	Acquire(ctx context.Context, key string) (Held, error)
-	// Reattach takes up the lease that key holds.
+	// Reattach reattaches to the lease of key.
 	Reattach(ctx context.Context, key string) (Held, error)
-	// Release gives the lease of key back, where nobody holds it on a stream.
+	// Release releases the lease of key. It is called when no stream holds the lease.
 	Release(ctx context.Context, key string) error
 	// Detach says that the caller's connection was lost.
 	Detach(key string)
-	// Waiting says why key has no slot yet; false: it does not wait.
+	// Waiting says why key has no slot yet. It returns false if key does not wait.
 	Waiting(ctx context.Context, key string) (Wait, bool)
 }
 
-// Reserver promises slots.
+// Reserver makes reservations.
 type Reserver interface {
-	// Reserve promises a slot to key, or refuses with an *APIError of CodeNoCapacity. The promise is taken up by an Acquire of the key.
+	// Reserve reserves a slot for key, or returns an *APIError with CodeNoCapacity. Acquire with the same key uses the reservation.
 	Reserve(ctx context.Context, key string) error
-	// Unreserve gives the promise up.
+	// Unreserve cancels the reservation.
 	Unreserve(key string)
 }
 
-// Held is a lease as the server needs it.
+// Held is what the server needs from a lease.
 type Held interface {
-	// Lease describes it; Connect is nil.
+	// Lease describes the lease. Its Connect is nil.
 	Lease() Lease
-	// Connect says how to reach the instance.
+	// Connect says how to connect to the instance.
 	Connect(ctx context.Context) (provider.ConnectInfo, error)
-	// Release gives the lease back. If found is set, its instance gets no other job; reason says why, in the caller's words.
+	// Release releases the lease. If found is not empty, the instance gets no other job; reason says why, in the caller's words.
 	Release(ctx context.Context, found Unhealthy, reason string) error
 	// Ended is closed when the lease ends.
 	Ended() <-chan struct{}
-	// Last is the last event of the lease's stream, once it has ended: Revoked, Released, or an Error when the manager stops serving it.
+	// Last is the last event of the stream, after the lease ended: Revoked, Released, or an Error when the manager stops.
 	Last() Event
 }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerPID asks the kernel who listens at the other end; it needs no answer from that process.
+// peerPID asks the kernel for the process at the other end. That process need not answer.
 func peerPID(conn net.Conn) int {
 	uc, ok := conn.(*net.UnixConn)
 	if !ok {

@@ -4,5 +4,5 @@ package control
 
 import "net"
 
-// peerPID is not known here.
+// peerPID returns 0: it is not known on this system.
 func peerPID(net.Conn) int { return 0 }

@@ -19,7 +19,7 @@ type Server struct {
 	holders holders
 }
 
-// NewServer makes a server; nothing runs until Serve.
+// NewServer makes a server. It does nothing until Serve is called.
 func NewServer(m Manager, log *slog.Logger) *Server {
 	s := &Server{manager: m, log: log, holders: newHolders()}
 	mux := http.NewServeMux()
@@ -39,7 +39,7 @@ func NewServer(m Manager, log *slog.Logger) *Server {
 	return s
 }
 
-// Serve answers on l until Close; it then returns nil.
+// Serve answers requests on l until Close is called. It then returns nil.
 func (s *Server) Serve(l net.Listener) error {
 	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the control socket: %w", err)
@@ -50,7 +50,7 @@ func (s *Server) Serve(l net.Listener) error {
 // ServeHTTP serves one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.http.Handler.ServeHTTP(w, r) }
 
-// Close ends every connection at once, lease streams included: their leases count as detached.
+// Close ends every connection at once, including lease streams. Their leases are detached.
 func (s *Server) Close() error {
 	err := s.http.Close()
 	s.holders.wait()
@@ -141,7 +141,7 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, struct{}{})
 }
 
-// maxRequest bounds a request's body: none carries more than a few names.
+// maxRequest is the largest body of a request, in bytes. Requests contain only a few names.
 const maxRequest = 64 << 10
 
 func decode(w http.ResponseWriter, r *http.Request, into any) error {
@@ -160,7 +160,7 @@ func (s *Server) answer(w http.ResponseWriter, v any) {
 	}
 }
 
-// fail answers an error in the body's form that the client reads. The status is for people with curl.
+// fail answers an error in the form that Client reads. The HTTP status is for users of curl.
 func (s *Server) fail(w http.ResponseWriter, err error) {
 	api := asAPIError(err)
 	w.Header().Set("Content-Type", "application/json")

@@ -344,7 +344,7 @@ func TestForeignSocket(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = other.Serve(l) }()
 	t.Cleanup(func() { _ = other.Close(); <-done })
-	if _, err := control.NewClient(path).Status(within(t), ""); err == nil || !strings.Contains(err.Error(), "another program") {
+	if _, err := control.NewClient(path).Status(within(t), ""); err == nil || !strings.Contains(err.Error(), "is not taskscaler's control API") {
 		t.Errorf("status: %v", err)
 	}
 }

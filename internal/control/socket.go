@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSocketPath is what fits into a sockaddr_un, without its final zero.
+// maxSocketPath is the longest path that fits into a sockaddr_un, without the final zero byte.
 const maxSocketPath = 107
 
-// DefaultSocket is where a manager listens, and a client looks, when no socket is named: $XDG_RUNTIME_DIR/taskscaler/control.sock, else
-// /tmp/taskscaler-UID/control.sock. It is the same for every user, root included.
+// DefaultSocket returns the socket that managers and clients use without --socket: $XDG_RUNTIME_DIR/taskscaler/control.sock, or else
+// /tmp/taskscaler-UID/control.sock. The rule is the same for every user, including root.
 func DefaultSocket(getenv func(string) string) string {
 	if dir := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "taskscaler", "control.sock")
@@ -27,7 +27,7 @@ func DefaultSocket(getenv func(string) string) string {
 	return filepath.Join("/tmp", "taskscaler-"+strconv.Itoa(os.Getuid()), "control.sock")
 }
 
-// FindSocket is DefaultSocket for a client. It refuses a place where somebody else could have put a socket of their own.
+// FindSocket is DefaultSocket for a client. It refuses a directory in which another user could have put a socket.
 func FindSocket(getenv func(string) string) (string, error) {
 	path := DefaultSocket(getenv)
 	if err := checkPrivate(filepath.Dir(path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -36,10 +36,10 @@ func FindSocket(getenv func(string) string) (string, error) {
 	return path, nil
 }
 
-// InUseError says that a live manager serves the socket.
+// InUseError says that a running manager uses the socket.
 type InUseError struct {
 	Path string
-	PID  int // 0: not known
+	PID  int // 0: unknown
 }
 
 // Error says what to do.
@@ -48,10 +48,10 @@ func (e *InUseError) Error() string {
 	if e.PID > 0 {
 		who = fmt.Sprintf("a running manager (pid %d)", e.PID)
 	}
-	return fmt.Sprintf("the control socket %s is in use by %s: stop that one, or give this one another place with --socket", e.Path, who)
+	return fmt.Sprintf("the control socket %s is in use by %s: stop that manager, or give this one another path with --socket", e.Path, who)
 }
 
-// Listener is a control socket. Closing it removes the socket file if it is still the one that Listen made.
+// Listener is a control socket. Close removes the socket file, if it is still the one that Listen made.
 type Listener struct {
 	*net.UnixListener
 	path  string
@@ -59,16 +59,17 @@ type Listener struct {
 	close sync.Once
 }
 
-// Listen opens the control socket at path: mode 0600, in a directory that is made with mode 0700 when it is missing. A socket file that
-// nobody serves is replaced; one that is served is an [*InUseError]; anything else at path is left alone and is an error. With private
-// set the directory must belong to this user and be closed to everybody else: it is how a path below /tmp is made safe.
+// Listen opens the control socket at path, with mode 0600. It makes the directory with mode 0700 if it does not exist. It replaces a socket
+// file that no process uses. If a process uses the socket, the error is an [*InUseError]. Any other file at path is an error and is not
+// modified. With private, the directory must belong to this user, and other users must not be able to enter it; this makes a path below
+// /tmp safe.
 func Listen(path string, private bool) (*Listener, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	if len(path) > maxSocketPath-len(temporarySuffix()) {
-		return nil, fmt.Errorf("the control socket's path has %d bytes, more than a Unix socket can have: choose a shorter one with --socket: %s",
+		return nil, fmt.Errorf("the path of the control socket has %d bytes, which is too long for a Unix socket: give a shorter path with --socket: %s",
 			len(path), path)
 	}
 	dir := filepath.Dir(path)
@@ -93,8 +94,8 @@ func Listen(path string, private bool) (*Listener, error) {
 
 func temporarySuffix() string { return fmt.Sprintf(".%d", os.Getpid()) }
 
-// bind listens on a name of its own and renames it into place once its mode is right, so that there is no moment at which somebody
-// else could connect, and none without a socket.
+// bind listens on a temporary name, sets the mode, and renames the socket. So no other user can connect at any moment, and there is always a
+// socket.
 func bind(path string) (*Listener, error) {
 	temporary := path + temporarySuffix()
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -121,10 +122,10 @@ func bind(path string) (*Listener, error) {
 	return &Listener{UnixListener: l, path: path, made: made}, nil
 }
 
-// Path is where the socket is, absolute.
+// Path returns the absolute path of the socket.
 func (l *Listener) Path() string { return l.path }
 
-// Close stops listening and removes the socket file, unless another manager has put its own there.
+// Close stops listening and removes the socket file, unless another manager has replaced it.
 func (l *Listener) Close() error {
 	err := net.ErrClosed
 	l.close.Do(func() {
@@ -137,7 +138,7 @@ func (l *Listener) Close() error {
 	return err
 }
 
-// checkPrivate refuses a directory that somebody else owns or can enter.
+// checkPrivate refuses a directory that another user owns or can enter.
 func checkPrivate(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -146,29 +147,29 @@ func checkPrivate(dir string) error {
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case !info.IsDir():
-		return fmt.Errorf("control socket: %s is not a directory: remove it, or choose another place with --socket", dir)
+		return fmt.Errorf("control socket: %s is not a directory: remove it, or give another path with --socket", dir)
 	case !ok || int(owner.Uid) != os.Getuid():
-		return fmt.Errorf("control socket: %s belongs to another user: choose another place with --socket", dir)
+		return fmt.Errorf("control socket: %s belongs to another user: give another path with --socket", dir)
 	case info.Mode().Perm()&0o077 != 0:
-		return fmt.Errorf("control socket: %s is open to other users (mode %04o): chmod 0700 it, or choose another place with --socket", dir,
+		return fmt.Errorf("control socket: %s is open to other users (mode %04o): run chmod 0700 on it, or give another path with --socket", dir,
 			info.Mode().Perm())
 	}
 	return nil
 }
 
-// lockDir keeps two managers that start at the same moment from taking each other's socket for a stale one.
+// lockDir locks the directory. Without the lock, two managers that start at the same time could each take the other's socket for a stale one.
 func lockDir(dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return nil, fmt.Errorf("control socket: locking %s: %w", dir, errors.Join(err, f.Close()))
+		return nil, fmt.Errorf("control socket: cannot lock %s: %w", dir, errors.Join(err, f.Close()))
 	}
-	return func() { _ = f.Close() }, nil // closing it unlocks it
+	return func() { _ = f.Close() }, nil // closing the file releases the lock
 }
 
-// checkFree returns nil when path is absent or a socket that nobody serves.
+// checkFree returns nil when path does not exist, or is a socket that no process uses.
 func checkFree(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -177,13 +178,13 @@ func checkFree(path string) error {
 	case err != nil:
 		return fmt.Errorf("control socket: %w", err)
 	case info.Mode()&fs.ModeSocket == 0:
-		return fmt.Errorf("control socket: %s exists and is no socket; it was left as it is: choose another place with --socket", path)
+		return fmt.Errorf("control socket: %s exists and is not a socket; it was not modified: remove it, or give another path with --socket", path)
 	}
 	conn, err := net.DialTimeout("unix", path, 2*time.Second)
 	if errors.Is(err, unix.ECONNREFUSED) {
 		return nil
 	}
-	if err != nil { // a full backlog or a timeout: somebody holds it
+	if err != nil { // a full backlog or a timeout: a process uses the socket
 		return &InUseError{Path: path}
 	}
 	defer func() { _ = conn.Close() }()

@@ -115,7 +115,7 @@ func TestListenLeavesOtherFilesAlone(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("precious"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(path, true); err == nil || !strings.Contains(err.Error(), "no socket") {
+	if _, err := Listen(path, true); err == nil || !strings.Contains(err.Error(), "exists and is not a socket") {
 		t.Errorf("listen on a file: %v", err)
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != "precious" {

@@ -13,7 +13,7 @@ import (
 
 var _ control.Manager = (*Daemon)(nil)
 
-// selected returns the running runners that selector means, all for "".
+// selected returns the running runners that selector selects. "" selects all.
 func (d *Daemon) selected(selector string) ([]*runner, error) {
 	found, err := d.opts.File.Select(selector)
 	if err != nil {
@@ -35,14 +35,14 @@ func (d *Daemon) selected(selector string) ([]*runner, error) {
 			return nil, control.Errorf(control.CodeRefused, "runner %q: %s", selector, r.Refused)
 		}
 	}
-	return nil, control.Errorf(control.CodeUnknownRunner, "runner %q is not run by this manager; it runs %s", selector, d.names())
+	return nil, control.Errorf(control.CodeUnknownRunner, "this manager does not run runner %q; use one of: %s", selector, d.names())
 }
 
 // Runner is part of control.Manager.
 func (d *Daemon) Runner(selector string) (control.Runner, error) {
 	if selector == "" {
 		if len(d.runners) > 1 {
-			return nil, control.Errorf(control.CodeUnknownRunner, "the manager runs %d runners: choose one with --runner: %s", len(d.runners), d.names())
+			return nil, control.Errorf(control.CodeUnknownRunner, "the manager has %d runners; choose one with --runner: %s", len(d.runners), d.names())
 		}
 		return served{d.runners[0].scaler, d.runners[0].settings.UseExternalAddr}, nil
 	}
@@ -79,16 +79,16 @@ func (d *Daemon) Status(ctx context.Context, selector string) (control.Status, e
 	return status, nil
 }
 
-// flushPatience bounds how long a status waits for the journal.
+// flushPatience is the longest time that a status waits for the journal.
 const flushPatience = time.Second
 
-// flush writes the journal out, so that whoever reads it after a status sees all that the status says. A disk that cannot take it is none of
-// the asker's business: the writer warns of it.
+// flush writes the journal to its files, so that the files contain everything that a status shows. If this fails, the journal's writer
+// warns in the log; the status is answered anyway.
 func (r *runner) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushPatience)
 	defer cancel()
 	if err := r.scaler.FlushJournal(ctx); err != nil {
-		r.log.Debug("the journal was not written out for a status", "error", err)
+		r.log.Debug("the journal was not written before a status", "error", err)
 	}
 }
 
@@ -102,7 +102,7 @@ func (d *Daemon) Undrain(ctx context.Context, selector string) error {
 	return d.each(selector, func(t *taskscaler.Taskscaler) error { return t.Undrain(ctx) })
 }
 
-// each does it with the selected runner, or with all at the same time.
+// each calls do for the selected runner, or for all runners at the same time.
 func (d *Daemon) each(selector string, do func(*taskscaler.Taskscaler) error) error {
 	found := d.runners
 	if selector != "" {
@@ -129,7 +129,7 @@ func (d *Daemon) Ready() error {
 	return errors.Join(errs...)
 }
 
-// served makes a Taskscaler what the control API serves.
+// served makes a Taskscaler a control.Runner.
 type served struct {
 	scaler   *taskscaler.Taskscaler
 	external bool
@@ -178,7 +178,7 @@ func (s served) Waiting(ctx context.Context, key string) (control.Wait, bool) {
 	return control.Wait{Position: w.Position, Cause: w.Cause, Sentence: w.Sentence}, true
 }
 
-// held makes a Lease what the control API serves.
+// held makes a Lease a control.Held.
 type held struct {
 	lease    *taskscaler.Lease
 	external bool
@@ -235,7 +235,7 @@ func apiError(err error) error {
 	return classify(err)
 }
 
-// classify gives an error of package taskscaler the code that clients decide by.
+// classify gives an error of package taskscaler its code for clients.
 func classify(err error) *control.APIError {
 	code := control.CodeInternal
 	switch {

@@ -16,20 +16,20 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/setup"
 )
 
-// Options say what is to be run.
+// Options say what to run.
 type Options struct {
 	File    *config.File
-	Select  string // name, id or position of one runner; empty: all that scale
+	Select  string // name, id or position of one runner; empty: all autoscaling runners
 	Logger  *slog.Logger
 	Plugins plugin.FindOptions
-	Socket  string // where the control API is served, for messages; may be empty
+	Socket  string // path of the control socket, for messages; may be empty
 	Version string
 
-	// Reload asks, by a value each, for the file to be read again; nil: never.
+	// Reload receives a value each time that the file should be read again. nil: never.
 	Reload <-chan struct{}
 
-	// Private makes a manager for one command: one runner, no instance that the command does not need, all instances deleted and the
-	// state removed at the end.
+	// Private makes a manager for one command. It has one runner and creates only the instances that the command needs. At the end it
+	// deletes all instances and removes the state.
 	Private bool
 }
 
@@ -39,10 +39,10 @@ type Daemon struct {
 	started time.Time
 	runners []*runner
 	refused []control.RunnerStatus
-	stopped chan error // gets the error of a manager that stops by itself
+	stopped chan error // receives the error of each manager that stopped
 }
 
-// Start starts a manager for each selected runner. If one cannot be started, none is, and nothing was changed in any group.
+// Start starts a manager for each selected runner. If one of them cannot be prepared, none is started and no group is changed.
 func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 	selected, err := o.File.Select(o.Select)
 	if err != nil {
@@ -51,7 +51,7 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 	d := &Daemon{opts: o, started: time.Now()}
 	for _, r := range selected {
 		if r.Autoscaler.VMIsolation.Enabled {
-			d.refuse(r, "vm_isolation.enabled asks for nested machines, which taskscaler does not have yet: this runner is not run")
+			d.refuse(r, "vm_isolation.enabled is true, but nested machines are not supported yet: set it to false to run this runner")
 			continue
 		}
 		d.runners = append(d.runners, &runner{file: r, log: o.Logger.With("runner", setup.Name(r))})
@@ -60,7 +60,7 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 	case len(d.runners) == 0:
 		return nil, fmt.Errorf("runner %q: %s", d.refused[0].Name, d.refused[0].Refused)
 	case o.Private && len(d.runners) > 1:
-		return nil, fmt.Errorf("%s has %d runners that scale: choose one with --runner: %s", o.File.Path, len(d.runners), d.names())
+		return nil, fmt.Errorf("%s has %d runners with [runners.autoscaler]; choose one with --runner: %s", o.File.Path, len(d.runners), d.names())
 	}
 	if err := d.start(ctx); err != nil {
 		return nil, errors.Join(err, d.Abandon())
@@ -70,11 +70,11 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 }
 
 func (d *Daemon) refuse(r config.Runner, why string) {
-	d.opts.Logger.Error("a runner is refused", "runner", setup.Name(r), "reason", why)
+	d.opts.Logger.Error("a runner is not started", "runner", setup.Name(r), "reason", why)
 	d.refused = append(d.refused, control.RunnerStatus{Name: r.Name, ID: r.ID, Position: r.Index, Identity: r.Identity(), Refused: why})
 }
 
-// start prepares all before it starts the first.
+// start prepares all runners before it starts the first one.
 func (d *Daemon) start(ctx context.Context) error {
 	for _, r := range d.runners {
 		if err := r.prepare(ctx, &d.opts); err != nil {
@@ -92,12 +92,12 @@ func (d *Daemon) start(ctx context.Context) error {
 	return nil
 }
 
-// checkGroups refuses two runners on one group: each would take the other's instances for strangers.
+// checkGroups refuses two runners with the same group, because each would see the other's instances as unknown.
 func (d *Daemon) checkGroups() error {
 	owner := map[string]*runner{}
 	for _, r := range d.runners {
 		if other := owner[r.group.info.ID]; other != nil {
-			return fmt.Errorf("runners %s and %s manage the same provider group %q: give each a group of its own", other.file.Label(), r.file.Label(),
+			return fmt.Errorf("runners %s and %s manage the same provider group %q: give each runner its own group", other.file.Label(), r.file.Label(),
 				r.group.info.ID)
 		}
 		owner[r.group.info.ID] = r
@@ -105,7 +105,7 @@ func (d *Daemon) checkGroups() error {
 	return nil
 }
 
-// watch collects the managers that stop by themselves.
+// watch reports each manager that stops.
 func (d *Daemon) watch() {
 	d.stopped = make(chan error, len(d.runners))
 	for _, r := range d.runners {
@@ -117,11 +117,11 @@ func (d *Daemon) watch() {
 	}
 }
 
-// Stopped gets an error for each manager that has stopped, by itself or after Shutdown.
+// Stopped receives an error for each manager that has stopped, on its own or after Shutdown.
 func (d *Daemon) Stopped() <-chan error { return d.stopped }
 
-// Shutdown ends all managers: no new leases, and the live ones are waited for until ctx ends. See taskscaler.Shutdown for what happens to
-// instances.
+// Shutdown ends all managers. They grant no new leases and wait for the live leases until ctx ends. See taskscaler.Shutdown for what
+// happens to instances.
 func (d *Daemon) Shutdown(ctx context.Context) error {
 	errs := make([]error, len(d.runners))
 	var all sync.WaitGroup
@@ -132,8 +132,7 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Abandon ends the plugins and nothing else: instances, leases and state stay as they are, for the next start. The process should end
-// after it.
+// Abandon only ends the plugins. Instances, leases and state stay as they are for the next start. The process should end after it.
 func (d *Daemon) Abandon() error {
 	errs := make([]error, len(d.runners))
 	var all sync.WaitGroup

@@ -7,10 +7,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/config"
 )
 
-// NewLogger makes the logger that the file's head asks for (log_level, log_format). atLeast raises the level.
+// NewLogger makes a logger with the log_level and log_format of the file. atLeast is the lowest level that is logged.
 func NewLogger(f *config.File, w io.Writer, atLeast slog.Level) *slog.Logger {
 	level := slog.LevelInfo
-	_ = level.UnmarshalText([]byte(f.LogLevel)) // config has checked it
+	_ = level.UnmarshalText([]byte(f.LogLevel)) // cannot fail: package config has checked the value
 	o := &slog.HandlerOptions{Level: max(level, atLeast)}
 	if f.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))

@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/control"
 )
 
-// Private is a manager for one command, reached through memory: it has no socket.
+// Private is a manager for one command. It has no socket; its client is connected in memory.
 type Private struct {
 	daemon *Daemon
 	server *control.Server
@@ -17,7 +17,7 @@ type Private struct {
 	client *control.Client
 }
 
-// StartPrivate starts a private manager of the one runner that o selects.
+// StartPrivate starts a private manager for the runner that o selects.
 func StartPrivate(ctx context.Context, o Options) (*Private, error) {
 	o.Private = true
 	d, err := Start(ctx, o)
@@ -30,15 +30,15 @@ func StartPrivate(ctx context.Context, o Options) (*Private, error) {
 	return p, nil
 }
 
-// Client speaks to the manager.
+// Client returns a client of the manager.
 func (p *Private) Client() *control.Client { return p.client }
 
-// Close deletes all instances and the state, and ends the plugin. ctx bounds how long leases are waited for: there should be none.
+// Close deletes all instances and the state, and ends the plugin. It waits for live leases until ctx ends; normally there are none.
 func (p *Private) Close(ctx context.Context) error {
 	return errors.Join(p.daemon.Shutdown(ctx), p.server.Close())
 }
 
-// memoryListener is a net.Listener whose connections never leave the process.
+// memoryListener is a net.Listener whose connections stay inside the process.
 type memoryListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

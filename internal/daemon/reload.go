@@ -11,8 +11,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/setup"
 )
 
-// reload reads the file again and gives each runner its new configuration. A file with faults changes nothing. What needs a restart
-// (another plugin, plugin_config, connector_config or state directory; runners that came or went) is said and left as it is.
+// reload reads the file again and gives each runner its new configuration. A file with faults changes nothing. A runner whose change needs a
+// restart (of plugin, plugin_config, connector_config, state_storage or journal) is not reloaded, and the log says so.
 func (d *Daemon) reload(ctx context.Context) {
 	log := d.opts.Logger
 	file, report, err := config.Load(d.opts.File.Path)
@@ -20,12 +20,12 @@ func (d *Daemon) reload(ctx context.Context) {
 		err = report.Err()
 	}
 	if err != nil {
-		log.Error("the configuration was not reloaded: the one before it stays in force", "error", err)
+		log.Error("the configuration was not reloaded; the previous one stays in use: correct the file and send SIGHUP again", "error", err)
 		return
 	}
 	for _, r := range d.runners {
 		if err := r.reload(ctx, file); err != nil {
-			log.Error("a runner was not reloaded: its configuration stays as it was", "runner", setup.Name(r.file), "error", err)
+			log.Error("a runner was not reloaded; its previous configuration stays in use", "runner", setup.Name(r.file), "error", err)
 			continue
 		}
 		log.Info("a runner was reloaded", "runner", setup.Name(r.file))
@@ -46,10 +46,10 @@ func (r *runner) reload(ctx context.Context, file *config.File) error {
 		}
 		return r.scaler.Reload(ctx, cfg)
 	}
-	return errors.New("the file has no such autoscaling runner any more, or two of the same identity: restart the manager")
+	return errors.New("the file no longer has exactly one autoscaling runner with this url and id (or name): correct the file, or restart the manager")
 }
 
-// sameProcess refuses changes that a running plugin or an open state cannot take.
+// sameProcess returns an error for changes that a running plugin or an open state cannot take.
 func sameProcess(old, now *config.Autoscaler) error {
 	var changed []string
 	check := func(key string, same bool) {
@@ -63,9 +63,9 @@ func sameProcess(old, now *config.Autoscaler) error {
 	check("state_storage", old.StateStorage == now.StateStorage)
 	check("journal", old.Journal == now.Journal)
 	check("connector_config", reflect.DeepEqual(oldC.ToProvider(nil), nowC.ToProvider(nil)) && oldC.KeyPath == nowC.KeyPath &&
-		oldC.UseExternalAddr == nowC.UseExternalAddr) // which leases were told of
+		oldC.UseExternalAddr == nowC.UseExternalAddr) // callers of leases already know this value
 	if len(changed) > 0 {
-		return fmt.Errorf("%s changed: restart the manager for that", strings.Join(changed, ", "))
+		return fmt.Errorf("%s changed: restart the manager to use the new value", strings.Join(changed, ", "))
 	}
 	return nil
 }

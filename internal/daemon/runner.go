@@ -16,32 +16,32 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// runner is one autoscaling runner of the file, with all that belongs to it. Its parts are made in the order of the fields.
+// runner is one autoscaling runner of the file with all its parts. The parts are made in the order of the fields.
 type runner struct {
 	file     config.Runner
 	log      *slog.Logger
-	identity string // empty until it is known: a Shared one needs the provider's group for it
+	identity string // empty until it is known: a Shared runner needs the provider's group for it
 	settings taskscaler.Config
 	state    *state
 	group    *group
 	scaler   *taskscaler.Taskscaler
 }
 
-// group is a plugin process whose Init was called before its manager is made: so all groups of the file are known before anything is
-// done to one of them.
+// group is a plugin process. Its Init was called before its manager is made, so that all groups of the file are known before any of them is
+// changed.
 type group struct {
 	*plugin.Process
 	info provider.ProviderInfo
 }
 
-// Init is the answer to the Init that was called.
+// Init returns the answer of the Init that was called before.
 func (g *group) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
 	return g.info, nil
 }
 
 var _ provider.InstanceGroup = (*group)(nil)
 
-// prepare takes the runner's lock, starts its plugin and learns its group. Nothing is changed in the group.
+// prepare takes the runner's lock, starts its plugin and asks for its group. It changes nothing in the group.
 func (r *runner) prepare(ctx context.Context, o *Options) (err error) {
 	if r.settings, err = setup.Config(r.file); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (r *runner) prepare(ctx context.Context, o *Options) (err error) {
 	return r.wrap(r.launch(ctx, launch, o))
 }
 
-// launch opens the state and starts the plugin. A runner that shares its identity needs the provider's group before its state is known.
+// launch opens the state and starts the plugin. If the runner's identity is shared, its state directory is known only after the plugin's Init.
 func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Options) error {
 	if !r.file.Shared {
 		if err := r.open(r.file.Identity(), o); err != nil {
@@ -71,7 +71,7 @@ func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Opt
 	r.group = &group{Process: process}
 	r.group.info, err = process.Init(ctx, nil, provider.Settings{ConnectorConfig: r.settings.Connector})
 	if err != nil {
-		hint := "the plugin's own messages may say more"
+		hint := "see the plugin's messages in the log"
 		if provider.KindOf(err) == provider.KindConfig {
 			hint = "correct plugin_config"
 		}
@@ -89,7 +89,7 @@ func (r *runner) open(identity string, o *Options) (err error) {
 	return err
 }
 
-// start makes the manager; from then on the group is worked on.
+// start makes the manager, which from then on changes the group.
 func (r *runner) start(ctx context.Context, o *Options) (err error) {
 	opts := []taskscaler.Option{taskscaler.WithStore(r.state), taskscaler.WithLogger(r.log)}
 	if j := r.file.Autoscaler.Journal; j.Enabled && !o.Private {
@@ -106,13 +106,13 @@ func (r *runner) wrap(err error) error {
 	return fmt.Errorf("runner %s: %w", r.file.Label(), err)
 }
 
-// shutdown ends the manager in an orderly way, and gives up what it held.
+// shutdown ends the manager gracefully and releases what the runner holds.
 func (r *runner) shutdown(ctx context.Context) error {
 	err := r.scaler.Shutdown(ctx)
 	return r.wrap(errors.Join(err, r.close(err == nil && r.state.ours)))
 }
 
-// endPatience bounds the end of a plugin that has nothing left to do.
+// endPatience is the longest time that an idle plugin may take to end.
 const endPatience = 3 * time.Second
 
 func (g *group) end() error {
@@ -121,7 +121,7 @@ func (g *group) end() error {
 	return g.Close(ctx)
 }
 
-// close gives up what the runner holds, whatever stage it has reached; with remove, its state goes too.
+// close releases what the runner holds, at every stage of its start. With remove, it removes the state too.
 func (r *runner) close(remove bool) error {
 	var errs []error
 	if r.group != nil {

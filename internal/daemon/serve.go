@@ -9,12 +9,12 @@ import (
 	"github.com/taskscaler/taskscaler/internal/control"
 )
 
-// ErrStopped says that Serve was stopped before the drain was over.
-var ErrStopped = errors.New("stopped at once: instances, leases and state stay as they are for the next start")
+// ErrStopped says that Serve was stopped before the graceful shutdown ended.
+var ErrStopped = errors.New("stopped at once: instances, leases and state stay for the next start")
 
-// Serve starts the managers and the control API on l, and runs them. When soon ends, it drains: no new leases, the live ones are waited
-// for (at most shutdown_timeout), instances are deleted where the file says so; it then returns. When now ends, it returns at once, with
-// ErrStopped, and leaves everything as it is. It closes l.
+// Serve starts the managers and the control API on l, and runs them. When soon ends, it shuts down gracefully: it grants no new leases, waits
+// for the live leases (at most shutdown_timeout), deletes the instances if the file says so, and returns. When now ends, it returns ErrStopped
+// at once and leaves everything as it is. It closes l.
 func Serve(now, soon context.Context, o Options, l *control.Listener) error {
 	o.Socket = l.Path()
 	d, err := Start(now, o)
@@ -24,21 +24,21 @@ func Serve(now, soon context.Context, o Options, l *control.Listener) error {
 	server := control.NewServer(d, o.Logger)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
-	o.Logger.Info("taskscaler runs", "socket", l.Path(), "runners", len(d.runners), "config", o.File.Path)
+	o.Logger.Info("taskscaler is running", "socket", l.Path(), "runners", len(d.runners), "config", o.File.Path)
 	err = d.run(now, soon, served)
 	if errors.Is(err, ErrStopped) {
-		// Nothing is waited for, but the listener goes first, so that nobody is let in any more.
+		// Wait for nothing. But close the listener first, so that no new caller can connect.
 		return errors.Join(err, l.Close(), d.Abandon())
 	}
 	return errors.Join(err, server.Close()) // which closes l
 }
 
-// run returns when the daemon is to end, and has drained if it could.
+// run returns when the daemon must end: after a graceful shutdown, or at once when now ends.
 func (d *Daemon) run(now, soon context.Context, served <-chan error) error {
 	cause := d.untilEnd(now, soon, served)
 	ended := make(chan error, 1)
 	go func() {
-		// Nothing ends this early: the end of its patience is what makes a shutdown revoke leases and delete their instances.
+		// Only the time limit ends this context: when it ends, the shutdown revokes the leases and deletes their instances.
 		ctx, cancel := d.patience()
 		defer cancel()
 		ended <- d.Shutdown(ctx)
@@ -51,15 +51,15 @@ func (d *Daemon) run(now, soon context.Context, served <-chan error) error {
 	}
 }
 
-// untilEnd waits until there is a reason to end, and reloads meanwhile.
+// untilEnd waits for a reason to end. It handles reloads while it waits.
 func (d *Daemon) untilEnd(now, soon context.Context, served <-chan error) error {
 	for {
 		select {
 		case <-soon.Done():
-			d.opts.Logger.Info("draining: no new leases are given; a second signal stops at once", "timeout", d.opts.File.ShutdownTimeout)
+			d.opts.Logger.Info("shutting down: no new leases are granted, and the manager waits for the live leases; a second signal stops it at once", "timeout", d.opts.File.ShutdownTimeout)
 			return nil
 		case err := <-d.stopped:
-			return fmt.Errorf("a manager stopped by itself: %w", err)
+			return fmt.Errorf("a manager stopped: %w", err)
 		case err := <-served:
 			return err
 		case <-d.opts.Reload:
@@ -68,7 +68,7 @@ func (d *Daemon) untilEnd(now, soon context.Context, served <-chan error) error 
 	}
 }
 
-// patience bounds how long leases are waited for.
+// patience returns a context that ends when the shutdown stops waiting for leases.
 func (d *Daemon) patience() (context.Context, context.CancelFunc) {
 	if t := d.opts.File.ShutdownTimeout; t > 0 {
 		return context.WithTimeout(context.Background(), t)
@@ -76,5 +76,5 @@ func (d *Daemon) patience() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), maxPatience)
 }
 
-// maxPatience is for files without shutdown_timeout: no job runs longer.
+// maxPatience is used when shutdown_timeout is 0. No job runs longer.
 const maxPatience = 30 * 24 * time.Hour

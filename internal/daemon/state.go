@@ -13,41 +13,40 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// privateMark is a file in a state directory that a private manager made. One that it left behind (it was killed) may be taken up, and
-// removed, by the next.
+// privateMark is the name of a file that marks the state directory of a private manager. If a private manager was killed, the next one may
+// use its state directory and remove it.
 const privateMark = "private"
 
-// state is a runner's state while its manager lives. The directory's lock is held from open to close.
+// state is the open state of a runner. It holds the lock of the directory from openState to finish.
 type state struct {
 	statestore.Store
 	bolt  *statestore.Bolt
 	mark  string // path of the private mark
-	blank bool   // nothing had ever been saved when it was opened
-	ours  bool   // it goes at the end: a private manager made it, or it is used for its lock only
+	blank bool   // it was empty when it was opened
+	ours  bool   // remove it at the end: it is a private manager's, or only its lock is used
 }
 
-// journal is the directory of the runner's journal.
+// journal returns the directory of the runner's journal.
 func (s *state) journal() string { return filepath.Join(s.bolt.Dir(), "journal") }
 
-// Close is for the manager, which closes its store at the end: the lock stays with us until finish.
+// Close does nothing. The manager calls it at its end, but the lock must be held until finish.
 func (s *state) Close() error { return nil }
 
-// LeftStateError says that a private manager found instances of another one in the state directory.
+// LeftStateError says that a private manager found the instances of another manager in the state directory.
 type LeftStateError struct {
 	Dir       string
 	Instances int
 	Intents   int
 }
 
-// Error says what to do.
+// Error says what was found, and what to do.
 func (e *LeftStateError) Error() string {
-	return fmt.Sprintf("state directory %s holds the fleet of a manager that is not running (%d instances, %d unfinished creates), which a private one "+
-		"would delete at its end; nothing was touched: start it again with `taskscaler run` and use that, or give exec a configuration of its own", e.Dir,
-		e.Instances, e.Intents)
+	return fmt.Sprintf("state directory %s holds the instances of a manager that is not running (%d instances, %d unfinished creates); a private manager "+
+		"deletes all instances at its end, so it was not started: start the other manager with `taskscaler run`, or give exec another configuration",
+		e.Dir, e.Instances, e.Intents)
 }
 
-// openState takes the lock of the runner's state directory and opens the state in it. Where the file says that no state is kept, the
-// directory is used for the lock alone.
+// openState locks the runner's state directory and opens the state in it. If state_storage.enabled is false, only the lock is used.
 func openState(r config.Runner, identity, socket string, private bool) (*state, error) {
 	storage := r.Autoscaler.StateStorage
 	dir := filepath.Join(storage.Dir, identity)
@@ -72,7 +71,7 @@ func openState(r config.Runner, identity, socket string, private bool) (*state, 
 	case !storage.Enabled:
 		s.Store, s.ours = statestore.NewMemory(), true
 	default:
-		err = os.Remove(s.mark) // what a private manager left is this one's now
+		err = os.Remove(s.mark) // if a private manager left this state, it belongs to this manager now
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.Join(err, bolt.Close())
@@ -80,7 +79,7 @@ func openState(r config.Runner, identity, socket string, private bool) (*state, 
 	return s, nil
 }
 
-// claim makes the state a private manager's, if it is empty or was a private manager's before.
+// claim marks the state as that of a private manager. The state must be empty, or already marked so.
 func (s *state) claim(saved *record.Saved) error {
 	_, err := os.Stat(s.mark)
 	switch {
@@ -110,7 +109,7 @@ func (s *state) claim(saved *record.Saved) error {
 	return nil
 }
 
-// finish gives the lock up; with remove, the state goes too.
+// finish releases the lock. With remove, it removes the state too.
 func (s *state) finish(remove bool) error {
 	if !remove {
 		return s.bolt.Close()
@@ -119,20 +118,20 @@ func (s *state) finish(remove bool) error {
 		return errors.Join(err, s.bolt.Close())
 	}
 	err := s.bolt.Remove()
-	for _, made := range []string{s.bolt.Dir(), filepath.Dir(s.bolt.Dir())} { // by an earlier one that was killed; only if they are empty
+	for _, made := range []string{s.bolt.Dir(), filepath.Dir(s.bolt.Dir())} { // the directories; this fails if they are not empty
 		_ = os.Remove(made)
 	}
 	return err
 }
 
-// takeOver moves the state of a runner that has an id by now from where it was before. Its lock is taken first, so that nothing is
-// moved from under a manager that runs.
+// takeOver moves the state of a runner that got an id from its former directory. It takes the lock first, so that the state of a running
+// manager is never moved.
 func takeOver(from, to string) error {
 	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if _, err := os.Stat(from); err != nil {
-		return nil //nolint:nilerr // there is nothing to take over
+		return nil //nolint:nilerr // there is no former state
 	}
 	old, err := statestore.OpenBolt(from, statestore.BoltOptions{})
 	if err != nil {

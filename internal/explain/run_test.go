@@ -96,7 +96,7 @@ func TestRunRefuses(t *testing.T) {
 		{explain.Request{Journal: dir, Config: "x"}, nil, "--journal and --config exclude each other"},
 		{explain.Request{Journal: dir, Runner: "x"}, nil, "--journal and --runner exclude each other"},
 		{explain.Request{At: "noonish"}, nil, `--at: "noonish" is not a time`},
-		{explain.Request{Journals: away}, nil, "start one with `taskscaler run --config FILE`, or say where it listens with --socket; or read the journal of a stopped manager"},
+		{explain.Request{Journals: away}, nil, "start one with `taskscaler run --config FILE`, or give its socket with --socket; or read the journal of a stopped manager"},
 		{explain.Request{Journals: broken}, nil, "no socket directory"},
 		{explain.Request{}, []control.RunnerStatus{one, running("two", dir)}, "choose one with --runner: 1: one; 1: two"},
 		{explain.Request{}, []control.RunnerStatus{running("one", "")}, `runner "one" has no journal, so nothing can be explained: set enabled = true`},

@@ -8,16 +8,16 @@ import (
 	"syscall"
 )
 
-// Exit codes of exec beside the command's own: these say that there is none.
+// Exit codes of exec. They are used when there is no exit code of the command.
 const (
 	ExitLost     = 123 // the lease was revoked or the connection lost while the command ran: its own code is unknown
 	ExitTimeout  = 124 // --timeout passed
-	ExitFailed   = 125 // taskscaler failed before the command ran: no manager, no instance that answers, bad arguments
-	exitBySignal = 128 // plus the signal's number: the command, or exec itself, was ended by it
+	ExitFailed   = 125 // taskscaler failed before the command ran: no manager, no reachable instance, wrong arguments
+	exitBySignal = 128 // plus the number of the signal that ended the command or exec itself
 )
 
 // ErrTimeout is the cause of a context that ends with --timeout.
-var ErrTimeout = errors.New("the time given by --timeout has passed")
+var ErrTimeout = errors.New("the time of --timeout has passed")
 
 // SignalError is the cause of a context that a signal ended.
 type SignalError struct{ Signal os.Signal }
@@ -25,7 +25,7 @@ type SignalError struct{ Signal os.Signal }
 // Error names the signal.
 func (e *SignalError) Error() string { return fmt.Sprintf("ended by signal: %v", e.Signal) }
 
-// ExitCode is 128 plus the signal's number.
+// ExitCode returns 128 plus the signal's number.
 func (e *SignalError) ExitCode() int {
 	if s, ok := e.Signal.(syscall.Signal); ok {
 		return exitBySignal + int(s)
@@ -33,19 +33,19 @@ func (e *SignalError) ExitCode() int {
 	return exitBySignal
 }
 
-// Error is a failure with the exit code that tells it.
+// Error is a failure with its exit code.
 type Error struct {
 	Code int
 	Err  error
 }
 
-// Error is the failure's text.
+// Error returns the text of the failure.
 func (e *Error) Error() string { return e.Err.Error() }
 
 // Unwrap returns the failure.
 func (e *Error) Unwrap() error { return e.Err }
 
-// ended turns the end of ctx into the failure that its cause stands for.
+// ended returns the failure for the cause with which ctx ended.
 func ended(ctx context.Context, doing string) *Error {
 	cause := context.Cause(ctx)
 	var signal *SignalError

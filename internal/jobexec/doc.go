@@ -1,6 +1,6 @@
-// Package jobexec runs one command on a leased instance: it takes the lease from a manager by its control API, dials the instance itself,
-// streams the command, and gives the lease back.
+// Package jobexec runs one command on a leased instance: it gets the lease through the control API of a manager, connects to the instance,
+// runs the command, and releases the lease.
 //
-// The lease follows its connection to the manager. While the manager is away (it was restarted, say) the command goes on; the lease is
-// taken up again when a manager is back. A lease that was revoked ends the command.
+// The lease depends on the connection to the manager. While the manager is away (during a restart, for example), the command continues; when
+// a manager is back, the lease is reattached. If the lease is revoked, the command is ended.
 package jobexec

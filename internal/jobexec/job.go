@@ -16,48 +16,47 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Manager is what a job needs of the control API; *control.Client is one.
+// Manager is the part of the control API that a job uses. *control.Client implements it.
 type Manager interface {
 	Lease(ctx context.Context, req control.LeaseRequest) (*control.Stream, error)
 	Release(ctx context.Context, req control.ReleaseRequest) error
 }
 
-// DialFunc connects to an instance; connector.Dial is one.
+// DialFunc connects to an instance, as connector.Dial does.
 type DialFunc func(ctx context.Context, info provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error)
 
 // Job is one command.
 type Job struct {
-	Runner string   // which runner of the manager; may be empty where there is only one
-	Key    string   // the lease's key; empty: a random one
-	Argv   []string // the command; its arguments reach it exactly as they are
+	Runner string   // which runner of the manager; may be empty if there is only one
+	Key    string   // the key of the lease; empty: a random key
+	Argv   []string // the command and its arguments, which are passed unchanged
 	Stdin  io.Reader
 	Stdout io.Writer
-	Stderr io.Writer // of the command, and of Run's own notes
+	Stderr io.Writer // for the command, and for the messages of Run
 	Dial   DialFunc  // nil: connector.Dial
 }
 
 const (
-	maxInstances   = 3                // how many instances that do not answer are tried before the job fails
-	releasePatient = 10 * time.Second // how long a manager that is away is waited for when the lease is given back
-	revokePatient  = 5 * time.Second  // how long a lost connection waits for the manager's explanation
+	maxInstances   = 3                // after so many unreachable instances the job fails
+	releasePatient = 10 * time.Second // how long a release waits for a manager that is away
+	revokePatient  = 5 * time.Second  // after a lost connection: how long to wait for the manager's reason
 )
 
-// NewKey returns a key that nobody else uses.
+// NewKey returns a new random key.
 func NewKey() string { return "exec-" + rand.Text() }
 
-// run is one Job on its way.
+// run is one running Job.
 type run struct {
 	job     Job
 	manager Manager
-	holder  string // proves to the manager that a second stream is the same caller's
-	waited  string // what it waited for last, in words
+	holder  string // proves to the manager that a second stream is from the same caller
+	waited  string // the last reason for waiting, in words
 	notes   sync.Mutex
 	said    string
 }
 
-// Run takes a lease, runs the command and gives the lease back. It returns the command's exit code; when there is none, the error is an
-// *Error with the exit code that says so. Whatever happens, the lease was given back when Run returns, or the manager was away and will
-// revoke it.
+// Run acquires a lease, runs the command and releases the lease. It returns the command's exit code. If there is none, the error is an *Error
+// with an exit code of exec. When Run returns, the lease is released; or the manager was away, and will revoke it.
 func Run(ctx context.Context, manager Manager, job Job) (int, error) {
 	if job.Key == "" {
 		job.Key = NewKey()
@@ -72,11 +71,11 @@ func Run(ctx context.Context, manager Manager, job Job) (int, error) {
 		if err == nil || !errors.As(err, &unreachable) || attempt == maxInstances || ctx.Err() != nil {
 			return code, err
 		}
-		r.note("instance %s cannot be reached, asking for another: %v", unreachable.instance, unreachable.err)
+		r.note("instance %s cannot be reached; asking for another instance: %v", unreachable.instance, unreachable.err)
 	}
 }
 
-// unreachableError says that no connection to the leased instance came about, so that nothing ran.
+// unreachableError says that the leased instance could not be reached, so the command did not run.
 type unreachableError struct {
 	instance string
 	err      error
@@ -85,9 +84,9 @@ type unreachableError struct {
 func (e *unreachableError) Error() string { return fmt.Sprintf("instance %s: %v", e.instance, e.err) }
 func (e *unreachableError) Unwrap() error { return e.err }
 
-// once is one lease from its request to its release.
+// once acquires one lease, runs the command and releases the lease.
 func (r *run) once(ctx context.Context) (code int, err error) {
-	// The stream outlives ctx: an interrupted command is ended first, then its lease is given back, then the stream is closed.
+	// The stream lives longer than ctx: after an interrupt, the command is ended, then its lease is released, then the stream is closed.
 	holding, letGo := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer letGo(nil)
 	waiting := context.AfterFunc(ctx, func() { letGo(context.Cause(ctx)) })
@@ -122,10 +121,10 @@ func failure(err error) (int, error) {
 	return ExitFailed, &Error{Code: ExitFailed, Err: err}
 }
 
-// command connects and runs. It says what it found wrong with the instance, if anything.
+// command connects to the instance and runs the command. found says what is wrong with the instance, if anything.
 func (r *run) command(ctx context.Context, lease control.Lease) (code int, found control.Unhealthy, err error) {
 	if lease.Connect == nil {
-		return 0, "", errors.New("the manager did not say how to reach the instance")
+		return 0, "", errors.New("the manager sent no connect info for the instance: use the same version of taskscaler for both")
 	}
 	client, err := r.job.Dial(ctx, *lease.Connect, connector.DialOptions{UseExternalAddr: lease.UseExternalAddr})
 	if err != nil {
@@ -149,7 +148,7 @@ func (r *run) command(ctx context.Context, lease control.Lease) (code int, found
 	return r.result(ctx, lease, err)
 }
 
-// result turns the end of a Run into an exit code. An instance on which the command may still run must get no other job.
+// result returns the exit code of a Run. An instance on which the command may still run is reported, so that it gets no other job.
 func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, control.Unhealthy, error) {
 	var exit *connector.ExitError
 	var cancelled *connector.CancelError
@@ -162,7 +161,7 @@ func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, 
 	case errors.As(err, &cancelled):
 		found := control.Unhealthy("")
 		if !cancelled.Ended {
-			r.note("the command may still run on instance %s, which gets no other job", lease.Instance)
+			r.note("the command may still be running on instance %s, so the instance gets no other job", lease.Instance)
 			found = control.UnhealthyUnreachable
 		}
 		if ctx.Err() == nil && errors.Is(err, syscall.EPIPE) {
@@ -178,7 +177,7 @@ func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, 
 	return 0, "", fmt.Errorf("instance %s: %w", lease.Instance, err)
 }
 
-// explain waits a moment for the manager to say why the connection to its instance was lost.
+// explain waits a short time for the manager's reason why the connection to the instance was lost.
 func (r *run) explain(ctx context.Context, lease control.Lease, err error) error {
 	timer := time.NewTimer(revokePatient)
 	defer timer.Stop()
@@ -190,7 +189,7 @@ func (r *run) explain(ctx context.Context, lease control.Lease, err error) error
 	}
 }
 
-// note prints one line for people; the same line is not printed twice in a row.
+// note prints one line. It does not print the same line twice in a row.
 func (r *run) note(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	r.notes.Lock()

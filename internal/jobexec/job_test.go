@@ -347,7 +347,7 @@ func TestManagerRestartsWhileItRuns(t *testing.T) {
 	done, goOn := r.beginHeld(9)
 	r.restart()
 	r.await("reattach k")
-	waitFor(t, "the job to say that the lease stands", func() bool { return strings.Contains(r.stderr.String(), "the lease stands") })
+	waitFor(t, "the job to say that the lease stands", func() bool { return strings.Contains(r.stderr.String(), "the lease is still valid") })
 	goOn()
 	if o := <-done; o.code != 9 || o.err != nil {
 		t.Errorf("%+v", o)
@@ -362,7 +362,7 @@ func TestManagerForgetsTheLease(t *testing.T) {
 	r.stop()
 	r.manager = controltest.New(1) // with an empty store
 	r.start()
-	if o := <-done; o.code != ExitLost || !strings.Contains(o.err.Error(), "does not know it any more") {
+	if o := <-done; o.code != ExitLost || !strings.Contains(o.err.Error(), "no longer has this lease") {
 		t.Errorf("%+v", o)
 	}
 }
@@ -377,7 +377,7 @@ func TestManagerRestartsWhileItWaits(t *testing.T) {
 	if o := <-done; o.code != 0 || o.err != nil {
 		t.Errorf("%+v", o)
 	}
-	want := "taskscaler: the manager went away: waiting for a manager to come back\n"
+	want := "taskscaler: the manager went away: waiting for the manager to come back\n"
 	if got := r.stderr.String(); strings.Count(got, want) != 1 || strings.Contains(got, "Post") || strings.Contains(got, "EOF") {
 		t.Errorf("stderr %q", got)
 	}
@@ -385,9 +385,9 @@ func TestManagerRestartsWhileItWaits(t *testing.T) {
 
 func TestSentences(t *testing.T) {
 	for want, err := range map[string]error{
-		"the manager went away: waiting":                        &control.AwayError{Where: "s", Err: syscall.ECONNRESET},
-		"waiting: the manager at s does not answer: not for us": &control.AwayError{Where: "s", Err: errors.New("not for us")},
-		"waiting: it drains":                                    control.Errorf(control.CodeDraining, "it drains"),
+		"the manager went away: waiting": &control.AwayError{Where: "s", Err: syscall.ECONNRESET},
+		"waiting: the manager at s does not answer: not for us; check the manager's log": &control.AwayError{Where: "s", Err: errors.New("not for us")},
+		"waiting: it drains": control.Errorf(control.CodeDraining, "it drains"),
 	} {
 		if got := sentence("waiting", err); got != want {
 			t.Errorf("%q, not %q", got, want)
@@ -401,7 +401,7 @@ func TestManagerIsAwayAtTheEnd(t *testing.T) {
 	r.stop()
 	r.manager = r.manager.Successor()
 	goOn()
-	waitFor(t, "the job to miss its manager", func() bool { return strings.Contains(r.stderr.String(), "the manager went away: the command goes on") })
+	waitFor(t, "the job to miss its manager", func() bool { return strings.Contains(r.stderr.String(), "the manager went away: the command continues") })
 	r.start()
 	if o := <-done; o.code != 0 || o.err != nil {
 		t.Errorf("%+v", o)

@@ -12,10 +12,10 @@ import (
 	"github.com/taskscaler/taskscaler/internal/control"
 )
 
-// LostLeaseError is why a lease ended before its command did.
+// LostLeaseError says why a lease ended before its command.
 type LostLeaseError struct {
 	Instance string
-	Cause    string // a name of record.Cause; empty where the manager no longer knows
+	Cause    string // a name of record.Cause; empty if the manager does not know it
 	Sentence string
 }
 
@@ -27,8 +27,8 @@ func (e *LostLeaseError) Error() string {
 	return fmt.Sprintf("the lease on instance %s was lost: %s", e.Instance, e.Sentence)
 }
 
-// acquire waits for a lease. A manager that goes while this waits is waited for, and its successor is asked. The stream lives as long as
-// holding, which must end with ctx as long as this waits.
+// acquire waits for a lease. If the manager goes away during the wait, it waits for the next manager and asks it. The stream lives as long as
+// holding. While acquire waits, holding must end when ctx ends.
 func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Stream, error) {
 	req := control.LeaseRequest{Runner: r.job.Runner, Key: r.job.Key, Holder: r.holder, Mode: control.ModeAcquire}
 	again := newPause()
@@ -38,22 +38,22 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 		case err == nil:
 			return lease, stream, nil
 		case ctx.Err() != nil:
-			r.release("", "") // a grant may have crossed the end of ctx
+			r.release("", "") // a lease may have been granted when ctx ended
 			return lease, nil, ended(ctx, strings.TrimSuffix("no slot was leased, "+r.waited, ", "))
 		case errors.Is(err, &control.APIError{Code: control.CodeTimeout}):
 			return lease, nil, &Error{Code: ExitTimeout, Err: err}
 		case !queued || !passing(err):
 			return lease, nil, err
 		}
-		r.note("%s", sentence("waiting for a manager to come back", err))
-		req.Mode = control.ModeResume // the old manager may have committed a grant that it could not answer
+		r.note("%s", sentence("waiting for the manager to come back", err))
+		req.Mode = control.ModeResume // the old manager may have granted a lease without answering
 		if !again.wait(ctx) {
-			return lease, nil, ended(ctx, "no manager came back")
+			return lease, nil, ended(ctx, "the manager did not come back")
 		}
 	}
 }
 
-// ask opens one stream and reads it until the lease. queued is set as soon as the manager lets the caller wait.
+// ask opens one stream and reads it until the lease is granted. It sets queued when the manager has accepted the request.
 func (r *run) ask(ctx context.Context, req control.LeaseRequest, queued *bool) (lease control.Lease, stream *control.Stream, err error) {
 	stream, err = r.manager.Lease(ctx, req)
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *run) ask(ctx context.Context, req control.LeaseRequest, queued *bool) (
 		ev, err := stream.Next()
 		switch {
 		case err != nil:
-			*queued = true // it was accepted, and then the manager went
+			*queued = true // the request was accepted, then the manager went away
 		case ev.Wait != nil:
 			*queued = true
 			r.waited = ev.Wait.Sentence
@@ -74,15 +74,15 @@ func (r *run) ask(ctx context.Context, req control.LeaseRequest, queued *bool) (
 		case ev.Error != nil:
 			err = ev.Error
 		default:
-			err = errors.New("the manager's answer makes no sense: is it another version of taskscaler?")
+			err = errors.New("the manager's answer is not understood: use the same version of taskscaler for both")
 		}
 		_ = stream.Close()
 		return lease, nil, err
 	}
 }
 
-// follow reads the lease's stream while the command runs, and opens it again when the manager went. It ends the command, by end, when the
-// lease is lost, and returns when ctx ends.
+// follow reads the stream of the lease while the command runs, and opens it again when the manager went away. When the lease is lost, it calls
+// end, which ends the command. It returns when ctx ends.
 func (r *run) follow(ctx context.Context, stream *control.Stream, end context.CancelCauseFunc) {
 	defer func() { _ = stream.Close() }()
 	for {
@@ -94,7 +94,7 @@ func (r *run) follow(ctx context.Context, stream *control.Stream, end context.Ca
 			end(lost(ev.Revoked.Instance, ev.Revoked.Cause, ev.Revoked.Sentence))
 			return
 		case err == nil && ev.Released:
-			end(lost("", "", "it was given back by somebody else"))
+			end(lost("", "", "another caller released it"))
 			return
 		}
 		again, err := r.reattach(ctx)
@@ -111,7 +111,7 @@ func lost(instance, cause, sentence string) error {
 	return &Error{Code: ExitLost, Err: &LostLeaseError{Instance: instance, Cause: cause, Sentence: sentence}}
 }
 
-// reattach waits for a manager and takes the lease up again.
+// reattach waits for a manager and reattaches to the lease.
 func (r *run) reattach(ctx context.Context) (*control.Stream, error) {
 	req := control.LeaseRequest{Runner: r.job.Runner, Key: r.job.Key, Holder: r.holder, Mode: control.ModeReattach}
 	again := newPause()
@@ -120,23 +120,23 @@ func (r *run) reattach(ctx context.Context) (*control.Stream, error) {
 		_, stream, err := r.ask(ctx, req, &queued)
 		switch {
 		case err == nil:
-			r.note("the manager is back and the lease stands")
+			r.note("the manager is back, and the lease is still valid")
 			return stream, nil
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case errors.Is(err, &control.APIError{Code: control.CodeUnknownKey}):
-			return nil, lost("", "", "the manager does not know it any more")
+			return nil, lost("", "", "the manager no longer has this lease")
 		case !passing(err):
 			return nil, lost("", "", err.Error())
 		}
-		r.note("%s", sentence("the command goes on", err))
+		r.note("%s", sentence("the command continues", err))
 		if !again.wait(ctx) {
 			return nil, context.Cause(ctx)
 		}
 	}
 }
 
-// release gives the lease back, waiting a while for a manager that is away. It also works after the end of the job's context.
+// release releases the lease. It waits some time for a manager that is away. It also works after the job's context ended.
 func (r *run) release(found control.Unhealthy, reason string) {
 	ctx, cancel := context.WithTimeout(context.Background(), releasePatient)
 	defer cancel()
@@ -147,13 +147,13 @@ func (r *run) release(found control.Unhealthy, reason string) {
 			return
 		}
 		if !passing(err) || !again.wait(ctx) {
-			r.note("the slot could not be given back, the manager will take it when the lease's time is over: %v", err)
+			r.note("the slot could not be released; the manager revokes the lease after reattach_after_disconnect: %v", err)
 			return
 		}
 	}
 }
 
-// sentence says what is done about a manager that is away. Why it is away is only said where that is not plain.
+// sentence says what is done while the manager is away. It adds the error only if the manager still seems to exist.
 func sentence(doing string, err error) string {
 	var away *control.AwayError
 	if errors.As(err, &away) && away.Gone() {
@@ -162,7 +162,7 @@ func sentence(doing string, err error) string {
 	return fmt.Sprintf("%s: %v", doing, err)
 }
 
-// passing reports whether err is the absence of a manager rather than its answer.
+// passing reports whether err will pass: no manager answered, or it is shutting down, draining or not ready.
 func passing(err error) bool {
 	var away *control.AwayError
 	var api *control.APIError
@@ -175,7 +175,7 @@ func passing(err error) bool {
 	return false
 }
 
-// pause is the time between two looks for a manager.
+// pause is the time between two tries to reach a manager.
 type pause struct{ backoff *backoff.ExponentialBackOff }
 
 func newPause() pause {
@@ -185,7 +185,7 @@ func newPause() pause {
 	return pause{b}
 }
 
-// wait pauses; false: ctx ended.
+// wait waits for the pause. It returns false if ctx ended.
 func (p pause) wait(ctx context.Context) bool {
 	timer := time.NewTimer(p.backoff.NextBackOff())
 	defer timer.Stop()

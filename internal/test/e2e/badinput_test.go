@@ -250,7 +250,7 @@ func TestVMIsolationIsRefused(t *testing.T) {
 	t.Parallel()
 	isolated := settings{autoscaler: "[runners.autoscaler.vm_isolation]\nenabled = true\nnesting_host = \"x\""}.String()
 	w := newWorld(t, isolated)
-	bothRefuse(w, "e2e", "vm_isolation", "not run")
+	bothRefuse(w, "e2e", "vm_isolation", "nested machines are not supported yet")
 	other := strings.Replace(settings{plugin: `name = "two"`}.String(), `name = "e2e"`, `name = "two"`, 1)
 	w.write("config.toml", isolated+other[strings.Index(other, "[[runners]]"):])
 	m := w.start("run", "--config", w.config)

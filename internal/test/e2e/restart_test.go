@@ -93,7 +93,7 @@ func TestManagerIsKilled(t *testing.T) {
 	// The jobs go on without a manager, and the waiting one waits for the next.
 	w.eventually("the jobs have noticed", func() (bool, string) {
 		job, next := jobs[0].stderr.String(), waiting.stderr.String()
-		return strings.Contains(job, "the manager went away: the command goes on") && strings.Contains(next, "manager to come back"), job + next
+		return strings.Contains(job, "the manager went away: the command continues") && strings.Contains(next, "manager to come back"), job + next
 	})
 	m = w.manager()
 	if after := places(w.mustAsk()); !maps.Equal(before, after) {

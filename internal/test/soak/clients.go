@@ -71,7 +71,7 @@ func (c *clients) ended(cl *client, stdout, stderr string) {
 	code := exitCode(cl.cmd.ProcessState)
 	c.stage.log.put(check.Entry{
 		Event: check.Told, Key: cl.key, Code: code, Output: stdout, Notes: tail(stderr),
-		Kept: strings.Contains(stderr, "could not be given back"),
+		Kept: strings.Contains(stderr, "the slot could not be released"),
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
