@@ -204,7 +204,9 @@ func (m *Manager) Reattach(_ context.Context, key string) (control.Held, error) 
 // Release implements control.Runner.
 func (m *Manager) Release(_ context.Context, key string) error { return m.release(key, "") }
 
-func (h *held) Release(_ context.Context, found control.Unhealthy, _ string) error { return h.m.release(h.lease.Key, found) }
+func (h *held) Release(_ context.Context, found control.Unhealthy, _ string) error {
+	return h.m.release(h.lease.Key, found)
+}
 
 func (m *Manager) release(key string, unhealthy control.Unhealthy) error {
 	m.mu.Lock()
