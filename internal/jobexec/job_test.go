@@ -401,7 +401,9 @@ func TestManagerIsAwayAtTheEnd(t *testing.T) {
 	r.stop()
 	r.manager = r.manager.Successor()
 	goOn()
-	waitFor(t, "the job to miss its manager", func() bool { return strings.Contains(r.stderr.String(), "the manager went away: the command continues") })
+	waitFor(t, "the job to miss its manager", func() bool {
+		return strings.Contains(r.stderr.String(), "the manager went away: the command continues")
+	})
 	r.start()
 	if o := <-done; o.code != 0 || o.err != nil {
 		t.Errorf("%+v", o)
