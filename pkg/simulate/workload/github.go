@@ -1,9 +1,6 @@
 package workload
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // githubJob holds the fields that matter of a job in a response of GitHub's endpoint for the jobs of a workflow run.
 type githubJob struct {
@@ -19,45 +16,33 @@ type githubJob struct {
 	Runner     *string    `json:"runner_name"`
 }
 
-// githubKey identifies a job. Each attempt has IDs of its own; the attempt is nevertheless part of the key, because GitHub documents both.
-type githubKey struct {
-	id      int64
-	attempt int
-}
-
 func readGitHub(in *input, c *collector) error {
-	c.calendar = true
 	c.hint = "give the completed jobs of GitHub's API: GET /repos/:owner/:repo/actions/runs/:run_id/jobs?filter=all"
-	seen := map[githubKey]bool{}
-	return elements(in, c, func(at int, raw []byte) {
-		var j githubJob
-		if err := json.Unmarshal(raw, &j); err != nil {
-			c.drop(at, whyFields)
-			return
-		}
-		if why := j.why(seen); why != "" {
-			c.drop(at, why)
-			return
-		}
-		arrival := *j.Created
-		if j.Started.Before(arrival) { // the clocks of two machines can differ
-			arrival = *j.Started
-		}
-		r := row{at: at, arrival: arrival.UnixNano(), duration: j.Completed.Sub(*j.Started).Nanoseconds(),
-			wait: j.Started.Sub(arrival).Nanoseconds(), tags: joinTags(j.Labels), name: j.Name}
-		if j.Runner != nil {
-			r.runner = []string{*j.Runner}
-		}
-		c.add(&r)
-	})
+	return readJobLog[githubJob](in, c)
 }
 
-// why is the reason why it is not a job; "": it is a job.
-func (j *githubJob) why(seen map[githubKey]bool) string {
-	key := githubKey{j.ID, j.Attempt}
+// key has the attempt too. Each attempt has ids of its own, but GitHub documents both.
+func (j githubJob) key() jobKey { return jobKey{j.ID, j.Attempt} }
+
+func (j githubJob) row() (r row, why string) {
+	if why := j.why(); why != "" {
+		return row{}, why
+	}
+	arrival := *j.Created
+	if j.Started.Before(arrival) { // the clocks of two machines can differ
+		arrival = *j.Started
+	}
+	r = row{arrival: arrival.UnixNano(), duration: j.Completed.Sub(*j.Started).Nanoseconds(),
+		wait: j.Started.Sub(arrival).Nanoseconds(), tags: joinTags(j.Labels), name: j.Name}
+	if j.Runner != nil {
+		r.runner = []string{*j.Runner}
+	}
+	return r, ""
+}
+
+// why returns why this is not a job that ran, or "".
+func (j *githubJob) why() string {
 	switch {
-	case j.ID != 0 && seen[key]:
-		return whyTwice
 	case j.Conclusion == "skipped":
 		return "it was skipped"
 	case j.Status != "" && j.Status != "completed", j.Completed == nil:
@@ -71,6 +56,5 @@ func (j *githubJob) why(seen map[githubKey]bool) string {
 	case j.Attempt > 1 && j.Completed.Before(*j.Created):
 		return "its result was copied from an earlier attempt"
 	}
-	seen[key] = true
 	return ""
 }

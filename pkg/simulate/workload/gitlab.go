@@ -1,9 +1,6 @@
 package workload
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // gitlabJob holds the fields that matter of a job in a response of GitLab's jobs API.
 type gitlabJob struct {
@@ -22,43 +19,32 @@ type gitlabJob struct {
 }
 
 func readGitLab(in *input, c *collector) error {
-	c.calendar = true
 	c.hint = "give the finished jobs of GitLab's API: GET /projects/:id/jobs?scope[]=success&scope[]=failed"
-	seen := map[int64]bool{}
-	return elements(in, c, func(at int, raw []byte) {
-		var j gitlabJob
-		if err := json.Unmarshal(raw, &j); err != nil {
-			c.drop(at, whyFields)
-			return
-		}
-		if why := j.why(seen); why != "" {
-			c.drop(at, why)
-			return
-		}
-		queued := seconds(max(*j.Queued, 0)) // the clocks of two machines can differ; a job cannot start before it exists
-		r := row{at: at, arrival: j.Started.UnixNano() - queued, wait: queued, tags: joinTags(j.Tags), name: j.Name}
-		if j.Duration != nil {
-			r.duration = seconds(*j.Duration)
-		} else {
-			r.duration = j.Finished.Sub(*j.Started).Nanoseconds()
-		}
-		if j.Runner != nil {
-			r.runner = []string{j.Runner.Description, j.Runner.Name}
-		}
-		c.add(&r)
-	})
+	return readJobLog[gitlabJob](in, c)
 }
 
-const (
-	whyFields = "a field has another type than the API documents"
-	whyTwice  = "it appears twice: pages shift while they are read"
-)
+func (j gitlabJob) key() jobKey { return jobKey{id: j.ID} }
 
-// why is the reason why it is not a job; "": it is a job.
-func (j *gitlabJob) why(seen map[int64]bool) string {
+func (j gitlabJob) row() (r row, why string) {
+	if why := j.why(); why != "" {
+		return row{}, why
+	}
+	queued := seconds(max(*j.Queued, 0)) // the clocks of two machines can differ; a job cannot start before it exists
+	r = row{arrival: j.Started.UnixNano() - queued, wait: queued, tags: joinTags(j.Tags), name: j.Name}
+	if j.Duration != nil {
+		r.duration = seconds(*j.Duration)
+	} else {
+		r.duration = j.Finished.Sub(*j.Started).Nanoseconds()
+	}
+	if j.Runner != nil {
+		r.runner = []string{j.Runner.Description, j.Runner.Name}
+	}
+	return r, ""
+}
+
+// why returns why this is not a job that ran, or "".
+func (j *gitlabJob) why() string {
 	switch {
-	case j.ID != 0 && seen[j.ID]:
-		return whyTwice
 	case j.Started == nil:
 		return whyStart
 	case !plausible(*j.Started), j.Finished != nil && !plausible(*j.Finished):
@@ -70,9 +56,5 @@ func (j *gitlabJob) why(seen map[int64]bool) string {
 	case *j.Queued > longest.Seconds():
 		return "queued_duration is out of range"
 	}
-	seen[j.ID] = true
 	return ""
 }
-
-// plausible reports whether a time fits into nanoseconds.
-func plausible(t time.Time) bool { return t.Year() >= 1970 && t.Year() <= 2200 }
