@@ -16,6 +16,23 @@ const (
 
 var listedNames = [...]string{"absent", "creating", "running", "suspended", "deleting", "timeout", "deleted"}
 
+// ListedOf returns what a provider's state means for the register. word is one of the states of package provider.
+func ListedOf(word string) Listed {
+	switch word {
+	case "running":
+		return ListedRunning
+	case "deleting":
+		return ListedDeleting
+	case "deleted":
+		return ListedDeleted
+	case "timeout":
+		return ListedTimeout
+	case "suspending", "suspended", "resuming":
+		return ListedSuspended
+	}
+	return ListedCreating
+}
+
 // String returns the value's name as facts and status show it.
 func (l Listed) String() string {
 	if int(l) < len(listedNames) {

@@ -20,7 +20,10 @@ const (
 // none is the state of a machine that does not exist: not yet, or no longer.
 const none State = 0
 
-var stateNames = [...]string{"none", "creating", "running", "failed", "deleting"}
+var (
+	stateNames    = [...]string{"none", "creating", "running", "failed", "deleting"}
+	providerWords = [...]string{"deleted", "creating", "running", "timeout", "deleting"}
+)
 
 // String returns the state's name.
 func (s State) String() string {
@@ -29,6 +32,9 @@ func (s State) String() string {
 	}
 	return "invalid"
 }
+
+// ProviderWord returns the state as a provider's list says it, in the words of package provider.
+func (s State) ProviderWord() string { return providerWords[s] }
 
 // Cloud is the model of one group. It is not safe for concurrent use. The time passed to its methods must not go back: an earlier time
 // counts as the latest one.

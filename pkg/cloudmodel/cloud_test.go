@@ -410,3 +410,11 @@ func BenchmarkLifeAtFleetSize(b *testing.B) {
 		})
 	}
 }
+
+func TestProviderWords(t *testing.T) {
+	for state, want := range map[State]string{none: "deleted", Creating: "creating", Running: "running", Failed: "timeout", Deleting: "deleting"} {
+		if got := state.ProviderWord(); got != want {
+			t.Errorf("%v: got %q, want %q", state, got, want)
+		}
+	}
+}

@@ -269,27 +269,13 @@ func (e *engine) show(m *machine) error {
 	if state == m.shown {
 		return nil
 	}
-	ev := scaler.Event{Kind: scaler.EvChanged, ID: m.id, Listed: wordOf(state)}
+	ev := scaler.Event{Kind: scaler.EvChanged, ID: m.id, Listed: fleet.ListedOf(state.ProviderWord())}
 	switch {
 	case state == 0:
-		ev.Kind = scaler.EvMissing
+		ev.Kind, ev.Listed = scaler.EvMissing, fleet.ListedAbsent
 	case m.shown == 0:
 		ev.Kind = scaler.EvAppeared
 	}
 	m.shown = state
 	return e.step(ev)
-}
-
-func wordOf(s cloudmodel.State) fleet.Listed {
-	switch s {
-	case cloudmodel.Creating:
-		return fleet.ListedCreating
-	case cloudmodel.Running:
-		return fleet.ListedRunning
-	case cloudmodel.Failed:
-		return fleet.ListedTimeout
-	case cloudmodel.Deleting:
-		return fleet.ListedDeleting
-	}
-	return fleet.ListedAbsent
 }

@@ -154,23 +154,6 @@ func (o *observer) failed(err error) {
 	o.t.inbox.put(&scaler.Event{Kind: scaler.EvListFailed, Failure: f, Away: errors.Is(err, provider.ErrAway)}, nil)
 }
 
-// listedOf maps the provider's word to ours. An unknown word is neither usable nor gone.
-func listedOf(s provider.State) fleet.Listed {
-	switch s {
-	case provider.StateRunning:
-		return fleet.ListedRunning
-	case provider.StateDeleting:
-		return fleet.ListedDeleting
-	case provider.StateDeleted:
-		return fleet.ListedDeleted
-	case provider.StateTimeout:
-		return fleet.ListedTimeout
-	case provider.StateSuspending, provider.StateSuspended, provider.StateResuming:
-		return fleet.ListedSuspended
-	}
-	return fleet.ListedCreating
-}
-
 type found struct {
 	id     record.ID
 	listed fleet.Listed
@@ -192,7 +175,7 @@ func (l *collector) add(id string, state provider.State) {
 	case id == "":
 		l.bad = provider.Errorf(provider.KindConfig, "the provider listed an instance without an id")
 	default:
-		l.all = append(l.all, found{record.ID(id), listedOf(state)})
+		l.all = append(l.all, found{record.ID(id), fleet.ListedOf(string(state))})
 	}
 }
 

@@ -24,8 +24,8 @@ func TestListedOf(t *testing.T) {
 		provider.StateSuspended: fleet.ListedSuspended, provider.StateResuming: fleet.ListedSuspended,
 		"rebooting": fleet.ListedCreating, "": fleet.ListedCreating,
 	} {
-		if got := listedOf(state); got != want {
-			t.Errorf("listedOf(%q) = %v, want %v", state, got, want)
+		if got := fleet.ListedOf(string(state)); got != want {
+			t.Errorf("ListedOf(%q) = %v, want %v", state, got, want)
 		}
 	}
 }

@@ -46,20 +46,12 @@ func (g *InstanceGroup) Update(ctx context.Context, update func(id string, state
 	return errorOf(answer.Failure.Kind, answer.Failure.RetryAfter, answer.Failure.Message)
 }
 
-// shown is the provider's word for a state. A machine that should run but whose process has not come that far is still creating.
+// shown returns the state that Update reports. A machine that runs in the model, but whose process is not ready yet, is creating.
 func (g *InstanceGroup) shown(id string, s cloudmodel.State) provider.State {
-	switch s {
-	case cloudmodel.Running:
-		if f := g.machines[id]; f != nil && f.ready == nil {
-			return provider.StateCreating
-		}
-		return provider.StateRunning
-	case cloudmodel.Failed:
-		return provider.StateTimeout
-	case cloudmodel.Deleting:
-		return provider.StateDeleting
+	if f := g.machines[id]; s == cloudmodel.Running && f != nil && f.ready == nil {
+		s = cloudmodel.Creating
 	}
-	return provider.StateCreating
+	return provider.State(s.ProviderWord())
 }
 
 // Increase starts processes for the instances that the model grants.
