@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/test/stage"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
@@ -26,27 +27,28 @@ func demonstrate(ctx context.Context, v *view) (verdict string, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	v.say("building taskscaler and fleeting-plugin-fake")
-	s, err := prepare(ctx, dir)
+	s, records, err := prepare(ctx, dir)
 	if err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took longer than %s", patience))
 	defer cancel()
 	v.say("starting a manager on the quickstart configuration")
-	if err := s.startManager(); err != nil {
+	manager, err := s.Run(nil)
+	if err != nil {
 		return "", err
 	}
-	defer s.killManager()
-	seen, err := watchJobs(ctx, s, v)
+	defer manager.Stop(10 * time.Second) // after a failure it still gets a moment to delete its instances
+	seen, err := watchJobs(ctx, s, manager, v)
 	if err != nil {
-		return "", fmt.Errorf("%w\nthe manager's last words:\n%s", err, s.managerLog())
+		return "", fmt.Errorf("%w\nthe manager's last words:\n%s", err, logTail(s))
 	}
 	stopping := time.Now()
 	v.say("stopping the manager: it deletes what is left")
-	if err := s.stopManager(ctx); err != nil {
-		return "", fmt.Errorf("%w\nthe manager's last words:\n%s", err, s.managerLog())
+	if err := stopManager(ctx, manager); err != nil {
+		return "", fmt.Errorf("%w\nthe manager's last words:\n%s", err, logTail(s))
 	}
-	entries, err := record.ReadDir(s.records)
+	entries, err := record.ReadDir(records)
 	if err != nil {
 		return "", fmt.Errorf("reading the instances' records: %w", err)
 	}
@@ -62,13 +64,13 @@ type observed struct {
 }
 
 // watchJobs starts the jobs and shows the fleet until it has fallen back to its idle target.
-func watchJobs(ctx context.Context, s *stage, v *view) (observed, error) {
-	client := control.NewClient(s.socket)
+func watchJobs(ctx context.Context, s *stage.Stage, manager *stage.Process, v *view) (observed, error) {
+	client := control.NewClient(s.Socket)
 	if _, err := statusOf(ctx, client); err != nil { // it waits until the manager serves
 		return observed{}, err
 	}
 	v.say("pushing %d jobs through `taskscaler exec`", jobCount)
-	jobs, err := s.startJobs(ctx)
+	jobs, err := startJobs(s)
 	if err != nil {
 		return observed{}, err
 	}
@@ -90,8 +92,8 @@ func watchJobs(ctx context.Context, s *stage, v *view) (observed, error) {
 		}
 		select {
 		case <-ticker.C:
-		case <-s.gone:
-			return observed{}, fmt.Errorf("the manager ended: %w", s.end)
+		case <-manager.Ended():
+			return observed{}, fmt.Errorf("the manager ended: %w", manager.Err())
 		case <-ctx.Done():
 			return observed{}, fmt.Errorf("%d of %d jobs are done, %d instances exist: %w", len(seen.jobs), jobCount, fleet.Counts.Existing(),
 				context.Cause(ctx))

@@ -1,62 +1,35 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/taskscaler/taskscaler/internal/test/stage"
 )
 
-// stage is the folder of a demonstration, and the manager in it.
-type stage struct {
-	dir, bin, config, socket, records string
-
-	manager *exec.Cmd
-	log     *os.File
-	gone    chan struct{} // closed when the manager has ended
-	end     error         // how it ended, then
-}
-
-// prepare builds the binaries and copies the quickstart configuration, with a place for records, into dir.
-func prepare(ctx context.Context, dir string) (*stage, error) {
-	s := &stage{
-		dir: dir, bin: filepath.Join(dir, "bin"), config: filepath.Join(dir, "config.toml"), socket: filepath.Join(dir, "control.sock"),
-		records: filepath.Join(dir, "records"), gone: make(chan struct{}),
+// prepare builds the binaries into dir and copies the quickstart configuration there. The instances write their records to the folder that it
+// returns.
+func prepare(ctx context.Context, dir string) (s *stage.Stage, records string, err error) {
+	if s, err = stage.New(ctx, dir); err != nil {
+		return nil, "", err
 	}
-	root, err := output(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/taskscaler/taskscaler")
+	quickstart, err := os.ReadFile(filepath.Join(s.Root, "examples", "quickstart", "config.toml"))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", s.bin+"/", "./cmd/taskscaler", "./plugins/fake/cmd/fleeting-plugin-fake")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building: %w\n%s", err, out)
-	}
-	quickstart, err := os.ReadFile(filepath.Join(root, "examples", "quickstart", "config.toml"))
+	records = filepath.Join(dir, "records")
+	derived, err := withRecords(string(quickstart), records)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	derived, err := withRecords(string(quickstart), s.records)
-	if err != nil {
-		return nil, err
-	}
-	return s, os.WriteFile(s.config, []byte(derived), 0o600)
-}
-
-func output(ctx context.Context, name string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, name, args...).Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
-	}
-	return strings.TrimSpace(string(out)), nil
+	return s, records, os.WriteFile(s.Config, []byte(derived), 0o600)
 }
 
 // withRecords adds a record_dir to the plugin_config of a configuration.
@@ -69,34 +42,13 @@ func withRecords(config, dir string) (string, error) {
 	return before + header + fmt.Sprintf("record_dir = %q\n", dir) + after, nil
 }
 
-func (s *stage) startManager() (err error) {
-	if s.log, err = os.Create(filepath.Join(s.dir, "manager.log")); err != nil {
-		return err
-	}
-	s.manager = exec.Command(filepath.Join(s.bin, "taskscaler"), "run", "--config", s.config, "--socket", s.socket)
-	s.manager.Stderr = s.log
-	s.manager.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C is ours to handle
-	if err := s.manager.Start(); err != nil {
-		return errors.Join(err, s.log.Close())
-	}
-	manager := s.manager
-	go func() {
-		s.end = manager.Wait()
-		close(s.gone)
-	}()
-	return nil
-}
-
 // stopManager ends the manager as an operator does, and waits for it.
-func (s *stage) stopManager(ctx context.Context) error {
-	if err := s.manager.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("stopping the manager: %w", err)
-	}
+func stopManager(ctx context.Context, manager *stage.Process) error {
+	manager.Signal(syscall.SIGTERM)
 	select {
-	case <-s.gone:
-		s.manager = nil
-		if s.end != nil {
-			return fmt.Errorf("the manager's end: %w", s.end)
+	case <-manager.Ended():
+		if err := manager.Err(); err != nil {
+			return fmt.Errorf("the manager's end: %w", err)
 		}
 		return nil
 	case <-ctx.Done():
@@ -104,24 +56,9 @@ func (s *stage) stopManager(ctx context.Context) error {
 	}
 }
 
-// killManager is for demonstrations that failed: the manager still gets a moment to delete its instances.
-func (s *stage) killManager() {
-	defer func() { _ = s.log.Close() }()
-	if s.manager == nil {
-		return
-	}
-	_ = s.manager.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.gone:
-	case <-time.After(10 * time.Second):
-		_ = s.manager.Process.Kill()
-		<-s.gone
-	}
-}
-
-// managerLog is the end of the manager's log.
-func (s *stage) managerLog() string {
-	text, err := os.ReadFile(s.log.Name())
+// logTail returns the end of the manager's log.
+func logTail(s *stage.Stage) string {
+	text, err := os.ReadFile(s.Log())
 	if err != nil {
 		return err.Error()
 	}
@@ -136,35 +73,31 @@ type job struct {
 	err        error
 }
 
-// jobs are the running execs.
+// jobs are the execs that were started.
 type jobs struct {
-	mu       sync.Mutex
-	finished []job
-	all      sync.WaitGroup
-	cancel   context.CancelFunc
+	mu        sync.Mutex
+	finished  []job
+	all       sync.WaitGroup
+	processes []*stage.Process
 }
 
 // startJobs starts them all at once. Each prints its nonce from the instance, after a while that differs from job to job.
-func (s *stage) startJobs(ctx context.Context) (*jobs, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	js := &jobs{cancel: cancel}
+func startJobs(s *stage.Stage) (*jobs, error) {
+	js := &jobs{}
 	for i := range jobCount {
 		j := job{key: fmt.Sprintf("job-%02d", i+1), nonce: rand.Text()}
-		script := fmt.Sprintf(`sleep %.1f; echo "$0"`, 1+float64(i%5)/5)
-		cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "taskscaler"), "exec", "--socket", s.socket, "--key", j.key, "--", "sh", "-c", script, j.nonce)
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-		cmd.WaitDelay = 5 * time.Second
-		var out, notes bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &notes
-		if err := cmd.Start(); err != nil {
+		p, err := s.Exec(j.key, fmt.Sprintf(`sleep %.1f; echo "$0"`, 1+float64(i%5)/5), j.nonce)
+		if err != nil {
 			js.stop()
 			return nil, fmt.Errorf("starting a job: %w", err)
 		}
+		js.processes = append(js.processes, p)
 		js.all.Go(func() {
-			if j.err = cmd.Wait(); j.err != nil {
-				j.err = fmt.Errorf("%s: %w: %s", j.key, j.err, notes.String())
+			<-p.Ended()
+			if err := p.Err(); err != nil {
+				j.err = fmt.Errorf("%s: %w: %s", j.key, err, p.Stderr())
 			}
-			j.output = out.String()
+			j.output = p.Stdout()
 			js.mu.Lock()
 			defer js.mu.Unlock()
 			js.finished = append(js.finished, j)
@@ -184,6 +117,8 @@ func (js *jobs) results() []job {
 
 // stop ends what still runs, and waits for it.
 func (js *jobs) stop() {
-	js.cancel()
+	for _, p := range js.processes {
+		js.all.Go(func() { p.Stop(5 * time.Second) })
+	}
 	js.all.Wait()
 }

@@ -1,13 +1,15 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/taskscaler/taskscaler/internal/test/stage"
 )
 
 // bin is the folder of the binaries under test. It is set once, before the first test.
@@ -29,10 +31,8 @@ func buildAndRun(m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	bin = filepath.Join(dir, "bin")
-	build := exec.Command("go", "build", "-o", bin+"/", "./cmd/taskscaler", "./plugins/fake/cmd/fleeting-plugin-fake")
-	build.Dir = filepath.Join("..", "..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("building the binaries: %w\n%s", err, out)
+	if _, err := stage.Build(context.Background(), bin); err != nil {
+		return 1, err
 	}
 	return m.Run(), nil
 }

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+	"github.com/taskscaler/taskscaler/internal/test/stage"
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
 // chaos kills.
 type chaos struct {
-	stage          *stage
+	site           *site
 	clients        *clients
 	rand           *rand.Rand
 	minGap, maxGap time.Duration
@@ -62,7 +63,7 @@ func (c *chaos) deck() (all []func(context.Context, int) bool) {
 
 // killManager kills the manager's process alone, and sometimes something else together with it, or its successor while it starts.
 func (c *chaos) killManager(ctx context.Context, n int) {
-	m := c.stage.current()
+	m := c.site.current()
 	if n%5 == 0 { // the caller and the manager at once: nobody takes the lease up again
 		c.clients.hit(n/5, syscall.SIGKILL, check.ClientKilled)
 	}
@@ -71,40 +72,40 @@ func (c *chaos) killManager(ctx context.Context, n int) {
 	if n%4 != 0 {
 		return
 	}
-	if next, err := c.stage.startManager(); err == nil {
+	if next, err := c.site.startManager(); err == nil {
 		pause(ctx, time.Duration(n/11%400)*time.Millisecond)
 		c.kill(next)
 	}
 }
 
-func (c *chaos) kill(m *manager) {
-	if !m.running() {
+func (c *chaos) kill(m *stage.Process) {
+	if !m.Running() {
 		return
 	}
-	c.stage.away.Store(true)
-	c.stage.log.put(check.Entry{Event: check.ManagerKilled, PID: m.cmd.Process.Pid})
-	_ = m.cmd.Process.Kill()
-	<-m.gone
+	c.site.away.Store(true)
+	c.site.log.put(check.Entry{Event: check.ManagerKilled, PID: m.PID()})
+	m.Signal(syscall.SIGKILL)
+	<-m.Ended()
 }
 
 // revive starts a manager where none runs, and waits until it serves.
 func (c *chaos) revive(ctx context.Context) error {
-	m := c.stage.current()
-	if m.running() {
+	m := c.site.current()
+	if m.Running() {
 		return nil
 	}
-	m, err := c.stage.startManager()
+	m, err := c.site.startManager()
 	if err != nil {
 		return err
 	}
-	return c.stage.serving(ctx, m)
+	return c.site.serving(ctx, m)
 }
 
 // signalPlugin signals the manager's plugin, and returns its process id; 0: there was none in this moment.
 func (c *chaos) signalPlugin(e check.Event, sig syscall.Signal) int {
-	pid := pluginOf(c.stage.current().cmd.Process.Pid)
+	pid := pluginOf(c.site.current().PID())
 	if pid != 0 {
-		c.stage.log.put(check.Entry{Event: e, PID: pid})
+		c.site.log.put(check.Entry{Event: e, PID: pid})
 		_ = syscall.Kill(pid, sig)
 	}
 	return pid
@@ -118,7 +119,7 @@ func (c *chaos) freezePlugin(ctx context.Context, n int) bool {
 	}
 	pause(ctx, time.Duration(300+n%6000)*time.Millisecond)
 	if isPlugin(pid) { // it may have been replaced
-		c.stage.log.put(check.Entry{Event: check.PluginThawed, PID: pid})
+		c.site.log.put(check.Entry{Event: check.PluginThawed, PID: pid})
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
 	return true
@@ -127,10 +128,10 @@ func (c *chaos) freezePlugin(ctx context.Context, n int) bool {
 // killMachine kills an instance's process.
 func (c *chaos) killMachine(n int) bool {
 	booted, ok := c.machine(n)
-	if !ok || !c.stage.isMachine(booted.PID, booted.Instance) {
+	if !ok || !c.site.isMachine(booted.PID, booted.Instance) {
 		return false
 	}
-	c.stage.log.put(check.Entry{Event: check.MachineKilled, PID: booted.PID, Instance: booted.Instance})
+	c.site.log.put(check.Entry{Event: check.MachineKilled, PID: booted.PID, Instance: booted.Instance})
 	_ = syscall.Kill(booted.PID, syscall.SIGKILL)
 	return true
 }
@@ -141,8 +142,8 @@ func (c *chaos) breakMachine(n int) bool {
 	if !ok {
 		return false
 	}
-	c.stage.log.put(check.Entry{Event: check.MachineBroken, Instance: booted.Instance})
-	folders, _ := filepath.Glob(filepath.Join(c.stage.dir, machineFolder, "*", booted.Instance)) // the pattern is well-formed
+	c.site.log.put(check.Entry{Event: check.MachineBroken, Instance: booted.Instance})
+	folders, _ := filepath.Glob(filepath.Join(c.site.Dir, machineFolder, "*", booted.Instance)) // the pattern is well-formed
 	for _, folder := range folders {
 		_ = os.WriteFile(filepath.Join(folder, "unhealthy"), nil, 0o600) // it may go in this moment
 	}
@@ -151,7 +152,7 @@ func (c *chaos) breakMachine(n int) bool {
 
 // machine is the boot of an instance that serves, by the records.
 func (c *chaos) machine(n int) (booted record.Entry, ok bool) {
-	entries, err := record.ReadDir(filepath.Join(c.stage.dir, recordFolder))
+	entries, err := record.ReadDir(filepath.Join(c.site.Dir, recordFolder))
 	if err != nil {
 		return booted, false
 	}

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/jobexec"
 	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+	"github.com/taskscaler/taskscaler/internal/test/stage"
 )
 
 // maxClients bounds how many clients run at once: each is a process.
@@ -23,14 +22,14 @@ const maxClients = 40
 
 // client is one `taskscaler exec`.
 type client struct {
-	key  string
-	cmd  *exec.Cmd
-	hurt bool // it was killed or cancelled; guarded by clients.mu
+	key     string
+	process *stage.Process
+	hurt    bool // it was killed or cancelled; guarded by clients.mu
 }
 
 // clients are those that run, and what became of the others.
 type clients struct {
-	stage *stage
+	site *site
 
 	mu      sync.Mutex
 	running map[string]*client
@@ -52,24 +51,23 @@ func (c *clients) start(sleep time.Duration, code int) error {
 	c.started++
 	key, nonce := fmt.Sprintf("job-%05d", c.started), rand.Text()
 	script := fmt.Sprintf(`sleep %.2f; echo "$0"; exit %d`, sleep.Seconds(), code)
-	cl := &client{key: key, cmd: c.stage.command("exec", "--socket", c.stage.socket, "--key", key, "--", "sh", "-c", script, nonce)}
-	var stdout, stderr bytes.Buffer
-	cl.cmd.Stdout, cl.cmd.Stderr = &stdout, &stderr
-	c.stage.log.put(check.Entry{Event: check.Asked, Key: key, Nonce: nonce, Want: code})
-	if err := cl.cmd.Start(); err != nil {
+	c.site.log.put(check.Entry{Event: check.Asked, Key: key, Nonce: nonce, Want: code})
+	p, err := c.site.Exec(key, script, nonce)
+	if err != nil {
 		return fmt.Errorf("starting a job: %w", err)
 	}
+	cl := &client{key: key, process: p}
 	c.running[key] = cl
 	c.all.Go(func() {
-		_ = cl.cmd.Wait() // ProcessState says it all
-		c.ended(cl, stdout.String(), stderr.String())
+		<-p.Ended()
+		c.ended(cl, p.Stdout(), p.Stderr())
 	})
 	return nil
 }
 
 func (c *clients) ended(cl *client, stdout, stderr string) {
-	code := exitCode(cl.cmd.ProcessState)
-	c.stage.log.put(check.Entry{
+	code := cl.process.Code()
+	c.site.log.put(check.Entry{
 		Event: check.Told, Key: cl.key, Code: code, Output: stdout, Notes: tail(stderr),
 		Kept: strings.Contains(stderr, "the slot could not be released"),
 	})
@@ -110,8 +108,8 @@ func (c *clients) hit(n int, sig syscall.Signal, e check.Event) bool {
 	}
 	cl := c.running[keys[n%len(keys)]]
 	cl.hurt = true
-	c.stage.log.put(check.Entry{Event: e, Key: cl.key, PID: cl.cmd.Process.Pid})
-	_ = cl.cmd.Process.Signal(sig) // it may have ended in this moment
+	c.site.log.put(check.Entry{Event: e, Key: cl.key, PID: cl.process.PID()})
+	cl.process.Signal(sig) // it may have ended in this moment
 	return true
 }
 
@@ -146,7 +144,7 @@ func (c *clients) wait(ctx context.Context) error {
 func (c *clients) end() {
 	c.mu.Lock()
 	for _, cl := range c.running {
-		_ = cl.cmd.Process.Kill()
+		cl.process.Signal(syscall.SIGKILL)
 	}
 	c.mu.Unlock()
 	c.all.Wait()

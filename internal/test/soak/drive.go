@@ -18,11 +18,11 @@ import (
 // returns.
 func drive(ctx context.Context, dir string, o options, v *view) (err error) {
 	v.say("building taskscaler and fleeting-plugin-fake")
-	s, err := newStage(ctx, dir, o.seed)
+	s, err := newSite(ctx, dir, o.seed)
 	if err != nil {
 		return err
 	}
-	clients := &clients{stage: s, running: map[string]*client{}}
+	clients := &clients{site: s, running: map[string]*client{}}
 	defer func() {
 		clients.end()
 		err = errors.Join(err, s.sweep(), s.log.close())
@@ -41,7 +41,7 @@ func drive(ctx context.Context, dir string, o options, v *view) (err error) {
 }
 
 // fire is the soak itself. When it returns without an error, a manager serves.
-func fire(ctx context.Context, s *stage, cl *clients, o options, v *view) error {
+func fire(ctx context.Context, s *site, cl *clients, o options, v *view) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	over, stop := context.WithTimeout(ctx, o.length) // ends the load and the kills; what is under way is brought to its end
@@ -52,7 +52,7 @@ func fire(ctx context.Context, s *stage, cl *clients, o options, v *view) error 
 		(&load{clients: cl, rand: rand.New(rand.NewPCG(o.seed, 2)), phase: o.phase, view: v}).run(over)
 	})
 	work.Go(func() {
-		c := &chaos{stage: s, clients: cl, rand: rand.New(rand.NewPCG(o.seed, 3)), minGap: o.minGap, maxGap: o.maxGap, view: v}
+		c := &chaos{site: s, clients: cl, rand: rand.New(rand.NewPCG(o.seed, 3)), minGap: o.minGap, maxGap: o.maxGap, view: v}
 		if err := c.run(over, ctx); err != nil {
 			cancel(err)
 		}
@@ -62,7 +62,7 @@ func fire(ctx context.Context, s *stage, cl *clients, o options, v *view) error 
 }
 
 // watch asks for the status again and again, and shows it.
-func watch(ctx context.Context, s *stage, cl *clients, v *view) {
+func watch(ctx context.Context, s *site, cl *clients, v *view) {
 	for {
 		if f, err := s.ask(context.WithoutCancel(ctx)); err == nil { // else no manager serves
 			v.fleet(f)
@@ -77,7 +77,7 @@ func watch(ctx context.Context, s *stage, cl *clients, v *view) {
 }
 
 // settle lets the jobs end, stops the manager, and notes what is left.
-func settle(ctx context.Context, s *stage, cl *clients, v *view) error {
+func settle(ctx context.Context, s *site, cl *clients, v *view) error {
 	v.say("no more load and no more kills: the jobs come to their end")
 	if err := cl.wait(ctx); err != nil {
 		return err
@@ -87,10 +87,10 @@ func settle(ctx context.Context, s *stage, cl *clients, v *view) error {
 	}
 	v.say("stopping the manager: it deletes what is left")
 	m := s.current()
-	s.log.put(check.Entry{Event: check.ManagerStopped, PID: m.cmd.Process.Pid})
-	_ = m.cmd.Process.Signal(syscall.SIGTERM)
+	s.log.put(check.Entry{Event: check.ManagerStopped, PID: m.PID()})
+	m.Signal(syscall.SIGTERM)
 	select {
-	case <-m.gone:
+	case <-m.Ended():
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(patience):
@@ -105,7 +105,7 @@ func settle(ctx context.Context, s *stage, cl *clients, v *view) error {
 }
 
 // quiet waits until no lease is left, those of killed clients included.
-func (s *stage) quiet(ctx context.Context) error {
+func (s *site) quiet(ctx context.Context) error {
 	for deadline := time.Now().Add(patience); ; {
 		f, err := s.ask(ctx)
 		if err == nil && f.Started && f.Counts.Leases+f.Counts.Waiters == 0 {
@@ -117,7 +117,7 @@ func (s *stage) quiet(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-s.current().gone:
+		case <-s.current().Ended():
 			return errors.New("the manager has ended by itself: its log is manager.log")
 		case <-time.After(200 * time.Millisecond):
 		}
@@ -125,13 +125,13 @@ func (s *stage) quiet(ctx context.Context) error {
 }
 
 // sweep ends every process of the soak: the manager, its plugin, and the instances by taking their folders away.
-func (s *stage) sweep() error {
-	if m := s.current(); m != nil && m.running() {
-		s.log.put(check.Entry{Event: check.ManagerKilled, PID: m.cmd.Process.Pid})
-		_ = m.cmd.Process.Kill()
-		<-m.gone
+func (s *site) sweep() error {
+	if m := s.current(); m != nil && m.Running() {
+		s.log.put(check.Entry{Event: check.ManagerKilled, PID: m.PID()})
+		m.Signal(syscall.SIGKILL)
+		<-m.Ended()
 	}
-	err := os.RemoveAll(filepath.Join(s.dir, machineFolder))
+	err := os.RemoveAll(filepath.Join(s.Dir, machineFolder))
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		left := s.processes()
 		if len(left) == 0 {

@@ -23,7 +23,7 @@ type process struct {
 }
 
 // processes lists the running processes whose working directory, command line or binary lies in the soak's folder.
-func (s *stage) processes() (found []process) {
+func (s *site) processes() (found []process) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -37,7 +37,7 @@ func (s *stage) processes() (found []process) {
 		cwd, _ := os.Readlink(filepath.Join(proc, "cwd")) // of others: not ours
 		line, _ := os.ReadFile(filepath.Join(proc, "cmdline"))
 		exe, _ := os.Readlink(filepath.Join(proc, "exe"))
-		if len(line) == 0 || !within(cwd, s.dir) && !within(exe, s.dir) && !bytes.Contains(line, []byte(s.dir+"/")) { // no line: it has ended
+		if len(line) == 0 || !within(cwd, s.Dir) && !within(exe, s.Dir) && !bytes.Contains(line, []byte(s.Dir+"/")) { // no line: it has ended
 			continue
 		}
 		found = append(found, process{pid, e.Name() + " " + strings.ReplaceAll(string(line), "\x00", " "), isPlugin(pid)})
@@ -54,9 +54,9 @@ func isPlugin(pid int) bool {
 }
 
 // isMachine reports whether the process is this instance's.
-func (s *stage) isMachine(pid int, id string) bool {
+func (s *site) isMachine(pid int, id string) bool {
 	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	return bytes.HasSuffix(line, []byte("/"+id+"\x00")) && bytes.Contains(line, []byte(s.dir+"/"))
+	return bytes.HasSuffix(line, []byte("/"+id+"\x00")) && bytes.Contains(line, []byte(s.Dir+"/"))
 }
 
 // pluginOf finds the plugin among the children of a manager; 0: it has none in this moment.
@@ -75,19 +75,19 @@ func pluginOf(manager int) int {
 
 // left looks for what the shutdown should have taken away. Processes get a while: an instance that the provider counts as gone still has to
 // leave.
-func (s *stage) left(ctx context.Context) (*check.Left, error) {
+func (s *site) left(ctx context.Context) (*check.Left, error) {
 	l := &check.Left{}
 	for deadline := time.Now().Add(patience); ; {
 		l.Processes, l.Folders = nil, nil
 		for _, p := range s.processes() {
 			l.Processes = append(l.Processes, p.line)
 		}
-		l.Folders, _ = filepath.Glob(filepath.Join(s.dir, machineFolder, "*", "*-*")) // the pattern is well-formed
+		l.Folders, _ = filepath.Glob(filepath.Join(s.Dir, machineFolder, "*", "*-*")) // the pattern is well-formed
 		if l.Count() == 0 || time.Now().After(deadline) || !pause(ctx, 50*time.Millisecond) {
 			break
 		}
 	}
-	states, err := filepath.Glob(filepath.Join(s.dir, stateFolder, "*", "state.db"))
+	states, err := filepath.Glob(filepath.Join(s.Dir, stateFolder, "*", "state.db"))
 	if err != nil || len(states) != 1 {
 		return nil, fmt.Errorf("there should be one state: %q, %w", states, err)
 	}

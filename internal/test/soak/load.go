@@ -37,7 +37,7 @@ func (l *load) job(atLeast, atMost time.Duration) {
 	if l.rand.IntN(5) == 0 {
 		code = 1 + l.rand.IntN(100)
 	}
-	if l.clients.stage.away.Load() && l.rand.IntN(6) != 0 { // most would only be refused
+	if l.clients.site.away.Load() && l.rand.IntN(6) != 0 { // most would only be refused
 		return
 	}
 	if err := l.clients.start(l.between(atLeast, atMost), code); err != nil {

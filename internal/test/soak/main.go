@@ -21,9 +21,8 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+	"golang.org/x/term"
 )
 
 func main() {

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+	"github.com/taskscaler/taskscaler/internal/test/stage"
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,7 +39,7 @@ func empty(t *testing.T, dir string) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
 	}
-	s := &stage{dir: dir}
+	s := &site{Stage: &stage.Stage{Dir: dir}}
 	for _, p := range s.processes() {
 		t.Errorf("a process is left: %s", p.line)
 	}

@@ -7,16 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
 	"github.com/taskscaler/taskscaler/internal/test/soak/check"
+	"github.com/taskscaler/taskscaler/internal/test/stage"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
@@ -31,21 +30,15 @@ const (
 // patience bounds every wait. Only a hang reaches it: it is far beyond what a busy machine needs.
 const patience = 3 * time.Minute
 
-// stage is a soak's folder, the manager in it, and the driver's log.
-type stage struct {
-	dir, bin, socket string
-	log              *logbook
-	away             atomic.Bool // no manager serves
+// site is a soak's folder, the manager in it, and the driver's log.
+type site struct {
+	*stage.Stage
+	log  *logbook
+	away atomic.Bool // no manager serves
 
 	mu      sync.Mutex
-	manager *manager          // the last one that was started
+	manager *stage.Process    // the last one that was started
 	shown   map[string]string // the state in which a status showed an instance last
-}
-
-// manager is one process of `taskscaler run`.
-type manager struct {
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when it has ended, and the log says so
 }
 
 // logbook is the driver's log. Its times never go back, unless the clock does.
@@ -73,20 +66,16 @@ func (l *logbook) close() error {
 	return errors.Join(l.err, l.file.Close())
 }
 
-// newStage builds the binaries and writes the configuration.
-func newStage(ctx context.Context, dir string, seed uint64) (*stage, error) {
-	s := &stage{dir: dir, bin: filepath.Join(dir, "bin"), socket: filepath.Join(dir, "control.sock"), shown: map[string]string{}}
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/taskscaler/taskscaler").Output()
+// newSite builds the binaries and writes the configuration.
+func newSite(ctx context.Context, dir string, seed uint64) (*site, error) {
+	built, err := stage.New(ctx, dir)
 	if err != nil {
-		return nil, fmt.Errorf("finding the module: %w", err)
+		return nil, err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", s.bin+"/", "./cmd/taskscaler", "./plugins/fake/cmd/fleeting-plugin-fake")
-	build.Dir = strings.TrimSpace(string(root))
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building: %w\n%s", err, out)
-	}
+	built.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir, "TMPDIR="+dir)
+	s := &site{Stage: built, shown: map[string]string{}}
 	text, limits := newConfig(seed)
-	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	if err := os.Mkdir(filepath.Join(dir, recordFolder), 0o700); err != nil {
@@ -113,69 +102,34 @@ func keepGroup(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "keep"), nil, 0o600)
 }
 
-// command is one of ours, in a process group of its own: a Ctrl-C is the driver's to handle.
-func (s *stage) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.bin, "taskscaler"), args...)
-	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+s.dir, "TMPDIR="+s.dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return cmd
-}
-
-// startManager starts a manager, which appends to the managers' log.
-func (s *stage) startManager() (*manager, error) {
-	out, err := os.OpenFile(filepath.Join(s.dir, "manager.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+// startManager starts a manager. Its end stands in the driver's log before the process counts as ended.
+func (s *site) startManager() (*stage.Process, error) {
+	s.log.put(check.Entry{Event: check.ManagerStarted})
+	m, err := s.Run(func(p *stage.Process) {
+		s.log.put(check.Entry{Event: check.ManagerEnded, PID: p.PID(), Code: p.Code()})
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer out.Close()
-	m := &manager{cmd: s.command("run", "--config", filepath.Join(s.dir, "config.toml"), "--socket", s.socket), gone: make(chan struct{})}
-	m.cmd.Stderr = out
-	s.log.put(check.Entry{Event: check.ManagerStarted})
-	if err := m.cmd.Start(); err != nil {
-		return nil, err
-	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.manager = m
-	s.mu.Unlock()
-	go func() {
-		_ = m.cmd.Wait() // ProcessState says it all
-		s.log.put(check.Entry{Event: check.ManagerEnded, PID: m.cmd.Process.Pid, Code: exitCode(m.cmd.ProcessState)})
-		close(m.gone)
-	}()
 	return m, nil
 }
 
-// exitCode is nil when a signal ended the process.
-func exitCode(state *os.ProcessState) *int {
-	if code := state.ExitCode(); code >= 0 {
-		return &code
-	}
-	return nil
-}
-
-func (m *manager) running() bool {
-	select {
-	case <-m.gone:
-		return false
-	default:
-		return true
-	}
-}
-
 // current is the last manager that was started; nil: none was.
-func (s *stage) current() *manager {
+func (s *site) current() *stage.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.manager
 }
 
 // ask runs `taskscaler status --json`, and writes what it says into the log.
-func (s *stage) ask(ctx context.Context) (*taskscaler.Status, error) {
+func (s *site) ask(ctx context.Context) (*taskscaler.Status, error) {
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := s.command("status", "--json", "--socket", s.socket)
+	cmd := s.Command("status", "--json", "--socket", s.Socket)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
@@ -198,7 +152,7 @@ func (s *stage) ask(ctx context.Context) (*taskscaler.Status, error) {
 }
 
 // note logs a status without the instances that are gone and were already shown so.
-func (s *stage) note(seen *check.Status) {
+func (s *site) note(seen *check.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var news []check.StatusInstance
@@ -214,12 +168,12 @@ func (s *stage) note(seen *check.Status) {
 }
 
 // serving waits until the manager has the provider's first list.
-func (s *stage) serving(ctx context.Context, m *manager) error {
+func (s *site) serving(ctx context.Context, m *stage.Process) error {
 	deadline := time.Now().Add(patience)
 	for {
 		f, err := s.ask(ctx)
 		if err == nil && f.Started {
-			s.log.put(check.Entry{Event: check.ManagerServes, PID: m.cmd.Process.Pid})
+			s.log.put(check.Entry{Event: check.ManagerServes, PID: m.PID()})
 			s.away.Store(false)
 			return nil
 		}
@@ -227,7 +181,7 @@ func (s *stage) serving(ctx context.Context, m *manager) error {
 			return fmt.Errorf("the manager does not serve: %w", errors.Join(err, errors.New("its log is manager.log")))
 		}
 		select {
-		case <-m.gone:
+		case <-m.Ended():
 			return errors.New("the manager ended at its start: its log is manager.log")
 		case <-ctx.Done():
 			return context.Cause(ctx)
