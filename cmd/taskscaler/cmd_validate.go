@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/config"
 )
 
@@ -59,7 +59,7 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 	if faults == 0 && file != nil {
 		describe(env, file)
 	}
-	_, err = fmt.Fprintf(env.stdout, "%s: %s, %s\n", path, count(faults, "fault"), count(warnings, "warning"))
+	_, err = fmt.Fprintf(env.stdout, "%s: %s, %s\n", path, words.Count(faults, "fault"), words.Count(warnings, "warning"))
 	return faults == 0, err
 }
 
@@ -84,11 +84,4 @@ func describe(env environment, file *config.File) {
 			_, _ = fmt.Fprintf(env.stdout, "runner %s: %s\n", r.Label(), line)
 		}
 	}
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -36,7 +37,7 @@ func (h *History) holding() []Holding {
 	if s.Held != record.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
 		add(true, s.Held, observe.Held(s.Decision.Wanted-s.Decision.Grow, s.Decision.Wanted, s.Held))
 	}
-	add(s.ListFailures > 0, record.CausePlugin, "listing the instances failed "+observe.Count(s.ListFailures, "time")+
+	add(s.ListFailures > 0, record.CausePlugin, "listing the instances failed "+words.Count(s.ListFailures, "time")+
 		" in a row: the current instances are not known")
 	return out
 }
@@ -46,11 +47,11 @@ func (h *History) inARow() string {
 	s := &h.sum
 	switch {
 	case s.Refusals > 0 && s.Fruitless+s.DiedYoung > 0:
-		return fmt.Sprintf("%s and %s in a row", observe.Count(s.Refusals, "failed create"), observe.Count(s.Fruitless+s.DiedYoung, "failed instance"))
+		return fmt.Sprintf("%s and %s in a row", words.Count(s.Refusals, "failed create"), words.Count(s.Fruitless+s.DiedYoung, "failed instance"))
 	case s.Refusals > 0:
-		return observe.Count(s.Refusals, "failed create") + " in a row"
+		return words.Count(s.Refusals, "failed create") + " in a row"
 	}
-	return observe.Count(s.Fruitless+s.DiedYoung, "failed instance") + " in a row"
+	return words.Count(s.Fruitless+s.DiedYoung, "failed instance") + " in a row"
 }
 
 // coming returns what will happen only because time passes, the soonest first.
@@ -78,7 +79,7 @@ func (h *History) coming() []Coming {
 			add(a.Edge, "no policy applies any more: no slot is kept idle")
 		} else {
 			add(a.Edge, "%s: idle_count %d, idle_time %s", h.policyStarts(next.Index), next.Settings.IdleCount,
-				observe.Span(next.Settings.IdleTime))
+				words.Span(next.Settings.IdleTime))
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Coming) int { return a.At.Compare(b.At) })

@@ -6,6 +6,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -141,7 +142,7 @@ func (h *History) whyRevoked(f *scaler.Fact) string {
 		}
 	case record.CauseAbandoned:
 		return fmt.Sprintf("no caller reattached to the lease within reattach_after_disconnect (%s) or, after a restart, reattach_after_restart (%s)",
-			observe.Span(cfg.ReattachAfterDisconnect), observe.Span(cfg.ReattachAfterRestart))
+			words.Span(cfg.ReattachAfterDisconnect), words.Span(cfg.ReattachAfterRestart))
 	}
 	return h.trigger(f)
 }
@@ -192,11 +193,11 @@ func (h *History) denial(key record.Key, why record.Cause, c *caller) string {
 			h.policyName(s.Active.Index))
 	case why == record.CauseDeadline && c != nil && !c.reserved.IsZero():
 		return fmt.Sprintf("the reservation of %q expired: it was not acquired within reservation_deadline (%s)", key,
-			observe.Span(h.core.Config().ReservationDeadline))
+			words.Span(h.core.Config().ReservationDeadline))
 	case c != nil && !c.asked.IsZero() && h.now.Mono > c.mono:
-		text := fmt.Sprintf("refused %q after %s: %s", key, observe.Span(h.now.Mono-c.mono), observe.Denial(why))
+		text := fmt.Sprintf("refused %q after %s: %s", key, words.Span(h.now.Mono-c.mono), observe.Denial(why))
 		if why == record.CauseCancelled {
-			text = fmt.Sprintf("%q stopped waiting after %s", key, observe.Span(h.now.Mono-c.mono))
+			text = fmt.Sprintf("%q stopped waiting after %s", key, words.Span(h.now.Mono-c.mono))
 		}
 		return text + "; at the end " + h.waitedFor(key)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -109,9 +110,9 @@ func (h *History) created(f *scaler.Fact) {
 
 func (h *History) createSentence(r *Record, d *policy.Decision, index int) {
 	r.Sizing = sizingOf(d, h.burst())
-	what := observe.Count(r.Count, "instance")
+	what := words.Count(r.Count, "instance")
 	if d.Grow < d.Wanted {
-		what = fmt.Sprintf("%d of %s", r.Count, observe.Count(d.Wanted, "instance"))
+		what = fmt.Sprintf("%d of %s", r.Count, words.Count(d.Wanted, "instance"))
 	}
 	r.Sentence = fmt.Sprintf("created %s: %s", what, observe.Sizing(d, h.policyName(index), h.burst()))
 }
@@ -124,7 +125,7 @@ func (h *History) held(f *scaler.Fact) {
 	}
 	h.decided(&Record{
 		Kind: KindHold, Count: f.Count, Sizing: sizingOf(&f.Decision, h.burst()),
-		Sentence: fmt.Sprintf("held back %s%s, because %s: %s", observe.Count(f.Count, "create"), until, h.holds(f.Cause),
+		Sentence: fmt.Sprintf("held back %s%s, because %s: %s", words.Count(f.Count, "create"), until, h.holds(f.Cause),
 			observe.Sizing(&f.Decision, h.policyName(f.Policy), h.burst())),
 	}, f, h.whyNow(f))
 }
@@ -148,10 +149,10 @@ func (h *History) backedOff(f *scaler.Fact) {
 	var because []string
 	switch f.Kind {
 	case scaler.FactRefused:
-		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): a create failed (%d in a row, %s): %s", until, observe.Span(rest), f.Count,
+		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): a create failed (%d in a row, %s): %s", until, words.Span(rest), f.Count,
 			f.Failure.Kind, f.Failure.Message)
 		if c := h.creations[f.Op]; c != nil {
-			because = append(because, observe.Count(c.asked, "instance")+" had been requested")
+			because = append(because, words.Count(c.asked, "instance")+" had been requested")
 			h.then(c.record, h.trigger(f))
 		}
 	case scaler.FactFruitless:
@@ -162,7 +163,7 @@ func (h *History) backedOff(f *scaler.Fact) {
 		case f.ID == "":
 			what, reason = "the provider accepted a create, but the instance did not appear in time", ""
 		}
-		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): %s (%d in a row)%s", until, observe.Span(rest), what, f.Count, reason)
+		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): %s (%d in a row)%s", until, words.Span(rest), what, f.Count, reason)
 	default:
 		r.Kind, r.Sentence = KindBreaker, observe.Sentence(f)
 	}
@@ -187,7 +188,7 @@ func (h *History) progress(f *scaler.Fact) {
 		if c := h.booting[f.ID]; c != nil {
 			c.ready++
 			c.slowest = max(c.slowest, f.Took)
-			h.then(c.record, fmt.Sprintf("instance %s is ready, %s after it was first listed", f.ID, observe.Span(f.Took)))
+			h.then(c.record, fmt.Sprintf("instance %s is ready, %s after it was first listed", f.ID, words.Span(f.Took)))
 			delete(h.booting, f.ID)
 		}
 	case scaler.FactIntent:
@@ -221,9 +222,9 @@ func (c *creation) outcome() string {
 		s := fmt.Sprintf("%d appeared: %s", n, strings.Join(shortened(names, 6), ", "))
 		switch {
 		case c.ready == n && n == 1:
-			s += ", ready after " + observe.Span(c.slowest)
+			s += ", ready after " + words.Span(c.slowest)
 		case c.ready == n:
-			s += ", all ready after " + observe.Span(c.slowest)
+			s += ", all ready after " + words.Span(c.slowest)
 		case c.ready > 0:
 			s += fmt.Sprintf(", %d of them ready", c.ready)
 		}
@@ -278,7 +279,7 @@ func (h *History) happened(f *scaler.Fact) {
 		}
 		h.forget(f.ID)
 	case scaler.FactAlarm:
-		because = fmt.Sprintf("the provider was asked %d times in %s to delete it", f.Count, observe.Span(f.Took))
+		because = fmt.Sprintf("the provider was asked %d times in %s to delete it", f.Count, words.Span(f.Took))
 		if gone := h.removals[f.ID]; gone != nil && len(gone.asks) > 0 {
 			because += "; the latest answer: " + gone.asks[len(gone.asks)-1]
 		}

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -303,8 +303,8 @@ func (h *History) began() {
 		h.note(KindStart, "", "a manager started; its state has no instances")
 		return
 	}
-	h.note(KindStart, "", fmt.Sprintf("a manager started; its state has %s, %s and %s", observe.Count(instances, "instance"), observe.Count(leases, "lease"),
-		observe.Count(creates, "unfinished create")))
+	h.note(KindStart, "", fmt.Sprintf("a manager started; its state has %s, %s and %s", words.Count(instances, "instance"), words.Count(leases, "lease"),
+		words.Count(creates, "unfinished create")))
 }
 
 // note adds a record whose chain is only itself.

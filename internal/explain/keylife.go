@@ -6,6 +6,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -74,7 +75,7 @@ func (k *keyLife) look(h *History) {
 		k.add(h.at, "from now on it waits "+observe.Wait(v.Cause))
 	}
 	if waits && !k.waiting {
-		k.add(h.at, fmt.Sprintf("it waits, as the %s in the queue, %s", observe.Ordinal(v.Position), observe.Wait(v.Cause)))
+		k.add(h.at, fmt.Sprintf("it waits, as the %s in the queue, %s", words.Ordinal(v.Position), observe.Wait(v.Cause)))
 	}
 	k.waiting, k.cause = waits, v.Cause
 }
@@ -92,7 +93,7 @@ func (k *keyLife) lost(h *History) {
 func (k *keyLife) grant(h *History, g *scaler.Grant) {
 	switch g.Kind {
 	case scaler.GrantLease:
-		k.add(h.at, fmt.Sprintf("leased slot %d of instance %s after a wait of %s: use %d of the instance", g.Slot, g.ID, observe.Span(g.Waited), g.Use))
+		k.add(h.at, fmt.Sprintf("leased slot %d of instance %s after a wait of %s: use %d of the instance", g.Slot, g.ID, words.Span(g.Waited), g.Use))
 		k.uses = append(k.uses, Use{Key: string(g.Key), Slot: g.Slot, Use: g.Use, From: h.at, Instance: string(g.ID)})
 	case scaler.GrantReserved:
 		k.add(h.at, "a slot was reserved for it")
@@ -101,7 +102,7 @@ func (k *keyLife) grant(h *History, g *scaler.Grant) {
 	case scaler.GrantReleased:
 		k.uses = end(k.uses, h, string(g.Key), string(g.ID), "released")
 		if n := len(k.uses); n > 0 {
-			k.add(h.at, fmt.Sprintf("the lease ended after %s", observe.Span(time.Duration(k.uses[n-1].Duration*float64(time.Second)))))
+			k.add(h.at, fmt.Sprintf("the lease ended after %s", words.Span(time.Duration(k.uses[n-1].Duration*float64(time.Second)))))
 		}
 	case scaler.GrantRevoked:
 		k.add(h.at, fmt.Sprintf("its lease on instance %s was revoked: %s", g.ID, observe.Revoke(g.Cause)))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -74,9 +75,9 @@ func (l *life) fact(h *History, f *scaler.Fact) {
 	case scaler.FactRetire:
 		l.add(h, "retired: "+observe.Retire(f.Cause))
 	case scaler.FactReady:
-		l.add(h, fmt.Sprintf("ready, %s after it was first listed", observe.Span(f.Took)))
+		l.add(h, fmt.Sprintf("ready, %s after it was first listed", words.Span(f.Took)))
 	case scaler.FactGone:
-		l.add(h, fmt.Sprintf("gone, %s after it was first listed", observe.Span(f.Took)))
+		l.add(h, fmt.Sprintf("gone, %s after it was first listed", words.Span(f.Took)))
 	case scaler.FactDelete:
 	case scaler.FactPrepare:
 		l.add(h, "preparing it will be tried again")

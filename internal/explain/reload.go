@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
@@ -50,7 +50,7 @@ func reloaded(from, to *scaler.Config) string {
 func setting(v any) string {
 	switch v := v.(type) {
 	case time.Duration:
-		return observe.Span(v)
+		return words.Span(v)
 	case policy.Throttle:
 		return fmt.Sprintf("{limit %g, burst %d}", v.Limit, v.Burst)
 	case scaler.AdoptMode:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -35,7 +36,7 @@ func (h *History) removed(f *scaler.Fact) {
 		if r := h.removals[f.ID]; r != nil {
 			r.gone, r.life, r.asking = max(h.at.Sub(r.began), 1), f.Took, false
 			h.then(r.record, fmt.Sprintf("gone: the provider no longer lists it, %s after the decision and %s after it was first listed",
-				observe.Span(r.gone), observe.Span(f.Took)))
+				words.Span(r.gone), words.Span(f.Took)))
 			delete(h.removals, f.ID)
 		}
 		h.forget(f.ID)
@@ -59,14 +60,14 @@ func (h *History) retired(f *scaler.Fact) {
 	h.removals[f.ID] = r.removal
 	h.decided(r, f, h.why(f))
 	if f.Count > 0 {
-		h.then(r, fmt.Sprintf("it gets no new lease; it still has %s", observe.Count(f.Count, "lease")))
+		h.then(r, fmt.Sprintf("it gets no new lease; it still has %s", words.Count(f.Count, "lease")))
 	}
 }
 
 // idled says why an idle instance is removed.
 func (h *History) idled(f *scaler.Fact) string {
 	return fmt.Sprintf("idle since %s (idle_time is %s); at most %d slots needed in that time, supply without it %d", h.clock(h.at.Add(-f.Took)),
-		observe.Span(h.sum.Active.Settings.IdleTime), f.Peak, f.Left)
+		words.Span(h.sum.Active.Settings.IdleTime), f.Peak, f.Left)
 }
 
 // reason says why an instance is removed, as exactly as possible.
@@ -93,13 +94,13 @@ func (h *History) why(f *scaler.Fact) string {
 	case record.CauseBootOverdue:
 		if f.ID == "" {
 			return fmt.Sprintf("no list contained it within instance_deadlines.requested (%s, doubled after each consecutive failed boot)",
-				observe.Span(cfg.RequestedDeadline))
+				words.Span(cfg.RequestedDeadline))
 		}
 		return fmt.Sprintf("it was listed, but did not run within instance_deadlines.creating (%s, doubled after each consecutive failed boot)",
-			observe.Span(cfg.CreatingDeadline))
+			words.Span(cfg.CreatingDeadline))
 	case record.CausePrepareOverdue:
 		return fmt.Sprintf("it ran, but was not ready within instance_deadlines.preparing (%s, doubled after each consecutive failed boot)",
-			observe.Span(cfg.PreparingDeadline))
+			words.Span(cfg.PreparingDeadline))
 	case record.CauseMissing:
 		if since, ok := h.absent[f.ID]; ok {
 			return fmt.Sprintf("the provider's list at %s no longer contained it", h.clock(since))
@@ -128,7 +129,7 @@ func (h *History) deleting(f *scaler.Fact) {
 	if r.asked <= mostAsks {
 		sentence := "asked the provider to delete it"
 		if r.asked > 1 {
-			sentence += fmt.Sprintf(", for the %s time", observe.Ordinal(r.asked))
+			sentence += fmt.Sprintf(", for the %s time", words.Ordinal(r.asked))
 		}
 		h.then(r.record, sentence)
 	}
@@ -175,7 +176,7 @@ func (h *History) ended(id record.ID, key record.Key) {
 	if r.waitsFor--; r.waitsFor == 0 {
 		r.last, r.drained = key, max(h.at.Sub(r.began), 1)
 		if r.drained > 1 {
-			h.then(r.record, fmt.Sprintf("drained after %s: the last lease was that of %q", observe.Span(r.drained), key))
+			h.then(r.record, fmt.Sprintf("drained after %s: the last lease was that of %q", words.Span(r.drained), key))
 		} else {
 			h.then(r.record, fmt.Sprintf("the lease of %q ended at once", key))
 		}
@@ -186,9 +187,9 @@ func (r *removal) outcome() string {
 	var parts []string
 	switch {
 	case r.waitsFor > 0:
-		parts = append(parts, fmt.Sprintf("waits for %s to end", observe.Count(r.waitsFor, "lease")))
+		parts = append(parts, fmt.Sprintf("waits for %s to end", words.Count(r.waitsFor, "lease")))
 	case r.last != "" && r.drained > 1:
-		parts = append(parts, fmt.Sprintf("drained after %s (last lease: %q)", observe.Span(r.drained), r.last))
+		parts = append(parts, fmt.Sprintf("drained after %s (last lease: %q)", words.Span(r.drained), r.last))
 	}
 	switch {
 	case r.asked == 1 && len(r.asks) == 1:
@@ -200,7 +201,7 @@ func (r *removal) outcome() string {
 	}
 	switch {
 	case r.gone > 0:
-		parts = append(parts, fmt.Sprintf("gone after %s, at the age of %s", observe.Span(r.gone), observe.Span(r.life)))
+		parts = append(parts, fmt.Sprintf("gone after %s, at the age of %s", words.Span(r.gone), words.Span(r.life)))
 	case r.asked > 0:
 		parts = append(parts, "the provider still lists it")
 	}

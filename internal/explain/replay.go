@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/journal"
-	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/internal/words"
 )
 
 // entries maps the beginning of a journal segment to the Entry of a History.
@@ -197,10 +197,10 @@ func (w *replayWriter) progress(over bool) {
 func (w *replayWriter) end(h *History, problems []string, diverged *journal.DivergedError) {
 	s := h.Span()
 	e := ReplayEnd{Journal: s, State: h.State(), Waits: waitTotal(h), Problems: append([]string{}, problems...)}
-	e.Sentence = fmt.Sprintf("replayed %s, %s, %s, from %s to %s", observe.Count(s.Rounds, "round"), observe.Count(s.Events, "event"), observe.Count(s.Lives, "manager run"),
+	e.Sentence = fmt.Sprintf("replayed %s, %s, %s, from %s to %s", words.Count(s.Rounds, "round"), words.Count(s.Events, "event"), words.Count(s.Lives, "manager run"),
 		s.From.Format(time.DateTime), s.To.Format(time.DateTime))
 	if s.Gaps > 0 {
-		e.Sentence += ", with " + observe.Count(s.Gaps, "gap")
+		e.Sentence += ", with " + words.Count(s.Gaps, "gap")
 	}
 	if diverged != nil {
 		e.Diverged = diverged.Error()

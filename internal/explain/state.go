@@ -8,6 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -101,7 +102,7 @@ func (h *History) State() *State {
 	h.core.Waiters(func(w scaler.WaitView) bool {
 		st.Waiters = append(st.Waiters, Waiter{
 			Key: string(w.Key), Position: w.Position, Cause: w.Cause.String(), Seconds: w.For.Seconds(),
-			Sentence: fmt.Sprintf("waits since %s (%s) %s", h.clock(h.at.Add(-w.For)), observe.Span(w.For), observe.Wait(w.Cause)),
+			Sentence: fmt.Sprintf("waits since %s (%s) %s", h.clock(h.at.Add(-w.For)), words.Span(w.For), observe.Wait(w.Cause)),
 		})
 		return true
 	})
@@ -125,7 +126,7 @@ func thereIs(s *scaler.Summary) string {
 	add(s.Unclaimed, "unclaimed")
 	add(s.Requested, "requested but not listed yet")
 	add(s.Doubt, "no longer expected, but may still appear")
-	text := observe.Count(s.Creating+s.Preparing+s.Ready+s.Draining+s.Deleting+s.Unclaimed, "instance")
+	text := words.Count(s.Creating+s.Preparing+s.Ready+s.Draining+s.Deleting+s.Unclaimed, "instance")
 	if s.MaxInstances > 0 {
 		text += fmt.Sprintf(" of at most %d", s.MaxInstances)
 	} else {
@@ -134,36 +135,36 @@ func thereIs(s *scaler.Summary) string {
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
-	return text + fmt.Sprintf("; %s, %d waiting, %s", observe.Count(s.Leases, "lease"), s.Waiters, observe.Count(s.Reservations, "reservation"))
+	return text + fmt.Sprintf("; %s, %d waiting, %s", words.Count(s.Leases, "lease"), s.Waiters, words.Count(s.Reservations, "reservation"))
 }
 
 func (h *History) instanceState(v *scaler.InstanceView) InstanceState {
 	at := func(ns int64) time.Time { return time.Unix(0, ns).In(h.opts.Location) }
 	out := InstanceState{ID: string(v.ID), State: v.State.String(), Since: at(v.SinceAt), Uses: v.Uses, Leases: []string{}}
-	words := fmt.Sprintf("%s since %s", v.State, h.clock(out.Since))
+	text := fmt.Sprintf("%s since %s", v.State, h.clock(out.Since))
 	if v.Cause != record.CauseNone {
 		out.Cause = v.Cause.String()
-		words += ": " + observe.Retire(v.Cause)
+		text += ": " + observe.Retire(v.Cause)
 	}
 	for i, l := range v.Leases {
 		out.Leases = append(out.Leases, string(l.Key))
 		if i < mostLeases {
-			words += fmt.Sprintf("; slot %d leased to %q since %s", l.Slot, l.Key, h.clock(at(l.At)))
+			text += fmt.Sprintf("; slot %d leased to %q since %s", l.Slot, l.Key, h.clock(at(l.At)))
 			if l.Detached {
-				words += ", whose caller is disconnected"
+				text += ", whose caller is disconnected"
 			}
 		}
 	}
 	if more := len(v.Leases) - mostLeases; more > 0 {
-		words += fmt.Sprintf("; %d more leases", more)
+		text += fmt.Sprintf("; %d more leases", more)
 	}
 	if v.State == record.Unclaimed {
-		words += "; the state has no record of it: set adopt_preexisting to adopt or remove it"
+		text += "; the state has no record of it: set adopt_preexisting to adopt or remove it"
 	}
 	if v.State == record.Ready && v.Listed != fleet.ListedRunning {
-		words += fmt.Sprintf("; in the provider's latest list it is %s, so it gets no lease", v.Listed)
+		text += fmt.Sprintf("; in the provider's latest list it is %s, so it gets no lease", v.Listed)
 	}
-	out.Sentence = words
+	out.Sentence = text
 	return out
 }
 
@@ -182,32 +183,32 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 	}
 	left := s.Supply - frees
 	may := since.Add(span)
-	words := fmt.Sprintf("idle since %s", h.clock(since))
+	text := fmt.Sprintf("idle since %s", h.clock(since))
 	switch {
 	case v.Listed != fleet.ListedRunning:
-		words += fmt.Sprintf("; in the provider's latest list it is %s, so it gets no lease and does not count as supply", v.Listed)
+		text += fmt.Sprintf("; in the provider's latest list it is %s, so it gets no lease and does not count as supply", v.Listed)
 	case v.Claims > 0:
-		words += fmt.Sprintf("; it stays: %s", claimed(v.Claims))
+		text += fmt.Sprintf("; it stays: %s", claimed(v.Claims))
 	case s.Shutdown:
-		words += "; it stays: the manager is shutting down and does not delete its instances"
+		text += "; it stays: the manager is shutting down and does not delete its instances"
 	case s.Paused:
-		words += "; it stays: deletes are paused, because another manager seems to use the group"
+		text += "; it stays: deletes are paused, because another manager seems to use the group"
 	case !s.Started:
-		words += "; it stays: the provider's first list has not arrived yet"
+		text += "; it stays: the provider's first list has not arrived yet"
 	case left < s.Decision.Needed:
-		words += fmt.Sprintf("; it stays: %d slots needed now, supply without it %d", s.Decision.Needed, left)
+		text += fmt.Sprintf("; it stays: %d slots needed now, supply without it %d", s.Decision.Needed, left)
 	case left < s.Peak:
-		words += fmt.Sprintf("; it stays: up to %d slots needed in the last %s (idle_time), supply without it %d", s.Peak,
-			observe.Span(span), left)
+		text += fmt.Sprintf("; it stays: up to %d slots needed in the last %s (idle_time), supply without it %d", s.Peak,
+			words.Span(span), left)
 		out.MayGo = h.shrinks(may)
 	default:
-		words += fmt.Sprintf("; it stays until it has been idle for idle_time (%s)", observe.Span(span))
+		text += fmt.Sprintf("; it stays until it has been idle for idle_time (%s)", words.Span(span))
 		out.MayGo = h.shrinks(may)
 	}
 	if out.MayGo != nil {
-		words += "; it may be removed at " + h.clock(*out.MayGo)
+		text += "; it may be removed at " + h.clock(*out.MayGo)
 	}
-	out.Sentence = words
+	out.Sentence = text
 	return out
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -19,7 +19,7 @@ func (d *Document) Text(out io.Writer) error {
 		title = "runner " + title + ": "
 	}
 	w.line("%sthe journal covers %s to %s: %d rounds, %s, %s; times are %s", title, d.Journal.From.Format(time.DateTime),
-		w.clock(d.Journal.To), d.Journal.Rounds, observe.Count(d.Journal.Events, "event"), observe.Count(d.Journal.Lives, "manager run"), d.Zone)
+		w.clock(d.Journal.To), d.Journal.Rounds, words.Count(d.Journal.Events, "event"), words.Count(d.Journal.Lives, "manager run"), d.Zone)
 	for _, n := range d.Notes {
 		w.line("note: %s", n)
 	}
@@ -156,7 +156,7 @@ func (w *page) record(r *Record, chain bool) {
 
 // instance writes the history of an instance.
 func (w *page) instance(l *Life) {
-	w.line("\ninstance %s: %s, %s", l.ID, l.State, observe.Count(l.Uses, "use"))
+	w.line("\ninstance %s: %s, %s", l.ID, l.State, words.Count(l.Uses, "use"))
 	if l.Created != nil {
 		w.records("created by", []*Record{l.Created}, false)
 	} else if l.Found != "" {
@@ -186,7 +186,7 @@ func (w *page) uses(list []Use, where bool) {
 		if where {
 			who = "instance " + u.Instance
 		}
-		took := observe.Span(time.Duration(u.Duration * float64(time.Second)))
+		took := words.Span(time.Duration(u.Duration * float64(time.Second)))
 		if u.To == nil {
 			w.line("  %s %s, slot %d: leased for %s so far", w.clock(u.From), who, u.Slot, took)
 			continue

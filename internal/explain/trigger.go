@@ -7,6 +7,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -117,7 +118,7 @@ func (h *History) answerSaid(ev *scaler.Event) string {
 		if failed {
 			return "the provider refused a create " + failure(ev)
 		}
-		return fmt.Sprintf("the provider accepted the create of %s", observe.Count(ev.Count, "instance"))
+		return fmt.Sprintf("the provider accepted the create of %s", words.Count(ev.Count, "instance"))
 	case scaler.EvDeleted:
 		if failed {
 			return fmt.Sprintf("the provider refused to delete instance %s %s", ev.ID, failure(ev))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -62,15 +63,15 @@ func (s Split) String() string {
 	shares := s.Shares()
 	switch len(shares) {
 	case 0:
-		return observe.Span(0)
+		return words.Span(0)
 	case 1:
-		return observe.Span(s.Total()) + " " + shares[0].Sentence
+		return words.Span(s.Total()) + " " + shares[0].Sentence
 	}
 	parts := make([]string, 0, len(shares))
 	for _, p := range shares {
-		parts = append(parts, fmt.Sprintf("%s %s", observe.Span(time.Duration(p.Seconds*float64(time.Second))), p.Sentence))
+		parts = append(parts, fmt.Sprintf("%s %s", words.Span(time.Duration(p.Seconds*float64(time.Second))), p.Sentence))
 	}
-	return fmt.Sprintf("%s = %s", observe.Span(s.Total()), strings.Join(parts, " + "))
+	return fmt.Sprintf("%s = %s", words.Span(s.Total()), strings.Join(parts, " + "))
 }
 
 // elapse adds the time since the round before to the causes of the callers that were waiting then. The first callers were waiting for

@@ -2,9 +2,9 @@ package observe
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -12,7 +12,7 @@ import (
 func Sentence(f *scaler.Fact) string {
 	switch f.Kind {
 	case scaler.FactCreate:
-		return fmt.Sprintf("created %s: %s", count(f.Count, "instance"), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
+		return fmt.Sprintf("created %s: %s", words.Count(f.Count, "instance"), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
 	case scaler.FactWait:
 		return Waiting(f.Count, f.Booting, f.Cause)
 	case scaler.FactPolicy:
@@ -25,7 +25,7 @@ func Sentence(f *scaler.Fact) string {
 	case scaler.FactRevoke:
 		return fmt.Sprintf("revoked the lease of %q on instance %s: %s%s", f.Key, f.ID, Revoke(f.Cause), Reported(f))
 	case scaler.FactRefused:
-		return fmt.Sprintf("a create failed (%s): %s; the next create in %s", f.Failure.Kind, f.Failure.Message, span(f.Took))
+		return fmt.Sprintf("a create failed (%s): %s; the next create in %s", f.Failure.Kind, f.Failure.Message, words.Span(f.Took))
 	case scaler.FactListFailed:
 		return fmt.Sprintf("listing the instances failed (%s, %d in a row): %s", f.Failure.Kind, f.Count, f.Failure.Message)
 	case scaler.FactForeign:
@@ -37,18 +37,18 @@ func Sentence(f *scaler.Fact) string {
 	case scaler.FactReload:
 		return "the configuration was reloaded"
 	case scaler.FactHold:
-		return fmt.Sprintf("held back %s, because %s: %s", count(f.Count, "create"), Retire(f.Cause), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
+		return fmt.Sprintf("held back %s, because %s: %s", words.Count(f.Count, "create"), Retire(f.Cause), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
 	case scaler.FactBreaker:
 		if f.On {
 			return fmt.Sprintf("the runaway breaker opens: %d instances in a row failed; one instance at a time is created until one works, the next in %s",
-				f.Count, span(f.Took))
+				f.Count, words.Span(f.Took))
 		}
 		return fmt.Sprintf("the runaway breaker closes: instance %s works", f.ID)
 	case scaler.FactIntent:
 		if f.Cause == record.CauseBootOverdue {
-			return fmt.Sprintf("%s did not appear within instance_deadlines.requested, although the provider accepted the create", count(f.Count, "instance"))
+			return fmt.Sprintf("%s did not appear within instance_deadlines.requested, although the provider accepted the create", words.Count(f.Count, "instance"))
 		}
-		return fmt.Sprintf("no longer waiting for %s: the provider's complete lists do not show what was requested", count(f.Count, "instance"))
+		return fmt.Sprintf("no longer waiting for %s: the provider's complete lists do not show what was requested", words.Count(f.Count, "instance"))
 	}
 	return instanceSentence(f)
 }
@@ -71,37 +71,37 @@ func instanceSentence(f *scaler.Fact) string {
 		}
 		return fmt.Sprintf("instance %s appeared", f.ID)
 	case scaler.FactReady:
-		return fmt.Sprintf("instance %s is ready, %s after it was first listed", f.ID, span(f.Took))
+		return fmt.Sprintf("instance %s is ready, %s after it was first listed", f.ID, words.Span(f.Took))
 	case scaler.FactRetire:
 		if f.Cause == record.CauseIdle {
 			return fmt.Sprintf("instance %s is retired: %s (idle for %s; at most %d slots needed in that time; supply without it %d)", f.ID, Retire(f.Cause),
-				span(f.Took), f.Peak, f.Left)
+				words.Span(f.Took), f.Peak, f.Left)
 		}
 		return fmt.Sprintf("instance %s is retired: %s%s", f.ID, Retire(f.Cause), Reported(f))
 	case scaler.FactDelete:
 		if f.Count > 1 {
-			return fmt.Sprintf("asked the provider to delete instance %s, for the %s time", f.ID, ordinal(f.Count))
+			return fmt.Sprintf("asked the provider to delete instance %s, for the %s time", f.ID, words.Ordinal(f.Count))
 		}
 		return fmt.Sprintf("asked the provider to delete instance %s", f.ID)
 	case scaler.FactGone:
-		return fmt.Sprintf("instance %s is deleted; it existed for %s", f.ID, span(f.Took))
+		return fmt.Sprintf("instance %s is deleted; it existed for %s", f.ID, words.Span(f.Took))
 	case scaler.FactLost:
 		return fmt.Sprintf("instance %s is lost: %s", f.ID, Retire(f.Cause))
 	case scaler.FactReturned:
 		return fmt.Sprintf("instance %s is listed again", f.ID)
 	case scaler.FactFruitless:
 		if f.On {
-			return fmt.Sprintf("early failure of instance %s (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), span(f.Took))
+			return fmt.Sprintf("early failure of instance %s (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), words.Span(f.Took))
 		}
 		if f.ID == "" {
-			return fmt.Sprintf("the provider accepted a create, but the instance did not appear in time (%d in a row); the next create in %s", f.Count, span(f.Took))
+			return fmt.Sprintf("the provider accepted a create, but the instance did not appear in time (%d in a row); the next create in %s", f.Count, words.Span(f.Took))
 		}
-		return fmt.Sprintf("the boot of instance %s failed (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), span(f.Took))
+		return fmt.Sprintf("the boot of instance %s failed (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), words.Span(f.Took))
 	case scaler.FactUnclaimed:
 		return fmt.Sprintf("instance %s is unclaimed: the state has no record of it; it counts towards max_instances, but is neither used nor deleted: "+
 			"set adopt_preexisting to adopt or remove it", f.ID)
 	case scaler.FactAlarm:
-		return fmt.Sprintf("instance %s could not be deleted for %s; the manager keeps trying: check the instance in the provider's console", f.ID, span(f.Took))
+		return fmt.Sprintf("instance %s could not be deleted for %s; the manager keeps trying: check the instance in the provider's console", f.ID, words.Span(f.Took))
 	case scaler.FactAdopt:
 		return fmt.Sprintf("instance %s is adopted", f.ID)
 	case scaler.FactPrepare:
@@ -126,42 +126,4 @@ func Waiting(n, booting int, cause record.Cause) string {
 	}
 }
 
-func waits(n int) string {
-	if n == 1 {
-		return "1 job is waiting"
-	}
-	return fmt.Sprintf("%d jobs are waiting", n)
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-func ordinal(n int) string {
-	suffix := "th"
-	if n%100 < 11 || n%100 > 13 {
-		switch n % 10 {
-		case 1:
-			suffix = "st"
-		case 2:
-			suffix = "nd"
-		case 3:
-			suffix = "rd"
-		}
-	}
-	return fmt.Sprintf("%d%s", n, suffix)
-}
-
-// span formats d with about three significant digits.
-func span(d time.Duration) string {
-	switch {
-	case d >= time.Minute:
-		return d.Round(time.Second).String()
-	case d >= time.Second:
-		return d.Round(10 * time.Millisecond).String()
-	}
-	return d.Round(time.Millisecond).String()
-}
+func waits(n int) string { return words.Plural(n, "job is waiting", "jobs are waiting") }

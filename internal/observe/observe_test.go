@@ -119,14 +119,6 @@ func TestEveryCauseHasWords(t *testing.T) {
 	}
 }
 
-func TestOrdinal(t *testing.T) {
-	for n, want := range map[int]string{1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 112: "112th", 122: "122nd"} {
-		if got := ordinal(n); got != want {
-			t.Errorf("ordinal(%d) = %q", n, got)
-		}
-	}
-}
-
 func TestTee(t *testing.T) {
 	var got []string
 	note := func(name string) Observer {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -20,7 +20,7 @@ func Sizing(d *policy.Decision, name string, burst int) string {
 		return b.String()
 	}
 	if d.PerInstance > 1 {
-		fmt.Fprintf(&b, "; missing %d = %s of %d slots", d.Missing, count(d.Wanted, "instance"), d.PerInstance)
+		fmt.Fprintf(&b, "; missing %d = %s of %d slots", d.Missing, words.Count(d.Wanted, "instance"), d.PerInstance)
 	}
 	if d.Room >= 0 {
 		fmt.Fprintf(&b, "; %s leaves %d", boundName(d.RoomBy), d.Room)
@@ -39,7 +39,7 @@ func Sizing(d *policy.Decision, name string, burst int) string {
 
 // Held says that n of wanted instances are not created, and why.
 func Held(n, wanted int, cause record.Cause) string {
-	return fmt.Sprintf("%d of %s, because %s", n, count(wanted, "needed instance"), Retire(cause))
+	return fmt.Sprintf("%d of %s, because %s", n, words.Count(wanted, "needed instance"), Retire(cause))
 }
 
 // Breaker says that the runaway breaker is open, after this number of failures in a row.
@@ -171,12 +171,3 @@ func day(s string) (string, bool) {
 	}
 	return "", false
 }
-
-// Span formats d with about three significant digits.
-func Span(d time.Duration) string { return span(d) }
-
-// Ordinal returns n as an ordinal number: "3rd".
-func Ordinal(n int) string { return ordinal(n) }
-
-// Count returns n with a noun: "1 instance", "3 instances".
-func Count(n int, noun string) string { return count(n, noun) }

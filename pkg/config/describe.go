@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
@@ -26,7 +27,7 @@ func describeIdle(idle, capacity int) string {
 	if idle%capacity > 0 {
 		instances++
 	}
-	return fmt.Sprintf("idle_count %d = %s = %s of capacity %d", idle, plural(idle, "job"), plural(instances, "instance"), capacity)
+	return fmt.Sprintf("idle_count %d = %s = %s of capacity %d", idle, words.Count(idle, "job"), words.Count(instances, "instance"), capacity)
 }
 
 // describeFactor returns the formula of the idle target with the policy's numbers in it, for example
@@ -44,11 +45,4 @@ func describeFactor(s policy.Settings) string {
 		text += fmt.Sprintf(" = always %d", s.IdleCount)
 	}
 	return text
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
 }

@@ -5,8 +5,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/taskscaler/taskscaler/internal/nearest"
 )
 
 // maxFileSize is far more than any real config.toml has. It stops a wrong path from filling the memory.
@@ -109,7 +112,7 @@ var (
 // of a runner is only a warning, because a later GitLab Runner may have it.
 func (r *reader) strangers(s section, foreign []string) {
 	for _, name := range s.n.order {
-		if contains(schema[s.path], name) || contains(foreign, name) {
+		if slices.Contains(schema[s.path], name) || slices.Contains(foreign, name) {
 			continue
 		}
 		n := s.n.children[name]
@@ -121,8 +124,8 @@ func (r *reader) strangers(s section, foreign []string) {
 		remedy := ""
 		if at := homes[name]; len(at) > 0 {
 			remedy = "it belongs in " + header(at[0])
-		} else if near := nearest(name, schema[s.path]); near != "" && len(near) > 3 && (s.path == "" || table == sections[s.key(near)]) {
-			remedy = `did you mean "` + near + `"?`
+		} else if near := nearest.Guess(name, schema[s.path]); near != "" && len(near) > 3 && (s.path == "" || table == sections[s.key(near)]) {
+			remedy = nearest.DidYouMean(near)
 			if s.path == "" {
 				severity = Fault
 			}
@@ -266,8 +269,8 @@ func (r *reader) executor(s section, runner Runner) {
 				"add the section with at least plugin, max_instances and a policy, or write another executor")
 		}
 	case runner.Autoscaler == nil:
-		if near := nearest(runner.Executor, executors); near != runner.Executor && needsSection(near) {
-			s.fault(CodeValue, n, "executor", fmt.Sprintf("unknown executor %q", runner.Executor), `did you mean "`+near+`"?`)
+		if near := nearest.Guess(runner.Executor, executors); near != runner.Executor && needsSection(near) {
+			s.fault(CodeValue, n, "executor", fmt.Sprintf("unknown executor %q", runner.Executor), nearest.DidYouMean(near))
 		}
 	case runner.Executor == "":
 		if n == nil || n.kind == kindString {
@@ -284,8 +287,8 @@ func (r *reader) executor(s section, runner Runner) {
 }
 
 func meantExecutor(executor string) string {
-	if near := nearest(executor, executors); needsSection(near) {
-		return `did you mean "` + near + `"?`
+	if near := nearest.Guess(executor, executors); needsSection(near) {
+		return nearest.DidYouMean(near)
 	}
 	return `write "docker-autoscaler" or "instance" if GitLab Runner is to use the group; taskscaler manages it in any case`
 }

@@ -49,23 +49,6 @@ func TestPluginBinary(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	keys := schema["runners.autoscaler"]
-	for word, want := range map[string]string{
-		"max_instance": "max_instances", "MaxInstances": "max_instances", "max-instances": "max_instances", "update_intervall": "update_interval",
-		"pluginconfig": "plugin_config", "plugins": "plugin", "polcy": "policy", "xyzzy": "", "": "", "_": "", strings.Repeat("policy", 20): "",
-	} {
-		if got := nearest(word, keys); got != want {
-			t.Errorf("%q: got %q, want %q", word, got, want)
-		}
-	}
-	for word, want := range map[string]string{"policies": "policy", "capacity": "capacity_per_instance", "instance": "", "cap": ""} {
-		if got := begins(word, keys); got != want {
-			t.Errorf("%q begins %q, want %q", word, got, want)
-		}
-	}
-}
-
 func TestZoneRemedy(t *testing.T) {
 	for text, want := range map[string]string{
 		"Asia/Soul": `"Asia/Seoul"`, "seoul": `"Asia/Seoul"`, "New York": `"America/New_York"`, "utc": `"UTC"`, "europe/berlin": `"Europe/Berlin"`,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/taskscaler/taskscaler/internal/draw"
+	"github.com/taskscaler/taskscaler/internal/nearest"
 )
 
 // valueOf returns a valid value for the key, as written in a file, and the value that the reader must return for it.
@@ -79,7 +80,7 @@ func tomlString(t *draw.T, v string) string {
 func fieldOf(a *Autoscaler, k Key) reflect.Value {
 	v := reflect.ValueOf(*a)
 	for _, part := range strings.Split(strings.TrimPrefix(k.Path, "runners.autoscaler."), ".") {
-		name := fold(part)
+		name := nearest.Fold(part)
 		switch {
 		case strings.HasSuffix(name, "buckets"):
 			v = v.FieldByName("Buckets")
@@ -173,7 +174,7 @@ func spread(t *draw.T, bySection map[string][]string) string {
 func TestEveryMisspellingIsFound(t *testing.T) {
 	var keys []Key
 	for _, k := range Keys() {
-		if strings.HasPrefix(k.Path, "runners.autoscaler.") && len(fold(k.Name())) > 4 {
+		if strings.HasPrefix(k.Path, "runners.autoscaler.") && len(nearest.Fold(k.Name())) > 4 {
 			keys = append(keys, k)
 		}
 	}
@@ -182,7 +183,7 @@ func TestEveryMisspellingIsFound(t *testing.T) {
 		name := k.Name()
 		at := draw.Range(1, len(name)-1).Draw(t, "at")
 		wrong := draw.From([]string{name[:at] + name[at+1:], name[:at] + "x" + name[at:], name[:at] + "q" + name[at+1:]}).Draw(t, "wrong")
-		if len(homes[wrong]) > 0 || fold(wrong) == fold(name) {
+		if len(homes[wrong]) > 0 || nearest.Fold(wrong) == nearest.Fold(name) {
 			t.Skip("still a key, or only its separators changed")
 		}
 		blank := draw.Range(0, 9).Draw(t, "blank lines")

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/taskscaler/taskscaler/internal/nearest"
 )
 
 // reader reads one document and collects its problems.
@@ -97,12 +99,15 @@ func (s section) known() {
 	}
 }
 
+// manual documents every key.
+const manual = "docs/configuration.md"
+
 // place returns the remedy for an unknown key: the section that has a key of this name, or the most similar key of this section.
 func (s section) place(name string) string {
 	if at := homes[name]; len(at) > 0 {
 		return "move it to " + header(at[0])
 	}
-	return meant(name, schema[s.path])
+	return nearest.Remedy(name, schema[s.path], manual)
 }
 
 // header returns the header of a section, as written in a file.
@@ -318,7 +323,7 @@ func (s section) choice(name, absent string, accepted map[string]string, known [
 	if v, ok := accepted[strings.ToLower(text)]; ok {
 		return v
 	}
-	s.fault(CodeValue, s.get(name), name, fmt.Sprintf("unknown value %q", text), meant(text, known))
+	s.fault(CodeValue, s.get(name), name, fmt.Sprintf("unknown value %q", text), nearest.Remedy(text, known, manual))
 	return absent
 }
 

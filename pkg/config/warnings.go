@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
@@ -17,7 +18,7 @@ func (t *policyTable) warnPolicy(p policy.Policy, a *Autoscaler) {
 	}
 	if slots := slots(a); slots > 0 && s.IdleCount > slots {
 		t.warn(CodeIdleCapacity, t.get("idle_count"), "idle_count", fmt.Sprintf("%s, but the group runs at most %s (max_instances %d × capacity_per_instance %d)",
-			describeIdle(s.IdleCount, a.CapacityPerInstance), plural(slots, "job"), a.MaxInstances, a.CapacityPerInstance),
+			describeIdle(s.IdleCount, a.CapacityPerInstance), words.Count(slots, "job"), a.MaxInstances, a.CapacityPerInstance),
 			"raise max_instances or lower idle_count")
 	}
 	if n := t.get("idle_time"); n != nil && s.IdleTime == 0 && s.IdleCount > 0 && n.kind == kindString {
@@ -65,7 +66,7 @@ func (r *reader) warnJobs(head, s section, f *File, runner *Runner) {
 		a := runner.Autoscaler
 		if most := slots(a); most > bound.value {
 			bound.in.warn(CodeCapacity, n, bound.key, fmt.Sprintf("allows %s, but the group of %s can have %s (max_instances %d × capacity_per_instance %d): the rest is never used",
-				plural(bound.value, "job"), runner.Label(), plural(most, "slot"), a.MaxInstances, a.CapacityPerInstance),
+				words.Count(bound.value, "job"), runner.Label(), words.Count(most, "slot"), a.MaxInstances, a.CapacityPerInstance),
 				"raise it, or lower max_instances")
 		}
 		r.warnIdle(s, bound.key, bound.value, a)
@@ -91,7 +92,7 @@ func (r *reader) warnIdle(s section, key string, value int, a *Autoscaler) {
 		}
 		if v, ok := idle.value.(int64); ok && v > int64(value) && v <= 1<<31-1 {
 			p.warn(CodeIdleJobs, idle, "idle_count", fmt.Sprintf("%s, but %s allows only %s at once",
-				describeIdle(int(v), a.CapacityPerInstance), key, plural(value, "job")), "lower idle_count or raise "+key)
+				describeIdle(int(v), a.CapacityPerInstance), key, words.Count(value, "job")), "lower idle_count or raise "+key)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"strings"
 	_ "time/tzdata" // time zones must be known on machines without a time zone database
+
+	"github.com/taskscaler/taskscaler/internal/nearest"
 )
 
 // zoneNames are the names of the IANA time zone database, one per line. They are used only to suggest a name.
@@ -20,13 +22,13 @@ func zoneRemedy(text string) string {
 		if city == "" || area == "Etc" {
 			continue
 		}
-		if fold(city) == fold(text) {
-			return `did you mean "` + zone + `"?`
+		if nearest.Fold(city) == nearest.Fold(text) {
+			return nearest.DidYouMean(zone)
 		}
 		zones = append(zones, zone)
 	}
-	if n := nearest(text, zones); n != "" {
-		return `did you mean "` + n + `"?`
+	if n := nearest.Guess(text, zones); n != "" {
+		return nearest.DidYouMean(n)
 	}
 	return `write an IANA name such as "Europe/Berlin" or "Asia/Seoul"`
 }

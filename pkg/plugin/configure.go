@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/agext/levenshtein"
-
+	"github.com/taskscaler/taskscaler/internal/nearest"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
@@ -180,24 +180,10 @@ func lookup(known map[string]reflect.Type, name string) (reflect.Type, bool) {
 }
 
 func unknownKey(path, name string, known map[string]reflect.Type) string {
-	names := make([]string, 0, len(known))
-	for k := range known {
-		names = append(names, k)
-	}
-	slices.Sort(names)
-	best, distance := "", len(name)/2+2
-	for _, k := range names {
-		if d := levenshtein.Distance(strings.ToLower(name), strings.ToLower(k), nil); d < distance {
-			best, distance = k, d
-		}
-	}
-	switch {
-	case best != "":
-		return fmt.Sprintf("unknown key %q (did you mean %q?)", path, best)
-	case len(names) == 0:
+	if len(known) == 0 {
 		return fmt.Sprintf("unknown key %q (this plugin has no keys)", path)
 	}
-	return fmt.Sprintf("unknown key %q (known: %s)", path, strings.Join(names, ", "))
+	return fmt.Sprintf("unknown key %q (%s)", path, nearest.Remedy(name, slices.Sorted(maps.Keys(known)), "the plugin's documentation"))
 }
 
 func join(path, name string) string {

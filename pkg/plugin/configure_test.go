@@ -73,7 +73,7 @@ func TestConfigureFaults(t *testing.T) {
 		{`{"b": 1, "regoin": 2}`, []string{`"b"`, `"regoin" (did you mean "region"?)`}},
 		{`{"hosts": {"a": {"adress": "x"}}}`, []string{`"hosts.a.adress" (did you mean "address"?)`}},
 		{`{"list": [{}, {"prot": 1}]}`, []string{`"list[1].prot" (did you mean "port"?)`}},
-		{`{"quite_another_thing": 1}`, []string{"known: Plain, any, boot"}},
+		{`{"quite_another_thing": 1}`, []string{"write one of: Plain, any, boot"}},
 		{`{"Hidden": "x"}`, []string{`"Hidden"`}},
 		{`{"secret": "x"}`, []string{`"secret"`}},
 		{`{"name": 12345}`, []string{"name must be a string, not a number"}},

@@ -97,6 +97,8 @@ var rooms = []room{
 	{dir: "internal/jobexec", bans: bans("a job knows the manager by its control API", "~pkg/taskscaler", "~internal/scaler", "~internal/fleet", "~internal/daemon",
 		"~pkg/config", "~pkg/statestore", "~cmd")},
 	{dir: "internal/clock", bans: bans("it reads two clocks and knows nothing else", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/words", bans: bans("everyone may use it: it knows nobody", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/nearest", bans: bans("everyone may use it: it knows nobody", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/test/soak/check", reach: true, bans: bans("a judge shares nothing with the accused", "~pkg", "~internal", "~cmd")},
 	{dir: "cmd", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"), bans(whyWire, "github.com/hashicorp/go-plugin"))},
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"golang.org/x/perf/benchfmt"
 )
 
@@ -133,9 +134,5 @@ func number(v float64) string {
 	if v < 1000 {
 		return fmt.Sprintf("%.4g", v)
 	}
-	s := fmt.Sprintf("%.0f", v)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
+	return words.Thousands(fmt.Sprintf("%.0f", v))
 }

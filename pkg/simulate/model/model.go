@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/taskscaler/taskscaler/internal/nearest"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
@@ -16,6 +17,9 @@ import (
 
 // maxFileSize is far larger than a model needs. Samples of boot times are its largest part.
 const maxFileSize = 4 << 20
+
+// manual documents every key of a model.
+const manual = "docs/simulation.md"
 
 // Model is a cloud as a file describes it. The zero Model is a cloud without delays and failures, whose changes are seen at the next poll.
 type Model struct {
@@ -110,7 +114,7 @@ func (r *reader) model(values map[string]any, shape string) *Model {
 		}
 	}
 	if m.Shape != "" && !slices.Contains(m.Shapes, m.Shape) {
-		r.fault(config.CodeValue, "shape", fmt.Sprintf("there is no shape %q in this file", m.Shape), meant(m.Shape, m.Shapes))
+		r.fault(config.CodeValue, "shape", fmt.Sprintf("there is no shape %q in this file", m.Shape), nearest.Remedy(m.Shape, m.Shapes, manual))
 	}
 	m.Cloud, m.Ready, m.Instant = chosen.Config, chosen.Ready, chosen.Discovery.Mode == "instant"
 	return m
@@ -122,7 +126,7 @@ func (r *reader) layer(l *layer, values map[string]any, prefix string) {
 		if preset, ok := presets()[name]; ok {
 			(&reader{path: "preset " + name, places: map[string]place{}}).fill(l, preset, "")
 		} else {
-			r.fault(config.CodeValue, prefix+"preset", fmt.Sprintf("unknown preset %q", name), meant(name, Presets()))
+			r.fault(config.CodeValue, prefix+"preset", fmt.Sprintf("unknown preset %q", name), nearest.Remedy(name, Presets(), manual))
 		}
 	}
 	r.fill(l, values, prefix)

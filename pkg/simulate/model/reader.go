@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agext/levenshtein"
+	"github.com/taskscaler/taskscaler/internal/nearest"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/config"
 )
@@ -104,7 +104,7 @@ func (r *reader) table(v reflect.Value, values map[string]any, path string, also
 		case name == "list" && len(also) > 0:
 			r.fault(config.CodeUnknownKey, key, "works only in the fake plugin; a simulation gets every change directly", "remove it")
 		case !slices.Contains(also, name):
-			r.fault(config.CodeUnknownKey, key, fmt.Sprintf("unknown key %q", name), meant(name, known))
+			r.fault(config.CodeUnknownKey, key, fmt.Sprintf("unknown key %q", name), nearest.Remedy(name, known, manual))
 		}
 	}
 }
@@ -256,27 +256,4 @@ func (r *reader) check(l *layer, prefix string, told map[string]bool) map[string
 		under("discovery.")("mode", "%q is unknown: use poll or instant", mode)
 	}
 	return found
-}
-
-// meant is the remedy for an unknown word: the nearest known one.
-func meant(word string, known []string) string {
-	const few = 12
-	fold := func(s string) string {
-		return strings.NewReplacer("_", "", "-", "", " ", "").Replace(strings.ToLower(s))
-	}
-	best, edits := "", 0
-	for _, k := range known {
-		if d := levenshtein.Distance(fold(word), fold(k), nil); best == "" || d < edits {
-			best, edits = k, d
-		}
-	}
-	switch {
-	case best == "":
-		return "it has none"
-	case len(word) < 64 && edits <= (min(len(fold(word)), len(fold(best)))+2)/3:
-		return `did you mean "` + best + `"?`
-	case len(known) > few:
-		return `the nearest known one is "` + best + `"`
-	}
-	return "known: " + strings.Join(known, ", ")
 }

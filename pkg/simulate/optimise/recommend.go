@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
@@ -296,7 +297,7 @@ func (s Setup) String() string {
 }
 
 func settingsText(s policy.Settings) string {
-	text := fmt.Sprintf("idle %d for %s", s.IdleCount, duration(s.IdleTime))
+	text := fmt.Sprintf("idle %d for %s", s.IdleCount, words.Setting(s.IdleTime))
 	if s.ScaleFactor > 0 {
 		join := " or "
 		if s.ScaleFactorMode == policy.FactorAdd {
@@ -306,19 +307,7 @@ func settingsText(s policy.Settings) string {
 		if s.ScaleFactorLimit > 0 {
 			text += fmt.Sprintf(" (≤ %d)", s.ScaleFactorLimit)
 		}
-		text += " for " + duration(s.IdleTime)
-	}
-	return text
-}
-
-// duration writes 15m, not 15m0s.
-func duration(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = text[:len(text)-2]
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = text[:len(text)-2]
+		text += " for " + words.Setting(s.IdleTime)
 	}
 	return text
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
@@ -125,7 +126,7 @@ func policyText(p policy.Policy) string {
 		fmt.Fprintf(&b, "timezone = %s\n", quote(p.Timezone))
 	}
 	s := p.Settings
-	fmt.Fprintf(&b, "idle_count = %d\nidle_time = %s\n", s.IdleCount, quote(duration(s.IdleTime)))
+	fmt.Fprintf(&b, "idle_count = %d\nidle_time = %s\n", s.IdleCount, quote(words.Setting(s.IdleTime)))
 	if s.ScaleFactor > 0 {
 		fmt.Fprintf(&b, "scale_factor = %s\n", number(s.ScaleFactor))
 		if s.ScaleFactorLimit > 0 {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agext/levenshtein"
+	"github.com/taskscaler/taskscaler/internal/nearest"
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
@@ -54,25 +54,24 @@ func ValueOf(res *simulate.Result, path string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	near, best := "", 0.0
+	var paths []string
 	for _, f := range all {
 		if f.Path == path {
 			return f.Value, nil
 		}
-		if s := levenshtein.Similarity(path, f.Path, nil); s > best {
-			near, best = f.Path, s
-		}
+		paths = append(paths, f.Path)
 	}
 	if cause, ok := strings.CutPrefix(path, "wait_by_cause."); ok && knownCause(cause) {
 		return 0, nil
 	}
+	near, _ := nearest.Closest(path, paths)
 	return 0, &UnknownFigureError{Path: path, Nearest: near}
 }
 
 // UnknownFigureError says that no report has this path.
 type UnknownFigureError struct {
 	Path    string
-	Nearest string // the figure with the most similar name
+	Nearest string // the closest figure; "" if Path is empty or longer than 64 bytes
 }
 
 // Error names the figure that was probably meant.

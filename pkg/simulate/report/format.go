@@ -7,11 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
 // count writes a whole number with thousands separators: 1,234,567.
-func count(n int) string { return group(strconv.Itoa(n)) }
+func count(n int) string { return words.Thousands(strconv.Itoa(n)) }
 
 // amount writes a number with about three significant digits and thousands separators.
 func amount(v float64) string {
@@ -19,7 +20,7 @@ func amount(v float64) string {
 	case a == 0:
 		return "0"
 	case a >= 1000:
-		return group(strconv.FormatFloat(v, 'f', 0, 64))
+		return words.Thousands(strconv.FormatFloat(v, 'f', 0, 64))
 	case a >= 100:
 		return rounded(v, 1)
 	case a >= 0.1:
@@ -33,22 +34,7 @@ func money(v float64) string {
 	if a := math.Abs(v); a > 0 && a < 0.1 {
 		return strconv.FormatFloat(v, 'g', 3, 64)
 	}
-	return group(strconv.FormatFloat(v, 'f', 2, 64))
-}
-
-// group inserts a comma between thousands.
-func group(text string) string {
-	sign, whole, rest := "", text, ""
-	if strings.HasPrefix(whole, "-") {
-		sign, whole = "-", whole[1:]
-	}
-	if dot := strings.IndexByte(whole, '.'); dot >= 0 {
-		whole, rest = whole[:dot], whole[dot:]
-	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	return sign + whole + rest
+	return words.Thousands(strconv.FormatFloat(v, 'f', 2, 64))
 }
 
 // seconds writes a duration in a suitable unit: 0 s, 340 ms, 12.3 s, 4 m 05 s, 3 h 12 m, 2 d 04 h.
@@ -135,7 +121,7 @@ func (r *Report) policyName(index int) string {
 
 // settingsText describes the settings of a policy, with the keys of the configuration.
 func settingsText(s policy.Settings) string {
-	parts := []string{fmt.Sprintf("idle_count %d", s.IdleCount), "idle_time " + shortDuration(s.IdleTime)}
+	parts := []string{fmt.Sprintf("idle_count %d", s.IdleCount), "idle_time " + words.Setting(s.IdleTime)}
 	if s.ScaleFactor != 0 {
 		parts = append(parts, "scale_factor "+rounded(s.ScaleFactor, 4))
 		if s.ScaleFactorLimit != 0 {
@@ -152,16 +138,4 @@ func settingsText(s policy.Settings) string {
 		parts = append(parts, fmt.Sprintf("scale_throttle %s/s, burst %d", rounded(t.Limit, 4), t.Burst))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// shortDuration writes a duration without the zeros at the end of the standard form: 15m, not 15m0s.
-func shortDuration(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }

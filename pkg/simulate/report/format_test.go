@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"pgregory.net/rapid"
 )
@@ -23,7 +24,7 @@ func TestFormat(t *testing.T) {
 		{percent(0.995), "99.5 %"}, {percent(1), "100 %"},
 		{signed(-3, seconds), "−3 s"}, {signed(3, seconds), "+3 s"}, {signed(0, seconds), "0 s"},
 		{rounded(1.5000, 3), "1.5"}, {rounded(-0.0001, 3), "0"}, {rounded(100, 0), "100"},
-		{shortDuration(15 * time.Minute), "15m"}, {shortDuration(2 * time.Hour), "2h"}, {shortDuration(90 * time.Second), "1m30s"},
+		{words.Setting(15 * time.Minute), "15m"}, {words.Setting(2 * time.Hour), "2h"}, {words.Setting(90 * time.Second), "1m30s"},
 		{settingsText(policy.Settings{IdleCount: 3, IdleTime: time.Hour, ScaleFactor: 1.5, ScaleFactorLimit: 9, ScaleFactorMode: policy.FactorAdd,
 			Preemptive: true, Throttle: &policy.Throttle{Limit: 0.5, Burst: 4}}),
 			"idle_count 3, idle_time 1h, scale_factor 1.5, scale_factor_limit 9, scale_factor_mode add, preemptive_mode, scale_throttle 0.5/s, burst 4"},

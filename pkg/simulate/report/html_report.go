@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
@@ -142,7 +143,7 @@ func (r *Report) tiles() []tile {
 		{"99 % waited at most", seconds(w.Quantile(0.99)), plus("wait_seconds.p99", seconds), "longest " + seconds(w.Max)},
 		{"Peak instances", count(in.Peak), "", machines},
 		{"Instance-hours", amount(res.Hours.Total), plus("instance_hours.total", amount), percent(res.Cost.IdleShare) + " without a job"},
-		{"Utilisation", percent(res.Utilization), plus("utilization", percent), fmt.Sprintf("of %s per instance", plural(res.Capacity, "slot"))},
+		{"Utilisation", percent(res.Utilization), plus("utilization", percent), fmt.Sprintf("of %s per instance", words.Count(res.Capacity, "slot"))},
 	}
 	if res.Cost.Total > 0 {
 		tiles = append(tiles, tile{"Cost", money(res.Cost.Total), plus("cost.total", money), money(res.Cost.PerJob) + " a job, in the price's currency"})
@@ -150,13 +151,6 @@ func (r *Report) tiles() []tile {
 		tiles = append(tiles, tile{"Cost", "–", "", "the model has no price"})
 	}
 	return tiles
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return count(n) + " " + noun + "s"
 }
 
 func causeRows(res *simulate.Result) []causeRow {
