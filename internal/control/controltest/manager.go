@@ -19,7 +19,7 @@ type Manager struct {
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced at every change
 	slots    int
-	leases   map[string]*held
+	leases   map[string]*lease
 	waiting  []string
 	calls    []string
 	denials  []error // the next Acquires get these, one each
@@ -35,28 +35,48 @@ var (
 
 // New makes a manager with this many slots.
 func New(slots int) *Manager {
-	return &Manager{slots: slots, leases: map[string]*held{}, changed: make(chan struct{})}
+	return &Manager{slots: slots, leases: map[string]*lease{}, changed: make(chan struct{})}
 }
 
-type held struct {
+// lease is a slot that a caller has.
+type lease struct {
 	m     *Manager
-	lease control.Lease
+	data  control.Lease
 	ended chan struct{}
 	last  control.Event
 }
 
-func (h *held) Lease() control.Lease      { return h.lease }
-func (h *held) Ended() <-chan struct{}    { return h.ended }
-func (h *held) Last() control.Event       { return h.last }
-func (h *held) finish(last control.Event) { h.last = last; close(h.ended) }
-func (h *held) Connect(context.Context) (provider.ConnectInfo, error) {
-	return provider.ConnectInfo{ID: h.lease.Instance, InternalAddr: "127.0.0.1:1"}, nil
+func (h *lease) Lease() control.Lease      { return h.data }
+func (h *lease) Ended() <-chan struct{}    { return h.ended }
+func (h *lease) Last() control.Event       { return h.last }
+func (h *lease) finish(last control.Event) { h.last = last; close(h.ended) }
+func (h *lease) Connect(context.Context) (provider.ConnectInfo, error) {
+	return provider.ConnectInfo{ID: h.data.Instance, InternalAddr: "127.0.0.1:1"}, nil
 }
 
 func (m *Manager) note(format string, args ...any) {
 	m.calls = append(m.calls, fmt.Sprintf(format, args...))
 	close(m.changed)
 	m.changed = make(chan struct{})
+}
+
+// asked takes the lock and notes a call. The caller defers the function that it returns, which gives the lock back.
+func (m *Manager) asked(format string, args ...any) (unlock func()) {
+	m.mu.Lock()
+	m.note(format, args...)
+	return m.mu.Unlock
+}
+
+// pause gives the lock back until something changes or ctx ends, and takes it again. It reports whether ctx goes on.
+func (m *Manager) pause(ctx context.Context) bool {
+	changed := m.changed
+	m.mu.Unlock()
+	select {
+	case <-changed:
+	case <-ctx.Done():
+	}
+	m.mu.Lock()
+	return ctx.Err() == nil
 }
 
 // Calls is what was asked so far, as "acquire KEY", "granted KEY", "reattach KEY", "release KEY [unreachable]", "detach KEY".
@@ -117,7 +137,7 @@ func (m *Manager) Revoke(key, cause string) {
 	defer m.mu.Unlock()
 	if h := m.leases[key]; h != nil {
 		delete(m.leases, key)
-		h.finish(control.Event{Revoked: &control.Revoked{Instance: h.lease.Instance, Cause: cause, Sentence: "it is " + cause}})
+		h.finish(control.Event{Revoked: &control.Revoked{Instance: h.data.Instance, Cause: cause, Sentence: "it is " + cause}})
 		m.note("revoked %s", key)
 	}
 }
@@ -129,16 +149,14 @@ func (m *Manager) Successor() *Manager {
 	next := New(m.slots)
 	next.granted = m.granted
 	for key, h := range m.leases {
-		next.leases[key] = &held{m: next, lease: h.lease, ended: make(chan struct{})}
+		next.leases[key] = &lease{m: next, data: h.data, ended: make(chan struct{})}
 	}
 	return next
 }
 
 // Acquire implements control.Runner.
 func (m *Manager) Acquire(ctx context.Context, key string) (control.Held, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.note("acquire %s", key)
+	defer m.asked("acquire %s", key)()
 	if len(m.denials) > 0 {
 		err := m.denials[0]
 		m.denials = m.denials[1:]
@@ -153,20 +171,13 @@ func (m *Manager) Acquire(ctx context.Context, key string) (control.Held, error)
 	m.waiting = append(m.waiting, key)
 	defer func() { m.waiting = slices.DeleteFunc(m.waiting, func(k string) bool { return k == key }) }()
 	for len(m.leases) >= m.slots || m.waiting[0] != key {
-		changed := m.changed
-		m.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		m.mu.Lock()
-		if ctx.Err() != nil {
+		if !m.pause(ctx) {
 			m.note("gave up %s", key)
 			return nil, context.Cause(ctx)
 		}
 	}
 	m.granted++
-	h := &held{m: m, ended: make(chan struct{}), lease: control.Lease{Key: key, Instance: fmt.Sprintf("i-%d", m.granted), Slot: 0, Use: 1}}
+	h := &lease{m: m, ended: make(chan struct{}), data: control.Lease{Key: key, Instance: fmt.Sprintf("i-%d", m.granted), Slot: 0, Use: 1}}
 	m.leases[key] = h
 	m.note("granted %s", key)
 	return h, nil
@@ -174,9 +185,7 @@ func (m *Manager) Acquire(ctx context.Context, key string) (control.Held, error)
 
 // Reserve implements control.Runner: it promises the slots that are free now.
 func (m *Manager) Reserve(_ context.Context, key string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.note("reserve %s", key)
+	defer m.asked("reserve %s", key)()
 	if len(m.leases) >= m.slots {
 		return control.Errorf(control.CodeNoCapacity, "no slot is free")
 	}
@@ -185,16 +194,12 @@ func (m *Manager) Reserve(_ context.Context, key string) error {
 
 // Unreserve implements control.Runner.
 func (m *Manager) Unreserve(key string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.note("unreserve %s", key)
+	m.asked("unreserve %s", key)()
 }
 
 // Reattach implements control.Runner.
 func (m *Manager) Reattach(_ context.Context, key string) (control.Held, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.note("reattach %s", key)
+	defer m.asked("reattach %s", key)()
 	if h := m.leases[key]; h != nil {
 		return h, nil
 	}
@@ -204,8 +209,8 @@ func (m *Manager) Reattach(_ context.Context, key string) (control.Held, error) 
 // Release implements control.Runner.
 func (m *Manager) Release(_ context.Context, key string) error { return m.release(key, "") }
 
-func (h *held) Release(_ context.Context, found control.Unhealthy, _ string) error {
-	return h.m.release(h.lease.Key, found)
+func (h *lease) Release(_ context.Context, found control.Unhealthy, _ string) error {
+	return h.m.release(h.data.Key, found)
 }
 
 func (m *Manager) release(key string, unhealthy control.Unhealthy) error {
@@ -228,9 +233,7 @@ func (m *Manager) release(key string, unhealthy control.Unhealthy) error {
 
 // Detach implements control.Runner.
 func (m *Manager) Detach(key string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.note("detach %s", key)
+	m.asked("detach %s", key)()
 }
 
 // Waiting implements control.Runner.
@@ -270,14 +273,7 @@ func (m *Manager) Drain(ctx context.Context, selector string) error {
 	m.draining = true
 	m.note("drain")
 	for len(m.leases) > 0 {
-		changed := m.changed
-		m.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		m.mu.Lock()
-		if ctx.Err() != nil {
+		if !m.pause(ctx) {
 			return context.Cause(ctx)
 		}
 		if !m.draining {
