@@ -26,9 +26,6 @@ func newSimulate(env environment) *cobra.Command {
 			"A SPEC is, for example, poisson:rate=0.05/s,duration=exp:600s,jobs=100000. See docs/simulation.md for logs, specs and models.\n\n" +
 			"Exit codes: 0 success, 1 failure (or no job was served), 2 wrong usage, 3 an --assert fails, 128+N stopped by signal N.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return interruptible(cmd, func(ctx context.Context) error { return simcmd.Run(ctx, r, streams(env)) })
-		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&r.Config, "config", "", "the runner's config.toml")
@@ -36,10 +33,10 @@ func newSimulate(env environment) *cobra.Command {
 	f.BoolVar(&r.Timing, "timing", false, "show how fast the simulation was")
 	f.BoolVar(&r.Timeline, "timeline", false, "include the curves in JSON")
 	f.StringArrayVar(&r.Assert, "assert", nil, "fail with exit code 3 unless this holds, such as p95_wait<60s or cost<=1200 (can be repeated)")
-	setupFlags(cmd, &r.Setup)
-	outputFlags(cmd, &r.Output, "text, json, csv or html")
 	cmd.AddCommand(newSimulateCompare(env), newSimulateRecommend(env), newSimulateSchema(env))
-	return cmd
+	return simulation(env, cmd, &r.Setup, &r.Output, "text, json, csv or html", func(ctx context.Context, _ []string, streams simcmd.Streams) error {
+		return simcmd.Run(ctx, r, streams)
+	})
 }
 
 // setupFlags adds the flags that say what to simulate.

@@ -15,17 +15,14 @@ func newSimulateCompare(env environment) *cobra.Command {
 		Short: "Simulate several configurations with the same jobs and the same random numbers",
 		Long: "compare compares each configuration with the first, with intervals. Job n and instance n get the same random numbers in all configurations,\n" +
 			"so a difference is much more certain than the figures themselves. Assertions check the last configuration.",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r.Configs = args
-			return interruptible(cmd, func(ctx context.Context) error { return simcmd.Compare(ctx, r, streams(env)) })
-		},
 	}
 	f := cmd.Flags()
 	f.IntVar(&r.Replicas, "replicas", 1, "number of independent runs of each; 1: intervals from blocks of one run")
 	f.StringArrayVar(&r.Assert, "assert", nil, "fail with exit code 3 unless this holds for the last one (can be repeated)")
-	setupFlags(cmd, &r.Setup)
-	outputFlags(cmd, &r.Output, "text, json or html")
-	return cmd
+	return simulation(env, cmd, &r.Setup, &r.Output, "text, json or html", func(ctx context.Context, args []string, streams simcmd.Streams) error {
+		r.Configs = args
+		return simcmd.Compare(ctx, r, streams)
+	})
 }
 
 func newSimulateRecommend(env environment) *cobra.Command {
@@ -38,9 +35,6 @@ func newSimulateRecommend(env environment) *cobra.Command {
 			"of the current configuration, and writes the policy as TOML.\n\n" +
 			"Exit codes: 0 found, 1 failure (or no policy meets every --slo), 2 wrong usage, 128+N stopped by signal N.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return interruptible(cmd, func(ctx context.Context) error { return simcmd.Recommend(ctx, r, streams(env)) })
-		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&r.Config, "config", "", "the current config.toml; keys that are not searched keep its values")
@@ -52,18 +46,24 @@ func newSimulateRecommend(env environment) *cobra.Command {
 	f.Float64Var(&r.Train, "train", 0.6, "share of the jobs to learn from; the rest is the test")
 	f.IntVar(&r.Budget, "budget", 120, "effort: number of runs over the jobs to learn from")
 	f.StringVar(&r.Policy, "policy", "", "write the policy to this file (default: below the text report)")
-	setupFlags(cmd, &r.Setup)
-	outputFlags(cmd, &r.Output, "text, json or html")
-	return cmd
+	return simulation(env, cmd, &r.Setup, &r.Output, "text, json or html", func(ctx context.Context, _ []string, streams simcmd.Streams) error {
+		return simcmd.Recommend(ctx, r, streams)
+	})
 }
 
-// interruptible runs a simulation until a signal.
-func interruptible(cmd *cobra.Command, run func(ctx context.Context) error) error {
-	ctx, _, stop := signals(cmd.Context(), endings()...)
-	defer stop()
-	err := run(ctx)
-	if ctx.Err() != nil && err != nil {
-		return &exitError{code: signalCode(ctx), err: err}
+// simulation gives cmd the flags of every simulation, and runs it until it ends or a signal comes. formats names the formats of its report.
+func simulation(env environment, cmd *cobra.Command, s *simcmd.Setup, o *simcmd.Output, formats string,
+	run func(ctx context.Context, args []string, streams simcmd.Streams) error) *cobra.Command {
+	setupFlags(cmd, s)
+	outputFlags(cmd, o, formats)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, _, stop := signals(cmd.Context(), endings()...)
+		defer stop()
+		err := run(ctx, args, streams(env))
+		if ctx.Err() != nil && err != nil {
+			return &exitError{code: signalCode(ctx), err: err}
+		}
+		return simulated(err)
 	}
-	return simulated(err)
+	return cmd
 }
