@@ -138,28 +138,11 @@ func (r *reader) strangers(s section, foreign []string) {
 
 // runnerTables returns the tables of [[runners]]. A single [runners] table counts as one runner.
 func (r *reader) runnerTables(head section) []*node {
-	n := head.get("runners")
-	switch {
-	case n == nil:
-		return nil
-	case n.kind == kindTable:
+	return head.tables("runners", "runners", func(n *node) {
 		if !r.fragment {
 			head.warn(CodeLoneRunners, n, "runners", "is a single [runners] table; it is read as one runner", "write it as [[runners]]")
 		}
-		return []*node{n}
-	case n.kind == kindArray:
-		var out []*node
-		for _, e := range n.elems {
-			if e.kind != kindTable {
-				head.mistyped(e, "runners", "a table", "write each runner as [[runners]]")
-				continue
-			}
-			out = append(out, e)
-		}
-		return out
-	}
-	head.mistyped(n, "runners", "an array of tables", "write each runner as [[runners]]")
-	return nil
+	})
 }
 
 func (r *reader) runner(s section, index int) Runner {

@@ -61,26 +61,9 @@ func (r *reader) policies(s section, a *Autoscaler) {
 }
 
 func (r *reader) policyTables(s section) []*node {
-	n := s.get("policy")
-	switch {
-	case n == nil:
-		return nil
-	case n.kind == kindTable:
+	return s.tables("policy", "runners.autoscaler.policy", func(n *node) {
 		s.warn(CodeLonePolicy, n, "policy", "is a single [runners.autoscaler.policy] table; it is read as one policy", "write it as [[runners.autoscaler.policy]]")
-		return []*node{n}
-	case n.kind == kindArray:
-		var out []*node
-		for _, e := range n.elems {
-			if e.kind != kindTable {
-				s.mistyped(e, "policy", "a table", "write each policy as [[runners.autoscaler.policy]]")
-				continue
-			}
-			out = append(out, e)
-		}
-		return out
-	}
-	s.mistyped(n, "policy", "an array of tables", "write each policy as [[runners.autoscaler.policy]]")
-	return nil
+	})
 }
 
 func (r *reader) policy(t *policyTable, a *Autoscaler) policy.Policy {

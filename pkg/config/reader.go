@@ -336,6 +336,32 @@ func same(words ...string) map[string]string {
 	return m
 }
 
+// tables returns the tables of an array such as [[runners]], whose full name is header. It takes a single table as an array of one; then it
+// first calls single with it.
+func (s section) tables(name, header string, single func(n *node)) []*node {
+	n := s.get(name)
+	remedy := "write each " + strings.TrimSuffix(name, "s") + " as [[" + header + "]]"
+	switch {
+	case n == nil:
+		return nil
+	case n.kind == kindTable:
+		single(n)
+		return []*node{n}
+	case n.kind != kindArray:
+		s.mistyped(n, name, "an array of tables", remedy)
+		return nil
+	}
+	var out []*node
+	for _, e := range n.elems {
+		if e.kind != kindTable {
+			s.mistyped(e, name, "a table", remedy)
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
 // duration reads a Go duration. absent is the default, for an absent key and for zero.
 func (s section) duration(name string, absent time.Duration) time.Duration {
 	if d, set := s.rawDuration(name); set && d != 0 {

@@ -65,14 +65,13 @@ var autoscalerKeys = []Key{
 	{"vm_isolation", TypeTable, "", "Nested machines. They are not supported yet: the section is checked, but `run` and `exec` refuse a runner " +
 		"that enables them.",
 		GitLab, Restart},
-	{"instance_operation_time_buckets", TypeNumbers, "the metric's own", "Bounds of the histogram of the time of provider calls, in seconds and " +
-		"in rising order. It has no effect yet, like the five keys below: there are no metrics.",
-		GitLab, NotUsed},
-	{"instance_creation_time_buckets", TypeNumbers, "the metric's own", "The same: from the create request until the provider lists the instance.", GitLab, NotUsed},
-	{"instance_is_running_time_buckets", TypeNumbers, "the metric's own", "The same: from the create request until the instance runs.", GitLab, NotUsed},
-	{"instance_deletion_time_buckets", TypeNumbers, "the metric's own", "The same: from the delete request until the instance is gone.", GitLab, NotUsed},
-	{"instance_readiness_time_buckets", TypeNumbers, "the metric's own", "The same: from the create request until the instance is ready for jobs.", GitLab, NotUsed},
-	{"instance_life_duration_buckets", TypeNumbers, "the metric's own", "The same: the whole life of an instance.", GitLab, NotUsed},
+	histogram("instance_operation_time_buckets", "Bounds of the histogram of the time of provider calls, in seconds and "+
+		"in rising order. It has no effect yet, like the five keys below: there are no metrics."),
+	histogram("instance_creation_time_buckets", "The same: from the create request until the provider lists the instance."),
+	histogram("instance_is_running_time_buckets", "The same: from the create request until the instance runs."),
+	histogram("instance_deletion_time_buckets", "The same: from the delete request until the instance is gone."),
+	histogram("instance_readiness_time_buckets", "The same: from the create request until the instance is ready for jobs."),
+	histogram("instance_life_duration_buckets", "The same: the whole life of an instance."),
 	{"policy", TypeTables, "none", "How many slots are kept idle, and when. The last policy whose periods match wins. If none matches, no " +
 		"slot is kept idle, and an idle instance is removed after 5m. A single `[runners.autoscaler.policy]` table is read as one policy, " +
 		"with a warning.", GitLab, Live},
@@ -83,6 +82,11 @@ var autoscalerKeys = []Key{
 	{"reattach_after_restart", TypeDuration, "5m", "How long a lease waits for its caller after a restart of the manager.", Ours, Restart},
 	{"reattach_after_disconnect", TypeDuration, "30s", "How long a lease waits for its caller after the connection to the caller was lost.",
 		Ours, Live},
+}
+
+// histogram is a key with the bounds of a metric's buckets.
+func histogram(name, meaning string) Key {
+	return Key{name, TypeNumbers, "the metric's own", meaning, GitLab, NotUsed}
 }
 
 var connectorKeys = []Key{
