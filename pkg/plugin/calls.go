@@ -27,7 +27,7 @@ func (p *Process) current() (*child, error) {
 	return p.cur, nil
 }
 
-// call makes one call to the process and words a transport error. What the group itself says is in the answer.
+// call makes one call to the process, and returns the error for a transport error. Errors of the group are in the answer.
 func call[R any](ctx context.Context, p *Process, name string, f func(*child) (R, error)) (R, error) {
 	var none R
 	c, err := p.current()
@@ -53,7 +53,7 @@ func (p *Process) transportError(ctx context.Context, c *child, name string, err
 	return awayf("plugin %s: %s: %w", p.name, name, err)
 }
 
-// gaveUp returns the caller's reason when err comes of its context. gRPC's own timer may be a little ahead of the context's.
+// gaveUp returns the cause if err is a consequence of the end of ctx, else nil. gRPC's timer may fire a little earlier than that of ctx.
 func gaveUp(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -64,7 +64,7 @@ func gaveUp(ctx context.Context, err error) error {
 	return nil
 }
 
-// exitsSoon waits up to grace for the news of an exit.
+// exitsSoon reports whether the process has ended, or ends within grace.
 func (c *child) exitsSoon(ctx context.Context, grace time.Duration) bool {
 	select {
 	case <-c.run.exited:
@@ -79,7 +79,7 @@ func (c *child) exitsSoon(ctx context.Context, grace time.Duration) bool {
 // Update implements provider.InstanceGroup.
 func (p *Process) Update(ctx context.Context, update func(id string, state provider.State)) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // releases the stream whatever way this ends
+	defer cancel() // releases the stream
 	end, err := call(ctx, p, "Update", func(c *child) (*pb.End, error) {
 		stream, err := c.rpc.Update(ctx, &pb.UpdateRequest{})
 		if err != nil {
@@ -88,7 +88,7 @@ func (p *Process) Update(ctx context.Context, update func(id string, state provi
 		for {
 			msg, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
-				return nil, errors.New("the list broke off without an end")
+				return nil, errors.New("the list ended without its end mark")
 			}
 			if err != nil {
 				return nil, err
@@ -117,7 +117,7 @@ func (p *Process) Increase(ctx context.Context, delta int) (int, error) {
 	}
 	n := int(r.GetSucceeded())
 	if n < 0 || n > delta {
-		return max(0, min(n, delta)), provider.Errorf(provider.KindTransient, "plugin %s says that %d of %d instances were accepted", p.name, n, delta)
+		return max(0, min(n, delta)), provider.Errorf(provider.KindTransient, "plugin %s says that it accepted %d of %d instances, which is impossible", p.name, n, delta)
 	}
 	return n, failureFromWire(r.GetFailure(), p.redact.text)
 }
@@ -127,12 +127,12 @@ func (p *Process) Decrease(ctx context.Context, ids []string) ([]string, error) 
 	return p.forIDs(ctx, "Decrease", ids, func(c *child, r *pb.InstancesRequest) (*pb.InstancesResponse, error) { return c.rpc.Decrease(ctx, r) })
 }
 
-// Suspend implements provider.Suspender; a plugin that cannot answers provider.ErrSuspendResumeNotSupported.
+// Suspend implements provider.Suspender. If the plugin cannot suspend, it returns provider.ErrSuspendResumeNotSupported.
 func (p *Process) Suspend(ctx context.Context, ids []string) ([]string, error) {
 	return p.forIDs(ctx, "Suspend", ids, func(c *child, r *pb.InstancesRequest) (*pb.InstancesResponse, error) { return c.rpc.Suspend(ctx, r) })
 }
 
-// Resume implements provider.Suspender; a plugin that cannot answers provider.ErrSuspendResumeNotSupported.
+// Resume implements provider.Suspender. If the plugin cannot resume, it returns provider.ErrSuspendResumeNotSupported.
 func (p *Process) Resume(ctx context.Context, ids []string) ([]string, error) {
 	return p.forIDs(ctx, "Resume", ids, func(c *child, r *pb.InstancesRequest) (*pb.InstancesResponse, error) { return c.rpc.Resume(ctx, r) })
 }

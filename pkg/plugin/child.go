@@ -20,16 +20,16 @@ import (
 )
 
 const (
-	killPatience = 2 * time.Second // what go-plugin's Kill gets before the process group is killed
+	killPatience = 2 * time.Second // how long go-plugin's Kill may take before the process group is killed
 	lastWords    = 5               // lines of standard error in an error message
 )
 
-// child is one life of the plugin process.
+// child is one process of the plugin.
 type child struct {
 	client   *goplugin.Client
 	rpc      pb.InstanceGroupClient
 	health   grpc_health_v1.HealthClient
-	run      *runner // set once go-plugin is done with starting it
+	run      *runner // set when go-plugin has started it
 	starting atomic.Pointer[runner]
 	dir      *socketDir
 	pid      int
@@ -62,7 +62,7 @@ func startChild(ctx context.Context, o *LaunchOptions, log *slog.Logger, redact 
 		},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		AutoMTLS:         true,
-		StartTimeout:     o.StartTimeout + killPatience, // ours ends earlier
+		StartTimeout:     o.StartTimeout + killPatience, // longer than ours, which therefore ends first
 		Logger:           hclog.NewNullLogger(),
 		SkipHostEnv:      true, // the runner adds it, filtered
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: dir.path},
@@ -79,14 +79,14 @@ type connected struct {
 	err  error
 }
 
-// connect waits for the handshake; when ctx or the start timeout ends first, the process is killed, which ends go-plugin's waiting.
+// connect waits for the handshake. If ctx or the start timeout ends first, it kills the process, so that go-plugin stops waiting.
 func (c *child) connect(ctx context.Context, o *LaunchOptions) error {
 	limit, cancel := context.WithTimeout(ctx, o.StartTimeout)
 	defer cancel()
 	done := make(chan connected, 1)
 	go func() {
 		conn, err := c.dispense()
-		if err == nil { // a connection that is made only when it is used is none
+		if err == nil { // use the connection once: gRPC connects only when it is used
 			_, err = grpc_health_v1.NewHealthClient(conn).Check(limit, &grpc_health_v1.HealthCheckRequest{Service: goplugin.GRPCServiceName})
 		}
 		done <- connected{conn, err}
@@ -109,7 +109,7 @@ func (c *child) connect(ctx context.Context, o *LaunchOptions) error {
 	return err
 }
 
-// forceOut kills the process again and again (it may just be starting) until go-plugin has given up.
+// forceOut kills the process until go-plugin has given up. It repeats this, because the process may not have been started yet.
 func (c *child) forceOut(done <-chan connected) connected {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -136,28 +136,28 @@ func (c *child) dispense() (*grpc.ClientConn, error) {
 	}
 	conn, ok := raw.(*grpc.ClientConn)
 	if !ok {
-		return nil, errors.New("go-plugin handed over no gRPC connection")
+		return nil, errors.New("go-plugin did not return a gRPC connection")
 	}
 	return conn, nil
 }
 
-// alive asks the plugin's health service, twice at most: one lost question may be this host's own standstill.
+// alive asks the plugin's health service. It asks a second time if there was no answer, because this host may have been suspended meanwhile.
 func (c *child) alive(ctx context.Context, each time.Duration) bool {
 	for range 2 {
 		ask, cancel := context.WithTimeout(ctx, each)
 		_, err := c.health.Check(ask, &grpc_health_v1.HealthCheckRequest{Service: goplugin.GRPCServiceName})
 		cancel()
 		if err == nil || ctx.Err() != nil || c.run.hasExited() {
-			return true // whoever waits for the exit deals with that
+			return true // an exit is handled by watch
 		}
 	}
 	return false
 }
 
-// kill ends the process by our own handle; it works on a stopped one.
+// kill kills the process group without go-plugin. It works on a stopped process too.
 func (c *child) kill() { _ = c.run.Kill(context.Background()) }
 
-// end takes everything down: go-plugin's goroutines, the process, the socket folder. It returns when nothing is left.
+// end ends go-plugin's goroutines and the process, and removes the socket folder. It returns when nothing is left.
 func (c *child) end() {
 	c.ending.Do(func() {
 		done := make(chan struct{})
@@ -179,7 +179,7 @@ func (c *child) end() {
 	})
 }
 
-// shutdown lets the group release what it has, then ends the process. A plugin that hangs is not waited for.
+// shutdown calls the group's Shutdown and then ends the process. It does not wait for a plugin that hangs.
 func (c *child) shutdown(ctx context.Context, o *LaunchOptions, redact *redactor) error {
 	ctx, cancel := context.WithTimeout(ctx, o.ShutdownTimeout)
 	defer cancel()
@@ -203,13 +203,13 @@ func (c *child) shutdown(ctx context.Context, o *LaunchOptions, redact *redactor
 	return failureFromWire(resp.GetFailure(), redact.text)
 }
 
-// obituary says how the process ended.
+// obituary returns how the process ended.
 func (c *child) obituary() string {
 	switch {
 	case c.hung.Load():
 		return "it hung and was killed"
 	case c.run.waitErr == nil:
-		return "it exited by itself with status 0"
+		return "it exited with exit code 0"
 	}
 	return "it ended: " + c.run.waitErr.Error()
 }

@@ -15,16 +15,17 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Configure fills impl, a pointer to a struct, from plugin_config as JSON, by its json tags. Empty and null leave it as it is. Unknown
-// keys, however deep, and values of the wrong type are an error of KindConfig that names all such keys and the nearest known ones.
-// [Serve] calls it before Init; whoever runs an InstanceGroup in its own process calls it likewise.
+// Configure unmarshals config, the plugin_config as JSON, into impl, a pointer to a struct with json tags. An empty config and null change
+// nothing. Unknown keys at any depth are an error of KindConfig that names each of them, with the nearest known key. A value of the wrong
+// type is an error of KindConfig too. A plugin process calls Configure before Init. A program that runs an InstanceGroup in its own process
+// calls it itself.
 func Configure(impl any, config json.RawMessage) error {
 	if len(bytes.TrimSpace(config)) == 0 || bytes.Equal(bytes.TrimSpace(config), []byte("null")) {
 		return nil
 	}
 	t := reflect.TypeOf(impl)
 	if t == nil || t.Kind() != reflect.Pointer {
-		return provider.Errorf(provider.KindConfig, "plugin_config cannot be filled into a %T: it takes a pointer", impl)
+		return provider.Errorf(provider.KindConfig, "plugin_config needs a pointer to a struct, not a %T", impl)
 	}
 	var faults []string
 	findUnknown(config, t, "", &faults)
@@ -37,7 +38,7 @@ func Configure(impl any, config json.RawMessage) error {
 	return nil
 }
 
-// describeJSON words err for the person who wrote the configuration; it shows no value, since that may be a secret.
+// describeJSON returns err in words for the author of the configuration. It shows no value, because a value may be a secret.
 func describeJSON(err error) error {
 	var mistyped *json.UnmarshalTypeError
 	switch {
@@ -49,7 +50,7 @@ func describeJSON(err error) error {
 	return fmt.Errorf("plugin_config: %w", err)
 }
 
-// jsonKind names the kind of a value for people. For a number that does not fit, encoding/json adds the literal.
+// jsonKind returns the kind of a value in words. For a number that does not fit, encoding/json adds the literal.
 func jsonKind(value string) string {
 	kind, _, literal := strings.Cut(value, " ")
 	switch {
@@ -82,8 +83,8 @@ func typeName(t reflect.Type) string {
 	return "a " + t.Kind().String()
 }
 
-// findUnknown walks raw and the type side by side and notes each key that the type does not know. What does not parse, and what
-// decodes itself, is left to the decoder.
+// findUnknown compares raw with the type and records each key that the type does not know. It skips what does not parse and what has a
+// json.Unmarshaler: the decoder handles them.
 func findUnknown(raw json.RawMessage, t reflect.Type, path string, faults *[]string) {
 	for t.Kind() == reflect.Pointer {
 		if decodesItself(t) {
@@ -127,7 +128,7 @@ type rawKey struct {
 	value json.RawMessage
 }
 
-// keysOf returns an object's keys in alphabetical order, nothing for any other value.
+// keysOf returns the keys of an object in alphabetical order, and nothing for any other value.
 func keysOf(raw json.RawMessage) []rawKey {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(raw, &object) != nil {
@@ -141,7 +142,7 @@ func keysOf(raw json.RawMessage) []rawKey {
 	return keys
 }
 
-// jsonFields maps the keys that encoding/json knows for a struct to their types, those of embedded structs included.
+// jsonFields returns the keys that encoding/json knows for a struct, with their types, those of embedded structs included.
 func jsonFields(t reflect.Type) map[string]reflect.Type {
 	fields := map[string]reflect.Type{}
 	for _, f := range reflect.VisibleFields(t) {
@@ -150,7 +151,7 @@ func jsonFields(t reflect.Type) map[string]reflect.Type {
 		case f.Tag.Get("json") == "-" || !f.IsExported():
 			continue
 		case f.Anonymous && name == "" && isStruct(f.Type):
-			continue // its fields are visible by themselves
+			continue // VisibleFields lists its fields too
 		case name == "":
 			name = f.Name
 		}
@@ -166,7 +167,7 @@ func isStruct(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct
 }
 
-// lookup finds a key as encoding/json does: exactly, else whatever the case.
+// lookup finds a key as encoding/json does: an exact match first, then one without regard to case.
 func lookup(known map[string]reflect.Type, name string) (reflect.Type, bool) {
 	if t, ok := known[name]; ok {
 		return t, true

@@ -11,7 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// remoteError is the text of an error of the other process, and the error value that it compares equal to, if any.
+// remoteError is the text of an error of the other process, and the error value that it wraps, if any.
 type remoteError struct {
 	text string
 	is   error
@@ -39,14 +39,14 @@ func failureToWire(err error) *pb.Failure {
 	return f
 }
 
-// failureFromWire returns nil for no failure. redact takes the secrets out of the text.
+// failureFromWire returns nil for no failure. redact removes secrets from the text.
 func failureFromWire(f *pb.Failure, redact func(string) string) error {
 	if f == nil {
 		return nil
 	}
 	kind := failure.Parse(f.GetKind())
 	if kind == failure.None {
-		kind = provider.KindTransient // a failure that says it is none: the kind that assumes nothing
+		kind = provider.KindTransient // a failure without a kind: transient assumes nothing
 	}
 	remote := &remoteError{text: redact(f.GetMessage())}
 	switch f.GetSentinel() {

@@ -1,25 +1,28 @@
-// Package plugin runs a provider as a process of its own and talks to it over gRPC (hashicorp/go-plugin underneath). It is the only
-// room that knows go-plugin.
+// Package plugin runs a provider as a process of its own, and talks to it over gRPC (with hashicorp/go-plugin).
 //
-// A plugin's main is one line around its [provider.InstanceGroup]:
+// The main function of a plugin has one line, with a [provider.InstanceGroup]:
 //
 //	func main() { plugin.Main(&mycloud.Group{}, plugin.VersionInfo{Name: "fleeting-plugin-mycloud", Version: version}) }
 //
-// A plugin that has sub-commands of its own looks at os.Args before it calls [Main]. The host side is [Find], which turns a
-// configured name into a path, and [Launch], whose [Process] is an InstanceGroup again: one that starts the plugin anew when it
-// died or hangs, and answers KindTransient meanwhile.
+// A plugin with sub-commands of its own handles them before it calls [Main].
+//
+// On the host side, [Find] turns the name in the configuration into a path, and [Launch] starts the plugin. The resulting [Process] is an
+// InstanceGroup again. If the plugin dies or hangs, the Process starts it again; until then calls return an error of KindTransient.
 //
 // # Life of a plugin process
 //
-// The host starts the plugin with /dev/null as its standard input, in a process group of its own, with a private folder (0700) for
-// its socket, and with a pipe whose closing tells that the host is gone; a plugin exits within two seconds of that. SIGTERM and SIGINT
-// do not end it: its host does. When a plugin ends, in whatever way, the host kills what is left of its process group: a process
-// that shall outlive the plugin starts a session of its own (setsid) and takes no pipe of the plugin's with it. What a plugin writes
-// to standard error, and after Init to standard output, becomes the host's log, known secrets removed.
+// The host starts the plugin in a process group of its own. Its standard input is /dev/null. It gets a private folder (mode 0700) for its
+// socket, and a pipe that closes when the host ends; the plugin exits within two seconds of that. SIGTERM and SIGINT do not end the
+// plugin: the host does.
 //
-// # Wire
+// When a plugin has ended for any reason, the host kills the rest of its process group. A process that must outlive the plugin has to
+// start its own session (setsid) and must not keep a pipe of the plugin open.
 //
-// The protocol is in internal/pb/instancegroup.proto and is taskscaler's own; [protocolVersion] is its number. The gRPC status
-// speaks of the transport alone: a provider's error travels as a failure in the response, so that a partial success arrives with
-// it. Transport errors come out as [provider.KindTransient].
+// What the plugin writes to standard error, and after Init also to standard output, goes to the host's log, without known secrets.
+//
+// # Wire protocol
+//
+// The protocol is defined in internal/pb/instancegroup.proto. It is taskscaler's own and has a version number, which is 1. A gRPC status
+// describes only the transport. An error of the provider is a part of the response, because a partial success must arrive together with
+// its error. Errors of the transport have the kind [provider.KindTransient].
 package plugin

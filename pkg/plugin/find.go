@@ -16,15 +16,15 @@ const binaryPrefix = "fleeting-plugin-"
 // guide describes how to write and install plugins.
 const guide = "docs/plugins.md"
 
-// FindOptions says where plugins are looked for, in this order. Empty places are passed over.
+// FindOptions says where Find looks for plugins, in this order. Empty places are skipped.
 type FindOptions struct {
-	Beside string   // folder of the taskscaler binary
+	Beside string   // the folder of the taskscaler binary
 	Dirs   []string // plugin folders
-	Path   string   // a list as in $PATH; relative folders in it are passed over
+	Path   string   // a list of folders in the form of $PATH; relative folders are skipped
 }
 
-// DefaultFindOptions are the places of an installation: beside the running binary; the folders of $TASKSCALER_PLUGIN_PATH and
-// $FLEETING_PLUGIN_PATH, and taskscaler/plugins in the user's configuration folder; $PATH. getenv is os.Getenv, usually.
+// DefaultFindOptions returns the usual places: the folder of the running binary; the folders of $TASKSCALER_PLUGIN_PATH and
+// $FLEETING_PLUGIN_PATH; taskscaler/plugins in the user's configuration folder; the folders of $PATH. Pass os.Getenv as getenv.
 func DefaultFindOptions(getenv func(string) string) FindOptions {
 	o := FindOptions{Path: getenv("PATH")}
 	if exe, err := os.Executable(); err == nil {
@@ -45,20 +45,20 @@ func DefaultFindOptions(getenv func(string) string) FindOptions {
 	return o
 }
 
-// FindError says that a plugin is not installed, where it was looked for and which ones are.
+// FindError means that a plugin is not installed.
 type FindError struct {
-	Name      string
-	Registry  bool     // Name has a registry or repository: such plugins speak another protocol
-	Searched  []string // folders
-	Installed []string // names that Find would find, sorted
+	Name      string   // the name in the configuration
+	Registry  bool     // the name contains a registry or repository: such plugins use another protocol
+	Searched  []string // the folders where Find looked
+	Installed []string // the names of the installed plugins, sorted
 }
 
-// Error is a sentence that says what to do.
+// Error says where Find looked, which plugins are installed, and what to do.
 func (e *FindError) Error() string {
 	var b strings.Builder
 	if e.Registry {
-		fmt.Fprintf(&b, "plugin %q names a registry, whose plugins do not speak taskscaler's protocol: use the bare name of one of "+
-			"taskscaler's own plugins, e.g. %q", e.Name, bareName(e.Name[strings.LastIndex(e.Name, "/")+1:]))
+		fmt.Fprintf(&b, "plugin %q names a registry, whose plugins do not use taskscaler's protocol: use the bare name of a plugin "+
+			"that is built for taskscaler, e.g. %q", e.Name, bareName(e.Name[strings.LastIndex(e.Name, "/")+1:]))
 	} else {
 		fmt.Fprintf(&b, "plugin %q is not installed: no %s in %s", e.Name, strings.Join(binaries(e.Name), " or "),
 			strings.Join(e.Searched, ", "))
@@ -72,14 +72,14 @@ func (e *FindError) Error() string {
 	return b.String()
 }
 
-// Find turns the name in a configuration into the path of our plugin. "aws", "googlecloud" (or "gcp"), "static", "fake" and any other
-// NAME mean the binary fleeting-plugin-NAME, and may be given as that; a version after a colon is accepted and not looked at. An
-// absolute path, or one that starts with ./ or ../, is taken as it is. Names with a registry or repository, and plugins that are not
-// there, are a *[FindError].
+// Find returns the path of the plugin with a name from the configuration. NAME (e.g. "aws" or "fake") and fleeting-plugin-NAME both mean the
+// binary fleeting-plugin-NAME. "gcp" and "googlecloud" mean the same plugin. A version after a colon is accepted and ignored. An absolute
+// path, or one that starts with ./ or ../, is used as it is. If the plugin is not installed, or its name contains a registry or repository,
+// the error is a *[FindError].
 func Find(name string, o FindOptions) (string, error) {
 	switch {
 	case strings.TrimSpace(name) == "":
-		return "", errors.New("no plugin is named; set `plugin` in [runners.autoscaler], e.g. plugin = \"fake\"")
+		return "", errors.New("no plugin is set: set `plugin` in [runners.autoscaler], e.g. plugin = \"fake\"")
 	case isPath(name):
 		return findPath(name)
 	case strings.ContainsAny(name, `/\`):
@@ -105,18 +105,18 @@ func findPath(name string) (string, error) {
 		return "", fmt.Errorf("resolving plugin %q: %w", name, err)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("plugin %q: there is no file %s", name, path)
+		return "", fmt.Errorf("plugin %q: there is no file %s: install the plugin, or correct `plugin` in the configuration", name, path)
 	}
 	return path, nil
 }
 
-// bareName drops the version constraint and the binary's prefix.
+// bareName returns the name without a version and without the prefix of the binary.
 func bareName(name string) string {
 	name, _, _ = strings.Cut(name, ":")
 	return strings.TrimPrefix(strings.TrimSuffix(name, ".exe"), binaryPrefix)
 }
 
-// binaries are the file names that a plugin's name may mean.
+// binaries returns the file names that the name of a plugin can mean.
 func binaries(name string) []string {
 	names := []string{bareName(name)}
 	switch names[0] {
@@ -135,7 +135,7 @@ func binaries(name string) []string {
 	return names
 }
 
-// folders lists the places in order, each once.
+// folders returns the places in order, each once.
 func (o FindOptions) folders() []string {
 	all := append([]string{o.Beside}, o.Dirs...)
 	for _, dir := range filepath.SplitList(o.Path) {
@@ -152,7 +152,7 @@ func (o FindOptions) folders() []string {
 	return out
 }
 
-// installed lists the names of all plugins in these places.
+// installed returns the names of all plugins in these places, sorted.
 func (o FindOptions) installed() []string {
 	var names []string
 	for _, dir := range o.folders() {

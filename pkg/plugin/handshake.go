@@ -10,8 +10,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 )
 
-// protocolVersion is the number of the wire protocol. It changes only when hosts and plugins of different versions could
-// misunderstand each other.
+// protocolVersion is the version of the wire protocol. It changes only if a host and a plugin of different versions could misunderstand
+// each other.
 const protocolVersion = 1
 
 const (
@@ -24,8 +24,8 @@ const (
 	envLogLevel = "TASKSCALER_PLUGIN_LOG_LEVEL"
 )
 
-// privateEnv lists what host and plugin tell each other through the environment: neither a plugin's children nor another plugin
-// may inherit it.
+// privateEnv returns the environment variables that are private to a host and its plugin. The plugin's children and other plugins must not
+// inherit them.
 func privateEnv() []string {
 	return []string{
 		cookieKey, envHostPID, envLifeline, envLogLevel, "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT", "PLUGIN_PROTOCOL_VERSIONS",
@@ -41,7 +41,7 @@ func handshake() goplugin.HandshakeConfig {
 type wire struct {
 	goplugin.NetRPCUnsupportedPlugin
 	server     pb.InstanceGroupServer
-	registered func() // called when go-plugin has read everything it wants from the environment
+	registered func() // called when go-plugin has read its environment variables
 }
 
 var _ goplugin.GRPCPlugin = (*wire)(nil)

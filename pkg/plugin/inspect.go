@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// inspect looks at the executable before it is run.
+// inspect checks the executable before it is started.
 func inspect(path, sum string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &LaunchError{Path: path, Reason: ReasonNotFound, Detail: fmt.Sprintf("there is no file %s", path)}
 	case err != nil:
-		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: "cannot be looked at", Err: err}
+		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: "cannot be accessed", Err: err}
 	case info.IsDir():
 		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: fmt.Sprintf("%s is a folder", path)}
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o111 == 0:
@@ -36,7 +36,7 @@ func inspect(path, sum string) error {
 	}
 	if !strings.EqualFold(got, strings.TrimSpace(sum)) {
 		return &LaunchError{Path: path, Reason: ReasonChecksum, Detail: fmt.Sprintf(
-			"%s has the SHA-256 sum %s, not the configured %s; it was not started", path, got, strings.TrimSpace(sum))}
+			"%s has the SHA-256 sum %s, but plugin_sha256 is %s; it was not started", path, got, strings.TrimSpace(sum))}
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func fileSHA256(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// classify says why a process did not become a plugin, from what was seen of it: never from go-plugin's own words.
+// classify returns a LaunchError that says why the plugin did not start. It uses what was observed, not go-plugin's error texts.
 func classify(path string, r *runner, err, gaveUp, cancelled error) error {
 	e := &LaunchError{Path: path, Err: err}
 	if r == nil || r.pid.Load() == 0 {
@@ -71,7 +71,7 @@ func classify(path string, r *runner, err, gaveUp, cancelled error) error {
 	version, isHandshake := handshakeVersion(line)
 	switch {
 	case cancelled != nil:
-		e.Reason, e.Detail, e.Err = ReasonCancelled, "its start was given up", cancelled
+		e.Reason, e.Detail, e.Err = ReasonCancelled, "its start was cancelled", cancelled
 	case isHandshake && version != fmt.Sprint(protocolVersion):
 		e.Reason, e.Err = ReasonForeignProtocol, nil
 		e.Detail = fmt.Sprintf("it speaks plugin protocol %s and this taskscaler speaks %d", version, protocolVersion)
@@ -80,7 +80,7 @@ func classify(path string, r *runner, err, gaveUp, cancelled error) error {
 	case line != "":
 		e.Reason, e.Detail, e.Err = ReasonNotAPlugin, fmt.Sprintf("it did not answer as a taskscaler plugin: it printed %q", line), nil
 	case gaveUp != nil:
-		e.Reason, e.Detail, e.Err = ReasonStartTimeout, "it said nothing within the start timeout and was killed", nil
+		e.Reason, e.Detail, e.Err = ReasonStartTimeout, "it printed nothing within the start timeout and was killed", nil
 	case wantsOtherHost(e.Stderr):
 		e.Reason, e.Err = ReasonForeignProtocol, nil
 		e.Detail = "it is a plugin of another program (GitLab's build of the same name, perhaps) and does not know taskscaler"
@@ -92,7 +92,7 @@ func classify(path string, r *runner, err, gaveUp, cancelled error) error {
 	return e
 }
 
-// settled waits until the process is gone and its last words are read; go-plugin has already asked for its end.
+// settled waits until the process has ended and its output is read. go-plugin has already asked it to end.
 func settled(r *runner) bool {
 	select {
 	case <-r.pumped:
@@ -107,7 +107,7 @@ func settled(r *runner) bool {
 	}
 }
 
-// handshakeVersion reads the application protocol's version from a go-plugin handshake line.
+// handshakeVersion returns the version of the application protocol in a go-plugin handshake line.
 func handshakeVersion(line string) (string, bool) {
 	m := regexp.MustCompile(`^\d+\|(\d+)\|(?:unix|tcp)\|`).FindStringSubmatch(line)
 	if m == nil {
@@ -116,8 +116,8 @@ func handshakeVersion(line string) (string, bool) {
 	return m[1], true
 }
 
-// wantsOtherHost recognises what any go-plugin binary says when it was started by a program that it does not know: its cookie is
-// checked before anything else, so this sentence is all that can be seen of it.
+// wantsOtherHost recognises the sentence that every go-plugin binary prints if another program than its host has started it. The binary
+// checks the host's cookie first, so it prints nothing else.
 func wantsOtherHost(stderr []string) bool {
 	return strings.Contains(strings.Join(stderr, " "), "This binary is a plugin")
 }

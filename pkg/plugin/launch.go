@@ -9,32 +9,32 @@ import (
 	"time"
 )
 
-// LaunchOptions says which plugin to run and how. Only Path is required.
+// LaunchOptions says which plugin to run, and how. Only Path is required.
 type LaunchOptions struct {
 	Path   string          // the executable; see Find
-	Args   []string        // none for a plugin whose main is Main
-	Dir    string          // working directory: what relative paths in Config are relative to; empty: this process's
-	Env    []string        // KEY=VALUE, added to this process's environment
-	Config json.RawMessage // plugin_config as JSON
-	SHA256 string          // hexadecimal; when set, an executable with another sum is not started
-	Logger *slog.Logger    // gets what the plugin logs too; nil: discarded
+	Args   []string        // arguments; none if the plugin's main function calls Main
+	Dir    string          // working directory, to which relative paths in Config refer; empty: that of this process
+	Env    []string        // KEY=VALUE, added to the environment of this process
+	Config json.RawMessage // plugin_config as JSON; empty: none
+	SHA256 string          // if set, an executable with another SHA-256 sum (hexadecimal) is not started
+	Logger *slog.Logger    // receives messages about the plugin and those of the plugin; nil: none
 
-	StartTimeout    time.Duration // until the plugin is ready for Init; 0: 10 s
-	ShutdownTimeout time.Duration // for the plugin's own Shutdown, at most; 0: 10 s
-	PingInterval    time.Duration // how often a plugin is asked whether it is alive; 0: 10 s
-	PingTimeout     time.Duration // two such questions in a row without an answer: it hangs; 0: 3 s each
-	RelaunchMin     time.Duration // first pause before a plugin that died is started again; 0: 500 ms
-	RelaunchMax     time.Duration // longest such pause; 0: 30 s
+	StartTimeout    time.Duration // how long the plugin may take until it is ready for Init; 0: 10 s
+	ShutdownTimeout time.Duration // how long the plugin's Shutdown may take; 0: 10 s
+	PingInterval    time.Duration // the interval of health checks; 0: 10 s
+	PingTimeout     time.Duration // how long one health check may take; after two failures in a row the plugin is killed; 0: 3 s
+	RelaunchMin     time.Duration // the first pause before a plugin that died is started again; 0: 500 ms
+	RelaunchMax     time.Duration // the longest pause; 0: 30 s
 
-	exitGrace time.Duration // between a broken connection and the news of the exit; 0: 250 ms
+	exitGrace time.Duration // how long after a broken connection the exit may be reported; 0: 250 ms
 }
 
-// Status is how a plugin process is at the moment.
+// Status is the current state of a plugin process.
 type Status struct {
-	Up       bool
-	PID      int    // 0 when it is away
-	Reason   string // why it is away
-	Restarts int    // how often it was started again
+	Up       bool   // it runs
+	PID      int    // its process id; 0: it is away
+	Reason   string // why it is away; empty if it runs
+	Restarts int    // how many times it was started again
 }
 
 func (o LaunchOptions) withDefaults() LaunchOptions {
@@ -56,8 +56,8 @@ func (o LaunchOptions) withDefaults() LaunchOptions {
 	return o
 }
 
-// Launch starts the plugin and shakes hands with it. The result is used as any InstanceGroup: Init first, and Shutdown or Close at
-// the end. What keeps a plugin from starting is a *[LaunchError].
+// Launch starts the plugin and connects to it. Use the result like any InstanceGroup: call Init first, and Shutdown or Close at the end. If
+// the plugin does not start, the error is a *[LaunchError].
 func Launch(ctx context.Context, opts LaunchOptions) (*Process, error) {
 	path, err := filepath.Abs(opts.Path)
 	if err != nil {

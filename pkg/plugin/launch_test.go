@@ -41,7 +41,7 @@ func TestLaunchRefusals(t *testing.T) {
 		{"true", "/bin/true", "", plugin.ReasonNotAPlugin, []string{"did not answer as a taskscaler plugin", "printed nothing"}},
 		{"junk", script("junk", "#!/bin/sh\necho hello world\nexec sleep 600\n"), "", plugin.ReasonNotAPlugin, []string{`printed "hello world"`}},
 		{"junk like a handshake", script("bars", "#!/bin/sh\necho 'a|b|c|d|e'\n"), "", plugin.ReasonNotAPlugin, []string{"a|b|c|d|e"}},
-		{"silent", script("silent", "#!/bin/sh\nexec sleep 600\n"), "", plugin.ReasonStartTimeout, []string{"said nothing"}},
+		{"silent", script("silent", "#!/bin/sh\nexec sleep 600\n"), "", plugin.ReasonStartTimeout, []string{"printed nothing within"}},
 		{"exits", script("exits", "#!/bin/sh\necho 'no libmoon.so' >&2\nexit 127\n"), "", plugin.ReasonExitedEarly,
 			[]string{"exit status 127", "no libmoon.so"}},
 		{"another program's plugin", script("foreign",

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Reason is why a plugin did not start.
+// Reason says why a plugin did not start.
 type Reason uint8
 
 // The reasons.
@@ -14,15 +14,15 @@ const (
 	ReasonUnknown         Reason = iota
 	ReasonNotFound               // there is no such file
 	ReasonNotExecutable          // no permission, a folder, or built for another platform
-	ReasonNotAPlugin             // it runs, but it is no plugin
-	ReasonForeignProtocol        // a plugin of another program, or of a taskscaler whose protocol differs
-	ReasonChecksum               // the file is not the one that plugin_sha256 names
-	ReasonStartTimeout           // it said nothing in time
+	ReasonNotAPlugin             // it is a program, but not a plugin
+	ReasonForeignProtocol        // it is a plugin of another program, or of a taskscaler with another protocol
+	ReasonChecksum               // its SHA-256 sum differs from plugin_sha256
+	ReasonStartTimeout           // it printed nothing within StartTimeout
 	ReasonExitedEarly            // it ended before it was ready
-	ReasonCancelled              // the caller gave up
+	ReasonCancelled              // the context of Launch ended
 )
 
-// String is the reason's name.
+// String returns the name of the reason.
 func (r Reason) String() string {
 	names := [...]string{
 		"unknown", "not found", "not executable", "not a plugin", "foreign protocol", "checksum mismatch", "start timeout",
@@ -34,16 +34,16 @@ func (r Reason) String() string {
 	return names[0]
 }
 
-// LaunchError says why a plugin did not start, in words for the person who configured it.
+// LaunchError says why a plugin did not start, for the person who configured it.
 type LaunchError struct {
 	Path   string
 	Reason Reason
-	Detail string   // what was seen
-	Stderr []string // the last lines that the plugin wrote to standard error, secrets removed
-	Err    error    // the cause, where there is one
+	Detail string   // what was observed
+	Stderr []string // the last lines that the plugin wrote to standard error, without secrets
+	Err    error    // the cause; nil: none is known
 }
 
-// Error is a sentence that says what to do.
+// Error says what happened and what to do.
 func (e *LaunchError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plugin %s: %s", filepath.Base(e.Path), e.Detail)
@@ -57,7 +57,7 @@ func (e *LaunchError) Error() string {
 		b.WriteString("; " + hint)
 	}
 	if len(e.Stderr) > 0 {
-		b.WriteString("; its last words: " + strings.Join(e.Stderr, " | "))
+		b.WriteString("; its last output: " + strings.Join(e.Stderr, " | "))
 	}
 	return b.String()
 }
@@ -68,15 +68,15 @@ func (e *LaunchError) Unwrap() error { return e.Err }
 func (e *LaunchError) hint() string {
 	switch e.Reason {
 	case ReasonNotFound:
-		return "install the plugin or correct `plugin` in the configuration"
+		return "install the plugin, or correct `plugin` in the configuration"
 	case ReasonNotExecutable:
 		return fmt.Sprintf("%s must be an executable file built for this machine", e.Path)
 	case ReasonNotAPlugin:
-		return fmt.Sprintf("%s is no taskscaler plugin; correct `plugin` in the configuration", e.Path)
+		return fmt.Sprintf("%s is not a taskscaler plugin; correct `plugin` in the configuration", e.Path)
 	case ReasonForeignProtocol:
-		return fmt.Sprintf("taskscaler needs its own build of this plugin: put it beside the taskscaler binary or replace %s", e.Path)
+		return fmt.Sprintf("taskscaler needs its own build of this plugin: put it beside the taskscaler binary, or replace %s", e.Path)
 	case ReasonChecksum:
-		return "if the plugin was updated on purpose, update plugin_sha256"
+		return "if you have updated the plugin, update plugin_sha256 too"
 	case ReasonStartTimeout:
 		return fmt.Sprintf("run `%s version` to see whether it is a taskscaler plugin", e.Path)
 	}

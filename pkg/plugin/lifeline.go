@@ -9,8 +9,8 @@ import (
 
 const hostPoll = 500 * time.Millisecond
 
-// watchHost returns a channel that receives once the host process is gone. It looks at two signs: the pipe of which only the host
-// holds the other end (immediate), and the parent's process id (for a host that could hand over no pipe).
+// watchHost returns a channel that receives a value when the host process is gone. It watches two things: a pipe whose other end only the
+// host holds, and the process id of the parent, for hosts that cannot pass a pipe.
 func watchHost() <-chan struct{} {
 	gone := make(chan struct{}, 2)
 	if fd, err := strconv.Atoi(os.Getenv(envLifeline)); err == nil && fd > 2 {

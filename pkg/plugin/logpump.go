@@ -15,21 +15,21 @@ import (
 
 const (
 	maxLogLine = 64 << 10 // bytes; the rest of a longer line is dropped
-	tailLines  = 20       // how many last lines are kept for an error message
+	tailLines  = 20       // how many of the last lines are kept for an error message
 	tailWidth  = 300      // bytes of each
 )
 
 func quote(s string) string { return strconv.Quote(s) }
 
-// logPump turns what a plugin writes to standard error into log records of the host, and remembers the last lines. It trusts
-// nothing about the lines: a plugin may print anything.
+// logPump turns the lines that a plugin writes to standard error into log records of the host, and keeps the last ones. It assumes nothing
+// about the lines: a plugin may print anything.
 type logPump struct {
 	log    *slog.Logger
 	redact *redactor
 	mu     sync.Mutex
 	tail   []string
 	panic  bool     // a Go panic is being printed
-	fatal  []string // its first lines, which say more than its last
+	fatal  []string // the first lines of the panic, which say more than the last
 }
 
 // read logs r line by line until it ends.
@@ -61,7 +61,7 @@ func (l *logPump) line(text string) {
 	l.log.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
-// plain reads a line that is no record of a logger.
+// plain returns the level and message of a line that is not a log record.
 func (l *logPump) plain(text string) (slog.Level, string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,7 +89,7 @@ func (l *logPump) remember(msg string) {
 	l.tail = append(l.tail, msg)
 }
 
-// last returns up to n last lines, or the beginning of a panic.
+// last returns up to n of the last lines, or the first lines of a panic.
 func (l *logPump) last(n int) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -99,7 +99,7 @@ func (l *logPump) last(n int) []string {
 	return slices.Clone(l.tail[max(0, len(l.tail)-n):])
 }
 
-// parseHCLog reads a record of hclog's JSON form; ok is false for anything else.
+// parseHCLog parses a log record in hclog's JSON form. ok is false for any other line.
 func parseHCLog(line string, redact *redactor) (level slog.Level, msg string, attrs []slog.Attr, ok bool) {
 	var record map[string]any
 	if line[0] != '{' || json.Unmarshal([]byte(line), &record) != nil {
@@ -123,7 +123,7 @@ func parseHCLog(line string, redact *redactor) (level slog.Level, msg string, at
 	return levelOf(name), redact.text(text), attrs, true
 }
 
-// redactValue keeps numbers and truth values; anything else becomes a text without secrets.
+// redactValue returns numbers and booleans unchanged, and any other value as a text without secrets.
 func redactValue(v any, redact *redactor) any {
 	switch v := v.(type) {
 	case bool, float64, nil:
@@ -152,7 +152,7 @@ func levelOf(name string) slog.Level {
 	return slog.LevelInfo
 }
 
-// pluginLevel is the lowest hclog level that log wants.
+// pluginLevel returns the lowest hclog level that log accepts.
 func pluginLevel(log *slog.Logger) string {
 	for _, name := range []string{"trace", "debug", "info", "warn"} {
 		if log.Enabled(context.Background(), levelOf(name)) {

@@ -16,9 +16,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Process is a plugin process as an InstanceGroup. It starts the process again, with a growing pause, when it died or hangs, and
-// initialises it as before; meanwhile every call returns at once an error of KindTransient. All methods may be called from several
-// goroutines.
+// Process is an InstanceGroup in a plugin process. If the process dies or hangs, Process starts a new one and initialises it with the same
+// configuration, after a pause that grows with each failure. Until then every call returns an error at once, with provider.ErrAway in its
+// chain. Its kind is KindTransient, or KindConfig if the new process refused the configuration. All methods may be called from several
+// goroutines at once.
 type Process struct {
 	opts   LaunchOptions
 	name   string
@@ -41,7 +42,7 @@ type Process struct {
 	closed      bool
 }
 
-// initState is what the process was initialised with, and its answer.
+// initState holds the settings that the process was initialised with, and its answer.
 type initState struct {
 	settings provider.Settings
 	info     provider.ProviderInfo
@@ -62,8 +63,8 @@ func newProcess(o LaunchOptions) *Process {
 	return p
 }
 
-// Init hands the configuration and settings to the plugin and returns what it says about its group. It may be called again after
-// an error, with a fresh process. The plugin logs to LaunchOptions.Logger; the hclog.Logger is not used and may be nil.
+// Init passes the configuration and the settings to the plugin, and returns the plugin's description of its group. After an error it may
+// be called again; it then uses a new process. The hclog.Logger is not used and may be nil: the plugin logs to LaunchOptions.Logger.
 func (p *Process) Init(ctx context.Context, _ hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
 	if err := p.takeTurn(ctx); err != nil {
 		return provider.ProviderInfo{}, err
@@ -91,13 +92,13 @@ func (p *Process) Init(ctx context.Context, _ hclog.Logger, settings provider.Se
 	p.state = state
 	died := p.cur != c
 	p.mu.Unlock()
-	if died { // between its answer and now
+	if died { // after its answer
 		p.relaunch()
 	}
 	return state.info, nil
 }
 
-// Info is Init's answer; the zero value before Init.
+// Info returns the result of Init, and the zero value before Init.
 func (p *Process) Info() provider.ProviderInfo {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,10 +108,10 @@ func (p *Process) Info() provider.ProviderInfo {
 	return p.state.info
 }
 
-// Capabilities says what the plugin can do, from Init's answer; nothing before Init. See provider.CapabilitiesOf.
+// Capabilities returns the plugin's capabilities, and nothing before Init. See provider.CapabilitiesOf.
 func (p *Process) Capabilities() []provider.Capability { return slices.Clone(p.Info().Capabilities) }
 
-// Status is how the process is now.
+// Status returns the current state of the process.
 func (p *Process) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -123,11 +124,11 @@ func (p *Process) Status() Status {
 	return s
 }
 
-// Shutdown lets the group release what it has and ends the process: the same as Close.
+// Shutdown is the same as Close.
 func (p *Process) Shutdown(ctx context.Context) error { return p.Close(ctx) }
 
-// Close calls the plugin's Shutdown and ends the process; it removes no instance. A plugin that hangs is killed. The error is that
-// of Shutdown: when Close returns the process is gone in any case. Later calls return nil.
+// Close calls the plugin's Shutdown and ends the process. It removes no instance. A plugin that hangs is killed. When Close returns, the
+// process has ended, even if Close returns an error; the error is that of Shutdown. Later calls return nil.
 func (p *Process) Close(ctx context.Context) error {
 	p.mu.Lock()
 	if p.closed {
@@ -139,7 +140,7 @@ func (p *Process) Close(ctx context.Context) error {
 	p.mu.Unlock()
 	defer close(p.ended)
 	p.stop()
-	p.turn <- struct{}{} // whoever has it is told by life to hurry
+	p.turn <- struct{}{} // its holder returns soon, because life has ended
 	defer p.giveTurn()
 	p.mu.Lock()
 	c, initialised := p.cur, p.state != nil
@@ -177,7 +178,7 @@ func (p *Process) takeTurn(ctx context.Context) error {
 
 func (p *Process) giveTurn() { <-p.turn }
 
-// untilClosed ends with ctx and with Close.
+// untilClosed returns a context that ends with ctx, or with Close.
 func (p *Process) untilClosed(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(p.life, func() { cancel(errors.New("the plugin is being closed")) })
@@ -190,7 +191,7 @@ func (p *Process) start(ctx context.Context) (*child, error) {
 	return startChild(ctx, &p.opts, p.log, p.redact)
 }
 
-// initialise calls Init. state.info, when it has an ID, is the group that the process must report.
+// initialise calls Init. If state.info has an ID, the process must report the same group.
 func (p *Process) initialise(ctx context.Context, c *child, state *initState) error {
 	ctx, done := p.untilClosed(ctx)
 	defer done()
@@ -205,16 +206,16 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 	info := infoFromWire(resp)
 	switch {
 	case info.ID == "":
-		return provider.Errorf(provider.KindConfig, "plugin %s does not say which group it manages (ProviderInfo.ID is empty)", p.name)
+		return provider.Errorf(provider.KindConfig, "plugin %s does not say which group it manages (ProviderInfo.ID is empty): this is a fault of the plugin", p.name)
 	case state.info.ID != "" && info.ID != state.info.ID:
-		return provider.Errorf(provider.KindConfig, "plugin %s now manages group %q, and not %q to which the state is bound; "+
-			"restore its configuration, or restart taskscaler for another group", p.name, info.ID, state.info.ID)
+		return provider.Errorf(provider.KindConfig, "plugin %s now manages group %q, but the state is bound to group %q: "+
+			"restore its configuration, or restart taskscaler for the other group", p.name, info.ID, state.info.ID)
 	}
 	state.info = info
 	return nil
 }
 
-// initBroken words a transport error of Init: mostly that the process died of its configuration.
+// initBroken returns the error for a transport error of Init. Its usual reason is that the process ended.
 func (p *Process) initBroken(ctx context.Context, c *child, err error) error {
 	if cause := gaveUp(ctx, err); cause != nil {
 		return provider.Errorf(provider.KindTransient, "plugin %s: Init did not return in time: %w", p.name, cause)

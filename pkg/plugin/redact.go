@@ -13,12 +13,12 @@ import (
 
 const (
 	redacted       = "[redacted]"
-	minSecret      = 3   // bytes; anything shorter is no secret and would make every text unreadable
-	minKeyLine     = 16  // bytes of a line of a private key
-	maxMadeSecrets = 512 // how many of the secrets that a plugin makes are remembered
+	minSecret      = 3   // bytes; shorter values are not redacted, because they occur in every text
+	minKeyLine     = 16  // bytes; shorter lines of a private key are not redacted
+	maxMadeSecrets = 512 // how many secrets made by the plugin are remembered
 )
 
-// redactor takes secrets out of texts: what the operator configured, and the latest credentials that the plugin made itself.
+// redactor removes secrets from texts: those that the operator configured, and the latest ones that the plugin made.
 type redactor struct {
 	mu       sync.Mutex
 	given    map[string]bool
@@ -44,7 +44,7 @@ func (r *redactor) build() *strings.Replacer {
 	for s := range r.given {
 		all = append(all, s)
 	}
-	// The longest first, so that a secret inside another leaves no rest.
+	// The longest first: a secret that is part of another one must not leave a rest of it.
 	slices.SortFunc(all, func(a, b string) int {
 		if len(a) != len(b) {
 			return len(b) - len(a)
@@ -58,7 +58,7 @@ func (r *redactor) build() *strings.Replacer {
 	return strings.NewReplacer(pairs...)
 }
 
-// addGiven remembers the operator's secrets for good.
+// addGiven remembers secrets of the operator, for ever.
 func (r *redactor) addGiven(c provider.ConnectorConfig) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,7 +68,7 @@ func (r *redactor) addGiven(c provider.ConnectorConfig) {
 	r.replacer = nil
 }
 
-// addMade remembers the secrets of a ConnectInfo, for a while.
+// addMade remembers the secrets of a ConnectInfo, until maxMadeSecrets newer ones have come.
 func (r *redactor) addMade(c provider.ConnectorConfig) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,7 +84,7 @@ func (r *redactor) addMade(c provider.ConnectorConfig) {
 	}
 }
 
-// addConfig remembers the strings of plugin_config whose key says that they are secret.
+// addConfig remembers the strings in plugin_config whose key says that they are secret.
 func (r *redactor) addConfig(config json.RawMessage) {
 	var v any
 	if json.Unmarshal(config, &v) != nil {
@@ -119,7 +119,7 @@ func walkSecrets(v any, secret bool, keys *regexp.Regexp, found func(string)) {
 	}
 }
 
-// credentials lists a connector's secrets in each form in which they may turn up in a text.
+// credentials returns the secrets of c in each form in which a text may contain them.
 func credentials(c provider.ConnectorConfig) []string {
 	all := forms(c.Password, minSecret)
 	if len(c.Key) == 0 {
@@ -135,7 +135,7 @@ func credentials(c provider.ConnectorConfig) []string {
 	return all
 }
 
-// forms returns s as it is and as it stands in JSON and in Go's %q.
+// forms returns s unchanged, as in JSON, and as in Go's %q.
 func forms(s string, atLeast int) []string {
 	if len(s) < atLeast {
 		return nil

@@ -20,23 +20,23 @@ import (
 )
 
 const (
-	drainPipes = 500 * time.Millisecond // for reading the rest after an exit; a grandchild may hold the pipes open for ever
-	holdEOF    = time.Second            // how long a closed standard output is kept quiet, for the exit code to arrive
+	drainPipes = 500 * time.Millisecond // how long output is read after the exit; a grandchild may hold the pipes open for ever
+	holdEOF    = time.Second            // how long the end of standard output is held back, until the exit code has arrived
 	firstWords = 1 << 10                // bytes of standard output kept for an error message
 )
 
-// runner is the plugin's process. It replaces go-plugin's own, which shares the host's standard input and parses standard error
-// in a way that a plugin can make panic.
+// runner runs the plugin's process. It replaces go-plugin's runner, which shares the host's standard input, and whose parser of standard
+// error panics on some input.
 type runner struct {
 	cmd      *exec.Cmd
 	pump     *logPump
 	stdout   *os.File // our ends of the pipes
 	stderr   *os.File
 	lifeline *os.File
-	childs   []*os.File // the child's ends, closed after the start
+	childs   []*os.File // the ends of the child, closed after the start
 	exited   chan struct{}
-	pumped   chan struct{} // standard error is read to its end
-	heard    chan struct{} // and so is standard output
+	pumped   chan struct{} // closed when standard error is read to its end
+	heard    chan struct{} // closed when standard output is read to its end
 	hearOnce sync.Once
 	waitErr  error        // set before exited is closed
 	pid      atomic.Int64 // 0 before the start
@@ -47,7 +47,7 @@ type runner struct {
 
 var _ goprunner.Runner = (*runner)(nil)
 
-// newRunner prepares the process; spec carries the variables that go-plugin wants in its environment.
+// newRunner prepares the process. spec holds the environment variables of go-plugin.
 func newRunner(o *LaunchOptions, spec *exec.Cmd, dir string, log *slog.Logger, redact *redactor) (*runner, error) {
 	r := &runner{
 		pump: &logPump{log: log, redact: redact}, exited: make(chan struct{}), pumped: make(chan struct{}), heard: make(chan struct{}),
@@ -69,7 +69,7 @@ func newRunner(o *LaunchOptions, spec *exec.Cmd, dir string, log *slog.Logger, r
 		read, write, err := os.Pipe()
 		if err != nil {
 			r.closePipes()
-			return nil, fmt.Errorf("making a pipe for the plugin: %w", err)
+			return nil, fmt.Errorf("create a pipe for the plugin: %w", err)
 		}
 		r.childs, r.lifeline = append(r.childs, read), write
 		r.cmd.ExtraFiles = []*os.File{read}
@@ -82,14 +82,14 @@ func (r *runner) pipe(give func(w *os.File)) (*os.File, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		r.closePipes()
-		return nil, fmt.Errorf("making a pipe for the plugin: %w", err)
+		return nil, fmt.Errorf("create a pipe for the plugin: %w", err)
 	}
 	give(write)
 	r.childs = append(r.childs, write)
 	return read, nil
 }
 
-// childEnv is the host's environment (cloud SDKs need it) without anything that is private to another plugin.
+// childEnv returns the environment of the host (cloud SDKs need it), without what is private to another plugin, and with the lists of more.
 func childEnv(host []string, more ...[]string) []string {
 	private := privateEnv()
 	env := slices.DeleteFunc(slices.Clone(host), func(kv string) bool {
@@ -102,11 +102,11 @@ func childEnv(host []string, more ...[]string) []string {
 	return env
 }
 
-// Start runs the process and begins to read what it says.
+// Start starts the process and begins to read its output.
 func (r *runner) Start(context.Context) error {
 	started := make(chan error, 1)
 	go func() {
-		// The thread that started the process lives as long as the process: see wakeAtHostsEnd.
+		// The thread that starts the process must exist as long as the process: see wakeAtHostsEnd.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := r.launch()
@@ -138,7 +138,7 @@ func (r *runner) launch() error {
 	return nil
 }
 
-// wait reaps the process. The pipes are closed in any case soon after: whatever the plugin left running may still hold them.
+// wait reaps the process and closes the pipes soon after, even if a process that the plugin left behind still holds them.
 func (r *runner) wait() {
 	r.waitErr = r.cmd.Wait()
 	_ = killGroup(r.cmd.Process.Pid)
@@ -168,7 +168,7 @@ func (r *runner) Wait(context.Context) error {
 	return r.waitErr
 }
 
-// Kill ends the process and all of its group.
+// Kill kills the process and its process group.
 func (r *runner) Kill(context.Context) error {
 	select {
 	case <-r.exited:
@@ -181,16 +181,16 @@ func (r *runner) Kill(context.Context) error {
 	return nil
 }
 
-// Stdout is what the handshake is read from.
+// Stdout returns the standard output. go-plugin reads the handshake from it.
 func (r *runner) Stdout() io.ReadCloser { return (*stdoutReader)(r) }
 
-// Stderr has nothing for go-plugin: the pump reads it.
+// Stderr returns an empty reader: logPump reads the standard error.
 func (r *runner) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
 
-// Name is the executable.
+// Name returns the path of the executable.
 func (r *runner) Name() string { return r.cmd.Path }
 
-// ID is the process id.
+// ID returns the process id, or "" before the start.
 func (r *runner) ID() string {
 	if pid := r.pid.Load(); pid != 0 {
 		return strconv.FormatInt(pid, 10)
@@ -198,20 +198,20 @@ func (r *runner) ID() string {
 	return ""
 }
 
-// Diagnose adds nothing: see classify.
+// Diagnose returns nothing: see classify.
 func (r *runner) Diagnose(context.Context) string { return "" }
 
-// PluginToHost changes nothing: both see the same files.
+// PluginToHost returns its arguments: plugin and host use the same file system.
 func (r *runner) PluginToHost(network, addr string) (string, string, error) {
 	return network, addr, nil
 }
 
-// HostToPlugin changes nothing: both see the same files.
+// HostToPlugin returns its arguments: plugin and host use the same file system.
 func (r *runner) HostToPlugin(network, addr string) (string, string, error) {
 	return network, addr, nil
 }
 
-// said returns the beginning of what was printed to standard output.
+// said returns the beginning of the standard output.
 func (r *runner) said() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -227,8 +227,8 @@ func (r *runner) hasExited() bool {
 	}
 }
 
-// stdoutReader is the standard output as go-plugin reads it: its beginning is kept, and its end comes after the exit, so that
-// the exit code of a program that is no plugin is its own and not that of being killed.
+// stdoutReader is the standard output for go-plugin. It keeps the beginning, and delays the end until the process has ended: otherwise
+// go-plugin kills a program that is not a plugin, and its own exit code is lost.
 type stdoutReader runner
 
 func (s *stdoutReader) Read(b []byte) (int, error) {

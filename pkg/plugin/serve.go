@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	maxMessage     = 256 << 20               // bytes; a list of ids is the largest thing a host sends
-	orphanShutdown = time.Second             // what Shutdown gets when the host is gone
-	orphanExit     = 1500 * time.Millisecond // and when the process ends whatever happens
+	maxMessage     = 256 << 20               // bytes; a list of ids is the largest message of a host
+	orphanShutdown = time.Second             // how long Shutdown may take when the host is gone
+	orphanExit     = 1500 * time.Millisecond // when the host is gone, the process ends after this time at the latest
 )
 
-// run serves impl until the host says so or is gone, and returns the exit code.
+// run serves impl until the host ends the plugin or is gone. It returns the exit code.
 func run(impl provider.InstanceGroup, v VersionInfo) int {
 	log := hclog.New(&hclog.LoggerOptions{
 		Level: hclog.LevelFromString(orElse(os.Getenv(envLogLevel), "debug")), Output: os.Stderr, JSONFormat: true,
@@ -32,8 +32,8 @@ func run(impl provider.InstanceGroup, v VersionInfo) int {
 	srv := newServer(impl, v, log)
 	stderr := os.Stderr
 	srv.begun = func() {
-		// go-plugin has put pipes of its own in their place, whose contents are lost when the process ends. A plugin's last words
-		// matter most, and what it prints is log.
+		// go-plugin has replaced them by pipes whose contents are lost when the process ends. The last output of a plugin is the most
+		// important. All output goes to the host's log.
 		os.Stdout, os.Stderr = stderr, stderr
 	}
 	standSignals(log)
@@ -47,7 +47,7 @@ func run(impl provider.InstanceGroup, v VersionInfo) int {
 	goplugin.Serve(&goplugin.ServeConfig{
 		HandshakeConfig: handshake(),
 		Plugins:         goplugin.PluginSet{pluginName: &wire{server: srv, registered: dropPrivateEnv}},
-		Logger:          hclog.NewNullLogger(), // its own chatter is of no use to anybody
+		Logger:          hclog.NewNullLogger(), // its messages help nobody
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage))...)
 		},
@@ -55,29 +55,29 @@ func run(impl provider.InstanceGroup, v VersionInfo) int {
 	return 0
 }
 
-// standSignals keeps the plugin alive until its host ends it: a service manager that stops a service signals all its processes at
-// once, and the host still needs the plugin to delete instances. Nor may a host that reads no more end it in the middle of Shutdown.
-// (Signals that are caught, unlike ignored ones, are as always in the processes that the plugin starts.)
+// standSignals keeps the plugin running until its host ends it. A service manager that stops a service sends SIGTERM to all its processes
+// at once, but the host still needs the plugin to delete instances. And a host that no longer reads must not end the plugin with SIGPIPE
+// during Shutdown. (The signals are caught and not ignored: processes that the plugin starts then have the default behaviour.)
 func standSignals(log hclog.Logger) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGPIPE)
 	go func() {
 		for s := range signals {
 			if s == syscall.SIGTERM {
-				log.Info("SIGTERM is left to the host, which ends this plugin when it needs it no more")
+				log.Info("SIGTERM is ignored: the host ends this plugin when it no longer needs it")
 			}
 		}
 	}()
 }
 
-// dropPrivateEnv keeps the host's cookie and certificate from the plugin's own children.
+// dropPrivateEnv removes the host's cookie and certificate from the environment, so that the plugin's children do not inherit them.
 func dropPrivateEnv() {
 	for _, key := range privateEnv() {
 		_ = os.Unsetenv(key)
 	}
 }
 
-// leave removes the socket folder that the host cannot remove any more, and ends the process.
+// leave removes the socket folder, because the host no longer can, and ends the process.
 func leave(socketDir string) {
 	if strings.HasPrefix(filepath.Base(socketDir), socketDirPrefix) {
 		_ = os.RemoveAll(socketDir)
@@ -85,7 +85,7 @@ func leave(socketDir string) {
 	os.Exit(1)
 }
 
-// abandon ends all calls and gives Shutdown the time d.
+// abandon ends all calls and calls Shutdown, which may take the time d.
 func (s *server) abandon(d time.Duration) {
 	s.end(errHostGone)
 	ctx, cancel := context.WithTimeout(context.Background(), d)

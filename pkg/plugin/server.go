@@ -16,13 +16,13 @@ import (
 
 const updateBatch = 512 // instances in one message of a list
 
-// server answers the host's calls from an InstanceGroup.
+// server answers the calls of the host with an InstanceGroup.
 type server struct {
 	pb.UnimplementedInstanceGroupServer
 	impl    provider.InstanceGroup
 	version VersionInfo
 	log     hclog.Logger
-	begun   func()      // called once, before anything of impl; may be nil
+	begun   func()      // called once, before the first call of impl; may be nil
 	started atomic.Bool // Init was called
 	ready   atomic.Bool // Init has succeeded
 	life    context.Context
@@ -37,8 +37,8 @@ func newServer(impl provider.InstanceGroup, v VersionInfo, log hclog.Logger) *se
 	return s
 }
 
-// bound derives a call's context: it ends with the process's life, and a little before the host's deadline, so that what was
-// achieved by then still reaches the host.
+// bound returns the context for a call. It ends when the host is gone, and a little before the host's deadline, so that a partial result
+// still reaches the host.
 func (s *server) bound(ctx context.Context) (context.Context, func()) {
 	cancelDeadline := func() {}
 	if deadline, ok := ctx.Deadline(); ok {
@@ -50,7 +50,7 @@ func (s *server) bound(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { stop(); cancel(nil); cancelDeadline() }
 }
 
-// begin is bound for every call but Init; the failure is set when Init has not succeeded.
+// begin is bound for all calls except Init. It returns a failure if Init has not succeeded.
 func (s *server) begin(ctx context.Context) (context.Context, func(), *pb.Failure) {
 	if !s.ready.Load() {
 		return ctx, func() {}, failureToWire(errors.New("the plugin is not initialised"))
@@ -61,7 +61,7 @@ func (s *server) begin(ctx context.Context) (context.Context, func(), *pb.Failur
 
 func (s *server) Init(ctx context.Context, req *pb.InitRequest) (*pb.InitResponse, error) {
 	if s.started.Swap(true) {
-		return &pb.InitResponse{Failure: failureToWire(errors.New("the plugin was initialised before"))}, nil
+		return &pb.InitResponse{Failure: failureToWire(errors.New("the plugin is already initialised"))}, nil
 	}
 	if s.begun != nil {
 		s.begun()
@@ -91,12 +91,12 @@ func (s *server) Update(_ *pb.UpdateRequest, stream grpc.ServerStreamingServer[p
 	out := lister{stream: stream}
 	err := s.impl.Update(ctx, out.add)
 	if err == nil {
-		err = ctx.Err() // a list that was cut short is no list, whatever the group says
+		err = ctx.Err() // the list may be incomplete, even if the group returned nil
 	}
 	return out.finish(err)
 }
 
-// lister sends a list in batches. It tolerates a group that reports from several goroutines, or after its Update returned.
+// lister sends a list in batches. It accepts reports from several goroutines at once, and ignores those after Update has returned.
 type lister struct {
 	mu     sync.Mutex
 	stream grpc.ServerStreamingServer[pb.UpdateResponse]
@@ -198,7 +198,7 @@ func (s *server) Heartbeat(ctx context.Context, req *pb.InstanceRequest) (*pb.He
 	return &pb.HeartbeatResponse{Failure: failureToWire(h.Heartbeat(ctx, req.GetId()))}, nil
 }
 
-// errNoHeartbeat says nothing about the instance: a plugin without heartbeats must never make one unhealthy.
+// errNoHeartbeat returns an error that says nothing about the instance: a plugin without heartbeats must not make it unhealthy.
 func errNoHeartbeat() error {
 	return provider.Errorf(provider.KindConfig, "this plugin has no heartbeat; ask provider.CapabilitiesOf first")
 }

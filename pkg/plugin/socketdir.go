@@ -12,12 +12,12 @@ import (
 const (
 	socketDirPrefix = "taskscaler-plugin-"
 	ownerFile       = "owner"
-	staleAfter      = time.Minute // a younger folder may not have its lock yet
-	maxSocketBase   = 60          // characters; a socket's path may have 103 (darwin)
+	staleAfter      = time.Minute // a younger folder may not be locked yet
+	maxSocketBase   = 60          // bytes; the path of a socket has at most 103 (darwin)
 )
 
-// socketDir is a private folder for a plugin's socket. Its owner file is locked while the host lives, so that another host can tell
-// a folder that was left behind from one in use.
+// socketDir is a private folder for a plugin's socket. Its owner file is locked while the host runs, so that another host can distinguish
+// a folder in use from one that was left behind.
 type socketDir struct {
 	path  string
 	owner *os.File
@@ -28,17 +28,17 @@ func newSocketDir() (*socketDir, error) {
 	sweepSocketDirs(base, time.Now())
 	path, err := os.MkdirTemp(base, socketDirPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("making the plugin's socket folder: %w", err)
+		return nil, fmt.Errorf("create the plugin's socket folder: %w", err)
 	}
 	owner, err := os.OpenFile(filepath.Join(path, ownerFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("making the plugin's socket folder: %w", err), os.RemoveAll(path))
+		return nil, errors.Join(fmt.Errorf("create the plugin's socket folder: %w", err), os.RemoveAll(path))
 	}
-	lockFile(owner) // cannot be held by anybody: the folder is new; without locks nothing is swept either
+	lockFile(owner) // succeeds, because the folder is new; without support for locks no folder is swept
 	return &socketDir{path: path, owner: owner}, nil
 }
 
-// remove deletes the folder; it may be called twice.
+// remove deletes the folder. It may be called twice.
 func (d *socketDir) remove() {
 	_ = os.RemoveAll(d.path)
 	_ = d.owner.Close()
@@ -51,7 +51,7 @@ func socketBase() string {
 	return "/tmp"
 }
 
-// sweepSocketDirs removes the folders of hosts that died without doing it themselves. Whatever is not plainly ours stays.
+// sweepSocketDirs removes the folders that killed hosts left behind. It leaves everything that is not certainly ours.
 func sweepSocketDirs(base string, now time.Time) {
 	entries, err := os.ReadDir(base)
 	if err != nil {

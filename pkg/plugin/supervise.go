@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	steadyAfter   = time.Minute     // a process that lived so long starts the back-off anew
-	reinitTimeout = 2 * time.Minute // for Init of a process that is started again
+	steadyAfter   = time.Minute     // a process that ran this long resets the back-off
+	reinitTimeout = 2 * time.Minute // how long Init of a process that is started again may take
 )
 
 // adopt makes c the process that calls go to, and watches over it.
@@ -25,14 +25,14 @@ func (p *Process) adopt(c *child) {
 	p.wg.Go(func() { p.watch(c) })
 }
 
-// watch looks after one process until it has ended, whoever ended it.
+// watch checks the health of one process until the process has ended for any reason.
 func (p *Process) watch(c *child) {
 	tick := time.NewTicker(p.opts.PingInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-c.run.exited:
-			p.gone(c) // first, so that no call and no Close takes c for alive
+			p.gone(c) // first, so that no call and no Close uses c
 			c.end()
 			return
 		case <-tick.C:
@@ -41,7 +41,7 @@ func (p *Process) watch(c *child) {
 	}
 }
 
-// probe kills c when it does not answer.
+// probe kills c if it does not answer.
 func (p *Process) probe(c *child) {
 	if !c.probing.CompareAndSwap(false, true) {
 		return
@@ -54,7 +54,7 @@ func (p *Process) probe(c *child) {
 	}
 }
 
-// suspect probes c without making the caller wait.
+// suspect starts a probe of c and does not wait for it.
 func (p *Process) suspect(c *child) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,7 +63,7 @@ func (p *Process) suspect(c *child) {
 	}
 }
 
-// gone is called when c has ended; it is news only when calls went to c.
+// gone is called when c has ended. It does nothing if another process has replaced c.
 func (p *Process) gone(c *child) {
 	p.mu.Lock()
 	if p.cur != c {
@@ -82,7 +82,7 @@ func (p *Process) gone(c *child) {
 	}
 }
 
-// dismiss ends a process that has failed its Init.
+// dismiss ends a process whose Init failed.
 func (p *Process) dismiss(c *child, why error) {
 	p.mu.Lock()
 	if p.cur == c {
@@ -93,7 +93,7 @@ func (p *Process) dismiss(c *child, why error) {
 	c.end()
 }
 
-// setAway records why calls cannot be served; the kind stays when it is one that only a person can change.
+// setAway records why calls fail. The kind is KindTransient, or KindConfig if why has it: a person has to change the configuration then.
 func (p *Process) setAway(why error) {
 	kind := provider.KindTransient
 	if provider.KindOf(why) == provider.KindConfig {
@@ -106,7 +106,7 @@ func (p *Process) setAway(why error) {
 	}
 }
 
-// awayError is the plugin's absence: nothing was learned about the provider or any instance.
+// awayError means that the plugin is away. It says nothing about the provider or any instance.
 type awayError struct{ error }
 
 // Is makes it [provider.ErrAway].
@@ -115,12 +115,12 @@ func (awayError) Is(target error) bool { return target == provider.ErrAway }
 // Unwrap returns what happened to the plugin.
 func (e awayError) Unwrap() error { return e.error }
 
-// awayf is provider.Errorf for calls that the plugin's absence ended.
+// awayf is like provider.Errorf, for calls that failed because the plugin is away.
 func awayf(format string, args ...any) *provider.Error {
 	return &provider.Error{Kind: provider.KindTransient, Err: awayError{fmt.Errorf(format, args...)}}
 }
 
-// bare takes the outermost *provider.Error off, whose kind would otherwise be in the text twice.
+// bare unwraps an outermost *provider.Error, because its kind would be in the text twice.
 func bare(err error) error {
 	var e *provider.Error
 	if errors.As(err, &e) && error(e) == err { //nolint:errorlint // the outermost one is meant
@@ -129,7 +129,7 @@ func bare(err error) error {
 	return err
 }
 
-// relaunch starts the process again until it runs or Close is called; at most one goroutine does.
+// relaunch starts a goroutine that starts the process again until it runs or Close is called. There is at most one such goroutine.
 func (p *Process) relaunch() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,7 +161,7 @@ func (p *Process) relaunchLoop() {
 	}
 }
 
-// tryRelaunch starts and initialises the process once. Somebody else may have done it meanwhile.
+// tryRelaunch starts and initialises the process once, unless it runs already.
 func (p *Process) tryRelaunch() error {
 	if err := p.takeTurn(p.life); err != nil {
 		return err
@@ -191,7 +191,7 @@ func (p *Process) tryRelaunch() error {
 	return nil
 }
 
-// nextPause grows from start to start, until a process has lived for a while.
+// nextPause returns the pause before the next start. It grows with each start, until a process has run for steadyAfter.
 func (p *Process) nextPause() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

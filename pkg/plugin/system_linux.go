@@ -2,6 +2,6 @@ package plugin
 
 import "syscall"
 
-// wakeAtHostsEnd lets a plugin that was stopped run again when its host ends: only then can it see that the host is gone. The kernel
-// means the thread that started the plugin, see runner.Start.
+// wakeAtHostsEnd continues a stopped plugin when its host ends, so that the plugin can notice that. For the kernel, the host is the thread
+// that started the plugin: see runner.Start.
 func wakeAtHostsEnd(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGCONT }

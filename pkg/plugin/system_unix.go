@@ -11,14 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// isolate gives the child a process group of its own, so that a Ctrl-C at the terminal does not reach it and that all of it can be
-// killed.
+// isolate gives the child a process group of its own, so that Ctrl-C at the terminal does not reach it, and the whole group can be killed.
 func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	wakeAtHostsEnd(cmd.SysProcAttr)
 }
 
-// killGroup ends the process group that isolate made. It works on a stopped process too.
+// killGroup kills the process group that isolate made. It works on a stopped process too.
 func killGroup(pid int) error {
 	err := unix.Kill(-pid, unix.SIGKILL)
 	if errors.Is(err, unix.ESRCH) {
@@ -31,10 +30,10 @@ func closeOnExec(fd int) { unix.CloseOnExec(fd) }
 
 const canLifeline = true
 
-// lockFile takes the lock that ends with the process. It reports false when somebody else holds it.
+// lockFile takes a lock that ends with the process. It returns false if another process holds it.
 func lockFile(f *os.File) bool { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil }
 
-// isOurs reports whether the folder belongs to this user and nobody else can look inside.
+// isOurs reports whether the folder belongs to this user and other users have no access.
 func isOurs(info os.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == os.Getuid() && info.Mode().Perm() == 0o700

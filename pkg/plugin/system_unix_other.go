@@ -4,5 +4,5 @@ package plugin
 
 import "syscall"
 
-// wakeAtHostsEnd does nothing: the kernel wakes or ends the stopped members of a process group that lost its last parent.
+// wakeAtHostsEnd does nothing: when the host ends, the kernel continues or ends the stopped processes of the orphaned process group.
 func wakeAtHostsEnd(*syscall.SysProcAttr) {}

@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// VersionInfo says which build of a plugin this is. Only Name is required.
+// VersionInfo describes a build. Only Name is required.
 type VersionInfo struct {
-	Name      string // of the binary, e.g. "fleeting-plugin-aws"
+	Name      string // name of the binary, e.g. "fleeting-plugin-aws"
 	Version   string // e.g. "1.2.3"; empty: "dev"
-	Revision  string // the source's commit
-	Reference string // the source's branch or tag
-	BuiltAt   string // when it was built, RFC 3339
+	Revision  string // commit of the source; empty: unknown
+	Reference string // branch or tag of the source; empty: unknown
+	BuiltAt   string // time of the build in RFC 3339 form; empty: unknown
 }
 
-// String is the version, for ProviderInfo.Version.
+// String returns the version, for ProviderInfo.Version.
 func (v VersionInfo) String() string { return orElse(v.Version, "dev") }
 
-// BuildInfo says where the binary comes from, for ProviderInfo.BuildInfo.
+// BuildInfo returns commit, branch, Go version, time and platform of the build in one line, for ProviderInfo.BuildInfo.
 func (v VersionInfo) BuildInfo() string {
 	return fmt.Sprintf("sha=%s; ref=%s; go=%s; built_at=%s; os_arch=%s/%s", orElse(v.Revision, "unknown"),
 		orElse(v.Reference, "unknown"), runtime.Version(), orElse(v.BuiltAt, "unknown"), runtime.GOOS, runtime.GOARCH)
 }
 
-// Full is everything, a line each, as `version` prints it.
+// Full returns all fields, one per line, as the command `version` prints them.
 func (v VersionInfo) Full() string {
 	var b strings.Builder
 	for _, line := range [][2]string{
