@@ -1,12 +1,13 @@
-// Command fleeting-plugin-script is a provider in one file: it leaves the work to an executable of the operator's, which makes, lists and
-// removes machines by whatever command line a cloud or a hypervisor has. It is an example (see docs/plugins.md), and usable as it is.
+// Command fleeting-plugin-script is a provider in one file. It runs an executable of the operator for all work. The executable lists,
+// creates and removes machines with the command line tool of a cloud or a hypervisor. It is an example (see docs/plugins.md), and ready to
+// use.
 //
 //	SCRIPT list           prints "ID STATE ADDRESS" for each machine; STATE is creating, running or deleting
 //	SCRIPT create N       asks for N machines and prints a line for each that was accepted
-//	SCRIPT delete ID…     asks for their removal and prints each ID that was accepted, or is gone
+//	SCRIPT delete ID…     removes these machines and prints each ID that was accepted or is already gone
 //
-// Exit status 0 is success, 69 means that there is no machine to give, 78 that the configuration is wrong, and any other that something
-// failed which may be tried again. The end of standard error is the message.
+// Exit code 0 means success, 69 that no machine is available, and 78 that the configuration is wrong. Any other exit code means that a retry
+// may help. The end of standard error is the error message.
 package main
 
 import (
@@ -43,13 +44,13 @@ type Group struct {
 
 var _ provider.InstanceGroup = (*Group)(nil)
 
-// The script's exit statuses that mean something; they are those of sysexits.
+// The exit codes of the script that have a meaning. They are those of sysexits.h.
 const (
 	exitUnavailable = 69
 	exitConfig      = 78
 )
 
-// Init checks the configuration by asking for a first list.
+// Init checks the configuration, and lists the machines to see whether the script works.
 func (g *Group) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
 	g.log, g.settings = log, settings
 	if g.Name == "" || len(g.Script) == 0 {
@@ -70,7 +71,7 @@ func (g *Group) list(ctx context.Context) (machines []machine, err error) {
 	for _, line := range lines {
 		words := strings.Fields(line)
 		if len(words) < 2 || len(words) > 3 {
-			return nil, provider.Errorf(provider.KindTransient, "the script's list has the line %q: it should be ID STATE ADDRESS", line)
+			return nil, provider.Errorf(provider.KindTransient, "the script printed the line %q: expected ID STATE ADDRESS", line)
 		}
 		m := machine{id: words[0], state: words[1]}
 		if len(words) == 3 {
@@ -81,7 +82,7 @@ func (g *Group) list(ctx context.Context) (machines []machine, err error) {
 	return machines, nil
 }
 
-// Update reports the whole list, or an error: half a list would look as if machines were gone.
+// Update reports the whole list, or returns an error: after half a list without an error, machines would count as gone.
 func (g *Group) Update(ctx context.Context, update func(id string, state provider.State)) error {
 	machines, err := g.list(ctx)
 	for _, m := range machines {
@@ -90,13 +91,13 @@ func (g *Group) Update(ctx context.Context, update func(id string, state provide
 	return err
 }
 
-// Increase returns what was accepted together with the reason why it was not all.
+// Increase returns how many machines were accepted, and the error that stopped the rest.
 func (g *Group) Increase(ctx context.Context, delta int) (int, error) {
 	lines, err := g.run(ctx, "create", strconv.Itoa(delta))
 	return min(len(lines), delta), err
 }
 
-// Decrease asks for the removal of these and no others.
+// Decrease removes these machines and no others.
 func (g *Group) Decrease(ctx context.Context, ids []string) ([]string, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -106,7 +107,7 @@ func (g *Group) Decrease(ctx context.Context, ids []string) ([]string, error) {
 	return accepted, err
 }
 
-// ConnectInfo starts from the operator's settings and fills in only what is empty.
+// ConnectInfo starts from the operator's settings and fills in only the empty fields.
 func (g *Group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
 	machines, err := g.list(ctx)
 	if err != nil {
@@ -125,13 +126,13 @@ func (g *Group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInf
 	return provider.ConnectInfo{}, provider.Errorf(provider.KindNotFound, "the script lists no machine %q", id)
 }
 
-// Shutdown has nothing to release, and removes no machine.
+// Shutdown has nothing to release. It removes no machine.
 func (g *Group) Shutdown(context.Context) error { return nil }
 
-// run runs the script. With an error, the lines are those that it printed before it failed.
+// run runs the script and returns the lines that it printed, even after an error.
 func (g *Group) run(ctx context.Context, args ...string) (lines []string, err error) {
 	cmd := exec.CommandContext(ctx, g.Script[0], append(slices.Clone(g.Script[1:]), args...)...)
-	cmd.WaitDelay = time.Second // a grandchild that keeps the pipe open does not keep us
+	cmd.WaitDelay = time.Second // do not wait longer for a grandchild that keeps the pipe open
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()
@@ -150,7 +151,7 @@ func (g *Group) run(ctx context.Context, args ...string) (lines []string, err er
 	return lines, &provider.Error{Kind: kindOf(err), Err: fmt.Errorf("%s %s: %w", g.Script[0], args[0], err)}
 }
 
-// kindOf is where this provider's own failures get their meaning, once.
+// kindOf returns the kind of a failure of the script. Each provider needs one such function.
 func kindOf(err error) provider.FailureKind {
 	var exit *exec.ExitError
 	switch {

@@ -13,7 +13,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider/providertest"
 )
 
-// script keeps a machine as a folder, in $1; the group holds three.
+// script keeps each machine as a folder in $1. The group holds three.
 const script = `#!/bin/sh
 dir=$1; verb=$2; shift 2
 case $verb in
@@ -76,7 +76,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestGuide holds the Go code that docs/plugins.md shows equal to this.
+// TestGuide checks that the Go code in docs/plugins.md is equal to the code here.
 func TestGuide(t *testing.T) {
 	read := func(name string) string {
 		text, err := os.ReadFile(name)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// hostProcess is another process that has launched the test plugin.
+// hostProcess is another process, which has launched the test plugin.
 func hostProcess(t *testing.T, config, tmp string) (host *exec.Cmd, pluginPID int) {
 	t.Helper()
 	host = exec.Command(os.Args[0])
@@ -35,7 +35,7 @@ func hostProcess(t *testing.T, config, tmp string) (host *exec.Cmd, pluginPID in
 	return host, pluginPID
 }
 
-// shortTemp is a folder whose name is short enough for a socket.
+// shortTemp returns a folder whose path is short enough for a socket.
 func shortTemp(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "tsh")
@@ -71,14 +71,14 @@ func goesWithItsKilledHost(t *testing.T) bool {
 	return err == nil
 }
 
-// A frozen plugin of a killed host goes too; a later host removes the folder that nobody could.
+// A frozen plugin of a killed host ends too. A later host removes its socket folder.
 func TestFrozenPluginGoesWithItsKilledHost(t *testing.T) {
 	t.Parallel()
 	tmp := shortTemp(t)
 	host, pid := hostProcess(t, `{}`, tmp)
 	freeze(t, pid)
 	signal(t, host.Process.Pid, syscall.SIGKILL)
-	_ = host.Wait() // only a parent that is really gone makes the plugin an orphan
+	_ = host.Wait() // the plugin is an orphan only after its parent was reaped
 	until(t, "the plugin to be gone", func() bool { return !exists(pid) })
 	left, _ := filepath.Glob(tmp + "/taskscaler-plugin-*")
 	for _, dir := range left {

@@ -23,9 +23,9 @@ func TestRedactor(t *testing.T) {
 	for in, want := range map[string]string{
 		"nothing":                 "nothing",
 		"someone has pass":        "someone has [redacted]",
-		"password-and-more":       "[redacted]", // the longer secret first
+		"password-and-more":       "[redacted]", // the longer secret is replaced first
 		"k-e-y, deep-one":         "[redacted], [redacted]",
-		"visible /etc/visible ab": "visible /etc/visible ab", // two letters are no secret
+		"visible /etc/visible ab": "visible /etc/visible ab", // a value of two letters is not redacted
 		"line-one-of-the-key":     "[redacted]",
 		"short":                   "short",
 		base64.StdEncoding.EncodeToString([]byte("line-one-of-the-key\nshort\n")): "[redacted]",
@@ -36,7 +36,7 @@ func TestRedactor(t *testing.T) {
 	}
 }
 
-// A fleet's worth of made credentials does not grow the redactor without end; the operator's are never forgotten.
+// The redactor keeps a limited number of credentials that the plugin made. It never forgets those of the operator.
 func TestRedactorForgetsTheOldestMadeOnly(t *testing.T) {
 	r := newRedactor()
 	r.addGiven(provider.ConnectorConfig{Password: "the-operators"})
@@ -52,7 +52,7 @@ func TestRedactorForgetsTheOldestMadeOnly(t *testing.T) {
 	}
 }
 
-// Nothing that a plugin may print makes the host panic or shows a secret.
+// Whatever a plugin prints, the host does not panic and logs no secret.
 func FuzzLogPump(f *testing.F) {
 	for _, s := range []string{
 		`{"@level":"info","@message":"x","a":[1,"pw-secret"],"@timestamp":5}`, `{"@message":1}`, "panic: pw-secret\n\ngoroutine 1", "{", "\x00\xff", "",
@@ -77,7 +77,7 @@ func FuzzLogPump(f *testing.F) {
 	})
 }
 
-// A folder is swept when its host is gone, and only then.
+// A folder is removed when its host is gone, and only then.
 func TestSweepSocketDirs(t *testing.T) {
 	base := t.TempDir()
 	make := func(name string, age time.Duration, lock bool, mode os.FileMode) string {

@@ -136,7 +136,7 @@ func TestInitFailures(t *testing.T) {
 	}
 }
 
-// What was wrong for a moment does not need a new Process.
+// After a temporary fault the same Process can be used.
 func TestInitMayBeRepeatedAfterAnError(t *testing.T) {
 	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
@@ -165,7 +165,7 @@ func TestInitThatHangs(t *testing.T) {
 	}
 }
 
-// The working directory is what relative paths are relative to; the plugin's own children see nothing of what host and plugin share.
+// Relative paths are relative to the working directory. The plugin's children do not inherit the private environment variables.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("PLUGIN_MIN_PORT", "from-an-outer-plugin")
 	opts := quick(`{"clean_env_file": "env", "file": "table"}`)

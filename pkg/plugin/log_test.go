@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// What a plugin logs becomes the host's log, and none of the ways in which a careless plugin gives secrets away works.
+// The plugin's messages go to the host's log. Secrets that the plugin prints do not, whatever way it prints them.
 func TestLogBridge(t *testing.T) {
 	t.Parallel()
 	const (
@@ -51,7 +51,7 @@ func TestLogBridge(t *testing.T) {
 	}
 }
 
-// A panic is told from other lines.
+// The lines of a panic are logged as errors.
 func TestPluginPanicIsAnErrorInTheLog(t *testing.T) {
 	t.Parallel()
 	var out buffer

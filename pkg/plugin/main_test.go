@@ -20,7 +20,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-const envHost = "TASKSCALER_TEST_AS_HOST" // makes this test binary a host process: the path of a plugin
+const envHost = "TASKSCALER_TEST_AS_HOST" // the path of a plugin; makes this test binary a host process
 
 // hang bounds everything that a test of this package waits for, and every time limit of the product that must not pass in that test.
 // Only a hang reaches it: it is far longer than a busy machine needs.
@@ -44,7 +44,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	// Socket folders are made here, so that tests can tell their own from those of other programs.
+	// Socket folders are created here, apart from those of other programs.
 	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o700); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -67,7 +67,7 @@ func runTests(m *testing.M) int {
 	return code
 }
 
-// actAsHost starts a plugin, says its process id and waits to be killed.
+// actAsHost starts a plugin, prints its process id and waits until it is killed.
 func actAsHost(path string) {
 	p, err := plugin.Launch(context.Background(), plugin.LaunchOptions{
 		Path: path, Config: json.RawMessage(os.Getenv("PLUGIN_CONFIG")), StartTimeout: hang,
@@ -79,7 +79,7 @@ func actAsHost(path string) {
 	select {}
 }
 
-// buffer is a bytes.Buffer for several goroutines.
+// buffer is a bytes.Buffer that is safe for concurrent use.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -112,7 +112,7 @@ func impatient(config string) plugin.LaunchOptions {
 	return opts
 }
 
-// launch starts a plugin that is closed at the test's end.
+// launch starts a plugin. It is closed at the end of the test.
 func launch(t testing.TB, opts plugin.LaunchOptions) *plugin.Process {
 	t.Helper()
 	p, err := plugin.Launch(t.Context(), opts)
@@ -153,7 +153,7 @@ func untilBack(t testing.TB, p *plugin.Process, n int) {
 	until(t, "the plugin to be back", func() bool { s := p.Status(); return s.Up && s.Restarts == n })
 }
 
-// exists reports whether a process that is no zombie has this id.
+// exists reports whether a process with this id exists and is not a zombie.
 func exists(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if os.IsNotExist(err) {
@@ -176,14 +176,14 @@ func signal(t testing.TB, pid int, sig syscall.Signal) {
 	}
 }
 
-// freeze stops a process and waits until it stands still.
+// freeze stops a process and waits until it has stopped.
 func freeze(t testing.TB, pid int) {
 	t.Helper()
 	signal(t, pid, syscall.SIGSTOP)
 	until(t, "the process to stand still", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		_, rest, _ := strings.Cut(string(stat), ") ")
-		return os.IsNotExist(err) || strings.HasPrefix(rest, "T") // darwin has no /proc: the signal has to do
+		return os.IsNotExist(err) || strings.HasPrefix(rest, "T") // darwin has no /proc: trust the signal
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What a person sees who runs a plugin by hand.
+// What a plugin prints if a person starts it.
 func TestByHand(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -25,7 +25,7 @@ func TestByHand(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		cmd := exec.Command(testPlugin, c.args...)
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		_ = cmd.Run() // the exit code is looked at
+		_ = cmd.Run() // the exit code is checked below
 		if got := cmd.ProcessState.ExitCode(); got != c.code {
 			t.Errorf("%v: exit code %d, want %d", c.args, got, c.code)
 		}

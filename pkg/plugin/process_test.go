@@ -68,7 +68,7 @@ func TestInitTellsVersionAndCapabilities(t *testing.T) {
 	}
 }
 
-// The provider's errors arrive with their kind, the time to wait and the values that one compares with.
+// The provider's errors arrive with their kind, RetryAfter, and the error values for errors.Is.
 func TestFailuresKeepTheirKind(t *testing.T) {
 	t.Parallel()
 	p := launch(t, quick(`{"max_size": 2}`))
@@ -94,7 +94,7 @@ func TestFailuresKeepTheirKind(t *testing.T) {
 	}
 }
 
-// What was achieved before the deadline reaches the host with the failure.
+// A partial result at the deadline reaches the host, with the failure.
 func TestPartialSuccessAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	p := start(t, quick(`{"slow": true}`))
@@ -167,11 +167,11 @@ func TestKilledMidCall(t *testing.T) {
 		t.Errorf("the call ended with %v", err)
 	}
 	until(t, "the death to be noticed", func() bool { return !p.Status().Up })
-	// It stays away: every call says so at once.
+	// It stays away: every call returns an error at once.
 	if _, err := p.Increase(context.Background(), 1); provider.KindOf(err) != provider.KindTransient || !errors.Is(err, provider.ErrAway) {
 		t.Errorf("a call to a plugin that is away: %v", err)
 	}
-	if err := p.Heartbeat(context.Background(), "x"); !errors.Is(err, provider.ErrAway) { // it would count against the instance
+	if err := p.Heartbeat(context.Background(), "x"); !errors.Is(err, provider.ErrAway) { // else it counts towards failure_threshold
 		t.Errorf("a heartbeat of a plugin that is away: %v", err)
 	}
 }
@@ -202,7 +202,7 @@ func TestFrozenMidCall(t *testing.T) {
 	}
 }
 
-// A call without a deadline is not lost either: the plugin is asked now and then whether it is alive.
+// A call without a deadline ends too, because of the health checks.
 func TestFrozenWithoutADeadline(t *testing.T) {
 	t.Parallel()
 	opts := impatient(`{"endless": true}`)
@@ -278,7 +278,7 @@ func readPID(t *testing.T, file string) int {
 	return pid
 }
 
-// A plugin whose death leaves a child that holds its standard error is noticed all the same.
+// The death of a plugin is noticed although its child keeps its standard error open.
 func TestDeathIsSeenThroughAHeldPipe(t *testing.T) {
 	t.Parallel()
 	sleeper := filepath.Join(t.TempDir(), "sleeper")
@@ -289,7 +289,7 @@ func TestDeathIsSeenThroughAHeldPipe(t *testing.T) {
 	until(t, "the dead plugin's child to be gone", func() bool { return !exists(child) })
 }
 
-// A service manager signals all processes of a service: the plugin goes on until its host is through with it.
+// A service manager sends SIGTERM to all processes of a service. The plugin runs until its host ends it.
 func TestSIGTERMIsLeftToTheHost(t *testing.T) {
 	t.Parallel()
 	p := start(t, quick(`{}`))

@@ -17,11 +17,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// plain has the six required methods only.
+// plain has only the six required methods.
 type plain struct {
 	Name   string                                `json:"name"`
-	report func(id string, state provider.State) // Update's, kept
-	left   time.Duration                         // what ConnectInfo's deadline left
+	report func(id string, state provider.State) // the callback of Update
+	left   time.Duration                         // how much time the context of ConnectInfo had
 	ended  chan struct{}                         // closed when Increase's context has ended
 }
 
@@ -55,7 +55,7 @@ func (p *plain) ConnectInfo(ctx context.Context, _ string) (provider.ConnectInfo
 
 func (p *plain) Shutdown(context.Context) error { return errors.New("it would not") }
 
-// serveInProcess is the plugin side without a process, and a client on it.
+// serveInProcess runs the plugin side in this process, and returns a client.
 func serveInProcess(t *testing.T, impl provider.InstanceGroup) (*server, pb.InstanceGroupClient) {
 	t.Helper()
 	pipe := bufconn.Listen(1 << 20)
@@ -108,7 +108,7 @@ func TestServerInitsOnce(t *testing.T) {
 	}
 }
 
-// A group without the optional methods says so, and never that an instance is unhealthy.
+// A group without the optional methods returns an error that says so, and never one that makes an instance unhealthy.
 func TestServerWithoutTheOptionalMethods(t *testing.T) {
 	_, client := initialised(t, &plain{})
 	beat, err := client.Heartbeat(t.Context(), &pb.InstanceRequest{Id: "1"})
@@ -123,7 +123,7 @@ func TestServerWithoutTheOptionalMethods(t *testing.T) {
 	}
 }
 
-// A list that ended with an error says so after all that was reported; what comes after Update returned is ignored.
+// The error of a list arrives after everything that was reported. Reports after the end of Update are ignored.
 func TestServerListsInBatches(t *testing.T) {
 	impl := &plain{}
 	_, client := initialised(t, impl)
@@ -160,7 +160,7 @@ func TestServerPartialSuccess(t *testing.T) {
 	}
 }
 
-// The group's deadline is a little earlier than the host's, and never later.
+// The deadline of the group is a little earlier than that of the host, and never later.
 func TestServerDeadline(t *testing.T) {
 	impl := &plain{}
 	_, client := initialised(t, impl)
@@ -174,7 +174,7 @@ func TestServerDeadline(t *testing.T) {
 	}
 }
 
-// When the host is gone, calls end and Shutdown is called.
+// When the host is gone, the calls end and Shutdown is called.
 func TestServerAbandoned(t *testing.T) {
 	impl := &plain{ended: make(chan struct{})}
 	srv, client := initialised(t, impl)

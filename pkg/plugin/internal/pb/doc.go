@@ -1,5 +1,5 @@
-// Package pb is the wire between taskscaler and a plugin: messages and service generated from instancegroup.proto. `go generate`
-// makes the same bytes on any machine that reaches the Go module proxy.
+// Package pb is the protocol between taskscaler and a plugin: messages and service, generated from instancegroup.proto. `go generate`
+// generates the same files on every machine that can reach the Go module proxy.
 package pb
 
 //go:generate go run github.com/bufbuild/buf/cmd/buf@v1.75.0 generate

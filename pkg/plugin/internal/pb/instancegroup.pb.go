@@ -4,10 +4,10 @@
 // 	protoc        (unknown)
 // source: instancegroup.proto
 
-// The wire between taskscaler and a plugin. It is taskscaler's own: it resembles no other host's protocol.
+// The protocol between taskscaler and a plugin. It is taskscaler's own, and not compatible with other hosts.
 //
-// A gRPC status speaks of the transport alone. What an instance group has to say, failures included, is in the response, because
-// gRPC drops the reply of a call that ends with a status: a partial success would be lost.
+// A gRPC status describes only the transport. A failure of the instance group is a part of the response, because gRPC drops the response of
+// a call that ends with an error status, and a partial success would be lost.
 
 package pb
 
@@ -26,7 +26,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Sentinel names an error value that the caller compares with.
+// Sentinel identifies an error value for errors.Is.
 type Sentinel int32
 
 const (
@@ -79,7 +79,7 @@ func (Sentinel) EnumDescriptor() ([]byte, []int) {
 // Failure is an instance group's error.
 type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // a name of failure.Kind; an unknown one counts as "transient"
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // the name of a failure.Kind; an unknown name counts as "transient"
 	RetryAfterNs  int64                  `protobuf:"varint,2,opt,name=retry_after_ns,json=retryAfterNs,proto3" json:"retry_after_ns,omitempty"`
 	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	Sentinel      Sentinel               `protobuf:"varint,4,opt,name=sentinel,proto3,enum=taskscaler.plugin.v1.Sentinel" json:"sentinel,omitempty"`
@@ -909,7 +909,7 @@ func (x *ConnectInfoResponse) GetHostKeys() []string {
 	return nil
 }
 
-// Time is an instant of the wall clock.
+// Time is a wall clock time.
 type Time struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Seconds       int64                  `protobuf:"varint,1,opt,name=seconds,proto3" json:"seconds,omitempty"` // since 1970-01-01 UTC

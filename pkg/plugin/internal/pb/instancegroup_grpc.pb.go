@@ -4,10 +4,10 @@
 // - protoc             (unknown)
 // source: instancegroup.proto
 
-// The wire between taskscaler and a plugin. It is taskscaler's own: it resembles no other host's protocol.
+// The protocol between taskscaler and a plugin. It is taskscaler's own, and not compatible with other hosts.
 //
-// A gRPC status speaks of the transport alone. What an instance group has to say, failures included, is in the response, because
-// gRPC drops the reply of a call that ends with a status: a partial success would be lost.
+// A gRPC status describes only the transport. A failure of the instance group is a part of the response, because gRPC drops the response of
+// a call that ends with an error status, and a partial success would be lost.
 
 package pb
 
@@ -39,9 +39,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type InstanceGroupClient interface {
-	// Init configures the group; it is the first call of a process and comes once.
+	// Init configures the group. It is the first call of a process, and it is called once.
 	Init(ctx context.Context, in *InitRequest, opts ...grpc.CallOption) (*InitResponse, error)
-	// Update lists every instance. Only a stream whose last message carries `end` without a failure was complete.
+	// Update lists every instance. The list is complete only if the last message of the stream has `end` without a failure.
 	Update(ctx context.Context, in *UpdateRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[UpdateResponse], error)
 	Increase(ctx context.Context, in *IncreaseRequest, opts ...grpc.CallOption) (*IncreaseResponse, error)
 	Decrease(ctx context.Context, in *InstancesRequest, opts ...grpc.CallOption) (*InstancesResponse, error)
@@ -163,9 +163,9 @@ func (c *instanceGroupClient) Shutdown(ctx context.Context, in *ShutdownRequest,
 // All implementations must embed UnimplementedInstanceGroupServer
 // for forward compatibility.
 type InstanceGroupServer interface {
-	// Init configures the group; it is the first call of a process and comes once.
+	// Init configures the group. It is the first call of a process, and it is called once.
 	Init(context.Context, *InitRequest) (*InitResponse, error)
-	// Update lists every instance. Only a stream whose last message carries `end` without a failure was complete.
+	// Update lists every instance. The list is complete only if the last message of the stream has `end` without a failure.
 	Update(*UpdateRequest, grpc.ServerStreamingServer[UpdateResponse]) error
 	Increase(context.Context, *IncreaseRequest) (*IncreaseResponse, error)
 	Decrease(context.Context, *InstancesRequest) (*InstancesResponse, error)

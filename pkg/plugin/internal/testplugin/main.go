@@ -1,4 +1,4 @@
-// Command testplugin is the reference group as a plugin process that misbehaves on demand. Tests build and launch it.
+// Command testplugin is a plugin with the reference group and faults that can be switched on. Tests build and launch it.
 package main
 
 import (
@@ -20,16 +20,16 @@ type group struct {
 	providertest.Memory
 
 	DieAtInit    string `json:"die_at_init"`    // "exit", "panic", "config" or "hang"
-	DieOnceAt    string `json:"die_once_at"`    // a file: when it exists, Init removes it and exits
-	Leak         bool   `json:"leak"`           // writes all it knows to its log, to standard error and to standard output
-	Slow         bool   `json:"slow"`           // Increase accepts one machine a call and answers when its context ends
-	Endless      bool   `json:"endless"`        // Update never ends, whatever its context says
+	DieOnceAt    string `json:"die_once_at"`    // a file; if it exists, Init removes it and exits
+	Leak         bool   `json:"leak"`           // writes all secrets to its log, to standard error and to standard output
+	Slow         bool   `json:"slow"`           // Increase accepts one machine per call, and returns when its context ends
+	Endless      bool   `json:"endless"`        // Update never returns
 	EndlessMark  string `json:"endless_mark"`   // a file that an endless Update creates first
-	ListSize     int    `json:"list_size"`      // Update reports so many made-up instances
-	GroupFrom    string `json:"group_from"`     // a file with the group's name
-	SpawnSleeper string `json:"spawn_sleeper"`  // a file that gets the process id of a child that Init starts
+	ListSize     int    `json:"list_size"`      // how many invented instances Update reports
+	GroupFrom    string `json:"group_from"`     // a file that holds the group's name
+	SpawnSleeper string `json:"spawn_sleeper"`  // a file for the process id of a child that Init starts
 	ShutdownMark string `json:"shutdown_mark"`  // a file that Shutdown creates
-	CleanEnvFile string `json:"clean_env_file"` // a file that gets the environment that children would inherit
+	CleanEnvFile string `json:"clean_env_file"` // a file for the environment that children inherit
 
 	secret provider.Settings
 	log    hclog.Logger
