@@ -97,7 +97,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// quick are options for tests: the test plugin, relaunched soon. A slow plugin is not taken for a dead one.
+// quick returns options for the test plugin: it is started again soon, and a slow plugin does not count as dead.
 func quick(config string) plugin.LaunchOptions {
 	return plugin.WithExitGrace(plugin.LaunchOptions{
 		Path: testPlugin, Config: json.RawMessage(config), RelaunchMin: 10 * time.Millisecond, RelaunchMax: 200 * time.Millisecond,
@@ -105,7 +105,7 @@ func quick(config string) plugin.LaunchOptions {
 	}, hang)
 }
 
-// impatient are the options for a plugin that the test freezes: it is killed when it does not answer for a second.
+// impatient returns options for a plugin that the test freezes: it is killed when it does not answer for a second.
 func impatient(config string) plugin.LaunchOptions {
 	opts := quick(config)
 	opts.PingTimeout = 500 * time.Millisecond

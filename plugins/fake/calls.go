@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Update lists the instances as the model shows them: late, cut short or with holes when it says so.
+// Update lists the instances as the model shows them. A modelled list may be slow, end early, or omit instances.
 func (g *InstanceGroup) Update(ctx context.Context, update func(id string, state provider.State)) error {
 	var answer cloudmodel.Listed
 	var ids []string
@@ -26,7 +26,7 @@ func (g *InstanceGroup) Update(ctx context.Context, update func(id string, state
 			ids, states = append(ids, id), append(states, g.shown(id, i.State))
 			listed[id] = true
 		}
-		// What the model counts as gone is still on its way out as long as its process is there.
+		// An instance that is gone for the model is still being deleted while its process runs.
 		for _, id := range sortedIDs(g.machines) {
 			if _, exists := g.cloud.State(g.machines[id].spec.Number); !exists && !listed[id] {
 				ids, states = append(ids, id), append(states, provider.StateDeleting)
@@ -65,7 +65,7 @@ func (g *InstanceGroup) Increase(ctx context.Context, delta int) (int, error) {
 			return err
 		}
 		r = g.cloud.Create(g.elapsed(now), delta)
-		// Before the first folder: a number that was given is never given again.
+		// Before the first folder is created, because a number must never be used twice.
 		if err := g.save(); err != nil {
 			return g.abandon(&r, 0, now, err)
 		}
@@ -77,7 +77,7 @@ func (g *InstanceGroup) Increase(ctx context.Context, delta int) (int, error) {
 		return nil
 	})
 	if slow := sleep(ctx, r.Delay); slow != nil {
-		return 0, slow // they exist, but nobody waits for the answer
+		return 0, slow // they exist, but the caller's context has ended
 	}
 	if err != nil {
 		return r.Told, err
@@ -85,7 +85,7 @@ func (g *InstanceGroup) Increase(ctx context.Context, delta int) (int, error) {
 	return r.Told, errorOf(r.Failure.Kind, r.Failure.RetryAfter, r.Failure.Message)
 }
 
-// abandon takes back what the model granted beyond the first made instances, because this machine could not carry it out.
+// abandon removes from the model the granted instances that this machine could not start: all but the first made ones.
 func (g *InstanceGroup) abandon(r *cloudmodel.Created, made int, now time.Time, err error) error {
 	for i := made; i < r.Made; i++ {
 		g.cloud.Kill(g.elapsed(now), r.First+uint64(i))
@@ -94,7 +94,7 @@ func (g *InstanceGroup) abandon(r *cloudmodel.Created, made int, now time.Time, 
 	return provider.Errorf(provider.KindTransient, "start an instance: %w", err)
 }
 
-// Decrease tells instances to go. They stop serving at once, and are gone after the modelled time.
+// Decrease deletes instances. They stop serving SSH at once, and are gone after the modelled time.
 func (g *InstanceGroup) Decrease(ctx context.Context, ids []string) ([]string, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -123,7 +123,7 @@ func (g *InstanceGroup) Decrease(ctx context.Context, ids []string) ([]string, e
 	return done, errors.Join(faults...)
 }
 
-// remove asks for the removal of one instance. One that is not there is removed.
+// remove deletes one instance. An instance that does not exist counts as removed.
 func (g *InstanceGroup) remove(id string, now time.Time) (delay time.Duration, err error) {
 	f := g.machines[id]
 	if f == nil {
@@ -147,7 +147,7 @@ func (g *InstanceGroup) remove(id string, now time.Time) (delay time.Duration, e
 	return r.Delay, nil
 }
 
-// errorOf is the provider's form of a modelled failure; nil when there is none.
+// errorOf returns the error for a modelled failure, or nil if there is none.
 func errorOf(kind provider.FailureKind, retryAfter time.Duration, message string) error {
 	if kind == 0 { // no failure
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// drainLimit is how long output is awaited from what left a finished command's process group and still holds its pipes.
+// drainLimit is how long output is awaited after the end of a command, if processes outside its process group still hold its pipes.
 const drainLimit = 200 * time.Millisecond
 
 // command is a command on an instance.
@@ -26,14 +26,14 @@ type command struct {
 	cmd      *exec.Cmd
 	pipes    *pipes
 	channel  ssh.Channel
-	answered chan struct{} // closed when the client knows that it was started
-	done     chan struct{} // closed when all is over
+	answered chan struct{} // closed when the client was told that it was started
+	done     chan struct{} // closed when the command and its streams have ended
 
 	mu    sync.Mutex
-	ended bool // its process number is not ours any more
+	ended bool // its process id may belong to another process now
 }
 
-// startCommand starts line in the shell, or with an empty line a shell that reads commands.
+// startCommand runs line in the shell. If line is empty, it starts a shell that reads commands from its input.
 func (s *server) startCommand(channel ssh.Channel, line string, vars *variables) (*command, bool) {
 	c := &command{server: s, vars: vars, channel: channel, answered: make(chan struct{}), done: make(chan struct{})}
 	p, err := newPipes()
@@ -59,7 +59,7 @@ func (s *server) startCommand(channel ssh.Channel, line string, vars *variables)
 	return c, true
 }
 
-// fork starts the process. It runs in the machine's loop, like close, so that no command is started after all were killed.
+// fork starts the process. It runs in the machine's loop, like close, so that no command starts after close has killed all of them.
 func (c *command) fork(line string) error {
 	s := c.server
 	s.mu.Lock()
@@ -83,19 +83,19 @@ func (c *command) entry(e record.Entry) record.Entry {
 	return e
 }
 
-// run moves the streams and tells the client how it ended.
+// run copies the streams and reports the end of the command to the client.
 func (c *command) run() {
 	defer close(c.done)
 	<-c.answered
 	go func() {
-		_, _ = io.Copy(c.pipes.stdin, c.channel) // ends with the channel at the latest
+		_, _ = io.Copy(c.pipes.stdin, c.channel) // ends when the channel is closed, at the latest
 		_ = c.pipes.stdin.Close()
 	}()
 	var output sync.WaitGroup
 	output.Go(func() { drain(c.channel, c.pipes.stdout) })
 	output.Go(func() { drain(c.channel.Stderr(), c.pipes.stderr) })
 	status := c.wait()
-	// Whoever left the group keeps the pipes open: no more is awaited from them than what is there.
+	// Processes that left the group keep the pipes open. Read only what they have written so far.
 	_ = c.pipes.stdout.SetReadDeadline(time.Now().Add(drainLimit))
 	_ = c.pipes.stderr.SetReadDeadline(time.Now().Add(drainLimit))
 	output.Wait()
@@ -110,7 +110,7 @@ func (c *command) run() {
 	s.mu.Unlock()
 }
 
-// wait waits for the shell's end and ends its process group before anybody else can get the group's number.
+// wait waits until the shell has ended, and kills its process group before another process can get the same number.
 func (c *command) wait() syscall.WaitStatus {
 	uncollected := awaitExit(c.cmd.Process.Pid)
 	if !uncollected {
@@ -160,8 +160,8 @@ func (c *command) signal(sig syscall.Signal) {
 
 func (c *command) kill() { c.signal(syscall.SIGKILL) }
 
-// drain copies a command's output until its end. A first deadline may have passed while the client was slow to read; only when a wait
-// of its own brings nothing is there nothing more.
+// drain copies the output of a command until its end. The first deadline may pass while the client reads slowly. So the output counts as
+// complete only if a second wait brings no data.
 func drain(to io.Writer, from *os.File) {
 	buf := make([]byte, 32*1024)
 	waited, broken := false, false

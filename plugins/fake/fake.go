@@ -19,30 +19,30 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// defaultLifeLimit ends instances that everybody has forgotten.
+// defaultLifeLimit is the default of life_limit. It ends forgotten instances.
 const defaultLifeLimit = time.Hour
 
-// InstanceGroup is a group of instances on this machine. Its exported fields are the keys of plugin_config; those of the model are at the
+// InstanceGroup is a group of instances on this machine. Its exported fields are the keys of plugin_config. The keys of the model are on the
 // same level. All are optional.
 type InstanceGroup struct {
-	Name         string              `json:"name,omitempty"`           // name of the group, part of the instances' ids; default "fake"
-	Dir          string              `json:"dir,omitempty"`            // its folder; default ".taskscaler-fake/<name>" in the working directory
-	RecordDir    string              `json:"record_dir,omitempty"`     // where records are kept after their instance is gone; default: nowhere
-	Seed         uint64              `json:"seed,omitempty"`           // of all chance
-	GiveHostKeys bool                `json:"give_host_keys,omitempty"` // tell the instances' SSH host keys; else they are pinned at first contact
-	LifeLimit    cloudmodel.Duration `json:"life_limit,omitzero"`      // an instance ends after this time whatever happens; default 1h
+	Name         string              `json:"name,omitempty"`           // name of the group, and part of the ids of its instances. Default: "fake".
+	Dir          string              `json:"dir,omitempty"`            // folder of the group. Default: ".taskscaler-fake/<name>" in the working directory.
+	RecordDir    string              `json:"record_dir,omitempty"`     // folder for records, which stay after their instance is gone. Default: none.
+	Seed         uint64              `json:"seed,omitempty"`           // seed of all random values. Default: 0.
+	GiveHostKeys bool                `json:"give_host_keys,omitempty"` // report the host keys in ConnectInfo; otherwise the manager pins them at first contact
+	LifeLimit    cloudmodel.Duration `json:"life_limit,omitzero"`      // an instance ends after this time in any case. Default: 1h.
 	cloudmodel.Config
 
 	log      hclog.Logger
 	settings provider.Settings
-	access   access // what the operator's credentials let in
+	access   access // the logins that the operator's credentials allow
 
-	mu       sync.Mutex // guards what follows, and is held by whoever holds the folder's lock
+	mu       sync.Mutex // guards the fields below; the holder of lock holds it too
 	lock     *os.File   // the group's lock while it is held; nil without a folder
 	state    groupState
 	cloud    *cloudmodel.Cloud
-	machines map[string]*folder // by id: the instances' folders as last seen
-	children map[int]struct{}   // processes started here that were not yet reaped
+	machines map[string]*folder // by id: the folders of the instances, as last read
+	children map[int]struct{}   // processes that were started here and not reaped yet
 	scratch  []cloudmodel.Event
 }
 
@@ -51,10 +51,10 @@ var (
 	_ provider.Heartbeater   = (*InstanceGroup)(nil)
 )
 
-// validName keeps names usable as a folder and as a part of an id.
+// validName matches names that can be used as a folder and as a part of an id.
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 
-// Init reads the configuration; it makes no folder yet. Instances of an earlier plugin are found again.
+// Init reads the configuration and finds the instances of an earlier plugin process. It creates no folder for a new group.
 func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
 	g.log, g.settings = log, settings
 	if g.log == nil {
@@ -71,14 +71,14 @@ func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings pro
 	return provider.ProviderInfo{ID: "fake/" + filepath.ToSlash(g.Dir), MaxSize: g.MaxSize}, nil
 }
 
-// prepare checks the configuration, finds every fault, and fills in the defaults.
+// prepare checks the configuration, returns all faults in one error, and fills in the defaults.
 func (g *InstanceGroup) prepare() error {
 	var faults []error
 	if g.Name == "" {
 		g.Name = "fake"
 	}
 	if !validName.MatchString(g.Name) {
-		faults = append(faults, fmt.Errorf("name: %q is no name: use up to 64 letters, digits, dots, dashes and underscores", g.Name))
+		faults = append(faults, fmt.Errorf("name: %q is not a valid name: use up to 64 letters, digits, dots, dashes and underscores", g.Name))
 	}
 	if g.Dir == "" {
 		g.Dir = filepath.Join(defaultParent, g.Name)
@@ -107,13 +107,13 @@ func (g *InstanceGroup) prepare() error {
 	}
 	if len(faults) == 0 && g.RecordDir != "" {
 		if err := os.MkdirAll(g.RecordDir, 0o700); err != nil {
-			faults = append(faults, fmt.Errorf("record_dir: make the folder, or name one that can be written: %w", err))
+			faults = append(faults, fmt.Errorf("record_dir: create the folder, or set one that can be written: %w", err))
 		}
 	}
 	return errors.Join(faults...)
 }
 
-// prepareAccess turns the operator's connector settings into what instances accept beside their own password.
+// prepareAccess reads the logins that instances accept, beside their own password, from the operator's connector settings.
 func (g *InstanceGroup) prepareAccess() error {
 	s := &g.settings
 	g.access = access{Username: s.Username}
@@ -121,10 +121,10 @@ func (g *InstanceGroup) prepareAccess() error {
 		g.access.Username = "fake"
 	}
 	if s.Protocol != "" && s.Protocol != provider.ProtocolSSH {
-		return fmt.Errorf("connector_config.protocol: %q is not served by this plugin: use ssh, or leave it out", s.Protocol)
+		return fmt.Errorf("connector_config.protocol: this plugin does not support %q: use ssh, or remove this key", s.Protocol)
 	}
 	if s.UseStaticCredentials && s.Password == "" && len(s.Key) == 0 {
-		return errors.New("connector_config.use_static_credentials: there are none: set password or key_path, or leave it out")
+		return errors.New("connector_config.use_static_credentials: no credentials are set: set password or key_path, or remove this key")
 	}
 	if s.Password != "" {
 		g.access.Passwords = append(g.access.Passwords, hashPassword(s.Password))
@@ -139,7 +139,7 @@ func (g *InstanceGroup) prepareAccess() error {
 	return nil
 }
 
-// Shutdown ends the plugin's part. Instances go on; without any, the group's folder is removed.
+// Shutdown does not end instances. If there is none, it removes the folder of the group.
 func (g *InstanceGroup) Shutdown(ctx context.Context) error {
 	if g.machines == nil { // Init failed, or was never called
 		return nil
@@ -152,7 +152,7 @@ func (g *InstanceGroup) Shutdown(ctx context.Context) error {
 	})
 }
 
-// ConnectInfo says how to reach an instance that serves SSH.
+// ConnectInfo says how to connect to an instance that serves SSH.
 func (g *InstanceGroup) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
 	f, err := g.lookUp(ctx, id)
 	if err != nil {
@@ -189,7 +189,7 @@ func fill(to *string, value string) {
 	}
 }
 
-// lookUp finds an instance's folder.
+// lookUp returns the folder of an instance.
 func (g *InstanceGroup) lookUp(ctx context.Context, id string) (f folder, err error) {
 	err = g.locked(ctx, func(time.Time) error {
 		found := g.machines[id]
@@ -202,7 +202,7 @@ func (g *InstanceGroup) lookUp(ctx context.Context, id string) (f folder, err er
 	return f, err
 }
 
-// sleep realises a slow call.
+// sleep imitates a slow call.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -213,6 +213,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("a slow call was given up: %w", context.Cause(ctx))
+		return fmt.Errorf("a slow call was cancelled: %w", context.Cause(ctx))
 	}
 }

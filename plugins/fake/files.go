@@ -17,7 +17,7 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// Names of files; see the package's comment.
+// Names of files; see the package comment.
 const (
 	groupFile     = "group.json"
 	lockFile      = "lock"
@@ -29,24 +29,24 @@ const (
 	recordFile    = "record.jsonl"
 	logFile       = "log"
 	workFolder    = "work"
-	halfMade      = ".new-"  // prefix of a folder that is being filled
+	halfMade      = ".new-"  // prefix of a folder that is being created
 	halfGone      = ".gone-" // prefix of a folder that is being removed
 
 	defaultParent = ".taskscaler-fake"
 )
 
-// spec is what an instance's process is told. It never changes.
+// spec is the description of an instance for its process. It never changes.
 type spec struct {
 	ID        string          `json:"id"`
 	Number    uint64          `json:"number"`
 	Created   time.Time       `json:"created"`
 	Fate      cloudmodel.Fate `json:"fate"`
 	LifeLimit time.Duration   `json:"life_limit"`
-	Record    string          `json:"record"` // path of its record; below its own folder unless record_dir was set
+	Record    string          `json:"record"` // path of its record; in its own folder unless record_dir is set
 	Access    access          `json:"access"`
 }
 
-// access is who may log in. It holds no secret.
+// access says who may log in. It holds no secret.
 type access struct {
 	Username  string         `json:"username"`
 	Passwords []passwordHash `json:"passwords,omitempty"`
@@ -75,30 +75,30 @@ func (p passwordHash) matches(password string) bool {
 	return subtle.ConstantTimeCompare(p.Hash, saltedHash(p.Salt, password)) == 1
 }
 
-// secret is what an instance made up for its owner.
+// secret holds the credentials that an instance generated.
 type secret struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 }
 
-// readiness is how to reach an instance.
+// readiness says how to connect to an instance.
 type readiness struct {
 	Address string `json:"address"`
 	HostKey string `json:"host_key"` // authorized_keys format
 }
 
-// deletion is the order to go.
+// deletion is the order to end the instance.
 type deletion struct {
 	Asked time.Time `json:"asked"`
 	Until time.Time `json:"until"` // when it is gone
 }
 
-// runsAt is when the instance serves SSH; ok is false when its boot fails.
+// runsAt returns when the instance serves SSH. ok is false if its boot fails.
 func (s *spec) runsAt() (at time.Time, ok bool) {
 	return later(s.Created, s.Fate.Boot), s.Fate.Boot != cloudmodel.Never
 }
 
-// end is when the instance is gone, and as what, if nobody asks for anything.
+// end returns when the instance is gone if it is not deleted before, and with which event.
 func (s *spec) end() (at time.Time, as record.Event) {
 	at, as = later(s.Created, s.LifeLimit), record.Expired
 	if t := later(s.Created, s.Fate.Vanish); t.Before(at) {
@@ -117,7 +117,7 @@ func (s *spec) end() (at time.Time, as record.Event) {
 	return at, as
 }
 
-// reclaimNotice is when the instance is told that it will be reclaimed; ok is false when it is not, or is given no notice.
+// reclaimNotice returns when the instance gets the notice of its reclaim. ok is false if it is not reclaimed, or gets no notice.
 func (s *spec) reclaimNotice() (at time.Time, ok bool) {
 	runs, ok := s.runsAt()
 	if !ok || !s.Fate.Reclaim || s.Fate.Notice <= 0 || s.Fate.Life == cloudmodel.Never {
@@ -126,7 +126,7 @@ func (s *spec) reclaimNotice() (at time.Time, ok bool) {
 	return later(runs, s.Fate.Life), true
 }
 
-// later adds a span to a time. Never is a thousand years later.
+// later adds a duration to a time. Never becomes a thousand years.
 func later(t time.Time, d time.Duration) time.Time {
 	if d == cloudmodel.Never {
 		return t.AddDate(1000, 0, 0)
@@ -134,7 +134,7 @@ func later(t time.Time, d time.Duration) time.Time {
 	return t.Add(d)
 }
 
-// writeJSON puts v into a file as a whole: readers see the old file or the new one.
+// writeJSON replaces a file as a whole: readers see the old content or the new one.
 func writeJSON(path string, v any) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
@@ -147,7 +147,7 @@ func writeJSON(path string, v any) error {
 	return os.Rename(tmp, path)
 }
 
-// readJSON reads a file into v; found is false when there is none.
+// readJSON reads a file into v. found is false if the file does not exist.
 func readJSON(path string, v any) (found bool, err error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

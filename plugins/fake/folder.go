@@ -14,21 +14,21 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// patience is how long an instance may outlast its end before it is killed.
+// patience is how long after its end an instance may still run before it is killed.
 const patience = 3 * time.Second
 
-// folder is an instance as its folder shows it.
+// folder is what the folder of an instance says about it.
 type folder struct {
 	dir      string
 	spec     spec
-	ready    *readiness // nil: it does not serve yet
-	deleting *deletion  // nil: nobody asked it to go
-	lock     *os.File   // its lock, open to see who holds it, also when the folder is gone
+	ready    *readiness // nil: it does not serve SSH yet
+	deleting *deletion  // nil: it was not deleted
+	lock     *os.File   // its lock file, kept open to check who holds the lock, even after the folder is gone
 }
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
-// openFolder reads an instance's folder.
+// openFolder reads the folder of an instance.
 func openFolder(dir string) (*folder, error) {
 	f := &folder{dir: dir}
 	found, err := readJSON(f.path(specFile), &f.spec)
@@ -44,7 +44,7 @@ func openFolder(dir string) (*folder, error) {
 	return f, f.refresh()
 }
 
-// refresh reads what may have appeared since.
+// refresh reads the files that may be new.
 func (f *folder) refresh() error {
 	if f.ready == nil {
 		var r readiness
@@ -68,12 +68,12 @@ func (f *folder) refresh() error {
 func (f *folder) readSecret() (s secret, err error) {
 	found, err := readJSON(f.path(secretFile), &s)
 	if err == nil && !found {
-		err = errors.New("its credentials are gone")
+		err = errors.New("its credentials are missing")
 	}
 	return s, err
 }
 
-// end is when the instance is gone, and as what.
+// end returns when the instance is gone, and with which event.
 func (f *folder) end() (at time.Time, as record.Event) {
 	at, as = f.spec.end()
 	if f.deleting != nil && f.deleting.Until.Before(at) {
@@ -82,7 +82,7 @@ func (f *folder) end() (at time.Time, as record.Event) {
 	return at, as
 }
 
-// alive reports whether the instance's process exists: it, and nobody else, holds the lock. pid is 0 while it is being started.
+// alive reports whether the instance's process exists: only that process holds the lock. pid is 0 while it is being started.
 func (f *folder) alive() (alive bool, pid int) {
 	if isFree(f.lock) {
 		return false, 0
@@ -99,7 +99,7 @@ func (f *folder) close() {
 	}
 }
 
-// write appends one entry to the instance's record.
+// write appends an entry to the record of the instance.
 func (f *folder) write(e record.Entry) error {
 	w, err := record.Open(f.spec.Record, f.spec.ID, f.spec.Number)
 	if err != nil {
@@ -108,7 +108,7 @@ func (f *folder) write(e record.Entry) error {
 	return errors.Join(w.Write(e), w.Close())
 }
 
-// clear removes the folder. The rename makes it disappear at once.
+// clear removes the folder. It renames the folder first, so that it disappears at once.
 func (f *folder) clear() error {
 	gone := filepath.Join(filepath.Dir(f.dir), halfGone+filepath.Base(f.dir))
 	if err := os.Rename(f.dir, gone); err != nil {
@@ -117,7 +117,7 @@ func (f *folder) clear() error {
 	return os.RemoveAll(gone)
 }
 
-// start makes the folder and the process of instance number n.
+// start creates the folder and starts the process of instance number n.
 func (g *InstanceGroup) start(n uint64, now time.Time) error {
 	f := g.newFolder(n, now)
 	half := &folder{dir: filepath.Join(g.Dir, halfMade+f.spec.ID), spec: f.spec}
@@ -157,7 +157,7 @@ func (g *InstanceGroup) newFolder(n uint64, now time.Time) *folder {
 	return f
 }
 
-// fill makes the folder under its working name, and returns its lock, held.
+// fill creates the folder under a temporary name. It returns the lock file, locked.
 func (g *InstanceGroup) fill(f *folder) (lock *os.File, err error) {
 	if err := os.MkdirAll(f.path(workFolder), 0o700); err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func (g *InstanceGroup) fill(f *folder) (lock *os.File, err error) {
 		return nil, err
 	}
 	if !tryLock(lock) {
-		return lock, fmt.Errorf("%s is locked by somebody else", lock.Name())
+		return lock, fmt.Errorf("%s is locked by another process", lock.Name())
 	}
 	own := secret{Username: f.spec.Access.Username, Password: rand.Text()}
 	if err := writeJSON(f.path(secretFile), own); err != nil {
@@ -178,7 +178,7 @@ func (g *InstanceGroup) fill(f *folder) (lock *os.File, err error) {
 	return lock, writeJSON(f.path(specFile), full)
 }
 
-// spawn starts this very program as the instance. It has a session of its own and inherits nothing but the lock: not the plugin's
+// spawn starts this program again as the instance. The process has a session of its own and inherits only the lock, and not the plugin's
 // environment, which holds secrets.
 func (g *InstanceGroup) spawn(f *folder, lock *os.File) error {
 	exe, err := os.Executable()
@@ -193,7 +193,7 @@ func (g *InstanceGroup) spawn(f *folder, lock *os.File) error {
 	cmd := exec.Command(exe, Subcommand, f.dir)
 	cmd.Args[0] = "fleeting-plugin-fake"
 	cmd.Dir = "/"
-	cmd.Env = inherited("PATH", "LANG", "LC_ALL", "TZ", "GOCOVERDIR", "GORACE") // the last two are of instrumented builds
+	cmd.Env = inherited("PATH", "LANG", "LC_ALL", "TZ", "GOCOVERDIR", "GORACE") // the last two are for instrumented builds
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.ExtraFiles = []*os.File{lock} // becomes lockFD
 	detach(cmd)
@@ -204,7 +204,7 @@ func (g *InstanceGroup) spawn(f *folder, lock *os.File) error {
 	return cmd.Process.Release()
 }
 
-// inherited returns these variables of our own environment.
+// inherited returns the given variables of our own environment.
 func inherited(names ...string) []string {
 	var env []string
 	for _, n := range names {

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// forward connects a direct-tcpip (RFC 4254 §7.2) or direct-streamlocal@openssh.com (OpenSSH's PROTOCOL §2.4) channel to where the client
-// wants to go, as seen from the instance.
+// forward connects a direct-tcpip (RFC 4254 §7.2) or direct-streamlocal@openssh.com (OpenSSH's PROTOCOL §2.4) channel to the address that
+// the client asked for, as seen from the instance.
 func forward(c ssh.NewChannel) {
 	network, address, ok := destination(c)
 	if !ok {
@@ -41,7 +41,7 @@ func forward(c ssh.NewChannel) {
 		_ = channel.CloseWrite()
 	})
 	both.Go(func() {
-		ssh.DiscardRequests(requests) // ends with the channel, also when the connection is cut
+		ssh.DiscardRequests(requests) // ends when the channel or its connection is closed
 		_ = conn.Close()
 	})
 	both.Wait()

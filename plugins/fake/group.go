@@ -19,14 +19,14 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// groupState is what is common to all instances.
+// groupState is the state that all instances of the group share.
 type groupState struct {
 	Version    int                 `json:"version"`
 	Name       string              `json:"name"`
-	Generation string              `json:"generation"` // part of the ids: a group that was gone and comes back repeats none
-	Started    time.Time           `json:"started"`    // the model's time 0
+	Generation string              `json:"generation"` // part of the ids, so that a group that was removed and created again repeats no id
+	Started    time.Time           `json:"started"`    // time 0 of the model
 	Counters   cloudmodel.Counters `json:"counters"`
-	Made       []string            `json:"made,omitempty"` // folders above the group's that were made for it, outermost first
+	Made       []string            `json:"made,omitempty"` // folders above the group's folder that were created for it, outermost first
 }
 
 const stateVersion = 1
@@ -37,7 +37,7 @@ func (s *groupState) id(n uint64) string {
 
 func (g *InstanceGroup) elapsed(now time.Time) time.Duration { return max(now.Sub(g.state.Started), 0) }
 
-// locked calls do with the group to itself and with everything in memory brought up to what the folders say.
+// locked holds the lock of the group, updates the memory from the folders, and calls do.
 func (g *InstanceGroup) locked(ctx context.Context, do func(now time.Time) error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -56,7 +56,7 @@ func (g *InstanceGroup) locked(ctx context.Context, do func(now time.Time) error
 	return do(now)
 }
 
-// acquire takes the group's lock; without a folder there is nothing to lock, and g.lock stays nil.
+// acquire takes the lock of the group. If there is no folder, g.lock stays nil.
 func (g *InstanceGroup) acquire(ctx context.Context) error {
 	lock, err := lockGroup(ctx, g.Dir, tryLock)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -73,8 +73,8 @@ func (g *InstanceGroup) release() {
 	}
 }
 
-// lockGroup waits for the lock of a group's folder, which take takes or reports as taken. The file may be removed with the folder
-// meanwhile: then it is no lock any more.
+// lockGroup waits for the lock of a group's folder. take tries to lock the file. If the folder is removed meanwhile, the file is no longer
+// the lock.
 func lockGroup(ctx context.Context, dir string, take func(*os.File) bool) (*os.File, error) {
 	path := filepath.Join(dir, lockFile)
 	for {
@@ -96,8 +96,8 @@ func lockGroup(ctx context.Context, dir string, take func(*os.File) bool) (*os.F
 	}
 }
 
-// load reads the group's state. Where there is none the one in memory goes on, so that a group that was empty for a while does not
-// repeat its luck.
+// load reads the state of the group. If there is no file, it keeps the state in memory, so that a group that was empty for a while does not
+// repeat its random values.
 func (g *InstanceGroup) load() error {
 	if g.lock == nil {
 		return nil
@@ -106,10 +106,10 @@ func (g *InstanceGroup) load() error {
 	path := filepath.Join(g.Dir, groupFile)
 	found, err := readJSON(path, &s)
 	if err == nil && found && s.Version != stateVersion {
-		err = fmt.Errorf("%s is of version %d, and this plugin knows version %d", path, s.Version, stateVersion)
+		err = fmt.Errorf("%s has version %d, but this plugin supports version %d", path, s.Version, stateVersion)
 	}
 	if err != nil {
-		return provider.Errorf(provider.KindConfig, "%w; end its instances (remove the folder), or name another dir", err)
+		return provider.Errorf(provider.KindConfig, "%w: remove the folder, which ends its instances, or set another dir", err)
 	}
 	if !found {
 		return nil
@@ -118,7 +118,8 @@ func (g *InstanceGroup) load() error {
 		g.state = s
 		return g.newCloud()
 	}
-	// A list is not saved, and its luck must not come again: a list that fails by chance would fail until the next create.
+	// The model's state after a list is not saved, but its random value must not be drawn again: a list that failed once would fail until
+	// the next create.
 	lists := max(s.Counters.Lists, g.cloud.Counters().Lists)
 	g.state = s
 	g.state.Counters.Lists = lists
@@ -137,7 +138,7 @@ func (g *InstanceGroup) newCloud() error {
 	return nil
 }
 
-// forget drops what is known of the machines.
+// forget drops all knowledge of the machines.
 func (g *InstanceGroup) forget() {
 	for id, f := range g.machines {
 		f.close()
@@ -145,7 +146,7 @@ func (g *InstanceGroup) forget() {
 	}
 }
 
-// save writes the group's state, when there is a group.
+// save writes the state of the group, if the group has a folder.
 func (g *InstanceGroup) save() error {
 	if g.lock == nil || g.cloud == nil {
 		return nil
@@ -157,12 +158,12 @@ func (g *InstanceGroup) save() error {
 	return nil
 }
 
-// establish makes the group's folder and state when they are missing.
+// establish creates the folder and the state of the group, if they do not exist.
 func (g *InstanceGroup) establish(ctx context.Context, now time.Time) error {
-	for tries := 0; g.lock == nil; tries++ { // the last instance of before may remove the folder in the same moment
+	for tries := 0; g.lock == nil; tries++ { // the last instance may remove the folder at the same time
 		made, err := makeFolders(g.Dir)
 		if err != nil && tries > 10 {
-			return provider.Errorf(provider.KindConfig, "make the group's folder, or set dir to one that can be written: %w", err)
+			return provider.Errorf(provider.KindConfig, "the group's folder cannot be created: set dir to a folder that can be written: %w", err)
 		}
 		if err := g.acquire(ctx); err != nil {
 			return err
@@ -180,7 +181,7 @@ func (g *InstanceGroup) establish(ctx context.Context, now time.Time) error {
 	return g.newCloud()
 }
 
-// makeFolders makes dir, 0700, and returns the folders above it that it had to make.
+// makeFolders creates dir with mode 0700, and returns the folders above it that it created.
 func makeFolders(dir string) (made []string, err error) {
 	for at := filepath.Dir(dir); ; at = filepath.Dir(at) {
 		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
@@ -192,8 +193,8 @@ func makeFolders(dir string) (made []string, err error) {
 	return made, os.MkdirAll(dir, 0o700)
 }
 
-// removeIfEmpty removes the folder of a group without instances, and the folders above it that were made for it. The caller holds
-// the lock.
+// removeIfEmpty removes the folder of a group without instances, and the folders above it that were created for it. The caller holds the
+// lock.
 func removeIfEmpty(dir string) {
 	ours := []string{groupFile, groupFile + ".tmp", lockFile}
 	entries, err := os.ReadDir(dir)
@@ -202,21 +203,21 @@ func removeIfEmpty(dir string) {
 	}
 	var s groupState
 	_, _ = readJSON(filepath.Join(dir, groupFile), &s)
-	// Renamed first: who waits for the lock must not find a folder to make a new lock in.
+	// Rename it first: a process that waits for the lock must not create a new lock in it.
 	gone := filepath.Join(filepath.Dir(dir), fmt.Sprintf("%s%s-%d", halfGone, filepath.Base(dir), os.Getpid()))
 	if os.Rename(dir, gone) != nil {
 		return
 	}
 	_ = os.RemoveAll(gone)
 	if filepath.Base(filepath.Dir(dir)) == defaultParent {
-		_ = os.Remove(filepath.Dir(dir)) // fails while another group is in it
+		_ = os.Remove(filepath.Dir(dir)) // fails if another group is in it
 	}
 	for _, parent := range slices.Backward(s.Made) {
 		_ = os.Remove(parent)
 	}
 }
 
-// reconcile brings the machines in memory and the model up to what the folders and processes say.
+// reconcile updates the machines in memory and in the model from the folders and processes.
 func (g *InstanceGroup) reconcile(now time.Time) error {
 	seen, err := g.scan(now)
 	if err != nil {
@@ -228,7 +229,7 @@ func (g *InstanceGroup) reconcile(now time.Time) error {
 			g.remember(f, now)
 			continue
 		}
-		if alive, pid := f.alive(); alive { // its folder is gone, and it will be in a moment
+		if alive, pid := f.alive(); alive { // its folder is gone, so it ends soon
 			if end, _ := f.end(); pid > 0 && now.After(end.Add(patience)) {
 				killProcess(pid)
 			}
@@ -246,7 +247,7 @@ func (g *InstanceGroup) reconcile(now time.Time) error {
 	return nil
 }
 
-// scan looks at every folder, and clears away what was left half made or half gone and machines whose process was killed.
+// scan reads every folder. It removes folders that were not completely created or removed, and machines whose process was killed.
 func (g *InstanceGroup) scan(now time.Time) (seen map[string]bool, err error) {
 	if g.lock == nil {
 		return nil, nil
@@ -260,7 +261,7 @@ func (g *InstanceGroup) scan(now time.Time) (seen map[string]bool, err error) {
 		path := filepath.Join(g.Dir, e.Name())
 		switch {
 		case !e.IsDir():
-		case strings.HasPrefix(e.Name(), halfMade): // its maker held the lock that is ours now, so it is dead
+		case strings.HasPrefix(e.Name(), halfMade): // we hold the lock, so the process that was creating it is dead
 			_ = os.RemoveAll(path)
 		case strings.HasPrefix(e.Name(), halfGone):
 			if f, err := os.Open(filepath.Join(path, lockFile)); err != nil || isFree(f) {
@@ -276,16 +277,16 @@ func (g *InstanceGroup) scan(now time.Time) (seen map[string]bool, err error) {
 	return seen, nil
 }
 
-// inspect looks at one instance's folder and reports whether the instance exists.
+// inspect reads the folder of an instance and reports whether the instance exists.
 func (g *InstanceGroup) inspect(dir string, now time.Time) bool {
 	id := filepath.Base(dir)
 	f := g.machines[id]
 	if f == nil {
 		var err error
 		if f, err = openFolder(dir); err != nil && !exists(dir) {
-			return false // it went in this moment
+			return false // it ended at this moment
 		} else if err != nil {
-			g.log.Warn("a folder in the group is not an instance's: it is left alone", "folder", dir, "error", err)
+			g.log.Warn("a folder in the group's folder does not belong to an instance: it is ignored", "folder", dir, "error", err)
 			return false
 		}
 	} else if err := f.refresh(); err != nil {
@@ -295,10 +296,10 @@ func (g *InstanceGroup) inspect(dir string, now time.Time) bool {
 	end, as := f.end()
 	switch {
 	case alive && now.After(end.Add(patience)) && pid > 0:
-		g.log.Warn("an instance outlasted its end and is killed", "instance", id)
+		g.log.Warn("an instance still runs after its end and is killed", "instance", id)
 		killProcess(pid)
 	case !alive && f.deleting != nil && now.Before(f.deleting.Until):
-		// Its process was killed while it was being deleted; the deletion takes its time all the same.
+		// Its process was killed while it was being deleted. The deletion still takes its modelled time.
 	case !alive:
 		g.bury(f, now, end, as)
 		return false
@@ -307,7 +308,7 @@ func (g *InstanceGroup) inspect(dir string, now time.Time) bool {
 	return true
 }
 
-// bury clears away a machine whose process was killed, with what its commands left running.
+// bury removes a machine whose process was killed, with the processes of its commands.
 func (g *InstanceGroup) bury(f *folder, now, end time.Time, as record.Event) {
 	e := record.Entry{Event: record.Died, Reason: "its process was killed"}
 	if !now.Before(end) {
@@ -315,11 +316,11 @@ func (g *InstanceGroup) bury(f *folder, now, end time.Time, as record.Event) {
 	}
 	killMarked(f.dir)
 	if err := errors.Join(f.write(e), f.clear()); err != nil {
-		g.log.Warn("a dead instance could not be cleared away", "instance", f.spec.ID, "error", err)
+		g.log.Warn("a dead instance could not be removed", "instance", f.spec.ID, "error", err)
 	}
 }
 
-// remember makes sure that the model knows a machine that exists, as long as it should.
+// remember adds an existing machine to the model, unless the model knows it or it should be gone.
 func (g *InstanceGroup) remember(f *folder, now time.Time) {
 	if end, _ := f.end(); !now.Before(end) || g.cloud == nil {
 		return
@@ -340,7 +341,7 @@ func sortedIDs(m map[string]*folder) []string {
 	return ids
 }
 
-// reap collects our own children that have ended, so that they do not stay as zombies.
+// reap reaps our own children that have ended, so that they do not stay as zombies.
 func (g *InstanceGroup) reap() {
 	for pid := range g.children {
 		if reaped(pid) {

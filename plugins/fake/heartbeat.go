@@ -10,11 +10,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// heartbeatLimit is how long an instance may take to greet when the caller sets no earlier deadline.
+// heartbeatLimit is how long an instance may take to send its SSH greeting, if the caller sets no earlier deadline.
 const heartbeatLimit = 5 * time.Second
 
-// Heartbeat asks an instance for its SSH greeting. One that is dead or on its way out is unhealthy; one that does not answer in time may
-// only be busy, which is a failure of no kind.
+// Heartbeat connects to an instance and reads its SSH greeting. An instance that is dead or being deleted is unhealthy. One that does not
+// answer in time may only be busy, so that failure is transient.
 func (g *InstanceGroup) Heartbeat(ctx context.Context, id string) error {
 	f, err := g.lookUp(ctx, id)
 	switch {
@@ -35,14 +35,14 @@ func (g *InstanceGroup) Heartbeat(ctx context.Context, id string) error {
 		if ctx.Err() != nil {
 			return provider.Errorf(provider.KindTransient, "instance %s does not answer: %w", id, err)
 		}
-		return provider.Errorf(provider.KindUnhealthy, "instance %s serves SSH no more: %w", id, err)
+		return provider.Errorf(provider.KindUnhealthy, "instance %s no longer serves SSH: %w", id, err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	greeting := make([]byte, len("SSH-2.0-"))
 	if n, err := conn.Read(greeting); err != nil || string(greeting[:n]) != "SSH-2.0-" {
-		return provider.Errorf(provider.KindTransient, "instance %s does not greet: %w", id, orNone(err))
+		return provider.Errorf(provider.KindTransient, "instance %s sends no SSH greeting: %w", id, orNone(err))
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func exists(path string) bool {
 
 func orNone(err error) error {
 	if err == nil {
-		return fmt.Errorf("what answers is not an SSH server")
+		return fmt.Errorf("the server at its address is not an SSH server")
 	}
 	return err
 }

@@ -17,31 +17,30 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// Subcommand is the first argument with which the plugin's binary is started again as an instance; the second is the folder.
+// Subcommand is the first argument of the plugin's binary if it runs as an instance. The second argument is the folder of the instance.
 const Subcommand = "instance"
 
 const (
-	lockFD       = 3 // the instance's lock, inherited
+	lockFD       = 3 // file descriptor of the instance's lock, inherited
 	pollInterval = 100 * time.Millisecond
 	lockLimit    = 30 * time.Second
-	lookSignal   = syscall.SIGHUP // saves an instance the rest of its pollInterval
+	lookSignal   = syscall.SIGHUP // tells an instance to read its folder at once, and not only after pollInterval
 )
 
-// machine is an instance's own process. One goroutine, on one thread, runs its loop and starts its commands: they end with that
-// thread.
+// machine is the process of an instance. One goroutine on one thread runs its loop and starts its commands, which end with that thread.
 type machine struct {
 	folder *folder
 	record *record.Writer
 	forks  chan func()
-	looks  chan os.Signal // the folder says something new: see lookSignal
+	looks  chan os.Signal // signals that the folder has changed: see lookSignal
 	ends   chan os.Signal
-	server *server // nil: it does not serve
-	booted bool    // its boot has come to its end, good or bad
-	gone   bool    // it serves no more
-	warned bool    // the notice of its reclaim is written
+	server *server // nil: it does not serve SSH
+	booted bool    // its boot has succeeded or failed
+	gone   bool    // it no longer serves SSH
+	warned bool    // the notice of its reclaim was recorded
 }
 
-// InstanceMain is the main function of an instance's process; args are what follows Subcommand. It returns the exit code.
+// InstanceMain is the main function of an instance's process. args are the arguments after Subcommand. It returns the exit code.
 func InstanceMain(args []string) int {
 	if len(args) != 1 {
 		fmt.Fprintln(os.Stderr, "this command is for the plugin itself: it takes the folder of an instance")
@@ -50,7 +49,7 @@ func InstanceMain(args []string) int {
 	runtime.LockOSThread()
 	unix.CloseOnExec(lockFD)
 	m := &machine{forks: make(chan func()), looks: make(chan os.Signal, 1), ends: make(chan os.Signal, 1)}
-	signal.Notify(m.looks, lookSignal) // before anybody can learn our process id
+	signal.Notify(m.looks, lookSignal) // before another process can read our process id
 	signal.Notify(m.ends, syscall.SIGTERM, syscall.SIGINT)
 	if err := m.open(args[0]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -63,10 +62,10 @@ func InstanceMain(args []string) int {
 func (m *machine) open(dir string) error {
 	f, err := openFolder(dir)
 	if err != nil {
-		return fmt.Errorf("this command is for the plugin itself: %w", err)
+		return fmt.Errorf("this command is only for the plugin itself: %w", err)
 	}
 	m.folder = f
-	// The lock is no os.File: the garbage collector would close it, and nothing may but the end of the process.
+	// The lock is not an os.File, because the garbage collector could close it. Only the end of the process may release the lock.
 	if _, err := unix.Pwrite(lockFD, fmt.Appendf(nil, "%d\n", os.Getpid()), 0); err != nil {
 		return fmt.Errorf("write the process id: %w", err)
 	}
@@ -74,7 +73,7 @@ func (m *machine) open(dir string) error {
 	return err
 }
 
-// run lives the instance's life. The process ends right after it: the locks that leave holds end with it.
+// run runs the instance until its end. The process ends right after it, which releases the locks that leave holds.
 func (m *machine) run() {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
@@ -108,7 +107,7 @@ func (m *machine) run() {
 	}
 }
 
-// look reads what the folder says, and reports whether the instance has left.
+// look reads the folder, and reports whether the instance has ended.
 func (m *machine) look(end *time.Timer) (left bool) {
 	if m.folderGone() {
 		m.leave(record.Entry{Event: record.Deleted, Reason: "its folder was removed"})
@@ -130,7 +129,7 @@ func (m *machine) catchUp() {
 	m.noteReclaim()
 }
 
-// bootEnd is when the boot comes to its end, good or bad.
+// bootEnd returns when the boot succeeds or fails.
 func (m *machine) bootEnd() time.Time {
 	s := &m.folder.spec
 	if at, ok := s.runsAt(); ok {
@@ -139,7 +138,7 @@ func (m *machine) bootEnd() time.Time {
 	return later(s.Created, min(s.Fate.Timeout, s.Fate.Vanish))
 }
 
-// noticeTimer fires when the instance learns that it will be reclaimed; nil: it learns nothing.
+// noticeTimer fires when the instance gets the notice of its reclaim. Nil: it gets none.
 func (m *machine) noticeTimer() <-chan time.Time {
 	at, ok := m.folder.spec.reclaimNotice()
 	if !ok {
@@ -148,7 +147,7 @@ func (m *machine) noticeTimer() <-chan time.Time {
 	return time.After(time.Until(at))
 }
 
-// noteReclaim writes the notice of a reclaim as soon as it is due, and before anything that follows from it.
+// noteReclaim records the notice of a reclaim when it is due, before the events that follow it.
 func (m *machine) noteReclaim() {
 	if at, ok := m.folder.spec.reclaimNotice(); ok && !m.warned && !time.Now().Before(at) {
 		m.warned = true
@@ -176,7 +175,7 @@ func (m *machine) boot() {
 	}
 }
 
-// note writes an entry; an instance goes on without its record, but says so in its log.
+// note writes an entry to the record. If that fails, the instance continues and writes the error to its log.
 func (m *machine) note(e record.Entry) {
 	if err := m.record.Write(e); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -188,7 +187,7 @@ func (m *machine) folderGone() bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// toldToGo looks for the order to go and ends all service when it comes.
+// toldToGo checks whether the instance was deleted. If so, it stops the SSH server and the commands.
 func (m *machine) toldToGo() bool {
 	if m.folder.deleting != nil {
 		return false
@@ -200,12 +199,12 @@ func (m *machine) toldToGo() bool {
 		return false
 	}
 	m.noteReclaim()
-	m.note(record.Entry{Event: record.Deleting}) // before the commands are ended: who reads it sees what ran. None can start any more
+	m.note(record.Entry{Event: record.Deleting}) // before the commands are ended, so that a reader sees which ones ran; no command can start any more
 	m.stop()
 	return true
 }
 
-// stop ends the service and everything that commands left behind.
+// stop ends the SSH server and all processes that commands left behind.
 func (m *machine) stop() {
 	m.gone = true
 	if m.server != nil {
@@ -215,14 +214,14 @@ func (m *machine) stop() {
 	killMarked(m.folder.dir)
 }
 
-// leave ends the instance. The process ends right after it, and with it the locks that it holds.
+// leave ends the instance. The process ends right after it, which releases its locks.
 func (m *machine) leave(e record.Entry) {
 	m.stop()
-	_ = os.RemoveAll(m.folder.path(workFolder)) // may be large: before the lock is taken
+	_ = os.RemoveAll(m.folder.path(workFolder)) // before the lock is taken, because the folder may be large
 	group := filepath.Dir(m.folder.dir)
 	lock := lockGroupWithin(lockLimit, group)
 	if lock != nil {
-		_, _ = unix.Dup(int(lock.Fd())) // held to the end of the process, as lockFD is
+		_, _ = unix.Dup(int(lock.Fd())) // keeps the lock until the process ends, like lockFD
 	}
 	m.note(e)
 	if err := m.folder.clear(); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -233,13 +232,13 @@ func (m *machine) leave(e record.Entry) {
 	}
 }
 
-// lockGroupWithin stands in line for the group's lock: unlike a plugin, which asks again and again so that it can give up with its caller, it
-// gets its turn however busy the group is. It returns nil when there is no group, or no turn within the limit (a frozen plugin
-// holds the lock).
+// lockGroupWithin waits in the kernel's queue for the lock of the group, so it gets the lock even if the group is busy. (A plugin polls
+// instead, so that it can stop when its context ends.) It returns nil if there is no group, or if it did not get the lock within the limit
+// because a frozen plugin holds it.
 func lockGroupWithin(limit time.Duration, dir string) *os.File {
 	got := make(chan *os.File, 1)
 	go func() {
-		file, _ := lockGroup(context.Background(), dir, awaitLock) // nil is all there is to know
+		file, _ := lockGroup(context.Background(), dir, awaitLock) // nil: there is no group
 		got <- file
 	}()
 	timer := time.NewTimer(limit)

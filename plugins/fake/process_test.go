@@ -124,7 +124,7 @@ func TestInstanceCommandIsNotForPeople(t *testing.T) {
 	}
 	for _, args := range [][]string{{Subcommand}, {Subcommand, t.TempDir()}, {Subcommand, "a", "b"}} {
 		out, err := exec.Command(exe, args...).CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "this command is for the plugin itself") {
+		if err == nil || !strings.Contains(string(out), "this command is only for the plugin itself") {
 			t.Errorf("%q: %v, %q", args, err, out)
 		}
 	}

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// markVariable marks every process of an instance in its environment.
+// markVariable is an environment variable that marks every process of an instance.
 const markVariable = "TASKSCALER_FAKE_INSTANCE"
 
-// maxVariables bounds what a client may set.
+// maxVariables is the most variables that a client may set.
 const maxVariables = 1000
 
 // signalNames are the signals of RFC 4254 §6.9.
@@ -33,8 +33,8 @@ func signalName(sig syscall.Signal) string {
 	return fmt.Sprintf("SIG%d@taskscaler", int(sig))
 }
 
-// session serves one session channel: variables, then one command, signals to it, and its end. When the channel goes, whether closed by
-// the client or cut with its connection, the command's whole group goes.
+// session serves one session channel: variables, then one command, then signals to it and its end. When the client closes the channel, or the
+// connection is lost, the whole process group of the command is killed.
 func (s *server) session(client *ssh.ServerConn, c ssh.NewChannel) {
 	channel, requests, err := c.Accept()
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *server) session(client *ssh.ServerConn, c ssh.NewChannel) {
 			if cmd == nil && ssh.Unmarshal(r.Payload, &p) == nil {
 				cmd, ok = s.startCommand(channel, p.Command, vars)
 			}
-		case "shell": // reads its commands from the client; there are no terminals
+		case "shell": // a shell that reads commands from the client; terminals are not supported
 			if cmd == nil {
 				cmd, ok = s.startCommand(channel, "", vars)
 			}
@@ -82,7 +82,7 @@ func (s *server) session(client *ssh.ServerConn, c ssh.NewChannel) {
 	}
 }
 
-// variables are a command's environment.
+// variables are the environment of a command.
 type variables struct {
 	base []string
 	set  map[string]string
@@ -95,12 +95,12 @@ func newVariables(f *folder, client *ssh.ServerConn) *variables {
 	return &variables{base: base, set: map[string]string{}}
 }
 
-// connection is the value of SSH_CONNECTION.
+// connection returns the value of SSH_CONNECTION.
 func connection(remote, local net.Addr) string {
 	return strings.NewReplacer(":", " ").Replace(remote.String() + " " + local.String())
 }
 
-// request takes an env request. The mark cannot be changed: processes are found by it.
+// request handles an env request. A client cannot change the mark, because processes are found by it.
 func (v *variables) request(payload []byte) bool {
 	var p struct{ Name, Value string }
 	if ssh.Unmarshal(payload, &p) != nil || p.Name == "" || p.Name == markVariable || len(v.set) >= maxVariables ||
@@ -119,7 +119,7 @@ func (v *variables) environ() []string {
 	return env
 }
 
-// pipes are the three streams of a command: ours, and the command's own ends.
+// pipes are the three streams of a command, with our ends and the ends of the command.
 type pipes struct {
 	stdin           *os.File
 	stdout, stderr  *os.File

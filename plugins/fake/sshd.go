@@ -17,10 +17,10 @@ import (
 
 const (
 	handshakeLimit = 30 * time.Second
-	closeLimit     = 2 * time.Second // how long sessions may take to write their last record
+	closeLimit     = 2 * time.Second // how long sessions may take to record the end of their commands
 )
 
-// server is an instance's SSH server.
+// server is the SSH server of an instance.
 type server struct {
 	machine  *machine
 	listener net.Listener
@@ -34,15 +34,15 @@ type server struct {
 	work     sync.WaitGroup
 }
 
-// listen makes a host key and starts to serve.
+// listen generates a host key and starts to serve.
 func (m *machine) listen() (*server, readiness, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return nil, readiness{}, fmt.Errorf("make a host key: %w", err)
+		return nil, readiness{}, fmt.Errorf("generate a host key: %w", err)
 	}
 	host, err := ssh.NewSignerFromKey(key)
 	if err != nil {
-		return nil, readiness{}, fmt.Errorf("make a host key: %w", err)
+		return nil, readiness{}, fmt.Errorf("generate a host key: %w", err)
 	}
 	config, err := m.folder.spec.Access.serverConfig()
 	if err != nil {
@@ -58,7 +58,7 @@ func (m *machine) listen() (*server, readiness, error) {
 	return s, readiness{Address: listener.Addr().String(), HostKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(host.PublicKey())))}, nil
 }
 
-// serverConfig lets in who has one of the passwords or keys.
+// serverConfig accepts the username with one of the passwords or keys.
 func (a access) serverConfig() (*ssh.ServerConfig, error) {
 	var keys [][]byte
 	for _, line := range a.Keys {
@@ -98,7 +98,7 @@ func (s *server) accept() {
 			return
 		}
 		if err != nil {
-			time.Sleep(10 * time.Millisecond) // out of files: do not spin
+			time.Sleep(10 * time.Millisecond) // no file descriptor is left: do not spin
 			continue
 		}
 		s.mu.Lock()
@@ -141,7 +141,7 @@ func (s *server) serve(conn net.Conn) {
 	open.Wait()
 }
 
-// answerGlobal answers keepalives; everything else that is asked of the connection is refused.
+// answerGlobal answers keepalives, and refuses all other global requests.
 func answerGlobal(requests <-chan *ssh.Request) {
 	for r := range requests {
 		if r.WantReply {
@@ -152,8 +152,8 @@ func answerGlobal(requests <-chan *ssh.Request) {
 
 const keepalive = "keepalive@openssh.com"
 
-// close ends all service: no new connection, every command's group killed, every connection cut. The machine's loop calls it, so it
-// goes on serving forks (which are refused by now) until every session has come to its end.
+// close stops the server: it accepts no new connection, kills the process group of every command, and closes every connection. The machine's
+// loop calls it, so it answers forks (and refuses them) until every session has ended.
 func (s *server) close(forks <-chan func()) {
 	s.mu.Lock()
 	s.closed = true
@@ -187,7 +187,7 @@ func (s *server) close(forks <-chan func()) {
 	}
 }
 
-// waitForCommands gives the ends of killed commands the time to be written and sent before the connections are cut.
+// waitForCommands waits until the ends of killed commands are recorded and sent, before the connections are closed.
 func (s *server) waitForCommands() {
 	for deadline := time.Now().Add(closeLimit / 2); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		s.mu.Lock()

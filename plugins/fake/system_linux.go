@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// commandAttributes give a command a session of its own, and end it with the thread that started it: that is the process's main loop,
-// so a command does not outlive an instance that was killed.
+// commandAttributes gives a command a session of its own, and kills it when the thread that started it ends. That thread runs the machine's
+// loop, so a command does not outlive an instance that was killed.
 func commandAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// awaitExit waits until the process has ended and leaves it to be collected: until then nobody else gets its number, so that its group
-// can be killed safely. It reports whether it could.
+// awaitExit waits until the process has ended, and does not reap it. Until it is reaped, no other process gets its number, so that its group
+// can be killed safely. It returns false if that is not possible.
 func awaitExit(pid int) bool {
 	for {
 		if err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != unix.EINTR {
@@ -27,8 +27,8 @@ func awaitExit(pid int) bool {
 	}
 }
 
-// killMarked kills every process that carries the instance's mark in its environment, as all commands on it and their descendants do,
-// those that left their process group included. It returns when there is none, or after a second.
+// killMarked kills every process that has the mark of the instance in its environment. These are all its commands and their descendants, even
+// those that left their process group. It returns when there is none, or after a second.
 func killMarked(dir string) {
 	mark := []byte(markVariable + "=" + dir)
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
@@ -45,7 +45,7 @@ func killMarked(dir string) {
 func marked(mark []byte) (pids []int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, path := range files {
-		raw, err := os.ReadFile(path) // of other users: not permitted, and not ours
+		raw, err := os.ReadFile(path) // for processes of other users this is not permitted
 		if err != nil {
 			continue
 		}

@@ -4,11 +4,11 @@ package fake
 
 import "syscall"
 
-// commandAttributes give a command a session of its own. There is no portable way to end it with an instance that was killed.
+// commandAttributes gives a command a session of its own. There is no portable way to end it when its instance is killed.
 func commandAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// awaitExit cannot wait without collecting the process.
+// awaitExit returns false: there is no portable way to wait without reaping the process.
 func awaitExit(int) bool { return false }
 
-// killMarked does nothing: other processes' environments cannot be read here.
+// killMarked does nothing: there is no portable way to read the environment of another process.
 func killMarked(string) {}

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock takes the lock that ends with the last process that has the file open.
+// tryLock takes a lock without waiting. The lock ends when the last process that has the file open closes it.
 func tryLock(f *os.File) bool { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil }
 
-// awaitLock takes the same lock, and waits for it.
+// awaitLock waits for the same lock and takes it.
 func awaitLock(f *os.File) bool {
 	for {
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
@@ -22,7 +22,7 @@ func awaitLock(f *os.File) bool {
 	}
 }
 
-// isFree reports whether nobody holds the lock that tryLock takes.
+// isFree reports whether no process holds the lock that tryLock takes.
 func isFree(f *os.File) bool {
 	if unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
 		return false
@@ -30,10 +30,10 @@ func isFree(f *os.File) bool {
 	return unix.Flock(int(f.Fd()), unix.LOCK_UN) == nil
 }
 
-// detach gives the process a session of its own: nothing that happens to the plugin or its terminal reaches it.
+// detach gives the process a session of its own, so that signals to the plugin's group or terminal do not reach it.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
-// reaped reports whether our child pid has ended, and collects it.
+// reaped reports whether our child pid has ended, and reaps it.
 func reaped(pid int) bool {
 	var status unix.WaitStatus
 	got, err := unix.Wait4(pid, &status, unix.WNOHANG, nil)
@@ -44,5 +44,5 @@ func killProcess(pid int) { signalProcess(pid, unix.SIGKILL) }
 
 func signalProcess(pid int, sig syscall.Signal) { _ = unix.Kill(pid, sig) }
 
-// signalGroup sends a signal to a command and everything that it started and that stayed in its process group.
+// signalGroup sends a signal to the process group of a command.
 func signalGroup(pid int, sig syscall.Signal) { _ = unix.Kill(-pid, sig) }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Command is a command's start and end in one.
+// Command is a command with its start and its end.
 type Command struct {
 	Instance string
 	Exec     uint64
@@ -17,12 +17,12 @@ type Command struct {
 	Command  string
 	PID      int
 	Start    time.Time
-	End      time.Time // zero: it runs, or its instance was killed before it could write
-	ExitCode *int      // nil: a signal ended it, or it has not ended
+	End      time.Time // zero: it runs, or its instance was killed before it recorded the end
+	ExitCode *int      // nil: a signal ended it, or it still runs
 	Signal   string
 }
 
-// Commands pairs starts with ends, by start. A command without an end of its own ends with its instance.
+// Commands combines the start and the end of each command, in the order of the starts. A command without a recorded end ends with its instance.
 func Commands(entries []Entry) []Command {
 	type id struct {
 		instance string
@@ -52,7 +52,7 @@ func Commands(entries []Entry) []Command {
 	return all
 }
 
-// Alive returns the ids of the instances that were created and have not ended, in the order of their creation.
+// Alive returns the ids of the instances that were created and have not ended, in the order in which they were created.
 func Alive(entries []Entry) []string {
 	var alive []string
 	for _, e := range entries {
@@ -66,8 +66,8 @@ func Alive(entries []Entry) []string {
 	return alive
 }
 
-// Check looks for what a manager must never cause: two keys on one slot of one instance at the same time. Commands without a
-// key or a slot say nothing. It returns every such pair in words; nil means that all is well.
+// Check looks for a fault of the manager: two keys on one slot of one instance at the same time. It ignores commands without a key or a
+// slot. It returns one sentence for each fault, and nil if there is none.
 func Check(entries []Entry) []string {
 	type place struct{ instance, slot string }
 	at := map[place][]Command{}

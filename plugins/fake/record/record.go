@@ -1,7 +1,7 @@
-// Package record is the account that the fake provider's instances keep of what ran when. Demonstrations, tests and checkers read it:
-// it is written by the machines themselves, so it tells the truth about the manager that used them.
+// Package record reads and writes the records of the fake provider's instances: what ran on each instance, and when. Tests and demonstrations
+// use them to check the manager, because the instances write them, and not the manager.
 //
-// Every instance has one file of JSON lines, appended to and never changed. The files are 0600: they hold the commands that ran.
+// Each instance has one file of JSON lines. Lines are only appended. The mode of the files is 0600, because they hold the commands that ran.
 package record
 
 import (
@@ -18,56 +18,56 @@ import (
 	"time"
 )
 
-// Suffix ends the name of every record file; the name before it is the instance's id.
+// Suffix is the end of the name of each record file. The part before it is the id of the instance.
 const Suffix = ".jsonl"
 
-// Event is what happened.
+// Event is the kind of an entry.
 type Event string
 
-// The events. The last five end an instance: exactly one of them is the last of its kind in a complete file.
+// The events. The last five end an instance. A complete file has exactly one of them.
 const (
-	Created      Event = "created"       // the create made it; it boots
+	Created      Event = "created"       // it was created and boots
 	Booted       Event = "booted"        // it serves SSH
-	BootFailed   Event = "boot_failed"   // it will never run, and waits to be deleted
-	CommandStart Event = "command_start" //
+	BootFailed   Event = "boot_failed"   // its boot failed; it stays until it is deleted
+	CommandStart Event = "command_start" // a command was started
 	CommandEnd   Event = "command_end"   // the command and its process group are gone
-	Reclaiming   Event = "reclaiming"    // the notice of a spot reclaim: it serves on, until its notice is over
-	Deleting     Event = "deleting"      // it was asked to go: it serves no more. What still runs is ended now, and its end stands after this
-	Deleted      Event = "deleted"       // gone because it was asked to
+	Reclaiming   Event = "reclaiming"    // the notice of a spot reclaim; it still serves SSH until the notice period ends
+	Deleting     Event = "deleting"      // it was deleted and no longer serves SSH; running commands are ended now, and their ends are recorded after this event
+	Deleted      Event = "deleted"       // gone because it was deleted
 	Reclaimed    Event = "reclaimed"     // gone by a spot reclaim
-	Vanished     Event = "vanished"      // gone as its failed boot wanted it
+	Vanished     Event = "vanished"      // gone because its boot failed that way
 	Expired      Event = "expired"       // gone because its life limit was reached
-	Died         Event = "died"          // gone because its process was killed; another process noticed
+	Died         Event = "died"          // gone because its process was killed; another process recorded this
 )
 
-// Ends reports whether the instance is gone with this event.
+// Ends reports whether the instance is gone after this event.
 func (e Event) Ends() bool {
 	return slices.Contains([]Event{Deleted, Reclaimed, Vanished, Expired, Died}, e)
 }
 
-// Entry is one line.
+// Entry is one line of a record.
 type Entry struct {
 	Time     time.Time `json:"time"` // wall clock
 	Event    Event     `json:"event"`
-	Instance string    `json:"instance"` // the instance's id
-	Number   uint64    `json:"number"`   // its number in the group, which its luck depends on
+	Instance string    `json:"instance"` // id of the instance
+	Number   uint64    `json:"number"`   // number of the instance in the group; its random values depend on it
 	PID      int       `json:"pid,omitempty"`
 	Address  string    `json:"address,omitempty"` // booted: where it serves SSH
 
-	// Of commands. Key, Slot and Use come from the variables TASKSCALER_KEY, TASKSCALER_SLOT and TASKSCALER_USE that the caller set;
-	// empty where it set none.
-	Exec     uint64 `json:"exec,omitempty"` // number of the command on this instance, from 1: ties an end to its start
+	// The fields of commands. Key, Slot and Use are the variables TASKSCALER_KEY, TASKSCALER_SLOT and TASKSCALER_USE, if the caller set
+	// them.
+	Exec     uint64 `json:"exec,omitempty"` // number of the command on this instance, starting at 1; the same in its start and its end
 	Key      string `json:"key,omitempty"`
 	Slot     string `json:"slot,omitempty"`
 	Use      string `json:"use,omitempty"`
 	Command  string `json:"command,omitempty"`
-	ExitCode *int   `json:"exit_code,omitempty"` // command_end: absent when a signal ended it
+	ExitCode *int   `json:"exit_code,omitempty"` // command_end: nil if a signal ended it
 	Signal   string `json:"signal,omitempty"`    // command_end: e.g. "KILL"
 
 	Reason string `json:"reason,omitempty"` // why, in words
 }
 
-// Writer appends to an instance's file. Each entry is one write, so that several processes can append.
+// Writer appends entries to the record of an instance. Each entry is one write call, so that several processes can append.
 type Writer struct {
 	file     *os.File
 	instance string
@@ -83,7 +83,7 @@ func Open(path, instance string, number uint64) (*Writer, error) {
 	return &Writer{file: f, instance: instance, number: number}, nil
 }
 
-// Write appends e with the time, which is now unless e has one, and the instance.
+// Write appends e. It sets the instance, and the time if it is zero.
 func (w *Writer) Write(e Entry) error {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
@@ -102,7 +102,7 @@ func (w *Writer) Write(e Entry) error {
 // Close closes the file.
 func (w *Writer) Close() error { return w.file.Close() }
 
-// Read reads one file. A last line that is not complete was cut off by the end of its writer, or is being written: it is left out.
+// Read reads one record. It ignores an incomplete last line: its writer was killed, or is still writing.
 func Read(r io.Reader) ([]Entry, error) {
 	var entries []Entry
 	in := bufio.NewReader(r)
@@ -137,8 +137,8 @@ func ReadFile(path string) ([]Entry, error) {
 	return entries, nil
 }
 
-// ReadDir reads every record in dir, the value of record_dir, and returns the entries by time; those of one instance keep their order
-// where times are equal.
+// ReadDir reads every record in dir, the value of record_dir, and returns the entries sorted by time. Entries of one instance with equal
+// times keep their order.
 func ReadDir(dir string) ([]Entry, error) {
 	files, err := os.ReadDir(dir)
 	if err != nil {

@@ -1,5 +1,4 @@
-// Command fleeting-plugin-fake is the fake provider as a plugin: a cloud on this machine. The same binary is started again for each
-// instance.
+// Command fleeting-plugin-fake is the plugin of the fake provider, whose cloud is this machine. The same binary also runs each instance.
 package main
 
 import (
