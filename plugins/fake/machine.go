@@ -43,7 +43,7 @@ type machine struct {
 // InstanceMain is the main function of an instance's process. args are the arguments after Subcommand. It returns the exit code.
 func InstanceMain(args []string) int {
 	if len(args) != 1 {
-		fmt.Fprintln(os.Stderr, "this command is for the plugin itself: it takes the folder of an instance")
+		fmt.Fprintln(os.Stderr, "this command is only for the plugin itself: it takes the folder of an instance")
 		return 2
 	}
 	runtime.LockOSThread()
