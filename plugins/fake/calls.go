@@ -46,7 +46,7 @@ func (g *InstanceGroup) Update(ctx context.Context, update func(id string, state
 	return errorOf(answer.Failure.Kind, answer.Failure.RetryAfter, answer.Failure.Message)
 }
 
-// shown returns the state that Update reports. A machine that runs in the model, but whose process is not ready yet, is creating.
+// shown returns the provider's state for a state of the model. An instance that should run is still creating until its process is ready.
 func (g *InstanceGroup) shown(id string, s cloudmodel.State) provider.State {
 	if f := g.machines[id]; s == cloudmodel.Running && f != nil && f.ready == nil {
 		s = cloudmodel.Creating
