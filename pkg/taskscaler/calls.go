@@ -10,16 +10,21 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Reserve asks for the promise of a slot before a job is accepted. It does not wait for capacity. The promise is taken up by an Acquire
-// under the same key, given up by Unreserve, and void after Core.ReservationDeadline. Errors: *NoCapacityError (ErrNoCapacity), ErrDraining,
-// ErrShutdown, ErrDuplicateKey, or the end of ctx.
+// Reserve reserves a slot for a job before the job is accepted. It does not wait for capacity. The reservation ends with an Acquire under
+// the same key, with Unreserve, or after Config.ReservationDeadline.
+//
+// In preemptive mode, a reservation claims a free slot of a ready instance. Otherwise it only counts: leases, waiters and reservations
+// together stay within the slots of Config.MaxInstances. A reservation does not make the group grow; Acquire does.
+//
+// Errors: *NoCapacityError (ErrNoCapacity), ErrDraining, ErrShutdown, *StopError, ErrDuplicateKey, and an error if ctx ends first. After an
+// error there is no reservation.
 func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
 	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReserve, Key: record.Key(key)})
 	if err != nil {
 		return fmt.Errorf("reserve %q: %w", key, err)
 	}
 	if a.kind == scaler.GrantReserved {
-		if ctx.Err() != nil { // the caller has gone meanwhile
+		if ctx.Err() != nil { // the caller stopped waiting in the meantime
 			t.Unreserve(key)
 			return fmt.Errorf("reserve %q: %w", key, context.Cause(ctx))
 		}
@@ -32,26 +37,30 @@ func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
 	return a.counts
 }
 
-// Unreserve gives a reservation up. One that does not exist is ignored.
+// Unreserve cancels the reservation of key. It does nothing if there is none. It never blocks.
 func (t *Taskscaler) Unreserve(key string) {
 	t.inbox.put(&scaler.Event{Kind: scaler.EvUnreserve, Key: record.Key(key)}, nil)
 }
 
-// Acquire waits for a slot and leases it to key; the lease is durable when Acquire returns. When ctx ends first, the error is a *WaitError
-// that is context.DeadlineExceeded or context.Canceled and says what the wait was for; then no lease is held. A ctx without a deadline
-// gets Config.AcquireTimeout.
+// Acquire waits for a slot and leases it to key. When Acquire returns the lease, the lease is stored. A ctx without a deadline gets
+// Config.AcquireTimeout.
+//
+// Errors: a *WaitError or a *StopError; in both cases no lease is held. If ctx ends first, the *WaitError matches context.DeadlineExceeded
+// or context.Canceled, and says what the caller was waiting for. It matches ErrDraining, ErrShutdown or ErrDuplicateKey if the manager
+// refused the call.
 func (t *Taskscaler) Acquire(ctx context.Context, key string) (*Lease, error) {
 	return t.lease(ctx, &scaler.Event{Kind: scaler.EvAcquire, Key: record.Key(key), Deadline: t.deadline(ctx)})
 }
 
-// Replace gives the lease of key back and waits for one on another instance. The old lease ends at once. When Replace fails no lease is held,
-// except that it is refused while the manager drains or shuts down: then the old one stands.
+// Replace releases the lease of key and waits for a lease on another instance. The old lease ends at once. The errors are those of
+// Acquire, and ErrUnknownKey. After an error no lease is held, with one exception: if the manager is draining or shutting down, it refuses
+// the call and the old lease stays.
 func (t *Taskscaler) Replace(ctx context.Context, key string) (*Lease, error) {
 	return t.lease(ctx, &scaler.Event{Kind: scaler.EvReplace, Key: record.Key(key), Deadline: t.deadline(ctx)})
 }
 
-// Reattach takes the lease of key up again, after a restart of the manager or of its caller. The error is ErrUnknownKey when there is none.
-// A handle that another caller had of this lease ends.
+// Reattach returns the stored lease of key, after a restart of the manager or of its caller. A *Lease that another caller still has for
+// this key ends. Errors: ErrUnknownKey if there is no such lease, ErrShutdown, *StopError, and an error if ctx ends first.
 func (t *Taskscaler) Reattach(ctx context.Context, key string) (*Lease, error) {
 	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReattach, Key: record.Key(key)})
 	if err != nil {
@@ -63,13 +72,14 @@ func (t *Taskscaler) Reattach(ctx context.Context, key string) (*Lease, error) {
 	return a.lease, nil
 }
 
-// Detach says that the caller that holds the lease of key was lost: if it does not Reattach within Core.ReattachAfterDisconnect, the lease
-// is revoked.
+// Detach tells the manager that the caller of the lease of key is disconnected. If no caller reattaches within
+// Config.ReattachAfterDisconnect, the lease is revoked. Detach never blocks. It does nothing if there is no such lease.
 func (t *Taskscaler) Detach(key string) {
 	t.inbox.put(&scaler.Event{Kind: scaler.EvDetach, Key: record.Key(key)}, nil)
 }
 
-// Release ends the lease of key; see [Lease.Release]. The error is ErrUnknownKey when there is no such lease.
+// Release releases the lease of key, for callers without the *Lease; see [Lease.Release]. If there is no such lease, the error matches
+// ErrUnknownKey.
 func (t *Taskscaler) Release(ctx context.Context, key string) error {
 	return t.release(ctx, &scaler.Event{Kind: scaler.EvRelease, Key: record.Key(key)})
 }
@@ -88,7 +98,7 @@ func (t *Taskscaler) release(ctx context.Context, ev *scaler.Event) error {
 	return nil
 }
 
-// deadline is when the core ends a wait by itself, on Mono; 0: the loop puts Config.AcquireTimeout in.
+// deadline returns the time on Mono at which the core ends the wait. 0: the loop uses Config.AcquireTimeout.
 func (t *Taskscaler) deadline(ctx context.Context) time.Duration {
 	if at, ok := ctx.Deadline(); ok {
 		return t.clock.At(at)
@@ -96,7 +106,7 @@ func (t *Taskscaler) deadline(ctx context.Context) time.Duration {
 	return 0
 }
 
-// lease asks for a lease and makes an error of everything else. A lease that comes after ctx has ended is given back.
+// lease requests a lease, and turns every other answer into an error. It releases a lease that arrives after ctx has ended.
 func (t *Taskscaler) lease(ctx context.Context, ev *scaler.Event) (*Lease, error) {
 	a, err := t.call(ctx, ev)
 	switch {
@@ -108,14 +118,14 @@ func (t *Taskscaler) lease(ctx context.Context, ev *scaler.Event) (*Lease, error
 		return nil, refusal(ev.Key, &a)
 	case ctx.Err() != nil:
 		if err := a.lease.Release(context.WithoutCancel(ctx)); err != nil {
-			t.log.Warn("a lease that came too late could not be given back", "key", string(ev.Key), "error", err)
+			t.log.Warn("a lease was granted after its caller stopped waiting, and could not be released: release its key", "key", string(ev.Key), "error", err)
 		}
 		return nil, refusal(ev.Key, &answer{cause: endOf(ctx), waited: a.waited})
 	}
 	return a.lease, nil
 }
 
-// endOf is why ctx ended, as a cause.
+// endOf returns the cause for the end of ctx.
 func endOf(ctx context.Context) record.Cause {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return record.CauseDeadline

@@ -11,8 +11,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// A failed commit is retried after commitRetryMin, then after twice as long each time up to commitRetryMax, for commitPatience. A
-// permanent error (statestore.IsPermanent) is not retried.
+// A failed commit is retried after commitRetryMin. The time doubles with each retry, up to commitRetryMax. After commitPatience the manager
+// stops. A permanent error (statestore.IsPermanent) is not retried.
 const (
 	commitRetryMin = 100 * time.Millisecond
 	commitRetryMax = 10 * time.Second
@@ -20,15 +20,15 @@ const (
 	commitSlow     = 5 * time.Second // a commit that takes longer makes the manager unready
 )
 
-// trouble is a commit that fails.
+// trouble describes consecutive failures of the current commit.
 type trouble struct {
 	err      error
 	since    time.Time
 	failures int
 }
 
-// commit makes the batch durable, and then the shell's own copy of the connect info. While it fails nothing is dispatched and nothing
-// stepped; only queries are served.
+// commit stores the batch, and then updates the vault. While commits fail, the loop processes no event and dispatches nothing; it only
+// serves queries.
 func (l *loop) commit(b *scaler.Batch) error {
 	c := statestore.Commit{Changes: &b.Changes, Secrets: l.secretsOf(&b.Changes)}
 	if c.Empty() {
@@ -49,10 +49,12 @@ func (l *loop) commit(b *scaler.Batch) error {
 		}
 		l.failed(err)
 		if statestore.IsPermanent(err) {
-			return &StopError{Reason: "its state can no longer be committed, and a retry does not help", Err: err}
+			return &StopError{Reason: "the state cannot be committed, and a retry does not help",
+				Err: fmt.Errorf("%w; repair or replace the state directory, then start the manager again", err)}
 		}
 		if l.t.clock.Mono()-began >= commitPatience {
-			return &StopError{Reason: fmt.Sprintf("its state could not be committed for %s; check the disk of the state directory", commitPatience), Err: err}
+			return &StopError{Reason: fmt.Sprintf("the state could not be committed for %s", commitPatience),
+				Err: fmt.Errorf("%w; check the disk of the state directory, then start the manager again", err)}
 		}
 		if err := l.pause(wait); err != nil {
 			return err
@@ -61,7 +63,7 @@ func (l *loop) commit(b *scaler.Batch) error {
 	}
 }
 
-// write is one attempt. Meanwhile, and only then, somebody else may declare the loop dead.
+// write makes one attempt. It unlocks mu meanwhile, so that the watchdog can stop the manager; dead is the error if it did.
 func (l *loop) write(c statestore.Commit) (err, dead error) {
 	l.mu.Unlock()
 	err = l.t.store.Commit(l.t.commitCtx, c)
@@ -99,7 +101,7 @@ func (l *loop) recovered() {
 	l.t.health.trouble.Store(nil)
 }
 
-// pause waits for d and serves queries meanwhile. The error is the end of the manager.
+// pause waits for d and serves queries meanwhile. It returns an error if the manager must stop.
 func (l *loop) pause(d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -116,12 +118,14 @@ func (l *loop) pause(d time.Duration) error {
 			return nil
 		case <-l.t.inbox.wake:
 		case <-l.t.commitCtx.Done():
-			return &StopError{Reason: "it was shut down while its state could not be committed", Err: context.Cause(l.t.commitCtx)}
+			return &StopError{Reason: "Shutdown was called while the state could not be committed",
+				Err: fmt.Errorf("%w; the last changes are not stored: check the disk of the state directory", context.Cause(l.t.commitCtx))}
 		}
 	}
 }
 
-// secretsOf are the secrets of this mail that belong to instances as they are: the result of a prepare that came too late does not.
+// secretsOf returns the secrets of this mail that belong to current instances, for the store. It drops the others: a preparation may end
+// after its instance is gone.
 func (l *loop) secretsOf(c *record.Changes) []statestore.Secret {
 	if len(l.mail.secrets) == 0 {
 		return nil
@@ -148,7 +152,7 @@ func (l *loop) current(s *secret, c *record.Changes) bool {
 	return ok && known.serial == s.serial
 }
 
-// keep does to the vault what the commit did to the store.
+// keep updates the vault as the commit updated the store.
 func (l *loop) keep(c *record.Changes) {
 	for i := range c.Put {
 		if c.Put[i].State == record.Gone {
@@ -163,10 +167,10 @@ func (l *loop) keep(c *record.Changes) {
 	}
 }
 
-// health is what Ready reads without asking the loop.
+// health is what Ready reads. It does not need the loop.
 type health struct {
-	started     atomic.Bool
-	trouble     atomic.Pointer[trouble]
-	commitSince atomic.Int64 // Mono + 1 at which the running commit began; 0: none
-	away        atomic.Pointer[error]
+	started     atomic.Bool             // the first list was processed
+	trouble     atomic.Pointer[trouble] // nil: the last commit succeeded
+	commitSince atomic.Int64            // Mono + 1 at the start of the running commit; 0: no commit runs
+	away        atomic.Pointer[error]   // nil: the last call reached the plugin
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// AdoptMode says what happens to instances that the manager finds in the group and cannot explain from its state.
+// AdoptMode says what the manager does with instances that it finds in the group and cannot explain from its state.
 type AdoptMode uint8
 
-// The modes.
+// The modes. The zero value is AdoptHold.
 const (
-	// AdoptHold is the default. Beside a known state, unexplained instances are removed. Beside an empty or foreign state they are held as
-	// unclaimed: they count against MaxInstances, and are neither used nor deleted.
+	// AdoptHold removes unexplained instances if the store already has the state of this group. If the store is empty, it keeps them as
+	// unclaimed: they count against MaxInstances, and the manager neither uses nor deletes them.
 	AdoptHold AdoptMode = iota
 	// AdoptAll takes unexplained instances into service.
 	AdoptAll
@@ -78,16 +78,16 @@ type Config struct {
 	ReattachAfterRestart time.Duration
 	// ReattachAfterDisconnect is how long a lease waits for its caller after Detach (reattach_after_disconnect). Default: 30s.
 	ReattachAfterDisconnect time.Duration
-	// KeepInstanceWithAcquisitions returns an instance to service when a caller did not reattach in time
+	// KeepInstanceWithAcquisitions keeps an instance in service when the caller of its lease does not reattach in time
 	// (state_storage.keep_instance_with_acquisitions). Default: false, the instance is retired.
 	KeepInstanceWithAcquisitions bool
-	// AdoptPreexisting says what happens to instances that nobody can explain (adopt_preexisting). Default: AdoptHold.
+	// AdoptPreexisting says what the manager does with instances that it cannot explain (adopt_preexisting). Default: AdoptHold.
 	AdoptPreexisting AdoptMode
-	// RememberFor is how long a gone or lost instance, or a failed create, is remembered. Default: 1h.
+	// RememberFor is how long the manager remembers gone and lost instances, and failed creates. Default: 1h.
 	RememberFor time.Duration
 
-	// Connector holds the operator's connector settings (connector_config). The group's Init receives them. A value that is set here wins
-	// over what the provider reports.
+	// Connector holds the operator's connector settings (connector_config). The group's Init receives them. A value that is set here
+	// overrides what the provider reports.
 	Connector provider.ConnectorConfig
 	// UseExternalAddr selects the external address of an instance that has two addresses (connector_config.use_external_addr).
 	UseExternalAddr bool
@@ -127,7 +127,7 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
-// core is the part of c that the core decides by. What only the provider knows (its limit, its heartbeats) is left open.
+// core returns the settings that the core uses. It does not set what only the provider knows: its limit, and whether it has heartbeats.
 func (c *Config) core() scaler.Config {
 	return scaler.Config{
 		Capacity:                c.CapacityPerInstance,
@@ -154,7 +154,7 @@ func (c *Config) core() scaler.Config {
 	}
 }
 
-// Validate returns all faults of c, joined. Each names its field.
+// Validate returns every fault of c, joined by errors.Join. Each fault names its field. New and Reload call it.
 func (c Config) Validate() error {
 	var faults []error
 	for _, n := range []struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// deleter asks for deletes, one call after the other: what comes while a call runs goes out together in the next.
+// deleter sends deletes to the provider, one call at a time. Deletes that arrive while a call runs are sent together in the next call.
 type deleter struct {
 	w       *workers
 	mu      sync.Mutex
@@ -43,7 +43,7 @@ func (d *deleter) work() {
 	}
 }
 
-// ask is one call for all of cmds.
+// ask sends all of cmds in one call.
 func (d *deleter) ask(cmds []scaler.Command) {
 	var ids []string
 	timeout := time.Duration(0)
@@ -68,7 +68,7 @@ func (d *deleter) ask(cmds []scaler.Command) {
 		case ok[cmds[i].ID]:
 			d.w.report(&ev, nil)
 		case err == nil:
-			d.w.report(&ev, provider.Errorf(provider.KindTransient, "the provider did not accept the delete and did not say why"))
+			d.w.report(&ev, provider.Errorf(provider.KindTransient, "the provider did not accept the delete and returned no error; the delete is retried"))
 		default:
 			d.w.report(&ev, err)
 		}

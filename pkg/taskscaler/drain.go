@@ -8,14 +8,16 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// drainer is a Drain that waits for its end.
+// drainer is a Drain call that has not returned yet.
 type drainer struct {
 	done chan error // 1-buffered
 }
 
-// Drain takes no new work from now on: whoever waits is turned away with ErrDraining, and instances without a lease are retired. It returns
-// when the last lease is gone, with Config.DeleteOnShutdown also the last instance, or ctx has ended; the manager goes on draining in any
-// case. Undrain ends that, and makes a Drain that is under way return ErrUndrained.
+// Drain makes the manager accept no new work. Waiters get ErrDraining, and instances without a lease are retired. Drain returns nil when
+// the last lease has ended; with Config.DeleteOnShutdown, when the last instance is deleted.
+//
+// If ctx ends first, Drain returns its cause, and the manager continues to drain. Undrain ends the drain; Drain then returns ErrUndrained.
+// Other errors: ErrShutdown and *StopError.
 func (t *Taskscaler) Drain(ctx context.Context) error {
 	if _, err := t.call(ctx, &scaler.Event{Kind: scaler.EvDrain, On: true}); err != nil {
 		return fmt.Errorf("drain: %w", err)
@@ -41,7 +43,8 @@ func (t *Taskscaler) Drain(ctx context.Context) error {
 	}
 }
 
-// Undrain takes new work again. Without a Drain before it, it changes nothing.
+// Undrain makes the manager accept new work again. It changes nothing if the manager is not draining. Errors: ErrShutdown, *StopError, and
+// an error if ctx ends first.
 func (t *Taskscaler) Undrain(ctx context.Context) error {
 	if _, err := t.call(ctx, &scaler.Event{Kind: scaler.EvDrain}); err != nil {
 		return fmt.Errorf("undrain: %w", err)
@@ -49,7 +52,7 @@ func (t *Taskscaler) Undrain(ctx context.Context) error {
 	return nil
 }
 
-// checkDrained tells those who wait for it that nothing is left, or that nothing drains any more.
+// checkDrained answers the Drain calls when nothing is left, or when the manager no longer drains.
 func (l *loop) checkDrained() {
 	if len(l.drainers) == 0 {
 		return
@@ -68,7 +71,7 @@ func (l *loop) checkDrained() {
 	}
 }
 
-// endDrains tells those who wait for a drain's end how it ended.
+// endDrains answers every Drain call with err.
 func (l *loop) endDrains(err error) {
 	for _, d := range l.drainers {
 		d.done <- err

@@ -11,27 +11,27 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Errors of calls; test for them with errors.Is.
+// Errors of calls. Test for them with errors.Is: most calls wrap them or return a type that matches them.
 var (
-	// ErrNoCapacity says that a Reserve found no place; the error is a *NoCapacityError.
+	// ErrNoCapacity means that Reserve found no capacity. The error is a *NoCapacityError. Try again later, or leave the job to others.
 	ErrNoCapacity = errors.New("no capacity")
-	// ErrShutdown says that the manager is shutting down, or has.
+	// ErrShutdown means that the manager is shutting down or has stopped.
 	ErrShutdown = errors.New("taskscaler is shutting down")
-	// ErrDraining says that the manager takes no new work.
-	ErrDraining = errors.New("taskscaler is draining and takes no new work")
-	// ErrUndrained ends a Drain that an Undrain overtook.
-	ErrUndrained = errors.New("the drain was undone, new work is taken again")
-	// ErrUnknownKey says that there is no lease under this key.
-	ErrUnknownKey = errors.New("no lease is held under this key")
-	// ErrDuplicateKey says that the key already has a lease, a wait or a reservation.
+	// ErrDraining means that the manager accepts no new work.
+	ErrDraining = errors.New("taskscaler is draining and accepts no new work")
+	// ErrUndrained means that an Undrain ended this Drain.
+	ErrUndrained = errors.New("the drain was undone: taskscaler accepts new work again")
+	// ErrUnknownKey means that no lease exists under this key.
+	ErrUnknownKey = errors.New("there is no lease under this key")
+	// ErrDuplicateKey means that the key already has a lease, a wait or a reservation.
 	ErrDuplicateKey = errors.New("the key already has a lease, a wait or a reservation")
 )
 
-// NoCapacityError says why Reserve refused a reservation, with the counts of that moment. It is ErrNoCapacity.
+// NoCapacityError says why Reserve refused a reservation. The counts are those of that moment. errors.Is matches it with ErrNoCapacity.
 type NoCapacityError struct {
-	Key         string
-	Cause       record.Cause // CausePolicy: preemptive mode with nothing kept idle, which no waiting changes
-	Sentence    string       // the cause in words
+	Key         string       // the key of the reservation
+	Cause       record.Cause // CauseNoCapacity; or CausePolicy: in preemptive mode with an idle target of 0, a retry does not help
+	Sentence    string       // Cause in words
 	Idle        int          // free slots of ready instances
 	Acquired    int          // leases
 	Unavailable int          // draining and deleting instances
@@ -39,27 +39,27 @@ type NoCapacityError struct {
 	Unready     int          // requested, creating and preparing instances
 }
 
-// Error contains the counts in the form that users of fleeting know.
+// Error returns the counts in the form that users of fleeting know.
 func (e *NoCapacityError) Error() string {
 	return fmt.Sprintf("no capacity: no immediately available capacity (idle:%d,acquired:%d,unavailable:%d,unhealthy:%d,unready:%d)",
 		e.Idle, e.Acquired, e.Unavailable, e.Unhealthy, e.Unready)
 }
 
-// Is makes the error ErrNoCapacity.
+// Is matches ErrNoCapacity.
 func (e *NoCapacityError) Is(target error) bool { return target == ErrNoCapacity }
 
-// WaitError says why a call under a key was refused or ended: Acquire, Replace, Reattach, Reserve or Release. It is
-// context.DeadlineExceeded if the wait took too long, context.Canceled if the caller gave up, and ErrShutdown, ErrDraining, ErrUnknownKey or
-// ErrDuplicateKey for these causes.
+// WaitError says why the manager refused a call, or why a wait ended without a lease: Acquire, Replace, Reattach, Reserve or Release.
+// errors.Is matches it with context.DeadlineExceeded if the wait took too long, with context.Canceled if the caller stopped waiting, and
+// otherwise with ErrShutdown, ErrDraining, ErrUnknownKey or ErrDuplicateKey.
 type WaitError struct {
-	Key      string
+	Key      string        // the key of the call
 	Cause    record.Cause  // why the call ended
-	Why      record.Cause  // with CauseDeadline and CauseCancelled: what the caller waited for until then; CauseNone: it did not wait
+	Why      record.Cause  // for CauseDeadline and CauseCancelled: what the caller was waiting for; CauseNone: it did not wait
 	Waited   time.Duration // how long the caller waited
-	Sentence string        // Cause, Waited and Why in words, with the words of the failure behind them
+	Sentence string        // Cause, Waited and Why in words, and the message of the failure behind Why, if any
 }
 
-// Error is the sentence, with the key before it.
+// Error returns the key and Sentence.
 func (e *WaitError) Error() string {
 	sentence := e.Sentence
 	if sentence == "" {
@@ -68,7 +68,7 @@ func (e *WaitError) Error() string {
 	return fmt.Sprintf("no lease for %q: %s", e.Key, sentence)
 }
 
-// refusal is the error of a call that was answered by a. latest are the words of the last create or preparation that failed.
+// refusal returns the error of a call that a answered.
 func refusal(key record.Key, a *answer) *WaitError {
 	e := &WaitError{Key: string(key), Cause: a.cause, Why: a.why, Waited: a.waited}
 	e.Sentence = waitSentence(e, a.latest)
@@ -87,7 +87,7 @@ func waitSentence(e *WaitError, latest string) string {
 	return b.String()
 }
 
-// Is relates the cause to the sentinel errors.
+// Is matches the error variable that belongs to Cause, such as ErrShutdown for CauseShutdown.
 func (e *WaitError) Is(target error) bool {
 	switch e.Cause {
 	case record.CauseDeadline:
@@ -108,15 +108,16 @@ func (e *WaitError) Is(target error) bool {
 	return false
 }
 
-// RevokedError is the cause of a lease's context when the manager revoked the lease: its instance was lost, or must not be used any more.
+// RevokedError is the cause of [Lease.Context] when the manager revoked the lease, for example because its instance was lost or is
+// unhealthy.
 type RevokedError struct {
-	Key      string
-	Instance string
-	Cause    record.Cause
-	Sentence string // the cause in words, with the words of whoever reported it
+	Key      string       // the key of the lease
+	Instance string       // the ID of the instance
+	Cause    record.Cause // why the lease was revoked
+	Sentence string       // Cause in words, and the reported failure, if any
 }
 
-// Error is the sentence, with the key and the instance before it.
+// Error returns the key, the instance and Sentence.
 func (e *RevokedError) Error() string {
 	sentence := e.Sentence
 	if sentence == "" {
@@ -125,24 +126,25 @@ func (e *RevokedError) Error() string {
 	return fmt.Sprintf("the lease of %q on instance %s was revoked: %s", e.Key, e.Instance, sentence)
 }
 
-// GroupMismatchError says that the store holds the state of another group.
+// GroupMismatchError means that the store holds the state of another group. New returns it before it changes anything.
 type GroupMismatchError struct {
-	Stored, Provider string // ProviderInfo.ID then and now
+	Stored   string // ProviderInfo.ID in the store
+	Provider string // ProviderInfo.ID that the provider reports now
 }
 
-// Error says what can be done.
+// Error names both groups and says what to do.
 func (e *GroupMismatchError) Error() string {
 	return fmt.Sprintf("the stored state belongs to group %q, but the provider now manages %q: give this group a state directory of its own, "+
 		"or correct plugin_config", e.Stored, e.Provider)
 }
 
-// LeftoverError lists the instances that a shutdown was to delete and could not, and counts those that may appear only now.
+// LeftoverError lists the instances that Shutdown tried to delete and could not, and counts instances that may still appear.
 type LeftoverError struct {
-	Instances []string // ascending
-	Expected  int      // instances of creates that are not finished
+	Instances []string // IDs, ascending
+	Expected  int      // instances that may still appear, because their creates are not finished
 }
 
-// Error names them, and says what to do.
+// Error names the instances and says what to do.
 func (e *LeftoverError) Error() string {
 	var parts []string
 	if n := len(e.Instances); n > 0 {
@@ -152,17 +154,17 @@ func (e *LeftoverError) Error() string {
 	if e.Expected > 0 {
 		parts = append(parts, fmt.Sprintf("up to %d instances may still appear from creates that are not finished", e.Expected))
 	}
-	return strings.Join(parts, "; ") + "; start the manager on the same state and stop it again, or look after them in the provider's console"
+	return strings.Join(parts, "; ") + "; start the manager on the same state and stop it again, or delete them in the provider's console"
 }
 
-// StopError says why the manager stopped by itself. The store has everything that was ever answered.
+// StopError says why the manager stopped itself. Everything that callers were told is in the store, so a new manager can continue from it.
 type StopError struct {
-	Reason string
-	Err    error
+	Reason string // what happened, in words
+	Err    error  // the error behind it, and what to do
 }
 
-// Error tells reason and cause.
+// Error returns Reason and Err.
 func (e *StopError) Error() string { return "taskscaler stopped: " + e.Reason + ": " + e.Err.Error() }
 
-// Unwrap returns the cause.
+// Unwrap returns Err.
 func (e *StopError) Unwrap() error { return e.Err }

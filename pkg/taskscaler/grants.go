@@ -9,10 +9,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// errTakenOver ends the handle of a lease whose key was reattached by somebody else.
-var errTakenOver = errors.New("the lease was taken over by a Reattach under the same key")
+// errTakenOver ends a *Lease when another caller reattaches its key.
+var errTakenOver = errors.New("another caller reattached the lease under the same key")
 
-// answer tells one caller what a committed batch granted. Nothing of it can be lost any more.
+// answer passes a grant to its caller. The batch of the grant is committed, so a crash cannot undo it.
 func (l *loop) answer(g *scaler.Grant, b *scaler.Batch) {
 	if g.Kind == scaler.GrantRevoked {
 		l.endLease(g.Key, &RevokedError{Key: string(g.Key), Instance: string(g.ID), Cause: g.Cause, Sentence: revocation(g, b)})
@@ -41,7 +41,7 @@ func (l *loop) answer(g *scaler.Grant, b *scaler.Batch) {
 	}
 }
 
-// revocation says why a lease was revoked, with the words of the failure that the batch has for it.
+// revocation says why a lease was revoked. It includes the message of the failure if the batch has one for this lease.
 func revocation(g *scaler.Grant, b *scaler.Batch) string {
 	for i := range b.Facts {
 		if f := &b.Facts[i]; f.Kind == scaler.FactRevoke && f.Key == g.Key && f.ID == g.ID {
@@ -51,7 +51,7 @@ func revocation(g *scaler.Grant, b *scaler.Batch) string {
 	return observe.Revoke(g.Cause)
 }
 
-// explain adds to a denial what its caller will want to know.
+// explain adds the details that a denied caller needs: the counts for a Reserve, and the reason for waiting for a wait that ended.
 func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 	if w.kind == scaler.EvReserve {
 		c := l.core.Summary()
@@ -59,7 +59,7 @@ func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 			Unhealthy: c.Unclaimed, Unready: c.Creating + c.Preparing + c.Requested}
 	}
 	if g.Cause == record.CauseDeadline || g.Cause == record.CauseCancelled {
-		if a.why = l.core.Summary().WaitCause; a.why == record.CauseNone { // it was the last to wait
+		if a.why = l.core.Summary().WaitCause; a.why == record.CauseNone { // it was the last waiter, so the reason is in the summary before
 			a.why = l.before.WaitCause
 		}
 		switch a.why {
@@ -72,7 +72,7 @@ func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 	}
 }
 
-// giveBack returns what an abandoned caller was granted.
+// giveBack releases what was granted to a caller that no longer waits.
 func (l *loop) giveBack(g *scaler.Grant) {
 	switch g.Kind {
 	case scaler.GrantLease, scaler.GrantReattached:
@@ -89,7 +89,7 @@ func (l *loop) endLease(key record.Key, cause error) {
 	}
 }
 
-// settleMoved ends the handle of a lease that a Replace gave back; one that was refused at once still holds it.
+// settleMoved ends the *Lease that a Replace released. If the core refused the Replace at once, the lease stays.
 func (l *loop) settleMoved(lease *Lease, b *scaler.Batch) {
 	for i := range b.Grants {
 		g := &b.Grants[i]
@@ -102,7 +102,7 @@ func (l *loop) settleMoved(lease *Lease, b *scaler.Batch) {
 	}
 }
 
-// holds asks the books themselves.
+// holds reports whether the core still has the lease.
 func (l *loop) holds(lease *Lease) bool {
 	id, slot, ok := l.core.Lease(lease.key)
 	return ok && id == lease.id && slot == lease.slot

@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// hclogTo is the logger that a group gets at its Init: what it logs goes to log.
+// hclogTo returns the logger for the group's Init. It writes to log.
 func hclogTo(log *slog.Logger) hclog.Logger {
 	l := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "provider", Level: hclog.Off, Output: io.Discard})
 	l.RegisterSink(sink{log})

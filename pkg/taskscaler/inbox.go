@@ -6,8 +6,8 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// inbox is how everybody talks to the loop: many producers append, the loop takes all that waits at once. Nothing is allocated a message
-// once the slices have grown.
+// inbox passes events to the loop. Many producers append; the loop takes everything at once. After its slices have grown, a message needs
+// no allocation.
 type inbox struct {
 	mu     sync.Mutex
 	mail   mail
@@ -16,7 +16,7 @@ type inbox struct {
 	wake   chan struct{} // 1-buffered
 }
 
-// mail is what waits. waiters[n] is who asked events[n], or nil.
+// mail is the content of an inbox. waiters[n] is the caller of events[n], or nil.
 type mail struct {
 	events  []scaler.Event
 	waiters []*waiter
@@ -26,7 +26,7 @@ type mail struct {
 }
 
 func (m *mail) reset() {
-	clear(m.events) // they point to keys, texts and configurations
+	clear(m.events) // events point to keys, texts and configurations, which the garbage collector can then free
 	clear(m.waiters)
 	clear(m.secrets)
 	clear(m.queries)
@@ -39,7 +39,7 @@ func (m *mail) empty() bool {
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
 
-// put adds one event; w is answered when the core answers it, or nil. It returns false when the loop takes no more.
+// put adds one event. w is its caller, or nil. put returns false if the inbox is closed.
 func (b *inbox) put(ev *scaler.Event, w *waiter) bool {
 	b.mu.Lock()
 	if b.closed {
@@ -52,7 +52,7 @@ func (b *inbox) put(ev *scaler.Event, w *waiter) bool {
 	return true
 }
 
-// putAll adds events that nobody waits for, with nothing between them.
+// putAll adds events without callers. No other event comes between them.
 func (b *inbox) putAll(evs []scaler.Event) bool {
 	b.mu.Lock()
 	if b.closed {
@@ -67,7 +67,7 @@ func (b *inbox) putAll(evs []scaler.Event) bool {
 	return true
 }
 
-// putSecret adds connect info and the event that it goes with, if there is one.
+// putSecret adds connect info and the event that belongs to it. ev may be nil.
 func (b *inbox) putSecret(s secret, ev *scaler.Event) bool {
 	b.mu.Lock()
 	if b.closed {
@@ -83,7 +83,7 @@ func (b *inbox) putSecret(s secret, ev *scaler.Event) bool {
 	return true
 }
 
-// ask has f run on the loop's goroutine, between two batches or while a commit is being retried.
+// ask makes the loop's goroutine run f, between two batches or while a commit is retried. It returns false if the inbox is closed.
 func (b *inbox) ask(f func(*loop)) bool {
 	b.mu.Lock()
 	if b.closed {
@@ -95,7 +95,7 @@ func (b *inbox) ask(f func(*loop)) bool {
 	return true
 }
 
-// tick says that the loop's timer fired.
+// tick tells the loop that its timer fired.
 func (b *inbox) tick() {
 	b.mu.Lock()
 	if b.closed {
@@ -106,7 +106,7 @@ func (b *inbox) tick() {
 	b.done()
 }
 
-// done ends a put: it unlocks, and wakes the loop if that sleeps.
+// done ends a put. It unlocks mu, and wakes the loop if it sleeps.
 func (b *inbox) done() {
 	asleep := b.asleep
 	b.asleep = false
@@ -116,12 +116,12 @@ func (b *inbox) done() {
 	}
 	select {
 	case b.wake <- struct{}{}:
-	default: // an earlier put's token is still there, which wakes the loop as well
+	default: // the token of an earlier put is still there and wakes the loop
 	}
 }
 
-// take swaps everything that waits for m, which must be reset. When nothing waits (some is false), the next put sends on wake; open is
-// false when there will be none.
+// take moves the mail into *m, which must be reset. If there was no mail, some is false, and the next put sends on wake. If the inbox is
+// closed, open is false, and no further put succeeds.
 func (b *inbox) take(m *mail) (some, open bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,7 +133,7 @@ func (b *inbox) take(m *mail) (some, open bool) {
 	return true, !b.closed
 }
 
-// takeQueries is take for queries alone; the rest stays in its place.
+// takeQueries takes only the queries. The rest of the mail stays.
 func (b *inbox) takeQueries() []func(*loop) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -143,14 +143,14 @@ func (b *inbox) takeQueries() []func(*loop) {
 	return q
 }
 
-// rouse says that the loop no longer waits for wake. A token that a put leaves there all the same wakes the loop once for nothing.
+// rouse records that the loop no longer waits for wake. If a put has already sent a token, the loop wakes up once without mail.
 func (b *inbox) rouse() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asleep = false
 }
 
-// close refuses every further put; what waits can still be taken. It wakes the loop.
+// close makes every further put fail, and wakes the loop. The loop can still take the mail that is there.
 func (b *inbox) close() {
 	b.mu.Lock()
 	if b.closed {

@@ -9,31 +9,33 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
-// JournalOptions bound a journal. The zero JournalOptions are good.
+// JournalOptions configures a journal. The zero value is ready to use.
 type JournalOptions struct {
-	MaxBytes int64  // of all its files; 0: 64 MiB
-	Version  string // of the build, written into it for whoever reads it
+	MaxBytes int64  // limit on the size of all files together, in bytes. Default: 64 MiB
+	Version  string // version of the build, recorded in the journal. Default: empty
 }
 
-// WithJournal keeps everything that the manager is told in the directory dir, which must be this manager's alone and is made if it is not
-// there: so that what it decided can be explained and replayed later (`taskscaler explain`, `taskscaler replay`). The journal holds no
-// secret, loses at most the last second when the process dies, and never delays or fails anything: where the disk cannot take it, it has a
-// gap, and the log says so.
+// WithJournal records every event that the manager receives in files in dir. `taskscaler explain` and `taskscaler replay` read them to show
+// and repeat the manager's decisions. New creates dir if it does not exist. No other manager may use it. Default: no journal.
+//
+// The journal contains no secrets. If the process dies, at most the last second is lost. The journal never delays the manager and never
+// makes it fail: if the disk cannot be written, the journal has a gap, and the log says so.
 func WithJournal(dir string, o JournalOptions) Option {
 	return func(to *options) { to.journalDir, to.journal = dir, o }
 }
 
-// flushPatience bounds how long the last rounds before a stop may take to be written.
+// flushPatience is how long a manager that stops itself waits until its last events are written.
 const flushPatience = time.Second
 
-// openJournal starts the journal of a core that has not stepped yet; nil: there is none.
+// openJournal starts the journal of a core that has not processed an event yet. It returns nil if there is no journal.
 func openJournal(o *options, core *scaler.Core) *journal.Writer {
 	if o.journalDir == "" {
 		return nil
 	}
 	w, err := journal.Open(o.journalDir, journal.Options{MaxBytes: o.journal.MaxBytes, Version: o.journal.Version, Log: o.log})
 	if err != nil {
-		o.log.Warn("no journal is kept: what happens cannot be explained or replayed later", "error", err)
+		o.log.Warn("no journal is kept, so `taskscaler explain` and `taskscaler replay` will not work: correct the directory and restart the manager",
+			"dir", o.journalDir, "error", err)
 		return nil
 	}
 	s := core.Snapshot()
@@ -41,7 +43,7 @@ func openJournal(o *options, core *scaler.Core) *journal.Writer {
 	return w
 }
 
-// Journal is the directory of the journal; empty when none is kept.
+// Journal returns the directory of the journal, or "" if there is none.
 func (t *Taskscaler) Journal() string {
 	if t.journal == nil {
 		return ""
@@ -49,7 +51,8 @@ func (t *Taskscaler) Journal() string {
 	return t.journal.Dir()
 }
 
-// FlushJournal returns when everything that was decided before is in the journal's files, or says why it is not. Without a journal it is nil.
+// FlushJournal returns nil when everything that the manager decided before the call is in the journal's files, or if there is no journal.
+// It is an error if the journal has a gap, or if ctx ends first.
 func (t *Taskscaler) FlushJournal(ctx context.Context) error {
 	if t.journal == nil {
 		return nil
@@ -57,12 +60,12 @@ func (t *Taskscaler) FlushJournal(ctx context.Context) error {
 	return t.journal.Flush(ctx)
 }
 
-// lastWords writes what led to a stop.
+// lastWords writes the events that led to a stop.
 func (t *Taskscaler) lastWords() {
 	ctx, cancel := context.WithTimeout(context.Background(), flushPatience)
 	defer cancel()
 	if err := t.FlushJournal(ctx); err != nil {
-		t.log.Warn("the end of the journal could not be written", "error", err)
+		t.log.Warn("the end of the journal could not be written, so its last events are missing: check the disk", "error", err)
 	}
 }
 
@@ -71,18 +74,18 @@ func closeJournal(w *journal.Writer, log *slog.Logger) {
 		return
 	}
 	if err := w.Close(); err != nil {
-		log.Warn("the journal was not closed in order", "error", err)
+		log.Warn("the journal could not be closed, so its last events may be missing: check the disk", "error", err)
 	}
 }
 
-// record notes the events of a round before they are stepped.
+// record writes the events of a round before the core processes them.
 func (l *loop) record(now scaler.Time) {
 	if l.t.journal != nil {
 		l.t.journal.Round(now, l.mail.events)
 	}
 }
 
-// recorded notes what came of a round, and begins a new file when that is due: only here, between two batches.
+// recorded writes the result of a round, and starts a new file if one is due. A new file can start only between two batches.
 func (l *loop) recorded(b *scaler.Batch) {
 	w := l.t.journal
 	if w == nil {

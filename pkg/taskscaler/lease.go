@@ -16,7 +16,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Lease is a slot of an instance, held under a key. Its methods may be called by any goroutine.
+// Lease is the right of one caller to use one slot of an instance. It lasts until Release, or until the manager revokes it. Its methods
+// are safe for concurrent use.
 type Lease struct {
 	t         *Taskscaler
 	key       record.Key
@@ -26,7 +27,7 @@ type Lease struct {
 	waited    time.Duration
 
 	mu     sync.Mutex
-	ended  error // why; nil while it is held
+	ended  error // why the lease ended; nil: it has not
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
@@ -35,23 +36,23 @@ func newLease(t *Taskscaler, g *scaler.Grant) *Lease {
 	return &Lease{t: t, key: g.Key, id: g.ID, serial: g.Serial, slot: g.Slot, use: g.Use, waited: g.Waited}
 }
 
-// Key is the caller's key.
+// Key returns the key that the caller gave to Acquire.
 func (l *Lease) Key() string { return string(l.key) }
 
-// InstanceID is the provider's name of the instance.
+// InstanceID returns the provider's name of the instance.
 func (l *Lease) InstanceID() string { return string(l.id) }
 
-// Slot is which of the instance's slots this is, from 0.
+// Slot returns the number of the slot on its instance, starting at 0.
 func (l *Lease) Slot() int { return l.slot }
 
-// Use is the ordinal of this use of the instance, starting at 1.
+// Use returns the ordinal of this use of the instance, starting at 1.
 func (l *Lease) Use() int { return l.use }
 
-// Waited is how long the caller waited for the lease.
+// Waited returns how long the caller waited for the lease.
 func (l *Lease) Waited() time.Duration { return l.waited }
 
-// Context ends with the lease: with a *RevokedError as its cause when the lease was taken away, with context.Canceled after Release, with
-// ErrShutdown when the manager stopped.
+// Context returns a context that is cancelled when the lease ends. Its cause is a *RevokedError if the manager revoked the lease,
+// context.Canceled after Release, and ErrShutdown if the manager stopped.
 func (l *Lease) Context() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,7 +65,8 @@ func (l *Lease) Context() context.Context {
 	return l.ctx
 }
 
-// WithContext returns a context that ends with ctx or with the lease, whichever is first, with the cause of that one. cancel must be called.
+// WithContext returns a context that ends when ctx ends or when the lease ends, whichever is first. Its cause is the cause of the one that
+// ended. Call the returned function when the context is no longer needed.
 func (l *Lease) WithContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	own := l.Context()
 	both, cancel := context.WithCancelCause(ctx)
@@ -75,7 +77,7 @@ func (l *Lease) WithContext(ctx context.Context) (context.Context, context.Cance
 	}
 }
 
-// end ends the lease; the first cause stays.
+// end ends the lease. Only the first call counts.
 func (l *Lease) end(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,14 +90,15 @@ func (l *Lease) end(cause error) {
 	}
 }
 
-// Err is nil while the lease is held, else why it ended, as the cause of Context.
+// Err returns nil while the lease is held. Afterwards it returns the cause of Context.
 func (l *Lease) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.ended
 }
 
-// ConnectInfo says how to reach the instance. It asks the provider for fresh credentials when those known have expired.
+// ConnectInfo returns the addresses, the credentials and the host keys of the instance, for a connection of your own. It asks the provider
+// for new credentials when the known ones have expired. It is an error if the lease has ended or the provider does not answer.
 func (l *Lease) ConnectInfo(ctx context.Context) (provider.ConnectInfo, error) {
 	if err := l.Err(); err != nil {
 		return provider.ConnectInfo{}, fmt.Errorf("connect info for lease %q: the lease has ended: %w", l.key, err)
@@ -116,15 +119,16 @@ func (l *Lease) ConnectInfo(ctx context.Context) (provider.ConnectInfo, error) {
 	return fresh.copyInfo(), nil
 }
 
-// expiryMargin is how long credentials must still be good for: long enough to log in with them.
+// expiryMargin is how long credentials must still be valid, so that a login with them succeeds.
 const expiryMargin = 5 * time.Second
 
 func expired(info *provider.ConnectInfo) bool {
 	return info.Expires != nil && time.Until(*info.Expires) < expiryMargin
 }
 
-// Dial connects to the instance and checks its host key; a changed one makes the instance unusable. The connection is closed when the
-// lease ends.
+// Dial connects to the instance and verifies its host key. The connection is closed when the lease ends. If the host key has changed, the
+// error is a *connector.HostKeyError, and the manager revokes the leases of the instance and deletes it. Other errors: those of
+// ConnectInfo and of the Dialer.
 func (l *Lease) Dial(ctx context.Context) (connector.Client, error) {
 	ctx, cancel := l.WithContext(ctx)
 	defer cancel()
@@ -147,7 +151,7 @@ func (l *Lease) Dial(ctx context.Context) (connector.Client, error) {
 	return closeWith(l.Context(), client), nil
 }
 
-// leasedClient closes its connection when the lease ends: what runs on the slot then would disturb the next job.
+// leasedClient closes its connection when the lease ends. Otherwise a command that still runs on the slot could disturb the next job.
 type leasedClient struct {
 	connector.Client
 	stop func() bool
@@ -163,24 +167,24 @@ func (c *leasedClient) Close() error {
 	return c.Client.Close()
 }
 
-// Release gives the slot back. The release is durable when Release returns nil. A second Release does nothing. If the lease was revoked
-// before, the error is its *RevokedError.
+// Release returns the slot. When Release returns nil, the release is stored. A second Release does nothing. If the manager had already
+// revoked the lease, the error is the *RevokedError.
 //
-// While the state cannot be committed, Release waits. If ctx ends first, the error is the cause of ctx, and the slot is given back with the
-// next commit all the same.
+// While the state cannot be committed, Release waits. If ctx ends first, the error is the cause of ctx; the release then takes effect with
+// the next commit.
 func (l *Lease) Release(ctx context.Context) error {
 	return l.release(ctx, &scaler.Event{Kind: scaler.EvRelease, Key: l.key})
 }
 
-// ReleaseUnhealthy is Release for an instance that must not be used again: the instance gets no new lease, its other leases are revoked, and
-// it is deleted. reason says in a few words what is wrong; the holders of the other leases, the log and `taskscaler explain` show it. It
-// may be empty, and only its first 512 bytes are kept.
+// ReleaseUnhealthy releases the lease of an instance that must not be used again. The instance gets no new lease, its other leases are
+// revoked, and it is deleted. reason says in a few words what is wrong. The *RevokedError of the other leases, the log and
+// `taskscaler explain` show it. It may be empty. Only its first 512 bytes are kept.
 func (l *Lease) ReleaseUnhealthy(ctx context.Context, reason string) error {
 	return l.releaseUnfit(ctx, record.CauseUnhealthy, reason)
 }
 
-// ReleaseChangedHostKey is ReleaseUnhealthy for an instance that answered with another host key than the known one. Lease.Dial notices
-// that by itself; it is for callers that connect on their own.
+// ReleaseChangedHostKey is ReleaseUnhealthy for an instance whose host key differs from the known one. It is for callers that connect on
+// their own. Callers of Dial do not need it, because Dial reports a changed host key.
 func (l *Lease) ReleaseChangedHostKey(ctx context.Context, reason string) error {
 	return l.releaseUnfit(ctx, record.CauseChangedHostKey, reason)
 }
@@ -190,10 +194,10 @@ func (l *Lease) releaseUnfit(ctx context.Context, cause record.Cause, reason str
 	return l.release(ctx, &scaler.Event{Kind: scaler.EvRelease, Key: l.key, Cause: cause, Failure: because})
 }
 
-// maxReason is how much of a reason is kept, in bytes. The journal keeps as much.
+// maxReason is the longest reason that is kept, in bytes. The limit of the journal is the same.
 const maxReason = 512
 
-// bounded is reason as it is kept: valid text on one line, and not too long.
+// bounded returns reason as valid UTF-8 on one line, of at most maxReason bytes.
 func bounded(reason string) string {
 	reason = strings.Join(strings.Fields(strings.ToValidUTF8(reason, "?")), " ")
 	for len(reason) > maxReason {
@@ -212,7 +216,7 @@ func (l *Lease) release(ctx context.Context, ev *scaler.Event) error {
 		return err
 	}
 	err := l.t.release(ctx, ev)
-	if errors.Is(err, ErrUnknownKey) { // it ended while we asked
+	if errors.Is(err, ErrUnknownKey) { // the lease ended during the call
 		if ended := l.Err(); ended == nil || errors.Is(ended, context.Canceled) {
 			return nil
 		}

@@ -11,10 +11,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// recheck bounds the time between two steps: the core reads the wall clock at each, so that a jump of that clock is noticed.
+// recheck is the longest time between two steps. Each step gives the core the wall clock, so the core notices a jump of that clock.
 const recheck = 30 * time.Second
 
-// decider is what the loop needs of a core; *scaler.Core is the only one.
+// decider is what the loop needs of a core. *scaler.Core is the only implementation.
 type decider interface {
 	Step(now scaler.Time, ev scaler.Event)
 	Take() *scaler.Batch
@@ -22,7 +22,7 @@ type decider interface {
 
 var _ decider = (*scaler.Core)(nil)
 
-// loop is the goroutine that owns the core. Its fields are its own: it holds mu, except while it commits.
+// loop is the goroutine that owns the core. It holds mu, which guards the fields, except while it commits.
 type loop struct {
 	mu      sync.Mutex
 	t       *Taskscaler
@@ -33,25 +33,25 @@ type loop struct {
 	leases  map[record.Key]*Lease
 	moved   []*Lease // leases that an EvReplace of this batch gives back
 
-	begun   bool          // something was stepped
+	begun   bool          // at least one step was made
 	last    time.Duration // Mono of the last step
-	wake    time.Duration // the core's wish; 0: none
+	wake    time.Duration // when the core wants the next step, on Mono; 0: at no particular time
 	timer   *time.Timer
-	armed   time.Duration // when timer fires
+	armed   time.Duration // when timer fires, on Mono; 0: it is not set
 	started bool
 	done    bool
 
-	lastWords string         // of the latest create or preparation that failed
-	before    scaler.Summary // of the time before the batch that is being committed
-	trouble   *trouble       // why the last commit failed; nil: it did not
+	lastWords string         // message of the latest failed create or preparation
+	before    scaler.Summary // from before the batch that is being committed
+	trouble   *trouble       // why the last commit failed; nil: it succeeded
 	drainers  []*drainer
-	inspect   func(*scaler.Batch) // for tests: sees each batch before its commit; nil
+	inspect   func(*scaler.Batch) // for tests: receives each batch before its commit; may be nil
 }
 
-// run steps what waits until the inbox is closed and empty, or something stops it; then it answers everybody who is left.
+// run processes the mail until the inbox is closed and empty, or until an error stops the manager. Then it answers the remaining callers.
 func (l *loop) run() {
 	l.mu.Lock()
-	l.t.inbox.tick() // only a step says when the core wants the next
+	l.t.inbox.tick() // the first step returns when the core wants the next one
 	l.timer = time.AfterFunc(recheck, l.t.inbox.tick)
 	err := l.serve()
 	l.timer.Stop()
@@ -64,7 +64,7 @@ func (l *loop) run() {
 	close(l.t.loopDone)
 }
 
-// abandon does what run does at its end, in the place of a loop that hangs in a commit.
+// abandon stops the manager and answers the remaining callers, in place of a loop that hangs in a commit.
 func (l *loop) abandon(err error) {
 	l.t.stop(err)
 	l.mu.Lock()
@@ -86,13 +86,13 @@ func (l *loop) serve() error {
 			return nil
 		}
 		<-l.t.inbox.wake
-		// Whoever can run now may put something too. Without this the loop and one caller would take turns on one thread, batch by batch of
-		// one event, while the others wait for the scheduler.
+		// Let other callers run first, so that they can add their events to this batch. Otherwise the loop and one caller can take turns on
+		// one thread, with batches of one event each, while the other callers wait for the Go scheduler.
 		runtime.Gosched()
 	}
 }
 
-// round takes one load of mail in.
+// round processes the mail that was taken from the inbox.
 func (l *loop) round() error {
 	mono, wall := l.t.clock.Now()
 	if l.mail.ticked {
@@ -115,7 +115,7 @@ func (l *loop) round() error {
 	return nil
 }
 
-// ticket names the callers, and drops cancellations of what was answered before.
+// ticket gives each caller a ticket and sets missing deadlines. It drops cancellations of calls that are already answered.
 func (l *loop) ticket(mono time.Duration) {
 	m, n, patience := &l.mail, 0, l.t.config().AcquireTimeout
 	for i := range m.events {
@@ -149,7 +149,8 @@ func (l *loop) ticket(mono time.Duration) {
 	m.events, m.waiters = m.events[:n], m.waiters[:n]
 }
 
-// step steps the events of the mail at one moment, and does with the batch what the batch's comment says, in that order.
+// step passes the events of the mail to the core, all with the same time. Then it treats the batch in the order that scaler.Batch
+// prescribes: commit first, effects afterwards.
 func (l *loop) step(now scaler.Time) error {
 	l.before = l.core.Summary()
 	l.record(now)
@@ -166,7 +167,8 @@ func (l *loop) step(now scaler.Time) error {
 		l.inspect(batch)
 	}
 	if batch.Bug != nil {
-		return &StopError{Reason: "it found a bug of its own and committed nothing of it; the state on disk is intact", Err: batch.Bug}
+		return &StopError{Reason: "it found a bug in itself and did not commit the result, so the stored state is intact; report the bug, then start taskscaler again",
+			Err: batch.Bug}
 	}
 	if err := l.commit(batch); err != nil {
 		return err
@@ -177,7 +179,7 @@ func (l *loop) step(now scaler.Time) error {
 	return nil
 }
 
-// due is when the loop must step again without mail.
+// due returns the time on Mono at which the loop must step even without mail.
 func (l *loop) due() time.Duration {
 	if !l.begun {
 		return 0
@@ -189,7 +191,7 @@ func (l *loop) due() time.Duration {
 	return due
 }
 
-// arm sets the timer to what is due, unless it fires earlier anyway: it is then set again.
+// arm sets the timer to the due time. A timer that fires earlier is not changed: when it fires, arm is called again.
 func (l *loop) arm(mono time.Duration) {
 	due := l.due()
 	if l.armed != 0 && l.armed <= due {
@@ -199,8 +201,8 @@ func (l *loop) arm(mono time.Duration) {
 	l.timer.Reset(max(due-mono, 0))
 }
 
-// dispatch lets a committed batch take effect: answers, then commands, then facts. A caller whose lease is revoked hears of it before its
-// machine is deleted.
+// dispatch carries out a committed batch: answers first, then commands, then facts. So the caller of a revoked lease is told before the
+// delete of its instance is sent.
 func (l *loop) dispatch(b *scaler.Batch) {
 	for _, lease := range l.moved {
 		l.settleMoved(lease, b)
@@ -236,7 +238,7 @@ func (l *loop) dispatch(b *scaler.Batch) {
 	l.checkDrained()
 }
 
-// acknowledge answers those whose events have no grant: that they were committed is the answer.
+// acknowledge answers the callers whose events get no grant. For them, the commit is the answer.
 func (l *loop) acknowledge() {
 	for i, w := range l.mail.waiters {
 		if w == nil {
@@ -251,7 +253,7 @@ func (l *loop) acknowledge() {
 	}
 }
 
-// leave answers everybody who is left, at the end. err is never nil. A second call finds nobody.
+// leave answers all remaining callers with err, which is never nil, and ends all leases. A second call has no effect.
 func (l *loop) leave(err error) {
 	l.t.inbox.close()
 	var last mail
@@ -275,7 +277,7 @@ func (l *loop) leave(err error) {
 	clear(l.leases)
 }
 
-// onlyStop is err if the manager stopped by itself, else nil.
+// onlyStop returns err if the manager stopped itself, and nil after a shutdown.
 func onlyStop(err error) error {
 	var stop *StopError
 	if errors.As(err, &stop) {

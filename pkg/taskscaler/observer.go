@@ -16,11 +16,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// listTimeout bounds one list of the group.
+// listTimeout limits one list call.
 const listTimeout = 2 * time.Minute
 
-// observer asks for the group's list, again and again, and tells the loop what changed from one complete list to the next. There is one a
-// group, and never two lists at once.
+// observer lists the group at intervals and tells the loop what changed between two complete lists. A manager has one observer, and an
+// observer runs one list call at a time.
 type observer struct {
 	t         *Taskscaler
 	expecting atomic.Bool
@@ -28,16 +28,16 @@ type observer struct {
 	done      chan struct{}
 
 	diff  differ
-	first bool          // a complete list was seen
-	rest  time.Duration // the provider asked for so much rest
-	tries int           // lists in a row that failed before the first complete one
+	first bool          // the first complete list has arrived
+	rest  time.Duration // the pause that the provider requested with its last error
+	tries int           // failed lists before the first complete one
 }
 
 func newObserver(t *Taskscaler) *observer {
 	return &observer{t: t, poke: make(chan struct{}, 1), done: make(chan struct{}), diff: differ{known: map[record.ID]entry{}}}
 }
 
-// expect says whether the list is expected to change soon.
+// expect sets whether the list is expected to change soon. If so, the intervals are shorter.
 func (o *observer) expect(yes bool) {
 	if o.expecting.Load() == yes {
 		return
@@ -55,7 +55,7 @@ func (o *observer) hurry() {
 	}
 }
 
-// run lists until ctx ends, and until the list that runs then has returned.
+// run lists until ctx ends.
 func (o *observer) run(ctx context.Context) {
 	defer close(o.done)
 	for ctx.Err() == nil {
@@ -64,7 +64,7 @@ func (o *observer) run(ctx context.Context) {
 	}
 }
 
-// sleep waits for the next list's time, which may come nearer meanwhile.
+// sleep waits until the next list is due. The interval may become shorter meanwhile.
 func (o *observer) sleep(ctx context.Context) {
 	since := o.t.clock.Mono()
 	timer := time.NewTimer(o.interval())
@@ -85,7 +85,7 @@ func (o *observer) interval() time.Duration {
 	cfg := o.t.config()
 	d := cfg.UpdateInterval
 	switch {
-	case !o.first: // nothing can be decided before the first list
+	case !o.first: // the core makes no decision before the first list, so failed lists are retried soon, with back-off
 		d = min(d, cfg.UpdateIntervalWhenExpecting<<min(max(o.tries-1, 0), 10))
 	case o.expecting.Load():
 		d = min(d, cfg.UpdateIntervalWhenExpecting)
@@ -93,8 +93,8 @@ func (o *observer) interval() time.Duration {
 	return max(d, o.rest)
 }
 
-// list asks for one list and reports it. A call that does not return in time is reported as failed, again after each interval, and no
-// other one is begun before it has returned.
+// list makes one list call and reports the result. A call that does not return in time is reported as failed, and again after each
+// interval. No other list call starts before it has returned.
 func (o *observer) list(ctx context.Context) {
 	since := o.t.clock.Mono()
 	call, cancel := context.WithTimeout(ctx, listTimeout)
@@ -128,18 +128,20 @@ func (o *observer) list(ctx context.Context) {
 	o.t.inbox.putAll(o.diff.events(found, since))
 }
 
-// overdue waits for a list that did not return at its timeout. It has a moment to do so; then it is reported as hanging until it does.
+// overdue waits for a list call that has exceeded its timeout. If the call does not return within a second, overdue reports it as hanging,
+// and again after each interval until it returns. It returns nil if ctx ends.
 func (o *observer) overdue(ctx context.Context, result <-chan error) error {
 	moment := time.NewTimer(time.Second)
 	defer moment.Stop()
 	for {
 		select {
 		case err := <-result:
-			return errors.Join(fmt.Errorf("the list was not complete within %s", listTimeout), err)
+			return errors.Join(fmt.Errorf("the list was not complete within %s and is retried", listTimeout), err)
 		case <-ctx.Done():
-			return nil // Shutdown waits for the call, for a while
+			return nil // Shutdown waits for the call, but not for ever
 		case <-moment.C:
-			o.failed(provider.Errorf(provider.KindTransient, "the provider's list hangs: no answer within %s", listTimeout))
+			o.failed(provider.Errorf(provider.KindTransient, "the list call to the provider hangs, no answer within %s: check the provider, or restart the manager",
+				listTimeout))
 			moment.Reset(o.t.config().UpdateInterval)
 		}
 	}
@@ -159,7 +161,7 @@ type found struct {
 	listed fleet.Listed
 }
 
-// collector takes one list in. What a provider reports after it was closed is ignored.
+// collector receives one list. It ignores what a provider reports after close.
 type collector struct {
 	mu     sync.Mutex
 	all    []found
@@ -173,7 +175,7 @@ func (l *collector) add(id string, state provider.State) {
 	switch {
 	case l.closed:
 	case id == "":
-		l.bad = provider.Errorf(provider.KindConfig, "the provider listed an instance without an id")
+		l.bad = provider.Errorf(provider.KindConfig, "the provider listed an instance without an ID: this is a bug in the plugin, update or report it")
 	default:
 		l.all = append(l.all, found{record.ID(id), fleet.ListedOf(string(state))})
 	}
@@ -186,7 +188,7 @@ func (l *collector) close() ([]found, error) {
 	return l.all, l.bad
 }
 
-// differ knows the last complete list.
+// differ compares each complete list with the one before.
 type differ struct {
 	known map[record.ID]entry
 	turn  uint64
@@ -195,11 +197,11 @@ type differ struct {
 
 type entry struct {
 	listed fleet.Listed
-	turn   uint64 // of the last list that had it
+	turn   uint64 // number of the last list with this instance
 }
 
-// events says what is different in list, in the list's order, then what is missing, by ID, and ends with EvListed. An instance that is
-// listed twice counts once, as it was listed first. The events are valid until the next call.
+// events returns what has changed: new and changed instances in the order of list, then missing ones by ID, then EvListed. If an instance
+// is listed twice, the first entry counts. The events are valid until the next call.
 func (d *differ) events(list []found, since time.Duration) []scaler.Event {
 	d.turn++
 	d.out = d.out[:0]

@@ -11,7 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// Option sets an optional collaborator of a manager.
+// Option configures an optional part of a manager, such as its store or its logger.
 type Option func(*options)
 
 type options struct {
@@ -20,45 +20,48 @@ type options struct {
 	ready ReadyFunc
 	taps  []observe.Observer
 	dial  Dialer
-	clock clock.Clock // tests set its wall clock
+	clock clock.Clock // tests set the wall clock
 
 	journalDir string
 	journal    JournalOptions
 }
 
-// Dialer connects to an instance; connector.Dial is one.
+// Dialer connects to an instance. connector.Dial is the default one.
 type Dialer func(ctx context.Context, info provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error)
 
-// ReadyFunc is the embedder's own test and preparation of an instance. It runs after the ready command and before the first job. An error
-// makes the instance unusable, unless its kind is KindTransient: then it is tried again. It runs on a worker, many at once.
+// ReadyFunc prepares and tests a new instance in the embedder's own way. It runs after the ready command and before the first job. The
+// instance gets no lease before ReadyFunc returns nil.
+//
+// After an error of the kind provider.KindTransient or KindThrottled, the manager tries again later. After any other error, it deletes the
+// instance. ctx ends at the deadline of the preparation. Calls for different instances may run at the same time.
 type ReadyFunc func(ctx context.Context, inst ReadyInstance) error
 
-// ReadyInstance is the instance that a ReadyFunc is asked about.
+// ReadyInstance is the argument of a [ReadyFunc].
 type ReadyInstance struct {
-	ID       string
-	Info     provider.ConnectInfo
-	Client   connector.Client // connected; closed after the ReadyFunc has returned
-	Restored bool             // it was known before this start
-	Leases   []string         // keys of the leases that it held at this start; nil for a new one
+	ID       string               // the provider's name of the instance
+	Info     provider.ConnectInfo // address and credentials
+	Client   connector.Client     // a connection; the manager closes it after the ReadyFunc has returned
+	Restored bool                 // the stored state knew the instance when the manager started
+	Leases   []string             // the keys of the leases that a restored instance had at that time; nil if it is new
 }
 
-// WithStore keeps the state in s, which Shutdown closes. The default is a store in memory, which forgets everything at the end.
+// WithStore keeps the state in s. Shutdown closes s. Default: a store in memory, which is lost when the manager ends.
 func WithStore(s statestore.Store) Option { return func(o *options) { o.store = s } }
 
-// WithLogger logs facts and troubles to log. The default is to log nothing.
+// WithLogger logs facts, warnings and errors to log. Default: nothing is logged.
 func WithLogger(log *slog.Logger) Option { return func(o *options) { o.log = log } }
 
-// WithReadyFunc asks f about each new instance.
+// WithReadyFunc calls f for each instance before it gets its first lease. Default: nil, an instance is ready after its ready command.
 func WithReadyFunc(f ReadyFunc) Option { return func(o *options) { o.ready = f } }
 
-// WithObserver calls obs for every fact, in order, after the fact was committed. It runs on the goroutine that serves all callers: it must
-// return quickly and must not call the manager. The option may be given more than once.
+// WithObserver calls obs for every fact, in order, after the fact is committed. obs runs on the goroutine that serves all callers, so it
+// must return quickly and must not call the manager. The option may be given more than once.
 func WithObserver(obs Observer) Option { return withTap(obs.tap()) }
 
-// withTap reads the loop itself: events, batches, facts and commits. What it is given is valid until it returns.
+// withTap passes the loop's own data to tap: events, batches, facts and commits. The data are valid until tap returns.
 func withTap(tap observe.Observer) Option {
 	return func(o *options) { o.taps = append(o.taps, tap) }
 }
 
-// WithDialer connects to instances by d instead of connector.Dial.
+// WithDialer connects to instances with d. Default: connector.Dial.
 func WithDialer(d Dialer) Option { return func(o *options) { o.dial = d } }

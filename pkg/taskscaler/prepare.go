@@ -16,14 +16,14 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Where the core gives a prepare no timeout, it may take as long as connecting may, and this much more for the ready command.
+// If the core sets no timeout for a preparation, it may take Connector.Timeout (default: dialTimeout) plus readyTimeout.
 const (
 	dialTimeout  = 10 * time.Minute
 	readyTimeout = 10 * time.Minute
 )
 
-// prepare makes a running instance fit for its first job: connect info, a connection (which pins the host key), the ready command, the
-// embedder's own test. Its connect info goes to the loop beside the result, and is committed with it.
+// prepare prepares a running instance for its first job. It gets the connect info, connects (which pins the host key), and runs the ready
+// command and the ReadyFunc. It sends the connect info to the loop together with the result, and both are committed together.
 func (w *workers) prepare(cmd scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvPrepared, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	timeout := cmd.Timeout
@@ -49,7 +49,7 @@ func (w *workers) prepare(cmd scaler.Command) {
 	w.t.logReady(&info)
 	stored, err := encodeInfo(cmd.Serial, info, &w.t.config().Connector)
 	if err != nil {
-		ev.Failure = provider.FailureOf(provider.Errorf(provider.KindConfig, "the connect info cannot be stored: %w", err))
+		ev.Failure = provider.FailureOf(provider.Errorf(provider.KindConfig, "the connect info cannot be stored, this is a bug in the plugin, update or report it: %w", err))
 		w.t.inbox.put(&ev, nil)
 		return
 	}
@@ -72,7 +72,7 @@ func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (info prov
 		return info, err
 	}
 	if known, ok := w.t.vault.get(cmd.ID); ok && known.serial == cmd.Serial && len(info.HostKeys) == 0 {
-		info.HostKeys = known.info.HostKeys // prepared before: its key stays pinned
+		info.HostKeys = known.info.HostKeys // it was prepared before, so its host key stays pinned
 	}
 	client, info, err := w.t.dial(ctx, info)
 	if err != nil {
@@ -97,7 +97,7 @@ func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (info prov
 	return info, nil
 }
 
-// dial connects, and returns info with the host key that was pinned at first contact.
+// dial connects. If the host key was not known, it pins the key and returns info with it.
 func (t *Taskscaler) dial(ctx context.Context, info provider.ConnectInfo) (connector.Client, provider.ConnectInfo, error) {
 	cfg := t.config()
 	opts := connector.DialOptions{UseExternalAddr: cfg.UseExternalAddr, Insecure: cfg.Insecure, Logger: t.log.With(slog.String("instance", info.ID))}
@@ -120,7 +120,7 @@ func (t *Taskscaler) dial(ctx context.Context, info provider.ConnectInfo) (conne
 	return client, info, err
 }
 
-// dialFailure gives a failed connection its kind: what waiting can help is transient.
+// dialFailure adds the kind to a failed connection. Failures that may pass with time are transient.
 func dialFailure(err error) error {
 	var hostKey *connector.HostKeyError
 	var protocol *connector.UnsupportedProtocolError
@@ -134,7 +134,7 @@ func dialFailure(err error) error {
 	return &provider.Error{Kind: provider.KindTransient, Err: err}
 }
 
-// readyFailure gives an embedder's error its kind: unless it says otherwise, the instance is not fit.
+// readyFailure adds the kind to an error of the ReadyFunc. Without a kind of its own, it means that the instance is unhealthy.
 func readyFailure(err error) error {
 	var kind *provider.Error
 	if errors.As(err, &kind) {
@@ -143,7 +143,8 @@ func readyFailure(err error) error {
 	return &provider.Error{Kind: provider.KindUnhealthy, Err: fmt.Errorf("ready function: %w", err)}
 }
 
-// runReady runs the ready command. One that says no makes the instance unfit; one that was interrupted says nothing.
+// runReady runs the ready command. If the command fails, the instance is unhealthy. If it was interrupted, the result is unknown, and the
+// failure is transient.
 func runReady(ctx context.Context, client connector.Client, command string) error {
 	var stderr tail
 	err := client.Run(ctx, connector.RunOptions{Command: command, Stderr: &stderr})
@@ -154,10 +155,10 @@ func runReady(ctx context.Context, client connector.Client, command string) erro
 	case errors.As(err, &exit):
 		return provider.Errorf(provider.KindUnhealthy, "the ready command failed: %w%s", err, stderr.String())
 	}
-	return provider.Errorf(provider.KindTransient, "the ready command did not finish: %w%s", err, stderr.String())
+	return provider.Errorf(provider.KindTransient, "the ready command did not finish and is retried: %w%s", err, stderr.String())
 }
 
-// tail keeps the end of what is written to it.
+// tail keeps the last tailSize bytes that are written to it.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte
@@ -176,7 +177,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is the last three lines, as the end of a message.
+// String returns the last three lines, as the end of a message.
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -188,7 +189,7 @@ func (t *tail) String() string {
 	return "; its last words: " + strings.Join(lines[max(len(lines)-3, 0):], " | ")
 }
 
-// redact takes the machine's secrets out of a text that the machine wrote.
+// redact removes the instance's credentials from a text that the instance wrote.
 func redact(text string, c *provider.ConnectorConfig) string {
 	if len(c.Password) >= 4 {
 		text = strings.ReplaceAll(text, c.Password, "[password]")
@@ -201,7 +202,7 @@ func redact(text string, c *provider.ConnectorConfig) string {
 	return text
 }
 
-// logReady logs the addresses that the operator wants to see.
+// logReady logs the addresses that LogInternalIP and LogExternalIP select.
 func (t *Taskscaler) logReady(info *provider.ConnectInfo) {
 	cfg := t.config()
 	var attrs []any
@@ -216,11 +217,11 @@ func (t *Taskscaler) logReady(info *provider.ConnectInfo) {
 	}
 }
 
-// remember stores connect info that changed after the prepare.
+// remember stores connect info that changed after the preparation.
 func (t *Taskscaler) remember(id record.ID, serial uint64, info provider.ConnectInfo) {
 	stored, err := encodeInfo(serial, info, &t.config().Connector)
 	if err != nil {
-		t.log.Error("the connect info cannot be stored", "instance", string(id), "error", err)
+		t.log.Error("the connect info cannot be stored: this is a bug in the plugin, update or report it", "instance", string(id), "error", err)
 		return
 	}
 	t.inbox.putSecret(secret{id: id, serial: serial, info: info, stored: stored}, nil)

@@ -207,7 +207,7 @@ func TestNewThatFailsClosesWhatItWasGiven(t *testing.T) {
 		"configuration": {cfg: Config{UpdateInterval: -1, CapacityPerInstance: -2}, want: "CapacityPerInstance is negative: set it to 0 for the default, or to a positive value\nUpdateInterval is negative"},
 		"init": {
 			group: func(g *testGroup) { g.onInit = func() error { return provider.Errorf(provider.KindConfig, "%w", bad) } },
-			want:  "Init: config: no",
+			want:  "Init of the provider: config: no",
 		},
 		"init panics": {group: func(g *testGroup) { g.onInit = func() error { panic("boom") } }, want: "panic: boom"},
 		"binding": {

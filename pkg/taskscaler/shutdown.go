@@ -10,18 +10,26 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// How long a shutdown waits for what it cannot hurry.
+// How long Shutdown waits for what it cannot speed up.
 const (
-	deleteSlack   = 30 * time.Second // for the calls of the last deletes, beyond their retries
-	callGrace     = 5 * time.Second  // for calls to the group to finish by themselves, and again after they were cancelled
-	loopGrace     = 15 * time.Second // for the loop to commit what it has
-	groupShutdown = 30 * time.Second
+	deleteSlack   = 30 * time.Second // for the last delete calls, after the time of their retries
+	callGrace     = 5 * time.Second  // for running calls to the group to return; again after they are cancelled
+	loopGrace     = 15 * time.Second // for the loop to commit its last changes
+	groupShutdown = 30 * time.Second // for the group's Shutdown
 )
 
-// Shutdown ends the manager: no new grants, and the waiters are told so. It waits for leases to be released until ctx ends. What is left then is
-// revoked and deleted with Config.DeleteOnShutdown (within Core.ShutdownDeletionRetries × Core.ShutdownDeletionRetry and a little more), and
-// otherwise stays in the store for Reattach after the next start. Then it closes group and store. The error is nil, or has a *LeftoverError
-// with instances that could not be deleted or may still appear, or why group or store could not be closed. A second call waits for the first.
+// Shutdown stops the manager. It proceeds as follows:
+//
+//  1. New calls get ErrShutdown, and so do the waiters.
+//  2. Shutdown waits until all leases are released, or until ctx ends.
+//  3. With Config.DeleteOnShutdown, it revokes the remaining leases and deletes every instance. This takes at most about 30s more than
+//     Config.ShutdownDeletionRetries times Config.ShutdownDeletionInterval. Otherwise leases and instances stay in the store for Reattach
+//     after the next start.
+//  4. It closes the group and the store.
+//
+// The returned error is nil, or joins what went wrong: a *LeftoverError with instances that could not be deleted or may still appear,
+// a *StopError if the manager had stopped itself, and the errors of closing the group and the store. A second call waits for the first one
+// and returns the same error.
 func (t *Taskscaler) Shutdown(ctx context.Context) error {
 	t.shutOnce.Do(func() { t.shutErr = t.shutdown(ctx) })
 	return t.shutErr
@@ -33,7 +41,7 @@ func (t *Taskscaler) shutdown(ctx context.Context) error {
 	t.work.running.wait(callGrace)
 	t.endWork(ErrShutdown)
 	if !t.work.running.wait(callGrace) {
-		t.log.Warn("the provider does not return from a call; it is left behind")
+		t.log.Warn("a call to the provider does not return, and the shutdown no longer waits for it: check the provider for instances that are left")
 	}
 	t.inbox.close()
 	if !t.await(t.loopDone, loopGrace) {
@@ -46,7 +54,7 @@ func (t *Taskscaler) shutdown(ctx context.Context) error {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupShutdown)
 	defer cancel()
 	if e := guard(t.log, func() error { return t.group.Shutdown(end) }); e != nil {
-		err = errors.Join(err, fmt.Errorf("shut the provider down: %w", e))
+		err = errors.Join(err, fmt.Errorf("shut down the provider: %w", e))
 	}
 	if e := t.store.Close(); e != nil {
 		err = errors.Join(err, fmt.Errorf("close the state: %w", e))
@@ -67,7 +75,7 @@ func (t *Taskscaler) await(c <-chan struct{}, d time.Duration) bool {
 	}
 }
 
-// emptyFleet waits for the leases and, where instances are to be deleted, for their end.
+// emptyFleet waits for the end of the leases and, with DeleteOnShutdown, for the end of the instances.
 func (t *Taskscaler) emptyFleet(ctx context.Context) error {
 	cfg := t.config()
 	t.inbox.put(&scaler.Event{Kind: scaler.EvShutdown, On: cfg.DeleteOnShutdown}, nil)
@@ -94,7 +102,7 @@ func (t *Taskscaler) emptyFleet(ctx context.Context) error {
 	return t.leftovers(cfg)
 }
 
-// leftovers is the error that names the instances of ours that are still there, and counts those that may still come.
+// leftovers returns a *LeftoverError if instances of ours still exist or may still appear. Without DeleteOnShutdown it returns nil.
 func (t *Taskscaler) leftovers(cfg *Config) error {
 	if !cfg.DeleteOnShutdown {
 		return nil

@@ -161,7 +161,7 @@ func TestShutdownReportsWhatDoesNotClose(t *testing.T) {
 	})
 }
 
-// TestShutdownOfAManagerWithAStuckProvider: a call that ignores its context is left behind.
+// TestShutdownOfAManagerWithAStuckProvider: Shutdown does not wait for a call that ignores its context.
 func TestShutdownOfAManagerWithAStuckProvider(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		hold := make(chan struct{})
@@ -176,7 +176,7 @@ func TestShutdownOfAManagerWithAStuckProvider(t *testing.T) {
 		if took := time.Since(from); took > time.Minute {
 			t.Errorf("it took %v", took)
 		}
-		if !f.log.has("left behind") {
+		if !f.log.has("no longer waits for it") {
 			t.Error("the log does not tell")
 		}
 		close(hold)

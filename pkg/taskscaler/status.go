@@ -6,17 +6,18 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// Status is what a manager knows at one moment, in a stable order.
+// Status is what a manager knows at one moment. Its lists have a stable order. Causes and states are the words of record.Cause and
+// record.State; a Sentence says the same in English.
 type Status struct {
-	Name         string    `json:"name"`
-	At           time.Time `json:"at"`
-	Ready        bool      `json:"ready"`
-	NotReady     string    `json:"not_ready,omitempty"` // why not
-	Started      bool      `json:"started"`             // the provider's first list was taken in
-	Draining     bool      `json:"draining,omitempty"`
-	ShuttingDown bool      `json:"shutting_down,omitempty"`
-	Paused       bool      `json:"paused,omitempty"` // another manager seems to work on the group
-	// Stale: the last commit failed, so Counts are of the time before it and Instances are left out.
+	Name         string    `json:"name"`                    // Config.Name
+	At           time.Time `json:"at"`                      // the moment, wall clock
+	Ready        bool      `json:"ready"`                   // whether Taskscaler.Ready returns nil
+	NotReady     string    `json:"not_ready,omitempty"`     // why Ready is false
+	Started      bool      `json:"started"`                 // the provider's first list was processed
+	Draining     bool      `json:"draining,omitempty"`      // after Drain: no new work
+	ShuttingDown bool      `json:"shutting_down,omitempty"` // after Shutdown was called
+	Paused       bool      `json:"paused,omitempty"`        // creates and deletes are paused: another manager seems to use the group
+	// Stale: the last commit failed. Counts describe the time before it, and Instances, Waiters and Intents are empty.
 	Stale bool `json:"stale,omitempty"`
 
 	Group     GroupStatus      `json:"group"`
@@ -24,153 +25,154 @@ type Status struct {
 	Sizing    SizingStatus     `json:"sizing"`
 	Counts    Counts           `json:"counts"`
 	Waiting   WaitingStatus    `json:"waiting"`
-	Hold      *HoldStatus      `json:"hold,omitempty"`
-	Backoff   *BackoffStatus   `json:"backoff,omitempty"`
-	Breaker   *BreakerStatus   `json:"breaker,omitempty"`
+	Hold      *HoldStatus      `json:"hold,omitempty"`    // nil: every needed instance is being created
+	Backoff   *BackoffStatus   `json:"backoff,omitempty"` // nil: no back-off
+	Breaker   *BreakerStatus   `json:"breaker,omitempty"` // nil: the runaway breaker is closed
 	Plugin    PluginStatus     `json:"plugin"`
 	Commit    CommitStatus     `json:"commit"`
 	Intents   []IntentStatus   `json:"intents"`   // unfinished creates, oldest first
-	Instances []InstanceStatus `json:"instances"` // ascending by ID, those remembered included
-	Waiters   []WaitStatus     `json:"waiters"`   // in the order in which they will be served
+	Instances []InstanceStatus `json:"instances"` // ascending by ID; gone and lost instances are included while they are remembered
+	Waiters   []WaitStatus     `json:"waiters"`   // in the order in which they get slots
 }
 
-// GroupStatus is the provider's group.
+// GroupStatus describes the provider's group and its limits.
 type GroupStatus struct {
-	ID           string   `json:"id"`                 // ProviderInfo.ID
-	MaxSize      int      `json:"max_size,omitempty"` // the provider's limit on instances, 0: unknown
-	Version      string   `json:"version,omitempty"`  // the plugin's
-	BuildInfo    string   `json:"build_info,omitempty"`
-	Capabilities []string `json:"capabilities,omitempty"`
-	MaxInstances int      `json:"max_instances,omitempty"` // ours, 0: none
-	Capacity     int      `json:"capacity_per_instance"`
-	MaxUses      int      `json:"max_use_count,omitempty"`
+	ID           string   `json:"id"`                      // ProviderInfo.ID
+	MaxSize      int      `json:"max_size,omitempty"`      // the provider's limit on instances; 0: none is known
+	Version      string   `json:"version,omitempty"`       // version of the plugin
+	BuildInfo    string   `json:"build_info,omitempty"`    // build of the plugin
+	Capabilities []string `json:"capabilities,omitempty"`  // optional features of the provider
+	MaxInstances int      `json:"max_instances,omitempty"` // Config.MaxInstances; 0: no limit
+	Capacity     int      `json:"capacity_per_instance"`   // Config.CapacityPerInstance
+	MaxUses      int      `json:"max_use_count,omitempty"` // Config.MaxUseCount; 0: no limit
 }
 
-// PolicyStatus is the policy that holds.
+// PolicyStatus is the policy that is active now; see policy.Settings for its fields.
 type PolicyStatus struct {
-	Index            int           `json:"index"` // position in the configuration counted from 0; -1: none matches
+	Index            int           `json:"index"` // position in the configuration, starting at 0; -1: no policy matches
 	IdleCount        int           `json:"idle_count"`
-	IdleTime         time.Duration `json:"idle_time_ns"`
+	IdleTime         time.Duration `json:"idle_time_ns"` // nanoseconds
 	ScaleFactor      float64       `json:"scale_factor,omitempty"`
 	ScaleFactorLimit int           `json:"scale_factor_limit,omitempty"`
 	ScaleFactorMode  string        `json:"scale_factor_mode,omitempty"`
 	Preemptive       bool          `json:"preemptive_mode,omitempty"`
 }
 
-// SizingStatus is the last sizing: what is wanted, and every number that led there.
+// SizingStatus is the latest sizing decision.
 type SizingStatus struct {
-	Sentence string          `json:"sentence"`
-	Decision policy.Decision `json:"decision"`
+	Sentence string          `json:"sentence"` // the decision in words
+	Decision policy.Decision `json:"decision"` // the wanted size and every number used to compute it
 }
 
-// Counts are how many there are of each.
+// Counts are the numbers of instances, leases and callers.
 type Counts struct {
-	Creating     int `json:"creating"` // instances by state: see record.State
-	Preparing    int `json:"preparing"`
-	ReadyCount   int `json:"ready"`
-	Draining     int `json:"draining"`
-	Deleting     int `json:"deleting"`
-	Unclaimed    int `json:"unclaimed"`
-	Idle         int `json:"idle"`      // ready instances without a lease
-	Requested    int `json:"requested"` // instances asked for that have not appeared
-	Doubt        int `json:"doubt"`     // instances that may appear although nobody expects them
-	Leases       int `json:"leases"`
-	Waiters      int `json:"waiters"`
-	Reservations int `json:"reservations"`
-	Free         int `json:"free"` // slots that could be leased at once
+	Creating     int `json:"creating"`     // instances in this state; see record.State
+	Preparing    int `json:"preparing"`    // instances in this state
+	ReadyCount   int `json:"ready"`        // instances in this state, with or without leases
+	Draining     int `json:"draining"`     // instances in this state
+	Deleting     int `json:"deleting"`     // instances in this state
+	Unclaimed    int `json:"unclaimed"`    // instances in this state
+	Idle         int `json:"idle"`         // ready instances without a lease
+	Requested    int `json:"requested"`    // instances that were requested and have not appeared yet
+	Doubt        int `json:"doubt"`        // instances that are no longer expected, but may still appear
+	Leases       int `json:"leases"`       // leases
+	Waiters      int `json:"waiters"`      // callers that wait for a slot
+	Reservations int `json:"reservations"` // reservations
+	Free         int `json:"free"`         // slots that can be leased now
 }
 
-// Existing is the number of instances that the provider has, as far as we know.
+// Existing returns the number of instances that the provider has, as far as the manager knows.
 func (c Counts) Existing() int {
 	return c.Creating + c.Preparing + c.ReadyCount + c.Draining + c.Deleting + c.Unclaimed
 }
 
-// Capacity is how much a manager may provide at most.
+// Capacity is the largest size that a manager can reach.
 type Capacity struct {
 	PerInstance int `json:"capacity_per_instance"` // slots of one instance
-	Instances   int `json:"instances,omitempty"`   // most instances: the lower of MaxInstances and the provider's limit; 0: no limit is known
-	Slots       int `json:"slots,omitempty"`       // most slots: Instances × PerInstance; 0: no limit is known
+	Instances   int `json:"instances,omitempty"`   // limit on instances: the lower one of MaxInstances and the provider's limit; 0: none is known
+	Slots       int `json:"slots,omitempty"`       // limit on slots: Instances × PerInstance; 0: none is known
 }
 
-// WaitingStatus says why those who wait are waiting.
+// WaitingStatus says why callers wait for a slot.
 type WaitingStatus struct {
-	Cause    string `json:"cause,omitempty"`   // empty: nobody waits
-	Booting  int    `json:"booting,omitempty"` // waiters for whom a machine is on its way
-	Sentence string `json:"sentence,omitempty"`
+	Cause    string `json:"cause,omitempty"`    // why, for waiters without a booting instance; empty: no caller waits
+	Booting  int    `json:"booting,omitempty"`  // waiters for whom an instance is booting
+	Sentence string `json:"sentence,omitempty"` // both in words
 }
 
-// HoldStatus says that instances which are needed are not created.
+// HoldStatus says that instances are needed and are not created.
 type HoldStatus struct {
-	Count    int    `json:"count"` // instances
-	Cause    string `json:"cause"`
-	Sentence string `json:"sentence"` // "3 of 5 instances that are needed, because max_instances is reached"
+	Count    int    `json:"count"`    // instances that are not created
+	Cause    string `json:"cause"`    // why
+	Sentence string `json:"sentence"` // such as "3 of 5 instances that are needed, because max_instances is reached"
 }
 
-// BreakerStatus says that the runaway breaker is open: machines came to nothing, and one at a time is tried until one works.
+// BreakerStatus says that the runaway breaker is open: boots failed one after the other, so the manager creates one instance at a time until
+// one works.
 type BreakerStatus struct {
-	Failures int    `json:"failures"`         // machines in a row
-	Latest   string `json:"latest,omitempty"` // what a failed create or preparation said last
+	Failures int    `json:"failures"`         // consecutive failed boots and early failures
+	Latest   string `json:"latest,omitempty"` // message of the latest failed create or preparation
 }
 
 // BackoffStatus says that no instance is created for a while.
 type BackoffStatus struct {
-	Until  time.Time `json:"until"`
-	Cause  string    `json:"cause"`
-	Latest string    `json:"latest,omitempty"` // what a failed create or preparation said last
+	Until  time.Time `json:"until"`            // when the next create is allowed
+	Cause  string    `json:"cause"`            // why
+	Latest string    `json:"latest,omitempty"` // message of the latest failed create or preparation
 }
 
-// PluginStatus is what became of the last call to the group.
+// PluginStatus says whether the plugin answers. An in-process group always does.
 type PluginStatus struct {
-	Away  bool   `json:"away"`
-	Error string `json:"error,omitempty"` // why, if it is away
+	Away  bool   `json:"away"`            // the last call did not reach the plugin, because its process is gone or hangs
+	Error string `json:"error,omitempty"` // error of that call
 }
 
-// CommitStatus is the state of the store.
+// CommitStatus says whether the state can be stored. While it cannot, no lease is granted and nothing is created or deleted.
 type CommitStatus struct {
-	Failing  bool       `json:"failing"`
-	Since    *time.Time `json:"since,omitempty"`
-	Failures int        `json:"failures,omitempty"` // in a row
-	Error    string     `json:"error,omitempty"`
+	Failing  bool       `json:"failing"`            // the last commit failed
+	Since    *time.Time `json:"since,omitempty"`    // first of the consecutive failures
+	Failures int        `json:"failures,omitempty"` // consecutive failures
+	Error    string     `json:"error,omitempty"`    // error of the last one
 }
 
-// InstanceStatus is one instance.
+// InstanceStatus is one instance. A time that is nil means never or not now.
 type InstanceStatus struct {
-	ID      string        `json:"id"`
-	State   string        `json:"state"`  // see record.State
-	Listed  string        `json:"listed"` // the provider's word
-	Origin  string        `json:"origin"`
-	Uses    int           `json:"uses"`
-	Claims  int           `json:"claims,omitempty"` // slots held by reservations
-	Cause   string        `json:"cause,omitempty"`  // why it is on its way out
-	Created *time.Time    `json:"created,omitempty"`
-	Since   *time.Time    `json:"since,omitempty"` // in this state
-	Ready   *time.Time    `json:"ready_at,omitempty"`
-	Idle    *time.Time    `json:"idle,omitempty"` // since when it has had no lease
-	Leases  []LeaseStatus `json:"leases"`         // ascending by slot
+	ID      string        `json:"id"`                 // the provider's name
+	State   string        `json:"state"`              // see record.State
+	Listed  string        `json:"listed"`             // state in the provider's latest list
+	Origin  string        `json:"origin"`             // see record.Origin
+	Uses    int           `json:"uses"`               // leases granted so far, including ended ones
+	Claims  int           `json:"claims,omitempty"`   // slots that reservations claim
+	Cause   string        `json:"cause,omitempty"`    // why it is draining, deleting, gone or lost
+	Created *time.Time    `json:"created,omitempty"`  // when it was first listed
+	Since   *time.Time    `json:"since,omitempty"`    // when it entered State
+	Ready   *time.Time    `json:"ready_at,omitempty"` // when it first became ready
+	Idle    *time.Time    `json:"idle,omitempty"`     // since when it has had no lease; only while ready
+	Leases  []LeaseStatus `json:"leases"`             // ascending by slot
 }
 
-// LeaseStatus is one lease.
+// LeaseStatus is one lease of an instance.
 type LeaseStatus struct {
 	Key      string    `json:"key"`
-	Slot     int       `json:"slot"`
-	Since    time.Time `json:"since"`
-	Detached bool      `json:"detached,omitempty"` // its caller's connection was lost, or the manager restarted
+	Slot     int       `json:"slot"`               // starting at 0
+	Since    time.Time `json:"since"`              // when it was granted
+	Detached bool      `json:"detached,omitempty"` // it waits for a Reattach, after Detach or a restart of the manager
 }
 
 // WaitStatus is one waiter.
 type WaitStatus struct {
 	Key      string        `json:"key"`
-	Position int           `json:"position"`  // from 1
-	Waited   time.Duration `json:"waited_ns"` // so far
-	Cause    string        `json:"cause"`     // see record.Cause
-	Sentence string        `json:"sentence"`  // "waiting for an instance to boot"
+	Position int           `json:"position"`  // in the queue, starting at 1
+	Waited   time.Duration `json:"waited_ns"` // so far, in nanoseconds
+	Cause    string        `json:"cause"`     // why; see record.Cause
+	Sentence string        `json:"sentence"`  // such as "waiting for an instance to boot"
 }
 
 // IntentStatus is a create that is not finished.
 type IntentStatus struct {
-	Asked    int       `json:"asked"` // instances asked for
-	Open     int       `json:"open"`  // still expected
-	Doubt    int       `json:"doubt,omitempty"`
-	Since    time.Time `json:"since"`
-	Answered bool      `json:"answered"` // the provider has answered
+	Asked    int       `json:"asked"`           // instances requested
+	Open     int       `json:"open"`            // instances still expected
+	Doubt    int       `json:"doubt,omitempty"` // instances no longer expected, but they may still appear
+	Since    time.Time `json:"since"`           // when they were requested
+	Answered bool      `json:"answered"`        // the provider has answered the request
 }

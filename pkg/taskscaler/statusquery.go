@@ -11,8 +11,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Status is what the manager knows at this moment. It works while a commit fails (see Status.Stale); after the manager has stopped it is
-// an error.
+// Status returns what the manager knows at this moment. It also works while commits fail (see Status.Stale). Errors: ErrShutdown or
+// *StopError after the manager has stopped, and the cause of ctx.
 func (t *Taskscaler) Status(ctx context.Context) (Status, error) {
 	s, err := query(ctx, t, func(l *loop) Status { return l.status() })
 	if err != nil {
@@ -26,7 +26,8 @@ func (t *Taskscaler) Status(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-// Counts is Status.Counts alone. Its cost does not depend on the size of the fleet, so that it can be asked for often.
+// Counts returns Status.Counts only. Its cost does not depend on the number of instances, so it can be called often. The errors are those
+// of Status.
 func (t *Taskscaler) Counts(ctx context.Context) (Counts, error) {
 	c, err := query(ctx, t, func(l *loop) Counts {
 		sum := l.core.Summary()
@@ -41,7 +42,7 @@ func (t *Taskscaler) Counts(ctx context.Context) (Counts, error) {
 	return c, nil
 }
 
-// Capacity is how much the manager may provide at most, by its configuration and the provider's limit. It asks nobody and never blocks.
+// Capacity returns the limits of the manager, from its configuration and from the provider's limit. It never blocks.
 func (t *Taskscaler) Capacity() Capacity {
 	cfg := t.config()
 	limit := t.info.MaxSize
@@ -62,7 +63,8 @@ func mulCapped(a, b int) int {
 	return a * b
 }
 
-// Wait says why the Acquire or Replace of key is still waiting; ok is false when there is none.
+// Wait says why the Acquire or Replace of key is waiting. ok is false if no call waits under this key, and while commits fail. The errors
+// are those of Status.
 func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok bool, err error) {
 	found, err := query(ctx, t, func(l *loop) *WaitStatus {
 		if v, ok := l.core.Wait(record.Key(key)); ok && l.trouble == nil {
@@ -72,7 +74,7 @@ func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok boo
 		return nil
 	})
 	if err != nil {
-		return WaitStatus{}, false, fmt.Errorf("why %q waits: %w", key, err)
+		return WaitStatus{}, false, fmt.Errorf("wait of %q: %w", key, err)
 	}
 	if found == nil {
 		return WaitStatus{}, false, nil
@@ -80,7 +82,7 @@ func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok boo
 	return *found, true, nil
 }
 
-// query runs f on the loop and waits for what it returns.
+// query runs f on the loop and waits for its result.
 func query[R any](ctx context.Context, t *Taskscaler, f func(*loop) R) (R, error) {
 	var none R
 	result := make(chan R, 1)
@@ -97,7 +99,7 @@ func query[R any](ctx context.Context, t *Taskscaler, f func(*loop) R) (R, error
 	}
 }
 
-// status is the loop's part of Status. While a commit is being retried the core is ahead of the store, and so is not shown.
+// status returns the loop's part of Status. While a commit is retried, the core is ahead of the store, so the status does not show it.
 func (l *loop) status() Status {
 	t := l.t
 	cfg := t.config()
@@ -228,7 +230,7 @@ func stamp(ns int64) *time.Time {
 	return &t
 }
 
-// waitStatus adds what passed since the core last looked at its clock.
+// waitStatus adds since, the time since the last step, to the waiting time that the core knows.
 func waitStatus(v *scaler.WaitView, since time.Duration) WaitStatus {
 	return WaitStatus{
 		Key: string(v.Key), Position: v.Position, Waited: v.For + since, Cause: v.Cause.String(), Sentence: "waiting " + observe.Wait(v.Cause),

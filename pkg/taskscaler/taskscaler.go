@@ -20,7 +20,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// Taskscaler manages one group. Its methods may be called by any goroutine.
+// Taskscaler is the manager of one group. [New] starts it. Its methods are safe for concurrent use.
 type Taskscaler struct {
 	group    provider.InstanceGroup
 	info     provider.ProviderInfo
@@ -30,7 +30,7 @@ type Taskscaler struct {
 	ready    ReadyFunc
 	dialer   Dialer
 	clock    clock.Clock
-	restored map[record.ID]restored // what the store knew at start
+	restored map[record.ID]restored // instances in the store at the start
 
 	cfg      atomic.Pointer[Config]
 	inbox    *inbox
@@ -39,37 +39,39 @@ type Taskscaler struct {
 	work     *workers
 	observer *observer
 	health   health
-	journal  *journal.Writer // nil: none
+	journal  *journal.Writer // nil: no journal
 
 	reload   sync.Mutex // one Reload at a time
 	endWork  context.CancelCauseFunc
 	endWatch context.CancelFunc
 
-	commitCtx  context.Context // ends when a commit is no longer worth waiting for
+	commitCtx  context.Context // ends when the shutdown stops waiting for a commit
 	giveUpHope context.CancelCauseFunc
 
 	stopOnce sync.Once
 	stopErr  error
-	dead     chan struct{} // the loop decides nothing any more; stopErr says why
-	loopDone chan struct{} // it has answered everybody
-	finished chan struct{} // a shutdown has nothing left to do
+	dead     chan struct{} // closed when the loop makes no more decisions; stopErr says why
+	loopDone chan struct{} // closed when the loop has answered every caller
+	finished chan struct{} // closed when a shutdown has nothing left to do
 	shutOnce sync.Once
 	shutErr  error
 	done     chan struct{}
 	doneOnce sync.Once
 }
 
-// restored is an instance that was known before this start.
+// restored is an instance that the store knew before this start.
 type restored struct {
 	serial uint64
 	keys   []string
 }
 
-// New calls the group's Init, loads the state, and starts the manager. It does not wait for the provider's first list: see
-// [Taskscaler.Ready]. ctx bounds New alone. Group and store belong to the manager from here on: after an error of New they are shut down and
-// closed.
+// New loads the state, calls Init of the group, and starts the manager. It does not wait for the provider's first list: see
+// [Taskscaler.Ready]. ctx bounds New only, not the manager.
 //
-// Errors: those of Config.Validate, of Init (provider.KindOf tells the kind) and of the store's Load; *GroupMismatchError.
+// The manager owns the group and the store from this call on. Shutdown closes them. If New returns an error, it has closed them.
+//
+// Errors: those of Config.Validate, of the store's Load and Commit, and of the group's Init (provider.KindOf returns the kind), and
+// *GroupMismatchError.
 func New(ctx context.Context, group provider.InstanceGroup, cfg Config, opts ...Option) (*Taskscaler, error) {
 	o := options{dial: connector.Dial, log: slog.New(slog.DiscardHandler), clock: clock.New()}
 	for _, opt := range opts {
@@ -87,10 +89,10 @@ func New(ctx context.Context, group provider.InstanceGroup, cfg Config, opts ...
 	return t, nil
 }
 
-// prepareManager does everything that can fail, then starts.
+// prepareManager does everything that can fail. Then it starts the goroutines.
 func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Config, o *options) (*Taskscaler, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("taskscaler: the configuration: %w", err)
+		return nil, fmt.Errorf("taskscaler: invalid Config: %w", err)
 	}
 	cfg = cfg.WithDefaults()
 	snap, err := o.store.Load(ctx)
@@ -110,7 +112,7 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("taskscaler: the provider's Init: %w", err)
+		return nil, fmt.Errorf("taskscaler: Init of the provider: %w", err)
 	}
 	t.caps = provider.CapabilitiesOf(group)
 	core, err := t.startCore(ctx, &snap.State)
@@ -134,7 +136,7 @@ func restoredOf(s *record.Saved) map[record.ID]restored {
 	return all
 }
 
-// startCore binds the state to the provider's group, durably, and makes the core that goes on from it.
+// startCore records the provider's group in the state, and makes a core that continues from the state.
 func (t *Taskscaler) startCore(ctx context.Context, saved *record.Saved) (*scaler.Core, error) {
 	bound := saved.Meta.Group
 	if bound != "" && bound != t.info.ID {
@@ -151,12 +153,12 @@ func (t *Taskscaler) startCore(ctx context.Context, saved *record.Saved) (*scale
 	mono, wall := t.clock.Now()
 	core, err := scaler.New(t.coreConfig(t.config()), *saved, known, scaler.Time{Mono: mono, Wall: wall})
 	if err != nil {
-		return nil, fmt.Errorf("the stored state cannot be used: %w", err)
+		return nil, fmt.Errorf("the stored state is inconsistent: %w; restore a backup of the state directory, or move it away", err)
 	}
 	return core, nil
 }
 
-// coreConfig fills in what the provider says.
+// coreConfig returns the core's settings: those of cfg, the provider's limit, and whether the provider has heartbeats.
 func (t *Taskscaler) coreConfig(cfg *Config) scaler.Config {
 	core := cfg.core().WithDefaults()
 	core.ProviderMax = t.info.MaxSize
@@ -186,7 +188,7 @@ func (t *Taskscaler) start(core *scaler.Core, obs observe.Observer) {
 	go t.watchdog(watchCtx, l)
 }
 
-// watchdog stops the manager when a commit neither succeeds nor fails: the loop, which is stuck in it, cannot.
+// watchdog stops the manager when a commit blocks for too long. The loop cannot do that, because it waits for the commit.
 func (t *Taskscaler) watchdog(ctx context.Context, l *loop) {
 	ticker := time.NewTicker(30 * time.Second)
 	defer ticker.Stop()
@@ -200,7 +202,8 @@ func (t *Taskscaler) watchdog(ctx context.Context, l *loop) {
 		}
 		since := t.health.commitSince.Load()
 		if hung := t.clock.Mono() - time.Duration(since); since > 0 && hung > commitPatience+time.Minute {
-			l.abandon(&StopError{Reason: "a commit hangs", Err: fmt.Errorf("no answer from the state store for %s; check its disk", hung.Round(time.Second))})
+			l.abandon(&StopError{Reason: "a commit hangs", Err: fmt.Errorf("the state store has not answered for %s: check its disk, then start the manager again",
+				hung.Round(time.Second))})
 			return
 		}
 	}
@@ -208,13 +211,13 @@ func (t *Taskscaler) watchdog(ctx context.Context, l *loop) {
 
 func (t *Taskscaler) config() *Config { return t.cfg.Load() }
 
-// stop ends the manager's deciding. The first cause stays; nil is an orderly end.
+// stop ends all decisions. The first call counts. A nil err means a shutdown.
 func (t *Taskscaler) stop(err error) {
 	t.stopOnce.Do(func() {
 		t.stopErr = err
 		close(t.dead)
 		if err != nil {
-			t.log.Error("the manager stopped", "error", err)
+			t.log.Error("the manager stopped itself: correct the cause and start it again", "error", err)
 			t.endWork(err)
 			t.finish()
 		}
@@ -223,7 +226,7 @@ func (t *Taskscaler) stop(err error) {
 
 func (t *Taskscaler) finish() { t.doneOnce.Do(func() { close(t.done) }) }
 
-// stopped is what callers are told once the loop takes nothing more.
+// stopped returns the error for callers after the loop has stopped accepting events.
 func (t *Taskscaler) stopped() error {
 	select {
 	case <-t.dead:
@@ -235,10 +238,11 @@ func (t *Taskscaler) stopped() error {
 	return ErrShutdown
 }
 
-// Done is closed when the manager has stopped: after Shutdown, or by itself (see Err). Shutdown is to be called in both cases.
+// Done returns a channel that is closed when the manager has stopped, after Shutdown or because it cannot continue (see Err). Call
+// Shutdown in both cases.
 func (t *Taskscaler) Done() <-chan struct{} { return t.done }
 
-// Err says why the manager stopped by itself: a *StopError. It is nil while it runs, and ErrShutdown after a Shutdown.
+// Err returns nil while the manager runs, ErrShutdown after Shutdown, and a *StopError after the manager has stopped itself.
 func (t *Taskscaler) Err() error {
 	select {
 	case <-t.done:
@@ -248,38 +252,43 @@ func (t *Taskscaler) Err() error {
 	}
 }
 
-// Ready is nil when the manager can do its work, else it says what is missing: the provider's first list, the plugin, or the store.
+// Ready returns nil if the manager can grant leases and change the group. Otherwise the error says what is missing: the provider's first
+// list, the plugin, or a working store. After the manager has stopped, it returns Err. Ready never blocks.
 func (t *Taskscaler) Ready() error {
 	if err := t.Err(); err != nil {
 		return err
 	}
 	if tr := t.health.trouble.Load(); tr != nil {
-		return fmt.Errorf("the state cannot be committed since %s (%d failures): %w", tr.since.Format(time.RFC3339), tr.failures, tr.err)
+		return fmt.Errorf("the state cannot be committed since %s (%d failures), check the disk: %w", tr.since.Format(time.RFC3339), tr.failures, tr.err)
 	}
 	if since := t.health.commitSince.Load(); since > 0 {
 		if d := t.clock.Mono() - time.Duration(since); d > commitSlow {
-			return fmt.Errorf("a commit of the state has been running for %s", d.Round(time.Second))
+			return fmt.Errorf("a commit of the state has been running for %s: check the disk", d.Round(time.Second))
 		}
 	}
 	if away := t.health.away.Load(); away != nil {
 		return *away
 	}
 	if !t.health.started.Load() {
-		return errors.New("the provider's first list has not come yet")
+		return errors.New("the provider has not returned its first list yet: wait, or look for list errors in the log")
 	}
 	return nil
 }
 
-// Reload makes cfg the configuration, without touching leases. Name and Connector cannot change: the group got them at its Init.
+// Reload replaces the configuration. Leases are not affected. Name and Connector cannot change, because the group received the connector
+// settings in its Init.
+//
+// Errors: those of Config.Validate, a changed Name or Connector, ErrShutdown, and *StopError. The old configuration then stays. If ctx ends
+// while the state cannot be committed, the error says so, and cfg may still take effect: call Reload again.
 func (t *Taskscaler) Reload(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
-		return fmt.Errorf("reload: the configuration: %w", err)
+		return fmt.Errorf("reload: invalid Config: %w", err)
 	}
 	cfg = cfg.WithDefaults()
 	t.reload.Lock()
 	defer t.reload.Unlock()
 	if old := t.config(); old.Name != cfg.Name || !reflect.DeepEqual(old.Connector, cfg.Connector) {
-		return errors.New("reload: name and connector_config of a running manager cannot change: restart it")
+		return errors.New("reload: name and connector_config cannot change while the manager runs: restart the manager")
 	}
 	core := t.coreConfig(&cfg)
 	if _, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReload, Config: &core}); err != nil {

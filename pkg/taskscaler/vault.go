@@ -13,15 +13,15 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// secret is how to reach one machine. It is kept beside the core, never in it.
+// secret is the connect info of one instance. The core never sees it.
 type secret struct {
 	id     record.ID
 	serial uint64
 	info   provider.ConnectInfo
-	stored []byte // as the store keeps it; nil where it is not stored
+	stored []byte // the value for the store; nil: the store is not changed
 }
 
-// Format keeps the secret out of every fmt verb.
+// Format implements fmt.Formatter, so that no fmt verb prints the secret.
 func (s secret) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "connect info of "+string(s.id))
 }
@@ -36,7 +36,7 @@ func (s *secret) copyInfo() provider.ConnectInfo {
 	return info
 }
 
-// vault has the connect info of every instance that was prepared. The loop writes what is committed; anybody reads.
+// vault holds the connect info of every prepared instance. Only the loop writes it when it commits; every goroutine may read it.
 type vault struct {
 	mu  sync.RWMutex
 	all map[record.ID]secret
@@ -62,8 +62,8 @@ func (v *vault) drop(id record.ID) {
 	delete(v.all, id)
 }
 
-// storedInfo is connect info at rest. Credentials that are the operator's own are not written down a second time: they are filled in from
-// the settings again, so that a changed password holds for the instances that exist.
+// storedInfo is connect info in the store. Credentials from the operator's settings are not stored. They are read from the settings at the
+// start, so a changed password also applies to instances that already exist.
 type storedInfo struct {
 	Serial         uint64               `json:"serial"`
 	Info           provider.ConnectInfo `json:"info"`
@@ -82,7 +82,7 @@ func encodeInfo(serial uint64, info provider.ConnectInfo, own *provider.Connecto
 	return json.Marshal(s)
 }
 
-// openVault reads what the store holds for the instances of saved.
+// openVault reads the connect info of the instances in snap.
 func openVault(snap *statestore.Snapshot, own *provider.ConnectorConfig) (*vault, error) {
 	v := &vault{all: make(map[record.ID]secret, len(snap.Secrets))}
 	for i := range snap.State.Instances {
@@ -93,10 +93,10 @@ func openVault(snap *statestore.Snapshot, own *provider.ConnectorConfig) (*vault
 		}
 		var s storedInfo
 		if err := json.Unmarshal(value, &s); err != nil {
-			return nil, fmt.Errorf("the stored connect info of instance %s cannot be read: %w", rec.ID, err)
+			return nil, fmt.Errorf("the stored connect info of instance %s cannot be read: %w; restore a backup of the state directory, or move it away", rec.ID, err)
 		}
 		if s.Serial != rec.Serial {
-			continue // of an earlier machine of the same name
+			continue // it belongs to an earlier instance with the same ID
 		}
 		if s.StaticPassword {
 			s.Info.Password = own.Password

@@ -11,36 +11,37 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// waiter is a caller who waits for the answer to one event. The loop gives it a ticket when it takes the event in, and answers exactly once.
+// waiter is a caller that waits for the answer to one event. The loop gives it a ticket when it receives the event, and answers exactly
+// once.
 type waiter struct {
-	ready  chan struct{} // 1-buffered: answered
+	ready  chan struct{} // 1-buffered: the answer is there
 	state  atomic.Uint32 // waiterOpen, then one of the other two
-	ticket uint64        // the loop's; 0: not waiting
+	ticket uint64        // owned by the loop; 0: not waiting
 	kind   scaler.EventKind
 	key    record.Key
-	since  time.Duration // on Mono: when the loop took it in
-	answer answer        // the caller's once ready was sent
+	since  time.Duration // on Mono: when the loop received the event
+	answer answer        // owned by the caller after it has received from ready
 }
 
 const (
 	waiterOpen      = iota
 	waiterAnswered  // the answer counts
-	waiterAbandoned // the caller has gone: what the answer brings must be given back
+	waiterAbandoned // the caller no longer waits: the loop must release what it granted
 )
 
-// answer is what a caller is told. With err nothing else counts.
+// answer is the loop's answer to a caller. If err is set, the other fields have no meaning.
 type answer struct {
 	kind   scaler.GrantKind
 	cause  record.Cause
-	why    record.Cause // with CauseDeadline: what was waited for
-	latest string       // what the last failed create or preparation said, if why is about that
+	why    record.Cause // for CauseDeadline and CauseCancelled: what the caller was waiting for
+	latest string       // message of the last failed create or preparation, if why is about one
 	waited time.Duration
 	lease  *Lease
 	counts *NoCapacityError
 	err    error // the manager stopped
 }
 
-// waiterPool has waiters to use again.
+// waiterPool keeps waiters for reuse.
 type waiterPool struct{ pool sync.Pool }
 
 func (p *waiterPool) get(kind scaler.EventKind, key record.Key) *waiter {
@@ -53,13 +54,13 @@ func (p *waiterPool) get(kind scaler.EventKind, key record.Key) *waiter {
 	return w
 }
 
-// put must not be given a waiter that the inbox may still point to: one that was cancelled, or abandoned.
+// put must not receive a waiter that the inbox may still point to, that is a cancelled or an abandoned one.
 func (p *waiterPool) put(w *waiter) {
 	w.answer, w.key, w.ticket = answer{}, "", 0
 	p.pool.Put(w)
 }
 
-// tell answers w, and reports whether its caller is still there.
+// tell answers w, and reports whether its caller still waits.
 func (w *waiter) tell(a answer) bool {
 	w.answer = a
 	if !w.state.CompareAndSwap(waiterOpen, waiterAnswered) {
@@ -69,11 +70,11 @@ func (w *waiter) tell(a answer) bool {
 	return true
 }
 
-// waiters finds who holds a ticket. It belongs to the loop.
+// waiters finds a waiter by its ticket. It is owned by the loop.
 type waiters struct {
 	slots []*waiter
 	free  []uint32
-	turn  uint64 // makes each ticket different from all before it
+	turn  uint64 // makes each ticket unique
 }
 
 // add gives w a ticket, never 0.
@@ -90,7 +91,7 @@ func (t *waiters) add(w *waiter) uint64 {
 	return w.ticket
 }
 
-// take finds who holds ticket and forgets it; nil: nobody.
+// take returns and removes the waiter with this ticket, or nil if there is none.
 func (t *waiters) take(ticket uint64) *waiter {
 	n := uint32(ticket)
 	if ticket == 0 || int(n) >= len(t.slots) {
@@ -105,7 +106,7 @@ func (t *waiters) take(ticket uint64) *waiter {
 	return w
 }
 
-// each calls f for everyone who waits.
+// each calls f for every waiter.
 func (t *waiters) each(f func(*waiter)) {
 	for _, w := range t.slots {
 		if w != nil {
@@ -114,13 +115,13 @@ func (t *waiters) each(f func(*waiter)) {
 	}
 }
 
-// errAbandoned is a call whose answer nobody waits for any more.
-var errAbandoned = errors.New("the state cannot be committed at this moment; the call was given up")
+// errAbandoned means that the caller stopped waiting before the loop answered, because a commit takes too long.
+var errAbandoned = errors.New("the context of the call ended while the state could not be committed; check the disk, then repeat the call")
 
-// cancelGrace is how long a caller whose context has ended waits for the definite answer. It comes at once, except while commits fail.
+// cancelGrace is how long a call whose context has ended waits for the final answer. The answer comes at once unless commits fail.
 const cancelGrace = 2 * time.Second
 
-// call puts ev and waits for its answer, which always comes: at its end the loop answers everybody.
+// call puts ev into the inbox and waits for the answer. The answer always comes: when the loop ends, it answers every caller.
 func (t *Taskscaler) call(ctx context.Context, ev *scaler.Event) (answer, error) {
 	w := t.spare.get(ev.Kind, ev.Key)
 	if !t.inbox.put(ev, w) {
@@ -140,7 +141,7 @@ func (t *Taskscaler) call(ctx context.Context, ev *scaler.Event) (answer, error)
 	return a, a.err
 }
 
-// giveUp ends a call whose context has ended: the answer may be on its way, and must not be lost.
+// giveUp cancels a call whose context has ended. An answer may be under way at the same time, and must not be lost.
 func (t *Taskscaler) giveUp(ctx context.Context, w *waiter) (answer, error) {
 	t.inbox.put(&scaler.Event{Kind: scaler.EvCancel, Key: w.key}, w)
 	grace := time.NewTimer(cancelGrace)
@@ -151,7 +152,7 @@ func (t *Taskscaler) giveUp(ctx context.Context, w *waiter) (answer, error) {
 	case <-grace.C:
 	}
 	if w.state.CompareAndSwap(waiterOpen, waiterAbandoned) {
-		return answer{}, errAbandoned // the loop gives back what it would have brought
+		return answer{}, errAbandoned // the loop releases what it grants later
 	}
 	<-w.ready
 	return w.answer, w.answer.err

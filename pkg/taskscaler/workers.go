@@ -14,7 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Bounds of the workers: how many calls of a kind run at once, and how long one may take that the core gave no timeout.
+// How many calls of each kind run at the same time, and how long a call may take if the core sets no timeout.
 const (
 	preparesAtOnce   = 64
 	heartbeatsAtOnce = 16
@@ -26,18 +26,18 @@ const (
 	lookupTimeout    = time.Minute
 )
 
-// workers carry commands out. Only they, and the observer, call the group, so that a slow call holds up nothing but its own kind. Each
-// command is answered by exactly one event.
+// workers execute the core's commands. Only the workers and the observer call the group, so a slow call delays only calls of the same kind.
+// Each command is answered by exactly one event.
 type workers struct {
 	t   *Taskscaler
-	ctx context.Context // ends when the manager no longer waits for calls
+	ctx context.Context // ends when the shutdown stops waiting for calls
 
 	running crew
 
 	increases, prepares, beats pool[scaler.Command]
 	lookups                    chan struct{}
 	deletes                    deleter
-	gathered                   []scaler.Command // the loop's
+	gathered                   []scaler.Command // owned by the loop
 }
 
 func newWorkers(ctx context.Context, t *Taskscaler) *workers {
@@ -49,7 +49,7 @@ func newWorkers(ctx context.Context, t *Taskscaler) *workers {
 	return w
 }
 
-// do takes the commands of one batch. It never blocks. The deletes of a batch are one call.
+// do starts the commands of one batch. It never blocks. The deletes of a batch are sent in one call.
 func (w *workers) do(cmds []scaler.Command) {
 	for i := range cmds {
 		switch cmds[i].Kind {
@@ -88,7 +88,7 @@ func (w *workers) beat(cmd scaler.Command) {
 	w.report(&ev, err)
 }
 
-// connectInfo asks the provider for a caller.
+// connectInfo gets the connect info from the provider, on behalf of a caller.
 func (w *workers) connectInfo(ctx context.Context, id record.ID) (info provider.ConnectInfo, err error) {
 	select {
 	case w.lookups <- struct{}{}:
@@ -112,8 +112,8 @@ func (w *workers) report(ev *scaler.Event, err error) {
 	w.t.inbox.put(ev, nil)
 }
 
-// call calls the group with a timeout (0: def). A panic of the group is a failure of this call. Once the manager no longer waits for calls,
-// none is begun: what the loop still dispatches at its end would meet a provider that is shut down.
+// call calls the group with a timeout (0: def). A panic of the group is a failure of this call. After w.ctx has ended, call does nothing:
+// the loop may still dispatch commands at its end, when the provider is already shut down.
 func (w *workers) call(timeout, def time.Duration, f func(ctx context.Context) error) (err error) {
 	if w.ctx.Err() != nil {
 		return context.Cause(w.ctx)
@@ -125,24 +125,24 @@ func (w *workers) call(timeout, def time.Duration, f func(ctx context.Context) e
 	defer cancel()
 	err = guard(w.t.log, func() error { return f(ctx) })
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer within %s: %w", timeout, err)
+		err = fmt.Errorf("the provider did not answer within %s: %w", timeout, err)
 	}
 	w.t.health.heard(err)
 	return err
 }
 
-// guard turns a panic into an error, and logs where it came from.
+// guard turns a panic of f into an error, and logs its stack.
 func guard(log *slog.Logger, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			log.Error("a call panicked: this is a bug of the provider or of the embedder", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			log.Error("a call panicked: this is a bug in the provider or in the embedding program, report it there", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = provider.Errorf(provider.KindTransient, "panic: %v", p)
 		}
 	}()
 	return f()
 }
 
-// heard notes what a call to the group told about the plugin.
+// heard records whether a call reached the plugin.
 func (h *health) heard(err error) {
 	switch {
 	case errors.Is(err, provider.ErrAway):
@@ -152,7 +152,7 @@ func (h *health) heard(err error) {
 	}
 }
 
-// pool runs jobs on at most limit goroutines, which end when there is nothing left.
+// pool runs jobs on at most limit goroutines. They end when the queue is empty.
 type pool[J any] struct {
 	crew  *crew
 	limit int
@@ -189,11 +189,11 @@ func (p *pool[J]) work() {
 	}
 }
 
-// crew counts goroutines, so that an end can be waited for with a limit: what calls a provider may hang for ever.
+// crew counts goroutines. wait has a time limit, because a call to a provider may hang for ever.
 type crew struct {
 	mu   sync.Mutex
 	n    int
-	idle chan struct{} // closed when n falls to 0; nil: nobody waits
+	idle chan struct{} // closed when n falls to 0; nil: no wait is running
 }
 
 func (c *crew) start(f func()) {
@@ -215,7 +215,7 @@ func (c *crew) leave() {
 	}
 }
 
-// wait waits until none is left, at most for d, and reports whether that came.
+// wait waits until no goroutine is left, for at most d. It reports whether that happened.
 func (c *crew) wait(d time.Duration) bool {
 	c.mu.Lock()
 	if c.n == 0 {
