@@ -16,8 +16,8 @@ import (
 // In preemptive mode, a reservation claims a free slot of a ready instance. Otherwise it only counts: leases, waiters and reservations
 // together stay within the slots of Config.MaxInstances. A reservation does not make the group grow; Acquire does.
 //
-// Errors: *NoCapacityError (ErrNoCapacity), ErrDraining, ErrShutdown, *StopError, ErrDuplicateKey, and an error if ctx ends first. After an
-// error there is no reservation.
+// Errors: *NoCapacityError (ErrNoCapacity), ErrDraining, ErrShutdown, *StopError, ErrDuplicateKey, and an error if ctx ends first. A call
+// that returns an error leaves no reservation behind.
 func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
 	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReserve, Key: record.Key(key)})
 	if err != nil {
@@ -45,9 +45,9 @@ func (t *Taskscaler) Unreserve(key string) {
 // Acquire waits for a slot and leases it to key. When Acquire returns the lease, the lease is stored. A ctx without a deadline gets
 // Config.AcquireTimeout.
 //
-// Errors: a *WaitError or a *StopError; in both cases no lease is held. If ctx ends first, the *WaitError matches context.DeadlineExceeded
-// or context.Canceled, and says what the caller was waiting for. It matches ErrDraining, ErrShutdown or ErrDuplicateKey if the manager
-// refused the call.
+// Errors: *WaitError, ErrShutdown and *StopError. A call that returns an error leaves no lease behind. If ctx ends first, the *WaitError
+// matches context.DeadlineExceeded or context.Canceled, and says what the caller was waiting for. If the manager refused the call, it
+// matches ErrDraining, ErrShutdown or ErrDuplicateKey.
 func (t *Taskscaler) Acquire(ctx context.Context, key string) (*Lease, error) {
 	return t.lease(ctx, &scaler.Event{Kind: scaler.EvAcquire, Key: record.Key(key), Deadline: t.deadline(ctx)})
 }

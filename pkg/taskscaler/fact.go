@@ -16,7 +16,7 @@ type FactKind string
 // The kinds of fact. Each comment names the fields that are set; Kind and At are always set.
 const (
 	FactCreate     FactKind = "create"      // the provider is asked for Count instances; Decision has the numbers
-	FactAppeared   FactKind = "appeared"    // Instance was listed for the first time; a Cause says why it is not used
+	FactAppeared   FactKind = "appeared"    // Instance was listed for the first time; Cause, if set, says why it is not used
 	FactReady      FactKind = "ready"       // Instance can be leased; Took is the time since it was first listed
 	FactRetire     FactKind = "retire"      // Instance gets no new lease, for Cause; Decision has the numbers for CauseIdle
 	FactDelete     FactKind = "delete"      // the provider is asked to delete Instance; Count: the number of this try, starting at 1

@@ -20,11 +20,11 @@ const (
 
 // Shutdown stops the manager. It proceeds as follows:
 //
-//  1. New calls get ErrShutdown, and so do the waiters.
+//  1. Reserve, Acquire and Replace are refused with ErrShutdown. Calls that wait get ErrShutdown too.
 //  2. Shutdown waits until all leases are released, or until ctx ends.
-//  3. With Config.DeleteOnShutdown, it revokes the remaining leases and deletes every instance. This takes at most about 30s more than
-//     Config.ShutdownDeletionRetries times Config.ShutdownDeletionInterval. Otherwise leases and instances stay in the store for Reattach
-//     after the next start.
+//  3. With Config.DeleteOnShutdown, it revokes the remaining leases and deletes every instance. After the end of ctx, this takes at most
+//     Config.ShutdownDeletionRetries times Config.ShutdownDeletionInterval, plus 30s. Without DeleteOnShutdown, leases and instances stay,
+//     and the store keeps them for Reattach after the next start.
 //  4. It closes the group and the store.
 //
 // The returned error is nil, or joins what went wrong: a *LeftoverError with instances that could not be deleted or may still appear,

@@ -25,7 +25,7 @@ type Status struct {
 	Sizing    SizingStatus     `json:"sizing"`
 	Counts    Counts           `json:"counts"`
 	Waiting   WaitingStatus    `json:"waiting"`
-	Hold      *HoldStatus      `json:"hold,omitempty"`    // nil: every needed instance is being created
+	Hold      *HoldStatus      `json:"hold,omitempty"`    // nil: no needed instance is held back
 	Backoff   *BackoffStatus   `json:"backoff,omitempty"` // nil: no back-off
 	Breaker   *BreakerStatus   `json:"breaker,omitempty"` // nil: the runaway breaker is closed
 	Plugin    PluginStatus     `json:"plugin"`
@@ -147,7 +147,7 @@ type InstanceStatus struct {
 	Created *time.Time    `json:"created,omitempty"`  // when it was first listed
 	Since   *time.Time    `json:"since,omitempty"`    // when it entered State
 	Ready   *time.Time    `json:"ready_at,omitempty"` // when it first became ready
-	Idle    *time.Time    `json:"idle,omitempty"`     // since when it has had no lease; only while ready
+	Idle    *time.Time    `json:"idle,omitempty"`     // since when it is ready without a lease
 	Leases  []LeaseStatus `json:"leases"`             // ascending by slot
 }
 
