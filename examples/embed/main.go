@@ -1,5 +1,5 @@
-// Command embed does what a CI runner's instance executor does with taskscaler as a library: it launches a provider plugin, starts a manager,
-// and serves a few jobs, each on a leased slot over SSH. With the fake plugin the machines are processes on this one:
+// Command embed uses taskscaler as a library, as the instance executor of a CI runner does. It launches a provider plugin, starts a manager,
+// and runs a few jobs over SSH, each on a leased slot. With the fake plugin, the instances are processes on this machine:
 //
 //	go build -o /tmp/bin/ ./plugins/fake/cmd/fleeting-plugin-fake
 //	go run ./examples/embed -plugin /tmp/bin/fleeting-plugin-fake -jobs 6
@@ -40,8 +40,8 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("embed", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	path := flags.String("plugin", "fleeting-plugin-fake", "the provider plugin: a path, or a name to look for")
-	jobs := flags.Int("jobs", 6, "how many jobs to run")
+	path := flags.String("plugin", "fleeting-plugin-fake", "the provider plugin: its path or its name")
+	jobs := flags.Int("jobs", 6, "number of jobs to run")
 	verbose := flags.Bool("v", false, "log what the manager does")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 
-	// Everything that this program leaves on disk is in here. A real runner keeps its state where it stays.
+	// This program keeps all its files in a temporary directory. A real runner needs a directory that survives a restart.
 	dir, err := os.MkdirTemp("", "taskscaler-embed-")
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	err = serve(ctx, manager, *jobs, out)
 
-	// Jobs that still run have this long; then their leases are revoked. Whatever happens, no machine is left behind.
+	// Shutdown revokes the leases of jobs that still run after ten seconds. Then it deletes every instance.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if e := manager.Shutdown(end); e != nil {
@@ -76,13 +76,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return err
 }
 
-// start launches the plugin and the manager that works with it. They end together, by the manager's Shutdown.
+// start launches the plugin and starts a manager that uses it. Shutdown of the manager ends both.
 func start(ctx context.Context, name, dir string, log *slog.Logger) (*taskscaler.Taskscaler, error) {
 	path, err := plugin.Find(name, plugin.DefaultFindOptions(os.Getenv))
 	if err != nil {
 		return nil, err
 	}
-	config, err := json.Marshal(map[string]any{ // plugin_config of the fake: see plugins/fake/README.md
+	config, err := json.Marshal(map[string]any{ // plugin_config of the fake plugin; see plugins/fake/README.md
 		"name": "embed", "dir": filepath.Join(dir, "cloud"),
 		"boot": map[string]any{"distribution": "constant", "value": "300ms"},
 	})
@@ -111,7 +111,7 @@ func start(ctx context.Context, name, dir string, log *slog.Logger) (*taskscaler
 	}, taskscaler.WithStore(store), taskscaler.WithLogger(log))
 }
 
-// serve runs all jobs at once: more than there are slots, so that some wait.
+// serve runs all jobs at the same time. By default there are more jobs than slots, so some jobs wait.
 func serve(ctx context.Context, manager *taskscaler.Taskscaler, jobs int, out *printer) error {
 	errs := make([]error, jobs)
 	var wg sync.WaitGroup
@@ -127,7 +127,8 @@ func serve(ctx context.Context, manager *taskscaler.Taskscaler, jobs int, out *p
 	return errors.Join(errs...)
 }
 
-// job is the life of one job: reserve, before it is taken from the queue; acquire; connect; run; release.
+// job runs one job. It reserves a slot before it takes the job from the queue. Then it acquires the slot, runs the script and releases the
+// slot.
 func job(ctx context.Context, manager *taskscaler.Taskscaler, key string, out *printer) error {
 	if err := reserve(ctx, manager, key); err != nil {
 		return err
@@ -146,7 +147,7 @@ func job(ctx context.Context, manager *taskscaler.Taskscaler, key string, out *p
 	return err
 }
 
-// reserve asks again while the fleet is full: meanwhile a runner leaves the job in its queue, for others to take.
+// reserve tries again while there is no capacity. A real runner leaves the job in its queue meanwhile, so that another runner can take it.
 func reserve(ctx context.Context, manager *taskscaler.Taskscaler, key string) error {
 	for {
 		err := manager.Reserve(ctx, key)
@@ -161,7 +162,7 @@ func reserve(ctx context.Context, manager *taskscaler.Taskscaler, key string) er
 	}
 }
 
-// work runs the job's script. Its context ends with the job or with the lease: when the machine is lost, the cause says so.
+// work runs the job's script. Its context ends with the job or with the lease. If the instance is lost, the cause of the context says so.
 func work(ctx context.Context, lease *taskscaler.Lease, key string, out *printer) error {
 	ctx, cancel := lease.WithContext(ctx)
 	defer cancel()
@@ -179,7 +180,7 @@ func work(ctx context.Context, lease *taskscaler.Lease, key string, out *printer
 	return nil
 }
 
-// printer writes whole lines, from any goroutine.
+// printer writes whole lines. It is safe for concurrent use.
 type printer struct {
 	mu sync.Mutex
 	to io.Writer

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestEmbed runs the example against a real plugin process and real SSH servers.
+// TestEmbed runs the example with a real plugin process and real SSH servers.
 func TestEmbed(t *testing.T) {
 	bin := filepath.Join(t.TempDir(), "fleeting-plugin-fake")
 	if out, err := exec.Command("go", "build", "-o", bin, "../../plugins/fake/cmd/fleeting-plugin-fake").CombinedOutput(); err != nil {
@@ -25,7 +25,7 @@ func TestEmbed(t *testing.T) {
 	for i := range 6 {
 		for _, want := range []string{"job-%d: leased slot", "job-%[1]d: its output: hello from job-%[1]d\n", "job-%d: released"} {
 			if want = fmt.Sprintf(want, i+1); strings.Count(text, want) != 1 {
-				t.Errorf("%q is not in the output once:\n%s", want, text)
+				t.Errorf("the output does not contain %q exactly once:\n%s", want, text)
 			}
 		}
 	}
@@ -33,7 +33,7 @@ func TestEmbed(t *testing.T) {
 		t.Errorf("the last line is missing:\n%s", text)
 	}
 	if left, err := filepath.Glob(filepath.Join(tmp, "taskscaler-*")); err != nil || len(left) > 0 {
-		t.Errorf("left on disk: %v, %v", left, err)
+		t.Errorf("files that are left: %v, %v", left, err)
 	}
 }
 

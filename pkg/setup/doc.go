@@ -1,7 +1,7 @@
-// Package setup turns a runner of a config.toml into what the library takes, so that an embedder starts from the file that its users
-// already have:
+// Package setup converts a runner of a config.toml into the arguments of the library. So an embedder can start a manager from the file that
+// its users already have:
 //
-//	file, report, err := config.Load("config.toml")            // every fault of the file at once: report.Err()
+//	file, report, err := config.Load("config.toml")            // report.Err() returns every fault of the file
 //	runner := file.Runners[0]
 //	cfg, err := setup.Config(runner)                            // limits, policies, deadlines, connector settings
 //	launch, err := setup.Plugin(file, runner, plugin.DefaultFindOptions(os.Getenv))
@@ -9,5 +9,5 @@
 //	store, err := statestore.OpenBolt(setup.StateDir(runner, ""), statestore.BoltOptions{})
 //	manager, err := taskscaler.New(ctx, group, cfg, taskscaler.WithStore(store))
 //
-// The taskscaler command starts its managers through the same functions.
+// The taskscaler command uses the same functions.
 package setup

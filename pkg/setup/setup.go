@@ -10,11 +10,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// ErrNoAutoscaler means that the runner has no [runners.autoscaler] section, so there is nothing to manage.
+// ErrNoAutoscaler means that the runner has no [runners.autoscaler] section, so a manager cannot be started for it.
 var ErrNoAutoscaler = errors.New("the runner has no [runners.autoscaler] section: add one, or select another runner")
 
-// Config returns the manager's settings for one runner of the file. It reads the private key that connector_config.key_path names. The
-// errors are ErrNoAutoscaler and those of reading the key; both name the runner.
+// Config returns the manager's settings for one runner of the file. It reads the private key from the file that connector_config.key_path
+// names. Errors: ErrNoAutoscaler, and the error of reading the key. Both name the runner.
 func Config(r config.Runner) (taskscaler.Config, error) {
 	a := r.Autoscaler
 	if a == nil {
@@ -56,7 +56,8 @@ func Config(r config.Runner) (taskscaler.Config, error) {
 	}, nil
 }
 
-// adoption: a manager without a stored state removes every instance that it finds, as GitLab Runner does.
+// adoption returns the mode for adopt_preexisting. A manager whose state is not stored removes every instance that it finds at the start, as
+// GitLab Runner does.
 func adoption(a *config.Autoscaler) taskscaler.AdoptMode {
 	switch {
 	case a.AdoptPreexisting == config.AdoptAdopt:
@@ -67,7 +68,7 @@ func adoption(a *config.Autoscaler) taskscaler.AdoptMode {
 	return taskscaler.AdoptHold
 }
 
-// Name is the runner's label in logs and in status: its name, or config.Runner.Label where it has none.
+// Name returns the runner's label for logs and Status: its name, or config.Runner.Label if it has none.
 func Name(r config.Runner) string {
 	if r.Name != "" {
 		return r.Name
@@ -75,8 +76,8 @@ func Name(r config.Runner) string {
 	return r.Label()
 }
 
-// Plugin finds the plugin of one runner of the file and returns how to launch it. Logger and the time-outs are left at their defaults.
-// Errors are those of plugin.Find, with the name of the runner.
+// Plugin finds the plugin of one runner of the file and returns the options to launch it. It sets neither the logger nor time-outs. Errors:
+// ErrNoAutoscaler, and those of plugin.Find. They name the runner.
 func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin.LaunchOptions, error) {
 	a := r.Autoscaler
 	if a == nil {
@@ -89,9 +90,11 @@ func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin
 	return plugin.LaunchOptions{Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256}, nil
 }
 
-// StateDir is the directory of the runner's state, for statestore.OpenBolt. Every runner of a file has its own below state_storage.dir.
-// group is ProviderInfo.ID; it counts only for a runner that shares its identity with another one of the file (config.Runner.Shared), and
-// may be empty otherwise.
+// StateDir returns the directory of the runner's state, for statestore.OpenBolt. Each runner of a file has its own directory in
+// state_storage.dir. The runner must have a [runners.autoscaler] section.
+//
+// group is ProviderInfo.ID. It is needed only if the runner shares its identity with another runner of the file (config.Runner.Shared).
+// Otherwise it may be empty.
 func StateDir(r config.Runner, group string) string {
 	identity := r.Identity()
 	if r.Shared {

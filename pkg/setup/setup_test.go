@@ -14,7 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// everyKey sets every key that reaches a manager to something else than its default.
+// everyKey sets every key that reaches a manager to a value that differs from its default.
 const everyKey = `
 [[runners]]
 name = "all"
@@ -66,7 +66,7 @@ idle_count = 6
 preemptive_mode = false
 `
 
-// parse reads a configuration that has no faults.
+// parse parses a configuration, which must have no faults.
 func parse(t *testing.T, dir, text string) *config.File {
 	t.Helper()
 	file, report := config.Parse(filepath.Join(dir, "config.toml"), []byte(text))
@@ -76,7 +76,7 @@ func parse(t *testing.T, dir, text string) *config.File {
 	return file
 }
 
-// TestEveryKeyArrives: a key that the file can set and that does not arrive would be ignored in silence.
+// TestEveryKeyArrives: every key of the file reaches the manager's settings. Otherwise a key could be ignored without notice.
 func TestEveryKeyArrives(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "key"), []byte("private"), 0o600); err != nil {
@@ -91,7 +91,7 @@ func TestEveryKeyArrives(t *testing.T) {
 		v := reflect.ValueOf(part)
 		for i := range v.NumField() {
 			if field := v.Type().Field(i).Name; v.Field(i).IsZero() != noKey[field] {
-				t.Errorf("%s.%s: zero is %t", v.Type(), field, v.Field(i).IsZero())
+				t.Errorf("%s.%s: whether it is zero: %t", v.Type(), field, v.Field(i).IsZero())
 			}
 		}
 	}
@@ -114,7 +114,7 @@ func TestEveryKeyArrives(t *testing.T) {
 		}
 	}
 	if err := got.Validate(); err != nil {
-		t.Errorf("the configuration is refused: %v", err)
+		t.Errorf("Validate: %v", err)
 	}
 }
 
@@ -165,7 +165,7 @@ func TestPlugin(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := Plugin(file, file.Runners[0], plugin.FindOptions{}); err == nil || !strings.Contains(err.Error(), `"all"`) {
-		t.Errorf("a plugin that is not installed: %v", err)
+		t.Errorf("Plugin without an installed binary: %v", err)
 	}
 }
 

@@ -7,15 +7,15 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// Group holds the settings of the simulated group: the fields of taskscaler.Config that influence decisions here, with the same names,
-// meanings and defaults. Settings without an effect in a simulation are left out: connecting, heartbeats, restarts and shutdown.
-// model.Group fills it from a runner of a config.toml.
+// Group holds the settings of the simulated group. It has the fields of taskscaler.Config that influence decisions in a simulation, with the
+// same names, meanings and defaults. It has no settings for connections, heartbeats, restarts and shutdown, because a simulation has none of
+// these. model.Group fills it from a runner of a config.toml.
 type Group struct {
 	CapacityPerInstance int              // slots of one instance. Default: 1
-	MaxInstances        int              // limit on instances in every state. Default: 0, the provider's limit alone
+	MaxInstances        int              // limit on instances in every state together. Default: 0, the provider's limit alone
 	MaxUseCount         int              // leases that one instance serves in its life. Default: 0, no limit
 	ProviderMax         int              // the provider's own limit on instances. Default: Options.Cloud.MaxSize
-	Policies            *policy.Schedule // how much to keep idle at which time. Default: nil, nothing
+	Policies            *policy.Schedule // how much capacity to keep idle at which time. Default: nil, nothing
 	Throttle            policy.Throttle  // pace of creates. Default: 100 a second with a burst of MaxInstances
 
 	RequestedDeadline     time.Duration // from an accepted create to its instance in a list. Default: 10m
@@ -24,11 +24,11 @@ type Group struct {
 	DeletingAlarm         time.Duration // how long a delete may take before an alarm is reported. Default: 1h
 	DeletionRetryInterval time.Duration // between two delete calls for the same instance. Default: 1m
 	ReservationDeadline   time.Duration // how long a reservation lasts without an Acquire. Default: 2m
-	RememberFor           time.Duration // how long gone and lost instances are remembered. Default: 1h
-	MissingLists          int           // complete lists without an instance until it counts as missing. Default: 3
+	RememberFor           time.Duration // how long gone and lost instances, and failed creates, are remembered. Default: 1h
+	MissingLists          int           // consecutive complete lists without an instance before it counts as missing. Default: 3
 }
 
-// core is g as the core takes it, for a group that is listed every interval.
+// core returns the settings of g for the core. interval is the time between two lists of the group.
 func (g *Group) core(interval time.Duration) scaler.Config {
 	return scaler.Config{
 		Capacity: g.CapacityPerInstance, MaxInstances: g.MaxInstances, MaxUses: g.MaxUseCount, ProviderMax: g.ProviderMax,

@@ -18,7 +18,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// pairs runs b.N pairs, spread over callers, and reports pairs a second and how long one took.
+// pairs runs b.N pairs of Acquire and Release, spread over callers. It reports pairs per second and the time of one pair.
 func pairs(b *testing.B, callers int, pair func(caller int) error) {
 	b.Helper()
 	took := make([][]time.Duration, callers)
@@ -51,7 +51,7 @@ func pairs(b *testing.B, callers int, pair func(caller int) error) {
 	b.ReportMetric(float64(all[len(all)*99/100].Microseconds())/1000, "p99-ms")
 }
 
-// ready is a manager whose fleet has a slot for every caller.
+// ready returns a manager with a free slot for every caller.
 func benchManager(b *testing.B, store statestore.Store, slots int, journal bool) *Taskscaler {
 	b.Helper()
 	g, n := newGroup(), &testNet{}
@@ -103,26 +103,26 @@ func benchLeases(b *testing.B, store statestore.Store, callers int, journal bool
 	})
 }
 
-// BenchmarkAcquireReleaseMemory is the price of a lease without a disk. Its reference is BenchmarkReferenceMailbox.
+// BenchmarkAcquireReleaseMemory measures a lease without a disk. Its reference is BenchmarkReferenceMailbox.
 func BenchmarkAcquireReleaseMemory(b *testing.B) {
 	for _, callers := range []int{1, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchLeases(b, statestore.NewMemory(), callers, true) })
 	}
 }
 
-// BenchmarkAcquireReleaseMemoryNoJournal is the same without the journal, which is on by default in the command.
+// BenchmarkAcquireReleaseMemoryNoJournal is the same without a journal. The taskscaler command keeps a journal by default.
 func BenchmarkAcquireReleaseMemoryNoJournal(b *testing.B) {
 	b.Run("callers=64", func(b *testing.B) { benchLeases(b, statestore.NewMemory(), 64, false) })
 }
 
-// BenchmarkAcquireReleaseBolt is the price of a durable lease. Its reference is BenchmarkReferenceGroupCommit.
+// BenchmarkAcquireReleaseBolt measures a lease that is stored on disk. Its reference is BenchmarkReferenceGroupCommit.
 func BenchmarkAcquireReleaseBolt(b *testing.B) {
 	for _, callers := range []int{64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchBolt(b, callers, true) })
 	}
 }
 
-// BenchmarkAcquireReleaseBoltNoJournal is the same without the journal.
+// BenchmarkAcquireReleaseBoltNoJournal is the same without a journal.
 func BenchmarkAcquireReleaseBoltNoJournal(b *testing.B) {
 	b.Run("callers=256", func(b *testing.B) { benchBolt(b, 256, false) })
 }
@@ -135,7 +135,7 @@ func benchBolt(b *testing.B, callers int, journal bool) {
 	benchLeases(b, store, callers, journal)
 }
 
-// reference is a mailbox loop that decides nothing: what any design with one owner and answers by channel must pay.
+// reference is a mailbox loop that makes no decision: the cost of any design with one owner and answers over a channel.
 type reference struct {
 	mu     sync.Mutex
 	box    []chan int
@@ -156,7 +156,7 @@ func (r *reference) run() {
 				return
 			}
 			<-r.wake
-			runtime.Gosched() // as the manager does: without it the batches are of one message
+			runtime.Gosched() // as the manager does: without it, a batch has one message
 			continue
 		}
 		r.commit(len(batch))
@@ -197,15 +197,15 @@ func benchReference(b *testing.B, callers int, commit func(n int)) {
 	done.Wait()
 }
 
-// BenchmarkReferenceMailbox is a loop that only takes messages in and answers them.
+// BenchmarkReferenceMailbox is a loop that only receives and answers messages.
 func BenchmarkReferenceMailbox(b *testing.B) {
 	for _, callers := range []int{1, 64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) { benchReference(b, callers, func(int) {}) })
 	}
 }
 
-// BenchmarkReferenceGroupCommit is the same, and writes per batch as many records of an instance's size as the manager would: one for each
-// instance that a message touches, with fsync.
+// BenchmarkReferenceGroupCommit is the same, and writes as many records per batch as the manager, each of the size of an instance: one for
+// each instance that a message changes, with fsync.
 func BenchmarkReferenceGroupCommit(b *testing.B) {
 	for _, callers := range []int{64, 256} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
@@ -238,8 +238,8 @@ func BenchmarkReferenceGroupCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkReferenceChannelPool is the least that a pool of slots can cost: a buffered channel. It remembers nothing, serves nobody in turn,
-// and cannot tell who holds what; the difference buys that.
+// BenchmarkReferenceChannelPool is the lowest cost of a pool of slots: a buffered channel. It has no memory, no order of waiters, and no
+// record of who holds a slot. The difference to the manager is the cost of these.
 func BenchmarkReferenceChannelPool(b *testing.B) {
 	pool := make(chan int, 64)
 	for i := range cap(pool) {
@@ -251,7 +251,7 @@ func BenchmarkReferenceChannelPool(b *testing.B) {
 	})
 }
 
-// BenchmarkListDiff is a complete list of 10,000 instances against the one before.
+// BenchmarkListDiff compares a complete list of 10,000 instances with the one before.
 func BenchmarkListDiff(b *testing.B) {
 	list := func(changed int) []found {
 		out := make([]found, 10_000)
@@ -280,7 +280,7 @@ func BenchmarkListDiff(b *testing.B) {
 	}
 }
 
-// BenchmarkScaleUpLatency is the time from an Acquire that finds nothing to the provider's Increase.
+// BenchmarkScaleUpLatency measures the time from an Acquire without a free slot to the provider's Increase.
 func BenchmarkScaleUpLatency(b *testing.B) {
 	called := make(chan time.Time, 1)
 	g, n := newGroup(), &testNet{}

@@ -56,7 +56,7 @@ func TestNoCallerSeesALeaseBeforeItsCommit(t *testing.T) {
 		time.Sleep(time.Minute)
 		select {
 		case <-got:
-			t.Fatal("the lease was handed out before its commit")
+			t.Fatal("the caller got the lease before its commit")
 		default:
 		}
 		if err := f.Ready(); err == nil || !strings.Contains(err.Error(), "commit") {
@@ -106,7 +106,7 @@ func TestFailedCommitIsRetriedAsItIsAndNothingIsDoneMeanwhile(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		if n := f.group.count("increase"); n != increases {
-			t.Errorf("%d creates went out before they were committed", n-increases)
+			t.Errorf("%d creates were sent before they were committed", n-increases)
 		}
 		if err := f.Ready(); err == nil || !strings.Contains(err.Error(), "disk full") {
 			t.Errorf("Ready = %v, want the failure", err)
@@ -151,7 +151,7 @@ func TestManagerStopsAtOnceWhenTheStoreFailsPermanently(t *testing.T) {
 		}
 		var stop *StopError
 		if !errors.As(err, &stop) || !errors.Is(err, gone) {
-			t.Errorf("the caller was told %v", err)
+			t.Errorf("the caller got %v", err)
 		}
 		<-f.Done()
 		if err := f.Err(); !errors.As(err, &stop) || !errors.Is(err, gone) {
@@ -162,7 +162,7 @@ func TestManagerStopsAtOnceWhenTheStoreFailsPermanently(t *testing.T) {
 			t.Errorf("%d commits were tried, want 1", n)
 		}
 		if n := f.group.count("increase") - increases; n != 0 {
-			t.Errorf("%d creates went out that were never committed", n)
+			t.Errorf("%d creates were sent that were never committed", n)
 		}
 		if !errors.Is(held.Err(), ErrShutdown) {
 			t.Errorf("a lease of the stopped manager: %v", held.Err())
@@ -186,7 +186,7 @@ func TestManagerStopsWhenItCannotCommitForFiveMinutes(t *testing.T) {
 		}
 		var stop *StopError
 		if !errors.As(err, &stop) || !strings.Contains(err.Error(), "disk full") {
-			t.Errorf("the caller was told %v", err)
+			t.Errorf("the caller got %v", err)
 		}
 		<-f.Done()
 		if err := f.Err(); !errors.As(err, &stop) {
@@ -228,7 +228,7 @@ func TestManagerStopsWhenACommitHangs(t *testing.T) {
 		_, err := f.Acquire(context.Background(), "job")
 		var stop *StopError
 		if !errors.As(err, &stop) || !strings.Contains(err.Error(), "hangs") {
-			t.Errorf("the caller was told %v", err)
+			t.Errorf("the caller got %v", err)
 		}
 		<-f.Done()
 		close(release)
@@ -258,8 +258,8 @@ func TestCallerThatGaveUpDuringAFailingCommitHoldsNothingAfterwards(t *testing.T
 			t.Error("a reservation without a commit")
 		}
 		store.set(nil)
-		f.until("the slot to come back", func() bool {
-			s := f.status() // a stale one is from before the commit
+		f.until("the slot is free again", func() bool {
+			s := f.status() // a stale status describes the time before the commit
 			return !s.Stale && s.Counts.Leases == 1 && s.Counts.Waiters == 0 && s.Counts.Reservations == 0
 		})
 	})
@@ -270,7 +270,7 @@ func TestNothingIsCommittedWhenNothingChanged(t *testing.T) {
 		store := newStore()
 		f := start(t, withStore(store), withConfig(func(c *Config) { c.Policies = idle(t, 2, time.Hour) }))
 		defer f.end()
-		f.until("the fleet", func() bool { return f.status().Counts.Free == 2 })
+		f.until("two free slots", func() bool { return f.status().Counts.Free == 2 })
 		time.Sleep(time.Minute)
 		n := store.count()
 		time.Sleep(time.Hour)
@@ -280,7 +280,7 @@ func TestNothingIsCommittedWhenNothingChanged(t *testing.T) {
 	})
 }
 
-// TestReplay feeds what the loop journalled to a core of its own: the same batches come out.
+// TestReplay passes the recorded events to a second core, which must produce the same batches.
 func TestReplay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		type step struct {
@@ -357,7 +357,7 @@ func text(t *testing.T, b *scaler.Batch) string {
 	return string(out)
 }
 
-// A core that contradicts itself stops the manager, and nothing of the batch is kept or done.
+// A core that finds a contradiction stops the manager. Nothing of the batch is committed or carried out.
 func TestBugStopsTheManagerWithNothingCommitted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()
@@ -373,7 +373,7 @@ func TestBugStopsTheManagerWithNothingCommitted(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 		if store.count() != before || f.group.count("increase") != increases {
-			t.Error("something of the batch was committed or done")
+			t.Error("a part of the batch was committed or carried out")
 		}
 		if err := f.Shutdown(t.Context()); !errors.As(err, &stop) {
 			t.Errorf("Shutdown: %v", err)

@@ -13,9 +13,9 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// rack is a group of one machine that is always there for the asking.
+// rack is a group that can have one instance, which runs as soon as it is requested.
 type rack struct {
-	mu   sync.Mutex // calls come from several goroutines
+	mu   sync.Mutex // the manager calls from several goroutines
 	runs bool
 }
 
@@ -52,7 +52,7 @@ func (r *rack) ConnectInfo(_ context.Context, id string) (provider.ConnectInfo, 
 
 func (r *rack) Shutdown(context.Context) error { return nil }
 
-// echo stands for the machine: it says what it would run.
+// echo takes the place of a connection to the instance. It prints the command instead of running it.
 type echo struct{ connector.Client }
 
 func (echo) Run(_ context.Context, o connector.RunOptions) error {
@@ -66,11 +66,11 @@ func dialEcho(context.Context, provider.ConnectInfo, connector.DialOptions) (con
 	return echo{}, nil
 }
 
-// The life of one job: reserve, acquire, run, release.
+// A job reserves a slot, acquires it, runs a command on the instance, and releases the slot.
 func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	// One free slot is kept for ten minutes after the last job.
+	// Keep one slot free. Remove an instance after ten minutes without a job, if the free slot does not need it.
 	schedule, err := policy.Compile([]policy.Policy{{Settings: policy.Settings{IdleCount: 1, IdleTime: 10 * time.Minute}}}, time.UTC)
 	if err != nil {
 		fmt.Println(err)
@@ -80,7 +80,7 @@ func Example() {
 		CapacityPerInstance: 2, MaxInstances: 1, Policies: schedule, ShutdownDeletionInterval: 100 * time.Millisecond,
 		UpdateIntervalWhenExpecting: 10 * time.Millisecond,
 		DeleteOnShutdown:            true,
-	}, taskscaler.WithDialer(dialEcho)) // without it: SSH
+	}, taskscaler.WithDialer(dialEcho)) // the default dialer connects over SSH
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -88,7 +88,7 @@ func Example() {
 	defer func() { fmt.Println("shutdown:", manager.Shutdown(ctx)) }()
 
 	if err := manager.Reserve(ctx, "job 4711"); err != nil {
-		fmt.Println(err) // no capacity: leave the job to others
+		fmt.Println(err) // taskscaler.ErrNoCapacity: leave the job to others
 		return
 	}
 	lease, err := manager.Acquire(ctx, "job 4711")
@@ -115,7 +115,7 @@ func Example() {
 	// shutdown: <nil>
 }
 
-// printer prints what a job writes.
+// printer prints the output of a job.
 type printer struct{}
 
 func (printer) Write(p []byte) (int, error) { return fmt.Print(string(p)) }

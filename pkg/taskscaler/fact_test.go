@@ -9,7 +9,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TestFactKinds: the public kinds are the core's, each once.
+// TestFactKinds: every kind of the core has exactly one public kind.
 func TestFactKinds(t *testing.T) {
 	public := []FactKind{
 		FactCreate, FactAppeared, FactReady, FactRetire, FactDelete, FactGone, FactLost, FactReturned, FactRevoke, FactDeny, FactWait, FactPolicy,
@@ -26,7 +26,7 @@ func TestFactKinds(t *testing.T) {
 	}
 }
 
-// TestFactIsACopy: what an observer keeps does not change with the core.
+// TestFactIsACopy: a fact that an observer keeps does not change afterwards.
 func TestFactIsACopy(t *testing.T) {
 	of := scaler.Fact{Kind: scaler.FactPrepare, ID: "i-1", Key: "job", Cause: record.CausePrepareFailed, Count: 2, Took: time.Second,
 		At: scaler.Time{Wall: time.Unix(7, 0)}, Failure: failure.Failure{Kind: failure.Transient, Message: "no route"}}

@@ -18,13 +18,13 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// ledger is a store that remembers what became durable when, so that everything that leaves the manager can be held against it.
+// ledger is a store that records when each change became durable. The tests compare everything that leaves the manager with it.
 type ledger struct {
 	*testStore
 	mu     sync.Mutex
-	at     map[record.Key]record.ID // where each live lease is, by what is committed
-	leased map[record.Key]bool      // its lease was durable at some time
-	ended  map[record.Key]bool      // and so was its end
+	at     map[record.Key]record.ID // the instance of each live lease, as committed
+	leased map[record.Key]bool      // keys whose lease was durable at some time
+	ended  map[record.Key]bool      // keys whose end of lease was durable at some time
 }
 
 func newLedger() *ledger {
@@ -53,15 +53,15 @@ func (l *ledger) Commit(ctx context.Context, c statestore.Commit) error {
 	return nil
 }
 
-// held reports whether a lease of key was durable at some time, over whether it is not any more. One that began and ended in a single
-// commit was never held: only its use is on record.
+// held reports whether a lease of key was durable at some time, and whether its end is. A lease that began and ended in one commit was
+// never held: the record has only its use.
 func (l *ledger) held(key record.Key) (ever, over bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.leased[key], l.ended[key]
 }
 
-// record is the instance as a restart would find it now.
+// record returns the stored record of an instance.
 func (l *ledger) record(id string) (rec record.Instance, ok bool) {
 	snap, err := l.Load(context.Background())
 	if err != nil {
@@ -85,8 +85,8 @@ func (l *ledger) intents() (open int) {
 	return open
 }
 
-// TestFireNothingLeavesBeforeItIsDurable holds every call to the provider, every answer to a caller and every published fact against what
-// the store has at that moment, while commits are slow and fail.
+// TestFireNothingLeavesBeforeItIsDurable compares every call to the provider, every answer to a caller and every published fact with the
+// content of the store at that moment, while commits are slow and fail.
 func TestFireNothingLeavesBeforeItIsDurable(t *testing.T) {
 	for seed := range uint64(8) {
 		bubble(t, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestFireNothingLeavesBeforeItIsDurable(t *testing.T) {
 			r := newRandom(seed)
 			books.set(func(_ context.Context, c statestore.Commit) error {
 				if c.Changes != nil && c.Changes.Meta != nil && c.Changes.Meta.LastOp == 0 {
-					return nil // New binds the store: without that there is no manager
+					return nil // the commit in New that records the group: without it there is no manager
 				}
 				if r.chance(0.3) {
 					time.Sleep(r.upTo(3 * time.Second))
@@ -114,13 +114,13 @@ func TestFireNothingLeavesBeforeItIsDurable(t *testing.T) {
 			books.set(nil)
 			f.end()
 			if f.group.count("increase") < 3 || f.group.count("decrease") < 3 {
-				t.Errorf("%d creates and %d deletes: nothing was tried", f.group.count("increase"), f.group.count("decrease"))
+				t.Errorf("%d creates and %d deletes: the test needs both", f.group.count("increase"), f.group.count("decrease"))
 			}
 		})
 	}
 }
 
-// random is a source for many goroutines.
+// random is a source of random numbers for many goroutines.
 type random struct {
 	mu sync.Mutex
 	r  *rand.Rand
@@ -143,7 +143,7 @@ func (r *random) upTo(d time.Duration) time.Duration {
 func holdAgainst(t *testing.T, g *testGroup, books *ledger, r *random) {
 	g.onIncrease = func(_ context.Context, n int) (int, error) {
 		if open := books.intents(); open < n {
-			t.Errorf("a create of %d was called, the store has intents for %d", n, open)
+			t.Errorf("a create of %d instances was called, the store has intents for %d", n, open)
 		}
 		return n, nil
 	}
@@ -163,7 +163,7 @@ func holdAgainst(t *testing.T, g *testGroup, books *ledger, r *random) {
 	}
 	g.onHeartbeat = func(_ context.Context, id string) error {
 		if _, ok := books.record(id); !ok {
-			t.Errorf("a heartbeat was asked of %s, which the store does not have", id)
+			t.Errorf("a heartbeat was sent to %s, which is not in the store", id)
 		}
 		if r.chance(0.02) {
 			return provider.ErrInstanceUnhealthy
@@ -196,7 +196,7 @@ func factsAgainst(t *testing.T, books *ledger) func(*scaler.Fact) {
 	}
 }
 
-// workAgainst takes leases for half an hour.
+// workAgainst acquires and releases leases for half an hour.
 func workAgainst(t *testing.T, f *fixture, books *ledger, r *random, n int) {
 	end := time.Now().Add(30 * time.Minute)
 	for i := 0; time.Now().Before(end); i++ {
@@ -208,7 +208,7 @@ func workAgainst(t *testing.T, f *fixture, books *ledger, r *random, n int) {
 			continue
 		}
 		if ever, _ := books.held(l.key); !ever && l.Err() == nil {
-			t.Errorf("the lease of %s was handed out before it was durable", key)
+			t.Errorf("the caller got the lease of %s before it was durable", key)
 		}
 		select {
 		case <-l.Context().Done():
@@ -227,13 +227,13 @@ func workAgainst(t *testing.T, f *fixture, books *ledger, r *random, n int) {
 			t.Errorf("release of %s: %v", key, err)
 		}
 		if ever, over := books.held(l.key); ever && !over {
-			t.Errorf("the caller of %s was told of its end before that was durable", key)
+			t.Errorf("the caller of %s was told of the end of its lease before the end was durable", key)
 		}
 		time.Sleep(r.upTo(time.Minute))
 	}
 }
 
-// TestFireFailingCommitHoldsEverything: releases, revocations, deletes, facts, drains and reloads all wait for the commit; who only asks is
+// TestFireFailingCommitHoldsEverything: releases, revocations, deletes, facts, drains and reloads wait for the commit. Queries are
 // answered.
 func TestFireFailingCommitHoldsEverything(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -245,7 +245,7 @@ func TestFireFailingCommitHoldsEverything(t *testing.T) {
 		facts, deletes := len(f.facts.of(scaler.FactRevoke))+len(f.facts.of(scaler.FactRetire)), f.group.count("decrease")
 		told := make(chan string, 10)
 		go func() { told <- fmt.Sprint("unhealthy ", a.ReleaseUnhealthy(context.Background(), "it is broken")) }()
-		synctest.Wait() // it is in the batch that fails; what follows waits behind it
+		synctest.Wait() // this event is in the batch that fails; the events below wait behind it
 		go func() { told <- fmt.Sprint("release ", f.Release(context.Background(), "b")) }()
 		go func() { told <- fmt.Sprint("reload ", f.Reload(context.Background(), f.cfg)) }()
 		go func() { told <- fmt.Sprint("undrain ", f.Undrain(context.Background())) }()
@@ -275,18 +275,18 @@ func TestFireFailingCommitHoldsEverything(t *testing.T) {
 		text := strings.Join(all, ", ")
 		for _, want := range []string{"unhealthy <nil>", "reload <nil>", "undrain <nil>", "release "} {
 			if !strings.Contains(text, want) {
-				t.Errorf("told: %s; want %q", text, want)
+				t.Errorf("answer: %s; want %q", text, want)
 			}
 		}
 		var revoked *RevokedError
 		if !errors.As(b.Err(), &revoked) {
-			t.Errorf("the neighbour of an unhealthy one: %v", b.Err())
+			t.Errorf("the other lease of an unhealthy instance ended with %v", b.Err())
 		}
 		f.until("the delete", func() bool { return f.group.count("decrease") > deletes })
 	})
 }
 
-// TestFireGroupCommit: however many wait while a commit runs, they are one commit together.
+// TestFireGroupCommit: all callers that wait while a commit runs share the next commit.
 func TestFireGroupCommit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const callers = 60
@@ -294,7 +294,7 @@ func TestFireGroupCommit(t *testing.T) {
 		f := start(t, withStore(store), withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 100, 1 }))
 		defer f.end()
 		f.acquire("first")
-		f.until("a quiet moment", func() bool { return f.status().Counts.Free == 99 })
+		f.until("99 free slots", func() bool { return f.status().Counts.Free == 99 })
 		hold := make(chan struct{})
 		store.set(func(_ context.Context, c statestore.Commit) error {
 			if leased(c, "plug") {
@@ -326,24 +326,24 @@ func TestFireGroupCommit(t *testing.T) {
 	})
 }
 
-// TestFireHungCommitTakesNothingAlong: a commit that comes back after the manager was given up does not set off what it was for.
+// TestFireHungCommitTakesNothingAlong: a commit that returns after the watchdog has stopped the manager has no further effect.
 func TestFireHungCommitTakesNothingAlong(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()
 		f := start(t, withStore(store), withConfig(func(c *Config) { c.CapacityPerInstance = 1 }))
 		held := f.acquire("held")
-		f.until("a free one", func() bool { return f.status().Counts.Free == 1 })
+		f.until("a free slot", func() bool { return f.status().Counts.Free == 1 })
 		hold := make(chan struct{})
 		store.set(func(context.Context, statestore.Commit) error { <-hold; return nil })
 		calls, facts := f.group.count("increase"), len(f.facts.of(scaler.FactCreate))
 		from := time.Now()
-		_, err := f.Acquire(context.Background(), "job") // takes the free one and wants another
+		_, err := f.Acquire(context.Background(), "job") // takes the free slot, and the policy then needs another one
 		var stop *StopError
 		if !errors.As(err, &stop) {
-			t.Errorf("the caller was told %v", err)
+			t.Errorf("the caller got %v", err)
 		}
 		if took := time.Since(from); took < commitPatience || took > commitPatience+2*time.Minute {
-			t.Errorf("given up after %v", took)
+			t.Errorf("the manager stopped after %v", took)
 		}
 		if cause := held.Err(); !errors.Is(cause, ErrShutdown) || !errors.As(cause, &stop) {
 			t.Errorf("a lease of the stopped manager: %v", cause)
@@ -351,7 +351,7 @@ func TestFireHungCommitTakesNothingAlong(t *testing.T) {
 		close(hold)
 		synctest.Wait()
 		if f.group.count("increase") != calls || len(f.facts.of(scaler.FactCreate)) != facts {
-			t.Error("what the hung commit was for was done after the manager had stopped")
+			t.Error("the batch of the hung commit was carried out after the manager had stopped")
 		}
 		if err := f.Shutdown(t.Context()); !errors.As(err, &stop) {
 			t.Errorf("Shutdown: %v", err)
@@ -359,19 +359,20 @@ func TestFireHungCommitTakesNothingAlong(t *testing.T) {
 	})
 }
 
-// TestFireRevocationComesBeforeTheDelete: the loop is stopped amid the revocations of a batch; of its deletes nothing is under way by then.
+// TestFireRevocationComesBeforeTheDelete: the loop is blocked in the middle of a batch's revocations. No delete of the batch has started by
+// then.
 func TestFireRevocationComesBeforeTheDelete(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances, c.Policies = 3, 1, idle(t, 0, time.Hour) }))
 		defer f.end()
 		a, b, c := f.acquire("a"), f.acquire("b"), f.acquire("c")
-		c.mu.Lock() // the loop gets as far as the end of this one
+		c.mu.Lock() // the loop blocks when it ends this lease
 		go func() { _ = a.ReleaseUnhealthy(context.Background(), "it is broken") }()
 		<-b.Context().Done()
 		d := &f.work.deletes
 		d.mu.Lock()
 		if d.running || len(d.queue) > 0 || f.group.count("decrease") > 0 {
-			t.Error("a delete is under way, and not every caller was told")
+			t.Error("a delete has started before every caller was told")
 		}
 		d.mu.Unlock()
 		c.mu.Unlock()
@@ -383,7 +384,7 @@ func TestFireRevocationComesBeforeTheDelete(t *testing.T) {
 	})
 }
 
-// TestFireCancelOfAQueuedCaller: a caller who gives up is gone at once, and the next in line takes what comes.
+// TestFireCancelOfAQueuedCaller: a caller that stops waiting leaves the queue at once, and the next waiter gets the slot.
 func TestFireCancelOfAQueuedCaller(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances, c.Policies = 1, 1, idle(t, 0, time.Hour) }))
@@ -399,7 +400,7 @@ func TestFireCancelOfAQueuedCaller(t *testing.T) {
 		cancel()
 		var wait *WaitError
 		if err := <-first; !errors.As(err, &wait) || wait.Cause != record.CauseCancelled || time.Since(from) != 0 {
-			t.Errorf("told %v after %v", err, time.Since(from))
+			t.Errorf("Acquire = %v after %v", err, time.Since(from))
 		}
 		if s := f.status(); len(s.Waiters) != 1 || s.Waiters[0].Key != "second" {
 			t.Errorf("waiters: %+v", s.Waiters)
@@ -408,7 +409,7 @@ func TestFireCancelOfAQueuedCaller(t *testing.T) {
 			t.Fatal(err)
 		}
 		if l := <-second; l == nil || time.Since(from) != 0 {
-			t.Errorf("the next in line: %v after %v", l, time.Since(from))
+			t.Errorf("the next waiter: %v after %v", l, time.Since(from))
 		}
 	})
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
-// wakeLog holds each step of the loop against what the core asked for: it must come no later than the wish, and no later than the recheck; and
-// when nothing else happened, exactly then.
+// wakeLog compares the time of each step of the loop with the time that the core asked for. A step must come no later than that time and no
+// later than the recheck. Without any other event, it must come exactly then.
 type wakeLog struct {
 	t     *testing.T
 	mu    sync.Mutex
@@ -22,7 +22,7 @@ type wakeLog struct {
 	last  time.Duration
 	wake  time.Duration
 	steps int
-	wakes int // of which were wishes that were met to the nanosecond
+	wakes int // steps that came exactly at the time that the core asked for
 }
 
 func (w *wakeLog) events(now scaler.Time, evs []scaler.Event) {
@@ -39,9 +39,9 @@ func (w *wakeLog) events(now scaler.Time, evs []scaler.Event) {
 	switch {
 	case !w.began:
 	case now.Mono > due:
-		w.t.Errorf("a step at %v, the one that was due at %v did not come (wish %v, last step %v)", now.Mono, due, w.wake, w.last)
+		w.t.Errorf("a step at %v, but a step was due at %v (the core asked for %v, last step %v)", now.Mono, due, w.wake, w.last)
 	case only && len(evs) > 0 && now.Mono != due:
-		w.t.Errorf("woken at %v, want %v (wish %v, last step %v)", now.Mono, due, w.wake, w.last)
+		w.t.Errorf("a step at %v, want %v (the core asked for %v, last step %v)", now.Mono, due, w.wake, w.last)
 	case only && now.Mono == w.wake:
 		w.wakes++
 	}
@@ -60,7 +60,7 @@ func (w *wakeLog) counts() (steps, wakes int) {
 	return w.steps, w.wakes
 }
 
-// TestFireWakesAreExact through jobs of every length, failures and quiet.
+// TestFireWakesAreExact checks the times of all steps, with jobs of every length, with failures, and without any work.
 func TestFireWakesAreExact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := &wakeLog{t: t}
@@ -88,17 +88,17 @@ func TestFireWakesAreExact(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		before, wakes := log.counts()
 		if wakes < 20 {
-			t.Errorf("%d of %d steps were wishes of the core", wakes, before)
+			t.Errorf("%d of %d steps were steps that the core asked for", wakes, before)
 		}
 		time.Sleep(time.Hour)
 		if steps, _ := log.counts(); steps-before < 120 || steps-before > 240 {
-			t.Errorf("%d steps in a quiet hour, want one every 30s, and the lists", steps-before)
+			t.Errorf("%d steps in an hour without work, want one every 30s and one for each list", steps-before)
 		}
 		f.end()
 	})
 }
 
-// TestFireDeadlinesAreExact: a wait ends to the nanosecond when it should, whichever timer was running before.
+// TestFireDeadlinesAreExact: a wait ends exactly at its deadline, whichever timer was set before.
 func TestFireDeadlinesAreExact(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 1, 1 }))
@@ -124,10 +124,10 @@ func TestFireDeadlinesAreExact(t *testing.T) {
 	})
 }
 
-// TestFireWallClockIsSet: the calendar's clock jumps into a period and out of it; the recheck notices within half a minute, and what is measured
-// in elapsed time does not.
+// TestFireWallClockIsSet: the wall clock jumps into a period and out of it. The recheck notices the jump within 30s. It does not affect
+// what is measured in elapsed time.
 func TestFireWallClockIsSet(t *testing.T) {
-	bubble(t, func(t *testing.T) { // it begins at midnight, UTC
+	bubble(t, func(t *testing.T) { // a bubble begins at midnight UTC
 		schedule, err := policy.Compile([]policy.Policy{
 			{Settings: policy.Settings{IdleTime: time.Minute}},
 			{Periods: []string{"* 8-17 * * *"}, Settings: policy.Settings{IdleCount: 4, IdleTime: time.Minute}},

@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// listLog has what the observer told the loop, in words, one entry a list.
+// listLog records the events that the observer sent to the loop, one entry per list.
 type listLog struct {
 	mu    sync.Mutex
 	lists [][]string
@@ -40,7 +40,7 @@ func (l *listLog) events(now scaler.Time, evs []scaler.Event) {
 	}
 }
 
-// take returns what came since the last take.
+// take returns the entries since the last take.
 func (l *listLog) take() [][]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,14 +49,14 @@ func (l *listLog) take() [][]string {
 	return out
 }
 
-// quiet starts a manager that wants nothing, over n instances that it holds, listed every ten seconds.
+// quiet starts a manager that needs no instance, with n unclaimed instances, which it lists every ten seconds.
 func quiet(t *testing.T, n int, log *listLog, opts ...any) *fixture {
 	return start(t, append([]any{withTap(observe.Observer{Events: log.events}), withGroup(func(g *testGroup) { g.boot = 0; g.add(n) }), withConfig(func(c *Config) {
 		c.Policies, c.UpdateInterval, c.UpdateIntervalWhenExpecting = idle(t, 0, time.Hour), 10*time.Second, 10*time.Second
 	})}, opts...)...)
 }
 
-// TestFireListThatFailsHalfway: what a failed list did and did not report leaves no trace; the next complete one tells it all, once.
+// TestFireListThatFailsHalfway: the content of a failed list has no effect. The next complete list reports every change once.
 func TestFireListThatFailsHalfway(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := &listLog{}
@@ -77,21 +77,21 @@ func TestFireListThatFailsHalfway(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			synctest.Wait()
 			if got := fmt.Sprint(log.take()); got != want {
-				t.Errorf("told %s, want %s", got, want)
+				t.Errorf("events %s, want %s", got, want)
 			}
 		}
 		synctest.Wait()
 		if got := fmt.Sprint(log.take()); got != "[[+i-0001 running +i-0002 running +i-0003 running +i-0004 running]]" {
 			t.Errorf("the first list: %s", got)
 		}
-		cut(2) // 3 and 4 are not reported: they are not missing
+		cut(2) // the list ends before 3 and 4, which does not make them missing
 		expect("[[failed]]")
 		cut(-1)
 		expect("[[]]")
 		f.group.vanish("i-0001")
 		f.group.add(1)
 		f.group.change(func() { f.group.states["i-0002"] = provider.StateDeleting })
-		cut(3) // a change and an absence were seen, and do not count yet
+		cut(3) // this list has a change and an absence, which do not count
 		expect("[[failed]]")
 		expect("[[failed]]")
 		cut(-1)
@@ -100,7 +100,7 @@ func TestFireListThatFailsHalfway(t *testing.T) {
 	})
 }
 
-// TestFireListIsAsOldAsItsBeginning: what a slow list says is from when it was asked for; it confirms nothing that was done meanwhile.
+// TestFireListIsAsOldAsItsBeginning: a list is dated by the start of its call. A slow list confirms nothing that was done after its start.
 func TestFireListIsAsOldAsItsBeginning(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := &listLog{}
@@ -113,7 +113,7 @@ func TestFireListIsAsOldAsItsBeginning(t *testing.T) {
 		defer log.mu.Unlock()
 		for n := range log.at {
 			if age := log.at[n] - log.since[n]; age != 30*time.Second {
-				t.Errorf("list %d is said to be of %v, told at %v", n, log.since[n], log.at[n])
+				t.Errorf("list %d is dated %v and was reported at %v", n, log.since[n], log.at[n])
 			}
 			if n > 0 && log.since[n]-log.at[n-1] != 10*time.Second {
 				t.Errorf("list %d began %v after the end of the one before, want 10s", n, log.since[n]-log.at[n-1])
@@ -125,7 +125,8 @@ func TestFireListIsAsOldAsItsBeginning(t *testing.T) {
 	})
 }
 
-// TestFireListsNeverOverlap: however long they take, whether they heed their context, fail or panic, and however often the observer is hurried.
+// TestFireListsNeverOverlap: one list call runs at a time, even if calls are slow, ignore their context, fail or panic, and even if the
+// observer is told to hurry.
 func TestFireListsNeverOverlap(t *testing.T) {
 	for seed := range uint64(4) {
 		bubble(t, func(t *testing.T) {
@@ -136,7 +137,7 @@ func TestFireListsNeverOverlap(t *testing.T) {
 				f.group.onUpdate = func(ctx context.Context) error {
 					switch wait := time.After(r.upTo(5 * time.Minute)); {
 					case r.chance(0.3):
-						<-wait // deaf
+						<-wait // ignores its context
 					case r.chance(0.1):
 						panic("oh")
 					default:
@@ -156,7 +157,7 @@ func TestFireListsNeverOverlap(t *testing.T) {
 				time.Sleep(r.upTo(time.Minute))
 				switch {
 				case r.chance(0.3):
-					if err := f.Reload(t.Context(), f.cfg); err != nil { // hurries
+					if err := f.Reload(t.Context(), f.cfg); err != nil { // makes the observer list at once
 						t.Fatal(err)
 					}
 				case r.chance(0.3):
@@ -164,19 +165,19 @@ func TestFireListsNeverOverlap(t *testing.T) {
 				}
 			}
 			if f.log.has("two lists at once") {
-				t.Error("two lists ran at once")
+				t.Error("two list calls ran at the same time")
 			}
 			if n := len(log.take()); n < 20 {
-				t.Errorf("%d lists were told", n)
+				t.Errorf("%d lists were reported", n)
 			}
 			f.group.change(func() { f.group.onUpdate = nil })
-			time.Sleep(5 * time.Minute) // for the deaf one to return
+			time.Sleep(5 * time.Minute) // until the call that ignores its context returns
 			f.end()
 		})
 	}
 }
 
-// TestFireRestThatTheProviderAskedFor is kept, whoever is in a hurry.
+// TestFireRestThatTheProviderAskedFor: the observer keeps the pause that the provider requests, even if a list is urgent.
 func TestFireRestThatTheProviderAskedFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := quiet(t, 0, &listLog{})
@@ -194,16 +195,16 @@ func TestFireRestThatTheProviderAskedFor(t *testing.T) {
 		f.observer.hurry()
 		time.Sleep(9 * time.Minute)
 		if n := f.group.count("update"); n != lists {
-			t.Errorf("%d lists in the ten minutes of rest that the provider asked for", n-lists)
+			t.Errorf("%d lists in the pause of ten minutes that the provider requested", n-lists)
 		}
 		time.Sleep(2 * time.Minute)
 		if n := f.group.count("update"); n-lists < 5 {
-			t.Errorf("%d lists after the rest", n-lists)
+			t.Errorf("%d lists after the pause", n-lists)
 		}
 	})
 }
 
-// TestFireReloadShortensTheInterval that is running.
+// TestFireReloadShortensTheInterval: a shorter interval also applies to the interval that is running.
 func TestFireReloadShortensTheInterval(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := &listLog{}
@@ -223,7 +224,7 @@ func TestFireReloadShortensTheInterval(t *testing.T) {
 	})
 }
 
-// TestFireExpectingHurriesTheList that is waited for, and only while something is expected.
+// TestFireExpectingHurriesTheList: the next list comes early while a change is expected, and only then.
 func TestFireExpectingHurriesTheList(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		log := &listLog{}
@@ -232,13 +233,13 @@ func TestFireExpectingHurriesTheList(t *testing.T) {
 		time.Sleep(time.Minute)
 		l := f.acquire("job")
 		if l.Waited() > 10*time.Second {
-			t.Errorf("waited %v for a list", l.Waited())
+			t.Errorf("Acquire waited %v for a list", l.Waited())
 		}
 		log.take()
 		if err := l.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 			t.Fatal(err)
 		}
-		f.until("the end of it", func() bool { return slices.Contains(slices.Concat(log.take()...), "-i-0001") })
+		f.until("the deleted instance is missing", func() bool { return slices.Contains(slices.Concat(log.take()...), "-i-0001") })
 		log.take()
 		time.Sleep(time.Hour)
 		if n := len(log.take()); n > 8 {

@@ -17,7 +17,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// gate lets calls through, or holds them, and counts how many were inside at once.
+// gate passes calls or holds them, and counts how many were inside at the same time.
 type gate struct {
 	mu        sync.Mutex
 	now, most int
@@ -39,7 +39,7 @@ func (g *gate) pass(ctx context.Context) {
 	hold := g.hold
 	g.mu.Unlock()
 	if hold != nil {
-		<-hold // whatever ctx says: the worst of providers
+		<-hold // ignores ctx, as a faulty provider does
 	}
 	g.mu.Lock()
 	g.now--
@@ -67,7 +67,8 @@ func (g *gate) count() (total, most int) {
 	return g.total, g.most
 }
 
-// gates are a group's calls, by kind. An instance's first connect info is its prepare, the further ones are look-ups: they expire at once.
+// gates are the calls to a group, by kind. The first ConnectInfo of an instance is its preparation. The further ones are look-ups, because
+// the connect info expires at once.
 type gates struct{ increase, decrease, prepare, lookup, heartbeat, list gate }
 
 func (g *gates) all() map[string]*gate {
@@ -97,7 +98,7 @@ func (g *gates) install(group *testGroup) {
 	}
 }
 
-// TestFireHungCallHoldsUpNothingElse: of six kinds of calls one hangs for good; the other five and the leases go on.
+// TestFireHungCallHoldsUpNothingElse: if a call of one of the six kinds hangs, calls of the other five kinds and leases continue.
 func TestFireHungCallHoldsUpNothingElse(t *testing.T) {
 	for name := range (&gates{}).all() {
 		t.Run(name, func(t *testing.T) {
@@ -107,27 +108,27 @@ func TestFireHungCallHoldsUpNothingElse(t *testing.T) {
 					c.CapacityPerInstance, c.MaxInstances, c.Policies = 1, 40, idle(t, 6, time.Hour)
 					c.UpdateInterval = 10 * time.Second
 				}))
-				f.until("the fleet", func() bool { return f.status().Counts.Free == 6 })
+				f.until("six free slots", func() bool { return f.status().Counts.Free == 6 })
 				sick, held := f.acquire("sick"), f.acquire("held")
-				f.until("the fleet again", func() bool { return f.status().Counts.Free == 6 })
+				f.until("six free slots again", func() bool { return f.status().Counts.Free == 6 })
 				before := map[string]int{}
 				for kind, g := range calls.all() {
 					before[kind], _ = g.count()
 				}
 				calls.all()[name].close()
-				if err := sick.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil { // a delete
+				if err := sick.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil { // causes a delete
 					t.Fatal(err)
 				}
 				looked := make(chan error, 1)
 				go func() { _, err := held.ConnectInfo(context.Background()); looked <- err }()
-				for i := range 6 { // creates and, when they are listed, prepares
+				for i := range 6 { // causes creates and, when the instances are listed, preparations
 					if l := f.acquire(fmt.Sprint("job-", i)); l.Waited() != 0 {
-						t.Errorf("a lease of a free slot was waited for: %v", l.Waited())
+						t.Errorf("an Acquire waited for a free slot: %v", l.Waited())
 					}
 				}
 				time.Sleep(3 * time.Minute)
 				for kind, g := range calls.all() {
-					needs := kind == "prepare" && (name == "increase" || name == "list") // nothing new is there to be prepared
+					needs := kind == "prepare" && (name == "increase" || name == "list") // then there is no new instance to prepare
 					if n, _ := g.count(); n == before[kind] && kind != name && !needs {
 						t.Errorf("no call of kind %s while one of kind %s hung", kind, name)
 					}
@@ -147,7 +148,7 @@ func TestFireHungCallHoldsUpNothingElse(t *testing.T) {
 	}
 }
 
-// TestFireBounds: of each kind of call no more run at once than the bound says, and as many as it allows.
+// TestFireBounds: for each kind of call, the number of calls at the same time reaches its bound and does not exceed it.
 func TestFireBounds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n = 100
@@ -160,12 +161,12 @@ func TestFireBounds(t *testing.T) {
 			t.Helper()
 			time.Sleep(2 * time.Minute)
 			if _, most := g.count(); most != want {
-				t.Errorf("%s: %d at once, want %d", name, most, want)
+				t.Errorf("%s: %d at the same time, want %d", name, most, want)
 			}
 			g.open()
 		}
 		most("prepares", &calls.prepare, preparesAtOnce)
-		f.until("the fleet", func() bool { return f.status().Counts.Free == n })
+		f.until("n free slots", func() bool { return f.status().Counts.Free == n })
 		leases := make([]*Lease, n)
 		for i := range leases {
 			leases[i] = f.acquire(fmt.Sprint("job-", i))
@@ -190,16 +191,16 @@ func TestFireBounds(t *testing.T) {
 		}
 		f.until("the deletes", func() bool { return f.group.count("decrease") > 0 })
 		if _, most := calls.decrease.count(); most != 1 {
-			t.Errorf("%d deletes at once", most)
+			t.Errorf("%d deletes at the same time", most)
 		}
 		if _, most := calls.increase.count(); most != 1 {
-			t.Errorf("%d creates at once", most)
+			t.Errorf("%d creates at the same time", most)
 		}
 		f.end()
 	})
 }
 
-// TestFireEveryCallHasADeadline of its own.
+// TestFireEveryCallHasADeadline: each kind of call has its own deadline.
 func TestFireEveryCallHasADeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var calls gates
@@ -228,8 +229,8 @@ func TestFireEveryCallHasADeadline(t *testing.T) {
 	})
 }
 
-// TestFireResultOfAnEarlierMachine: a machine goes while it is prepared, and another gets its name; what the first prepare brings in the
-// end, late, is neither believed nor kept.
+// TestFireResultOfAnEarlierMachine: an instance disappears while it is prepared, and a new instance gets its ID. The late result of the
+// first preparation is ignored and not stored.
 func TestFireResultOfAnEarlierMachine(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()
@@ -242,8 +243,8 @@ func TestFireResultOfAnEarlierMachine(t *testing.T) {
 				return provider.ConnectInfo{ID: id, ConnectorConfig: provider.ConnectorConfig{Password: fmt.Sprint("of-machine-", n.Add(1))}}, nil
 			}
 			g.onIncrease = func(_ context.Context, k int) (int, error) {
-				time.Sleep(10 * time.Second)                                // lists without the first come meanwhile
-				g.change(func() { g.next = 0; delete(g.states, "i-0001") }) // every machine is i-0001
+				time.Sleep(10 * time.Second)                                // meanwhile, lists without the first instance arrive
+				g.change(func() { g.next = 0; delete(g.states, "i-0001") }) // every instance gets the ID i-0001
 				return k, nil
 			}
 		}), withNet(func(net *testNet) {
@@ -254,11 +255,11 @@ func TestFireResultOfAnEarlierMachine(t *testing.T) {
 				return nil
 			}
 		}))
-		f.until("the prepare", func() bool { return n.Load() == 1 })
+		f.until("the first preparation", func() bool { return n.Load() == 1 })
 		f.group.change(func() { f.group.states["i-0001"] = provider.StateDeleted })
 		l := f.acquire("job")
 		if s := f.status(); len(s.Instances) != 1 || l.serial != 2 {
-			t.Fatalf("leased of serial %d: %+v", l.serial, s.Instances)
+			t.Fatalf("the lease has serial %d: %+v", l.serial, s.Instances)
 		}
 		commits := store.count()
 		close(hold)
@@ -280,7 +281,8 @@ func TestFireResultOfAnEarlierMachine(t *testing.T) {
 	})
 }
 
-// TestFireSecretsGoWithTheirMachine from the store and from memory, and are durable no later than the machine is ready.
+// TestFireSecretsGoWithTheirMachine: connect info is stored before its instance is ready. It is removed from the store and from memory with
+// its instance.
 func TestFireSecretsGoWithTheirMachine(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()
@@ -289,22 +291,22 @@ func TestFireSecretsGoWithTheirMachine(t *testing.T) {
 		l := f.acquire("job")
 		snap, err := store.Load(t.Context())
 		if err != nil || len(snap.Secrets["i-0001"]) == 0 {
-			t.Errorf("an instance is leased, its connect info is not stored: %v", err)
+			t.Errorf("an instance is leased, but its connect info is not stored: %v", err)
 		}
 		if err := l.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 			t.Fatal(err)
 		}
-		f.until("its end", func() bool { return f.status().Instances[0].State == "gone" })
+		f.until("the instance is gone", func() bool { return f.status().Instances[0].State == "gone" })
 		if _, ok := f.vault.get(record.ID("i-0001")); ok {
-			t.Error("the connect info of a machine that is gone is still in memory")
+			t.Error("the connect info of a gone instance is still in memory")
 		}
 		if snap, err = store.Load(t.Context()); err != nil || len(snap.Secrets["i-0001"]) != 0 {
-			t.Errorf("and in the store: %v", err)
+			t.Errorf("the connect info of a gone instance is still in the store: %v", err)
 		}
 	})
 }
 
-// TestFireNothingAfterShutdown: calls that hung through the shutdown come back to nobody, and none is begun any more.
+// TestFireNothingAfterShutdown: calls that return after the shutdown have no effect, and no new call starts.
 func TestFireNothingAfterShutdown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var calls gates
@@ -312,7 +314,7 @@ func TestFireNothingAfterShutdown(t *testing.T) {
 		f := start(t, withGroup(calls.install), withStore(store), withConfig(func(c *Config) {
 			c.CapacityPerInstance, c.Policies = 1, idle(t, 2, time.Hour)
 		}))
-		f.until("the fleet", func() bool { return f.status().Counts.Free == 2 })
+		f.until("two free slots", func() bool { return f.status().Counts.Free == 2 })
 		sick := f.acquire("sick")
 		for _, g := range calls.all() {
 			g.close()
@@ -344,23 +346,23 @@ func TestFireNothingAfterShutdown(t *testing.T) {
 	})
 }
 
-// TestFireCommitThatOutlastsTheShutdown: what its batch was for is not begun any more; the next start finds it in the store.
+// TestFireCommitThatOutlastsTheShutdown: the commands of its batch are not started. The next start finds them in the store.
 func TestFireCommitThatOutlastsTheShutdown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store, hold := newStore(), make(chan struct{})
 		f := start(t, withStore(store), withConfig(func(c *Config) { c.CapacityPerInstance = 1 }))
-		f.until("a free one", func() bool { return f.status().Counts.Free == 1 })
+		f.until("a free slot", func() bool { return f.status().Counts.Free == 1 })
 		sick := f.acquire("sick")
-		f.until("another", func() bool { return f.status().Counts.Free == 1 })
+		f.until("another free slot", func() bool { return f.status().Counts.Free == 1 })
 		store.set(func(context.Context, statestore.Commit) error { <-hold; return nil })
-		go func() { _ = sick.ReleaseUnhealthy(context.Background(), "it is broken") }() // one goes, and one is to come
+		go func() { _ = sick.ReleaseUnhealthy(context.Background(), "it is broken") }() // one instance is deleted, and one is created
 		synctest.Wait()
 		increases, deletes := f.group.count("increase"), f.group.count("decrease")
 		time.AfterFunc(callGrace+loopGrace/2, func() { close(hold) })
 		f.end()
 		synctest.Wait()
 		if i, d := f.group.count("increase")-increases, f.group.count("decrease")-deletes; i != 0 || d != 0 {
-			t.Errorf("%d creates and %d deletes were called when nobody waited for calls any more", i, d)
+			t.Errorf("%d creates and %d deletes were called after the shutdown had stopped waiting for calls", i, d)
 		}
 		snap, err := store.Memory.Reopen().Load(t.Context())
 		if err != nil {
@@ -373,7 +375,7 @@ func TestFireCommitThatOutlastsTheShutdown(t *testing.T) {
 			}
 		}
 		if asked != 1 {
-			t.Errorf("%d deletes are on record, want 1", asked)
+			t.Errorf("%d deletes are in the store, want 1", asked)
 		}
 	})
 }

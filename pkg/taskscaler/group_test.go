@@ -13,28 +13,28 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// testGroup is a cloud in memory. An instance runs after boot. The hooks, where set, come first and may block or fail.
+// testGroup is a cloud in memory. An instance runs after the time boot. The hooks that are set run first, and may block or fail.
 type testGroup struct {
 	id   string
 	boot time.Duration
 	max  int
 
 	onInit      func() error
-	onIncrease  func(ctx context.Context, n int) (int, error) // how many to make, or an error with it
+	onIncrease  func(ctx context.Context, n int) (int, error) // how many to create, perhaps with an error
 	onDecrease  func(ctx context.Context, ids []string) ([]string, error)
 	onUpdate    func(ctx context.Context) error
-	onReport    func(n int) error // before a list reports its n-th instance, from 0; an error ends the list
+	onReport    func(n int) error // before a list reports instance n, starting at 0; an error ends the list
 	onConnect   func(ctx context.Context, id string) (provider.ConnectInfo, error)
 	onHeartbeat func(ctx context.Context, id string) error
 	onShutdown  func() error
 
 	mu        sync.Mutex
 	next      int
-	instances map[string]time.Time // by id, when it runs
+	instances map[string]time.Time // by ID: when it runs
 	states    map[string]provider.State
 	calls     map[string]int
-	deletes   [][]string // ids of each Decrease
-	lists     int        // that run now
+	deletes   [][]string // IDs of each Decrease
+	lists     int        // list calls that run now
 	shut      int
 }
 
@@ -44,21 +44,21 @@ func newGroup() *testGroup {
 	}
 }
 
-// change sets hooks of a group that is in use.
+// change changes the group or its hooks while the group is in use.
 func (g *testGroup) change(f func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	f()
 }
 
-// hook reads one that may be changed meanwhile.
+// hook reads a hook under the lock, because change may run at the same time.
 func hook[F any](g *testGroup, f *F) F {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return *f
 }
 
-// restart is the same cloud for the next manager.
+// restart returns a group with the same instances for the next manager.
 func (g *testGroup) restart() *testGroup {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -213,10 +213,10 @@ func (g *testGroup) Shutdown(context.Context) error {
 	return nil
 }
 
-// testNet is where the machines of a testGroup answer: each with its own host key, and a client that runs nothing.
+// testNet dials the instances of a testGroup. Each instance has its own host key. The clients run no commands.
 type testNet struct {
 	mu    sync.Mutex
-	keys  map[string]string // by instance, if it is not the usual one
+	keys  map[string]string // by instance, if the host key is not the usual one
 	run   func(ctx context.Context, id string, o connector.RunOptions) error
 	fail  func(id string) error
 	dials int

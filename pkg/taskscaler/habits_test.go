@@ -59,8 +59,8 @@ func TestCounts(t *testing.T) {
 	})
 }
 
-// TestReasonReachesTheNeighbour: what one holder says of an instance is told to the others on it, to the log and to observers; it is bounded,
-// and on one line.
+// TestReasonReachesTheNeighbour: the reason that one caller gives for an unhealthy instance reaches the other callers on it, the log and the
+// observers. It has a limited length and is on one line.
 func TestReasonReachesTheNeighbour(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var facts []Fact
@@ -73,7 +73,7 @@ func TestReasonReachesTheNeighbour(t *testing.T) {
 		<-two.Context().Done()
 		var revoked *RevokedError
 		if !errors.As(context.Cause(two.Context()), &revoked) || revoked.Cause != record.CauseUnhealthy {
-			t.Fatalf("the neighbour ended with %v", context.Cause(two.Context()))
+			t.Fatalf("the other lease ended with %v", context.Cause(two.Context()))
 		}
 		if !strings.Contains(revoked.Sentence, `("the disk is full éé`) || len(revoked.Sentence) > 2*maxReason || !strings.Contains(revoked.Error(), revoked.Sentence) {
 			t.Errorf("sentence %q", revoked.Sentence)
@@ -86,12 +86,12 @@ func TestReasonReachesTheNeighbour(t *testing.T) {
 			}
 		}
 		if !seen[FactRetire] || !seen[FactRevoke] {
-			t.Errorf("the words are in %v", seen)
+			t.Errorf("the reason is in %v", seen)
 		}
 	})
 }
 
-// TestReleaseWhileCommitsFail: a Release waits for the commit no longer than its context, and takes effect all the same.
+// TestReleaseWhileCommitsFail: a Release waits for the commit until its context ends, and takes effect with the next commit.
 func TestReleaseWhileCommitsFail(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()
@@ -114,7 +114,7 @@ func TestReleaseWhileCommitsFail(t *testing.T) {
 	})
 }
 
-// TestRefusalsInWords: each refusal says its cause in a sentence of its own.
+// TestRefusalsInWords: each refusal has a sentence with its cause.
 func TestRefusalsInWords(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 1, 1 }))
@@ -144,7 +144,7 @@ func TestRefusalsInWords(t *testing.T) {
 	})
 }
 
-// TestWaitersHearOfTheLastFailure: a caller that waited for a back-off is told what failed.
+// TestWaitersHearOfTheLastFailure: the error of a caller that waited for a back-off says what failed.
 func TestWaitersHearOfTheLastFailure(t *testing.T) {
 	a := answer{cause: record.CauseDeadline, why: record.CauseBackoff, waited: time.Second, latest: "no image ami-1"}
 	if e := refusal("job", &a); !strings.Contains(e.Error(), "no image ami-1") {

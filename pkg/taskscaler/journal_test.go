@@ -23,7 +23,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// said is all that a batch says, byte for byte; times on the wall as instants.
+// said returns the complete content of a batch as text. Wall times are instants.
 func said(b *scaler.Batch) string {
 	c := *b
 	c.Facts = slices.Clone(b.Facts)
@@ -38,7 +38,7 @@ func said(b *scaler.Batch) string {
 	return fmt.Sprintf("%+v|%+v", meta, c)
 }
 
-// witness notes what a manager's batches say, from its first on.
+// witness records the content of a manager's batches.
 type witness struct {
 	mu   sync.Mutex
 	said []string
@@ -54,7 +54,7 @@ func (w *witness) watch(t *Taskscaler) {
 	})
 }
 
-// replay is what the lives in a journal say, each from where it can be replayed.
+// replay replays a journal. It returns the content of the batches of each life of the manager, from the first batch that can be replayed.
 func replay(t *testing.T, dir string) (lives [][]string, segments int) {
 	t.Helper()
 	j, err := journal.OpenDir(dir)
@@ -80,22 +80,23 @@ func replay(t *testing.T, dir string) (lives [][]string, segments int) {
 	return lives, segments
 }
 
-// same compares what was seen with what was replayed: a witness may come late, and the oldest segments go.
+// same compares the recorded batches with the replayed ones. It compares from the end, because a witness may start late and the oldest
+// segments are removed.
 func same(t *testing.T, saw, again []string) {
 	t.Helper()
 	n := min(len(saw), len(again))
 	if n < 20 {
-		t.Fatalf("%d batches were seen and %d replayed: nothing is proven", len(saw), len(again))
+		t.Fatalf("%d batches were recorded and %d replayed: too few to compare", len(saw), len(again))
 	}
 	saw, again = saw[len(saw)-n:], again[len(again)-n:]
 	for i := range saw {
 		if saw[i] != again[i] {
-			t.Fatalf("batch %d of %d was\n%s\nand is replayed as\n%s", i, n, saw[i], again[i])
+			t.Fatalf("batch %d of %d was\n%s\nand the replay has\n%s", i, n, saw[i], again[i])
 		}
 	}
 }
 
-// churn is callers that do everything that callers can, all at once.
+// churn runs many callers at the same time, which use every call of the API.
 func churn(ts *Taskscaler, callers, rounds int) {
 	var wg sync.WaitGroup
 	for c := range callers {
@@ -115,7 +116,7 @@ func churn(ts *Taskscaler, callers, rounds int) {
 				if err == nil && rng.IntN(6) == 0 {
 					l, err = ts.Replace(ctx, key)
 				}
-				if err == nil && c == 0 && i == 20 { // one: a row of them opens the runaway breaker
+				if err == nil && c == 0 && i == 20 { // only one, because several in a row open the runaway breaker
 					_ = l.ReleaseUnhealthy(context.Background(), "it is broken")
 				} else {
 					_ = ts.Release(context.Background(), key)
@@ -143,8 +144,8 @@ func churnConfig(t *testing.T) Config {
 	return cfg
 }
 
-// TestReplayEquality: under full load, over a restart, a rotation and commits that fail, a fresh core that is replayed from the journal decides
-// what the manager decided: every change, command, answer, fact and wake, byte for byte.
+// TestReplayEquality: a new core that replays the journal makes the decisions of the manager: every change, command, answer, fact and wake-up
+// time, byte for byte. The journal comes from full load, with a restart, a rotation and failed commits.
 func TestReplayEquality(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "journal")
 	g, n := newGroup(), &testNet{}
@@ -205,7 +206,7 @@ func TestReplayEquality(t *testing.T) {
 	}
 }
 
-// TestJournalIsBounded: with little room the oldest files go, and what is left replays.
+// TestJournalIsBounded: if the limit is reached, the oldest files are removed, and the remaining ones can be replayed.
 func TestJournalIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	g, n := newGroup(), &testNet{}
@@ -241,7 +242,7 @@ func TestJournalIsBounded(t *testing.T) {
 	}
 }
 
-// TestBugIsInTheJournal: the round that found a bug of ours is on disk when the manager has stopped.
+// TestBugIsInTheJournal: if the core finds a bug, the round that found it is on disk when the manager has stopped.
 func TestBugIsInTheJournal(t *testing.T) {
 	dir := t.TempDir()
 	bubble(t, func(t *testing.T) {
@@ -250,7 +251,7 @@ func TestBugIsInTheJournal(t *testing.T) {
 		f.inbox.ask(func(l *loop) { l.inspect = func(b *scaler.Batch) { b.Bug = errors.New("slot 0 is taken twice") } })
 		synctest.Wait()
 		if _, err := f.Acquire(context.Background(), "the last key"); err == nil {
-			t.Fatal("it goes on")
+			t.Fatal("the manager did not stop")
 		}
 		<-f.Done()
 		found := false
@@ -267,11 +268,11 @@ func TestBugIsInTheJournal(t *testing.T) {
 		if err != nil || !found {
 			t.Errorf("found: %v, %v", found, err)
 		}
-		_ = f.Shutdown(t.Context()) // its error is the bug
+		_ = f.Shutdown(t.Context()) // its error is the StopError
 	})
 }
 
-// TestNoJournalIsNoTrouble: a directory that cannot be made is one warning, and the manager works.
+// TestNoJournalIsNoTrouble: if the directory cannot be created, the log has one warning, and the manager works.
 func TestNoJournalIsNoTrouble(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -287,7 +288,7 @@ func TestNoJournalIsNoTrouble(t *testing.T) {
 	})
 }
 
-// TestJournalHasNoSecrets: what opens a machine is nowhere in the files, packed or unpacked, although it was in the group's answers, in the
+// TestJournalHasNoSecrets: no credentials are in the files, neither compressed nor plain, although they were in the group's answers, in the
 // configuration and in the store.
 func TestJournalHasNoSecrets(t *testing.T) {
 	dir := t.TempDir()
@@ -305,7 +306,7 @@ func TestJournalHasNoSecrets(t *testing.T) {
 		l := f.acquire("job")
 		info, err := l.ConnectInfo(t.Context())
 		if err != nil || info.Password != secrets[0] {
-			t.Fatalf("the secret did not come this way: %v", err)
+			t.Fatalf("the secret is not in the connect info: %v", err)
 		}
 		if err := f.Reload(t.Context(), f.cfg); err != nil {
 			t.Fatal(err)
@@ -325,7 +326,7 @@ func TestJournalHasNoSecrets(t *testing.T) {
 				t.Errorf("%s holds %q", path, s)
 			}
 		}
-		if bytes.Contains(data, []byte("second")) { // keys are there, in the clear
+		if bytes.Contains(data, []byte("second")) { // this proves that plain text can be found: callers' keys are not compressed
 			seen++
 		}
 		return err

@@ -41,7 +41,7 @@ func TestLeaseFromRequestToRelease(t *testing.T) {
 			t.Errorf("Release of a released key: %v, want ErrUnknownKey", err)
 		}
 		if _, err := l.ConnectInfo(t.Context()); err == nil {
-			t.Error("a released lease still says how to connect")
+			t.Error("a released lease still returns connect info")
 		}
 		if again := f.acquire("job-1"); again.Use() != 2 {
 			t.Errorf("use = %d, want 2", again.Use())
@@ -65,7 +65,7 @@ func TestReleasedHandleDoesNotReleaseItsKeysNextLease(t *testing.T) {
 			t.Error(err)
 		}
 		if second.Err() != nil || f.status().Counts.Leases != 1 {
-			t.Error("the old handle released the new lease")
+			t.Error("the old *Lease released the new lease")
 		}
 	})
 }
@@ -115,7 +115,7 @@ func TestWaitersAreServedInTurnAndToldWhyTheyWait(t *testing.T) {
 			t.Errorf("sentence %q does not name max_instances", w.Sentence)
 		}
 		if _, ok, err := f.Wait(t.Context(), "holder-1"); ok || err != nil {
-			t.Errorf("a holder waits: %v, %v", ok, err)
+			t.Errorf("Wait of a key with a lease: %v, %v", ok, err)
 		}
 		if s := f.status(); len(s.Waiters) != 2 || s.Waiters[0].Key != "waiter-0" || s.Waiting.Cause != "max_instances" {
 			t.Errorf("waiters = %+v, waiting = %+v", s.Waiters, s.Waiting)
@@ -125,7 +125,7 @@ func TestWaitersAreServedInTurnAndToldWhyTheyWait(t *testing.T) {
 				t.Fatal(err)
 			}
 			if key := <-got; key != fmt.Sprint("waiter-", i) {
-				t.Errorf("%s was served as number %d", key, i)
+				t.Errorf("%s got its slot as number %d", key, i)
 			}
 		}
 	})
@@ -175,7 +175,7 @@ func TestCancelledAcquireHoldsNothing(t *testing.T) {
 		f := start(t)
 		defer f.end()
 		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, cancel) // while the machine boots
+		time.AfterFunc(time.Second, cancel) // while the instance boots
 		_, err := f.Acquire(ctx, "job")
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v, want context.Canceled", err)
@@ -216,7 +216,7 @@ func TestReserve(t *testing.T) {
 		}
 		f.Unreserve("b")
 		if l := f.acquire("a"); l.Waited() != 0 {
-			t.Errorf("a reserved slot was waited for: %v", l.Waited())
+			t.Errorf("Acquire waited for a reserved slot: %v", l.Waited())
 		}
 		if c := f.status().Counts; c.Reservations != 0 || c.Leases != 1 || c.Free != 1 {
 			t.Errorf("counts = %+v", c)
@@ -256,7 +256,7 @@ func TestLeaseEndsWithItsInstance(t *testing.T) {
 			t.Errorf("Release of a revoked lease: %v, want its RevokedError", err)
 		}
 		if late := l.Context(); context.Cause(late) == nil {
-			t.Error("the context of an ended lease lives")
+			t.Error("the context of an ended lease has not ended")
 		}
 	})
 }
@@ -303,13 +303,13 @@ func TestReplace(t *testing.T) {
 			t.Fatal(err)
 		}
 		if next.InstanceID() == old.InstanceID() {
-			t.Errorf("both are on %s", next.InstanceID())
+			t.Errorf("both leases are on %s", next.InstanceID())
 		}
 		if old.Err() != context.Canceled || next.Err() != nil {
 			t.Errorf("old: %v, new: %v", old.Err(), next.Err())
 		}
 		if err := old.Release(context.Background()); err != nil || next.Err() != nil {
-			t.Errorf("Release of the old handle: %v; the new one: %v", err, next.Err())
+			t.Errorf("Release of the old lease: %v; the new lease: %v", err, next.Err())
 		}
 		if _, err := f.Replace(t.Context(), "nobody"); !errors.Is(err, ErrUnknownKey) {
 			t.Errorf("err = %v, want ErrUnknownKey", err)
@@ -352,7 +352,7 @@ func TestDetachedLeaseIsRevokedUnlessItsCallerComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		if back.InstanceID() != kept.InstanceID() || back.Slot() != kept.Slot() || !errors.Is(kept.Err(), errTakenOver) {
-			t.Errorf("reattached to %s/%d, was %s/%d; old handle: %v", back.InstanceID(), back.Slot(), kept.InstanceID(), kept.Slot(), kept.Err())
+			t.Errorf("reattached to %s/%d, was %s/%d; old *Lease: %v", back.InstanceID(), back.Slot(), kept.InstanceID(), kept.Slot(), kept.Err())
 		}
 		time.Sleep(20 * time.Second)
 		var revoked *RevokedError
@@ -381,11 +381,11 @@ func TestUnhealthyInstanceGetsNoFurtherLease(t *testing.T) {
 		}
 		var revoked *RevokedError
 		if !errors.As(b.Err(), &revoked) || revoked.Cause != record.CauseUnhealthy {
-			t.Errorf("its neighbour: %v", b.Err())
+			t.Errorf("the other lease of the instance: %v", b.Err())
 		}
 		f.until("the delete", func() bool { return !slices.Contains(f.group.ids(), a.InstanceID()) })
 		if c := f.acquire("c"); c.InstanceID() == a.InstanceID() {
-			t.Error("it got a lease")
+			t.Error("the unhealthy instance got a lease")
 		}
 	})
 }
@@ -421,7 +421,7 @@ func TestConnectInfoIsFetchedAgainWhenItExpired(t *testing.T) {
 			t.Errorf("after its expiry: password %q", p)
 		}
 		if p := info().Password; p != "once-2" {
-			t.Errorf("fresh credentials were not kept: password %q", p)
+			t.Errorf("the new credentials were not kept: password %q", p)
 		}
 	})
 }
@@ -459,13 +459,13 @@ func TestDialIsClosedWithTheLease(t *testing.T) {
 		select {
 		case <-inner.closed:
 		default:
-			t.Error("the connection outlives its lease")
+			t.Error("the connection is still open after its lease ended")
 		}
 		if err := c.Close(); err != nil {
 			t.Error(err)
 		}
 		if _, err := l.Dial(t.Context()); err == nil {
-			t.Error("an ended lease dials")
+			t.Error("Dial of an ended lease succeeded")
 		}
 	})
 }

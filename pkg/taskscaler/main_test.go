@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { leakcheck.Main(m) }
 
-// idle is a schedule that keeps so many slots free, for idleTime.
+// idle returns a schedule with this number of idle slots and this idle time.
 func idle(t testing.TB, slots int, idleTime time.Duration) *policy.Schedule {
 	t.Helper()
 	s, err := policy.Compile([]policy.Policy{{Settings: policy.Settings{IdleCount: slots, IdleTime: idleTime}}}, time.UTC)
@@ -29,7 +29,7 @@ func idle(t testing.TB, slots int, idleTime time.Duration) *policy.Schedule {
 	return s
 }
 
-// fixture is a manager in a world of its own.
+// fixture is a manager with its own group, store, network and log.
 type fixture struct {
 	*Taskscaler
 	t     testing.TB
@@ -49,7 +49,7 @@ func withStore(s statestore.Store) option     { return func(x *fixture) { x.stor
 func withNet(f func(*testNet)) option         { return func(x *fixture) { f(x.net) } }
 func onGroup(g *testGroup, n *testNet) option { return func(x *fixture) { x.group, x.net = g, n } }
 
-// start makes a manager with room for four instances of two slots, and one slot kept free. The test ends it.
+// start starts a manager with at most four instances of two slots and an idle target of one slot. It ends with the test.
 func start(t testing.TB, opts ...any) *fixture {
 	t.Helper()
 	f := &fixture{t: t, group: newGroup(), net: &testNet{}, store: statestore.NewMemory(), log: &logBuffer{}, facts: &factLog{}}
@@ -75,7 +75,7 @@ func start(t testing.TB, opts ...any) *fixture {
 	return f
 }
 
-// end shuts the manager down at once: leases stay in the store.
+// end shuts the manager down at once. Leases stay in the store.
 func (f *fixture) end() {
 	f.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -85,13 +85,13 @@ func (f *fixture) end() {
 	}
 }
 
-// crash ends the manager and gives its store to the next one, as a restart of the process does.
+// crash ends the manager and returns its store for the next one, as a crash of the process does.
 func (f *fixture) crash() (statestore.Store, *testGroup) {
 	f.t.Helper()
 	next := f.store.(*statestore.Memory).Reopen()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = f.Shutdown(ctx) // its store is gone: nothing that it still does is kept
+	_ = f.Shutdown(ctx) // its store is replaced, so nothing of the shutdown is stored
 	return next, f.group.restart()
 }
 
@@ -113,7 +113,7 @@ func (f *fixture) status() Status {
 	return s
 }
 
-// until polls cond as time goes on.
+// until polls cond while time passes. what names the condition.
 func (f *fixture) until(what string, cond func() bool) {
 	f.t.Helper()
 	for deadline := time.Now().Add(30 * time.Minute); ; time.Sleep(time.Second) {
@@ -121,12 +121,12 @@ func (f *fixture) until(what string, cond func() bool) {
 			return
 		}
 		if time.Now().After(deadline) {
-			f.t.Fatalf("never came: %s\n%s", what, f.log)
+			f.t.Fatalf("the condition was never true: %s\n%s", what, f.log)
 		}
 	}
 }
 
-// bubble runs f in a synctest bubble, where time passes only when everybody waits.
+// bubble runs f in a synctest bubble, where time passes only when every goroutine waits.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	synctest.Test(t, f)

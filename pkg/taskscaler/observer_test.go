@@ -42,7 +42,7 @@ func TestDiffer(t *testing.T) {
 		{list{{"b", boot}, {"a", run}}, "[+b creating +a running]"},
 		{list{{"a", run}, {"b", boot}}, "[]"},
 		{list{{"a", run}, {"b", run}}, "[~b running]"},
-		{list{{"a", run}, {"b", run}, {"a", boot}}, "[]"}, // listed twice: the first word counts
+		{list{{"a", run}, {"b", run}, {"a", boot}}, "[]"}, // listed twice: the first entry counts
 		{list{{"c", run}}, "[+c running -a -b]"},
 		{list{{"c", run}, {"a", run}, {"a", run}}, "[+a running]"},
 		{list{}, "[-a -c]"},
@@ -74,7 +74,7 @@ func words(evs []scaler.Event) []string {
 	return out
 }
 
-// TestDifferAgainstOracle replays its events on a plain map: the map must always be the list.
+// TestDifferAgainstOracle applies the events to a map. The map must always equal the list.
 func TestDifferAgainstOracle(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	d := differ{known: map[record.ID]entry{}}
@@ -102,7 +102,7 @@ func TestDifferAgainstOracle(t *testing.T) {
 				state[ev.ID] = ev.Listed
 			case scaler.EvMissing:
 				if !known {
-					t.Fatalf("%s, unknown, is missing", ev.ID)
+					t.Fatalf("%s is missing, but was not known", ev.ID)
 				}
 				delete(state, ev.ID)
 			}
@@ -113,7 +113,7 @@ func TestDifferAgainstOracle(t *testing.T) {
 	}
 }
 
-// TestListPace: two seconds while something is expected, else a minute; the first list comes at once.
+// TestListPace: the first list comes at once. Then the interval is 2s while a change is expected, and otherwise 1m.
 func TestListPace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		begin := time.Now()
@@ -130,7 +130,7 @@ func TestListPace(t *testing.T) {
 		}))
 		defer f.end()
 		time.Sleep(90*time.Second + 500*time.Millisecond)
-		l := f.acquire("job") // the machine appears in the next list, and runs after 95.5 s
+		l := f.acquire("job") // the instance appears in the next list, and runs after 95.5s
 		time.Sleep(3 * time.Minute)
 		mu.Lock()
 		defer mu.Unlock()
@@ -166,10 +166,10 @@ func TestFailedListReportsNothingButItsFailure(t *testing.T) {
 		})
 		l := f.acquire("job")
 		fail.Store(true)
-		f.group.vanish(l.InstanceID()) // from a list that fails: nothing is known
+		f.group.vanish(l.InstanceID()) // it disappears from a list that fails, which has no effect
 		time.Sleep(10 * time.Minute)
 		if l.Err() != nil {
-			t.Errorf("the lease ended by a list that was not complete: %v", l.Err())
+			t.Errorf("an incomplete list ended the lease: %v", l.Err())
 		}
 		if n := len(f.facts.of(scaler.FactListFailed)); n < 10 {
 			t.Errorf("%d failures were reported", n)
@@ -188,11 +188,11 @@ func TestListWithAnEmptyIDIsNotComplete(t *testing.T) {
 	}
 	l.add("late", provider.StateRunning)
 	if all, _ := l.close(); len(all) != 1 {
-		t.Errorf("%v: a report after the end was taken", all)
+		t.Errorf("%v: a report after the end of the list was accepted", all)
 	}
 }
 
-// TestHangingList: a list that ignores its context is reported as failing, never doubled, and holds nobody up.
+// TestHangingList: a list call that ignores its context is reported as failed. No second call starts, and no caller is delayed.
 func TestHangingList(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t)
@@ -209,7 +209,7 @@ func TestHangingList(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		if n := f.group.count("update"); n != lists {
-			t.Errorf("%d lists were begun while one hung", n-lists)
+			t.Errorf("%d list calls started while one hung", n-lists)
 		}
 		if n := len(f.facts.of(scaler.FactListFailed)); n < 5 {
 			t.Errorf("%d failures were reported in ten minutes", n)
@@ -240,12 +240,12 @@ func TestPluginAwayMakesTheManagerUnready(t *testing.T) {
 		})
 		f.until("the first list", func() bool { return f.Ready() == nil })
 		away.Store(true)
-		f.until("the away", func() bool { return errors.Is(f.Ready(), provider.ErrAway) })
+		f.until("not ready because the plugin is away", func() bool { return errors.Is(f.Ready(), provider.ErrAway) })
 		if s := f.status(); !s.Plugin.Away || s.Ready {
 			t.Errorf("status: %+v, ready %v", s.Plugin, s.Ready)
 		}
 		away.Store(false)
-		f.until("the return", func() bool { return f.Ready() == nil })
+		f.until("ready again", func() bool { return f.Ready() == nil })
 	})
 }
 

@@ -12,11 +12,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// hang bounds everything that a test of this package waits for in real time. Only a hang reaches it: it is far longer than a busy machine
-// needs. In a bubble (see bubble) time is virtual, and needs no bound.
+// hang limits every wait in real time in the tests of this package. It is much longer than a busy machine needs, so only a hang reaches it.
+// In a bubble (see bubble) time is virtual and needs no limit.
 const hang = 2 * time.Minute
 
-// TestCancelAgainstGrant lets callers give up at every possible moment: a slot is never held twice, and none is lost.
+// TestCancelAgainstGrant cancels callers at every possible moment. No slot is leased twice, and none is lost.
 func TestCancelAgainstGrant(t *testing.T) {
 	g, n := newGroup(), &testNet{}
 	g.boot = 0
@@ -27,7 +27,7 @@ func TestCancelAgainstGrant(t *testing.T) {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
-	held := map[string]string{} // by place
+	held := map[string]string{} // key by place
 	var granted, gaveUp int
 	raced := func() bool { mu.Lock(); defer mu.Unlock(); return granted > 0 && gaveUp > 0 }
 	began := time.Now()
@@ -35,7 +35,7 @@ func TestCancelAgainstGrant(t *testing.T) {
 	for c := range 24 {
 		rng := rand.New(rand.NewPCG(uint64(c), 7))
 		wg.Go(func() {
-			// On a busy machine nobody may get a slot in time: then there are more rounds, and the callers become more patient.
+			// On a busy machine it can happen that no caller gets a slot in time. Then there are more rounds, and the callers wait longer.
 			for i := 0; i < 150 || !raced() && time.Since(began) < hang; i++ {
 				key := fmt.Sprintf("job-%d-%d", c, i)
 				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rng.IntN(1200*(1+i/150)))*time.Microsecond)
@@ -80,17 +80,17 @@ func TestCancelAgainstGrant(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c := s.Counts; c.Leases != 0 || c.Waiters != 0 || c.Reservations != 0 {
-		t.Errorf("left behind: %+v", c)
+		t.Errorf("counts at the end: %+v", c)
 	}
 	if granted == 0 || gaveUp == 0 {
-		t.Errorf("%d granted, %d gave up: nothing was raced", granted, gaveUp)
+		t.Errorf("%d granted, %d cancelled: the test needs both", granted, gaveUp)
 	}
 	if err := ts.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestEverythingAtOnce calls every method from everywhere while the manager is shut down under them, for the race detector.
+// TestEverythingAtOnce calls every method from many goroutines during a shutdown, for the race detector.
 func TestEverythingAtOnce(t *testing.T) {
 	g, n := newGroup(), &testNet{}
 	g.boot = 0
@@ -136,7 +136,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			}
 		})
 	}
-	warm.Wait() // every caller has called everything many times
+	warm.Wait() // every caller has called every method many times
 	end, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer stop()
 	if err := ts.Shutdown(end); err != nil {
@@ -184,6 +184,6 @@ func TestInboxLosesNothing(t *testing.T) {
 		t.Errorf("%d of %d arrived", got, producers*each)
 	}
 	if b.ask(func(*loop) {}) || b.putAll(nil) {
-		t.Error("a closed inbox takes more")
+		t.Error("a closed inbox accepted an event")
 	}
 }

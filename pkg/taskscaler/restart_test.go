@@ -17,7 +17,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// slots is who is where, by status.
+// slots returns the place of each lease in Status.
 func slots(s Status) map[string]string {
 	out := map[string]string{}
 	for _, i := range s.Instances {
@@ -37,7 +37,7 @@ func TestLeasesSurviveARestart(t *testing.T) {
 			want[l.Key()] = fmt.Sprintf("%s/%d", l.InstanceID(), l.Slot())
 		}
 		if got := slots(f.status()); !reflect.DeepEqual(got, want) {
-			t.Fatalf("status %v, handed out %v", got, want)
+			t.Fatalf("status %v, leases %v", got, want)
 		}
 		store, group := f.crash()
 
@@ -67,7 +67,7 @@ func TestLeasesSurviveARestart(t *testing.T) {
 			t.Errorf("twenty minutes later: %v, want %v", got, want)
 		}
 		if n := len(f.group.ids()); n != 3 {
-			t.Errorf("%d instances, want the 3 of before", n)
+			t.Errorf("%d instances, want the same 3 as before", n)
 		}
 	})
 }
@@ -87,7 +87,7 @@ func TestLeaseThatNobodyTakesUpAgainIsRevoked(t *testing.T) {
 		if c := f.status().Counts; c.Leases != 0 {
 			t.Errorf("after 6 minutes: %+v", c)
 		}
-		f.until("the delete of an instance that nobody can vouch for", func() bool { return !slices.Contains(f.group.ids(), "i-0001") })
+		f.until("the delete of the instance whose caller did not reattach", func() bool { return !slices.Contains(f.group.ids(), "i-0001") })
 	})
 }
 

@@ -24,10 +24,10 @@ func TestShutdownLeavesInstancesAndLeases(t *testing.T) {
 		f := start(t, withStore(store))
 		l := f.acquire("job")
 		var wg sync.WaitGroup
-		for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} { // seven more slots, one caller too many
+		for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} { // eight callers for seven free slots
 			wg.Go(func() {
 				if _, err := f.Acquire(context.Background(), key); err != nil && !errors.Is(err, ErrShutdown) {
-					t.Errorf("a waiter was told %v", err)
+					t.Errorf("a waiter got %v", err)
 				}
 			})
 		}
@@ -39,7 +39,7 @@ func TestShutdownLeavesInstancesAndLeases(t *testing.T) {
 			t.Errorf("Shutdown: %v", err)
 		}
 		if took := time.Since(from); took != time.Minute {
-			t.Errorf("it gave leases %v, want the minute of its context", took)
+			t.Errorf("Shutdown waited %v for leases, want the minute of its context", took)
 		}
 		wg.Wait()
 		if cause := context.Cause(l.Context()); !errors.Is(cause, ErrShutdown) {
@@ -84,7 +84,7 @@ func TestShutdownEndsWithTheLastLease(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(from); took < time.Hour || took > time.Hour+time.Minute {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 	})
 }
@@ -101,7 +101,7 @@ func TestShutdownDeletes(t *testing.T) {
 		}
 		var revoked *RevokedError
 		if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseShutdown {
-			t.Errorf("the lease that was left: %v", l.Err())
+			t.Errorf("the remaining lease: %v", l.Err())
 		}
 		if ids := f.group.ids(); len(ids) != 0 {
 			t.Errorf("left: %v", ids)
@@ -125,12 +125,12 @@ func TestShutdownNamesWhatItCouldNotDelete(t *testing.T) {
 			t.Errorf("err = %v", err)
 		}
 		if took := time.Since(from); took > 2*time.Minute {
-			t.Errorf("it tried for %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 	})
 }
 
-// TestShutdownCountsWhatMayStillCome: a create that is not answered when the patience ends is no clean end.
+// TestShutdownCountsWhatMayStillCome: if a create is not answered before Shutdown stops waiting, the error counts its instances.
 func TestShutdownCountsWhatMayStillCome(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t, withConfig(deleting))
@@ -174,10 +174,10 @@ func TestShutdownOfAManagerWithAStuckProvider(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(from); took > time.Minute {
-			t.Errorf("it took %v", took)
+			t.Errorf("Shutdown took %v", took)
 		}
 		if !f.log.has("no longer waits for it") {
-			t.Error("the log does not tell")
+			t.Error("the log does not mention the call")
 		}
 		close(hold)
 	})
@@ -253,7 +253,7 @@ func TestReload(t *testing.T) {
 		if err := f.Reload(t.Context(), cfg); err != nil {
 			t.Fatal(err)
 		}
-		f.until("the larger fleet", func() bool { return f.status().Counts.ReadyCount == 4 })
+		f.until("four ready instances", func() bool { return f.status().Counts.ReadyCount == 4 })
 		if l.Err() != nil || f.status().Policy.IdleCount != 6 {
 			t.Errorf("lease %v, policy %+v", l.Err(), f.status().Policy)
 		}
@@ -305,7 +305,7 @@ func TestStatus(t *testing.T) {
 		for range 20 {
 			again, err := json.Marshal(f.status())
 			if err != nil || string(again) != string(first) {
-				t.Fatalf("the same moment, another status:\n%s\n%s (%v)", first, again, err)
+				t.Fatalf("two calls at the same moment returned different statuses:\n%s\n%s (%v)", first, again, err)
 			}
 		}
 		if !strings.Contains(string(first), `"waiters":[]`) {

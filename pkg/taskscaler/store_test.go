@@ -7,7 +7,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// testStore is a memory store whose commits a test can hold up or fail.
+// testStore is a memory store whose commits a test can delay or make fail.
 type testStore struct {
 	*statestore.Memory
 	mu      sync.Mutex

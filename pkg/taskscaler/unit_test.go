@@ -45,7 +45,7 @@ func TestConnectInfoAtRest(t *testing.T) {
 		t.Error("an instance without a secret has one")
 	}
 	if _, ok := v.get("i-3"); ok {
-		t.Error("a secret of an earlier machine of the same name was taken")
+		t.Error("a secret of an earlier instance with the same ID was used")
 	}
 	snap.Secrets["i-1"] = []byte("{")
 	if _, err := openVault(snap, &own); err == nil || !strings.Contains(err.Error(), "i-1") {
@@ -71,7 +71,7 @@ func FuzzConnectInfoAtRest(f *testing.F) {
 		}
 		again, err := encodeInfo(1, s.info, own)
 		if err != nil {
-			return // a time that JSON cannot say
+			return // JSON cannot represent this time
 		}
 		snap.Secrets["i-1"] = again
 		if v, err = openVault(snap, own); err != nil {
@@ -94,7 +94,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 }
 
-// TestEventsHaveNoSecrets: what is journalled holds no connect info, whatever is added to it.
+// TestEventsHaveNoSecrets: no type that goes into the journal can contain connect info, including fields that are added later.
 func TestEventsHaveNoSecrets(t *testing.T) {
 	bad := map[reflect.Type]bool{
 		reflect.TypeFor[provider.ConnectInfo](): true, reflect.TypeFor[provider.ConnectorConfig](): true, reflect.TypeFor[secret](): true,
@@ -131,21 +131,21 @@ func TestWaitersTable(t *testing.T) {
 		t.Fatalf("tickets %d and %d", ta, tb)
 	}
 	if table.take(ta) != a || table.take(ta) != nil || a.ticket != 0 {
-		t.Error("a ticket holds once")
+		t.Error("a ticket was found twice")
 	}
 	c := &waiter{}
 	if tc := table.add(c); tc == ta || table.take(ta) != nil || table.take(tc) != c {
-		t.Error("an old ticket finds the one who sits there now")
+		t.Error("an old ticket finds the waiter that now has its slot")
 	}
 	for _, bad := range []uint64{0, 99, 1 << 40} {
 		if table.take(bad) != nil {
-			t.Errorf("ticket %d finds somebody", bad)
+			t.Errorf("ticket %d finds a waiter", bad)
 		}
 	}
 	n := 0
 	table.each(func(w *waiter) {
 		if n++; w != b {
-			t.Error("each finds one who was answered")
+			t.Error("each finds a waiter that was answered")
 		}
 	})
 	if n != 1 {

@@ -20,17 +20,17 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// TestSlowCreateStallsNothing: while the provider thinks about a create, leases come and go, lists are read and instances deleted.
+// TestSlowCreateStallsNothing: while a create call runs, leases are granted and released, lists are read and instances are deleted.
 func TestSlowCreateStallsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t, withConfig(func(c *Config) { c.Policies = idle(t, 2, 30*time.Second) }))
 		defer f.end()
-		f.until("the fleet", func() bool { return f.status().Counts.Free == 2 })
+		f.until("two free slots", func() bool { return f.status().Counts.Free == 2 })
 		hold := make(chan struct{})
 		f.group.change(func() {
 			f.group.onIncrease = func(context.Context, int) (int, error) { <-hold; return 0, errors.New("too late") }
 		})
-		first := f.acquire("first") // wants one more instance: the create hangs
+		first := f.acquire("first") // needs one more instance, whose create hangs
 		f.until("the create", func() bool { return f.group.count("increase") == 2 })
 		lists := f.group.count("update")
 		for i := range 50 {
@@ -51,7 +51,7 @@ func TestSlowCreateStallsNothing(t *testing.T) {
 			t.Error("no list while a create hung")
 		}
 		if n := f.group.count("increase"); n != 2 {
-			t.Errorf("%d creates at once", n-1)
+			t.Errorf("%d creates at the same time", n-1)
 		}
 		close(hold)
 	})
@@ -75,12 +75,12 @@ func TestOneSlowPrepareHoldsUpNoOther(t *testing.T) {
 				}
 			}), withConfig(func(c *Config) { c.ReadyCommand = "true" }))
 		defer f.end()
-		f.until("99 of 100", func() bool { return f.status().Counts.ReadyCount == 99 })
+		f.until("99 of 100 instances are ready", func() bool { return f.status().Counts.ReadyCount == 99 })
 		if m := most.Load(); m > preparesAtOnce {
-			t.Errorf("%d prepares at once, the bound is %d", m, preparesAtOnce)
+			t.Errorf("%d preparations at the same time, the bound is %d", m, preparesAtOnce)
 		}
 		close(hold)
-		f.until("all", func() bool { return f.status().Counts.ReadyCount == 100 })
+		f.until("all instances are ready", func() bool { return f.status().Counts.ReadyCount == 100 })
 	})
 }
 
@@ -92,7 +92,7 @@ func TestDeletesOfOneBatchAreOneCall(t *testing.T) {
 			t.Fatal(err)
 		}
 		if d := f.group.deletes; len(d) != 1 || len(d[0]) != 4 || !slices.IsSorted(d[0]) {
-			t.Errorf("deletes: %v, want all four at once", d)
+			t.Errorf("deletes: %v, want all four in one call", d)
 		}
 	})
 }
@@ -120,12 +120,12 @@ func TestDeletesThatComeDuringACallGoOutTogether(t *testing.T) {
 		f.group.mu.Lock()
 		defer f.group.mu.Unlock()
 		if d := f.group.deletes; len(d) != 2 || len(d[0]) != 1 || len(d[1]) != 3 {
-			t.Errorf("deletes: %v, want one, then three together", d)
+			t.Errorf("deletes: %v, want one call with one, then one call with three", d)
 		}
 	})
 }
 
-// TestAnswersToDeletes: what the provider says of a call for several instances becomes an answer for each.
+// TestAnswersToDeletes: the provider's answer to a call for several instances becomes one answer per instance.
 func TestAnswersToDeletes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -179,13 +179,13 @@ func TestPanicOfTheProviderIsAFailure(t *testing.T) {
 			}
 		}))
 		defer f.end()
-		f.acquire("job") // by the second try
+		f.acquire("job") // the second try succeeds
 		refused := f.facts.of(scaler.FactRefused)
 		if len(refused) != 1 || refused[0].Failure.Message != "transient: panic: nil map" {
 			t.Errorf("facts: %+v", refused)
 		}
 		if !f.log.has("group_test.go") && !f.log.has("workers_test.go") {
-			t.Error("the log does not say where it panicked")
+			t.Error("the log has no stack of the panic")
 		}
 	})
 }
@@ -241,8 +241,8 @@ func TestFailedHeartbeatsRevoke(t *testing.T) {
 func TestReadyCommand(t *testing.T) {
 	for name, tc := range map[string]struct {
 		run       func(ctx context.Context, o connector.RunOptions) error
-		instances int    // that are tried
-		fact      string // in the reason
+		instances int    // instances that are prepared
+		fact      string // text in the failure of the fact
 	}{
 		"fails": {func(_ context.Context, o connector.RunOptions) error {
 			_, _ = fmt.Fprint(o.Stderr, "one\ntwo\nno docker here: password is s3cr3t-pass\nsorry\n")
@@ -280,7 +280,7 @@ func TestReadyCommand(t *testing.T) {
 					t.Errorf("ran %q", commands[0])
 				}
 				if got := l.InstanceID(); got != fmt.Sprintf("i-%04d", tc.instances) {
-					t.Errorf("leased %s, want the one of try %d", got, tc.instances)
+					t.Errorf("leased %s, want instance number %d", got, tc.instances)
 				}
 				facts := f.facts.of(scaler.FactPrepare)
 				if tc.fact != "" && (len(facts) == 0 || !strings.Contains(facts[0].Failure.Message, tc.fact)) {
@@ -314,15 +314,15 @@ func TestReadyFunc(t *testing.T) {
 		l := f.acquire("job")
 		mu.Lock()
 		if len(seen) != 3 || seen[0].ID != "i-0001" || seen[1].ID != "i-0002" || seen[2].ID != "i-0002" || l.InstanceID() != "i-0002" {
-			t.Errorf("asked about %+v, leased %s", seen, l.InstanceID())
+			t.Errorf("ReadyFunc got %+v, leased %s", seen, l.InstanceID())
 		}
 		if s := seen[2]; s.Restored || s.Client == nil || s.Info.ID != "i-0002" || len(s.Info.HostKeys) != 1 {
-			t.Errorf("asked about %+v", s)
+			t.Errorf("ReadyFunc got %+v", s)
 		}
 		select {
 		case <-seen[2].Client.(*testClient).closed:
 		default:
-			t.Error("its connection was not closed")
+			t.Error("the connection of the ReadyFunc was not closed")
 		}
 		mu.Unlock()
 		f.end()
@@ -333,7 +333,7 @@ func TestReadyFuncKnowsRestoredInstances(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ended := make(chan struct{})
 		f := start(t, WithReadyFunc(func(ctx context.Context, _ ReadyInstance) error { <-ctx.Done(); close(ended); return ctx.Err() }))
-		f.until("the prepare", func() bool { return f.status().Counts.Preparing == 1 })
+		f.until("an instance is preparing", func() bool { return f.status().Counts.Preparing == 1 })
 		store, group := f.crash()
 		<-ended
 		asked := make(chan ReadyInstance, 1)
@@ -343,7 +343,7 @@ func TestReadyFuncKnowsRestoredInstances(t *testing.T) {
 		}))
 		defer f.end()
 		if inst := <-asked; inst.ID != "i-0001" || !inst.Restored {
-			t.Errorf("asked about %+v", inst)
+			t.Errorf("ReadyFunc got %+v", inst)
 		}
 	})
 }
@@ -377,7 +377,7 @@ func TestTailKeepsTheEnd(t *testing.T) {
 	}
 	var none tail
 	if _, _ = none.Write([]byte(" \n")); none.String() != "" {
-		t.Errorf("%q of nothing", none.String())
+		t.Errorf("%q without output", none.String())
 	}
 	var bad tail
 	if _, _ = bad.Write([]byte{0xff, 'x'}); bad.String() != "; its last words: ?x" {
@@ -393,7 +393,7 @@ func TestRedact(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	if got := redact("abc", &provider.ConnectorConfig{Password: "a"}); got != "abc" {
-		t.Errorf("a password of one letter spoils every text: %q", got)
+		t.Errorf("a password of one letter was redacted: %q", got)
 	}
 }
 
