@@ -30,7 +30,7 @@ type holder struct {
 	ctx    context.Context // ends with the request, or with errTakenOver
 	cancel context.CancelCauseFunc
 	gone   chan struct{} // closed when the stream has ended
-	held   Held          // set when there is a lease; guarded by all.mu
+	live   LiveLease     // set when there is a lease; guarded by all.mu
 }
 
 func newHolders() holders {
@@ -73,19 +73,19 @@ func (h holders) put(ctx context.Context, key holderKey, nonce string) *holder {
 	return mine
 }
 
-// hold sets the lease of the stream.
-func (o *holder) hold(lease Held) {
+// bind sets the lease of the stream.
+func (o *holder) bind(lease LiveLease) {
 	o.all.mu.Lock()
 	defer o.all.mu.Unlock()
-	o.held = lease
+	o.live = lease
 }
 
 // held returns the lease that a stream holds under key, or nil.
-func (h holders) held(runner Runner, key string) Held {
+func (h holders) live(runner Runner, key string) LiveLease {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if o := h.byKey[holderKey{runner, key}]; o != nil {
-		return o.held
+		return o.live
 	}
 	return nil
 }

@@ -65,17 +65,17 @@ func checkKey(key string) error {
 // serveLease serves one stream from the request to the end of the lease. If the caller's connection ends first, it detaches the lease.
 func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req LeaseRequest) {
 	ctx := holder.ctx
-	held, err := s.obtain(ctx, out, runner, req)
+	live, err := s.obtain(ctx, out, runner, req)
 	if err != nil {
 		out.send(Event{Error: asAPIError(err)})
 		return
 	}
-	holder.hold(held)
-	lease := held.Lease()
+	holder.bind(live)
+	lease := live.Lease()
 	if req.Mode != ModeReattach {
-		info, err := held.Connect(ctx)
+		info, err := live.Connect(ctx)
 		if err != nil && ctx.Err() == nil {
-			err = errors.Join(err, held.Release(ctx, "", ""))
+			err = errors.Join(err, live.Release(ctx, "", ""))
 			out.send(Event{Error: Errorf(CodeInternal, "instance %s: connect info: %v", lease.Instance, err)})
 			return
 		}
@@ -85,8 +85,8 @@ func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req
 		out.send(Event{Lease: &lease})
 	}
 	select {
-	case <-held.Ended():
-		out.send(held.Last())
+	case <-live.Ended():
+		out.send(live.Last())
 	case <-ctx.Done():
 		if !errors.Is(context.Cause(ctx), errTakenOver) {
 			runner.Detach(req.Key)
@@ -95,21 +95,21 @@ func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req
 }
 
 // obtain gets the lease that req asks for. While it waits, it tells the caller why.
-func (s *Server) obtain(ctx context.Context, out *eventWriter, runner Runner, req LeaseRequest) (Held, error) {
+func (s *Server) obtain(ctx context.Context, out *eventWriter, runner Runner, req LeaseRequest) (LiveLease, error) {
 	if req.Mode != ModeAcquire {
-		held, err := runner.Reattach(ctx, req.Key)
+		live, err := runner.Reattach(ctx, req.Key)
 		if err == nil || req.Mode == ModeReattach || !errors.Is(err, &APIError{Code: CodeUnknownKey}) {
-			return held, err
+			return live, err
 		}
 	}
 	type result struct {
-		held Held
+		live LiveLease
 		err  error
 	}
 	got := make(chan result, 1)
 	go func() {
-		held, err := runner.Acquire(ctx, req.Key)
-		got <- result{held, err}
+		live, err := runner.Acquire(ctx, req.Key)
+		got <- result{live, err}
 	}()
 	look := time.NewTimer(firstLook)
 	defer look.Stop()
@@ -117,7 +117,7 @@ func (s *Server) obtain(ctx context.Context, out *eventWriter, runner Runner, re
 	for {
 		select {
 		case r := <-got:
-			return r.held, r.err
+			return r.live, r.err
 		case <-look.C:
 			if wait, ok := runner.Waiting(ctx, req.Key); ok && wait != told {
 				told = wait

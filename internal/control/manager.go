@@ -32,9 +32,9 @@ type Drainer interface {
 type Runner interface {
 	Reserver
 	// Acquire waits for a slot until ctx ends.
-	Acquire(ctx context.Context, key string) (Held, error)
+	Acquire(ctx context.Context, key string) (LiveLease, error)
 	// Reattach reattaches to the lease of key.
-	Reattach(ctx context.Context, key string) (Held, error)
+	Reattach(ctx context.Context, key string) (LiveLease, error)
 	// Release releases the lease of key. It is called when no stream holds the lease.
 	Release(ctx context.Context, key string) error
 	// Detach says that the caller's connection was lost.
@@ -51,8 +51,8 @@ type Reserver interface {
 	Unreserve(key string)
 }
 
-// Held is what the server needs from a lease.
-type Held interface {
+// LiveLease is what the server needs from a lease.
+type LiveLease interface {
 	// Lease describes the lease. Its Connect is nil.
 	Lease() Lease
 	// Connect says how to connect to the instance.

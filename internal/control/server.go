@@ -128,8 +128,8 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) {
 	}
 	runner, err := s.manager.Runner(req.Runner)
 	if err == nil {
-		if held := s.holders.held(runner, req.Key); held != nil {
-			err = held.Release(r.Context(), req.Unhealthy, req.Reason)
+		if live := s.holders.live(runner, req.Key); live != nil {
+			err = live.Release(r.Context(), req.Unhealthy, req.Reason)
 		} else {
 			err = runner.Release(r.Context(), req.Key)
 		}

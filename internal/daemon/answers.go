@@ -144,21 +144,21 @@ func (s served) Reserve(ctx context.Context, key string) error {
 func (s served) Unreserve(key string) { s.scaler.Unreserve(key) }
 
 // Acquire implements control.Runner.
-func (s served) Acquire(ctx context.Context, key string) (control.Held, error) {
+func (s served) Acquire(ctx context.Context, key string) (control.LiveLease, error) {
 	lease, err := s.scaler.Acquire(ctx, key)
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return held{lease, s.external}, nil
+	return liveLease{lease, s.external}, nil
 }
 
 // Reattach implements control.Runner.
-func (s served) Reattach(ctx context.Context, key string) (control.Held, error) {
+func (s served) Reattach(ctx context.Context, key string) (control.LiveLease, error) {
 	lease, err := s.scaler.Reattach(ctx, key)
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return held{lease, s.external}, nil
+	return liveLease{lease, s.external}, nil
 }
 
 // Release implements control.Runner.
@@ -178,24 +178,24 @@ func (s served) Waiting(ctx context.Context, key string) (control.Wait, bool) {
 	return control.Wait{Position: w.Position, Cause: w.Cause, Sentence: w.Sentence}, true
 }
 
-// held makes a Lease a control.Held.
-type held struct {
+// liveLease makes a Lease a control.LiveLease.
+type liveLease struct {
 	lease    *taskscaler.Lease
 	external bool
 }
 
-// Lease implements control.Held.
-func (h held) Lease() control.Lease {
+// Lease implements control.LiveLease.
+func (h liveLease) Lease() control.Lease {
 	return control.Lease{Key: h.lease.Key(), Instance: h.lease.InstanceID(), Slot: h.lease.Slot(), Use: h.lease.Use(), UseExternalAddr: h.external}
 }
 
-// Connect implements control.Held.
-func (h held) Connect(ctx context.Context) (provider.ConnectInfo, error) {
+// Connect implements control.LiveLease.
+func (h liveLease) Connect(ctx context.Context) (provider.ConnectInfo, error) {
 	return h.lease.ConnectInfo(ctx)
 }
 
-// Release implements control.Held.
-func (h held) Release(ctx context.Context, found control.Unhealthy, reason string) (err error) {
+// Release implements control.LiveLease.
+func (h liveLease) Release(ctx context.Context, found control.Unhealthy, reason string) (err error) {
 	switch found {
 	case "":
 		err = h.lease.Release(ctx)
@@ -211,11 +211,11 @@ func (h held) Release(ctx context.Context, found control.Unhealthy, reason strin
 	return apiError(err)
 }
 
-// Ended implements control.Held.
-func (h held) Ended() <-chan struct{} { return h.lease.Context().Done() }
+// Ended implements control.LiveLease.
+func (h liveLease) Ended() <-chan struct{} { return h.lease.Context().Done() }
 
-// Last implements control.Held.
-func (h held) Last() control.Event {
+// Last implements control.LiveLease.
+func (h liveLease) Last() control.Event {
 	cause := context.Cause(h.lease.Context())
 	var revoked *taskscaler.RevokedError
 	switch {

@@ -76,7 +76,7 @@ func (r *Register) Load(s *record.Saved, now Stamp) error {
 			in.Unsure = in.Open
 		}
 		r.intents = append(r.intents, in)
-		r.intentOpen += in.Open
+		r.intentExpected += in.Open
 		r.intentDoubt += in.Doubt
 		r.Meta.LastOp = max(r.Meta.LastOp, rec.Op)
 	}

@@ -163,7 +163,7 @@ func TestLoad(t *testing.T) {
 	if r.Meta.LastSerial != 9 || r.Meta.LastOp != 12 || r.Meta.Group != "g" || r.Meta.Fruitless != 2 {
 		t.Errorf("meta %+v: numbers must not be used twice", r.Meta)
 	}
-	if one, two := r.Intent(8), r.Intent(12); one.Unsure != 3 || two.Unsure != 0 || r.IntentOpen() != 4 || r.IntentDoubt() != 1 {
+	if one, two := r.Intent(8), r.Intent(12); one.Unsure != 3 || two.Unsure != 0 || r.IntentExpected() != 4 || r.IntentDoubt() != 1 {
 		t.Errorf("intents %+v and %+v", one, two)
 	}
 	if b := r.Get("b"); !b.DeleteAsked || b.Cause != record.CauseIdle || r.Count(record.Deleting) != 1 {
@@ -226,7 +226,7 @@ func TestCheckSees(t *testing.T) {
 		"claims without holder":  func(_ *Register, i *Instance) { i.claims++ },
 		"the sum of claims":      func(r *Register, _ *Instance) { r.claims++ },
 		"an id that is another":  func(r *Register, i *Instance) { r.byID["z"] = i },
-		"open intents":           func(r *Register, _ *Instance) { r.intentOpen++ },
+		"expected by intents":    func(r *Register, _ *Instance) { r.intentExpected++ },
 		"doubtful intents":       func(r *Register, _ *Instance) { r.intentDoubt-- },
 		"an intent below zero":   func(r *Register, _ *Instance) { r.intents[0].Faded = -1 },
 		"an intent of too many":  func(r *Register, _ *Instance) { r.intents[0].Faded = 9 },
@@ -238,7 +238,7 @@ func TestCheckSees(t *testing.T) {
 		ready(t, r, "c", at(3))
 		_, _, err := r.Lease(i, "k", at(4))
 		must(t, err)
-		r.OpenIntent(2, at(4))
+		r.AddIntent(2, at(4))
 		check(t, r)
 		harm(r, i)
 		if r.Check() == nil {

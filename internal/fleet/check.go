@@ -35,15 +35,15 @@ func (r *Register) Check() error {
 	}
 	c.equal("claims", r.claims, claims)
 	c.equal("claims on instances", r.claims, c.claims)
-	open, doubt := 0, 0
+	expected, doubt := 0, 0
 	for _, in := range r.intents {
-		open += in.Open
+		expected += in.Open
 		doubt += in.Doubt
 		if in.Open < 0 || in.Doubt < 0 || in.Faded < 0 || in.Unsure < 0 || in.Unsure > in.Open || in.Left() > in.Asked {
 			c.fail("intent %d is out of range: %+v", in.Op, *in)
 		}
 	}
-	c.equal("open intents", r.intentOpen, open)
+	c.equal("expected by intents", r.intentExpected, expected)
 	c.equal("doubtful intents", r.intentDoubt, doubt)
 	return errors.Join(c.errs...)
 }

@@ -48,7 +48,7 @@ type Instance struct {
 	ReadyAt     Stamp // Wall 0: never
 	IdleAt      Stamp // when it last became free of leases
 
-	Owner any // the core's data about the instance; the register never reads it
+	Attached any // the core's data about the instance; the register never reads it
 
 	slots   []slot
 	leased  int

@@ -10,8 +10,8 @@ import (
 // answer or a restart. It counts as supply until complete lists rule it out.
 type Intent struct {
 	record.Intent
-	Unsure int
-	Owner  any // the core's data about the intent
+	Unsure   int
+	Attached any // the core's data about the intent
 
 	dirty, closed bool
 }
@@ -19,13 +19,13 @@ type Intent struct {
 // Left returns how many instances may still appear because of this intent.
 func (in *Intent) Left() int { return in.Open + in.Doubt + in.Faded }
 
-// OpenIntent records a create of n instances, before the provider is asked.
-func (r *Register) OpenIntent(n int, at Stamp) *Intent {
+// AddIntent records a create of n instances, before the provider is asked.
+func (r *Register) AddIntent(n int, at Stamp) *Intent {
 	r.Meta.LastOp++
 	r.TouchMeta()
 	in := &Intent{Intent: record.Intent{Op: r.Meta.LastOp, Asked: n, Open: n, At: at.Wall}}
 	r.intents = append(r.intents, in)
-	r.intentOpen += n
+	r.intentExpected += n
 	r.touchIntent(in)
 	return in
 }
@@ -34,20 +34,20 @@ func (r *Register) OpenIntent(n int, at Stamp) *Intent {
 func (r *Register) Extend(in *Intent, n int) {
 	in.Asked += n
 	in.Open += n
-	r.intentOpen += n
+	r.intentExpected += n
 	r.touchIntent(in)
 }
 
 // Shift adds the given differences to the counts of in. It refuses to make a count negative.
-func (r *Register) Shift(in *Intent, open, doubt, faded int) error {
-	if in.Open+open < 0 || in.Doubt+doubt < 0 || in.Faded+faded < 0 {
+func (r *Register) Shift(in *Intent, expected, doubt, faded int) error {
+	if in.Open+expected < 0 || in.Doubt+doubt < 0 || in.Faded+faded < 0 {
 		return &IllegalMove{Move: "shift an intent below zero"}
 	}
-	in.Open += open
+	in.Open += expected
 	in.Doubt += doubt
 	in.Faded += faded
 	in.Unsure = min(in.Unsure, in.Open)
-	r.intentOpen += open
+	r.intentExpected += expected
 	r.intentDoubt += doubt
 	r.touchIntent(in)
 	return nil
@@ -63,7 +63,7 @@ func (r *Register) Answered(in *Intent) {
 func (r *Register) CloseIntent(in *Intent) {
 	if n := slices.Index(r.intents, in); n >= 0 {
 		in.closed = true
-		r.intentOpen -= in.Open
+		r.intentExpected -= in.Open
 		r.intentDoubt -= in.Doubt
 		r.intents = slices.Delete(r.intents, n, n+1)
 		r.lostIntents = append(r.lostIntents, in.Op)
@@ -83,8 +83,8 @@ func (r *Register) Intent(op uint64) *Intent {
 // Intents returns the unfinished creates, oldest first. The slice belongs to the register and is valid until the next change.
 func (r *Register) Intents() []*Intent { return r.intents }
 
-// IntentOpen returns the number of instances that intents expect.
-func (r *Register) IntentOpen() int { return r.intentOpen }
+// IntentExpected returns the number of instances that intents expect.
+func (r *Register) IntentExpected() int { return r.intentExpected }
 
 // IntentDoubt returns the number of instances that may still appear, although they are no longer expected.
 func (r *Register) IntentDoubt() int { return r.intentDoubt }

@@ -4,9 +4,9 @@ import "github.com/taskscaler/taskscaler/pkg/record"
 
 // Reservation is a promise of a slot, made before a job is accepted. It is kept in memory only: after a restart its caller is gone.
 type Reservation struct {
-	Key   record.Key
-	Claim *Instance // the instance whose free slot it holds (preemptive mode); nil: none
-	Owner any       // the core's data about the reservation
+	Key      record.Key
+	Claim    *Instance // the instance whose free slot it holds (preemptive mode); nil: none
+	Attached any       // the core's data about the reservation
 }
 
 // Lease gives key the lowest free slot of i and counts a use; the use is never given back. It is refused when i is not usable, when i has

@@ -200,7 +200,7 @@ func TestIdleOrder(t *testing.T) {
 
 func TestIntents(t *testing.T) {
 	r := NewRegister(1, 0)
-	a, b := r.OpenIntent(3, at(1)), r.OpenIntent(2, at(2))
+	a, b := r.AddIntent(3, at(1)), r.AddIntent(2, at(2))
 	if a.Op != 1 || b.Op != 2 || r.Meta.LastOp != 2 || a.At != at(1).Wall {
 		t.Errorf("numbers %d and %d, last %d", a.Op, b.Op, r.Meta.LastOp)
 	}
@@ -208,8 +208,8 @@ func TestIntents(t *testing.T) {
 	sums := func(open, doubt, left int) {
 		t.Helper()
 		check(t, r)
-		if r.IntentOpen() != open || r.IntentDoubt() != doubt || a.Left() != left || r.Existing() != open+doubt {
-			t.Errorf("open %d, doubt %d, left %d, existing %d; want %d, %d, %d", r.IntentOpen(), r.IntentDoubt(), a.Left(), r.Existing(), open, doubt, left)
+		if r.IntentExpected() != open || r.IntentDoubt() != doubt || a.Left() != left || r.Existing() != open+doubt {
+			t.Errorf("open %d, doubt %d, left %d, existing %d; want %d, %d, %d", r.IntentExpected(), r.IntentDoubt(), a.Left(), r.Existing(), open, doubt, left)
 		}
 	}
 	sums(7, 0, 5)

@@ -30,7 +30,7 @@ func (r *Register) Add(id record.ID, s record.State, o record.Origin, at Stamp) 
 	r.TouchMeta()
 	if old != nil {
 		r.counts[old.State]--
-		*old = Instance{Owner: old.Owner, dirty: old.dirty}
+		*old = Instance{Attached: old.Attached, dirty: old.dirty}
 	} else {
 		old = &Instance{}
 		r.byID[id] = old

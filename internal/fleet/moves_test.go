@@ -195,14 +195,14 @@ func TestSerials(t *testing.T) {
 	must(t, r.Delete(i, record.CauseNone, at(4)))
 	must(t, r.Finish(i, at(5)))
 	owner := new(int)
-	i.Owner = owner
+	i.Attached = owner
 	again, err := r.Add("a", record.Creating, record.Adopted, at(9))
 	must(t, err)
 	check(t, r)
 	if again.Serial != 2 || again.Uses != 0 || again.DeleteAsked || again.Cause != record.CauseNone || again.ReadyAt.Wall != 0 || again.Leased() != 0 {
 		t.Errorf("the new instance inherited: %+v", again)
 	}
-	if again.Owner != any(owner) {
+	if again.Attached != any(owner) {
 		t.Error("its Owner was lost")
 	}
 	if r.Len() != 1 || r.Exists() != 1 {

@@ -221,7 +221,7 @@ func TestAgainstModel(t *testing.T) {
 			"limits": func(t *draw.T) {
 				m.r.SetLimits(draw.Range(1, 130).Draw(t, "capacity"), draw.From([]int{0, 2, 9}).Draw(t, "uses"))
 			},
-			"intent": func(t *draw.T) { m.r.OpenIntent(draw.Range(1, 5).Draw(t, "n"), m.stamp()) },
+			"intent": func(t *draw.T) { m.r.AddIntent(draw.Range(1, 5).Draw(t, "n"), m.stamp()) },
 			"shift":  m.shift,
 			"meta":   func(t *draw.T) { m.r.Meta.Fruitless++; m.r.TouchMeta() },
 			"take":   m.store,

@@ -25,7 +25,7 @@ type Register struct {
 	counts                          [record.Unclaimed + 1]int
 	leased, supply, pending, claims int
 	openSlots, idleCount            int
-	intentOpen, intentDoubt         int
+	intentExpected, intentDoubt     int
 
 	dirty       []*Instance
 	dropped     []record.ID
@@ -86,7 +86,7 @@ func (r *Register) Exists() int {
 }
 
 // Existing returns Exists plus every instance that may still appear. This is what counts against max_instances.
-func (r *Register) Existing() int { return r.Exists() + r.intentOpen + r.intentDoubt }
+func (r *Register) Existing() int { return r.Exists() + r.intentExpected + r.intentDoubt }
 
 // Leased returns the number of live leases, on instances in any state.
 func (r *Register) Leased() int { return r.leased }

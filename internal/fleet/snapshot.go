@@ -216,7 +216,7 @@ func (r *Register) restoreIntents(s *Snapshot) error {
 			return fmt.Errorf("fleet: the snapshot's intents are not in order at %d", rec.IntentRecord.Op)
 		}
 		r.intents = append(r.intents, &Intent{Intent: rec.IntentRecord, Unsure: rec.Unsure})
-		r.intentOpen += rec.IntentRecord.Open
+		r.intentExpected += rec.IntentRecord.Open
 		r.intentDoubt += rec.IntentRecord.Doubt
 	}
 	return nil

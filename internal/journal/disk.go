@@ -231,9 +231,9 @@ func (d *disk) begin(b *beginning) (int64, error) {
 	}
 	out := []byte(magic)
 	at := len(out)
-	out = seal(b.header.append(open(out, kindHeader)), at)
+	out = seal(b.header.append(begin(out, kindHeader)), at)
 	at = len(out)
-	out = seal(append(open(out, kindSnapshot), snapshot...), at)
+	out = seal(append(begin(out, kindSnapshot), snapshot...), at)
 	d.name = fmt.Sprintf("%016x%s", d.next, extension)
 	file, err := d.create(filepath.Join(d.dir, d.name))
 	if err != nil {

@@ -93,8 +93,8 @@ func parseHeader(payload []byte) (h header, err error) {
 	return h, d.err
 }
 
-// open reserves space for the length and appends the kind. seal completes the record; at is len(b) before open.
-func open(b []byte, kind byte) []byte { return append(b, 0, 0, kind) }
+// begin reserves space for the length and appends the kind. seal completes the record; at is len(b) before open.
+func begin(b []byte, kind byte) []byte { return append(b, 0, 0, kind) }
 
 func seal(b []byte, at int) []byte {
 	n := len(b) - at - pad

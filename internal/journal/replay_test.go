@@ -284,7 +284,7 @@ func reseal(b []byte, edit func(n int, f *frame)) []byte {
 		off += size
 		edit(n, &f)
 		at := len(out)
-		out = seal(append(open(out, f.kind), f.payload...), at)
+		out = seal(append(begin(out, f.kind), f.payload...), at)
 	}
 	return out
 }

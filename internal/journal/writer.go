@@ -178,7 +178,7 @@ func (w *Writer) Round(now scaler.Time, events []scaler.Event) {
 
 func (w *Writer) appendRound(b []byte, now scaler.Time, events []scaler.Event) (_ []byte, err error) {
 	at := len(b)
-	b = open(b, kindRound)
+	b = begin(b, kindRound)
 	b = binary.LittleEndian.AppendUint32(b, w.check)
 	mono, wall := int64(now.Mono), now.Wall.UnixNano()
 	elapsed := mono - w.at.mono
@@ -232,7 +232,7 @@ func (w *Writer) mark(what byte) {
 	}
 	c := &w.pending[len(w.pending)-1]
 	at := len(c.data)
-	c.data = append(open(c.data, kindMark), what)
+	c.data = append(begin(c.data, kindMark), what)
 	c.data = seal(binary.LittleEndian.AppendUint32(c.data, w.check), at)
 	w.bytes += len(c.data) - at
 }

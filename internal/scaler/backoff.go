@@ -50,8 +50,8 @@ func (p pace) after(n int) time.Duration {
 	return min(d, p.last)
 }
 
-// holdOff stops creates for d, unless an earlier back-off lasts longer.
-func (c *Core) holdOff(d time.Duration, why record.Cause) {
+// startBackoff stops creates for d, unless an earlier back-off lasts longer.
+func (c *Core) startBackoff(d time.Duration, why record.Cause) {
 	until := c.now.Mono + min(d, maxBackoff)
 	if until <= c.backoff.until {
 		return
@@ -72,7 +72,7 @@ func (c *Core) refused(op uint64, f failure.Failure, away bool) {
 	if f.Kind == failure.Throttled && f.RetryAfter > 0 {
 		d = f.RetryAfter
 	}
-	c.holdOff(d, p.cause)
+	c.startBackoff(d, p.cause)
 	c.fact(Fact{Kind: FactRefused, Op: op, Count: m.Refusals, Failure: f, Took: d, Cause: p.cause})
 }
 

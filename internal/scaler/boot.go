@@ -43,7 +43,7 @@ func (c *Core) current(ev *Event) *machine {
 	if i == nil || i.Serial != ev.Serial {
 		return nil
 	}
-	m := own(i)
+	m := machineOf(i)
 	if m.op != ev.Op || m.op == 0 {
 		return nil
 	}

@@ -45,7 +45,7 @@ func (c *Core) restoreBreaker() {
 	if m.DiedYoung > 0 {
 		c.reg.Each(func(i *fleet.Instance) bool {
 			if i.State == record.Ready {
-				c.breaker.young = append(c.breaker.young, trial{own(i), i.ReadyAt.Mono})
+				c.breaker.young = append(c.breaker.young, trial{machineOf(i), i.ReadyAt.Mono})
 			}
 			return true
 		})
@@ -93,7 +93,7 @@ func (c *Core) failedBoot(f Fact, begun time.Duration, count *int) {
 		why = record.CauseBreaker
 	}
 	d := fruitlessPace.after(meta.Trials)
-	c.holdOff(d, why)
+	c.startBackoff(d, why)
 	f.Kind, f.Count, f.Took = FactFruitless, total, d
 	c.fact(f)
 	if total >= breakerAt && !c.breaker.open {
@@ -105,7 +105,7 @@ func (c *Core) failedBoot(f Fact, begun time.Duration, count *int) {
 // canaries returns how many instances the open breaker allows now: one, when none is booting or on trial; else none.
 func (c *Core) canaries() int {
 	r := c.reg
-	if r.IntentOpen() > 0 || r.Count(record.Creating) > 0 || r.Count(record.Preparing) > 0 {
+	if r.IntentExpected() > 0 || r.Count(record.Creating) > 0 || r.Count(record.Preparing) > 0 {
 		return 0
 	}
 	onTrial := func(t trial) bool { return t.lives() && t.m.Created.Mono >= c.breaker.since }
@@ -116,7 +116,7 @@ func (c *Core) canaries() int {
 }
 
 // lives reports whether t's instance is still the same one, and not retired.
-func (t *trial) lives() bool { return own(t.m.Instance) == t.m && t.m.State == record.Ready }
+func (t *trial) lives() bool { return machineOf(t.m.Instance) == t.m && t.m.State == record.Ready }
 
 // booted records that m is ready. That ends a run of failed boots. After early failures, m must first survive its youth.
 func (c *Core) booted(m *machine) {

@@ -26,8 +26,8 @@ func (c *Core) reserve(ev *Event) {
 		if !c.must(err) {
 			return
 		}
-		t := &timer{kind: timerReserve, owner: res}
-		res.Owner = t
+		t := &timer{kind: timerReserve, of: res}
+		res.Attached = t
 		c.timers.set(t, c.now.Mono+c.cfg.ReservationDeadline)
 		c.grant(Grant{Kind: GrantReserved, Ticket: ev.Ticket, Key: ev.Key})
 	}
@@ -69,7 +69,7 @@ func (c *Core) busyKey(key record.Key) bool {
 
 func (c *Core) unreserve(key record.Key) {
 	if res := c.reg.Reservation(key); res != nil {
-		c.timers.stop(res.Owner.(*timer))
+		c.timers.stop(res.Attached.(*timer))
 		c.reg.Unreserve(res)
 	}
 }
@@ -135,8 +135,8 @@ func (c *Core) cancel(ev *Event) {
 func (c *Core) release(ev *Event) {
 	if ev.Cause != record.CauseNone {
 		if i, _ := c.reg.LeaseOf(ev.Key); i != nil {
-			c.unfit(own(i), ev.Cause)
-			c.retireFor(own(i), ev.Cause, ev.Failure)
+			c.unfit(machineOf(i), ev.Cause)
+			c.retireFor(machineOf(i), ev.Cause, ev.Failure)
 		}
 	}
 	i := c.end(ev.Key)
@@ -146,10 +146,10 @@ func (c *Core) release(ev *Event) {
 	}
 	c.grant(Grant{Kind: GrantReleased, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial})
 	if ev.Cause != record.CauseNone {
-		c.unhealthy(own(i), ev.Cause, ev.Failure)
+		c.unhealthy(machineOf(i), ev.Cause, ev.Failure)
 		return
 	}
-	c.proven(own(i))
+	c.proven(machineOf(i))
 }
 
 // end takes key's slot back and returns the instance, or nil when the key has no lease. The instance is retired or deleted if this was its
@@ -163,11 +163,11 @@ func (c *Core) end(key record.Key) *fleet.Instance {
 	switch {
 	case i == nil || i.Leased() > 0:
 	case i.State == record.Draining:
-		c.startDelete(own(i))
+		c.startDelete(machineOf(i))
 	case i.State == record.Ready && c.reg.UsedUp(i):
-		c.retire(own(i), record.CauseUsedUp)
+		c.retire(machineOf(i), record.CauseUsedUp)
 	case c.deleting:
-		c.retire(own(i), record.CauseShutdown)
+		c.retire(machineOf(i), record.CauseShutdown)
 	}
 	return i
 }
@@ -208,7 +208,7 @@ func (c *Core) detach(key record.Key) {
 
 // orphan gives the caller of key's lease this long to reattach.
 func (c *Core) orphan(key record.Key, patience time.Duration) {
-	t := &timer{kind: timerOrphan, owner: key}
+	t := &timer{kind: timerOrphan, of: key}
 	c.orphans[key] = t
 	c.timers.set(t, c.now.Mono+patience)
 }
@@ -220,7 +220,7 @@ func (c *Core) abandoned(key record.Key) {
 	if i == nil {
 		return
 	}
-	m := own(i)
+	m := machineOf(i)
 	if !c.cfg.KeepAbandoned {
 		c.retire(m, record.CauseAbandoned)
 	}
@@ -248,7 +248,7 @@ func (c *Core) revokeLeases(m *machine, why record.Cause, because failure.Failur
 
 func (c *Core) revokeAll(why record.Cause) {
 	c.reg.Each(func(i *fleet.Instance) bool {
-		c.revokeLeases(own(i), why, failure.Failure{})
+		c.revokeLeases(machineOf(i), why, failure.Failure{})
 		return true
 	})
 }

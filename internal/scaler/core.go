@@ -32,12 +32,12 @@ type Core struct {
 	evaluated time.Time
 	decision  policy.Decision
 
-	bucket    *rate.Limiter
-	throttled policy.Throttle // what bucket is configured with
-	settled   bool            // bucket is in the form settledAs, and unused since
-	settledAs BucketSnapshot
-	open      *fleet.Intent // the create of this batch, whose command is not dispatched yet
-	openAt    int           // index of its command; -1: none
+	bucket        *rate.Limiter
+	throttled     policy.Throttle // what bucket is configured with
+	settled       bool            // bucket is in the form settledAs, and unused since
+	settledAs     BucketSnapshot
+	batchCreate   *fleet.Intent // the create of this batch, whose command is not dispatched yet
+	batchCreateAt int           // index of its command; -1: none
 
 	lists   lists
 	backoff backoff
@@ -59,7 +59,7 @@ type Core struct {
 // New returns a core that continues from saved. known says that the store held the state of this provider group. If it did not, instances
 // that the provider lists are unclaimed until cfg.Adopt says otherwise.
 func New(cfg Config, saved record.Saved, known bool, now Time) (*Core, error) {
-	c := &Core{cfg: cfg.WithDefaults(), now: now, orphans: map[record.Key]*timer{}, known: known, openAt: -1, event: -1}
+	c := &Core{cfg: cfg.WithDefaults(), now: now, orphans: map[record.Key]*timer{}, known: known, batchCreateAt: -1, event: -1}
 	c.queue.byKey = map[record.Key]*waiter{}
 	c.stamp = stampOf(now)
 	c.window.since = now.Mono
@@ -81,7 +81,7 @@ func stampOf(t Time) fleet.Stamp { return fleet.Stamp{Mono: t.Mono, Wall: t.Wall
 // restore arms the timers that a running core would have armed for the saved state.
 func (c *Core) restore() {
 	c.reg.Each(func(i *fleet.Instance) bool {
-		m := c.own(i)
+		m := c.newMachine(i)
 		switch i.State {
 		case record.Creating:
 			c.timers.set(&m.boot, i.Since.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
@@ -115,11 +115,11 @@ func (c *Core) restore() {
 	if n := c.supply(); n > 0 {
 		// The recent demand is not stored. Until idle_time has passed, assume that everything that exists was needed: a restart during a
 		// dip in the load deletes nothing.
-		c.window.past = append(c.window.past, held{value: n, end: c.now.Mono})
+		c.window.past = append(c.window.past, sample{value: n, end: c.now.Mono})
 	}
 	c.unfinished = len(c.reg.Intents()) > 0
 	for _, in := range c.reg.Intents() {
-		w := c.ownIntent(in)
+		w := c.newIntent(in)
 		w.restored = true
 		w.confirm = !in.Answered || in.Doubt > 0
 		w.since = c.now.Mono
@@ -196,7 +196,7 @@ func (c *Core) handle(ev *Event) {
 		c.beat(ev)
 	case EvUnhealthy:
 		if i := c.reg.Get(ev.ID); i != nil && (ev.Serial == 0 || ev.Serial == i.Serial) {
-			c.unhealthy(own(i), ev.Cause, ev.Failure)
+			c.unhealthy(machineOf(i), ev.Cause, ev.Failure)
 		}
 	case EvReload:
 		c.reload(ev.Config)
@@ -229,7 +229,7 @@ func (c *Core) Take() *Batch {
 	b.Expecting = c.expecting()
 	b.Done = c.finished()
 	b.Bug = c.bug
-	c.open, c.openAt = nil, -1
+	c.batchCreate, c.batchCreateAt = nil, -1
 	c.taken = true
 	return b
 }
@@ -252,19 +252,19 @@ func (c *Core) fire() {
 	for t := c.timers.due(c.now.Mono); t != nil; t = c.timers.due(c.now.Mono) {
 		switch t.kind {
 		case timerBoot:
-			c.overdue(t.owner.(*machine))
+			c.overdue(t.of.(*machine))
 		case timerRetry:
-			c.retry(t.owner.(*machine))
+			c.retry(t.of.(*machine))
 		case timerForget:
-			c.forget(t.owner.(*machine))
+			c.forget(t.of.(*machine))
 		case timerIntent:
-			c.intentOverdue(t.owner.(*intent))
+			c.intentOverdue(t.of.(*intent))
 		case timerWaiter:
-			c.timeout(t.owner.(*waiter))
+			c.timeout(t.of.(*waiter))
 		case timerReserve:
-			c.expireReservation(t.owner.(*fleet.Reservation))
+			c.expireReservation(t.of.(*fleet.Reservation))
 		case timerOrphan:
-			c.abandoned(t.owner.(record.Key))
+			c.abandoned(t.of.(record.Key))
 		}
 	}
 }
@@ -300,7 +300,7 @@ func (c *Core) wake() time.Duration {
 
 func (c *Core) expecting() bool {
 	r := c.reg
-	return !c.lists.started || r.IntentOpen()+r.IntentDoubt() > 0 || r.Count(record.Creating) > 0 || r.Count(record.Deleting) > 0 ||
+	return !c.lists.started || r.IntentExpected()+r.IntentDoubt() > 0 || r.Count(record.Creating) > 0 || r.Count(record.Deleting) > 0 ||
 		len(c.lists.absent) > 0
 }
 

@@ -16,7 +16,7 @@ func (c *Core) increased(ev *Event) {
 	if in == nil {
 		return
 	}
-	w := in.Owner.(*intent)
+	w := in.Attached.(*intent)
 	accepted := min(max(ev.Count, 0), in.Asked)
 	failed := ev.Failure
 	if !failed.Failed() && accepted < in.Asked {
@@ -54,7 +54,7 @@ func (c *Core) increased(ev *Event) {
 func (c *Core) confirmIntents(since time.Duration) {
 	for n := len(c.reg.Intents()) - 1; n >= 0; n-- {
 		in := c.reg.Intents()[n]
-		w := in.Owner.(*intent)
+		w := in.Attached.(*intent)
 		if !w.confirm || since < w.since {
 			continue
 		}
@@ -94,8 +94,8 @@ func (c *Core) intentOverdue(w *intent) {
 
 // close ends an intent whose instances have all appeared.
 func (c *Core) close(in *fleet.Intent) {
-	c.timers.stop(&in.Owner.(*intent).timer)
-	if c.open == in {
+	c.timers.stop(&in.Attached.(*intent).timer)
+	if c.batchCreate == in {
 		return // its command is not dispatched yet
 	}
 	c.reg.CloseIntent(in)

@@ -54,7 +54,7 @@ func (c *Core) listed(ev *Event) {
 		c.stranger(ev)
 		return
 	}
-	m := own(i)
+	m := machineOf(i)
 	was := i.Listed
 	back := m.absentPos > 0
 	c.lists.found(m)
@@ -170,7 +170,7 @@ func (c *Core) missing(id record.ID) {
 		return
 	}
 	c.reg.SetListed(i, fleet.ListedAbsent)
-	m := own(i)
+	m := machineOf(i)
 	if i.State == record.Gone || i.State == record.Lost {
 		m.absentSeq = c.lists.seq
 		return

@@ -39,21 +39,21 @@ type intent struct {
 	asked    time.Duration // when it was asked for; after a restart, when it was restored
 }
 
-func own(i *fleet.Instance) *machine { return i.Owner.(*machine) }
+func machineOf(i *fleet.Instance) *machine { return i.Attached.(*machine) }
 
-// own gives i new, empty bookkeeping.
-func (c *Core) own(i *fleet.Instance) *machine {
+// newMachine gives i new, empty bookkeeping.
+func (c *Core) newMachine(i *fleet.Instance) *machine {
 	m := &machine{Instance: i}
-	m.boot = timer{kind: timerBoot, owner: m}
-	m.retry = timer{kind: timerRetry, owner: m}
-	i.Owner = m
+	m.boot = timer{kind: timerBoot, of: m}
+	m.retry = timer{kind: timerRetry, of: m}
+	i.Attached = m
 	return m
 }
 
-func (c *Core) ownIntent(in *fleet.Intent) *intent {
+func (c *Core) newIntent(in *fleet.Intent) *intent {
 	w := &intent{Intent: in, asked: c.now.Mono}
-	w.timer = timer{kind: timerIntent, owner: w}
-	in.Owner = w
+	w.timer = timer{kind: timerIntent, of: w}
+	in.Attached = w
 	return w
 }
 

@@ -19,7 +19,7 @@ func TestTimersAgainstList(t *testing.T) {
 		var list []entry
 		all := make([]*timer, 12)
 		for n := range all {
-			all[n] = &timer{owner: n}
+			all[n] = &timer{of: n}
 		}
 		seq := time.Duration(0)
 		first := func() int {
@@ -86,7 +86,7 @@ func TestWindowAgainstHistory(t *testing.T) {
 		span := time.Duration(draw.Range(0, 12).Draw(t, "span"))
 		var w window
 		now := time.Duration(0)
-		history := []held{} // value held until end, oldest first
+		history := []sample{} // value held until end, oldest first
 		current, since := 0, time.Duration(0)
 		largest := func(at time.Duration) int {
 			m := current
@@ -107,7 +107,7 @@ func TestWindowAgainstHistory(t *testing.T) {
 			w.set(v, now)
 			if v != current {
 				if now > since {
-					history = append(history, held{current, now})
+					history = append(history, sample{current, now})
 				}
 				current, since = v, now
 			}

@@ -75,7 +75,7 @@ func (r *resumption) arm(t *timer, s TimerSnapshot) {
 func (r *resumption) machines() error {
 	for n := range r.s.Machines {
 		s := &r.s.Machines[n]
-		m := r.c.own(r.c.reg.Get(r.s.Register.Instances[n].ID))
+		m := r.c.newMachine(r.c.reg.Get(r.s.Register.Instances[n].ID))
 		m.op, m.tries, m.beatFail, m.accepted, m.gaveUp, m.alarmed = s.Op, s.Tries, s.BeatFail, s.Accepted, s.GaveUp, s.Alarmed
 		m.strayed, m.absentAt, m.absentSeq, m.absentMul, m.acceptedAt = s.Strayed, s.AbsentAt, s.AbsentSeq, s.AbsentMul, s.AcceptedAt
 		if s.Forget {
@@ -93,7 +93,7 @@ func (r *resumption) machines() error {
 func (r *resumption) creates() error {
 	for n, in := range r.c.reg.Intents() {
 		s := &r.s.Creates[n]
-		w := r.c.ownIntent(in)
+		w := r.c.newIntent(in)
 		w.confirm, w.restored, w.since, w.asked, w.seen = s.Confirm, s.Restored, s.Since, s.Asked, s.Seen
 		r.arm(&w.timer, s.Timer)
 	}
@@ -102,8 +102,8 @@ func (r *resumption) creates() error {
 
 func (r *resumption) reservations() error {
 	for n, res := range r.c.reg.SortedReservations() {
-		t := &timer{kind: timerReserve, owner: res}
-		res.Owner = t
+		t := &timer{kind: timerReserve, of: res}
+		res.Attached = t
 		r.arm(t, r.s.Reservations[n])
 	}
 	return nil
@@ -125,7 +125,7 @@ func (r *resumption) orphans() error {
 		if n > 0 && r.s.Orphans[n-1].Key >= s.Key {
 			return fmt.Errorf("scaler: the orphans of the snapshot are not in order at %q", s.Key)
 		}
-		t := &timer{kind: timerOrphan, owner: s.Key}
+		t := &timer{kind: timerOrphan, of: s.Key}
 		r.c.orphans[s.Key] = t
 		r.arm(t, s.Timer)
 	}
@@ -151,11 +151,11 @@ func (r *resumption) timers() error {
 func (r *resumption) absent() error {
 	for _, id := range r.s.Lists.Absent {
 		i := r.c.reg.Get(id)
-		if i == nil || own(i).absentPos > 0 || i.State == record.Gone || i.State == record.Lost {
+		if i == nil || machineOf(i).absentPos > 0 || i.State == record.Gone || i.State == record.Lost {
 			return fmt.Errorf("scaler: the snapshot lists instance %q as absent twice, or although it is not in the fleet", id)
 		}
-		r.c.lists.absent = append(r.c.lists.absent, own(i))
-		own(i).absentPos = len(r.c.lists.absent)
+		r.c.lists.absent = append(r.c.lists.absent, machineOf(i))
+		machineOf(i).absentPos = len(r.c.lists.absent)
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func (r *resumption) breaker() error {
 			if i == nil || i.State != record.Ready {
 				return fmt.Errorf("scaler: in the snapshot, instance %q is on trial but not ready", t.ID)
 			}
-			*list.to = append(*list.to, trial{own(i), t.Ready})
+			*list.to = append(*list.to, trial{machineOf(i), t.Ready})
 		}
 	}
 	r.c.breaker = b
@@ -185,8 +185,8 @@ func (r *resumption) batch() error {
 	if s.Create == 0 {
 		return nil
 	}
-	c.open, c.openAt = c.reg.Intent(s.Create), s.CreateAt
-	if c.open == nil || s.CreateAt < 0 || s.CreateAt >= len(s.Commands) || s.Commands[s.CreateAt].Op != s.Create {
+	c.batchCreate, c.batchCreateAt = c.reg.Intent(s.Create), s.CreateAt
+	if c.batchCreate == nil || s.CreateAt < 0 || s.CreateAt >= len(s.Commands) || s.Commands[s.CreateAt].Op != s.Create {
 		return fmt.Errorf("scaler: the snapshot's batch has no command for its create %d", s.Create)
 	}
 	return nil
@@ -195,6 +195,6 @@ func (r *resumption) batch() error {
 func (c *Core) resumeWindow(s *WindowSnapshot) {
 	c.window = window{current: s.Current, since: s.Since}
 	for n, v := range s.Values {
-		c.window.past = append(c.window.past, held{value: v, end: s.Ends[n]})
+		c.window.past = append(c.window.past, sample{value: v, end: s.Ends[n]})
 	}
 }

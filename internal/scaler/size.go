@@ -9,7 +9,7 @@ import (
 
 // supply is S of the sizing rule: live leases plus every free slot, including those of instances that are booting or expected.
 func (c *Core) supply() int {
-	return c.reg.Leased() + c.reg.Supply() + c.reg.IntentOpen()*c.reg.PerInstance()
+	return c.reg.Leased() + c.reg.Supply() + c.reg.IntentExpected()*c.reg.PerInstance()
 }
 
 // demand collects the input of the sizing rule. While callers wait, free slots of ready instances beyond the idle target are slots that no
@@ -90,17 +90,17 @@ func (c *Core) blockedBy() record.Cause {
 // create records the intent and the spent tokens before the call goes out. All creates of one batch become one call.
 func (c *Core) create(n int) {
 	c.spend(n)
-	if c.open != nil {
-		c.reg.Extend(c.open, n)
-		c.batch.Commands[c.openAt].Count += n
+	if c.batchCreate != nil {
+		c.reg.Extend(c.batchCreate, n)
+		c.batch.Commands[c.batchCreateAt].Count += n
 	} else {
-		c.open = c.reg.OpenIntent(n, c.stamp)
-		w := c.ownIntent(c.open)
+		c.batchCreate = c.reg.AddIntent(n, c.stamp)
+		w := c.newIntent(c.batchCreate)
 		c.timers.set(&w.timer, c.now.Mono+c.bootDeadline(c.cfg.RequestedDeadline))
-		c.openAt = len(c.batch.Commands)
-		c.command(Command{Kind: CmdIncrease, Op: c.open.Op, Count: n})
+		c.batchCreateAt = len(c.batch.Commands)
+		c.command(Command{Kind: CmdIncrease, Op: c.batchCreate.Op, Count: n})
 	}
-	c.fact(Fact{Kind: FactCreate, Op: c.open.Op, Count: n, Decision: c.decision})
+	c.fact(Fact{Kind: FactCreate, Op: c.batchCreate.Op, Count: n, Decision: c.decision})
 }
 
 // blocked reports whether nothing may be created now, however much is needed.
@@ -143,7 +143,7 @@ func (c *Core) shrink() {
 			if c.supply()-i.Supply() < c.window.max() {
 				return
 			}
-			c.retire(own(i), record.CauseIdle)
+			c.retire(machineOf(i), record.CauseIdle)
 		}
 		i = next
 	}
@@ -160,7 +160,7 @@ func (c *Core) shrinkClosed() {
 	}
 	for i := c.reg.LongestIdle(); i != nil; {
 		next := c.reg.NextIdle(i)
-		c.retire(own(i), why)
+		c.retire(machineOf(i), why)
 		i = next
 	}
 }
@@ -198,7 +198,7 @@ func (c *Core) waitCause() (cause record.Cause, booting int) {
 	if w == 0 {
 		return record.CauseNone, 0
 	}
-	booting = min(w, c.reg.Pending()+c.reg.IntentOpen()*c.reg.PerInstance())
+	booting = min(w, c.reg.Pending()+c.reg.IntentExpected()*c.reg.PerInstance())
 	switch {
 	case !c.lists.started:
 		return record.CausePlugin, booting

@@ -145,17 +145,17 @@ func (c *Core) Snapshot() Snapshot {
 		Lists: ListsSnapshot{Started: c.lists.started, Seq: c.lists.seq, Failed: c.lists.failed, Present: c.lists.present, Missed: c.lists.missed},
 	}
 	c.reg.Each(func(i *fleet.Instance) bool {
-		s.Machines = append(s.Machines, own(i).snapshot())
+		s.Machines = append(s.Machines, machineOf(i).snapshot())
 		return true
 	})
 	for _, in := range c.reg.Intents() {
-		w := in.Owner.(*intent)
+		w := in.Attached.(*intent)
 		s.Creates = append(s.Creates, CreateSnapshot{
 			Timer: w.timer.snapshot(), Confirm: w.confirm, Restored: w.restored, Since: w.since, Asked: w.asked, Seen: w.seen,
 		})
 	}
 	for _, res := range c.reg.SortedReservations() {
-		s.Reservations = append(s.Reservations, res.Owner.(*timer).snapshot())
+		s.Reservations = append(s.Reservations, res.Attached.(*timer).snapshot())
 	}
 	for w := c.queue.head; w != nil; w = w.next {
 		s.Waiters = append(s.Waiters, WaiterSnapshot{Key: w.key, Ticket: w.ticket, Not: w.not, Since: w.since, Deadline: w.deadline.snapshot()})
@@ -215,8 +215,8 @@ func (c *Core) batchSnapshot() BatchSnapshot {
 	for i := range s.Facts {
 		s.Facts[i].At = utc(s.Facts[i].At)
 	}
-	if c.open != nil {
-		s.Create, s.CreateAt = c.open.Op, c.openAt
+	if c.batchCreate != nil {
+		s.Create, s.CreateAt = c.batchCreate.Op, c.batchCreateAt
 	}
 	return s
 }
@@ -235,7 +235,7 @@ func Resume(s *Snapshot) (*Core, error) {
 		cfg: s.Config.WithDefaults(), reg: reg, now: s.Now, stamp: stampOf(s.Now), orphans: map[record.Key]*timer{}, evaluated: s.Evaluated,
 		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, foreign: copied(s.Foreign), paused: s.Paused,
 		repairs: s.Repairs, waiting: s.Waiting, held: s.Held, event: s.Batch.Event, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
-		deleting: s.Deleting, openAt: -1,
+		deleting: s.Deleting, batchCreateAt: -1,
 		lists: lists{started: s.Lists.Started, seq: s.Lists.Seq, failed: s.Lists.Failed, present: s.Lists.Present, missed: s.Lists.Missed},
 	}
 	c.queue.byKey = map[record.Key]*waiter{}

@@ -25,7 +25,7 @@ func (c *Core) stranger(ev *Event) {
 			c.retire(m, record.CausePreexisting)
 		}
 	default:
-		c.hold(ev)
+		c.keepUnclaimed(ev)
 	}
 }
 
@@ -51,17 +51,17 @@ func (c *Core) explain() *fleet.Intent {
 
 // takeIn adds an instance that a create explains.
 func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
-	origin, open, doubt, faded := record.Created, 0, 0, 0
+	origin, expected, doubt, faded := record.Created, 0, 0, 0
 	switch {
 	case in.Open > 0:
-		open = -1
+		expected = -1
 	case in.Doubt > 0:
 		origin, doubt = record.Adopted, -1
 	default:
 		origin, faded = record.Adopted, -1
 	}
-	c.must(c.reg.Shift(in, open, doubt, faded))
-	if in.Left() == 0 && (in.Answered || in.Owner.(*intent).restored) {
+	c.must(c.reg.Shift(in, expected, doubt, faded))
+	if in.Left() == 0 && (in.Answered || in.Attached.(*intent).restored) {
 		c.close(in)
 	}
 	m := c.enter(ev, record.Creating, origin, in.Op)
@@ -82,8 +82,8 @@ func (c *Core) adopt(ev *Event, why record.Cause) {
 	}
 }
 
-// hold adds an instance of unknown owner: it is counted and left alone.
-func (c *Core) hold(ev *Event) {
+// keepUnclaimed adds an instance of unknown owner: it is counted and left alone.
+func (c *Core) keepUnclaimed(ev *Event) {
 	m := c.enter(ev, record.Unclaimed, record.Preexisting, 0)
 	if m == nil {
 		return
@@ -95,13 +95,32 @@ func (c *Core) hold(ev *Event) {
 	}
 }
 
+// settleUnclaimed treats an unclaimed instance as adopt_preexisting says now.
+func (c *Core) settleUnclaimed(m *machine) {
+	switch c.cfg.Adopt {
+	case AdoptAll:
+		c.claim(m)
+	case AdoptRemove:
+		c.retire(m, record.CausePreexisting)
+	}
+}
+
+// claim makes an unclaimed instance ours.
+func (c *Core) claim(m *machine) {
+	if c.must(c.reg.Adopt(m.Instance, c.stamp)) {
+		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
+		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: record.CauseOperator})
+		c.follow(m)
+	}
+}
+
 // enter adds a new instance to the register. op is the create that explains it; 0: none.
 func (c *Core) enter(ev *Event, s record.State, o record.Origin, op uint64) *machine {
 	i, err := c.reg.Add(ev.ID, s, o, c.stamp)
 	if !c.must(err) {
 		return nil
 	}
-	m := c.own(i)
+	m := c.newMachine(i)
 	c.reg.SetListed(i, ev.Listed)
 	if s == record.Creating {
 		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
@@ -126,7 +145,7 @@ func (c *Core) watchForeign() {
 	}
 	c.reg.Each(func(i *fleet.Instance) bool {
 		if i.State == record.Draining && i.Leased() == 0 {
-			c.startDelete(own(i))
+			c.startDelete(machineOf(i))
 		}
 		return true
 	})

@@ -17,11 +17,11 @@ const (
 
 // timer is one entry of the heap. It is embedded in what it belongs to, so that arming it does not allocate.
 type timer struct {
-	at    time.Duration
-	seq   uint64
-	kind  timerKind
-	pos   int // 1 + index in the heap; 0: not armed
-	owner any
+	at   time.Duration
+	seq  uint64
+	kind timerKind
+	pos  int // 1 + index in the heap; 0: not armed
+	of   any
 }
 
 // timers is a binary heap ordered by (time, sequence number): of timers of the same time, the one armed first is due first.

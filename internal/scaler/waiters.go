@@ -31,7 +31,7 @@ func (q *queue) push(key record.Key, ticket uint64, not record.ID, since time.Du
 	w := q.spare
 	if w == nil {
 		w = &waiter{}
-		w.deadline = timer{kind: timerWaiter, owner: w}
+		w.deadline = timer{kind: timerWaiter, of: w}
 	} else {
 		q.spare = w.next
 	}

@@ -7,12 +7,12 @@ import "time"
 type window struct {
 	current int
 	since   time.Duration // when current began
-	past    []held        // descending values, ascending ends
+	past    []sample      // descending values, ascending ends
 	head    int           // past[:head] has expired
 }
 
-// held is an earlier value and the time at which it ended.
-type held struct {
+// sample is an earlier value and the time at which it ended.
+type sample struct {
 	value int
 	end   time.Duration
 }
@@ -26,7 +26,7 @@ func (w *window) set(v int, now time.Duration) {
 		for len(w.past) > w.head && w.past[len(w.past)-1].value <= w.current {
 			w.past = w.past[:len(w.past)-1]
 		}
-		w.past = append(w.past, held{value: w.current, end: now})
+		w.past = append(w.past, sample{value: w.current, end: now})
 	}
 	w.current, w.since = v, now
 }

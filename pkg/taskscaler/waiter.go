@@ -15,7 +15,7 @@ import (
 // once.
 type waiter struct {
 	ready  chan struct{} // 1-buffered: the answer is there
-	state  atomic.Uint32 // waiterOpen, then one of the other two
+	state  atomic.Uint32 // waiterPending, then one of the other two
 	ticket uint64        // owned by the loop; 0: not waiting
 	kind   scaler.EventKind
 	key    record.Key
@@ -24,7 +24,7 @@ type waiter struct {
 }
 
 const (
-	waiterOpen      = iota
+	waiterPending   = iota
 	waiterAnswered  // the answer counts
 	waiterAbandoned // the caller no longer waits: the loop must release what it granted
 )
@@ -50,7 +50,7 @@ func (p *waiterPool) get(kind scaler.EventKind, key record.Key) *waiter {
 		w = &waiter{ready: make(chan struct{}, 1)}
 	}
 	w.kind, w.key = kind, key
-	w.state.Store(waiterOpen)
+	w.state.Store(waiterPending)
 	return w
 }
 
@@ -63,7 +63,7 @@ func (p *waiterPool) put(w *waiter) {
 // tell answers w, and reports whether its caller still waits.
 func (w *waiter) tell(a answer) bool {
 	w.answer = a
-	if !w.state.CompareAndSwap(waiterOpen, waiterAnswered) {
+	if !w.state.CompareAndSwap(waiterPending, waiterAnswered) {
 		return false
 	}
 	w.ready <- struct{}{}
@@ -151,7 +151,7 @@ func (t *Taskscaler) giveUp(ctx context.Context, w *waiter) (answer, error) {
 		return w.answer, w.answer.err
 	case <-grace.C:
 	}
-	if w.state.CompareAndSwap(waiterOpen, waiterAbandoned) {
+	if w.state.CompareAndSwap(waiterPending, waiterAbandoned) {
 		return answer{}, errAbandoned // the loop releases what it grants later
 	}
 	<-w.ready

@@ -155,7 +155,7 @@ func (m *Manager) Successor() *Manager {
 }
 
 // Acquire implements control.Runner.
-func (m *Manager) Acquire(ctx context.Context, key string) (control.Held, error) {
+func (m *Manager) Acquire(ctx context.Context, key string) (control.LiveLease, error) {
 	defer m.asked("acquire %s", key)()
 	if len(m.denials) > 0 {
 		err := m.denials[0]
@@ -198,7 +198,7 @@ func (m *Manager) Unreserve(key string) {
 }
 
 // Reattach implements control.Runner.
-func (m *Manager) Reattach(_ context.Context, key string) (control.Held, error) {
+func (m *Manager) Reattach(_ context.Context, key string) (control.LiveLease, error) {
 	defer m.asked("reattach %s", key)()
 	if h := m.leases[key]; h != nil {
 		return h, nil
