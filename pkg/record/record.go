@@ -22,7 +22,6 @@ type State uint8
 //
 // Status calls a Ready instance "leased" if it has a lease and "idle" if not; these are not states. Lost and Gone records are kept for a
 // while, because the provider may list the instance again.
-// while, because an instance can come back.
 const (
 	Creating  State = iota + 1 // the provider lists it, but it is not running yet
 	Preparing                  // it is running; we get its connect info and run the ready command

@@ -126,7 +126,7 @@ func (e *RevokedError) Error() string {
 	return fmt.Sprintf("the lease of %q on instance %s was revoked: %s", e.Key, e.Instance, sentence)
 }
 
-// GroupMismatchError means that the store holds the state of another group. New returns it before it changes anything.
+// GroupMismatchError means that the store holds the state of another group. New returns it and does not change the store.
 type GroupMismatchError struct {
 	Stored   string // ProviderInfo.ID in the store
 	Provider string // ProviderInfo.ID that the provider reports now

@@ -13,7 +13,7 @@ import (
 // FactKind says what a [Fact] is about. The attribute "fact" of log lines and the command's output use the same words.
 type FactKind string
 
-// The kinds of fact. Each comment names the fields that are set; Kind and At are always set.
+// The kinds of fact. Each comment names the fields that matter. Kind and At are always set, and Cause is set if there is a reason.
 const (
 	FactCreate     FactKind = "create"      // the provider is asked for Count instances; Decision has the numbers
 	FactAppeared   FactKind = "appeared"    // Instance was listed for the first time; Cause, if set, says why it is not used
@@ -27,21 +27,21 @@ const (
 	FactDeny       FactKind = "deny"        // a request of Key was refused, for Cause
 	FactWait       FactKind = "wait"        // the reason for waiting changed: Count callers wait; Cause: why, for those without a booting instance
 	FactPolicy     FactKind = "policy"      // another policy became active; Count: its index, starting at 0; -1: none matches
-	FactRefused    FactKind = "refused"     // a create failed with Failure; Took is the back-off until the next create
+	FactRefused    FactKind = "refused"     // a create failed with Failure; Count: consecutive failures; Took: the back-off until the next create
 	FactFruitless  FactKind = "fruitless"   // the boot of Instance failed, for Cause; Count: consecutive failures; Took: the back-off
 	FactListFailed FactKind = "list_failed" // a list call failed with Failure; Count: consecutive failures
 	FactUnclaimed  FactKind = "unclaimed"   // Instance is counted, but neither used nor deleted, because its owner is unknown
-	FactAlarm      FactKind = "alarm"       // Instance could not be deleted within DeletingAlarm; Took: for how long it is being deleted
-	FactForeign    FactKind = "foreign"     // creates and deletes are paused (On) because unexplained instances appeared, or resumed (not On)
-	FactAdopt      FactKind = "adopt"       // Instance was taken into service
+	FactAlarm      FactKind = "alarm"       // Instance could not be deleted within DeletingAlarm; Took: how long its delete has been running
+	FactForeign    FactKind = "foreign"     // creates and deletes are paused (On) because Count unexplained instances appeared, or resumed (not On)
+	FactAdopt      FactKind = "adopt"       // Instance was taken into service, for Cause if it is set
 	FactReload     FactKind = "reload"      // a new configuration took effect
-	FactIntent     FactKind = "intent"      // Count instances of a create did not appear
-	FactPrepare    FactKind = "prepare"     // preparing Instance failed with Failure
+	FactIntent     FactKind = "intent"      // Count instances of a create did not appear, for Cause
+	FactPrepare    FactKind = "prepare"     // preparing Instance failed with Failure; Count: tries so far
 	FactHold       FactKind = "hold"        // Count instances that are needed are not created, for Cause; Decision has the numbers
-	FactBreaker    FactKind = "breaker"     // the runaway breaker opened (On; Count: consecutive failed boots) or closed (not On)
+	FactBreaker    FactKind = "breaker"     // the runaway breaker opened (On; Count: consecutive failed boots; Took: the back-off) or closed (not On)
 )
 
-// Fact is one decision or event of a manager, with its cause. Fields that a kind does not use are zero. A Fact is a copy and may be kept.
+// Fact is one decision or event of a manager, with its cause. The kind says which fields matter. A Fact is a copy and may be kept.
 type Fact struct {
 	Kind     FactKind        // what happened
 	At       time.Time       // wall clock

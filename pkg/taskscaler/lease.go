@@ -52,7 +52,8 @@ func (l *Lease) Use() int { return l.use }
 func (l *Lease) Waited() time.Duration { return l.waited }
 
 // Context returns a context that is cancelled when the lease ends. Its cause is a *RevokedError if the manager revoked the lease,
-// context.Canceled after Release, and ErrShutdown if the manager stopped.
+// context.Canceled after Release and Replace, and ErrShutdown if the manager stopped. If another caller reattached the key, the cause says
+// so; the lease itself then goes on under the new *Lease.
 func (l *Lease) Context() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
