@@ -45,8 +45,9 @@ T ?= 3m
 soak: ## a manager under fire for T (3m): kills at random moments, judged by the instances' own records; SEED=n repeats one
 	@$(GO) run ./internal/test/soak -for $(T) -seed $(or $(SEED),0)
 
+# -count=1: go test does not notice changes outside a test's own module, such as documents and the binaries that suites build.
 test: ## everything, with the race detector; at its end what was left out, why, and what brings it
-	@$(GO) run ./internal/test/skips -race -timeout 20m $(PKGS)
+	@$(GO) run ./internal/test/skips -race -count=1 -timeout 20m $(PKGS)
 
 test-short: ## without the race detector and the long suites
 	$(GO) test -short $(PKGS)
@@ -86,7 +87,7 @@ lint: ## golangci-lint, at its pinned version
 	$(GO) run $(LINT) run $(PKGS)
 
 arch: ## the import law and the pure line
-	$(GO) test ./internal/test/archtest/...
+	$(GO) test -count=1 ./internal/test/archtest/...
 
 generate: ## write the generated files again
 	$(GO) generate $(PKGS)
