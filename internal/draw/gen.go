@@ -144,16 +144,16 @@ var awkward = []rune("\x00\n\r\t\x1b\x7f \"'\\/.:-_%$#[]{}=,éßİıſ日✓😀
 
 // Rune draws any character: letters, awkward ones, and all of Unicode.
 func Rune() Gen[rune] {
-	any := Map(Range[rune](0, utf8.MaxRune), func(r rune) rune {
+	every := Map(Range[rune](0, utf8.MaxRune), func(r rune) rune {
 		if !utf8.ValidRune(r) {
 			return utf8.RuneError
 		}
 		return r
 	})
-	return OneOf(Range('a', 'z'), Range(' ', '~'), From(awkward), any)
+	return OneOf(Range('a', 'z'), Range(' ', '~'), From(awkward), every)
 }
 
-// String draws up to 32 characters of any kind.
+// String draws up to 32 characters of every kind.
 func String() Gen[string] { return StringOf(Rune(), 0, 32) }
 
 // StringOf draws from lo to hi characters.
