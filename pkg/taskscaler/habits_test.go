@@ -106,6 +106,17 @@ func TestReleaseWhileCommitsFail(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 15*time.Second {
 			t.Errorf("Release = %v after %s", err, time.Since(began))
 		}
+		for name, call := range map[string]func(context.Context) error{
+			"Reserve":  func(ctx context.Context) error { return f.Reserve(ctx, "other") },
+			"Reattach": func(ctx context.Context) error { _, err := f.Reattach(ctx, "job"); return err },
+			"Undrain":  f.Undrain,
+		} {
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := call(ended); !errors.Is(err, context.Canceled) || !errors.Is(err, errAbandoned) {
+				t.Errorf("%s = %v", name, err)
+			}
+		}
 		store.set(nil)
 		f.until("the release", func() bool { c, err := f.Counts(context.Background()); return err == nil && c.Leases == 0 })
 		if err := l.Release(t.Context()); err != nil {

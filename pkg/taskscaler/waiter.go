@@ -3,6 +3,7 @@ package taskscaler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,7 +153,7 @@ func (t *Taskscaler) giveUp(ctx context.Context, w *waiter) (answer, error) {
 	case <-grace.C:
 	}
 	if w.state.CompareAndSwap(waiterPending, waiterAbandoned) {
-		return answer{}, errAbandoned // the loop releases what it grants later
+		return answer{}, fmt.Errorf("%w: %w", errAbandoned, context.Cause(ctx)) // the loop releases what it grants later
 	}
 	<-w.ready
 	return w.answer, w.answer.err
