@@ -143,7 +143,7 @@ func TestSimulateChooses(t *testing.T) {
 		t.Errorf("validate of the recommended policy: exit code %d\n%s", code, out)
 	}
 	code, _, errs = try(t, "simulate", "recommend", "--config", other, "--model", model, "--workload", someJobs, "--slo", "cost<=0.01", "--budget", "8")
-	if code != 1 || !strings.Contains(errs, "no policy that was tried keeps") {
+	if code != 1 || !strings.Contains(errs, "no tried policy keeps") {
 		t.Errorf("an SLO that cannot be kept: exit code %d, %s", code, errs)
 	}
 }
@@ -162,8 +162,8 @@ func TestSimulateBadInput(t *testing.T) {
 		code int
 		want string
 	}{
-		{"no config", []string{"--workload", someJobs}, 2, "--config is needed"},
-		{"no workload", []string{"--config", config}, 2, "--workload is needed"},
+		{"no config", []string{"--workload", someJobs}, 2, "--config is required"},
+		{"no workload", []string{"--config", config}, 2, "--workload is required"},
 		{"config not there", []string{"--config", "nowhere.toml", "--workload", someJobs}, 1, "nowhere.toml: no such file"},
 		{"config with faults", []string{"--config", file(t, "c.toml", tinyWith("-1")), "--workload", someJobs}, 1,
 			"c.toml:8: runners.autoscaler.policy.idle_count"},
@@ -182,20 +182,20 @@ func TestSimulateBadInput(t *testing.T) {
 		{"model not there", []string{"--config", config, "--workload", someJobs, "--model", "nowhere.toml"}, 1, "nowhere.toml: no such file"},
 		{"no such shape", []string{"--config", config, "--workload", someJobs, "--model", model("[shapes.big]\n"), "--shape", "bog"}, 1,
 			`did you mean "big"?`},
-		{"shape without a model", []string{"--config", config, "--workload", someJobs, "--shape", "big"}, 2, "--shape names a shape"},
+		{"shape without a model", []string{"--config", config, "--workload", someJobs, "--shape", "big"}, 2, "--shape chooses a shape"},
 		{"a policy that never serves", []string{"--config", never, "--workload", someJobs}, 1,
-			"not one job was served: preemptive_mode takes jobs only against free slots"},
+			"no job was served: preemptive_mode accepts a job only if a slot is free"},
 		{"a cloud that never serves", []string{"--config", config, "--workload", someJobs, "--model", model("[[stockout.windows]]\nfrom = \"0s\"\n")}, 1,
-			"not one job was served: no instance was ever created"},
+			"no job was served: no instance was ever created"},
 		{"boots that never end", []string{"--config", config, "--workload", someJobs, "--model", model("[boot_failure]\nprobability = 1.0\n")}, 1,
 			"instances were created, and none was ready in time"},
 		{"warm-up beyond the end", []string{"--config", config, "--workload", someJobs, "--warmup", "10000h"}, 1, "no job arrives after the warm-up"},
 		{"negative warm-up", []string{"--config", config, "--workload", someJobs, "--warmup", "-1h"}, 2, "warmup must not be negative"},
-		{"time zone", []string{"--config", config, "--workload", someJobs, "--timezone", "Mars/Olympus"}, 2, "no time zone"},
+		{"time zone", []string{"--config", config, "--workload", someJobs, "--timezone", "Mars/Olympus"}, 2, "which is not a time zone"},
 		{"start", []string{"--config", config, "--workload", someJobs, "--start", "yesterday"}, 2, `--start: "yesterday" is not a time`},
 		{"from and to", []string{"--config", config, "--workload", log(good), "--from", "2026-01-05", "--to", "3h"}, 2, "must both be times"},
-		{"to before from", []string{"--config", config, "--workload", log(good), "--from", "3h", "--to", "1h"}, 2, "not after the beginning"},
-		{"format", []string{"--config", config, "--workload", someJobs, "--format", "pdf"}, 2, `--format says "pdf"`},
+		{"to before from", []string{"--config", config, "--workload", log(good), "--from", "3h", "--to", "1h"}, 2, "not after --from"},
+		{"format", []string{"--config", config, "--workload", someJobs, "--format", "pdf"}, 2, `--format is "pdf", which is not`},
 		{"assertion", []string{"--config", config, "--workload", someJobs, "--assert", "p95_weight<3"}, 2, "did you mean"},
 		{"runner", []string{"--config", config, "--workload", someJobs, "--runner", "sum"}, 2, `runner "sum": no runner has this name, id or position`},
 		{"scale", []string{"--config", config, "--workload", log(good), "--scale", "twice"}, 2, `"twice" is not a scale`},

@@ -188,8 +188,8 @@ func TestSlowDisk(t *testing.T) {
 	}
 }
 
-// TestDirectoryGoes: removing the state directory of a running manager stops nothing. The journal continues when the directory exists
-// again.
+// TestDirectoryGoes: when the state directory of a running manager is removed, the journal's writer does not stop. It continues when the
+// directory exists again. The manager itself stops at its next commit, because its state file is gone: the state store tests that.
 func TestDirectoryGoes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state", "journal")
 	synctest.Test(t, func(t *testing.T) {

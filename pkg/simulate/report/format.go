@@ -91,7 +91,7 @@ func moment(t time.Time) string { return t.Format("Mon 2 Jan 2006 15:04") }
 func causeText(cause string) string {
 	switch cause {
 	case "boot":
-		return "machines boot"
+		return "an instance to boot"
 	case "no_capacity":
 		return "no free slot"
 	case "back_off":

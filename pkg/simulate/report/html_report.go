@@ -132,16 +132,16 @@ func (r *Report) tiles() []tile {
 		return strings.TrimSpace(r.plusMinus(path, format))
 	}
 	in := res.Instances
-	machines := fmt.Sprintf("%s created, %s unproductive", count(in.Created), count(in.Unproductive))
+	instances := fmt.Sprintf("%s created, %s unproductive", count(in.Created), count(in.Unproductive))
 	if in.Reclaimed+in.Died > 0 {
-		machines += fmt.Sprintf(", %s lost", count(in.Reclaimed+in.Died))
+		instances += fmt.Sprintf(", %s lost", count(in.Reclaimed+in.Died))
 	}
 	tiles := []tile{
 		{"Jobs", count(res.Arrived), "", jobs},
 		{"Mean wait", seconds(w.Mean), plus("wait_seconds.mean", seconds), percent(w.Fraction) + " of the jobs waited"},
 		{"95 % waited at most", seconds(w.Quantile(0.95)), plus("wait_seconds.p95", seconds), "half at most " + seconds(w.Quantile(0.5))},
 		{"99 % waited at most", seconds(w.Quantile(0.99)), plus("wait_seconds.p99", seconds), "longest " + seconds(w.Max)},
-		{"Peak instances", count(in.Peak), "", machines},
+		{"Peak instances", count(in.Peak), "", instances},
 		{"Instance-hours", amount(res.Hours.Total), plus("instance_hours.total", amount), percent(res.Cost.IdleShare) + " without a job"},
 		{"Utilisation", percent(res.Utilization), plus("utilization", percent), fmt.Sprintf("of %s per instance", words.Count(res.Capacity, "slot"))},
 	}

@@ -43,7 +43,7 @@ func golden(t *testing.T, name string, got []byte) {
 	t.Fatalf("%s: %d lines, want %d", path, len(a), len(b))
 }
 
-// small is the run of the golden files: half a day, more jobs than machines.
+// small is the run of the golden files: half a day, more jobs than instances.
 func small(t testing.TB) *Report {
 	r := run(t, 1, 1200, 0.8, 16, 64)
 	r.Result.Censored = 2 // as if two had not ended: the remark is part of the golden text

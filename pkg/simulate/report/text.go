@@ -161,14 +161,14 @@ func (s *screen) figures(r *Report) {
 	}
 	s.field("", quantiles...)
 	in := res.Instances
-	machines := []string{count(in.Created) + " created", count(in.Deleted) + " deleted", "peak " + count(in.Peak)}
+	instances := []string{count(in.Created) + " created", count(in.Deleted) + " deleted", "peak " + count(in.Peak)}
 	if in.Unproductive > 0 {
-		machines = append(machines, count(in.Unproductive)+" unproductive")
+		instances = append(instances, count(in.Unproductive)+" unproductive")
 	}
 	if in.Reclaimed+in.Died > 0 {
-		machines = append(machines, count(in.Reclaimed)+" reclaimed", count(in.Died)+" died")
+		instances = append(instances, count(in.Reclaimed)+" reclaimed", count(in.Died)+" died")
 	}
-	s.field("instances", machines...)
+	s.field("instances", instances...)
 	s.field("hours", hours(res.Hours.Total)+r.plusMinus("instance_hours.total", hours), "utilisation "+percent(res.Utilization))
 	if res.Cost.Total > 0 {
 		s.field("cost", money(res.Cost.Total)+r.plusMinus("cost.total", money), money(res.Cost.PerJob)+" a job",

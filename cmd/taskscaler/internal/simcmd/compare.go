@@ -12,22 +12,22 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate/report"
 )
 
-// CompareRequest is several configurations on the same jobs and the same luck.
+// CompareRequest asks for several configurations to be simulated with the same jobs and the same random numbers.
 type CompareRequest struct {
 	Setup
 	Output
-	Configs  []string // the first is what the others are told against
-	Replicas int      // below 2: one run each, and intervals over blocks of it
-	Assert   []string // on the last configuration: the one that is proposed
+	Configs  []string // at least two; the others are compared with the first
+	Replicas int      // below 2: one run for each, with intervals over blocks of its jobs
+	Assert   []string // checked on the last configuration, which is the proposed one
 }
 
-// Compare simulates all, and writes the comparison. Its errors are those of Run.
+// Compare simulates all configurations and writes the comparison. It returns the same errors as Run.
 func Compare(ctx context.Context, r CompareRequest, streams Streams) error {
 	if err := r.Output.resolve(Text, JSON, HTML); err != nil {
 		return err
 	}
 	if len(r.Configs) < 2 {
-		return usage("", "compare needs two configurations at least: give their paths, the one in force first")
+		return usage("", "compare needs at least two configurations: give their paths, the one in force first")
 	}
 	asserted, err := optimise.ParseAssertions(r.Assert)
 	if err != nil {
@@ -62,7 +62,7 @@ func Compare(ctx context.Context, r CompareRequest, streams Streams) error {
 	return judge(asserted, []*simulate.Result{compared[len(compared)-1].Result})
 }
 
-// stopped tells that a command was interrupted, which is no failure of what it did.
+// stopped replaces err when ctx has ended: the command was interrupted, and its simulation did not fail.
 func stopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("the simulation was stopped: %w", context.Cause(ctx))
@@ -70,7 +70,7 @@ func stopped(ctx context.Context, err error) error {
 	return err
 }
 
-// names are the files' names, with as much of their paths as tells them apart.
+// names returns the base names of the files. Files with the same base name keep their whole path.
 func names(paths []string) []string {
 	out, seen := make([]string, len(paths)), map[string]int{}
 	for i, p := range paths {

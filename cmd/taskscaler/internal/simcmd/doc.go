@@ -1,5 +1,5 @@
-// Package simcmd is what the command taskscaler simulate does between its flags and the packages that simulate, compare and report: it
-// reads the configuration as production does, the model of the cloud and the workload, runs, and writes the report.
+// Package simcmd implements the command taskscaler simulate between its flags and the packages that simulate, compare and report. It reads
+// the configuration (as production does), the model of the cloud and the workload. Then it runs the simulation and writes the report.
 //
-// Standard output gets the report and nothing else; notes, warnings and progress go to standard error.
+// Only the report goes to standard output. Notes, warnings and progress go to standard error.
 package simcmd

@@ -7,14 +7,14 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate/optimise"
 )
 
-// UsageError is a flag whose value makes no sense: nothing was run.
+// UsageError reports a flag with an invalid value. Nothing was run.
 type UsageError struct {
-	Flag string // without its dashes; empty: no single one
+	Flag string // without its dashes; empty: the error is not about a single flag
 	Err  error
-	says bool // Err goes on after the flag's name
+	says bool // the text of Err continues the sentence that begins with the flag's name
 }
 
-// Error names the flag.
+// Error returns what is wrong, after the name of the flag.
 func (e *UsageError) Error() string {
 	switch {
 	case e.Flag == "":
@@ -25,20 +25,20 @@ func (e *UsageError) Error() string {
 	return "--" + e.Flag + ": " + e.Err.Error()
 }
 
-// Unwrap returns what is wrong.
+// Unwrap returns Err.
 func (e *UsageError) Unwrap() error { return e.Err }
 
-// usage is a sentence that begins with the flag.
+// usage returns a UsageError whose message is a sentence that begins with the flag.
 func usage(flag, text string) error {
 	return &UsageError{Flag: flag, Err: errors.New(text), says: true}
 }
 
-// AssertionError is a run whose figures break what was asserted. The report was written.
+// AssertionError reports a run whose figures do not hold the assertions. The report was written before.
 type AssertionError struct {
 	Failed []optimise.Verdict
 }
 
-// Error has a line for each assertion that fails, with the value that was found.
+// Error returns one line for each failed assertion, with the value that was found.
 func (e *AssertionError) Error() string {
 	lines := make([]string, len(e.Failed))
 	for i, v := range e.Failed {
@@ -47,10 +47,10 @@ func (e *AssertionError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// UnservedError is a run in which jobs arrived and not one of them started. The report was written.
+// UnservedError reports a run in which no job started. The report was written before.
 type UnservedError struct {
-	Reason string // why, as far as the run shows
+	Reason string // the likely cause, as far as the run shows it
 }
 
-// Error says why.
-func (e *UnservedError) Error() string { return "not one job was served: " + e.Reason }
+// Error returns a message that ends with the reason.
+func (e *UnservedError) Error() string { return "no job was served: " + e.Reason }

@@ -7,7 +7,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate/optimise"
 )
 
-// judge holds the results against what was asserted: each figure is its mean over the replicas.
+// judge checks the assertions. Each figure is its mean over the replicas.
 func judge(asserted []optimise.Assertion, results []*simulate.Result) error {
 	var failed []optimise.Verdict
 	for _, a := range asserted {
@@ -41,7 +41,7 @@ func holds(a optimise.Assertion, v float64) bool {
 	return v >= a.Limit
 }
 
-// served warns about jobs that were left over, and fails where not one was ever served.
+// served returns an UnservedError if no job was served. It prints a warning if some jobs had not ended at the end of the run.
 func served(streams *Streams, c *scene, r *simulate.Result) error {
 	switch {
 	case r.Arrived == 0:
@@ -49,26 +49,26 @@ func served(streams *Streams, c *scene, r *simulate.Result) error {
 	case r.Waits.Count == 0:
 		return &UnservedError{Reason: whyNone(c, r)}
 	case r.Censored > 0:
-		streams.note("warning: %d of %d jobs were not done when the run ended, and are in no wait", r.Censored, r.Arrived)
+		streams.note("warning: %d of %d jobs had not ended when the run ended; the waits leave them out", r.Censored, r.Arrived)
 	}
 	return nil
 }
 
-// whyNone says what keeps every job from its start, as far as a run shows.
+// whyNone says why no job started, as far as the run shows it.
 func whyNone(c *scene, r *simulate.Result) string {
 	for _, p := range c.policies {
 		if s := p.Settings; s.Preemptive && s.IdleCount == 0 && r.Instances.Created == 0 {
-			return "preemptive_mode takes jobs only against free slots, and with idle_count 0 there is never one: set idle_count, or preemptive_mode = false"
+			return "preemptive_mode accepts a job only if a slot is free, and with idle_count = 0 no slot is ever free: set idle_count, or preemptive_mode = false"
 		}
 	}
 	n := r.Instances
 	switch {
 	case n.Created == 0:
-		return "no instance was ever created: the model's cloud refuses (stockout, quota, create_errors), or max_instances leaves no room"
+		return "no instance was ever created: check stockout, quota and create_errors of the model, and max_instances of the configuration"
 	case n.Died+n.Reclaimed >= n.Created/2 && n.Died+n.Reclaimed > 0:
-		return fmt.Sprintf("%d instances were created, and %d went away before a job could start: see boot_failure and spot of the model",
+		return fmt.Sprintf("%d instances were created, and %d of them failed or were reclaimed before a job could start: check boot_failure and spot of the model",
 			n.Created, n.Died+n.Reclaimed)
 	}
-	return fmt.Sprintf("%d instances were created, and none was ready in time: see boot and boot_failure of the model, and instance_deadlines "+
-		"of the file", n.Created)
+	return fmt.Sprintf("%d instances were created, and none was ready in time: check boot and boot_failure of the model, and instance_deadlines "+
+		"of the configuration", n.Created)
 }

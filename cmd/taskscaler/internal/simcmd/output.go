@@ -22,11 +22,11 @@ const (
 
 // Output says how a report is written.
 type Output struct {
-	Format string // Text, JSON, CSV or HTML; empty: by the end of File's name, else Text
+	Format string // Text, JSON, CSV or HTML; empty: the extension of File decides, else Text
 	File   string // empty: standard output
 }
 
-// resolve fills in and checks the format.
+// resolve sets the format if it is empty, and checks it.
 func (o *Output) resolve(known ...string) error {
 	if o.Format == "" {
 		o.Format = Text
@@ -35,12 +35,12 @@ func (o *Output) resolve(known ...string) error {
 		}
 	}
 	if !slices.Contains(known, o.Format) {
-		return usage("format", fmt.Sprintf("says %q, which is unknown: use one of %s", o.Format, strings.Join(known, ", ")))
+		return usage("format", fmt.Sprintf("is %q, which is not a known format: use one of %s", o.Format, strings.Join(known, ", ")))
 	}
 	return nil
 }
 
-// textOptions are for a terminal where the report goes to one.
+// textOptions returns the options for a terminal if the report goes to one.
 func (o *Output) textOptions(s *Streams) report.TextOptions {
 	if o.File != "" || s.OutWidth == 0 {
 		return report.TextOptions{}
@@ -48,7 +48,7 @@ func (o *Output) textOptions(s *Streams) report.TextOptions {
 	return report.TextOptions{Width: s.OutWidth, Color: true}
 }
 
-// write renders the whole report before a byte of it is written, so that no half of one is ever left.
+// write renders the whole report before it writes the first byte. So a failed rendering leaves no half of a report.
 func (o *Output) write(s *Streams, render func(w io.Writer) error) error {
 	var page bytes.Buffer
 	if err := render(&page); err != nil {

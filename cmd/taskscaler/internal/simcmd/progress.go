@@ -11,10 +11,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// patience is how long a command works before it shows a bar: what is quicker needs none.
+// patience is the time after which a command shows a progress bar. A faster command shows none.
 const patience = time.Second
 
-// bar is a progress bar on a terminal, or nothing. Its methods may be called from several goroutines.
+// bar is a progress bar on a terminal. Without a terminal its methods do nothing. Several goroutines may call them.
 type bar struct {
 	lock  sync.Mutex
 	w     io.Writer // nil: no bar
@@ -33,7 +33,7 @@ func newBar(s *Streams, what string, total int) *bar {
 	return b
 }
 
-// set moves the bar to done of its total.
+// set shows done of the total.
 func (b *bar) set(done int) {
 	if b.w == nil {
 		return
@@ -48,10 +48,10 @@ func (b *bar) set(done int) {
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("jobs"), progressbar.OptionSetWidth(30),
 			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
 	}
-	_ = b.shown.Set(min(done, b.total)) // a terminal that cannot be written to is no reason to stop
+	_ = b.shown.Set(min(done, b.total)) // if the terminal cannot be written to, the simulation continues
 }
 
-// end takes the bar off the terminal.
+// end removes the bar from the terminal.
 func (b *bar) end() {
 	b.lock.Lock()
 	defer b.lock.Unlock()
@@ -61,14 +61,14 @@ func (b *bar) end() {
 	}
 }
 
-// add moves the bar on by n.
+// add moves the bar forward by n.
 func (b *bar) add(n int) {
 	if b.w != nil {
 		b.set(int(b.done.Add(int64(n))))
 	}
 }
 
-// counted is a workload whose jobs move a bar as they arrive.
+// counted is a workload that moves a bar forward as its jobs arrive.
 type counted struct {
 	simulate.Workload
 	bar *bar

@@ -15,38 +15,38 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate/report"
 )
 
-// RecommendRequest asks for the policy of the smallest objective that keeps the SLOs.
+// RecommendRequest asks for the policy with the smallest objective among those that keep the SLOs.
 type RecommendRequest struct {
 	Setup
 	Output
 	Config     string
-	Objective  string   // cost or instance_hours; empty: cost where the model has a price
-	SLO        []string // such as p95_wait<=60s; none: a p95 wait as today's
-	Fixed      []string // keys to keep as they are
+	Objective  string   // cost or instance_hours; empty: cost if the model has a price, else instance_hours
+	SLO        []string // such as p95_wait<=60s; empty: the p95 wait of the current configuration
+	Fixed      []string // keys of the policy that the search does not change
 	Capacities []int
-	Train      float64 // the share of the jobs that the search may see; 0: 0.6
-	Budget     int     // runs over the training part; 0: 120
-	Policy     string  // file for the recommended policy; empty: it stands below the report
+	Train      float64 // the share of the jobs that the search uses; 0: 0.6
+	Budget     int     // number of runs over the training part; 0: 120
+	Policy     string  // file for the recommended policy; empty: the text report ends with it
 }
 
-// MissedError is a search in which no policy kept the SLOs. The report was written.
+// MissedError reports a search in which no policy kept the SLOs. The report was written before.
 type MissedError struct {
 	Warnings []string
 }
 
-// Error says what was missed.
+// Error returns what was missed.
 func (e *MissedError) Error() string {
-	return "no policy that was tried keeps what was asked for: " + strings.Join(e.Warnings, "; ")
+	return "no tried policy keeps the SLOs: " + strings.Join(e.Warnings, "; ")
 }
 
-// Recommend searches, and writes the trade between the objective and waits, and the policy as TOML. Its errors are those of Run, and
-// *MissedError.
+// Recommend searches for the policy. It writes the trade-off between the objective and the waits, and the policy as TOML. It returns the
+// same errors as Run, and *MissedError.
 func Recommend(ctx context.Context, r RecommendRequest, streams Streams) error {
 	if err := r.Output.resolve(Text, JSON, HTML); err != nil {
 		return err
 	}
 	if r.Warmup != 0 {
-		return usage("warmup", "a search uses the whole workload: leave it away")
+		return usage("warmup", "cannot be used here, because a search uses the whole workload: remove it")
 	}
 	slo, err := optimise.ParseAssertions(r.SLO)
 	if err != nil {
@@ -79,7 +79,7 @@ func (r *RecommendRequest) deliver(streams *Streams, c *scene, found *optimise.R
 		return err
 	}
 	if err := valid(policy.Bytes()); err != nil {
-		return fmt.Errorf("the recommended policy is not one that validate accepts, which is a fault of this program: %w", err)
+		return fmt.Errorf("the recommended policy is not valid, which is a bug of taskscaler: please report it: %w", err)
 	}
 	doc := &report.Comparison{Title: "Recommendation for " + c.name(), Pareto: pareto(found)}
 	err := r.write(streams, func(w io.Writer) error {
@@ -102,7 +102,7 @@ func (r *RecommendRequest) deliver(streams *Streams, c *scene, found *optimise.R
 		streams.note("the policy is in %s", r.Policy)
 	}
 	if r.Policy == "" && r.Format != Text {
-		streams.note("this form has no room for the policy itself: give --policy FILE to get it")
+		streams.note("a report as %s does not contain the policy itself: give --policy FILE to write it to a file", r.Format)
 	}
 	for _, w := range found.Warnings {
 		streams.note("warning: %s", w)
@@ -113,7 +113,7 @@ func (r *RecommendRequest) deliver(streams *Streams, c *scene, found *optimise.R
 	return nil
 }
 
-// valid is what validate --fragment says.
+// valid checks a policy as taskscaler validate --fragment does.
 func valid(policy []byte) error {
 	var faults []error
 	for _, f := range config.ValidateFragment("policy.toml", policy).Faults() {

@@ -14,24 +14,24 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate/report"
 )
 
-// points is how finely the curves of a report are kept.
+// points is the number of points that each curve of a report has at most.
 const points = 6000
 
-// Request is one simulation.
+// Request asks for one simulation.
 type Request struct {
 	Setup
 	Output
 	Config   string
 	Replicas int // below 2: one run
 	Timing   bool
-	Timeline bool // the curves belong into the JSON form, too
+	Timeline bool // the JSON form contains the curves
 	Assert   []string
 }
 
 // Run simulates, writes the report and judges the assertions.
 //
-// Errors: *UsageError before anything is run; *UnservedError and *AssertionError after the report was written; the cause of ctx when
-// it ended; else what could not be read, run or written.
+// Errors: *UsageError before anything runs; *UnservedError and *AssertionError after the report was written; the cause of ctx if ctx
+// ended. Other errors say what could not be read, run or written.
 func Run(ctx context.Context, r Request, streams Streams) error {
 	if err := r.Output.resolve(Text, JSON, CSV, HTML); err != nil {
 		return err
@@ -64,7 +64,7 @@ func Run(ctx context.Context, r Request, streams Streams) error {
 	return judge(asserted, results)
 }
 
-// run plays the scene n times.
+// run simulates the scene n times.
 func (c *scene) run(ctx context.Context, streams *Streams, n int) ([]*simulate.Result, time.Duration, error) {
 	b := newBar(streams, "simulating", c.jobs.count*n)
 	defer b.end()
@@ -80,8 +80,8 @@ func (c *scene) run(ctx context.Context, streams *Streams, n int) ([]*simulate.R
 	took := time.Since(begun)
 	switch {
 	case n > 1:
-		took = took * time.Duration(workers) / time.Duration(n) // a run's share
-	case err == nil && results[0].Events > 1<<18: // long enough to tell the events from the books that are closed behind them
+		took = took * time.Duration(workers) / time.Duration(n) // the time of one run
+	case err == nil && results[0].Events > 1<<18: // long enough to leave out the time after the last event
 		took = time.Duration(last.Load())
 	}
 	if err != nil {
@@ -90,7 +90,7 @@ func (c *scene) run(ctx context.Context, streams *Streams, n int) ([]*simulate.R
 	return results, took, nil
 }
 
-// explain names the workload that a run could not use.
+// explain adds the name of the workload if the run could not use it.
 func explain(err error, jobs *source) error {
 	var bad *simulate.WorkloadError
 	if errors.As(err, &bad) {
@@ -129,7 +129,8 @@ const (
 	batches    = 30
 )
 
-// intervals are over the replicas or, for the mean wait of a single long run, over batches of its jobs; nil where nothing can be said.
+// intervals estimates the confidence intervals over the replicas. For a single long run it estimates the one of the mean wait, over batches
+// of its jobs. It returns nil if a single run is too short.
 func intervals(results []*simulate.Result) *report.Intervals {
 	if len(results) < 2 {
 		w := &results[0].Waits

@@ -16,30 +16,31 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate/report"
 )
 
-// Setup is what is simulated, as flags say it.
+// Setup says what is simulated. Its fields are values of flags.
 type Setup struct {
-	Runner    string // name, id or position; empty: the only autoscaling one
-	Model     string // file; empty: a perfect cloud
-	Shape     string // of the model; empty: what the model chooses
+	Runner    string // name, id or position; empty: the only autoscaling runner
+	Model     string // file; empty: instances boot in no time, never fail and cost nothing
+	Shape     string // of the model; empty: the shape that the model names
 	Jobs      Jobs
 	Seed      uint64
 	Warmup    time.Duration
-	Start     string // the wall clock at the first arrival; empty: the log's own, else DefaultStart
-	Timezone  string // of times without a zone, of hours of the day, and of policies that name none
+	Start     string // time of the wall clock at the first arrival; empty: the time in the log, else DefaultStart
+	Timezone  string // used for times without a zone, for hours of the day, and for policies without a timezone
 	Check     bool   // check every invariant at every step
-	Instances int    // the most that the cloud has where neither file nor model says; 0: MostInstances
+	Instances int    // maximum size of the cloud if neither the file nor the model sets one; 0: MostInstances
 }
 
-// DefaultStart is when a workload without a calendar begins: a Monday, at midnight in the chosen time zone.
+// DefaultStart is when a workload without calendar dates begins: a Monday, at midnight in the chosen time zone.
 const DefaultStart = "2026-01-05"
 
-// MostInstances bounds a cloud that neither the configuration nor the model bounds, so that a slip of the pen ends before the memory does.
+// MostInstances is the maximum size of the cloud if neither the configuration nor the model sets one. So a typing error does not use up all
+// memory.
 const MostInstances = 1_000_000
 
-// Streams are where a command writes.
+// Streams holds the writers of a command.
 type Streams struct {
 	Out, Err io.Writer
-	// OutWidth is the width of the terminal that Out is, 0 when it is none; ErrTerminal is whether Err is one, and gets a progress bar.
+	// OutWidth is the width in columns if Out is a terminal, else 0. ErrTerminal says that Err is a terminal: it gets a progress bar.
 	OutWidth    int
 	ErrTerminal bool
 }
@@ -48,7 +49,7 @@ func (s *Streams) note(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.Err, "taskscaler: "+format+"\n", args...)
 }
 
-// scene is everything that a run needs.
+// scene holds everything that a run needs.
 type scene struct {
 	runner   config.Runner
 	options  simulate.Options
@@ -58,11 +59,11 @@ type scene struct {
 	jobs     *source
 }
 
-// prepare reads everything. The workload is read once, whatever the number of configurations.
+// prepare reads all files. It reads the workload once for all configurations.
 func (s *Setup) prepare(streams *Streams, paths ...string) ([]*scene, error) {
 	zone, err := time.LoadLocation(s.Timezone)
 	if err != nil || s.Timezone == "Local" {
-		return nil, usage("timezone", fmt.Sprintf("says %q, which is no time zone: give one of the IANA database, such as Europe/Berlin", s.Timezone))
+		return nil, usage("timezone", fmt.Sprintf("is %q, which is not a time zone: use a name of the IANA database, such as Europe/Berlin", s.Timezone))
 	}
 	cloud, text := &model.Model{}, ""
 	if s.Model != "" {
@@ -73,7 +74,7 @@ func (s *Setup) prepare(streams *Streams, paths ...string) ([]*scene, error) {
 			return nil, err
 		}
 	} else if s.Shape != "" {
-		return nil, usage("shape", "names a shape of a model: give the model with --model")
+		return nil, usage("shape", "chooses a shape of a model: give the model with --model")
 	}
 	all := make([]*scene, len(paths))
 	var faults []error
@@ -104,7 +105,7 @@ func (s *Setup) prepare(streams *Streams, paths ...string) ([]*scene, error) {
 	return all, nil
 }
 
-// name is what a report calls the runner.
+// name returns the name of the runner for a report.
 func (c *scene) name() string {
 	if c.runner.Name != "" {
 		return c.runner.Name
@@ -115,7 +116,7 @@ func (c *scene) name() string {
 // scene reads one configuration.
 func (s *Setup) scene(streams *Streams, path string, zone *time.Location) (*scene, error) {
 	if path == "" {
-		return nil, usage("config", "is needed: the config.toml whose policies are to be simulated")
+		return nil, usage("config", "is required: give the config.toml whose policies you want to simulate")
 	}
 	file, found, err := config.Load(path)
 	if err != nil {
@@ -132,7 +133,7 @@ func (s *Setup) scene(streams *Streams, path string, zone *time.Location) (*scen
 	case err != nil:
 		return nil, &UsageError{Flag: "runner", Err: err}
 	case len(runners) > 1:
-		return nil, usage("runner", fmt.Sprintf("is needed: %s has %d autoscaling runners, and one is simulated at a time", path, len(runners)))
+		return nil, usage("runner", fmt.Sprintf("is required, because %s has %d autoscaling runners: name the one to simulate", path, len(runners)))
 	}
 	text, err := readText(path)
 	if err != nil {
@@ -144,7 +145,7 @@ func (s *Setup) scene(streams *Streams, path string, zone *time.Location) (*scen
 		Group: model.Group(a), Seed: s.Seed, UpdateInterval: a.UpdateInterval, UpdateIntervalWhenExpecting: a.UpdateIntervalWhenExpecting,
 		Concurrent: smaller(file.Concurrent, c.runner.Limit), CheckInterval: checkInterval(text), Warmup: s.Warmup, Check: s.Check,
 	}
-	// The file was compiled with this machine's zone for policies that name none. A report must not depend on where it was made.
+	// config.Load compiled policies without a timezone with the zone of this computer. A report must not depend on where it was made.
 	if c.options.Group.Policies, err = policy.Compile(c.policies, zone); err != nil {
 		return nil, cannotUse("configuration", err)
 	}
@@ -155,7 +156,7 @@ func cannotUse(what string, err error) error {
 	return fmt.Errorf("the %s cannot be used:\n%w", what, err)
 }
 
-// smaller is the tighter of two limits of which 0 is none.
+// smaller returns the smaller of two limits; 0 means no limit.
 func smaller(a, b int) int {
 	if a == 0 || b == 0 {
 		return max(a, b)
@@ -163,13 +164,13 @@ func smaller(a, b int) int {
 	return min(a, b)
 }
 
-// checkInterval is the file's check_interval as it is written. Where it is absent or 0 the manager takes GitLab Runner's default of 3 s, but a
-// simulation offers jobs the instant they arrive.
+// checkInterval returns check_interval as the file has it. If it is absent or 0, the manager uses GitLab Runner's default of 3 s; a simulation
+// offers each job when it arrives.
 func checkInterval(text string) time.Duration {
 	var head struct {
 		CheckInterval int64 `toml:"check_interval"`
 	}
-	if err := toml.Unmarshal([]byte(text), &head); err != nil { // it is valid: pkg/config has read it
+	if err := toml.Unmarshal([]byte(text), &head); err != nil { // cannot happen: pkg/config has read the file before
 		return 0
 	}
 	return time.Duration(min(head.CheckInterval, math.MaxInt32)) * time.Second

@@ -10,10 +10,10 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate/workload"
 )
 
-// Jobs say which jobs are played.
+// Jobs says which jobs are simulated.
 type Jobs struct {
-	Workload string // a file or a spec
-	Repeat   int    // times that it is played, one behind the other; below 2: once
+	Workload string // a file, or the spec of a synthetic workload
+	Repeat   int    // how many times the log is played, one after the other; below 2: once
 	Format   string
 	Columns  string // field=column,…
 	KeepZero bool
@@ -24,12 +24,12 @@ type Jobs struct {
 	Scale    string
 }
 
-// source is the workload of any number of runs.
+// source makes the workload of each run.
 type source struct {
 	about report.Workload
-	start time.Time // the wall clock at arrival 0
+	start time.Time // time of the wall clock at arrival 0
 	make  func(seed uint64) simulate.Workload
-	count int // jobs, about
+	count int // approximate number of jobs
 	fixed bool
 	seed  uint64
 	notes []string
@@ -37,7 +37,7 @@ type source struct {
 
 func (j *Jobs) open(streams *Streams, seed uint64, start string, zone *time.Location) (*source, error) {
 	if j.Workload == "" {
-		return nil, usage("workload", "is needed: a log of jobs, or a spec such as poisson:rate=0.05/s,duration=exp:600s,jobs=100000")
+		return nil, usage("workload", "is required: give a log of jobs, or a spec such as poisson:rate=0.05/s,duration=exp:600s,jobs=100000")
 	}
 	if j.Repeat < 0 {
 		return nil, usage("repeat", "must not be negative")
@@ -67,24 +67,24 @@ func (j *Jobs) open(streams *Streams, seed uint64, start string, zone *time.Loca
 	return s, nil
 }
 
-// spec makes synthetic jobs.
+// spec prepares synthetic jobs.
 func (s *source) spec(j *Jobs, seed uint64) error {
 	if unused := j.logOnly(); unused != "" {
-		return usage(unused, "is for logs: a spec says it by itself")
+		return usage(unused, "is for logs: remove it, or change the spec instead")
 	}
 	spec, err := workload.Spec(j.Workload, seed, s.start)
 	if err != nil {
 		return &UsageError{Flag: "workload", Err: err}
 	}
 	if j.Repeat > 1 {
-		return usage("repeat", "is for logs: let the spec make more jobs")
+		return usage("repeat", "is for logs: remove it, and set more jobs in the spec")
 	}
 	s.about.Format, s.count = "spec", spec.Expected()
 	s.make = func(seed uint64) simulate.Workload { return spec.Reseed(seed) }
 	return nil
 }
 
-// log reads a file.
+// log reads a log of jobs from a file.
 func (s *source) log(j *Jobs, seed uint64, zone *time.Location, explicit bool) error {
 	o, err := j.options(seed, zone)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *source) log(j *Jobs, seed uint64, zone *time.Location, explicit bool) e
 	return nil
 }
 
-// logOnly is the first flag that says something about logs, or "".
+// logOnly returns the first set flag that only applies to logs, or "".
 func (j *Jobs) logOnly() string {
 	for _, f := range []struct {
 		flag string
@@ -143,7 +143,7 @@ func (j *Jobs) options(seed uint64, zone *time.Location) (workload.Options, erro
 	o.From, o.To, o.Skip = from.at, to.at, from.after
 	if to.set && to.at.IsZero() {
 		if o.Take = to.after - from.after; o.Take <= 0 {
-			return o, usage("to", fmt.Sprintf("says %s, which is not after the beginning at %s", j.To, from.after))
+			return o, usage("to", fmt.Sprintf("is %s, which is not after --from (%s): give a later end", j.To, from.after))
 		}
 	}
 	if err := o.Validate(); err != nil {
@@ -152,7 +152,7 @@ func (j *Jobs) options(seed uint64, zone *time.Location) (workload.Options, erro
 	return o, nil
 }
 
-// bound is an end of the span that is played: a time, or counted from the first arrival.
+// bound is the beginning or the end of the simulated span: a time, or a duration from the first arrival.
 type bound struct {
 	set   bool
 	at    time.Time
@@ -190,7 +190,7 @@ func parseBound(flag, text string, zone *time.Location) (b bound, err error) {
 	return b, nil
 }
 
-// parseTime reads a time as people write it.
+// parseTime reads a time in one of the usual forms. One without a zone is in the given zone.
 func parseTime(text string, zone *time.Location) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"} {
 		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
@@ -200,7 +200,7 @@ func parseTime(text string, zone *time.Location) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is not a time: write 2026-01-05, 2026-01-05T08:30 or 2026-01-05T08:30:00Z", text)
 }
 
-// filters are what the report says about the choice of jobs.
+// filters returns the choice of jobs, for the report.
 func (j *Jobs) filters() (list []string) {
 	add := func(name string, values ...string) {
 		if text := strings.Join(values, ","); text != "" {
@@ -219,7 +219,7 @@ func (j *Jobs) filters() (list []string) {
 	return list
 }
 
-// list is all jobs in memory, for who looks at them more than once.
+// list returns all jobs in memory, for callers that read them more than once.
 func (s *source) list() *simulate.Jobs {
 	w := s.make(s.seed)
 	if j, ok := w.(*simulate.Jobs); ok {
