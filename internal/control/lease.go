@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // How often the cause of a waiting caller is read. The first time is early, because a caller that was told to wait asks the next manager when
@@ -65,22 +69,13 @@ func checkKey(key string) error {
 // serveLease serves one stream from the request to the end of the lease. If the caller's connection ends first, it detaches the lease.
 func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req LeaseRequest) {
 	ctx := holder.ctx
-	live, err := s.obtain(ctx, out, runner, req)
+	live, info, err := s.reachable(holder, out, runner, req)
 	if err != nil {
 		out.send(Event{Error: asAPIError(err)})
 		return
 	}
-	holder.bind(live)
 	lease := live.Lease()
-	if req.Mode != ModeReattach {
-		info, err := live.Connect(ctx)
-		if err != nil && ctx.Err() == nil {
-			err = errors.Join(err, live.Release(ctx, "", ""))
-			out.send(Event{Error: Errorf(CodeInternal, "instance %s: connect info: %v", lease.Instance, err)})
-			return
-		}
-		lease.Connect = &info
-	}
+	lease.Connect = info
 	if ctx.Err() == nil {
 		out.send(Event{Lease: &lease})
 	}
@@ -92,6 +87,50 @@ func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req
 			runner.Detach(req.Key)
 		}
 	}
+}
+
+// Pauses between two questions for connect info that failed.
+const (
+	connectPauseMin = 250 * time.Millisecond
+	connectPauseMax = 5 * time.Second
+)
+
+// reachable gets the lease that req asks for, and how to reach its instance. A lease whose instance nobody can say how to reach is of no use to
+// a job, and the job must not fail for it. So reachable asks again until the provider answers; the caller is told why it waits. If the manager
+// gives the instance up meanwhile, it gets another lease. A caller that reattaches knows how to reach its instance.
+func (s *Server) reachable(holder *holder, out *eventWriter, runner Runner, req LeaseRequest) (LiveLease, *provider.ConnectInfo, error) {
+	ctx := holder.ctx
+	var told Wait
+	live, err := s.obtain(ctx, out, runner, req)
+	for pause := connectPauseMin; err == nil; pause = min(2*pause, connectPauseMax) {
+		holder.bind(live)
+		if req.Mode == ModeReattach {
+			return live, nil, nil
+		}
+		info, failed := live.Connect(ctx)
+		if failed == nil || ctx.Err() != nil {
+			return live, &info, nil
+		}
+		wait := Wait{Cause: record.CausePlugin.String(), Sentence: fmt.Sprintf("waiting for the provider to say how to reach instance %s: %v", live.Lease().Instance, failed)}
+		if wait != told {
+			told = wait
+			out.send(Event{Wait: &wait})
+		}
+		again := time.NewTimer(pause)
+		select {
+		case <-again.C:
+		case <-live.Ended():
+			if live.Last().Revoked == nil { // released by the caller, or the manager stops
+				again.Stop()
+				return live, &info, nil
+			}
+			live, err = s.obtain(ctx, out, runner, LeaseRequest{Runner: req.Runner, Key: req.Key, Mode: ModeAcquire})
+			pause = connectPauseMin
+		case <-ctx.Done():
+		}
+		again.Stop()
+	}
+	return nil, nil, err
 }
 
 // obtain gets the lease that req asks for. While it waits, it tells the caller why.

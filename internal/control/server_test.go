@@ -132,6 +132,62 @@ func TestLostConnectionDetaches(t *testing.T) {
 	}
 }
 
+// TestConnectInfoIsAskedAgain: a job does not fail because the provider cannot say how to reach its instance. It is told why it waits.
+func TestConnectInfoIsAskedAgain(t *testing.T) {
+	m := controltest.New(1)
+	away := errors.New("the plugin is away")
+	m.HideConnectInfo(away, away)
+	c, _, _ := serve(t, m)
+	s := open(t, c, acquire("job", "h"))
+	if ev := next(t, s); ev.Wait == nil || ev.Wait.Cause != "plugin" || !strings.Contains(ev.Wait.Sentence, "i-1") || !strings.Contains(ev.Wait.Sentence, away.Error()) {
+		t.Fatalf("first event %+v", ev)
+	}
+	if ev := next(t, s); ev.Lease == nil || ev.Lease.Connect == nil {
+		t.Fatalf("second event %+v: the same wait is told once", ev)
+	}
+	await(t, m, "connect job", 3)
+	for _, call := range m.Calls() {
+		if strings.HasPrefix(call, "release") {
+			t.Errorf("the lease was given back: %q", m.Calls())
+		}
+	}
+}
+
+// TestInstanceGivenUpBeforeItsJobBegan: when the manager gives up an instance that it cannot reach, the job gets another one.
+func TestInstanceGivenUpBeforeItsJobBegan(t *testing.T) {
+	m := controltest.New(1)
+	gone := errors.New("no such instance")
+	m.HideConnectInfo(gone, gone, gone)
+	c, _, _ := serve(t, m)
+	s := open(t, c, acquire("job", "h"))
+	if ev := next(t, s); ev.Wait == nil {
+		t.Fatalf("first event %+v", ev)
+	}
+	m.Revoke("job", "unhealthy")
+	await(t, m, "acquire job", 2)
+	for ev := next(t, s); ; ev = next(t, s) {
+		if ev.Revoked != nil || ev.Error != nil {
+			t.Fatalf("the job was told of an instance that it never had: %+v", ev)
+		}
+		if ev.Lease != nil {
+			return
+		}
+	}
+}
+
+// TestCallerLeavesWhileItsInstanceCannotBeReached: its lease waits for it to come back.
+func TestCallerLeavesWhileItsInstanceCannotBeReached(t *testing.T) {
+	m := controltest.New(1)
+	for range 100 {
+		m.HideConnectInfo(errors.New("the plugin is away"))
+	}
+	c, _, _ := serve(t, m)
+	s := open(t, c, acquire("job", "h"))
+	next(t, s)
+	_ = s.Close()
+	await(t, m, "detach job", 1)
+}
+
 func TestLostWaiterGivesUp(t *testing.T) {
 	m := controltest.New(0)
 	c, _, _ := serve(t, m)

@@ -99,7 +99,10 @@ func (l *Lease) Err() error {
 }
 
 // ConnectInfo returns the addresses, the credentials and the host keys of the instance, for a connection of your own. It asks the provider
-// for new credentials when the known ones have expired. It is an error if the lease has ended or the provider does not answer.
+// for new credentials when the known ones have expired. It is an error if the lease has ended or the provider cannot answer.
+//
+// An answer of kind NotFound or Unhealthy means that the instance cannot be used any more: the manager revokes its leases and deletes it. So
+// do Config.FailureThreshold consecutive failures of other kinds. An absent plugin and a throttled call say nothing about the instance.
 func (l *Lease) ConnectInfo(ctx context.Context) (provider.ConnectInfo, error) {
 	if err := l.Err(); err != nil {
 		return provider.ConnectInfo{}, fmt.Errorf("connect info for lease %q: the lease has ended: %w", l.key, err)
@@ -110,14 +113,34 @@ func (l *Lease) ConnectInfo(ctx context.Context) (provider.ConnectInfo, error) {
 	}
 	info, err := l.t.work.connectInfo(ctx, l.id)
 	if err != nil {
+		if ctx.Err() == nil {
+			l.doubt(err)
+		}
 		return provider.ConnectInfo{}, fmt.Errorf("connect info of instance %s: %w", l.id, err)
 	}
 	if len(info.HostKeys) == 0 && ok && known.serial == l.serial {
 		info.HostKeys = known.info.HostKeys
 	}
 	fresh := secret{id: l.id, serial: l.serial, info: info}
-	l.t.vault.set(fresh)
+	l.t.vault.renew(fresh)
 	return fresh.copyInfo(), nil
+}
+
+// doubt counts a failure to renew the connect info, and reports the instance as unhealthy when the failure says so, or there were too many.
+func (l *Lease) doubt(err error) {
+	kind := provider.KindOf(err)
+	if errors.Is(err, provider.ErrAway) || kind == provider.KindThrottled {
+		return
+	}
+	failures := l.t.vault.fail(l.id, l.serial)
+	if failures == 1 {
+		l.t.log.Warn("the provider cannot say how to reach the instance; its job waits", "instance", string(l.id), "key", string(l.key), "error", err)
+	}
+	if kind != provider.KindNotFound && kind != provider.KindUnhealthy && failures < l.t.config().FailureThreshold {
+		return
+	}
+	l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnhealthy, ID: l.id, Serial: l.serial, Cause: record.CauseUnhealthy,
+		Failure: failure.Failure{Kind: failure.Unhealthy, Message: bounded("connect info: " + err.Error())}}, nil)
 }
 
 // expiryMargin is how long credentials must still be valid, so that a login with them succeeds.

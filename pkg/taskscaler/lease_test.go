@@ -426,6 +426,89 @@ func TestConnectInfoIsFetchedAgainWhenItExpired(t *testing.T) {
 	})
 }
 
+// TestConnectInfoThatFails: what the provider's failure says of the instance decides whether the instance stays.
+func TestConnectInfoThatFails(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err  error
+		asks int // until the instance is given up; 0: it never is
+	}{
+		"not found":  {provider.Errorf(provider.KindNotFound, "i-1 is terminated"), 1},
+		"unhealthy":  {provider.ErrInstanceUnhealthy, 1},
+		"transient":  {errors.New("500 internal error"), 3},
+		"throttled":  {provider.Errorf(provider.KindThrottled, "slow down"), 0},
+		"no plugin":  {fmt.Errorf("call: %w", provider.ErrAway), 0},
+		"after once": {nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				prepared, fails := false, false
+				f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 1, 2 }), withGroup(func(g *testGroup) {
+					g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
+						at := time.Now().Add(time.Minute)
+						info := provider.ConnectInfo{ID: id, Expires: &at}
+						if fails = prepared && (tc.err != nil || !fails); !fails { // without an error of its own: every other question fails
+							return info, nil
+						}
+						if tc.err == nil {
+							return provider.ConnectInfo{}, errors.New("now and then")
+						}
+						return provider.ConnectInfo{}, tc.err
+					}
+				}))
+				defer f.end()
+				l := f.acquire("job")
+				time.Sleep(time.Minute)
+				prepared = true
+				for ask := 1; ask <= 8; ask++ {
+					_, err := l.ConnectInfo(t.Context())
+					if tc.err != nil && !errors.Is(err, tc.err) {
+						t.Fatalf("question %d: %v", ask, err)
+					}
+					synctest.Wait()
+					if given := l.Err() != nil; given != (ask == tc.asks) {
+						t.Fatalf("after question %d the lease ended: %v, %v", ask, given, l.Err())
+					}
+					if ask == tc.asks {
+						break
+					}
+					time.Sleep(time.Minute) // credentials that came are used up again
+				}
+				if tc.asks == 0 {
+					return
+				}
+				var revoked *RevokedError
+				if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseUnhealthy || !strings.Contains(revoked.Sentence, "connect info: ") {
+					t.Errorf("revoked by %v", l.Err())
+				}
+				prepared = false
+				if next := f.acquire("next"); next.InstanceID() == l.InstanceID() {
+					t.Error("the next job got the instance that nobody can reach")
+				}
+			})
+		})
+	}
+}
+
+// TestLateConnectInfoIsDropped: connect info that comes when its instance has gone does not replace what is known of the next one.
+func TestLateConnectInfoIsDropped(t *testing.T) {
+	v := vault{all: map[record.ID]secret{"i-1": {id: "i-1", serial: 2, info: provider.ConnectInfo{InternalAddr: "new"}}}}
+	v.renew(secret{id: "i-1", serial: 1, info: provider.ConnectInfo{InternalAddr: "old"}})
+	v.renew(secret{id: "i-2", serial: 1})
+	if s, ok := v.get("i-1"); !ok || s.info.InternalAddr != "new" || len(v.all) != 1 {
+		t.Errorf("%+v", v.all)
+	}
+	if n := v.fail("i-1", 1); n != 1 {
+		t.Errorf("a failure of another instance counts: %d", n)
+	}
+	if a, b := v.fail("i-1", 2), v.fail("i-1", 2); a != 1 || b != 2 {
+		t.Errorf("failures in a row: %d, %d", a, b)
+	}
+	v.set(secret{id: "i-1", serial: 2})
+	if n := v.fail("i-1", 2); n != 1 {
+		t.Errorf("failures after connect info came: %d", n)
+	}
+}
+
 func TestConnectInfoIsTheCallersOwnCopy(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t)

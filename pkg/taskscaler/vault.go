@@ -19,6 +19,7 @@ type secret struct {
 	serial uint64
 	info   provider.ConnectInfo
 	stored []byte // the value for the store; nil: the store is not changed
+	failed int    // consecutive failures to renew it
 }
 
 // Format implements fmt.Formatter, so that no fmt verb prints the secret.
@@ -54,6 +55,28 @@ func (v *vault) set(s secret) {
 	defer v.mu.Unlock()
 	s.stored = nil
 	v.all[s.id] = s
+}
+
+// renew replaces the connect info of an instance that it still has. A late answer never replaces that of another instance with the same ID.
+func (v *vault) renew(s secret) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if old, ok := v.all[s.id]; ok && old.serial == s.serial {
+		v.all[s.id] = s
+	}
+}
+
+// fail counts a failure to renew the connect info of an instance, and returns how many there were in a row. A set begins anew.
+func (v *vault) fail(id record.ID, serial uint64) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s, ok := v.all[id]
+	if !ok || s.serial != serial {
+		return 1
+	}
+	s.failed++
+	v.all[id] = s
+	return s.failed
 }
 
 func (v *vault) drop(id record.ID) {

@@ -23,6 +23,7 @@ type Manager struct {
 	waiting  []string
 	calls    []string
 	denials  []error // the next Acquires get these, one each
+	unknown  []error // the next Connects get these, one each
 	draining bool
 	granted  int
 	notReady error
@@ -51,6 +52,12 @@ func (h *lease) Ended() <-chan struct{}    { return h.ended }
 func (h *lease) Last() control.Event       { return h.last }
 func (h *lease) finish(last control.Event) { h.last = last; close(h.ended) }
 func (h *lease) Connect(context.Context) (provider.ConnectInfo, error) {
+	defer h.m.asked("connect %s", h.data.Key)()
+	if len(h.m.unknown) > 0 {
+		err := h.m.unknown[0]
+		h.m.unknown = h.m.unknown[1:]
+		return provider.ConnectInfo{}, err
+	}
 	return provider.ConnectInfo{ID: h.data.Instance, InternalAddr: "127.0.0.1:1"}, nil
 }
 
@@ -122,6 +129,13 @@ func (m *Manager) Deny(errs ...error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.denials = append(m.denials, errs...)
+}
+
+// HideConnectInfo makes the next questions for connect info fail with these errors, one each.
+func (m *Manager) HideConnectInfo(errs ...error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unknown = append(m.unknown, errs...)
 }
 
 // NotReady sets what Ready answers.
