@@ -342,6 +342,18 @@ func TestConnectionLostMakesTheInstanceUnusable(t *testing.T) {
 	r.await("release k unreachable")
 }
 
+// TestCommandTooLong: what a caller wrote is no fault of the instance, which goes on serving others.
+func TestCommandTooLong(t *testing.T) {
+	r := newRig(t, 1)
+	done := r.begin(t.Context(), "sleep", "60")
+	<-r.started
+	r.lose <- &connector.CommandTooLongError{Bytes: 250_000, Limit: 131_071}
+	if o := <-done; o.code != ExitFailed || o.err == nil || !strings.Contains(o.err.Error(), "250000 bytes") || !strings.Contains(o.err.Error(), "stdin or into a file") {
+		t.Errorf("%+v", o)
+	}
+	r.await("release k")
+}
+
 func TestManagerRestartsWhileItRuns(t *testing.T) {
 	r := newRig(t, 1)
 	done, goOn := r.beginHeld(9)

@@ -150,6 +150,9 @@ func (c *sshClient) DialRun(ctx context.Context, command string) (net.Conn, erro
 }
 
 func (c *sshClient) startConn(command string) (net.Conn, error) {
+	if err := checkLength(command); err != nil {
+		return nil, err
+	}
 	r := &run{client: c}
 	session, err := c.conn.NewSession()
 	if err != nil {

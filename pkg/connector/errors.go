@@ -26,6 +26,29 @@ var (
 	ErrKeepalive = errors.New("the machine stopped answering keepalives")
 )
 
+// maxCommand is the longest command line that is sent, in bytes. Linux takes no longer argument (MAX_ARG_STRLEN, 128 KiB with the final zero),
+// and OpenSSH's server closes the whole connection over a request of 256 KiB, which would end every other command on it.
+const maxCommand = 128<<10 - 1
+
+// CommandTooLongError means that a command line is longer than servers take. Nothing was sent, and the connection is as it was.
+type CommandTooLongError struct {
+	Bytes int // of the command line, with what Run adds to it
+	Limit int
+}
+
+// Error names both lengths and says what to do instead.
+func (e *CommandTooLongError) Error() string {
+	return fmt.Sprintf("the command line has %d bytes, and at most %d can be sent: write long arguments to the command's stdin or into a file", e.Bytes, e.Limit)
+}
+
+// checkLength is nil for a command line that can be sent.
+func checkLength(command string) error {
+	if len(command) > maxCommand {
+		return &CommandTooLongError{Bytes: len(command), Limit: maxCommand}
+	}
+	return nil
+}
+
 // UnsupportedProtocolError means that this release does not support the protocol.
 type UnsupportedProtocolError struct {
 	Protocol provider.Protocol

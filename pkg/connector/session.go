@@ -36,6 +36,9 @@ func (c *sshClient) Run(ctx context.Context, opts RunOptions) error {
 		return &CancelError{Cause: context.Cause(ctx), Ended: true}
 	}
 	r := newRun(c, opts)
+	if err := checkLength(r.command()); err != nil {
+		return err
+	}
 	go r.main()
 	select {
 	case <-r.done:

@@ -42,6 +42,7 @@ func Run(t *testing.T, target Target) {
 		{"Streams", s.streams},
 		{"CommandIsNotChanged", s.commandIsNotChanged},
 		{"Unwrapped", s.unwrapped},
+		{"CommandTooLong", s.commandTooLong},
 		{"StdinIsStreamed", s.stdinIsStreamed},
 		{"BlockedStdin", s.blockedStdin},
 		{"FailingStdin", s.failingStdin},

@@ -62,6 +62,32 @@ func (s *suite) unwrapped(t *testing.T) {
 	}
 }
 
+// commandTooLong checks that a command line that no server takes is refused before it is sent: it must not end the other commands of the
+// connection.
+func (s *suite) commandTooLong(t *testing.T) {
+	ctx, c := s.context(t), s.dial(t)
+	goesOn, err := c.DialRun(ctx, "cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = goesOn.Close() }()
+	long := "true " + strings.Repeat("x", 250_000)
+	var tooLong *connector.CommandTooLongError
+	if err := c.Run(ctx, connector.RunOptions{Command: long}); !errors.As(err, &tooLong) || tooLong.Bytes < len(long) || tooLong.Limit >= len(long) {
+		t.Errorf("Run: %v", err)
+	}
+	if _, err := c.DialRun(ctx, long); !errors.As(err, &tooLong) {
+		t.Errorf("DialRun: %v", err)
+	}
+	answer := make([]byte, 2)
+	if _, err := io.WriteString(goesOn, "ok"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(goesOn, answer); err != nil || string(answer) != "ok" {
+		t.Errorf("another command of the connection says %q: %v", answer, err)
+	}
+}
+
 func noise(n int) []byte {
 	b := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{1})
