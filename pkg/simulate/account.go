@@ -7,10 +7,12 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// waitCauses are the causes that a wait can have. The list is short because each job carries one number for each cause.
+// waitCauses are the causes that a wait can have. The list is short because each job carries one number for each cause. A test in
+// internal/test/dst compares it with the causes that the core gives.
 var waitCauses = [...]record.Cause{
 	record.CauseNone, record.CauseBoot, record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut, record.CauseBackoff,
 	record.CausePlugin, record.CausePolicy, record.CauseConfig, record.CauseForeign, record.CauseNoCapacity, record.CauseConfirming, record.CauseThrottledAPI,
+	record.CauseBreaker,
 }
 
 // causeAt maps a cause to its index in waitCauses. A cause that is not in the list maps to 0.

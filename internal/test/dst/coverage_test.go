@@ -1,12 +1,8 @@
 package dst
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -86,27 +82,9 @@ func TestFaultTable(t *testing.T) {
 // causesIn are the causes that the sources of a package name.
 func causesIn(t *testing.T, dir string) map[string]bool {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no sources in %s: %v", dir, err)
-	}
 	found := map[string]bool{}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(f, func(n ast.Node) bool {
-			if s, ok := n.(*ast.SelectorExpr); ok && strings.HasPrefix(s.Sel.Name, "Cause") {
-				if x, ok := s.X.(*ast.Ident); ok && x.Name == "record" {
-					found[s.Sel.Name] = true
-				}
-			}
-			return true
-		})
+	for _, f := range parsed(t, dir) {
+		maps.Copy(found, causesOf(f))
 	}
 	return found
 }
