@@ -86,9 +86,6 @@ func New(cfg Config, seed uint64) (*Cloud, error) {
 	return c, nil
 }
 
-// Len returns the number of instances that exist, including those that are booting or being deleted.
-func (c *Cloud) Len() int { return c.alive }
-
 // Counters returns the current counters.
 func (c *Cloud) Counters() Counters { return c.count }
 
@@ -105,7 +102,7 @@ func (c *Cloud) delay(s Stream, n uint64) time.Duration {
 	if !c.happens(c.cfg.SlowCall.Probability, s, n) {
 		return 0
 	}
-	return c.slow.Sample(c.draw(StreamSlowTime, 4*n+uint64(s-StreamSlowCreate)))
+	return c.slow.Sample(c.draw(streamSlowTime, 4*n+uint64(s-streamSlowCreate)))
 }
 
 // Created is the answer to a create. The new instances have the numbers First to First+Made-1.
@@ -122,7 +119,7 @@ func (c *Cloud) Create(now time.Duration, n int) Created {
 	c.settle(now)
 	k := c.count.Creates
 	c.count.Creates++
-	r := Created{First: c.count.Instances + 1, Delay: c.delay(StreamSlowCreate, k)}
+	r := Created{First: c.count.Instances + 1, Delay: c.delay(streamSlowCreate, k)}
 	refused, lost := c.createError(k)
 	if refused.Failed() && !lost {
 		r.Failure = refused
@@ -145,10 +142,10 @@ func (c *Cloud) createError(k uint64) (f failure.Failure, lost bool) {
 	if len(c.cfg.CreateErrors) == 0 {
 		return f, false
 	}
-	u, until := c.draw(StreamCreate, k), 0.0
+	u, until := c.draw(streamCreate, k), 0.0
 	for i := range c.cfg.CreateErrors {
 		e := &c.cfg.CreateErrors[i]
-		if !e.Contains(c.now) {
+		if !e.contains(c.now) {
 			continue
 		}
 		if until += e.Probability; u < until {
@@ -161,7 +158,7 @@ func (c *Cloud) createError(k uint64) (f failure.Failure, lost bool) {
 // grant returns how many of n instances the k-th create creates, and why not all.
 func (c *Cloud) grant(k uint64, n int) (made int, why failure.Failure) {
 	for i := range c.cfg.StockOut.Windows {
-		if c.cfg.StockOut.Windows[i].Contains(c.now) {
+		if c.cfg.StockOut.Windows[i].contains(c.now) {
 			return 0, failure.Failure{Kind: failure.Capacity, Message: "no machines of this kind are in stock"}
 		}
 	}
@@ -173,8 +170,8 @@ func (c *Cloud) grant(k uint64, n int) (made int, why failure.Failure) {
 		made, why = limit-c.alive, failure.Failure{Kind: failure.Quota, Message: "the group's max_size is reached"}
 	}
 	made = max(made, 0)
-	if made > 1 && c.happens(c.cfg.Partial.Probability, StreamPartial, k) {
-		made = int(c.draw(StreamPartialCount, k) * float64(made))
+	if made > 1 && c.happens(c.cfg.Partial.Probability, streamPartial, k) {
+		made = int(c.draw(streamPartialCount, k) * float64(made))
 		why = failureOf(c.cfg.Partial.Kind, failure.Capacity, "only a part of the instances could be made")
 	}
 	return made, why
@@ -185,7 +182,7 @@ func (c *Cloud) quota() (limit int, limited bool) {
 	limit = c.cfg.Quota.Limit
 	limited = limit > 0
 	for i := range c.cfg.Quota.Windows {
-		if w := &c.cfg.Quota.Windows[i]; w.Contains(c.now) {
+		if w := &c.cfg.Quota.Windows[i]; w.contains(c.now) {
 			limit, limited = w.Limit, true
 		}
 	}
@@ -204,8 +201,8 @@ func (c *Cloud) Delete(now time.Duration, n uint64) Deleted {
 	c.settle(now)
 	k := c.count.Deletes
 	c.count.Deletes++
-	r := Deleted{Delay: c.delay(StreamSlowDelete, k)}
-	if c.happens(c.cfg.DeleteFailure.Probability, StreamDeleteFailure, k) {
+	r := Deleted{Delay: c.delay(streamSlowDelete, k)}
+	if c.happens(c.cfg.DeleteFailure.Probability, streamDeleteFailure, k) {
 		r.Failure = c.cfg.DeleteFailure.failure("the delete was refused")
 		return r
 	}

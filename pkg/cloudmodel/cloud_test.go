@@ -50,8 +50,8 @@ func TestLifeOfAnInstance(t *testing.T) {
 	if r := c.Delete(time.Minute, 1); r.Known || r.Failure.Failed() {
 		t.Fatalf("Delete of an instance that is gone = %+v, want unknown and no failure", r)
 	}
-	if _, ok := c.Next(); ok || c.Len() != 1 {
-		t.Errorf("Next reports an event, or Len() = %d, want no event and 1", c.Len())
+	if _, ok := c.Next(); ok || c.alive != 1 {
+		t.Errorf("Next reports an event, or alive = %d, want no event and 1", c.alive)
 	}
 }
 
@@ -89,7 +89,7 @@ func TestBootFailureModes(t *testing.T) {
 		}
 		c.Delete(time.Hour, 1)
 		c.Advance(time.Hour, nil)
-		if c.Len() != 0 {
+		if c.alive != 0 {
 			t.Errorf("%q: the instance could not be deleted", tc.mode)
 		}
 	}
@@ -157,8 +157,8 @@ func TestCreateRefusals(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newCloud(t, tc.cfg)
 			r := c.Create(tc.at, 4)
-			if r.Made != tc.made || r.Told != tc.told || r.Failure.Kind != tc.kind || c.Len() != tc.made {
-				t.Errorf("Create(4) = %+v and %d exist, want made %d, told %d, %v", r, c.Len(), tc.made, tc.told, tc.kind)
+			if r.Made != tc.made || r.Told != tc.told || r.Failure.Kind != tc.kind || c.alive != tc.made {
+				t.Errorf("Create(4) = %+v and %d exist, want made %d, told %d, %v", r, c.alive, tc.made, tc.told, tc.kind)
 			}
 			if r.Failure.Failed() && r.Failure.Message == "" {
 				t.Error("a failure without a message")
@@ -175,8 +175,8 @@ func TestQuotaThatShrinksTakesNothingAway(t *testing.T) {
 	if r := c.Create(0, 5); r.Made != 5 {
 		t.Fatalf("made %d, want 5", r.Made)
 	}
-	if r := c.Create(time.Minute, 1); r.Made != 0 || r.Failure.Kind != failure.Quota || c.Len() != 5 {
-		t.Fatalf("Create = %+v with %d instances, want a quota failure and all 5 kept", r, c.Len())
+	if r := c.Create(time.Minute, 1); r.Made != 0 || r.Failure.Kind != failure.Quota || c.alive != 5 {
+		t.Fatalf("Create = %+v with %d instances, want a quota failure and all 5 kept", r, c.alive)
 	}
 	for n := uint64(1); n <= 4; n++ {
 		c.Delete(time.Minute, n)
@@ -238,7 +238,7 @@ func TestDeleteRefusals(t *testing.T) {
 		}
 	}
 	c.Advance(0, nil)
-	if c.Len() != 0 {
+	if c.alive != 0 {
 		t.Error("the delete that was accepted was not carried out")
 	}
 }
@@ -308,11 +308,11 @@ func TestTimeNeverGoesBack(t *testing.T) {
 func TestWindows(t *testing.T) {
 	night := Window{From: D(22 * time.Hour), Until: D(24 * time.Hour), Every: D(24 * time.Hour)}
 	for at, want := range map[time.Duration]bool{0: false, 22 * time.Hour: true, 24 * time.Hour: false, 47 * time.Hour: true, 48 * time.Hour: false} {
-		if got := night.Contains(at); got != want {
-			t.Errorf("Contains(%v) = %v, want %v", at, got, want)
+		if got := night.contains(at); got != want {
+			t.Errorf("contains(%v) = %v, want %v", at, got, want)
 		}
 	}
-	if !(Window{}).Contains(time.Hour) {
+	if !(Window{}).contains(time.Hour) {
 		t.Error("the zero Window must always be open")
 	}
 }
@@ -387,8 +387,8 @@ func FuzzConfigJSON(f *testing.F) {
 			c.List(now, nil)
 			c.Advance(now, nil)
 		}
-		if c.Len() > 60 {
-			t.Fatalf("%d instances of 60 creates", c.Len())
+		if c.alive > 60 {
+			t.Fatalf("%d instances of 60 creates", c.alive)
 		}
 	})
 }

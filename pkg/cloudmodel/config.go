@@ -63,8 +63,8 @@ type Window struct {
 	Every Duration `json:"every,omitzero" toml:"every,omitempty"` // not 0: From and Until repeat with this period
 }
 
-// Contains reports whether the window is open at now. From is inclusive, Until exclusive.
-func (w Window) Contains(now time.Duration) bool {
+// contains reports whether the window is open at now. From is inclusive, Until exclusive.
+func (w Window) contains(now time.Duration) bool {
 	if w.Every.value > 0 {
 		now %= w.Every.Value()
 	}

@@ -20,7 +20,7 @@ func draws(t *testing.T, d Distribution, n int) []time.Duration {
 	}
 	out := make([]time.Duration, n)
 	for i := range out {
-		out[i] = s.Sample(Uniform(7, StreamBoot, uint64(i)))
+		out[i] = s.Sample(Uniform(7, streamBoot, uint64(i)))
 	}
 	return out
 }

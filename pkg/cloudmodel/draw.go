@@ -5,22 +5,22 @@ type Stream uint64
 
 // The streams. Published results with a seed depend on their numbers, so new streams are only appended.
 const (
-	StreamBoot           Stream = iota + 1 // by instance: boot time
-	StreamBootFailure                      // by instance: whether the boot fails
-	StreamBootFailureAge                   // by instance: when the failed boot becomes visible
-	StreamSpot                             // by instance: time until it is reclaimed
-	StreamDelete                           // by instance: duration of its deletion
+	streamBoot           Stream = iota + 1 // by instance: boot time
+	streamBootFailure                      // by instance: whether the boot fails
+	streamBootFailureAge                   // by instance: when the failed boot becomes visible
+	streamSpot                             // by instance: time until it is reclaimed
+	streamDelete                           // by instance: duration of its deletion
 	StreamReady                            // by instance: the ready command; drawn by the simulator
-	StreamCreate                           // by create: whether it is refused
-	StreamPartial                          // by create: whether it succeeds only in part
-	StreamPartialCount                     // by create: how many instances a partial create creates
-	StreamDeleteFailure                    // by delete: whether it is refused
-	StreamList                             // by list: whether it fails
-	StreamOmit                             // by list and instance: whether it is omitted
-	StreamSlowCreate                       // by create: whether it is slow
-	StreamSlowDelete                       // by delete: whether it is slow
-	StreamSlowList                         // by list: whether it is slow
-	StreamSlowTime                         // by call: how slow
+	streamCreate                           // by create: whether it is refused
+	streamPartial                          // by create: whether it succeeds only in part
+	streamPartialCount                     // by create: how many instances a partial create creates
+	streamDeleteFailure                    // by delete: whether it is refused
+	streamList                             // by list: whether it fails
+	streamOmit                             // by list and instance: whether it is omitted
+	streamSlowCreate                       // by create: whether it is slow
+	streamSlowDelete                       // by delete: whether it is slow
+	streamSlowList                         // by list: whether it is slow
+	streamSlowTime                         // by call: how slow
 )
 
 const (

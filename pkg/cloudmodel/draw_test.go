@@ -7,7 +7,7 @@ import (
 
 func TestUniformIsUniformAndOpen(t *testing.T) {
 	const n, cells = 100000, 100
-	for s := StreamBoot; s <= StreamSlowTime; s++ {
+	for s := streamBoot; s <= streamSlowTime; s++ {
 		var hits [cells]int
 		for i := range uint64(n) {
 			u := Uniform(1, s, i)
@@ -30,9 +30,9 @@ func TestUniformIsUniformAndOpen(t *testing.T) {
 func TestStreamsSeedsAndNumbersAreUncorrelated(t *testing.T) {
 	const n = 20000
 	pairs := map[string]func(i uint64) (a, b float64){
-		"streams": func(i uint64) (float64, float64) { return Uniform(3, StreamBoot, i), Uniform(3, StreamSpot, i) },
-		"seeds":   func(i uint64) (float64, float64) { return Uniform(3, StreamBoot, i), Uniform(4, StreamBoot, i) },
-		"numbers": func(i uint64) (float64, float64) { return Uniform(3, StreamBoot, i), Uniform(3, StreamBoot, i+1) },
+		"streams": func(i uint64) (float64, float64) { return Uniform(3, streamBoot, i), Uniform(3, streamSpot, i) },
+		"seeds":   func(i uint64) (float64, float64) { return Uniform(3, streamBoot, i), Uniform(4, streamBoot, i) },
+		"numbers": func(i uint64) (float64, float64) { return Uniform(3, streamBoot, i), Uniform(3, streamBoot, i+1) },
 	}
 	for name, pair := range pairs {
 		sum := 0.0
@@ -53,7 +53,7 @@ func TestUniformKeepsItsNumbers(t *testing.T) {
 		s    Stream
 		n    uint64
 		want float64
-	}{{0, StreamBoot, 0, 0.3817435024520828}, {1, StreamSpot, 42, 0.1280278910883455}} {
+	}{{0, streamBoot, 0, 0.3817435024520828}, {1, streamSpot, 42, 0.1280278910883455}} {
 		if got := Uniform(tc.seed, tc.s, tc.n); math.Abs(got-tc.want) > 1e-12 {
 			t.Errorf("Uniform(%d, %d, %d) = %.16f, want %.16f", tc.seed, tc.s, tc.n, got, tc.want)
 		}

@@ -15,13 +15,13 @@ type Fate struct {
 
 // Fate returns the fate of instance number n.
 func (c *Cloud) Fate(n uint64) Fate {
-	f := Fate{Boot: c.boot.Sample(c.draw(StreamBoot, n)), Timeout: Never, Vanish: Never, Life: Never}
-	f.Delete = c.del.Sample(c.draw(StreamDelete, n))
+	f := Fate{Boot: c.boot.Sample(c.draw(streamBoot, n)), Timeout: Never, Vanish: Never, Life: Never}
+	f.Delete = c.del.Sample(c.draw(streamDelete, n))
 	if rate := c.cfg.Spot.ReclaimPerHour; rate > 0 {
 		life := Sampler{kind: KindExponential, scale: float64(time.Hour) / rate}
-		f.Life, f.Reclaim, f.Notice = life.Sample(c.draw(StreamSpot, n)), true, c.cfg.Spot.Notice.Value()
+		f.Life, f.Reclaim, f.Notice = life.Sample(c.draw(streamSpot, n)), true, c.cfg.Spot.Notice.Value()
 	}
-	if p := c.cfg.BootFailure.Probability; p > 0 && c.draw(StreamBootFailure, n) < p {
+	if p := c.cfg.BootFailure.Probability; p > 0 && c.draw(streamBootFailure, n) < p {
 		c.failBoot(&f, n)
 	}
 	return f
@@ -29,14 +29,14 @@ func (c *Cloud) Fate(n uint64) Fate {
 
 func (c *Cloud) failBoot(f *Fate, n uint64) {
 	if c.cfg.BootFailure.Mode == FailDie {
-		if young := c.failAfter.Sample(c.draw(StreamBootFailureAge, n)); young < f.Life {
+		if young := c.failAfter.Sample(c.draw(streamBootFailureAge, n)); young < f.Life {
 			f.Life, f.Reclaim, f.Notice = young, false, 0
 		}
 		return
 	}
 	after := f.Boot
 	if !c.cfg.BootFailure.After.IsZero() {
-		after = c.failAfter.Sample(c.draw(StreamBootFailureAge, n))
+		after = c.failAfter.Sample(c.draw(streamBootFailureAge, n))
 	}
 	f.Boot, f.Life, f.Reclaim, f.Notice = Never, Never, false, 0
 	switch c.cfg.BootFailure.Mode {

@@ -24,18 +24,18 @@ func (c *Cloud) List(now time.Duration, list []Instance) ([]Instance, Listed) {
 	c.settle(now)
 	k := c.count.Lists
 	c.count.Lists++
-	answer := Listed{Delay: c.delay(StreamSlowList, k)}
+	answer := Listed{Delay: c.delay(streamSlowList, k)}
 	start := len(list)
 	at := c.now - c.cfg.List.Lag.Value()
 	for slot := c.first; slot != nowhere; slot = c.machine[slot].next {
 		m := &c.machine[slot]
 		state := m.at(at)
-		if state == none || c.cfg.List.Omit > 0 && Uniform(c.seed^mix(k), StreamOmit, m.number) < c.cfg.List.Omit {
+		if state == none || c.cfg.List.Omit > 0 && Uniform(c.seed^mix(k), streamOmit, m.number) < c.cfg.List.Omit {
 			continue
 		}
 		list = append(list, Instance{Number: m.number, State: state, Created: m.created})
 	}
-	if c.happens(c.cfg.List.Failure.Probability, StreamList, k) {
+	if c.happens(c.cfg.List.Failure.Probability, streamList, k) {
 		answer.Failure = c.cfg.List.Failure.failure("the list could not be read to its end")
 		list = list[:start+int(c.cfg.List.Keep*float64(len(list)-start))]
 	}

@@ -174,7 +174,7 @@ func agree(t *draw.T, o *naive, now time.Duration) {
 		t.Fatalf("at %v: list %v, want %v", now, list, want)
 	}
 	// Events at exactly this time count already.
-	if got, want := o.cloud.Len(), len(o.list(now)); got != want {
+	if got, want := o.cloud.alive, len(o.list(now)); got != want {
 		t.Fatalf("at %v: %d instances exist, want %d", now, got, want)
 	}
 	checkStructure(t, o.cloud)

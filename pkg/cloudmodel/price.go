@@ -24,9 +24,9 @@ func (p Price) check(fault Fault) {
 	p.Minimum.Check(fault, "minimum")
 }
 
-// Billed returns the time that is billed for an instance that existed for life: at least the minimum, rounded up to the billing unit. A
+// billed returns the time that is billed for an instance that existed for life: at least the minimum, rounded up to the billing unit. A
 // life of 0 or less costs nothing: there was no instance.
-func (p Price) Billed(life time.Duration) time.Duration {
+func (p Price) billed(life time.Duration) time.Duration {
 	if life <= 0 {
 		return 0
 	}
@@ -42,4 +42,4 @@ func (p Price) Billed(life time.Duration) time.Duration {
 }
 
 // Cost returns the price of an instance that existed for life.
-func (p Price) Cost(life time.Duration) float64 { return p.PerHour * p.Billed(life).Hours() }
+func (p Price) Cost(life time.Duration) float64 { return p.PerHour * p.billed(life).Hours() }

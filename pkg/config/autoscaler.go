@@ -83,7 +83,7 @@ func (r *reader) plugin(s section) string {
 	if text == "" {
 		return ""
 	}
-	if _, err := ParsePlugin(text); err != nil {
+	if _, err := parsePlugin(text); err != nil {
 		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q is not a plugin name: %v", text, err),
 			`write name, repository/name or registry/repository/name, each with an optional :version such as ":1.5"`)
 	}
@@ -94,12 +94,12 @@ func (r *reader) pluginConfig(s section) RawConfig {
 	n := s.get("plugin_config")
 	switch {
 	case n == nil:
-		return NewRawConfig([]byte("{}"))
+		return newRawConfig([]byte("{}"))
 	case n.kind != kindTable:
 		s.mistyped(n, "plugin_config", "a table", "write it as [runners.autoscaler.plugin_config]")
-		return NewRawConfig([]byte("{}"))
+		return newRawConfig([]byte("{}"))
 	}
-	return NewRawConfig(s.json(n, "plugin_config"))
+	return newRawConfig(s.json(n, "plugin_config"))
 }
 
 var hex64 = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)

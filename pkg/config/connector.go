@@ -24,7 +24,7 @@ func (r *reader) connector(s section) Connector {
 			[]string{"ssh", "winrm", "winrm+https"})),
 		ProtocolPort:         s.count("protocol_port"),
 		Username:             s.str("username", ""),
-		Password:             NewSecret(s.str("password", "")),
+		Password:             newSecret(s.str("password", "")),
 		KeyPath:              r.resolve(s.str("key_path", "")),
 		UseStaticCredentials: s.flag("use_static_credentials", false),
 		Keepalive:            s.duration("keepalive", defaultKeepalive),

@@ -58,7 +58,7 @@ func (r *reader) nestingConfig(s section) RawConfig {
 	case n == nil:
 		return RawConfig{}
 	case n.kind == kindTable:
-		return NewRawConfig(s.json(n, name))
+		return newRawConfig(s.json(n, name))
 	case n.kind != kindString:
 		s.mistyped(n, name, "a table", "write it as "+header(s.key(name)))
 		return RawConfig{}
@@ -78,7 +78,7 @@ func (r *reader) nestingConfig(s section) RawConfig {
 		s.fault(CodeJSON, n, name, "cannot be turned into JSON: "+err.Error(), "write it as the table "+header(s.key(name)))
 		return RawConfig{}
 	}
-	return NewRawConfig(raw)
+	return newRawConfig(raw)
 }
 
 // jsonReason says why and at which byte the text is not a JSON object. It does not quote the text, which may hold secrets.

@@ -50,11 +50,11 @@ type Key struct {
 	Reload  Reload
 }
 
-// Name is the last part of the path.
-func (k Key) Name() string { return k.Path[strings.LastIndexByte(k.Path, '.')+1:] }
+// name is the last part of the path.
+func (k Key) name() string { return k.Path[strings.LastIndexByte(k.Path, '.')+1:] }
 
-// Section is the path without its last part; empty for the head of the file.
-func (k Key) Section() string { return k.Path[:max(strings.LastIndexByte(k.Path, '.'), 0)] }
+// section is the path without its last part; empty for the head of the file.
+func (k Key) section() string { return k.Path[:max(strings.LastIndexByte(k.Path, '.'), 0)] }
 
 // Keys lists every key that is read, section by section.
 func Keys() []Key {
@@ -102,7 +102,7 @@ var schema, sections, homes = compile(Keys())
 func compile(keys []Key) (schema map[string][]string, sections map[string]bool, homes map[string][]string) {
 	schema, sections, homes = map[string][]string{}, map[string]bool{}, map[string][]string{}
 	for _, k := range keys {
-		name, section := k.Name(), k.Section()
+		name, section := k.name(), k.section()
 		schema[section] = append(schema[section], name)
 		sections[k.Path] = k.Type == TypeTable || k.Type == TypeTables || k.Type == TypeAny
 		if strings.HasPrefix(k.Path, "runners.autoscaler") && !strings.Contains(k.Path, "vm_isolation.") {

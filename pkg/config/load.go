@@ -149,7 +149,7 @@ func (r *reader) runner(s section, index int) Runner {
 	r.strangers(s, gitlabRunner)
 	out := Runner{
 		Index: index, Line: s.n.line,
-		Name: s.str("name", ""), URL: s.str("url", ""), ID: s.id(), Token: NewSecret(s.str("token", "")),
+		Name: s.str("name", ""), URL: s.str("url", ""), ID: s.id(), Token: newSecret(s.str("token", "")),
 		Executor: s.str("executor", ""), Limit: s.count("limit"), Instance: r.instance(s),
 	}
 	if n := s.get("autoscaler"); n != nil {

@@ -42,7 +42,7 @@ func TestDefaults(t *testing.T) {
 	equal(t, "head", []any{f.Path, f.Concurrent, f.CheckInterval, f.ShutdownTimeout, f.LogLevel, f.LogFormat, f.ListenAddress},
 		[]any{"/etc/taskscaler/config.toml", 0, 3 * time.Second, time.Duration(0), "info", "text", ""})
 	r := f.Runners[0]
-	equal(t, "runner", []any{r.Index, r.Line, r.Name, r.URL, r.ID, r.Token.Empty(), r.Executor, r.Limit, r.Shared},
+	equal(t, "runner", []any{r.Index, r.Line, r.Name, r.URL, r.ID, r.Token.empty(), r.Executor, r.Limit, r.Shared},
 		[]any{1, 1, "", "", "", true, "instance", 0, false})
 	a := *r.Autoscaler
 	equal(t, "policies", a.Schedule.Len(), 0)
@@ -107,7 +107,7 @@ func TestEverything(t *testing.T) {
 		Line: 29, CapacityPerInstance: 4, MaxUseCount: 7, MaxInstances: 20, Plugin: "registry.example.com:5000/group/sub/openstack:1.5",
 		PluginSHA256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
 		Connector: Connector{OS: "darwin", Arch: "arm64", Protocol: provider.ProtocolWinRMHTTPS, ProtocolPort: 4321, Username: "ci",
-			Password: NewSecret("hunter2"), KeyPath: beside("keys/id_ed25519"), UseStaticCredentials: true, Keepalive: 10 * time.Second,
+			Password: newSecret("hunter2"), KeyPath: beside("keys/id_ed25519"), UseStaticCredentials: true, Keepalive: 10 * time.Second,
 			Timeout: 4 * time.Minute, UseExternalAddr: true},
 		InstanceReadyCommand: "true", InstanceAcquireTimeout: time.Hour, UpdateInterval: 30 * time.Second, UpdateIntervalWhenExpecting: time.Second,
 		DeletionRetryInterval: 2 * time.Minute, ShutdownDeletionInterval: 11 * time.Second, ShutdownDeletionRetries: 5, FailureThreshold: 6,
@@ -115,7 +115,7 @@ func TestEverything(t *testing.T) {
 		StateStorage: StateStorage{Enabled: true, EnabledSet: true, Dir: beside("state/here"), KeepInstanceWithAcquisitions: true},
 		Journal:      Journal{Enabled: true, MaxSize: 16 << 20},
 		VMIsolation: VMIsolation{NestingHost: "tcp://localhost:1", Image: "guest",
-			Connector: Connector{OS: "linux", Password: NewSecret("hunter2"), Keepalive: 30 * time.Second, Timeout: 10 * time.Minute}},
+			Connector: Connector{OS: "linux", Password: newSecret("hunter2"), Keepalive: 30 * time.Second, Timeout: 10 * time.Minute}},
 		Buckets: Buckets{[]float64{1, 2.5, 10}, []float64{2}, []float64{3}, []float64{4}, []float64{5}, []float64{6.5}},
 		InstanceDeadlines: InstanceDeadlines{Requested: time.Minute, Creating: 2 * time.Minute, Preparing: 3 * time.Minute,
 			DeletingAlarm: 4 * time.Minute},
@@ -155,14 +155,14 @@ func TestThrottleDefaults(t *testing.T) {
 func TestZeroIsTheDefault(t *testing.T) {
 	var text strings.Builder
 	for _, k := range Keys() {
-		if k.Section() != "runners.autoscaler" {
+		if k.section() != "runners.autoscaler" {
 			continue
 		}
 		switch k.Type {
 		case TypeDuration:
-			text.WriteString(k.Name() + " = \"0s\"\n")
+			text.WriteString(k.name() + " = \"0s\"\n")
 		case TypeInteger:
-			text.WriteString(k.Name() + " = 0\n")
+			text.WriteString(k.name() + " = 0\n")
 		}
 	}
 	equal(t, "autoscaler", parse(t, fleet(text.String())).Runners[0].Autoscaler, parse(t, fleet("")).Runners[0].Autoscaler)

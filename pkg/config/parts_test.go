@@ -10,7 +10,7 @@ import (
 )
 
 func TestParsePlugin(t *testing.T) {
-	for text, want := range map[string]PluginRef{
+	for text, want := range map[string]pluginRef{
 		"aws":                    {Name: "aws"},
 		"aws:latest":             {Name: "aws", Constraint: "latest"},
 		"fleeting-plugin-fake":   {Name: "fleeting-plugin-fake"},
@@ -20,31 +20,16 @@ func TestParsePlugin(t *testing.T) {
 		"localhost:5000/g/a:1.5": {Registry: "localhost:5000", Repository: "g", Name: "a", Constraint: "1.5"},
 		"localhost/g/aws:1.5.1":  {Registry: "localhost", Repository: "g", Name: "aws", Constraint: "1.5.1"},
 	} {
-		got, err := ParsePlugin(text)
+		got, err := parsePlugin(text)
 		if err != nil || got != want {
 			t.Errorf("%q: got %+v, %v; want %+v", text, got, err, want)
-		}
-		if got.Local() != !strings.Contains(text, "/") {
-			t.Errorf("%q: local is %v", text, got.Local())
 		}
 	}
 	for _, text := range []string{"", ":1", "aws:", "aws:1.2.3.4",
 		"aws:v1", "aws:>1", "/bin/aws", "./aws", "../aws", `c:\aws`, `a\b`, "a//b", "a/", "a b", "a/../b",
 		"-rf", "registry.example.com/aws", "r.example.com:port/g/aws", "r.example.com//aws", "a/b/c:latest:1", "a\nb"} {
-		if got, err := ParsePlugin(text); err == nil {
+		if got, err := parsePlugin(text); err == nil {
 			t.Errorf("%q was parsed as %+v", text, got)
-		}
-	}
-}
-
-func TestPluginBinary(t *testing.T) {
-	for text, want := range map[string]string{
-		"aws": "fleeting-plugin-aws", "gcp": "fleeting-plugin-googlecloud", "googlecloud:1": "fleeting-plugin-googlecloud",
-		"fleeting-plugin-gcp": "fleeting-plugin-googlecloud", "fleeting-plugin-fake": "fleeting-plugin-fake", "group/thing": "fleeting-plugin-thing",
-	} {
-		ref, err := ParsePlugin(text)
-		if err != nil || ref.Binary() != want {
-			t.Errorf("%q: got %s, %v; want %s", text, ref.Binary(), err, want)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // valueOf returns a valid value for the key, as written in a file, and the value that the reader must return for it.
 func valueOf(t *draw.T, k Key) (written string, meant any) {
-	switch k.Name() {
+	switch k.name() {
 	case "os":
 		return `"Linux"`, "linux"
 	case "arch":
@@ -107,7 +107,7 @@ func TestRoundTrip(t *testing.T) {
 			if !strings.HasPrefix(k.Path, "runners.autoscaler.") || strings.Contains(k.Path, ".policy") {
 				continue
 			}
-			if k.Name() != "plugin" && draw.Range(0, 3).Draw(t, "absent") == 0 {
+			if k.name() != "plugin" && draw.Range(0, 3).Draw(t, "absent") == 0 {
 				continue
 			}
 			written, value := valueOf(t, k)
@@ -115,7 +115,7 @@ func TestRoundTrip(t *testing.T) {
 				continue
 			}
 			meant[k.Path] = value
-			bySection[k.Section()] = append(bySection[k.Section()], k.Name()+" = "+written)
+			bySection[k.section()] = append(bySection[k.section()], k.name()+" = "+written)
 		}
 		text := spread(t, bySection)
 		file, report := Parse("/etc/taskscaler/config.toml", []byte(text))
@@ -174,20 +174,20 @@ func spread(t *draw.T, bySection map[string][]string) string {
 func TestEveryMisspellingIsFound(t *testing.T) {
 	var keys []Key
 	for _, k := range Keys() {
-		if strings.HasPrefix(k.Path, "runners.autoscaler.") && len(nearest.Fold(k.Name())) > 4 {
+		if strings.HasPrefix(k.Path, "runners.autoscaler.") && len(nearest.Fold(k.name())) > 4 {
 			keys = append(keys, k)
 		}
 	}
 	draw.Check(t, func(t *draw.T) {
 		k := draw.From(keys).Draw(t, "key")
-		name := k.Name()
+		name := k.name()
 		at := draw.Range(1, len(name)-1).Draw(t, "at")
 		wrong := draw.From([]string{name[:at] + name[at+1:], name[:at] + "x" + name[at:], name[:at] + "q" + name[at+1:]}).Draw(t, "wrong")
 		if len(homes[wrong]) > 0 || nearest.Fold(wrong) == nearest.Fold(name) {
 			t.Skip("still a key, or only its separators changed")
 		}
 		blank := draw.Range(0, 9).Draw(t, "blank lines")
-		text := "[[runners]]\n" + strings.Repeat("# nothing\n", blank) + openSection(k.Section()) + "\n\n" + wrong + " = 1\n"
+		text := "[[runners]]\n" + strings.Repeat("# nothing\n", blank) + openSection(k.section()) + "\n\n" + wrong + " = 1\n"
 		faults := ValidateFragment("f.toml", []byte(text)).Faults()
 		if len(faults) != 1 || faults[0].Code != CodeUnknownKey || faults[0].Line != blank+4 || !strings.Contains(faults[0].Remedy, `"`+name+`"`) {
 			t.Fatalf("%s as %s: got %v", k.Path, wrong, faults)

@@ -20,7 +20,7 @@ func reference() string {
 	var b strings.Builder
 	section := "-"
 	for _, k := range Keys() {
-		if s := k.Section(); s != section {
+		if s := k.section(); s != section {
 			section = s
 			title := "The head of the file"
 			if s != "" {
@@ -35,7 +35,7 @@ func reference() string {
 				fallback = k.Default
 			}
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", k.Name(), k.Type, fallback, k.Meaning, k.Origin, k.Reload)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", k.name(), k.Type, fallback, k.Meaning, k.Origin, k.Reload)
 	}
 	return b.String() + "\n"
 }
@@ -111,7 +111,7 @@ func TestKeysAreDescribed(t *testing.T) {
 		if !slices.Contains([]Origin{GitLab, Ours}, k.Origin) || !slices.Contains([]Reload{Live, NewInstances, Restart, NotUsed}, k.Reload) {
 			t.Errorf("%s: origin %q, reload %q", k.Path, k.Origin, k.Reload)
 		}
-		if s := k.Section(); s != "" && !seen[s] {
+		if s := k.section(); s != "" && !seen[s] {
 			t.Errorf("%s comes before its section %s", k.Path, s)
 		}
 	}
@@ -123,7 +123,7 @@ func TestEveryKeyHasItsType(t *testing.T) {
 		TypeStrings: "1", TypeNumbers: "1", TypeTable: "1", TypeTables: "1", TypeAny: "1"}
 	for _, k := range Keys() {
 		var b strings.Builder
-		switch s := k.Section(); {
+		switch s := k.section(); {
 		case s == "":
 		case s == "runners":
 			b.WriteString("[[runners]]\n")
@@ -133,7 +133,7 @@ func TestEveryKeyHasItsType(t *testing.T) {
 			b.WriteString("[[runners]]\n[" + s + "]\n")
 		}
 		line := strings.Count(b.String(), "\n") + 1
-		b.WriteString(k.Name() + " = " + wrong[k.Type] + "\n")
+		b.WriteString(k.name() + " = " + wrong[k.Type] + "\n")
 		report := ValidateFragment("f.toml", []byte(b.String()))
 		if !slices.ContainsFunc(report.Faults(), func(p Problem) bool { return p.Key == k.Path && p.Code == CodeType && p.Line == line }) {
 			t.Errorf("%s = %s: got %v", k.Path, wrong[k.Type], report.Problems)

@@ -12,8 +12,8 @@ const redacted = "[redacted]"
 // behind a pointer, so that a structure printed by reflection shows an address and not the text. The zero value is the empty secret.
 type Secret struct{ text *string }
 
-// NewSecret wraps text. The empty text gives the zero Secret.
-func NewSecret(text string) Secret {
+// newSecret wraps text. The empty text gives the zero Secret.
+func newSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
 	}
@@ -28,11 +28,11 @@ func (s Secret) Reveal() string {
 	return *s.text
 }
 
-// Empty reports whether the text is empty.
-func (s Secret) Empty() bool { return s.text == nil }
+// empty reports whether the text is empty.
+func (s Secret) empty() bool { return s.text == nil }
 
-// Equal reports whether both secrets hold the same text.
-func (s Secret) Equal(other Secret) bool { return s.Reveal() == other.Reveal() }
+// equal reports whether both secrets hold the same text.
+func (s Secret) equal(other Secret) bool { return s.Reveal() == other.Reveal() }
 
 // String returns a placeholder, or "" for the empty Secret.
 func (s Secret) String() string {
@@ -54,22 +54,19 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // RawConfig is a JSON document that is passed to a plugin. It may hold credentials, so it prints as a [Secret]. Only Raw returns it.
 type RawConfig struct{ secret Secret }
 
-// NewRawConfig wraps a JSON document. nil gives the zero RawConfig.
-func NewRawConfig(raw json.RawMessage) RawConfig { return RawConfig{secret: NewSecret(string(raw))} }
+// newRawConfig wraps a JSON document. nil gives the zero RawConfig.
+func newRawConfig(raw json.RawMessage) RawConfig { return RawConfig{secret: newSecret(string(raw))} }
 
 // Raw returns a copy of the document, or nil when there is none.
 func (c RawConfig) Raw() json.RawMessage {
-	if c.secret.Empty() {
+	if c.secret.empty() {
 		return nil
 	}
 	return json.RawMessage(c.secret.Reveal())
 }
 
-// Empty reports whether there is no document.
-func (c RawConfig) Empty() bool { return c.secret.Empty() }
-
 // Equal reports whether both hold the same bytes. Documents made from equal TOML tables are equal, because their keys are sorted.
-func (c RawConfig) Equal(other RawConfig) bool { return c.secret.Equal(other.secret) }
+func (c RawConfig) Equal(other RawConfig) bool { return c.secret.equal(other.secret) }
 
 // String returns a placeholder, or "" for the empty RawConfig.
 func (c RawConfig) String() string { return c.secret.String() }

@@ -74,27 +74,27 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 
 func TestSecret(t *testing.T) {
 	var empty Secret
-	if s := NewSecret(""); !s.Empty() || s != empty || s.Reveal() != "" || s.String() != "" {
+	if s := newSecret(""); !s.empty() || s != empty || s.Reveal() != "" || s.String() != "" {
 		t.Errorf("the empty secret is %q", s.Reveal())
 	}
-	a, b := NewSecret("x"), NewSecret("x")
-	if !a.Equal(b) || !reflect.DeepEqual(a, b) || a.Equal(NewSecret("y")) || a.Equal(empty) {
+	a, b := newSecret("x"), newSecret("x")
+	if !a.equal(b) || !reflect.DeepEqual(a, b) || a.equal(newSecret("y")) || a.equal(empty) {
 		t.Error("secrets do not compare by their text")
 	}
-	if a.String() != "[redacted]" || fmt.Sprintf("%#v", a) != "[redacted]" || a.Empty() {
+	if a.String() != "[redacted]" || fmt.Sprintf("%#v", a) != "[redacted]" || a.empty() {
 		t.Errorf("got %v", a)
 	}
 }
 
 func TestRawConfig(t *testing.T) {
 	var none RawConfig
-	if none.Raw() != nil || !none.Empty() || none.String() != "" {
+	if none.Raw() != nil || !none.secret.empty() || none.String() != "" {
 		t.Error("the zero RawConfig holds something")
 	}
-	c := NewRawConfig(json.RawMessage(`{"a":1}`))
+	c := newRawConfig(json.RawMessage(`{"a":1}`))
 	raw := c.Raw()
 	raw[0] = 'x'
-	if string(c.Raw()) != `{"a":1}` || !c.Equal(NewRawConfig([]byte(`{"a":1}`))) || c.Equal(none) {
+	if string(c.Raw()) != `{"a":1}` || !c.Equal(newRawConfig([]byte(`{"a":1}`))) || c.Equal(none) {
 		t.Errorf("got %s", c.Raw())
 	}
 }

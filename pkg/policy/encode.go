@@ -16,8 +16,8 @@ func (s *Schedule) Policies() []Policy {
 	return clonePolicies(s.from)
 }
 
-// Local returns the time zone of policies that name none, as given to [Compile]. It is never nil.
-func (s *Schedule) Local() *time.Location {
+// zone returns the time zone of policies that name none, as given to [Compile]. It is never nil.
+func (s *Schedule) zone() *time.Location {
 	if s == nil || s.local == nil {
 		return time.UTC
 	}
@@ -34,7 +34,7 @@ type encoded struct {
 // the machine that decodes it, and most zones made by time.FixedZone cannot be decoded.
 func (s *Schedule) MarshalBinary() ([]byte, error) {
 	var b bytes.Buffer
-	err := gob.NewEncoder(&b).Encode(encoded{Policies: s.Policies(), Local: s.Local().String()})
+	err := gob.NewEncoder(&b).Encode(encoded{Policies: s.Policies(), Local: s.zone().String()})
 	return b.Bytes(), err
 }
 

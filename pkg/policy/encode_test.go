@@ -35,8 +35,8 @@ func TestScheduleTravels(t *testing.T) {
 		if !reflect.DeepEqual(back.A, s) || back.Nil != nil {
 			t.Errorf("local %v: %+v came back as %+v", local, s, back.A)
 		}
-		if !reflect.DeepEqual(back.A.Policies(), policies) || back.A.Local().String() != s.Local().String() {
-			t.Errorf("policies %+v in %v", back.A.Policies(), back.A.Local())
+		if !reflect.DeepEqual(back.A.Policies(), policies) || back.A.zone().String() != s.zone().String() {
+			t.Errorf("policies %+v in %v", back.A.Policies(), back.A.zone())
 		}
 	}
 }
@@ -52,7 +52,7 @@ func TestPoliciesAreCopies(t *testing.T) {
 	if q := s.Policies(); q[0].Periods[0] != "* * * * *" || q[0].Throttle.Burst != 1 || s.At(time.Now()).Settings.Throttle.Burst != 1 {
 		t.Errorf("changed from outside: %+v", q)
 	}
-	if (*Schedule)(nil).Policies() != nil || (*Schedule)(nil).Local() != time.UTC {
+	if (*Schedule)(nil).Policies() != nil || (*Schedule)(nil).zone() != time.UTC {
 		t.Error("want no policies and UTC for the nil schedule")
 	}
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"time"
 )
@@ -22,18 +21,6 @@ func (m FactorMode) String() string {
 		return "add"
 	}
 	return "max"
-}
-
-// ParseFactorMode is the inverse of String. An empty text means the default.
-func ParseFactorMode(text string) (FactorMode, error) {
-	switch text {
-	case "", "max":
-		return FactorMax, nil
-	case "add":
-		return FactorAdd, nil
-	}
-	return FactorMax, fmt.Errorf(`scale_factor_mode %q is unknown: write "max" (the larger of idle_count and the factor's part) `+
-		`or "add" (both together)`, text)
 }
 
 // Throttle limits how fast instances are created. It is a token bucket.

@@ -126,7 +126,7 @@ func (r *reader) layer(l *layer, values map[string]any, prefix string) {
 		if preset, ok := presets()[name]; ok {
 			(&reader{path: "preset " + name, places: map[string]place{}}).fill(l, preset, "")
 		} else {
-			r.fault(config.CodeValue, prefix+"preset", fmt.Sprintf("unknown preset %q", name), nearest.Remedy(name, Presets(), manual))
+			r.fault(config.CodeValue, prefix+"preset", fmt.Sprintf("unknown preset %q", name), nearest.Remedy(name, presetNames(), manual))
 		}
 	}
 	r.fill(l, values, prefix)

@@ -94,10 +94,10 @@ func TestNothingIsAPerfectCloud(t *testing.T) {
 }
 
 func TestPresets(t *testing.T) {
-	if len(Presets()) < 5 || !strings.Contains(PresetsTOML(), "[mac.price]") {
-		t.Fatalf("presets: %v", Presets())
+	if len(presetNames()) < 5 || !strings.Contains(string(presetsText), "[mac.price]") {
+		t.Fatalf("presets: %v", presetNames())
 	}
-	for _, name := range Presets() {
+	for _, name := range presetNames() {
 		m := parse(t, "preset = \""+name+"\"\n", "")
 		if m.Cloud.Boot.IsZero() || m.Cloud.Price.PerHour != 0 {
 			t.Errorf("%s: boot %+v, price %+v: a preset says how long a boot takes, and has no price", name, m.Cloud.Boot, m.Cloud.Price)
@@ -283,7 +283,7 @@ func TestDocumentation(t *testing.T) {
 			t.Errorf("the guide's model does not show %s", key)
 		}
 	}
-	for _, name := range Presets() {
+	for _, name := range presetNames() {
 		if !strings.Contains(string(guide), "| `"+name+"` |") {
 			t.Errorf("the guide does not tell of the preset %s", name)
 		}

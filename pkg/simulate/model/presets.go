@@ -20,8 +20,5 @@ func presets() map[string]map[string]any {
 	return all
 }
 
-// Presets are the valid values of the key preset, sorted.
-func Presets() []string { return slices.Sorted(maps.Keys(presets())) }
-
-// PresetsTOML is the text of all presets, each a table. Documentation shows it.
-func PresetsTOML() string { return string(presetsText) }
+// presetNames are the valid values of the key preset, sorted.
+func presetNames() []string { return slices.Sorted(maps.Keys(presets())) }

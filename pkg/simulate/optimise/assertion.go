@@ -217,19 +217,6 @@ func Evaluate(a Assertion, r *simulate.Result) (Verdict, error) {
 	return a.judge(value), nil
 }
 
-// EvaluateAll evaluates several assertions. ok reports whether all hold.
-func EvaluateAll(list []Assertion, r *simulate.Result) (verdicts []Verdict, ok bool, err error) {
-	ok = true
-	for _, a := range list {
-		v, err := Evaluate(a, r)
-		if err != nil {
-			return nil, false, err
-		}
-		verdicts, ok = append(verdicts, v), ok && v.OK
-	}
-	return verdicts, ok, nil
-}
-
 func (a Assertion) judge(value float64) Verdict {
 	v := Verdict{Assertion: a, Value: value}
 	switch a.Operator {

@@ -46,7 +46,7 @@ func TestCompareReplicas(t *testing.T) {
 		t.Errorf("%d calls, %+v", calls.Load(), got[0])
 	}
 	const path = "wait_seconds.mean"
-	a, b := BaseStock(0.05, 60, 4), BaseStock(0.05, 60, 6)
+	a, b := baseStock(0.05, 60, 4), baseStock(0.05, 60, 6)
 	if i := got[0].Values[path]; !i.Contains(a.MeanWait) {
 		t.Errorf("idle 4 waits %+v, theory says %v", i, a.MeanWait)
 	}
@@ -71,7 +71,7 @@ func TestCompareBlocks(t *testing.T) {
 	if got[1].Method != "batch means" || got[1].Samples != 20 {
 		t.Errorf("%s over %d", got[1].Method, got[1].Samples)
 	}
-	a, b := BaseStock(0.05, 60, 4), BaseStock(0.05, 60, 6)
+	a, b := baseStock(0.05, 60, 4), baseStock(0.05, 60, 6)
 	for path, want := range map[string]float64{"wait_seconds.mean": b.MeanWait - a.MeanWait, "wait_fraction": b.Wait - a.Wait} {
 		if d := got[1].Diffs[path]; !d.Contains(want) || d.High >= 0 {
 			t.Errorf("%s differs by %+v, theory says %v", path, d, want)
@@ -107,7 +107,7 @@ func jobsHours(j *simulate.Jobs) float64 { return j.List[len(j.List)-1].Arrival.
 
 func TestIntervalsCoverTheTruth(t *testing.T) {
 	// Of many 90 % intervals over blocks of short runs most contain what theory says: a bound far below 90 %, and far above chance.
-	want := BaseStock(0.05, 60, 6).MeanWait - BaseStock(0.05, 60, 4).MeanWait
+	want := baseStock(0.05, 60, 6).MeanWait - baseStock(0.05, 60, 4).MeanWait
 	rounds := size(40, 12)
 	hits := 0
 	for k := range rounds {

@@ -31,8 +31,8 @@ const (
 	KeyCapacity     Key = "capacity_per_instance" // only values of Problem.Capacities
 )
 
-// Keys lists all keys, in the order of a configuration file.
-func Keys() []Key {
+// allKeys lists all keys, in the order of a configuration file.
+func allKeys() []Key {
 	return []Key{KeyCapacity, KeyMaxInstances, KeyThrottle, KeyPeriods, KeyIdleCount, KeyIdleTime, KeyScaleFactor}
 }
 
@@ -133,8 +133,8 @@ func (p *Problem) check() error {
 		add("the objective %q is unknown: use %s or %s", p.Objective, Cost, InstanceHours)
 	}
 	for _, k := range p.Fixed {
-		if !slices.Contains(Keys(), k) {
-			add("%q cannot be fixed: use one of %s", k, names(Keys()))
+		if !slices.Contains(allKeys(), k) {
+			add("%q cannot be fixed: use one of %s", k, names(allKeys()))
 		}
 	}
 	for _, c := range p.Capacities {

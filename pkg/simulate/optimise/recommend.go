@@ -70,7 +70,7 @@ func (r *Recommendation) Best() *Point { return &r.Points[r.Chosen] }
 // this configuration on the rest.
 //
 // A candidate has one policy, or one policy for the busy hours of the week and one for the other hours. The busy hours are found in the
-// training part. The first candidates come from the base-stock formula for the SLOs (see [BaseStock], [StockForWait]). Together with random
+// training part. The first candidates come from the base-stock formula for the SLOs. Together with random
 // candidates they go through successive halving, on longer and longer parts of the training part. The rest of the budget varies the
 // settings of the best ones. The choice must keep each SLO with some slack, because the best of many candidates on one trace is partly the
 // luckiest one.

@@ -135,12 +135,12 @@ func (s *space) closedForm() []knobs {
 func (s *space) stocks() []func(rate float64) int {
 	rules := []func(float64) int{func(float64) int { return 0 }}
 	quantile := func(limit, p float64) {
-		rules = append(rules, func(rate float64) int { return StockForWait(rate, s.boot, limit, p) })
+		rules = append(rules, func(rate float64) int { return stockForWait(rate, s.boot, limit, p) })
 	}
 	for _, a := range s.p.SLO {
 		switch a.Path {
 		case "wait_seconds.mean":
-			rules = append(rules, func(rate float64) int { return StockForMean(rate, s.boot, a.Limit) })
+			rules = append(rules, func(rate float64) int { return stockForMean(rate, s.boot, a.Limit) })
 		case "wait_seconds.p50":
 			quantile(a.Limit, 0.5)
 		case "wait_seconds.p90":

@@ -6,8 +6,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// ComparisonID is the value of "schema" in the JSON form of a comparison.
-const ComparisonID = "taskscaler.comparison/v1"
+// comparisonID is the value of "schema" in the JSON form of a comparison.
+const comparisonID = "taskscaler.comparison/v1"
 
 // Compared is one run of a comparison.
 type Compared struct {
@@ -48,7 +48,7 @@ type comparedDoc struct {
 
 // WriteJSON writes the comparison as JSON after [ComparisonSchema].
 func (c *Comparison) WriteJSON(w io.Writer) error {
-	doc := comparisonDoc{Schema: ComparisonID, Title: c.Title, Level: num(c.Level), Method: c.Method, Samples: c.Samples, Runs: []comparedDoc{}}
+	doc := comparisonDoc{Schema: comparisonID, Title: c.Title, Level: num(c.Level), Method: c.Method, Samples: c.Samples, Runs: []comparedDoc{}}
 	for i := range c.Runs {
 		r := &c.Runs[i]
 		doc.Runs = append(doc.Runs, comparedDoc{Name: r.Name, Config: r.Config.Path, figuresDoc: newFigures(r.Result), Diffs: r.Diffs})
@@ -154,7 +154,7 @@ func (o *cell) compare(m measure, v, first float64, diffs map[string]Interval) {
 		}
 	}
 	switch {
-	case !m.lower || !estimated || !i.Excludes(0):
+	case !m.lower || !estimated || !i.excludes(0):
 	case diff < 0:
 		o.Sense = "better"
 	default:

@@ -19,11 +19,11 @@ func TestFrontAgainstOracle(t *testing.T) {
 		}
 		var want []int
 		for i, q := range p.Points {
-			if !slices.ContainsFunc(p.Points, func(o Point) bool { return o.Dominates(q) }) {
+			if !slices.ContainsFunc(p.Points, func(o Point) bool { return o.dominates(q) }) {
 				want = append(want, i)
 			}
 		}
-		got := slices.Clone(p.Front())
+		got := slices.Clone(p.front())
 		if !slices.IsSortedFunc(got, func(a, b int) int { return int(p.Points[a].Cost - p.Points[b].Cost) }) {
 			t.Errorf("not cheapest first: %v", got)
 		}
@@ -82,7 +82,7 @@ func TestDifferences(t *testing.T) {
 			t.Errorf("run %d: %+v, want %+v", i, rows[0].Cells[i], want)
 		}
 	}
-	if i := (Interval{Mean: 2, Low: 1, High: 3}); i.Half() != 1 || i.Excludes(1) || !i.Excludes(0) {
+	if i := (Interval{Mean: 2, Low: 1, High: 3}); i.half() != 1 || i.excludes(1) || !i.excludes(0) {
 		t.Error("the interval does not know its ends")
 	}
 }

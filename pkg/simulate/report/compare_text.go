@@ -114,7 +114,7 @@ func (s *screen) pareto(p *Pareto) {
 	}
 	s.line("%s", s.paint(dim, "            · tried   ● front   ◆ recommended   ✕ today"))
 	s.line("")
-	for _, i := range p.Front() {
+	for _, i := range p.front() {
 		q := p.Points[i]
 		mark := "●"
 		switch {

@@ -10,8 +10,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// SchemaID is the value of "schema" in the JSON form of a report. It changes with any change that could break a reader.
-const SchemaID = "taskscaler.simulation/v1"
+// schemaID is the value of "schema" in the JSON form of a report. It changes with any change that could break a reader.
+const schemaID = "taskscaler.simulation/v1"
 
 // document is the JSON form. Its members and their order are a contract: add members, never change them.
 type document struct {
@@ -226,7 +226,7 @@ func sliceDocs(parts []simulate.Slice) []sliceDoc {
 
 // document is the report with everything around the result.
 func (r *Report) document() *document {
-	d := &document{Schema: SchemaID, Title: r.Title, Runner: r.Runner, figuresDoc: newFigures(r.Result)}
+	d := &document{Schema: schemaID, Title: r.Title, Runner: r.Runner, figuresDoc: newFigures(r.Result)}
 	if start := r.Result.Start; !start.IsZero() {
 		d.Start = start.Format(time.RFC3339Nano)
 	}

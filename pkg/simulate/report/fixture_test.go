@@ -124,6 +124,6 @@ func compared(t testing.TB) *Comparison {
 			Cost: 80 + 160*x + 50*r.Float64(), P95Wait: math.Round(400*math.Exp(-4*x)*(1+r.Float64())*10) / 10})
 	}
 	c.Pareto.Points[17].Today = true
-	c.Pareto.Points[c.Pareto.Front()[4]].Chosen = true
+	c.Pareto.Points[c.Pareto.front()[4]].Chosen = true
 	return c
 }

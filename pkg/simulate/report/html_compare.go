@@ -55,7 +55,7 @@ func (c *Comparison) WriteHTML(w io.Writer) error {
 
 func (p *Pareto) frontRows() []frontRow {
 	var rows []frontRow
-	for _, i := range p.Front() {
+	for _, i := range p.front() {
 		q := p.Points[i]
 		mark := ""
 		switch {

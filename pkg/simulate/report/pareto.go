@@ -22,13 +22,13 @@ type Pareto struct {
 	CostName string // the unit of Cost; empty: "cost"
 }
 
-// Dominates reports whether p is at least as good as q in both cost and wait, and better in one of them.
-func (p Point) Dominates(q Point) bool {
+// dominates reports whether p is at least as good as q in both cost and wait, and better in one of them.
+func (p Point) dominates(q Point) bool {
 	return p.Cost <= q.Cost && p.P95Wait <= q.P95Wait && (p.Cost < q.Cost || p.P95Wait < q.P95Wait)
 }
 
-// Front returns the indexes of the points that no other point dominates, the cheapest first.
-func (p *Pareto) Front() []int {
+// front returns the indexes of the points that no other point dominates, the cheapest first.
+func (p *Pareto) front() []int {
 	order := make([]int, len(p.Points))
 	for i := range order {
 		order[i] = i
@@ -70,14 +70,14 @@ func (p *Pareto) Verdict() string {
 		return ""
 	}
 	today := p.Points[n]
-	front := p.Front()
+	front := p.front()
 	if slices.Contains(front, n) {
 		return "Today's configuration is on the front: no tried configuration is cheaper without longer waits."
 	}
 	var cheaper, faster *Point
 	for _, i := range front {
 		q := &p.Points[i]
-		if !q.Dominates(today) {
+		if !q.dominates(today) {
 			continue
 		}
 		if cheaper == nil || q.Cost < cheaper.Cost {
@@ -115,7 +115,7 @@ type pointDoc struct {
 
 func (p *Pareto) document() *paretoDoc {
 	doc := &paretoDoc{CostName: p.costName(), Points: []pointDoc{}, Verdict: p.Verdict()}
-	front := p.Front()
+	front := p.front()
 	for i, q := range p.Points {
 		doc.Points = append(doc.Points, pointDoc{Name: q.Name, Cost: num(q.Cost), P95Wait: num(q.P95Wait), OnFront: slices.Contains(front, i),
 			Today: q.Today, Chosen: q.Chosen})
@@ -129,7 +129,7 @@ func (p *Pareto) plot(columns, rows int) []string {
 	if len(p.Points) == 0 {
 		return nil
 	}
-	front := p.Front()
+	front := p.front()
 	lo, hi := p.Points[0], p.Points[0]
 	for _, q := range p.Points {
 		lo.Cost, hi.Cost = min(lo.Cost, q.Cost), max(hi.Cost, q.Cost)

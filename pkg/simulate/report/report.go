@@ -63,11 +63,11 @@ type Interval struct {
 	High float64 `json:"high"`
 }
 
-// Half is half the width of the interval, the number after "±".
-func (i Interval) Half() float64 { return (i.High - i.Low) / 2 }
+// half is half the width of the interval, the number after "±".
+func (i Interval) half() float64 { return (i.High - i.Low) / 2 }
 
-// Excludes reports whether x lies outside the interval.
-func (i Interval) Excludes(x float64) bool { return x < i.Low || x > i.High }
+// excludes reports whether x lies outside the interval.
+func (i Interval) excludes(x float64) bool { return x < i.Low || x > i.High }
 
 // Intervals are the confidence intervals of some figures.
 type Intervals struct {

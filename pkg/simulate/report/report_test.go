@@ -58,7 +58,6 @@ func TestGolden(t *testing.T) {
 	}{
 		{"report.json", func(b *bytes.Buffer) error { return r.WriteJSON(b) }},
 		{"report.csv", func(b *bytes.Buffer) error { return r.WriteCSV(b) }},
-		{"timeline.csv", func(b *bytes.Buffer) error { return r.WriteTimelineCSV(b) }},
 		{"report.txt", func(b *bytes.Buffer) error { return r.WriteText(b, TextOptions{}) }},
 		{"comparison.txt", func(b *bytes.Buffer) error { return compared(t).WriteText(b, TextOptions{Width: 100}) }},
 	}
@@ -300,7 +299,7 @@ func TestTextIsSafeAndFits(t *testing.T) {
 func TestEmptyResult(t *testing.T) {
 	r := &Report{Result: &simulate.Result{}}
 	var out bytes.Buffer
-	if err := errors.Join(r.WriteJSON(&out), r.WriteCSV(&out), r.WriteTimelineCSV(&out), r.WriteText(&out, TextOptions{}),
+	if err := errors.Join(r.WriteJSON(&out), r.WriteCSV(&out), r.WriteText(&out, TextOptions{}),
 		r.WriteHTML(&out)); err != nil {
 		t.Fatal(err)
 	}

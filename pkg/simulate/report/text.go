@@ -182,7 +182,7 @@ func (r *Report) plusMinus(path string, format func(float64) string) string {
 		return ""
 	}
 	if i, ok := r.Intervals.Of[path]; ok {
-		return " ± " + format(i.Half())
+		return " ± " + format(i.half())
 	}
 	return ""
 }

@@ -41,7 +41,7 @@ func fuzzFormat(f *testing.F, format string, seeds ...string) {
 func hangsTogether(t *testing.T, l *Loaded, plain bool) {
 	t.Helper()
 	list := l.Jobs.List
-	if len(list) == 0 || plain && (list[0].Arrival != 0 || l.Rows != len(list)+l.DroppedTotal()) {
+	if len(list) == 0 || plain && (list[0].Arrival != 0 || l.Rows != len(list)+l.droppedTotal()) {
 		t.Fatalf("%v", l.Notes())
 	}
 	if l.Waits != nil && len(l.Waits) != len(list) {
@@ -54,8 +54,8 @@ func hangsTogether(t *testing.T, l *Loaded, plain bool) {
 		}
 		last = j.Arrival
 	}
-	if l.Period() <= l.Span() {
-		t.Fatalf("period %s, span %s", l.Period(), l.Span())
+	if l.period() <= l.span() {
+		t.Fatalf("period %s, span %s", l.period(), l.span())
 	}
 }
 

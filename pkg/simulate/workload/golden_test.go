@@ -58,8 +58,8 @@ func TestGolden(t *testing.T) {
 			if l.Format != tc.format {
 				t.Errorf("read as %s, want %s", l.Format, tc.format)
 			}
-			if l.Rows != len(l.Jobs.List)+l.DroppedTotal() {
-				t.Errorf("%d rows, %d jobs, %d dropped", l.Rows, len(l.Jobs.List), l.DroppedTotal())
+			if l.Rows != len(l.Jobs.List)+l.droppedTotal() {
+				t.Errorf("%d rows, %d jobs, %d dropped", l.Rows, len(l.Jobs.List), l.droppedTotal())
 			}
 			got := describe(l)
 			if *update {

@@ -39,8 +39,8 @@ func (d Dropped) String() string {
 	return fmt.Sprintf("%d × %s (first: %d)", d.Count, d.Reason, d.First)
 }
 
-// DroppedTotal is the number of all dropped rows.
-func (l *Loaded) DroppedTotal() int {
+// droppedTotal is the number of all dropped rows.
+func (l *Loaded) droppedTotal() int {
 	n := 0
 	for _, d := range l.Dropped {
 		n += d.Count
@@ -48,37 +48,38 @@ func (l *Loaded) DroppedTotal() int {
 	return n
 }
 
-// Span is the time from the first arrival to the last.
-func (l *Loaded) Span() time.Duration {
+// span is the time from the first arrival to the last.
+func (l *Loaded) span() time.Duration {
 	if n := len(l.Jobs.List); n > 0 {
 		return l.Jobs.List[n-1].Arrival
 	}
 	return 0
 }
 
-// Period is the time from one play of the log to the next, for repeated plays. It keeps hours of the day in place, and weekdays if the log
+// period is the time from one play of the log to the next, for repeated plays. It keeps hours of the day in place, and weekdays if the log
 // has them: it is the smallest number of whole days above the span of the log, or of whole weeks if the log has a calendar and is longer
 // than a day. (A day is 24 hours; a change of daylight saving time shifts the hours by one.)
-func (l *Loaded) Period() time.Duration {
+func (l *Loaded) period() time.Duration {
 	unit := day
-	if !l.Origin.IsZero() && l.Span() >= day {
+	if !l.Origin.IsZero() && l.span() >= day {
 		unit = week
 	}
-	return l.Span().Truncate(unit) + unit
+	return l.span().Truncate(unit) + unit
 }
 
-// Repeat plays the log n times, one [Loaded.Period] apart. The jobs are not copied, and other plays of them are not disturbed.
+// Repeat plays the log n times, one after the other. Each play starts a whole number of days after the one before, or of weeks if the log
+// has weekdays, so hours of the day stay in place. The jobs are not copied, and other plays of them are not disturbed.
 func (l *Loaded) Repeat(n int) *simulate.Repeat {
-	return &simulate.Repeat{Jobs: l.Jobs.Again(), Times: n, Period: l.Period()}
+	return &simulate.Repeat{Jobs: l.Jobs.Again(), Times: n, Period: l.period()}
 }
 
 // Notes describes in a few lines what was read and what was left out.
 func (l *Loaded) Notes() []string {
-	notes := []string{fmt.Sprintf("%d jobs over %s (%s)", len(l.Jobs.List), l.Span().Round(time.Second), l.Format)}
+	notes := []string{fmt.Sprintf("%d jobs over %s (%s)", len(l.Jobs.List), l.span().Round(time.Second), l.Format)}
 	if l.Columns != "" {
 		notes = append(notes, "columns: "+l.Columns)
 	}
-	if n := l.DroppedTotal(); n > 0 {
+	if n := l.droppedTotal(); n > 0 {
 		notes = append(notes, fmt.Sprintf("%d of %d rows left out:", n, l.Rows))
 		for _, d := range l.Dropped {
 			notes = append(notes, "  "+d.String())

@@ -153,7 +153,7 @@ func (in *input) sniff() (string, error) {
 		return CSV, nil
 	}
 	return "", in.fail(1, 0, nil, "the format of the workload is not recognised",
-		"give one of "+strings.Join(Formats(), ", ")+" and name it (--format-in), or a spec such as poisson:rate=0.05/s,duration=exp:600s,jobs=1000")
+		"give one of "+strings.Join(formats(), ", ")+" and name it (--format-in), or a spec such as poisson:rate=0.05/s,duration=exp:600s,jobs=1000")
 }
 
 // isText reports whether the beginning of a file is text, in UTF-8 or an 8-bit encoding: it has no byte that never occurs in text. A binary

@@ -21,12 +21,12 @@ const (
 	Taskcluster = "taskcluster"
 )
 
-// Formats lists the formats that can be read.
-func Formats() []string { return []string{CSV, GitHub, GitLab, JSONLines, SWF, Taskcluster} }
+// formats lists the formats that can be read.
+func formats() []string { return []string{CSV, GitHub, GitLab, JSONLines, SWF, Taskcluster} }
 
 // Options say how to read a log and which of its jobs to take. The zero value takes every job of any format.
 type Options struct {
-	Format string // one of Formats; "": detected from the content
+	Format string // one of the constants; "": detected from the content
 
 	// Columns maps a field to its column: the column's name (csv, jsonl), or its number from 1 (csv). The fields are arrival, created,
 	// started, finished, duration, wait, tag, runner, name and status. A field that is not in the map is looked for under its usual names,
@@ -66,8 +66,8 @@ const maxScale = 1000
 
 // Validate returns the first fault of the options.
 func (o *Options) Validate() error {
-	if o.Format != "" && !slices.Contains(Formats(), o.Format) {
-		return fmt.Errorf("workload: the format %q is unknown: use one of %s", o.Format, strings.Join(Formats(), ", "))
+	if o.Format != "" && !slices.Contains(formats(), o.Format) {
+		return fmt.Errorf("workload: the format %q is unknown: use one of %s", o.Format, strings.Join(formats(), ", "))
 	}
 	for _, field := range slices.Sorted(maps.Keys(o.Columns)) {
 		if !slices.Contains(fieldNames[:], field) {

@@ -353,7 +353,7 @@ func TestFilters(t *testing.T) {
 			if !slices.Equal(got, tc.want) || l.Jobs.List[0].Arrival != 0 || !l.Origin.Equal(monday.Add(time.Duration(tc.origin)*time.Hour)) {
 				t.Errorf("%v from %v, want %v", got, l.Origin, tc.want)
 			}
-			if l.Rows != 4 || l.DroppedTotal() != 4-len(tc.want) {
+			if l.Rows != 4 || l.droppedTotal() != 4-len(tc.want) {
 				t.Errorf("%v", l.Notes())
 			}
 		})
@@ -450,7 +450,7 @@ func TestRepeatKeepsHoursAndWeekdays(t *testing.T) {
 		"a fortnight, dated": {"arrival,duration\n2026-01-05 10:00,1\n2026-01-18 10:00,1\n", 2 * week},
 	} {
 		l := readText(t, tc.text, Options{})
-		if got := l.Period(); got != tc.want {
+		if got := l.period(); got != tc.want {
 			t.Errorf("%s: period %s, want %s", name, got, tc.want)
 			continue
 		}

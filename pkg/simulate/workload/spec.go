@@ -90,9 +90,6 @@ func (s *Synthetic) rewind() {
 	}
 }
 
-// Again returns the same jobs from their beginning.
-func (s *Synthetic) Again() *Synthetic { return s.Reseed(s.seed) }
-
 // Reseed returns the workload of the same spec with another seed.
 func (s *Synthetic) Reseed(seed uint64) *Synthetic {
 	c := &Synthetic{spec: s.spec, names: s.names, seed: seed, start: s.start}

@@ -66,10 +66,10 @@ func TestFirefoxTraces(t *testing.T) {
 	} {
 		t.Run(tc.file, func(t *testing.T) {
 			l := open(t, tc.file, Options{})
-			if l.Format != Taskcluster || l.Rows != tc.jobs || len(l.Jobs.List) != tc.jobs || l.DroppedTotal() != 0 || l.OutOfOrder != 0 {
+			if l.Format != Taskcluster || l.Rows != tc.jobs || len(l.Jobs.List) != tc.jobs || l.droppedTotal() != 0 || l.OutOfOrder != 0 {
 				t.Errorf("read as %s: %v", l.Format, l.Notes())
 			}
-			if h := int(l.Span().Hours() + 0.5); h != tc.hours || !l.Origin.IsZero() || l.Waits != nil {
+			if h := int(l.span().Hours() + 0.5); h != tc.hours || !l.Origin.IsZero() || l.Waits != nil {
 				t.Errorf("%d hours, want %d; origin %v", h, tc.hours, l.Origin)
 			}
 			d := durations(l)
@@ -82,7 +82,7 @@ func TestFirefoxTraces(t *testing.T) {
 			if int(mean(d)+0.5) != tc.mean {
 				t.Errorf("mean length %.1f, want %d", mean(d), tc.mean)
 			}
-			if load := mean(d) * float64(tc.jobs) / l.Span().Seconds(); load < tc.load-1 || load > tc.load+1 {
+			if load := mean(d) * float64(tc.jobs) / l.span().Seconds(); load < tc.load-1 || load > tc.load+1 {
 				t.Errorf("mean load %.1f, want %v", load, tc.load)
 			}
 		})
@@ -110,11 +110,11 @@ func TestBitcoinsCI(t *testing.T) {
 	if got := l.Origin.Format(time.DateOnly); got != "2025-09-04" {
 		t.Errorf("it begins on %s, want 2025-09-04", got)
 	}
-	if got := l.Origin.Add(l.Span()).Format(time.DateOnly); got != "2025-10-16" {
+	if got := l.Origin.Add(l.span()).Format(time.DateOnly); got != "2025-10-16" {
 		t.Errorf("it ends on %s, want 2025-10-16", got)
 	}
-	if l.Period() != 7*week {
-		t.Errorf("period = %s, want 7 weeks over 42 days and some hours", l.Period())
+	if l.period() != 7*week {
+		t.Errorf("period = %s, want 7 weeks over 42 days and some hours", l.period())
 	}
 	windows := open(t, "bitcoin-core-ci.csv.gz", Options{Names: []string{"Windows*"}, Columns: map[string]string{"tag": "name"}})
 	if n := len(windows.Jobs.List); n == 0 || n >= len(l.Jobs.List) || len(windows.Waits) != n {
@@ -127,10 +127,10 @@ func TestBitcoinsCI(t *testing.T) {
 
 func TestNASAsLog(t *testing.T) {
 	l := open(t, "NASA-iPSC-1993-3.1-cln.swf.gz", Options{})
-	if l.Format != SWF || len(l.Jobs.List) != 18239 || l.Waits != nil || l.DroppedTotal() != 0 {
+	if l.Format != SWF || len(l.Jobs.List) != 18239 || l.Waits != nil || l.droppedTotal() != 0 {
 		t.Errorf("%v, waits known: %v", l.Notes(), l.Waits != nil)
 	}
-	if days := l.Span().Hours() / 24; days < 91.5 || days > 92.5 {
+	if days := l.span().Hours() / 24; days < 91.5 || days > 92.5 {
 		t.Errorf("%.1f days, want 92", days)
 	}
 	ran := slices.DeleteFunc(durations(l), func(d time.Duration) bool { return d == 0 })
