@@ -131,8 +131,8 @@ func TestVersionInfo(t *testing.T) {
 		t.Errorf("%q, %q", v.String(), VersionInfo{}.String())
 	}
 	for _, s := range []string{"sha=abc; ref=v1.2.3; go=go", "built_at=2026-01-02T03:04:05Z; os_arch="} {
-		if !strings.Contains(v.buildInfo(), s) {
-			t.Errorf("%q is missing in %q", s, v.buildInfo())
+		if !strings.Contains(v.BuildInfo(), s) {
+			t.Errorf("%q is missing in %q", s, v.BuildInfo())
 		}
 	}
 	if full := v.Full(); !strings.HasPrefix(full, "Name:") || strings.Count(full, "\n") != 8 {

@@ -77,7 +77,7 @@ func (s *server) Init(ctx context.Context, req *pb.InitRequest) (*pb.InitRespons
 		return &pb.InitResponse{Failure: failureToWire(err)}, nil
 	}
 	info.Version = orElse(info.Version, s.version.String())
-	info.BuildInfo = orElse(info.BuildInfo, s.version.buildInfo())
+	info.BuildInfo = orElse(info.BuildInfo, s.version.BuildInfo())
 	s.ready.Store(true)
 	return infoToWire(info, provider.CapabilitiesOf(s.impl)), nil
 }

@@ -18,8 +18,8 @@ type VersionInfo struct {
 // String returns the version, for ProviderInfo.Version.
 func (v VersionInfo) String() string { return orElse(v.Version, "dev") }
 
-// buildInfo returns commit, branch, Go version, time and platform of the build in one line, for ProviderInfo.BuildInfo.
-func (v VersionInfo) buildInfo() string {
+// BuildInfo returns commit, branch, Go version, time and platform of the build in one line, for ProviderInfo.BuildInfo.
+func (v VersionInfo) BuildInfo() string {
 	return fmt.Sprintf("sha=%s; ref=%s; go=%s; built_at=%s; os_arch=%s/%s", orElse(v.Revision, "unknown"),
 		orElse(v.Reference, "unknown"), runtime.Version(), orElse(v.BuiltAt, "unknown"), runtime.GOOS, runtime.GOARCH)
 }
