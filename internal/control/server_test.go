@@ -37,7 +37,7 @@ func serve(t *testing.T, m control.Manager) (*control.Client, *control.Server, s
 	return control.NewClient(path), s, path
 }
 
-// hang bounds everything that a test of this package waits for. Only a hang reaches it: it is far longer than a busy machine needs.
+// hang limits every wait of these tests. Only a hang reaches it: a busy machine needs far less.
 const hang = 2 * time.Minute
 
 func within(t *testing.T) context.Context {
@@ -92,7 +92,7 @@ func TestLeaseFromRequestToRelease(t *testing.T) {
 		t.Errorf("last event %+v", ev)
 	}
 	if _, err := s.Next(); err == nil {
-		t.Error("the stream goes on after the release")
+		t.Error("the stream continues after the release")
 	}
 	await(t, m, "release job unreachable", 1)
 	for _, call := range m.Calls() {
@@ -203,7 +203,7 @@ func TestSameHolderTakesOver(t *testing.T) {
 	next(t, open(t, c, acquire("job", "h")))
 	second := open(t, c, control.LeaseRequest{Key: "job", Holder: "h", Mode: control.ModeReattach})
 	if ev := next(t, second); ev.Lease == nil {
-		t.Fatalf("taking over: %+v", ev)
+		t.Fatalf("after the takeover: %+v", ev)
 	}
 	m.Revoke("job", "missing")
 	if ev := next(t, second); ev.Revoked == nil || ev.Revoked.Cause != "missing" || ev.Revoked.Instance != "i-1" {
@@ -211,7 +211,7 @@ func TestSameHolderTakesOver(t *testing.T) {
 	}
 	for _, call := range m.Calls() {
 		if call == "detach job" {
-			t.Error("taking over detached the lease")
+			t.Error("the takeover detached the lease")
 		}
 	}
 }
@@ -254,11 +254,11 @@ func TestServerCloseDetachesNothingTwice(t *testing.T) {
 	}
 	var away *control.AwayError
 	if _, err := stream.Next(); !errors.As(err, &away) {
-		t.Errorf("the client sees %v", err)
+		t.Errorf("the error of the client is %v", err)
 	}
 	await(t, m, "detach job", 1)
 	if _, err := c.Status(within(t), ""); !errors.As(err, &away) || !strings.Contains(err.Error(), "taskscaler run") {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("after the end of the server: %v", err)
 	}
 }
 
@@ -356,7 +356,7 @@ func TestStatusInfoAndDrain(t *testing.T) {
 		t.Error(err)
 	}
 	if err := <-drained; !errors.Is(err, &control.APIError{Code: control.CodeUndrained}) {
-		t.Errorf("the drain that was undone: %v", err)
+		t.Errorf("a drain that was undone: %v", err)
 	}
 	go func() { drained <- c.Drain(within(t), "") }()
 	await(t, m, "drain", 2)
@@ -389,7 +389,7 @@ func TestReservations(t *testing.T) {
 	}
 }
 
-// TestForeignSocket: another program's answer is no answer of ours.
+// TestForeignSocket: the client notices that another program answers.
 func TestForeignSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "other.sock")
 	l, err := net.Listen("unix", path)
@@ -405,7 +405,7 @@ func TestForeignSocket(t *testing.T) {
 	}
 }
 
-// TestManagerThatGoes: it took the request and ended without an answer. The message has none of the transport's own words.
+// TestManagerThatGoes: the manager accepts the request and ends without an answer. The error does not show the words of net/http.
 func TestManagerThatGoes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "going.sock")
 	l, err := net.Listen("unix", path)
@@ -420,7 +420,7 @@ func TestManagerThatGoes(t *testing.T) {
 			if err != nil {
 				return
 			}
-			_ = conn.Close() // with the request unread this is a reset, else an end
+			_ = conn.Close() // if the request was not read, the client sees a reset, else an EOF
 		}
 	}()
 	c := control.NewClient(path)
@@ -443,7 +443,7 @@ func TestManagerThatGoes(t *testing.T) {
 	}
 }
 
-// FuzzRequests: whatever is posted, the server answers, and with an error it says which.
+// FuzzRequests: the server answers every request. An error has a code.
 func FuzzRequests(f *testing.F) {
 	f.Add("/v1/leases/release", []byte(`{"key":"k"}`))
 	f.Add("/v1/leases", []byte(`{"key":"k","mode":"reattach","holder":"h","runner":"one"}`))
@@ -451,7 +451,7 @@ func FuzzRequests(f *testing.F) {
 	handler := control.NewServer(controltest.New(0), slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, path string, body []byte) {
 		if bytes.Contains(body, []byte("acquire")) || bytes.Contains(body, []byte("resume")) || bytes.Contains(body, []byte(`\`)) {
-			t.Skip("it might wait for a slot, rightly")
+			t.Skip("a valid request may wait for a slot")
 		}
 		r := httptest.NewRequest(http.MethodPost, "/v1/leases", bytes.NewReader(body))
 		if path == "/v1/leases/release" {

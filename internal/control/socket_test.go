@@ -23,7 +23,7 @@ func TestDefaultSocket(t *testing.T) {
 	if got := DefaultSocket(env("/run/user/7")); got != "/run/user/7/taskscaler/control.sock" {
 		t.Errorf("with XDG_RUNTIME_DIR: %s", got)
 	}
-	for _, dir := range []string{"", "relative"} { // the specification says that a relative one is invalid
+	for _, dir := range []string{"", "relative"} { // the specification says that a relative path is invalid
 		got := DefaultSocket(env(dir))
 		if !strings.HasPrefix(got, "/tmp/taskscaler-") || !strings.HasSuffix(got, "/control.sock") {
 			t.Errorf("with XDG_RUNTIME_DIR=%q: %s", dir, got)
@@ -75,7 +75,7 @@ func TestListenReplacesAStaleSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	old.SetUnlinkOnClose(false)
-	if err := old.Close(); err != nil { // as after SIGKILL: the file is there and nobody listens
+	if err := old.Close(); err != nil { // as after SIGKILL: the file exists and no process listens
 		t.Fatal(err)
 	}
 	l := listen(t, path)
@@ -100,11 +100,11 @@ func TestListenRefusesALiveSocket(t *testing.T) {
 	}
 	for _, want := range []string{path, "--socket", "pid"} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%q does not say %q", err, want)
+			t.Errorf("%q does not contain %q", err, want)
 		}
 	}
 	if conn, err := net.Dial("unix", path); err != nil {
-		t.Errorf("the first one does not listen any more: %v", err)
+		t.Errorf("the first listener does not work any more: %v", err)
 	} else {
 		_ = conn.Close()
 	}
@@ -135,7 +135,7 @@ func TestListenRefusesAnOpenDirectory(t *testing.T) {
 	if _, err := Listen(path, true); err == nil || !strings.Contains(err.Error(), "open to other users") {
 		t.Errorf("listen in an open directory: %v", err)
 	}
-	l, err := Listen(path, false) // a place that the operator chose is the operator's business
+	l, err := Listen(path, false) // for a path that the operator chose, the mode of the directory is not checked
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestListenRefusesALongPath(t *testing.T) {
 		t.Errorf("long path: %v", err)
 	}
 	if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a directory was made all the same: %v", err)
+		t.Errorf("a directory was made nevertheless: %v", err)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestCloseLeavesAnothersSocket(t *testing.T) {
 	}
 	conn, err := net.Dial("unix", path)
 	if err != nil {
-		t.Fatalf("the second one's socket is gone: %v", err)
+		t.Fatalf("the socket of the second listener is gone: %v", err)
 	}
 	_ = conn.Close()
 	_ = second.Close()
@@ -214,13 +214,13 @@ func TestFindSocketChecksTheOwner(t *testing.T) {
 	getenv := func(string) string { return base }
 	want := filepath.Join(base, "taskscaler", "control.sock")
 	if got, err := FindSocket(getenv); err != nil || got != want {
-		t.Errorf("before there is one: %q, %v", got, err)
+		t.Errorf("before a socket exists: %q, %v", got, err)
 	}
 	dir := filepath.Dir(want)
 	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := FindSocket(getenv); err == nil || !strings.Contains(err.Error(), "open to other users") {
-		t.Errorf("where everybody could have put a socket: %v", err)
+		t.Errorf("in a directory that is open to other users: %v", err)
 	}
 }

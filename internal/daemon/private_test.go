@@ -37,10 +37,10 @@ func TestMemoryListener(t *testing.T) {
 		t.Error(err)
 	}
 	if _, err := l.dial(t.Context()); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("after Close: %v", err)
 	}
 	if l.Addr().String() == "" || l.Close() != nil {
-		t.Error("a second close fails, or there is no address")
+		t.Error("a second Close fails, or there is no address")
 	}
 }
 
@@ -65,6 +65,6 @@ func TestErrorCodes(t *testing.T) {
 		}
 	}
 	if apiError(nil) != nil {
-		t.Error("no error became one")
+		t.Error("nil became an error")
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// everyKey sets every key that reaches a manager to something else than its default.
+// everyKey sets every key that a manager uses to a value that is not its default.
 const everyKey = `
 log_level = "warn"
 log_format = "json"
@@ -70,7 +70,7 @@ idle_count = 6
 preemptive_mode = false
 `
 
-// parse reads a configuration that must be good.
+// parse reads a configuration that must be valid.
 func parse(t *testing.T, dir, text string) *config.File {
 	t.Helper()
 	file, report := config.Parse(filepath.Join(dir, "config.toml"), []byte(text))
@@ -88,7 +88,7 @@ func TestPrivateCreatesOnlyWhatItNeeds(t *testing.T) {
 	}
 	got := private(cfg)
 	if at := got.Policies.At(time.Now()); at.Settings.IdleCount != 0 || at.Settings.Preemptive {
-		t.Errorf("it would keep %+v", at)
+		t.Errorf("a private manager keeps idle slots: %+v", at)
 	}
 	if got.AdoptPreexisting != taskscaler.AdoptHold || !got.DeleteOnShutdown {
 		t.Errorf("adopt %v, delete %v", got.AdoptPreexisting, got.DeleteOnShutdown)
@@ -138,7 +138,7 @@ func TestSameProcess(t *testing.T) {
 	}
 }
 
-// TestReloadIsDocumented: what reload refuses, and what it does not look at, is never called live.
+// TestReloadIsDocumented: the table of keys does not say that a reload applies a key that it refuses or ignores.
 func TestReloadIsDocumented(t *testing.T) {
 	const ours = "runners.autoscaler."
 	refused := []string{"plugin", "plugin_sha256", "plugin_config", "connector_config", "state_storage", "journal"}
@@ -148,16 +148,16 @@ func TestReloadIsDocumented(t *testing.T) {
 		switch {
 		case !strings.HasPrefix(k.Path, ours):
 			if k.Reload != config.Restart && k.Reload != config.NotUsed {
-				t.Errorf("%s is called %q and the head of the file is not looked at", k.Path, k.Reload)
+				t.Errorf("the table says %[2]q for %[1]s, but a reload ignores the keys outside of [[runners]]", k.Path, k.Reload)
 			}
 		case slices.Contains(refused, part):
 			seen++
 			if k.Reload != config.Restart {
-				t.Errorf("%s is called %q and its change is refused", k.Path, k.Reload)
+				t.Errorf("the table says %[2]q for %[1]s, but a reload refuses a change of it", k.Path, k.Reload)
 			}
 		}
 	}
 	if seen < len(refused) {
-		t.Errorf("%d keys are refused, at least %d were expected", seen, len(refused))
+		t.Errorf("a reload refuses %d keys, want at least %d", seen, len(refused))
 	}
 }

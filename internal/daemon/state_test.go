@@ -12,7 +12,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// aRunner is a runner whose state directory is in dir.
+// aRunner returns a runner whose state directory is in dir.
 func aRunner(t *testing.T, dir, more string) config.Runner {
 	t.Helper()
 	return parse(t, dir, "[[runners]]\nname = \"x\"\n"+more+"executor = \"instance\"\n[runners.autoscaler]\nplugin = \"fake\"\n").Runners[0]
@@ -27,7 +27,7 @@ func mustOpen(t *testing.T, r config.Runner, private bool) *state {
 	return s
 }
 
-// save commits one instance, as a manager does.
+// save commits one instance.
 func save(t *testing.T, s *state, is record.State) {
 	t.Helper()
 	changes := &record.Changes{Put: []record.Instance{{ID: "i-1", Serial: 1, State: is}}, Meta: &record.Meta{Group: "g", LastSerial: 1}}
@@ -59,7 +59,7 @@ func TestManagersCloseKeepsTheLock(t *testing.T) {
 	}
 	var locked *statestore.LockedError
 	if _, err := openState(r, r.Identity(), "", false); !errors.As(err, &locked) || locked.Owner.PID != os.Getpid() {
-		t.Errorf("a second one: %v", err)
+		t.Errorf("opened twice: %v", err)
 	}
 	finish(t, s, false)
 	finish(t, mustOpen(t, r, false), false)
@@ -81,12 +81,12 @@ func TestPrivateStateAfterAKill(t *testing.T) {
 	r := aRunner(t, dir, "")
 	killed := mustOpen(t, r, true)
 	save(t, killed, record.Ready)
-	if err := killed.bolt.Close(); err != nil { // as the end of its process does
+	if err := killed.bolt.Close(); err != nil { // as if its process had ended
 		t.Fatal(err)
 	}
 	next := mustOpen(t, r, true)
 	if saved, err := next.Load(t.Context()); err != nil || len(saved.State.Instances) != 1 {
-		t.Errorf("the next one does not know the instance: %v, %v", saved, err)
+		t.Errorf("after the restart the state lacks the instance: %v, %v", saved, err)
 	}
 	finish(t, next, true)
 	isEmpty(t, dir)
@@ -99,14 +99,14 @@ func TestPrivateBesideAFleet(t *testing.T) {
 	finish(t, s, false)
 	var left *LeftStateError
 	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &left) || left.Instances != 1 {
-		t.Fatalf("beside an instance: %v", err)
+		t.Fatalf("with an instance in the state: %v", err)
 	}
 	s = mustOpen(t, r, false)
 	save(t, s, record.Gone)
 	finish(t, s, false)
-	s = mustOpen(t, r, true) // nothing but memories: it may work here, but the state is not its own
+	s = mustOpen(t, r, true) // only gone instances: a private manager may use the directory, but does not own the state
 	if s.ours {
-		t.Error("it would remove another manager's state")
+		t.Error("it owns the state of another manager, and removes it at the end")
 	}
 	finish(t, s, s.ours)
 	if _, err := os.Stat(s.bolt.Dir()); err != nil {
@@ -124,7 +124,7 @@ func TestStateThatAPrivateOneLeftBecomesTheManagers(t *testing.T) {
 	finish(t, mustOpen(t, r, false), false)
 	var left *LeftStateError
 	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &left) {
-		t.Errorf("the next private one: %v", err)
+		t.Errorf("the next private manager: %v", err)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestWithoutStateOnlyTheLockIsTaken(t *testing.T) {
 	save(t, s, record.Ready)
 	var locked *statestore.LockedError
 	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &locked) {
-		t.Errorf("a private one beside it: %v", err)
+		t.Errorf("a private manager at the same time: %v", err)
 	}
 	finish(t, s, s.ours)
 	isEmpty(t, dir)
@@ -153,12 +153,12 @@ func TestStateFollowsARunnerThatGetsAnID(t *testing.T) {
 	}
 	var locked *statestore.LockedError
 	if _, err := openState(after, after.Identity(), "", false); !errors.As(err, &locked) {
-		t.Errorf("while the other runs: %v", err)
+		t.Errorf("while the other manager runs: %v", err)
 	}
 	finish(t, s, false)
 	s = mustOpen(t, after, false)
 	if saved, err := s.Load(t.Context()); err != nil || len(saved.State.Instances) != 1 {
-		t.Errorf("its state did not follow: %v, %v", saved, err)
+		t.Errorf("the state was not moved: %v, %v", saved, err)
 	}
 	finish(t, s, false)
 	if _, err := os.Stat(filepath.Join(dir, ".taskscaler", before.Identity())); !errors.Is(err, fs.ErrNotExist) {

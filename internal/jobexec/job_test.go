@@ -22,7 +22,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// rig is a manager behind a real socket, which can be restarted, and instances that are this machine's shell.
+// rig has a manager behind a real socket, which can be restarted. A command on an instance runs in a shell of this machine.
 type rig struct {
 	t       *testing.T
 	path    string
@@ -32,9 +32,9 @@ type rig struct {
 
 	stdin          string
 	stdout, stderr safeBuffer
-	dialErrs       []error       // of the first connections
-	started        chan struct{} // gets one for each command that runs
-	lose           chan error    // ends the running command as a lost connection does
+	dialErrs       []error       // errors of the first connections
+	started        chan struct{} // receives a value when a command starts
+	lose           chan error    // ends the running command as if its connection was lost
 }
 
 func newRig(t *testing.T, slots int) *rig {
@@ -77,7 +77,7 @@ func (r *rig) stop() {
 	}
 }
 
-// restart is the manager's end and its successor's start.
+// restart ends the manager and starts the next one, with the same leases.
 func (r *rig) restart() {
 	r.t.Helper()
 	r.stop()
@@ -116,7 +116,7 @@ func (r *rig) begin(ctx context.Context, argv ...string) <-chan outcome {
 	return done
 }
 
-// beginHeld begins a command that runs until goOn is called, and then exits with code.
+// beginHeld starts a command that runs until goOn is called, and then exits with code.
 func (r *rig) beginHeld(code int) (done <-chan outcome, goOn func()) {
 	r.t.Helper()
 	held := filepath.Join(r.t.TempDir(), "held")
@@ -128,7 +128,7 @@ func (r *rig) beginHeld(code int) (done <-chan outcome, goOn func()) {
 	return done, func() { _ = os.Remove(held) }
 }
 
-// dial makes an instance of this machine's shell.
+// dial returns a client that runs commands in a shell of this machine.
 func (r *rig) dial(ctx context.Context, info provider.ConnectInfo, _ connector.DialOptions) (connector.Client, error) {
 	if info.ID == "" {
 		r.t.Error("no connect info")
@@ -149,7 +149,8 @@ func (s *shell) Run(ctx context.Context, opts connector.RunOptions) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = opts.Stdin, opts.Stdout, opts.Stderr
 	cmd.WaitDelay = hang
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with what holds the streams
+	// Kill the whole group, because a child process may keep the streams open.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -186,7 +187,7 @@ func (*shell) Dial(context.Context, string, string) (net.Conn, error) {
 
 func (*shell) Close() error { return nil }
 
-// safeBuffer is a buffer for several goroutines. A full one fails.
+// safeBuffer is a buffer for several goroutines. A write to a full one fails.
 type safeBuffer struct {
 	mu   sync.Mutex
 	buf  bytes.Buffer
@@ -335,7 +336,7 @@ func TestConnectionLostMakesTheInstanceUnusable(t *testing.T) {
 	done := r.begin(ctx, "sleep", "60")
 	<-r.started
 	r.lose <- &connector.LostError{Started: true, Err: connector.ErrKeepalive}
-	end(ErrTimeout) // instead of waiting for an explanation that does not come
+	end(ErrTimeout) // the job does not wait for a cause that never arrives
 	if o := <-done; o.err == nil || o.code != ExitTimeout {
 		t.Errorf("%+v", o)
 	}
@@ -453,10 +454,10 @@ func TestBrokenPipe(t *testing.T) {
 	r.await("release k")
 }
 
-// hang bounds everything that a test of this package waits for. Only a hang reaches it: it is far longer than a busy machine needs.
+// hang limits every wait of these tests. Only a hang reaches it: a busy machine needs far less.
 const hang = 2 * time.Minute
 
-// waitFor polls for what a process does; what says what the test waits for.
+// waitFor polls until the condition holds. what describes the condition.
 func waitFor(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(hang)

@@ -25,14 +25,14 @@ func TestQuote(t *testing.T) {
 	}
 }
 
-// FuzzQuote: a real shell takes the line apart into the very same arguments, and the variables before it arrive.
+// FuzzQuote: a real shell splits the line into the same arguments, and sets the variables in front of it.
 func FuzzQuote(f *testing.F) {
 	for _, seed := range []string{"", "a", "it's", "$(id)", "a\nb", "\\", "'", "''", "-e", "if", "a=b", "~root", "\xff\xfe", "%s", "!!", "#", "{a,b}"} {
 		f.Add(seed, "second "+seed)
 	}
 	f.Fuzz(func(t *testing.T, one, two string) {
 		if strings.ContainsRune(one+two, 0) {
-			t.Skip("no argument of a process has a NUL in it")
+			t.Skip("an argument of a process cannot contain NUL")
 		}
 		show := `printf "%s\\0" "$@" "$TS_A" "$TS_B"`
 		line := withEnv(map[string]string{"TS_A": one, "TS_B": two}, Quote([]string{"sh", "-c", show, "name", one, two}))

@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// emptyAgain empties a group that the suite has shut down.
+// emptyAgain deletes the instances of a group that the suite has shut down.
 func emptyAgain(t *testing.T, dir string) {
 	g := &InstanceGroup{Dir: dir}
 	if _, err := g.Init(context.Background(), nil, provider.Settings{}); err != nil {

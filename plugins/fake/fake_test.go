@@ -19,23 +19,23 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// TestMain lets the test binary be started again as an instance, as the plugin's own binary is.
+// TestMain lets the test binary run as an instance too, as the binary of the plugin does.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == Subcommand {
 		os.Exit(InstanceMain(os.Args[2:]))
 	}
-	// The race detector holds every process for a second at its end, and there are hundreds of instances.
+	// The race detector delays the end of every process by a second, and these tests start hundreds of instances.
 	if err := os.Setenv("GORACE", "atexit_sleep_ms=0"); err != nil {
 		panic(err)
 	}
 	leakcheck.Main(m)
 }
 
-// hang bounds everything that a test of this package waits for. Only a hang reaches it: it is far longer than a busy machine needs.
+// hang limits every wait of these tests. Only a hang reaches it: a busy machine needs far less.
 const hang = 2 * time.Minute
 
-// newGroup returns a group with the given plugin_config in a folder of its own. At the end of the test it is emptied, and nothing of it
-// may be left: no process, no folder.
+// newGroup returns a group with the given plugin_config in a new folder. The end of the test deletes its instances and checks that no process
+// and no folder is left.
 func newGroup(t *testing.T, config string) *InstanceGroup {
 	t.Helper()
 	return newGroupIn(t, filepath.Join(t.TempDir(), "made", "group"), config, provider.Settings{})
@@ -70,7 +70,7 @@ func emptied(t *testing.T, g *InstanceGroup) {
 		t.Errorf("Shutdown: %v", err)
 	}
 	if _, err := os.Stat(filepath.Dir(g.Dir)); filepath.Base(filepath.Dir(g.Dir)) == "made" && !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the folder above the group's was made for it and is still there (%v)", err)
+		t.Errorf("the parent folder, which was made for the group, still exists (%v)", err)
 	}
 	if left := processesOf(g.Dir); len(left) > 0 {
 		t.Errorf("processes are left: %q", left)
@@ -91,7 +91,7 @@ func processesOf(dir string) []string {
 	return found
 }
 
-// eventually polls for what instances and their processes do; what says what the test waits for.
+// eventually polls until the condition holds. what describes the condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(hang); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -99,17 +99,17 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			return
 		}
 	}
-	t.Fatalf("waited %v in vain for %s", hang, what)
+	t.Fatalf("waited %v for %s", hang, what)
 }
 
-// vanish removes the group's folder: its instances leave at once, however long the model lets a deletion take.
+// vanish removes the folder of the group. Its instances end at once, even if the model has slow deletions.
 func vanish(t *testing.T, g *InstanceGroup) {
 	t.Helper()
 	if err := os.RemoveAll(g.Dir); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "all processes to leave", func() bool { return len(processesOf(g.Dir)) == 0 })
-	_ = os.Remove(filepath.Dir(g.Dir)) // what the group would have done
+	_ = os.Remove(filepath.Dir(g.Dir)) // the group does the same
 }
 
 func list(t *testing.T, g *InstanceGroup) map[string]provider.State {
@@ -158,7 +158,7 @@ func connectInfo(t *testing.T, g *InstanceGroup, id string) provider.ConnectInfo
 	return info
 }
 
-// dial logs in as a manager would.
+// dial logs in as a manager does.
 func dial(t *testing.T, info provider.ConnectInfo) *ssh.Client {
 	t.Helper()
 	config := &ssh.ClientConfig{User: info.Username, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: hang}
@@ -180,7 +180,7 @@ func dial(t *testing.T, info provider.ConnectInfo) *ssh.Client {
 	return c
 }
 
-// oneInstance makes a group of one instance and logs in.
+// oneInstance makes a group with one instance and logs in.
 func oneInstance(t *testing.T, config string) (*InstanceGroup, string, *ssh.Client) {
 	t.Helper()
 	g := newGroup(t, config)
@@ -220,11 +220,11 @@ func TestLifeOfAGroup(t *testing.T) {
 	}
 	done, err := g.Decrease(t.Context(), append(ids, "nobody"))
 	if len(done) != 4 || err != nil {
-		t.Fatalf("Decrease = %v, %v, want all accepted, the unknown one too", done, err)
+		t.Fatalf("Decrease = %v, %v, want all accepted, including the unknown one", done, err)
 	}
 	eventually(t, "the list to be empty", func() bool { return len(list(t, g)) == 0 })
 	if left := processesOf(g.Dir); len(left) > 0 {
-		t.Errorf("processes are left when nothing is listed any more: %q", left)
+		t.Errorf("no instance is listed, but processes are left: %q", left)
 	}
 	entries, err := record.ReadDir(records)
 	if err != nil {
@@ -251,7 +251,7 @@ func TestKilledInstanceIsReportedGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One process in the command's group, one that left it: both must go with the instance.
+	// One process is in the process group of the command, the other one has left it. Both must end with the instance.
 	if err := s.Start("setsid sleep 1000 & exec sleep 1000"); err != nil {
 		t.Fatal(err)
 	}
@@ -269,6 +269,6 @@ func TestKilledInstanceIsReportedGone(t *testing.T) {
 		t.Errorf("records %+v, %v, want the last to be %q", entries, err, record.Died)
 	}
 	if len(record.Alive(entries)) != 0 {
-		t.Errorf("alive by the records: %v", record.Alive(entries))
+		t.Errorf("alive according to the records: %v", record.Alive(entries))
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// reopen is what a restarted plugin is: another object on the same folder.
+// reopen returns a second group on the same folder, as after a restart of the plugin.
 func reopen(t *testing.T, g *InstanceGroup) *InstanceGroup {
 	t.Helper()
 	again := &InstanceGroup{Dir: g.Dir, RecordDir: g.RecordDir, Seed: g.Seed, Config: g.Config}
@@ -36,14 +36,14 @@ func TestRestartFindsEverythingAgain(t *testing.T) {
 	if _, err := g.Decrease(t.Context(), ids[:1]); err != nil {
 		t.Fatal(err)
 	}
-	again := reopen(t, g) // without a Shutdown of the first: it was killed
+	again := reopen(t, g) // the first one was not shut down, as if it was killed
 	got := list(t, again)
 	if len(got) != 3 || got[ids[0]] != provider.StateDeleting || got[ids[1]] != provider.StateRunning {
 		t.Fatalf("after a restart %v, want all three, the first deleting", got)
 	}
 	after := connectInfo(t, again, ids[1])
 	if after.ExternalAddr != before.ExternalAddr || after.Password != before.Password {
-		t.Error("how to reach an instance changed with the restart")
+		t.Error("the connect info of an instance changed with the restart")
 	}
 	if out := run(t, dial(t, after), "echo alive"); out != "alive\n" {
 		t.Errorf("output %q", out)
@@ -54,7 +54,7 @@ func TestRestartFindsEverythingAgain(t *testing.T) {
 			t.Errorf("the new instance is %s, want number 4", id)
 		}
 	}
-	// The first plugin was not killed after all: it sees what the other did.
+	// If the first plugin still runs, it sees the changes of the other one.
 	if got := list(t, g); len(got) != 4 {
 		t.Errorf("the other plugin on the group lists %v, want 4 instances", got)
 	}
@@ -70,7 +70,7 @@ func TestLeftoversAreCleared(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A folder that was complete when its plugin was killed, before the process was started.
+	// The plugin was killed when the folder was complete and before the process was started.
 	stillborn := filepath.Join(g.Dir, g.state.id(9))
 	if err := os.Mkdir(stillborn, 0o700); err != nil {
 		t.Fatal(err)
@@ -110,10 +110,10 @@ func TestInstanceLeavesWithItsFolder(t *testing.T) {
 	if got := list(t, g); len(got) != 1 || got[ids[1]] != provider.StateRunning {
 		t.Errorf("list %v, want the other instance", got)
 	}
-	vanish(t, g) // and with the whole group
+	vanish(t, g) // and then the whole group
 	entries, err := record.ReadDir(records)
 	if err != nil || len(record.Alive(entries)) != 0 {
-		t.Errorf("alive by the records: %v, %v", record.Alive(entries), err)
+		t.Errorf("alive according to the records: %v, %v", record.Alive(entries), err)
 	}
 }
 
@@ -147,17 +147,17 @@ func TestIDsAreNeverRepeated(t *testing.T) {
 	again := reopen(t, g)
 	increase(t, again, 1)
 	if second := running(t, again, 1)[0]; second == first {
-		t.Errorf("%s was given twice", first)
+		t.Errorf("the id %s was used twice", first)
 	}
 }
 
-// TestFates runs every ending that chance knows on real processes.
+// TestFates tests every random ending of an instance, with real processes.
 func TestFates(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name, config string
-		state        provider.State // it comes to this
-		gone         bool           // and then goes by itself
+		state        provider.State // the last state that is listed
+		gone         bool           // whether the instance then ends without a delete
 		last         record.Event
 	}{
 		{"hangs", `{"boot_failure":{"probability":1}}`, provider.StateCreating, false, record.Deleted},
@@ -180,7 +180,7 @@ func TestFates(t *testing.T) {
 				for _, s := range all {
 					seen = seen || s == tc.state
 				}
-				if len(all) == 0 && !seen { // a busy machine looked too late: it looks at the next one
+				if len(all) == 0 && !seen { // the machine is busy and the test looked too late: try the next instance
 					increase(t, g, 1)
 				}
 				return seen && (!tc.gone || len(all) == 0)
@@ -198,7 +198,7 @@ func TestFates(t *testing.T) {
 			}
 			booted := slices.ContainsFunc(entries, func(e record.Entry) bool { return e.Event == record.Booted })
 			if booted != (tc.state == provider.StateRunning) {
-				t.Errorf("booted: %v, for an instance that comes to %q", booted, tc.state)
+				t.Errorf("booted: %v, for an instance whose last state is %q", booted, tc.state)
 			}
 		})
 	}
@@ -230,7 +230,7 @@ func TestRefusedCreates(t *testing.T) {
 			}
 			exist := len(list(t, g))
 			if tc.told >= 0 && (told != tc.told || exist != tc.exist) || tc.told < 0 && (told != exist || told > 1) {
-				t.Errorf("told %d, exist %d, want %d and %d", told, exist, tc.told, tc.exist)
+				t.Errorf("Increase returned %d and %d exist, want %d and %d", told, exist, tc.told, tc.exist)
 			}
 		})
 	}
@@ -245,7 +245,7 @@ func TestSlowCallsGiveUpWithTheirContext(t *testing.T) {
 	if _, err := slow.Init(t.Context(), nil, provider.Settings{}); err != nil {
 		t.Fatal(err)
 	}
-	patience := 25 * time.Millisecond // doubled until a busy machine makes the instance before the caller gives up
+	patience := 25 * time.Millisecond // doubled until the instance is made before the deadline, also on a busy machine
 	eventually(t, "an instance that is made before the caller gives up", func() bool {
 		patience *= 2
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -283,7 +283,7 @@ func TestLyingLists(t *testing.T) {
 		if list(t, g)[id] == provider.StateRunning {
 			return true
 		}
-		eventually(t, "the list to be empty", func() bool { return len(list(t, g)) == 0 }) // a busy machine looked too late: again
+		eventually(t, "the list to be empty", func() bool { return len(list(t, g)) == 0 }) // the machine is busy and the test looked too late: try again
 		return false
 	})
 
@@ -300,7 +300,7 @@ func TestLyingLists(t *testing.T) {
 	n := 0
 	err := bad.Update(t.Context(), func(string, provider.State) { n++ })
 	if n != 2 || provider.KindOf(err) != provider.KindThrottled {
-		t.Errorf("a list that breaks off shows %d and %v, want 2 and throttled", n, err)
+		t.Errorf("a list that ends early shows %d and %v, want 2 and throttled", n, err)
 	}
 }
 
@@ -379,11 +379,11 @@ func TestDefaults(t *testing.T) {
 	increase(t, g, 1)
 	emptied(t, g)
 	if exists(filepath.Join(here, ".taskscaler-fake")) {
-		t.Error("the default folder is still there")
+		t.Error("the default folder still exists")
 	}
 }
 
-// TestListsHaveTheirOwnLuck: a list that fails by chance does not fail again and again until the next create.
+// TestListsHaveTheirOwnLuck: each list fails at random, independent of the previous one. So lists do not all fail until the next create.
 func TestListsHaveTheirOwnLuck(t *testing.T) {
 	t.Parallel()
 	g := newGroup(t, `{"boot":{"distribution":"constant","value":"20ms"},"list":{"failure":{"probability":0.5}}}`)

@@ -47,7 +47,7 @@ func launch(t *testing.T, path, dir string) *plugin.Process {
 	return p
 }
 
-// TestPluginProcess runs the conformance suite through the real binary, and then kills it in the middle of its work.
+// TestPluginProcess runs the conformance suite with the real binary, and then kills the plugin while it works.
 func TestPluginProcess(t *testing.T) {
 	t.Parallel()
 	path := buildPlugin(t)
@@ -106,14 +106,14 @@ func killedPlugin(t *testing.T, path string) {
 	eventually(t, "the plugin to be back", func() bool { st := p.Status(); return st.Up && st.Restarts > 0 })
 	var listed []string
 	if err := p.Update(t.Context(), func(id string, _ provider.State) { listed = append(listed, id) }); err != nil || len(listed) != 2 {
-		t.Errorf("the plugin that is back lists %v, %v, want %v", listed, err, ids)
+		t.Errorf("the restarted plugin lists %v, %v, want %v", listed, err, ids)
 	}
 	if _, err := stdin.Write([]byte("unharmed\n")); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]byte, len("unharmed\n"))
 	if _, err := out.Read(got); err != nil || string(got) != "unharmed\n" {
-		t.Errorf("the command that ran meanwhile says %q, %v", got, err)
+		t.Errorf("the output of the command that ran in this time is %q, %v", got, err)
 	}
 }
 
@@ -143,11 +143,11 @@ func newKey(t *testing.T) []byte {
 	return pem.EncodeToMemory(block)
 }
 
-// TestOpenSSHClient logs in with the operator's key through the client that people use.
+// TestOpenSSHClient logs in with the operator's key, with the OpenSSH client.
 func TestOpenSSHClient(t *testing.T) {
 	client, err := exec.LookPath("ssh")
 	if err != nil {
-		t.Skip("there is no ssh on this machine; the other tests use the client of x/crypto")
+		t.Skip("ssh is not installed; the other tests use the client of x/crypto")
 	}
 	key := newKey(t)
 	keyFile := filepath.Join(t.TempDir(), "key")
@@ -189,7 +189,7 @@ func TestCredentials(t *testing.T) {
 	id := running(t, g, 1)[0]
 	info := connectInfo(t, g, id)
 	if info.Password != operators || info.OS != "plan9" || info.Username != "fake" || len(info.HostKeys) != 0 || info.ProtocolPort == 0 {
-		t.Errorf("connect info %v: what the operator set must win, the rest be filled in, and no host key be given", info)
+		t.Errorf("connect info %v: the operator's values must be used, the other values filled in, and no host key given", info)
 	}
 	f, err := g.lookUp(t.Context(), id)
 	if err != nil {
@@ -206,7 +206,7 @@ func TestCredentials(t *testing.T) {
 		config := &ssh.ClientConfig{User: bad.user, Auth: []ssh.AuthMethod{ssh.Password(bad.password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()}
 		if c, err := ssh.Dial("tcp", info.ExternalAddr, config); err == nil {
 			_ = c.Close()
-			t.Errorf("%q got in with %q", bad.user, bad.password)
+			t.Errorf("%q could log in with %q", bad.user, bad.password)
 		}
 	}
 	stranger, err := ssh.ParsePrivateKey(newKey(t))
@@ -216,12 +216,12 @@ func TestCredentials(t *testing.T) {
 	config := &ssh.ClientConfig{User: "fake", Auth: []ssh.AuthMethod{ssh.PublicKeys(stranger)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()}
 	if c, err := ssh.Dial("tcp", info.ExternalAddr, config); err == nil {
 		_ = c.Close()
-		t.Error("a stranger's key got in")
+		t.Error("an unknown key could log in")
 	}
 	secretsStayInside(t, g, operators, own.Password)
 }
 
-// secretsStayInside looks where everybody can look: at command lines and environments; and at the files that hold no secret.
+// secretsStayInside looks for secrets in command lines and environments, which all users can read, and in files that must not contain secrets.
 func secretsStayInside(t *testing.T, g *InstanceGroup, secrets ...string) {
 	t.Helper()
 	var public []string
@@ -234,7 +234,7 @@ func secretsStayInside(t *testing.T, g *InstanceGroup, secrets ...string) {
 		raw, _ := os.ReadFile(path)
 		for _, s := range secrets {
 			if bytes.Contains(raw, []byte(s)) {
-				t.Errorf("%s shows a secret", path)
+				t.Errorf("%s contains a secret", path)
 			}
 		}
 	}
@@ -258,7 +258,7 @@ func TestHeartbeat(t *testing.T) {
 		defer cancel()
 		return provider.KindOf(g.Heartbeat(ctx, id)) == provider.KindTransient
 	})
-	// Frozen, it cannot go by itself: it is killed some time after it should have gone.
+	// A frozen process cannot end itself. It is killed some time after its deletion.
 	if _, err := g.Decrease(t.Context(), []string{id}); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// events are what an instance wrote so far.
+// events returns the records of an instance so far.
 func events(t *testing.T, records string) (all []record.Event, entries []record.Entry) {
 	t.Helper()
 	entries, err := record.ReadDir(records)
@@ -20,7 +20,7 @@ func events(t *testing.T, records string) (all []record.Event, entries []record.
 	return all, entries
 }
 
-// TestRecordOfABusyInstanceThatHasToGo: who reads the record sees that a command ran when the order to go came.
+// TestRecordOfABusyInstanceThatHasToGo: the record shows that a command ran when the delete arrived.
 func TestRecordOfABusyInstanceThatHasToGo(t *testing.T) {
 	records := t.TempDir()
 	g, id, c := oneInstance(t, `{"record_dir":"`+records+`"}`)
@@ -42,7 +42,7 @@ func TestRecordOfABusyInstanceThatHasToGo(t *testing.T) {
 	}
 }
 
-// TestRecordOfAReclaim: the notice stands before the end, also when the order to go comes between.
+// TestRecordOfAReclaim: the record has the notice before the end, even if a delete arrives between them.
 func TestRecordOfAReclaim(t *testing.T) {
 	for _, tc := range []struct {
 		name, notice string

@@ -39,7 +39,7 @@ func TestStreamsAndExitStatus(t *testing.T) {
 		t.Errorf("Run: %v, want exit status 7", err)
 	}
 	if stdout.String() != "from stdin" || stderr.String() != "err\n" {
-		t.Errorf("stdout %q, stderr %q, want them apart", stdout.String(), stderr.String())
+		t.Errorf("stdout %q, stderr %q, want them separate", stdout.String(), stderr.String())
 	}
 }
 
@@ -59,11 +59,11 @@ func TestSlowReaderLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const size = 3 << 20 // more than the channel's window and the pipe hold together
+	const size = 3 << 20 // more than the channel's window and the pipe can hold
 	if err := s.Start("head -c " + strconv.Itoa(size) + " /dev/zero"); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(3 * drainLimit) // the very thing under test: a client that does not read for a while
+	time.Sleep(3 * drainLimit) // this is under test: a client that does not read for some time
 	if n, err := io.Copy(io.Discard, out); n != size || err != nil {
 		t.Errorf("%d bytes, %v, want %d", n, err, size)
 	}
@@ -96,7 +96,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	if err := s.Setenv(markVariable, "hidden"); err == nil {
-		t.Error("the mark by which processes are found could be changed")
+		t.Error("the variable that marks the processes of an instance could be changed")
 	}
 	if err := s.Setenv("BAD=NAME", "x"); err == nil {
 		t.Error("a variable's name with an equals sign was accepted")
@@ -113,7 +113,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	if strings.Contains(string(out), "TASKSCALER_TEST_SECRET") {
-		t.Error("a command sees the plugin's environment")
+		t.Error("a command has the environment of the plugin")
 	}
 	entries, err := record.ReadFile(filepath.Join(g.Dir, id, recordFile))
 	if err != nil {
@@ -166,8 +166,8 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestGroupEndsWithItsSession covers the ways in which a caller can go: the session's end, the connection's, and a shell that leaves
-// something in the background.
+// TestGroupEndsWithItsSession: the process group of a command ends when the session ends, when the connection ends, and when a shell leaves
+// a process in the background.
 func TestGroupEndsWithItsSession(t *testing.T) {
 	t.Parallel()
 	g, id, _ := oneInstance(t, `{}`)
@@ -213,10 +213,10 @@ func TestDeletionEndsCommands(t *testing.T) {
 		t.Errorf("state %q, want deleting", state)
 	}
 	if err := g.Heartbeat(t.Context(), id); err == nil {
-		t.Error("a machine that is being deleted has a healthy heart")
+		t.Error("the heartbeat of an instance that is being deleted succeeds")
 	}
 	if err := s.Wait(); err == nil {
-		t.Error("a command of a deleted instance ended well")
+		t.Error("a command of a deleted instance exited with 0")
 	}
 	vanish(t, g)
 }
@@ -233,8 +233,8 @@ func TestDeletionTakesItsTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the instance to be gone", func() bool { return len(list(t, g)) == 0 })
-	if took := time.Since(start); took < 300*time.Millisecond { // at least: a busy machine takes longer
-		t.Errorf("gone after %v, want the modelled 300ms at least", took)
+	if took := time.Since(start); took < 300*time.Millisecond { // a lower limit, because a busy machine takes longer
+		t.Errorf("gone after %v, want at least the 300ms of the model", took)
 	}
 	if left := processesOf(g.Dir); len(left) > 0 {
 		t.Errorf("processes are left: %q", left)
@@ -247,7 +247,7 @@ func TestKeepaliveIsAnswered(t *testing.T) {
 		t.Errorf("keepalive: %v, %v", ok, err)
 	}
 	if ok, _, err := c.SendRequest("tcpip-forward", true, nil); ok || err != nil {
-		t.Errorf("a request that nobody serves: %v, %v, want a refusal", ok, err)
+		t.Errorf("an unknown request: %v, %v, want a refusal", ok, err)
 	}
 }
 
@@ -255,10 +255,10 @@ func TestRefusals(t *testing.T) {
 	_, _, c := oneInstance(t, `{}`)
 	s := session(t, c)
 	if err := s.RequestPty("xterm", 24, 80, nil); err == nil {
-		t.Error("there are no terminals, and one was granted")
+		t.Error("a terminal was granted, but there are none")
 	}
 	if err := s.RequestSubsystem("sftp"); err == nil {
-		t.Error("there are no subsystems, and one was granted")
+		t.Error("a subsystem was granted, but there are none")
 	}
 	if got := run(t, c, "echo still here"); got != "still here\n" {
 		t.Errorf("after refusals: %q", got)

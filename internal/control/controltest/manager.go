@@ -1,5 +1,5 @@
-// Package controltest has a manager in memory, for tests of what speaks the control API. It leases the slots of instances that it makes
-// up, and keeps an account of what it was asked.
+// Package controltest has a manager in memory, for tests of code that uses the control API. It leases slots of invented instances, and
+// records the calls that it received.
 package controltest
 
 import (
@@ -14,16 +14,16 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Manager is a control.Manager and the only control.Runner of it. Each slot is an instance of its own.
+// Manager implements control.Manager and control.Runner: it is its own only runner. Each slot is on a separate instance.
 type Manager struct {
 	mu       sync.Mutex
-	changed  chan struct{} // closed and replaced at every change
+	changed  chan struct{} // closed and replaced at each change
 	slots    int
 	leases   map[string]*lease
 	waiting  []string
 	calls    []string
-	denials  []error // the next Acquires get these, one each
-	unknown  []error // the next Connects get these, one each
+	denials  []error // the next calls of Acquire return these, one each
+	unknown  []error // the next calls of Connect return these, one each
 	draining bool
 	granted  int
 	notReady error
@@ -34,12 +34,12 @@ var (
 	_ control.Runner  = (*Manager)(nil)
 )
 
-// New makes a manager with this many slots.
+// New returns a manager with this many slots.
 func New(slots int) *Manager {
 	return &Manager{slots: slots, leases: map[string]*lease{}, changed: make(chan struct{})}
 }
 
-// lease is a slot that a caller has.
+// lease is a slot that a caller holds.
 type lease struct {
 	m     *Manager
 	data  control.Lease
@@ -67,14 +67,14 @@ func (m *Manager) note(format string, args ...any) {
 	m.changed = make(chan struct{})
 }
 
-// asked takes the lock and notes a call. The caller defers the function that it returns, which gives the lock back.
+// asked locks the manager and records a call. The caller must defer the returned function, which unlocks it.
 func (m *Manager) asked(format string, args ...any) (unlock func()) {
 	m.mu.Lock()
 	m.note(format, args...)
 	return m.mu.Unlock
 }
 
-// pause gives the lock back until something changes or ctx ends, and takes it again. It reports whether ctx goes on.
+// pause unlocks the manager until something changes or ctx ends, then locks it again. It reports whether ctx has not ended.
 func (m *Manager) pause(ctx context.Context) bool {
 	changed := m.changed
 	m.mu.Unlock()
@@ -86,14 +86,14 @@ func (m *Manager) pause(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// Calls is what was asked so far, as "acquire KEY", "granted KEY", "reattach KEY", "release KEY [unreachable]", "detach KEY".
+// Calls returns the calls so far, as "acquire KEY", "granted KEY", "reattach KEY", "release KEY [unreachable]", "detach KEY".
 func (m *Manager) Calls() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.calls)
 }
 
-// Await waits until call was asked n times.
+// Await waits until call was received n times.
 func (m *Manager) Await(ctx context.Context, call string, n int) error {
 	for {
 		m.mu.Lock()
@@ -111,12 +111,12 @@ func (m *Manager) Await(ctx context.Context, call string, n int) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%q was asked %d times, not %d; asked was %q: %w", call, got, n, calls, ctx.Err())
+			return fmt.Errorf("%q was received %d times, not %d; the calls are %q: %w", call, got, n, calls, ctx.Err())
 		}
 	}
 }
 
-// AddSlots makes more (or fewer) slots.
+// AddSlots adds n slots; a negative n removes slots.
 func (m *Manager) AddSlots(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -124,21 +124,21 @@ func (m *Manager) AddSlots(n int) {
 	m.note("slots %+d", n)
 }
 
-// Deny makes the next Acquires fail with these errors, one each.
+// Deny makes the next calls of Acquire fail with these errors, one each.
 func (m *Manager) Deny(errs ...error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.denials = append(m.denials, errs...)
 }
 
-// HideConnectInfo makes the next questions for connect info fail with these errors, one each.
+// HideConnectInfo makes the next requests for connect info fail with these errors, one each.
 func (m *Manager) HideConnectInfo(errs ...error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.unknown = append(m.unknown, errs...)
 }
 
-// NotReady sets what Ready answers.
+// NotReady sets the error that Ready returns.
 func (m *Manager) NotReady(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -156,7 +156,7 @@ func (m *Manager) Revoke(key, cause string) {
 	}
 }
 
-// Successor is a manager that has m's leases, as after a restart: what m was asked afterwards changes nothing.
+// Successor returns a manager with the leases of m, as after a restart. Later calls of m do not change it.
 func (m *Manager) Successor() *Manager {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -197,7 +197,7 @@ func (m *Manager) Acquire(ctx context.Context, key string) (control.LiveLease, e
 	return h, nil
 }
 
-// Reserve implements control.Runner: it promises the slots that are free now.
+// Reserve implements control.Runner. It reserves only slots that are free now.
 func (m *Manager) Reserve(_ context.Context, key string) error {
 	defer m.asked("reserve %s", key)()
 	if len(m.leases) >= m.slots {
@@ -261,7 +261,7 @@ func (m *Manager) Waiting(_ context.Context, key string) (control.Wait, bool) {
 	return control.Wait{Position: at + 1, Cause: "boot", Sentence: "waiting for an instance to boot"}, true
 }
 
-// Runner implements control.Manager: its one runner is named "one".
+// Runner implements control.Manager. The only runner has the name "one".
 func (m *Manager) Runner(selector string) (control.Runner, error) {
 	if selector != "" && selector != "one" {
 		return nil, control.Errorf(control.CodeUnknownRunner, "no runner %q", selector)
@@ -321,5 +321,5 @@ func (m *Manager) Info() control.ManagerInfo {
 	return control.ManagerInfo{PID: 42, Version: "test", Started: time.Unix(1, 0).UTC(), Config: "/etc/config.toml"}
 }
 
-// ErrBroken is a failure of no particular kind.
+// ErrBroken is an error without a code.
 var ErrBroken = errors.New("it is broken")

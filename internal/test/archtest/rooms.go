@@ -9,42 +9,44 @@ import (
 
 const module = "github.com/taskscaler/taskscaler"
 
-// PureRooms decide. What they are given is all that they know.
+// pureRooms lists the packages that decide. They know only what their arguments say.
 var pureRooms = []string{"pkg/record", "pkg/failure", "pkg/policy", "internal/fleet", "internal/scaler", "pkg/cloudmodel"}
 
-// ban is an import that a room may not have.
+// ban is an import that a room must not have.
 type ban struct {
-	imports string // a path and everything below it; without a dot in its first element the standard library's, with "~" this module's
+	// imports is a path, and stands for everything below it too. "~" at its start is this module. If its first element has no dot, it is in the
+	// standard library.
+	imports string
 	why     string
 }
 
-// room is a part of the module and what it may never import.
+// room is a part of the module, with the imports that it must not have.
 type room struct {
-	dir   string // below the module's root; what lies below it belongs to it
+	dir   string // below the module's root; packages below it belong to the room
 	bans  []ban
-	reach bool     // also through other packages; the standard library's own imports never count
-	allow []string // named exceptions: these packages may be imported, and what they import is not looked at
+	reach bool     // indirect imports count too; imports of the standard library's packages do not
+	allow []string // exceptions: these packages may be imported, and their own imports are not checked
 }
 
 const (
-	whyClock  = "a pure room is told the time, and does nothing by itself"
-	whyIO     = "a pure room does no I/O: its output is data"
-	whyShared = "one goroutine owns a pure room's values: a lock would hide a second one"
-	whyLog    = "a pure room says what happened as data, which the shell may log"
-	whyWire   = "the wire is the business of pkg/plugin alone"
-	whyDB     = "the file format is the business of pkg/statestore alone"
-	whySDK    = "a cloud's SDK belongs to its plugin's process"
+	whyClock  = "a pure room gets the time as an argument, and starts nothing"
+	whyIO     = "a pure room does no I/O; its output is data"
+	whyShared = "one goroutine owns the values of a pure room; a lock hides the use by a second one"
+	whyLog    = "a pure room reports what happened as data, and the shell may log it"
+	whyWire   = "only pkg/plugin knows the protocol of plugins"
+	whyDB     = "only pkg/statestore knows the file format"
+	whySDK    = "the SDK of a cloud belongs to the process of its plugin"
 )
 
-// pure are the bans of every pure room.
+// pure lists the bans of every pure room.
 var pure = []ban{
-	{"context", "a pure room is never cancelled: a step ends by itself"}, {"log", whyLog}, {"os", whyIO}, {"io/ioutil", whyIO}, {"net", whyIO},
-	{"syscall", whyIO}, {"sync", whyShared}, {"testing", "tests stay in test files"}, {"runtime", whyClock},
+	{"context", "a pure room cannot be cancelled; a step is short"}, {"log", whyLog}, {"os", whyIO}, {"io/ioutil", whyIO}, {"net", whyIO},
+	{"syscall", whyIO}, {"sync", whyShared}, {"testing", "only test files import it"}, {"runtime", whyClock},
 	{"crypto/rand", "randomness is an argument"},
 	{"google.golang.org/grpc", whyWire}, {"github.com/hashicorp", whyWire}, {"go.etcd.io", whyDB},
-	{"~pkg/provider", "the core knows machines by opaque handles"},
-	{"~pkg/statestore", whyDB}, {"~pkg/taskscaler", "the shell calls the core, not the other way"}, {"~pkg/plugin", whyWire},
-	{"~pkg/config", "settings are arguments"}, {"~pkg/connector", whyIO}, {"~cmd", "commands are on top"}, {"~plugins", whyIO},
+	{"~pkg/provider", "the core knows only the ids of instances"},
+	{"~pkg/statestore", whyDB}, {"~pkg/taskscaler", "the shell calls the core, and the core does not call the shell"}, {"~pkg/plugin", whyWire},
+	{"~pkg/config", "settings are arguments"}, {"~pkg/connector", whyIO}, {"~cmd", "nothing imports a command"}, {"~plugins", whyIO},
 }
 
 var sdks = []ban{{"github.com/aws", whySDK}, {"cloud.google.com", whySDK}, {"google.golang.org/api", whySDK}, {"github.com/Azure", whySDK}}
@@ -58,57 +60,58 @@ func bans(why string, imports ...string) (list []ban) {
 	return list
 }
 
-// rooms is the law.
+// rooms lists which room must not import what.
 var rooms = []room{
-	{dir: "pkg/policy", reach: true, bans: with(ban{"~internal/fleet", "the calendar does not know what it is applied to"},
-		ban{"~internal/scaler", "the judge uses the calendar"}), allow: []string{"github.com/robfig/cron/v3", "time/tzdata"}},
-	{dir: "pkg/record", reach: true, bans: with(bans("records are data: whoever decides uses them", "~internal", "~pkg/policy", "~pkg/failure")...)},
-	{dir: "pkg/failure", reach: true, bans: with(bans("kinds of failure are data: whoever decides uses them", "~internal", "~pkg/policy", "~pkg/record")...)},
-	{dir: "internal/fleet", reach: true, bans: with(ban{"~pkg/policy", "the register does not know why it is changed"},
-		ban{"~internal/scaler", "the judge uses the register"})},
+	{dir: "pkg/policy", reach: true, bans: with(ban{"~internal/fleet", "the calendar must not depend on instances"},
+		ban{"~internal/scaler", "the core uses the calendar, and the calendar does not use the core"}),
+		allow: []string{"github.com/robfig/cron/v3", "time/tzdata"}},
+	{dir: "pkg/record", reach: true, bans: with(bans("records are data and do not decide", "~internal", "~pkg/policy", "~pkg/failure")...)},
+	{dir: "pkg/failure", reach: true, bans: with(bans("kinds of failure are data and do not decide", "~internal", "~pkg/policy", "~pkg/record")...)},
+	{dir: "internal/fleet", reach: true, bans: with(ban{"~pkg/policy", "the register must not depend on policies"},
+		ban{"~internal/scaler", "the core uses the register, and the register does not use the core"})},
 	{dir: "internal/scaler", reach: true, bans: pureAndSDKs(), allow: []string{"golang.org/x/time/rate", "github.com/robfig/cron/v3"}},
-	{dir: "pkg/cloudmodel", reach: true, bans: with(bans("the cloud does not know who asks", "~internal/scaler", "~pkg/policy")...)},
+	{dir: "pkg/cloudmodel", reach: true, bans: with(bans("the model of the cloud must not depend on its callers", "~internal/scaler", "~pkg/policy")...)},
 	{dir: "pkg/provider", reach: true, bans: slices.Concat(sdks, bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),
-		bans("a contract does not know who uses it", "~internal/scaler", "~internal/fleet", "~pkg/record", "~pkg/taskscaler", "~pkg/config"))},
-	{dir: "pkg/plugin", reach: true, bans: slices.Concat(sdks, bans("plugins are built on it, and must not carry the manager along",
+		bans("the contract must not depend on its users", "~internal/scaler", "~internal/fleet", "~pkg/record", "~pkg/taskscaler", "~pkg/config"))},
+	{dir: "pkg/plugin", reach: true, bans: slices.Concat(sdks, bans("plugins import it, and must not contain the manager",
 		"~internal/scaler", "~internal/fleet", "~pkg/record", "~pkg/taskscaler", "~pkg/config", "~pkg/policy", "~pkg/statestore"))},
-	{dir: "pkg/connector", bans: bans("it reaches a machine, and does not know which or why", "~internal/fleet", "~internal/scaler", "~pkg/policy",
+	{dir: "pkg/connector", bans: bans("it connects to an instance, and must not depend on the reason", "~internal/fleet", "~internal/scaler", "~pkg/policy",
 		"~pkg/taskscaler", "~pkg/statestore", "~pkg/config")},
-	{dir: "pkg/statestore", reach: true, bans: slices.Concat(sdks, bans("it keeps records, whatever they mean", "~internal/scaler", "~internal/fleet", "~pkg/provider",
+	{dir: "pkg/statestore", reach: true, bans: slices.Concat(sdks, bans("it stores records, and must not depend on their meaning", "~internal/scaler", "~internal/fleet", "~pkg/provider",
 		"~pkg/policy", "~pkg/taskscaler", "~pkg/config"))},
 	{dir: "pkg/taskscaler", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"),
 		bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),
-		bans("the shell is embedded: settings are arguments", "~pkg/config", "~cmd", "~plugins"))},
-	{dir: "pkg/simulate", reach: true, bans: slices.Concat(sdks, bans("a simulation has no machines, no processes and no files of state",
+		bans("the shell is embedded, and settings are arguments", "~pkg/config", "~cmd", "~plugins"))},
+	{dir: "pkg/simulate", reach: true, bans: slices.Concat(sdks, bans("a simulation has no real instances, no plugin processes and no state files",
 		"~pkg/taskscaler", "~pkg/plugin", "~pkg/connector", "~pkg/statestore", "~plugins"))},
-	{dir: "pkg/config", reach: true, bans: slices.Concat(sdks, bans("a file is read without starting anything", "~pkg/taskscaler", "~pkg/plugin",
+	{dir: "pkg/config", reach: true, bans: slices.Concat(sdks, bans("it only reads a file, and starts nothing", "~pkg/taskscaler", "~pkg/plugin",
 		"~pkg/connector", "~pkg/statestore", "~cmd"))},
-	{dir: "pkg/setup", bans: slices.Concat(sdks, bans("it turns a file into settings, and starts nothing", "~internal", "~pkg/simulate", "~cmd", "~plugins"))},
-	{dir: "plugins", bans: bans("a plugin serves any manager", "~internal/scaler", "~internal/fleet", "~pkg/policy", "~pkg/taskscaler",
+	{dir: "pkg/setup", bans: slices.Concat(sdks, bans("it only makes settings from a file, and starts nothing", "~internal", "~pkg/simulate", "~cmd", "~plugins"))},
+	{dir: "plugins", bans: bans("a plugin must not depend on the manager", "~internal/scaler", "~internal/fleet", "~pkg/policy", "~pkg/taskscaler",
 		"~pkg/statestore", "~pkg/config", "~cmd")},
-	{dir: "internal/observe", bans: slices.Concat(sdks, bans("it makes words, and does no I/O", "net", "os", "~pkg/taskscaler", "~pkg/plugin", "~pkg/statestore",
+	{dir: "internal/observe", bans: slices.Concat(sdks, bans("it only makes text, and does no I/O", "net", "os", "~pkg/taskscaler", "~pkg/plugin", "~pkg/statestore",
 		"~pkg/connector", "~pkg/config", "~internal/control", "~internal/daemon", "~cmd"))},
-	{dir: "internal/journal", bans: bans("it is the shell's tool, and needs none of it", "~pkg/taskscaler", "~pkg/statestore", "~pkg/provider", "~pkg/config", "~cmd")},
-	{dir: "internal/explain", bans: bans("it explains a replay, not a running manager", "~pkg/taskscaler", "~pkg/statestore", "~pkg/plugin", "~internal/daemon", "~cmd")},
+	{dir: "internal/journal", bans: bans("the shell uses it, and it does not use the shell", "~pkg/taskscaler", "~pkg/statestore", "~pkg/provider", "~pkg/config", "~cmd")},
+	{dir: "internal/explain", bans: bans("it explains a replay, and does not need a running manager", "~pkg/taskscaler", "~pkg/statestore", "~pkg/plugin", "~internal/daemon", "~cmd")},
 	{dir: "internal/daemon", bans: slices.Concat(bans(whyDB, "go.etcd.io/bbolt"), bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),
-		bans("commands are on top", "~cmd"), bans("a manager decides by its core alone", "~internal/scaler", "~pkg/simulate"))},
-	{dir: "internal/control", bans: bans("it serves leases and status, whatever they mean", "~internal/scaler", "~internal/fleet", "~pkg/policy", "~pkg/config",
+		bans("nothing imports a command", "~cmd"), bans("only the core of a manager decides", "~internal/scaler", "~pkg/simulate"))},
+	{dir: "internal/control", bans: bans("it only passes on leases and status", "~internal/scaler", "~internal/fleet", "~pkg/policy", "~pkg/config",
 		"~pkg/plugin", "~pkg/statestore", "~internal/daemon", "~cmd")},
-	{dir: "internal/jobexec", bans: bans("a job knows the manager by its control API", "~pkg/taskscaler", "~internal/scaler", "~internal/fleet", "~internal/daemon",
+	{dir: "internal/jobexec", bans: bans("a job uses only the control API of the manager", "~pkg/taskscaler", "~internal/scaler", "~internal/fleet", "~internal/daemon",
 		"~pkg/config", "~pkg/statestore", "~cmd")},
-	{dir: "internal/clock", bans: bans("it reads two clocks and knows nothing else", "~pkg", "~internal", "~cmd")},
-	{dir: "internal/words", bans: bans("everyone may use it: it knows nobody", "~pkg", "~internal", "~cmd")},
-	{dir: "internal/nearest", bans: bans("everyone may use it: it knows nobody", "~pkg", "~internal", "~cmd")},
-	{dir: "internal/test/soak/check", reach: true, bans: bans("a judge shares nothing with the accused", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/clock", bans: bans("it only reads clocks", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/words", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/nearest", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/test/soak/check", reach: true, bans: bans("the checker must share no code with the program that it checks", "~pkg", "~internal", "~cmd")},
 	{dir: "cmd", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"), bans(whyWire, "github.com/hashicorp/go-plugin"))},
 }
 
 func pureAndSDKs() []ban { return with() }
 
-// nested are the folders that are modules of their own; the rest of the repository is the library.
+// nested lists the folders that are modules of their own. The rest of the repository is the library.
 var nested = []string{"cmd/taskscaler", "pkg/simulate", "internal/test"}
 
-// moduleOf is the folder of the module that the package p belongs to, "" for the root.
+// moduleOf returns the folder of the module that contains the package p; "" is the root.
 func moduleOf(p string) string {
 	for _, dir := range nested {
 		if within(p, path.Join(module, dir)) {
@@ -118,7 +121,7 @@ func moduleOf(p string) string {
 	return ""
 }
 
-// checkModules holds the borders of the modules: the library imports none of the others, and nobody imports the workshop.
+// checkModules checks the imports between modules: the library imports no other module, and no product code imports the workshop.
 func (g graph) checkModules(p string) (breaches []string) {
 	from := moduleOf(p)
 	for _, to := range g[p].Imports {
@@ -128,17 +131,17 @@ func (g graph) checkModules(p string) (breaches []string) {
 		switch other := moduleOf(to); {
 		case other == from:
 		case other == "internal/test":
-			breaches = append(breaches, fmt.Sprintf("%s may not import %s: the workshop uses the product, not the other way", short(p), short(to)))
+			breaches = append(breaches, fmt.Sprintf("%s may not import %s: the product must not use the workshop", short(p), short(to)))
 		case from == "" && other != "":
-			breaches = append(breaches, fmt.Sprintf("%s may not import %s: it would bring the module %s into every embedder's graph", short(p), short(to), other))
+			breaches = append(breaches, fmt.Sprintf("%s may not import %s: every embedder then depends on the module %s", short(p), short(to), other))
 		case from == "pkg/simulate" && other == "cmd/taskscaler":
-			breaches = append(breaches, fmt.Sprintf("%s may not import %s: commands are on top", short(p), short(to)))
+			breaches = append(breaches, fmt.Sprintf("%s may not import %s: nothing imports a command", short(p), short(to)))
 		}
 	}
 	return breaches
 }
 
-// exclusive are imports that only some rooms may have, in their own files.
+// exclusive lists imports that only some rooms may have. Only direct imports count.
 var exclusive = []struct {
 	imports, why string
 	rooms        []string
@@ -148,18 +151,18 @@ var exclusive = []struct {
 	{"github.com/aws", whySDK, []string{"plugins/aws", "internal/cloudtest"}},
 	{"cloud.google.com", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
 	{"google.golang.org/api", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
-	{"github.com/spf13/cobra", "flags are the business of commands", []string{"cmd"}},
-	{"github.com/robfig/cron/v3", "periods are the business of pkg/policy alone", []string{"pkg/policy"}},
+	{"github.com/spf13/cobra", "only commands have flags", []string{"cmd"}},
+	{"github.com/robfig/cron/v3", "only pkg/policy parses periods", []string{"pkg/policy"}},
 }
 
-// node is a package as far as its imports matter.
+// node is a package and its imports.
 type node struct {
 	ImportPath string
 	Standard   bool
 	Imports    []string
 }
 
-// graph is every package that the module uses, by path.
+// graph holds every package that the module uses, by path.
 type graph map[string]*node
 
 // within reports whether a path is root, or below it.
@@ -172,7 +175,7 @@ func absolute(p string) string {
 	return p
 }
 
-// check returns every breach of the law, in the order of the packages' names.
+// check returns every forbidden import, in the order of the packages' names.
 func (g graph) check() (breaches []string) {
 	for _, p := range g.paths() {
 		for _, r := range rooms {
@@ -186,7 +189,7 @@ func (g graph) check() (breaches []string) {
 	return breaches
 }
 
-// paths are those of the module's packages.
+// paths returns the sorted paths of the module's packages.
 func (g graph) paths() (own []string) {
 	for p := range g {
 		if within(p, module) {
@@ -197,7 +200,7 @@ func (g graph) paths() (own []string) {
 	return own
 }
 
-// checkRoom follows the imports of one package, breadth first, so that the shortest way to a breach is told.
+// checkRoom follows the imports of one package, breadth first, so it reports the shortest chain to each forbidden import.
 func (g graph) checkRoom(start string, r room) (breaches []string) {
 	from, queue := map[string]string{start: ""}, []string{start}
 	told := make(map[string]bool)
@@ -250,7 +253,7 @@ func (g graph) checkExclusive(p string) (breaches []string) {
 	return breaches
 }
 
-// trail is the way from the room to the package that breaks the law.
+// trail returns the chain of imports from the room to the package with the forbidden import.
 func trail(from map[string]string, at string) string {
 	steps := []string{short(at)}
 	for at = from[at]; at != ""; at = from[at] {

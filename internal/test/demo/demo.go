@@ -15,11 +15,11 @@ import (
 
 const (
 	jobCount = 40              // more than the quickstart's 5 × 4 slots
-	patience = 3 * time.Minute // for everything after the build, which takes a quarter of a minute: only a hang reaches it
+	patience = 3 * time.Minute // for everything after the build, which takes about 15 s; only a hang reaches it
 	lookEach = 100 * time.Millisecond
 )
 
-// demonstrate runs the whole demonstration and returns its last line.
+// demonstrate runs the demonstration and returns its last line.
 func demonstrate(ctx context.Context, v *view) (verdict string, err error) {
 	dir, err := os.MkdirTemp("", "taskscaler-demo-")
 	if err != nil {
@@ -31,22 +31,22 @@ func demonstrate(ctx context.Context, v *view) (verdict string, err error) {
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took longer than %s", patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the demonstration took longer than %s", patience))
 	defer cancel()
 	v.say("starting a manager on the quickstart configuration")
 	manager, err := s.Run(nil)
 	if err != nil {
 		return "", err
 	}
-	defer manager.Stop(10 * time.Second) // after a failure it still gets a moment to delete its instances
+	defer manager.Stop(10 * time.Second) // after a failure, it has this time to delete its instances
 	seen, err := watchJobs(ctx, s, manager, v)
 	if err != nil {
-		return "", fmt.Errorf("%w\nthe manager's last words:\n%s", err, logTail(s))
+		return "", fmt.Errorf("%w\nthe end of the manager's log:\n%s", err, logTail(s))
 	}
 	stopping := time.Now()
-	v.say("stopping the manager: it deletes what is left")
+	v.say("stopping the manager, which deletes the remaining instances")
 	if err := stopManager(ctx, manager); err != nil {
-		return "", fmt.Errorf("%w\nthe manager's last words:\n%s", err, logTail(s))
+		return "", fmt.Errorf("%w\nthe end of the manager's log:\n%s", err, logTail(s))
 	}
 	entries, err := record.ReadDir(records)
 	if err != nil {
@@ -55,18 +55,18 @@ func demonstrate(ctx context.Context, v *view) (verdict string, err error) {
 	return judge(seen, entries, stopping)
 }
 
-// observed is what was seen from outside; the rest is read from the instances' records.
+// observed holds what was seen from outside. All else is read from the records of the instances.
 type observed struct {
 	jobs   []job
-	waited int // most jobs that waited at once
-	peak   int // most instances at once
-	rest   int // instances after the fleet had fallen back
+	waited int // the largest number of jobs that waited at the same time
+	peak   int // the largest number of instances
+	rest   int // instances after the fleet has shrunk to its idle target
 }
 
-// watchJobs starts the jobs and shows the fleet until it has fallen back to its idle target.
+// watchJobs starts the jobs and shows the fleet until it has shrunk to its idle target.
 func watchJobs(ctx context.Context, s *stage.Stage, manager *stage.Process, v *view) (observed, error) {
 	client := control.NewClient(s.Socket)
-	if _, err := statusOf(ctx, client); err != nil { // it waits until the manager serves
+	if _, err := statusOf(ctx, client); err != nil { // waits until the manager answers
 		return observed{}, err
 	}
 	v.say("pushing %d jobs through `taskscaler exec`", jobCount)
@@ -99,11 +99,11 @@ func watchJobs(ctx context.Context, s *stage.Stage, manager *stage.Process, v *v
 				context.Cause(ctx))
 		}
 	}
-	v.say("all jobs are done, and the fleet has fallen back to %d of %d instances for its idle target", seen.rest, seen.peak)
+	v.say("all jobs are done, and the fleet has shrunk from %d instances to %d, its idle target", seen.peak, seen.rest)
 	return seen, nil
 }
 
-// fallenBack reports whether the fleet is as small as its idle target lets it be.
+// fallenBack reports whether the fleet has shrunk to its idle target.
 func fallenBack(f *taskscaler.Status) bool {
 	c := f.Counts
 	target := f.Policy.IdleCount
@@ -111,7 +111,7 @@ func fallenBack(f *taskscaler.Status) bool {
 		c.ReadyCount == (target+f.Group.Capacity-1)/f.Group.Capacity
 }
 
-// statusOf asks the manager, and waits for one that has only just been started.
+// statusOf asks the manager for its status. It waits for a manager that is starting.
 func statusOf(ctx context.Context, client *control.Client) (*taskscaler.Status, error) {
 	for {
 		status, err := client.Status(ctx, "")
@@ -120,7 +120,7 @@ func statusOf(ctx context.Context, client *control.Client) (*taskscaler.Status, 
 		case err == nil && len(status.Runners) == 1 && status.Runners[0].Fleet != nil:
 			return status.Runners[0].Fleet, nil
 		case err == nil:
-			return nil, errors.New("the manager runs something else than the quickstart's one runner")
+			return nil, errors.New("the manager does not have exactly the one runner of the quickstart")
 		case !errors.As(err, &away):
 			return nil, err
 		}

@@ -18,7 +18,7 @@ import (
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// good is a demonstration as it should be: two instances of which one goes early, 40 jobs, each slot used many times.
+// good is a demonstration without a fault: two instances, one of which is deleted early, and 40 jobs; each slot is used many times.
 func good() (observed, []record.Entry) {
 	seen := observed{waited: 20, peak: 2, rest: 1}
 	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
@@ -57,7 +57,7 @@ func TestJudge(t *testing.T) {
 			s.jobs[3].nonce, s.jobs[3].output = "N", "N\n"
 			s.jobs[3].nonce = "N"
 		},
-		"another end":               func(_ *observed, e *[]record.Entry) { one := 1; (*e)[3].ExitCode = &one },
+		"a different exit":          func(_ *observed, e *[]record.Entry) { one := 1; (*e)[3].ExitCode = &one },
 		"no job had to wait":        func(s *observed, _ *[]record.Entry) { s.waited = 0 },
 		"1 instances are left: i-1": func(_ *observed, e *[]record.Entry) { *e = (*e)[:len(*e)-1] },
 		"did not shrink before":     func(_ *observed, e *[]record.Entry) { (*e)[len(*e)-2].Time = stopping.Add(time.Second) },
@@ -83,7 +83,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestQuickstart: the demonstration derives its configuration from the example, which must be one for a burst.
+// TestQuickstart: the demonstration makes its configuration from the example, which must be suitable for a burst.
 func TestQuickstart(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "examples", "quickstart", "config.toml"))
 	if err != nil {
@@ -99,13 +99,13 @@ func TestQuickstart(t *testing.T) {
 	}
 	a := file.Runners[0].Autoscaler
 	if !strings.Contains(string(a.PluginConfig.Raw()), `"record_dir":"/somewhere/records"`) {
-		t.Error("there is no record_dir in plugin_config")
+		t.Error("plugin_config has no record_dir")
 	}
 	if slots := a.MaxInstances * a.CapacityPerInstance; slots < 20 || slots >= jobCount {
 		t.Errorf("the example has %d slots", slots)
 	}
 	if !a.DeleteInstancesOnShutdown || a.Plugin != "fleeting-plugin-fake" || a.Policies[0].Preemptive {
-		t.Errorf("the example is not what it should be: %+v", a)
+		t.Errorf("the example is not suitable for the demonstration: %+v", a)
 	}
 	if _, err := withRecords("[runners]", "x"); err == nil {
 		t.Error("a configuration without plugin_config is accepted")
@@ -138,13 +138,13 @@ func TestPlainView(t *testing.T) {
 	var out bytes.Buffer
 	v := newView(&out, nil)
 	v.show(status(1, 1), 0)
-	v.show(status(1, 1), 0) // nothing has changed
+	v.show(status(1, 1), 0) // no change
 	v.show(status(1, 1), 3)
 	v.end()
 	got := regexp.MustCompile(`(?m)^ *\d+\.\ds  `).ReplaceAllString(out.String(), "")
 	want := "job-07 runs on i-1 slot 1\n" +
-		"1 instances ready, 0 on their way in, 0 on their way out; jobs: 1 run, 0 wait, 0 done\n" +
-		"1 instances ready, 0 on their way in, 0 on their way out; jobs: 1 run, 0 wait, 3 done\n"
+		"1 instances ready, 0 booting, 0 being deleted; jobs: 1 running, 0 waiting, 0 done\n" +
+		"1 instances ready, 0 booting, 0 being deleted; jobs: 1 running, 0 waiting, 3 done\n"
 	if got != want {
 		t.Errorf("%q", got)
 	}
@@ -155,20 +155,20 @@ func TestTerminalView(t *testing.T) {
 	v := newView(&out, func() int { return 58 })
 	v.show(status(1, 1), 0)
 	first := out.String()
-	if !strings.Contains(first, "  i-1 ") || !strings.Contains(first, "[      ] [job-07]") || strings.Contains(first, "i-0") || strings.Contains(first, "jobs:") {
+	if !strings.Contains(first, "  i-1 ") || !strings.Contains(first, "[      ] [job-07]") || strings.Contains(first, "i-0") || strings.Contains(first, "running") {
 		t.Errorf("%q", first)
 	}
 	v.show(status(1, 1), 1)
 	v.end()
 	if rest := out.String()[len(first):]; strings.Count(rest, "\x1b[2A\x1b[J") != 2 || !strings.HasSuffix(rest, "\x1b[2A\x1b[J") {
-		t.Errorf("the picture is not taken away: %q", rest)
+		t.Errorf("the picture was not erased: %q", rest)
 	}
 }
 
-// TestDemonstration is the demonstration itself, in a pipe.
+// TestDemonstration runs the demonstration with its output in a pipe.
 func TestDemonstration(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes a quarter of a minute; not with -short")
+		t.Skip("it takes about 15 s; not with -short")
 	}
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), &stdout, &stderr); code != 0 {
@@ -179,7 +179,7 @@ func TestDemonstration(t *testing.T) {
 		t.Errorf("the last line is %q", last)
 	}
 	if strings.Contains(stdout.String(), "\x1b") || stderr.Len() > 0 {
-		t.Errorf("it is not plain: %q", stderr.String())
+		t.Errorf("the output is not plain text: %q", stderr.String())
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// judge compares what the jobs say with what their instances recorded, and makes the last line. Any difference is an error, all of them
-// at once.
+// judge compares the output of the jobs with the records of their instances, and returns the last line. It returns all differences as one
+// error.
 func judge(seen observed, entries []record.Entry, stopping time.Time) (string, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -19,7 +19,7 @@ func judge(seen observed, entries []record.Entry, stopping time.Time) (string, e
 	type place struct{ instance, slot string }
 	users := map[place]int{}
 	for _, c := range record.Commands(entries) {
-		if c.Key == "" { // the manager's own: nobody's job
+		if c.Key == "" { // a command of the manager itself, not of a job
 			continue
 		}
 		commands[c.Key] = append(commands[c.Key], c)
@@ -44,10 +44,10 @@ func judge(seen observed, entries []record.Entry, stopping time.Time) (string, e
 		again += n - 1
 	}
 	if again == 0 {
-		fault("no slot was used twice: that was no burst")
+		fault("no slot was used twice: the load was too small")
 	}
 	if seen.waited == 0 {
-		fault("no job had to wait: that was no burst")
+		fault("no job had to wait: the load was too small")
 	}
 	created, shrunk := 0, 0
 	for _, e := range entries {
@@ -68,7 +68,8 @@ func judge(seen observed, entries []record.Entry, stopping time.Time) (string, e
 	return fmt.Sprintf("demo: %d jobs ok, %d instances created, %d left", good, created, left), errors.Join(faults...)
 }
 
-// checkJob: the job printed its own nonce, and an instance recorded exactly one command under its key, with this nonce, which ended well.
+// checkJob checks that the job printed its own nonce, and that the instances recorded exactly one command with its key. The command has this
+// nonce and exited with 0.
 func checkJob(j job, ran []record.Command) error {
 	switch {
 	case j.err != nil:
@@ -76,11 +77,11 @@ func checkJob(j job, ran []record.Command) error {
 	case j.output != j.nonce+"\n":
 		return fmt.Errorf("%s printed %q instead of its nonce %s", j.key, j.output, j.nonce)
 	case len(ran) != 1:
-		return fmt.Errorf("%s ran %d times by the instances' records", j.key, len(ran))
+		return fmt.Errorf("%s ran %d times according to the records of the instances", j.key, len(ran))
 	case !strings.Contains(ran[0].Command, j.nonce):
 		return fmt.Errorf("%s: instance %s recorded a command without its nonce", j.key, ran[0].Instance)
 	case ran[0].ExitCode == nil || *ran[0].ExitCode != 0:
-		return fmt.Errorf("%s: instance %s recorded another end of its command", j.key, ran[0].Instance)
+		return fmt.Errorf("%s: instance %s recorded a different exit of its command", j.key, ran[0].Instance)
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
-// Command demo shows taskscaler at work on this machine: it starts a manager on the quickstart configuration, pushes a burst of jobs through
-// `taskscaler exec`, and shows the fleet grow, the jobs land, and the fleet shrink again, at last to nothing. What it says at the end is
-// read from the instances' own records.
+// Command demo runs taskscaler on this machine. It starts a manager with the quickstart configuration and starts a burst of jobs with
+// `taskscaler exec`. It shows how the fleet grows, where the jobs run, and how the fleet shrinks, in the end to nothing. The last line is
+// computed from the records of the instances.
 package main
 
 import (
@@ -20,7 +20,7 @@ func main() {
 	os.Exit(run(ctx, os.Stdout, os.Stderr))
 }
 
-// run is the demonstration; it returns the exit code.
+// run runs the demonstration and returns the exit code.
 func run(ctx context.Context, stdout, stderr io.Writer) int {
 	v := newView(stdout, terminalWidth(stdout))
 	verdict, err := demonstrate(ctx, v)
@@ -33,7 +33,7 @@ func run(ctx context.Context, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// terminalWidth tells the width of the terminal that w is; nil: it is none.
+// terminalWidth returns a function for the width of the terminal w, or nil if w is not a terminal.
 func terminalWidth(w io.Writer) func() int {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {

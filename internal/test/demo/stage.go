@@ -14,8 +14,8 @@ import (
 	"github.com/taskscaler/taskscaler/internal/test/stage"
 )
 
-// prepare builds the binaries into dir and copies the quickstart configuration there. The instances write their records to the folder that it
-// returns.
+// prepare builds the binaries into dir and copies the quickstart configuration there. It returns the folder for the records of the
+// instances.
 func prepare(ctx context.Context, dir string) (s *stage.Stage, records string, err error) {
 	if s, err = stage.New(ctx, dir); err != nil {
 		return nil, "", err
@@ -42,17 +42,17 @@ func withRecords(config, dir string) (string, error) {
 	return before + header + fmt.Sprintf("record_dir = %q\n", dir) + after, nil
 }
 
-// stopManager ends the manager as an operator does, and waits for it.
+// stopManager stops the manager with SIGTERM, as an operator does, and waits for its end.
 func stopManager(ctx context.Context, manager *stage.Process) error {
 	manager.Signal(syscall.SIGTERM)
 	select {
 	case <-manager.Ended():
 		if err := manager.Err(); err != nil {
-			return fmt.Errorf("the manager's end: %w", err)
+			return fmt.Errorf("the manager ended with an error: %w", err)
 		}
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for the manager's end: %w", context.Cause(ctx))
+		return fmt.Errorf("waiting for the manager to end: %w", context.Cause(ctx))
 	}
 }
 
@@ -66,14 +66,14 @@ func logTail(s *stage.Stage) string {
 	return strings.Join(lines[max(0, len(lines)-15):], "\n")
 }
 
-// job is one `taskscaler exec` and what came of it.
+// job is one `taskscaler exec` and its result.
 type job struct {
 	key, nonce string
 	output     string
 	err        error
 }
 
-// jobs are the execs that were started.
+// jobs holds the execs that were started.
 type jobs struct {
 	mu        sync.Mutex
 	finished  []job
@@ -81,7 +81,7 @@ type jobs struct {
 	processes []*stage.Process
 }
 
-// startJobs starts them all at once. Each prints its nonce from the instance, after a while that differs from job to job.
+// startJobs starts all jobs at once. Each one prints its nonce on the instance, after a time that differs from job to job.
 func startJobs(s *stage.Stage) (*jobs, error) {
 	js := &jobs{}
 	for i := range jobCount {
@@ -108,14 +108,14 @@ func startJobs(s *stage.Stage) (*jobs, error) {
 
 func (js *jobs) done() int { return len(js.results()) }
 
-// results are the jobs that have ended so far.
+// results returns the jobs that have ended so far.
 func (js *jobs) results() []job {
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	return append([]job(nil), js.finished...)
 }
 
-// stop ends what still runs, and waits for it.
+// stop ends the jobs that still run, and waits for them.
 func (js *jobs) stop() {
 	for _, p := range js.processes {
 		js.all.Go(func() { p.Stop(5 * time.Second) })

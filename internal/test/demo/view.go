@@ -9,28 +9,28 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// view shows the fleet: on a terminal a picture that is drawn over itself, elsewhere a line whenever something has changed.
+// view shows the fleet. On a terminal it draws a picture and updates it in place; elsewhere it prints a line after each change.
 type view struct {
 	w      io.Writer
-	width  func() int // of the terminal, in columns; nil: it is none
+	width  func() int // of the terminal, in columns; nil: not a terminal
 	start  time.Time
-	drawn  int               // lines of the picture that is on the terminal
+	drawn  int               // number of lines of the picture on the terminal
 	last   string            // the last plain line about the fleet
-	landed map[string]string // key → place, of the jobs whose landing was told
+	landed map[string]string // key → place, of the jobs whose start was printed
 }
 
-// newView shows on w. width is nil where w is no terminal.
+// newView returns a view that writes to w. width is nil if w is not a terminal.
 func newView(w io.Writer, width func() int) *view {
 	return &view{w: w, width: width, start: time.Now(), landed: map[string]string{}}
 }
 
-// say prints a line that stays.
+// say prints a line that is not erased.
 func (v *view) say(format string, args ...any) {
 	v.erase()
 	_, _ = fmt.Fprintf(v.w, "%5.1fs  %s\n", time.Since(v.start).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// show shows the fleet as it is now.
+// show shows the current state of the fleet.
 func (v *view) show(f *taskscaler.Status, done int) {
 	if v.width != nil {
 		v.draw(picture(f, done))
@@ -50,11 +50,11 @@ func (v *view) show(f *taskscaler.Status, done int) {
 	}
 }
 
-// end leaves the terminal clean.
+// end removes the picture from the terminal.
 func (v *view) end() { v.erase() }
 
-// draw puts the picture in the place of the one before, in one write so that nothing flickers. No line may be wrapped: the terminal would
-// have more lines than were counted.
+// draw replaces the previous picture, with one write, so that the terminal does not flicker. No line may be wrapped: then the terminal
+// has more lines than were counted.
 func (v *view) draw(lines []string) {
 	width := v.width()
 	var out strings.Builder
@@ -71,7 +71,7 @@ func (v *view) draw(lines []string) {
 	v.drawn = len(lines)
 }
 
-// erase takes the picture away.
+// erase removes the picture.
 func (v *view) erase() {
 	if v.drawn > 0 {
 		_, _ = fmt.Fprintf(v.w, "\x1b[%dA\x1b[J", v.drawn)
@@ -79,10 +79,10 @@ func (v *view) erase() {
 	}
 }
 
-// summary is the fleet in one line.
+// summary describes the fleet in one line.
 func summary(f *taskscaler.Status, done int) string {
 	c := f.Counts
-	line := fmt.Sprintf("%d instances ready, %d on their way in, %d on their way out; jobs: %d run, %d wait, %d done", c.ReadyCount,
+	line := fmt.Sprintf("%d instances ready, %d booting, %d being deleted; jobs: %d running, %d waiting, %d done", c.ReadyCount,
 		c.Requested+c.Creating+c.Preparing, c.Draining+c.Deleting, c.Leases, c.Waiters, done)
 	if f.Waiting.Cause != "" {
 		line += " (" + f.Waiting.Cause + ")"
@@ -90,7 +90,7 @@ func summary(f *taskscaler.Status, done int) string {
 	return line
 }
 
-// picture is the fleet with a line for each instance and a box for each slot.
+// picture describes the fleet, with a line for each instance and a box for each slot.
 func picture(f *taskscaler.Status, done int) []string {
 	lines := []string{summary(f, done)}
 	for _, i := range f.Instances {

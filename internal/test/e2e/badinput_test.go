@@ -15,7 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Every bad input is met by both run and exec, with a message that says what to do.
+// Both run and exec refuse every bad input, with a message that says what to do.
 func bothRefuse(w *world, words ...string) {
 	w.t.Helper()
 	w.start("run", "--config", w.config).refused(1, words...)
@@ -28,7 +28,7 @@ func TestMissingPlugin(t *testing.T) {
 	onlyTheConfig(t, w)
 }
 
-// script makes an executable of that name in a plugin folder of the world's own, which the commands are told of.
+// script makes an executable of that name in a plugin folder of this world. The commands look for plugins in that folder.
 func (w *world) script(name, text string) {
 	w.t.Helper()
 	dir := filepath.Join(w.dir, "plugins")
@@ -44,13 +44,13 @@ func (w *world) script(name, text string) {
 func TestPluginThatIsNone(t *testing.T) {
 	w := newWorld(t, strings.Replace(settings{}.String(), `plugin = "fake"`, `plugin = "none"`, 1))
 	w.script("fleeting-plugin-none", "#!/bin/sh\necho hello\n")
-	bothRefuse(w, "fleeting-plugin-none", "is no taskscaler plugin", "correct `plugin`")
+	bothRefuse(w, "fleeting-plugin-none", "is not a taskscaler plugin", "correct `plugin`")
 	if exists(filepath.Join(w.dir, ".taskscaler")) {
 		t.Error("a state directory is left")
 	}
 }
 
-// TestPluginThatDiesAtInit: a real plugin that ends when it is asked for its Init.
+// TestPluginThatDiesAtInit uses a real plugin whose process ends when Init is called.
 func TestPluginThatDiesAtInit(t *testing.T) {
 	w := newWorld(t, strings.Replace(settings{}.String(), `plugin = "fake"`, `plugin = "dies"`, 1))
 	build := exec.Command("go", "build", "-o", filepath.Join(w.dir, "plugins", "fleeting-plugin-dies"), "./dyingplugin")
@@ -93,7 +93,7 @@ func TestConfigThatIsMissing(t *testing.T) {
 	w.start("validate", "nowhere.toml").refused(1, "nowhere.toml")
 }
 
-// expectContains checks an ended process's exit code and standard output.
+// expectContains checks the exit code and the standard output of a process that has ended.
 func (p *process) expectContains(code int, words ...string) {
 	p.w.t.Helper()
 	if got := p.wait(); got != code {
@@ -138,7 +138,7 @@ func TestNoManager(t *testing.T) {
 	w.start("drain").refused(1, "no manager is running", "taskscaler run")
 }
 
-// stateFile is the state of a manager that kept its instance, and is gone.
+// stateFile returns the state file of a manager that has ended and kept its instance.
 func stateFile(t *testing.T, w *world) string {
 	t.Helper()
 	m := w.manager()
@@ -151,7 +151,7 @@ func stateFile(t *testing.T, w *world) string {
 	return found[0]
 }
 
-// refusedUntouched: neither run nor exec starts, the file is as it was, and the instance lives.
+// refusedUntouched checks that neither run nor exec starts, that the file is not modified, and that the instance is alive.
 func refusedUntouched(t *testing.T, w *world, file string, words ...string) {
 	t.Helper()
 	before, err := os.ReadFile(file)
@@ -176,7 +176,7 @@ func TestCorruptState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := 0; i < 16384; i++ { // both meta pages and what follows them
+	for i := 0; i < 16384; i++ { // both meta pages, and data after them
 		text[i] ^= 0xa5
 	}
 	if err := os.WriteFile(file, text, 0o600); err != nil {
@@ -197,7 +197,7 @@ func TestStateOfANewerVersion(t *testing.T) {
 	refusedUntouched(t, w, file, "newer release", "run that release or a later one")
 }
 
-// raiseFormat makes the file one of a later release: the record "format" has a version that nobody reads yet, and a right checksum. A
+// raiseFormat makes the file look like one of a later release: the record "format" has an unknown version and a correct checksum. A
 // record is version, kind, checksum (CRC-32C, little endian), payload; the checksum is over version, kind, the key's length, key and payload.
 func raiseFormat(t *testing.T, file string) {
 	t.Helper()
@@ -232,7 +232,7 @@ func TestStateOfAnotherGroup(t *testing.T) {
 	}
 }
 
-// TestPrivateExecBesideAFleet: the fleet of a manager that is not running is not a private one's to delete.
+// TestPrivateExecBesideAFleet: a private manager does not delete the fleet of a manager that is not running.
 func TestPrivateExecBesideAFleet(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{}.String())
@@ -271,7 +271,7 @@ func TestTwoRunnersOnOneGroup(t *testing.T) {
 	onlyTheConfig(t, w)
 }
 
-// TestTwoRunnersOfOneName: what the file cannot tell apart, the provider's groups do; --runner takes the position.
+// TestTwoRunnersOfOneName: two runners may have the same name if they have different provider groups; --runner then takes the position.
 func TestTwoRunnersOfOneName(t *testing.T) {
 	t.Parallel()
 	one := settings{autoscaler: deleting}.String()
@@ -308,11 +308,11 @@ func TestUsage(t *testing.T) {
 	}
 	w.start("version").expectContains(0, "taskscaler")
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Log("no bash here: its completion was not tried")
+		t.Log("bash is not installed: its completion was not tested")
 		return
 	}
 	out, err := exec.Command("bash", "-c", fmt.Sprintf("source <(%s/taskscaler completion bash) && complete -p taskscaler", bin)).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "taskscaler") {
-		t.Errorf("bash does not take the completion: %v\n%s", err, out)
+		t.Errorf("bash cannot run the completion script: %v\n%s", err, out)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// TestDrainAndBack: a drain turns new work away and waits for the old; undone, it fails, and who waited when it began gets a slot.
+// TestDrainAndBack: a drain refuses new work and waits for running work. After --undo it fails, and a caller that waited when it began gets a slot.
 func TestDrainAndBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = 1\ndelete_instances_on_shutdown = true"}.String())

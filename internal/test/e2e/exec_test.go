@@ -14,7 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// quickstart copies the example's configuration, as a reader of the README would.
+// quickstart copies the configuration of the example.
 func quickstart(t *testing.T) *world {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "examples", "quickstart", "config.toml"))
@@ -24,8 +24,8 @@ func quickstart(t *testing.T) *world {
 	return newWorld(t, string(text))
 }
 
-// onlyTheConfig checks that nothing is left but the configuration and the records: no file, no process, no socket (the folder of the
-// manager's control socket may be there, empty), nothing in the temporary folder.
+// onlyTheConfig checks that only the configuration and the records are left: no file, no process, no socket and nothing in the temporary
+// folder. An empty folder of the manager's control socket is allowed.
 func onlyTheConfig(t *testing.T, w *world) {
 	t.Helper()
 	w.eventually("no process is left", func() (bool, string) {
@@ -88,7 +88,7 @@ func TestPrivateExecInterruptedWhileItWaits(t *testing.T) {
 	w.empty()
 }
 
-// TestPrivateExecAfterOneThatWasKilled: the next one takes up what was left, and leaves nothing.
+// TestPrivateExecAfterOneThatWasKilled: the next private manager takes over the instances that were left, and leaves nothing.
 func TestPrivateExecAfterOneThatWasKilled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{}.String())

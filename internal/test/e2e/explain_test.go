@@ -12,7 +12,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// prints runs taskscaler, which must end with exit code 0, and returns what it printed.
+// prints runs taskscaler and returns its output. The exit code must be 0.
 func (w *world) prints(args ...string) string {
 	w.t.Helper()
 	p := w.start(args...)
@@ -22,7 +22,7 @@ func (w *world) prints(args ...string) string {
 	return p.stdout.String()
 }
 
-// explained is what `taskscaler explain --json` answers.
+// explained returns the output of `taskscaler explain --json`.
 func (w *world) explained(args ...string) *explain.Document {
 	w.t.Helper()
 	out := w.prints(append([]string{"explain", "--json", "--utc"}, args...)...)
@@ -33,17 +33,18 @@ func (w *world) explained(args ...string) *explain.Document {
 	return d
 }
 
-// contains checks that text says all of these.
+// contains checks that text contains all of these words.
 func (w *world) contains(text string, words ...string) {
 	w.t.Helper()
 	for _, word := range words {
 		if !strings.Contains(text, word) {
-			w.t.Errorf("it does not say %q:\n%s", word, text)
+			w.t.Errorf("the text does not contain %q:\n%s", word, text)
 		}
 	}
 }
 
-// TestExplain: what a manager did is explained while it runs, after it was killed, by its successor, and when that has stopped.
+// TestExplain: explain shows the decisions of a manager while it runs, after it was killed, while the next manager runs, and after that one
+// has stopped.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = 2\ndelete_instances_on_shutdown = true"}.String())
@@ -80,7 +81,7 @@ func TestExplain(t *testing.T) {
 	w.empty()
 }
 
-// whileTwoRun asks why a third job waits, and returns where the journal is.
+// whileTwoRun asks why a third job waits, and returns the path of the journal.
 func (w *world) whileTwoRun() (journal string) {
 	w.t.Helper()
 	w.contains(w.prints("explain"), "runner e2e", "2 instances of at most 2: 2 ready", "1 of 1 needed instance, because max_instances is reached",
@@ -96,7 +97,7 @@ func (w *world) whileTwoRun() (journal string) {
 	return found[0]
 }
 
-// afterwards asks of one job, one instance and one moment of the life before.
+// afterwards asks about one job, one instance and one moment of the previous manager.
 func (w *world) afterwards(busy time.Time) {
 	w.t.Helper()
 	job := w.explained("--key", "job-00").Key

@@ -15,8 +15,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// TestJournalHoldsNoSecrets: a manager with a token and real passwords of real machines is killed and started again; none of that is in
-// the files of its journal, nor in anything that is replayed from them, and the whole of it replays.
+// TestJournalHoldsNoSecrets: a manager with a token and real passwords of instances is killed and started again. Neither the files of its
+// journal nor the output of a replay contain these secrets, and the whole journal can be replayed.
 func TestJournalHoldsNoSecrets(t *testing.T) {
 	t.Parallel()
 	secrets := []string{"glrt-e2e-secret"}
@@ -38,13 +38,13 @@ func TestJournalHoldsNoSecrets(t *testing.T) {
 	state, err := os.ReadFile(filepath.Join(filepath.Dir(dir), "state.db"))
 	for _, s := range secrets[1:] {
 		if err != nil || !bytes.Contains(state, []byte(s)) {
-			t.Errorf("the state, where they belong, has no passwords: this test proves nothing (%v)", err)
+			t.Errorf("the state file contains no passwords, so this test proves nothing (%v)", err)
 		}
 	}
 	keys := map[string]bool{}
 	lives := replayed(t, dir, secrets, keys)
 	if lives != 1 || !keys["job-00"] || !keys["job-01"] {
-		t.Errorf("directly behind a status: %d lives, %v", lives, keys)
+		t.Errorf("directly after a status: %d lives, %v", lives, keys)
 	}
 	m.signal(syscall.SIGKILL)
 	m.wait()
@@ -61,7 +61,7 @@ func TestJournalHoldsNoSecrets(t *testing.T) {
 	w.sound()
 }
 
-// passwords are those that the instances of the fake made up for their owner.
+// passwords returns the passwords that the fake plugin generated for its instances.
 func (w *world) passwords() (all []string) {
 	w.t.Helper()
 	files, err := filepath.Glob(filepath.Join(w.dir, ".taskscaler-fake", "*", "*", "secret.json"))
@@ -85,7 +85,7 @@ func (w *world) passwords() (all []string) {
 	return all
 }
 
-// replayed replays a journal, looks for secrets in it, and returns the lives that it has; keys are those that asked for a lease.
+// replayed replays a journal and looks for secrets in it. It returns the number of lives, and the keys that asked for a lease.
 func replayed(t *testing.T, dir string, secrets []string, keys map[string]bool) (lives int) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*"))

@@ -12,7 +12,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/test/stage"
 )
 
-// bin is the folder of the binaries under test. It is set once, before the first test.
+// bin is the folder with the binaries under test. It is set once, before the first test.
 var bin string
 
 func TestMain(m *testing.M) {

@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// heldJobs starts n jobs that run until let go, and waits until all of them run. Job i exits with code i mod 100.
+// heldJobs starts n jobs and waits until all of them run. They run until they are released. Job i exits with code i mod 100.
 func heldJobs(w *world, n int) (jobs []*process, letGo func()) {
 	w.t.Helper()
 	jobs, letGo = beginHeldJobs(w, n)
@@ -23,7 +23,7 @@ func heldJobs(w *world, n int) (jobs []*process, letGo func()) {
 	return jobs, letGo
 }
 
-// beginHeldJobs is heldJobs that does not wait until they run.
+// beginHeldJobs does the same as heldJobs, but does not wait until the jobs run.
 func beginHeldJobs(w *world, n int) (jobs []*process, letGo func()) {
 	w.t.Helper()
 	gate := filepath.Join(w.dir, "gate")
@@ -39,7 +39,7 @@ func beginHeldJobs(w *world, n int) (jobs []*process, letGo func()) {
 	}
 }
 
-// allRun waits until these held jobs run.
+// allRun waits until all these jobs run.
 func (w *world) allRun(jobs []*process) {
 	w.t.Helper()
 	w.eventually("all jobs run", func() (bool, string) {
@@ -53,7 +53,7 @@ func (w *world) allRun(jobs []*process) {
 	})
 }
 
-// detached counts the leases whose callers have not come back.
+// detached returns the number of leases whose callers have not reattached.
 func detached(f *taskscaler.Status) int {
 	n := 0
 	for _, i := range f.Instances {
@@ -66,14 +66,14 @@ func detached(f *taskscaler.Status) int {
 	return n
 }
 
-// settled reports whether nothing is on its way in or out and nothing is leased.
+// settled reports whether no instance is booting or being deleted, and no slot is leased.
 func settled(f *taskscaler.Status) bool {
 	c := f.Counts
 	return f.Started && c.Leases+c.Waiters+c.Requested+c.Creating+c.Preparing+c.Draining+c.Deleting+c.Unclaimed == 0
 }
 
-// TestManagerIsKilled: 20 jobs run when the manager is killed. Its successor knows their leases before it grants another; all jobs end with
-// their own exit codes.
+// TestManagerIsKilled: 20 jobs run when the manager is killed. The next manager knows their leases before it grants another one. All jobs end
+// with their own exit codes.
 func TestManagerIsKilled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{
@@ -90,7 +90,7 @@ func TestManagerIsKilled(t *testing.T) {
 	}
 	m.signal(syscall.SIGKILL)
 	m.wait()
-	// The jobs go on without a manager, and the waiting one waits for the next.
+	// The jobs continue without a manager, and the waiting job waits for the next manager.
 	w.eventually("the jobs have noticed", func() (bool, string) {
 		job, next := jobs[0].stderr.String(), waiting.stderr.String()
 		return strings.Contains(job, "the manager went away: the command continues") && strings.Contains(next, "manager to come back"), job + next
@@ -121,7 +121,7 @@ func TestManagerIsKilled(t *testing.T) {
 	w.empty()
 }
 
-// TestManagerIsStoppedAtOnce: a second signal ends the manager in the middle of jobs, which then find its successor.
+// TestManagerIsStoppedAtOnce: a second signal stops the manager while jobs run. The jobs then reattach to the next manager.
 func TestManagerIsStoppedAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = 2\ndelete_instances_on_shutdown = true"}.String())
@@ -133,7 +133,7 @@ func TestManagerIsStoppedAtOnce(t *testing.T) {
 	w.fleet("it drains", func(f *taskscaler.Status) bool { return f.ShuttingDown })
 	late := w.exec("late", "true")
 	late.refused(125, "shutting down")
-	w.eventually("a second signal stops it", func() (bool, string) { // one that follows within a moment counts as the first
+	w.eventually("a second signal stops it", func() (bool, string) { // two signals within 200 ms count as one
 		_ = m.cmd.Process.Signal(syscall.SIGTERM)
 		return !m.running(), tail(m.stderr.String())
 	})
@@ -141,7 +141,7 @@ func TestManagerIsStoppedAtOnce(t *testing.T) {
 		t.Errorf("exit code %d, not 143", code)
 	}
 	if !strings.Contains(m.stderr.String(), "stopped at once") {
-		t.Error("it does not say that it was stopped at once")
+		t.Error("the log does not say that the manager was stopped at once")
 	}
 	m = w.manager()
 	w.fleet("all callers are back", func(f *taskscaler.Status) bool { return f.Counts.Leases == 2 && detached(f) == 0 })
@@ -149,13 +149,13 @@ func TestManagerIsStoppedAtOnce(t *testing.T) {
 	for i, j := range jobs {
 		j.expect(i, "on\noff\n")
 	}
-	waiting.expect(0, "at last\n") // it asked the next manager
+	waiting.expect(0, "at last\n") // it has asked the next manager
 	m.drained()
 	w.sound()
 	w.empty()
 }
 
-// TestExecIsKilled: its slot is free again when its lease's time is over.
+// TestExecIsKilled: the slot is free again after the time to reattach is over.
 func TestExecIsKilled(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -189,7 +189,7 @@ keep_instance_with_acquisitions = ` + c.keep}.String())
 	}
 }
 
-// TestManagerAndExecsAreKilled: leases that nobody takes up again end after reattach_after_restart.
+// TestManagerAndExecsAreKilled: leases that are not reattached end after reattach_after_restart.
 func TestManagerAndExecsAreKilled(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = 2\nreattach_after_restart = \"1s\"\ndelete_instances_on_shutdown = true"}.String())
@@ -208,7 +208,7 @@ func TestManagerAndExecsAreKilled(t *testing.T) {
 	w.empty()
 }
 
-// plugins are the process ids of the manager's plugin: its children of that name.
+// plugins returns the process ids of the manager's plugin: its child processes with that name.
 func (p *process) plugin() int {
 	p.w.t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", p.cmd.Process.Pid))
@@ -236,7 +236,7 @@ func (p *process) plugin() int {
 	return 0
 }
 
-// TestPluginDies: leases stand while the plugin is gone or frozen, it comes back, and nothing is created twice.
+// TestPluginDies: leases stay while the plugin is dead or frozen, the plugin is started again, and no instance is created twice.
 func TestPluginDies(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "frozen": syscall.SIGSTOP} {
 		t.Run(name, func(t *testing.T) {
@@ -252,7 +252,7 @@ func TestPluginDies(t *testing.T) {
 			if err := syscall.Kill(old, signal); err != nil {
 				t.Fatal(err)
 			}
-			third := w.exec("third", "echo here") // asked for while the plugin is away
+			third := w.exec("third", "echo here") // requested while the plugin is away
 			w.eventually("there is another plugin", func() (bool, string) {
 				now := m.plugin()
 				if after := places(w.mustAsk()); after["job-00"] != before["job-00"] || after["job-01"] != before["job-01"] {
@@ -276,7 +276,7 @@ func TestPluginDies(t *testing.T) {
 	}
 }
 
-// TestInstanceDies: the lease on it is revoked with a cause that exec tells, and the next job gets another instance.
+// TestInstanceDies: the lease on the instance is revoked, exec prints the cause, and the next job gets another instance.
 func TestInstanceDies(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{autoscaler: "max_instances = 2\ndelete_instances_on_shutdown = true"}.String())
@@ -295,9 +295,9 @@ func TestInstanceDies(t *testing.T) {
 	}
 	p.expect(123, "on\n")
 	if !strings.Contains(p.stderr.String(), "lost") {
-		t.Errorf("exec says %q", p.stderr.String())
+		t.Errorf("stderr of exec is %q", p.stderr.String())
 	}
-	t.Logf("exec knew after %s: %s", time.Since(start).Round(time.Millisecond), p.stderr.String())
+	t.Logf("exec noticed it after %s: %s", time.Since(start).Round(time.Millisecond), p.stderr.String())
 	w.exec("next", "echo fine").expect(0, "fine\n")
 	m.drained()
 	w.empty()

@@ -16,8 +16,8 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// scenario is one thing that the core decides, shown through the binary and the fake. The manager runs when play begins; unless play ends
-// it, it is drained after it. In any case no slot may have been used twice at once, and with delete no instance may be left.
+// scenario shows one decision of the core, with the real binary and the fake plugin. The manager runs when play begins. If play does not end
+// the manager, it is shut down afterwards. No slot may have been used twice at once. Unless keep is set, no instance may be left.
 type scenario struct {
 	settings
 	keep bool // instances stay at the end
@@ -26,14 +26,14 @@ type scenario struct {
 
 const deleting = "delete_instances_on_shutdown = true\n"
 
-// one, two … instances of one slot, deleted at the end.
+// instances returns settings for instances with one slot, which are deleted at the end.
 func instances(n int) string { return fmt.Sprintf("%smax_instances = %d\n", deleting, n) }
 
 func constant(name, value string) string {
 	return fmt.Sprintf("[runners.autoscaler.plugin_config.%s]\ndistribution = \"constant\"\nvalue = %q\n", name, value)
 }
 
-// throttle allows so many creates a second, one at a time.
+// throttle allows this many creates per second, with a burst of one.
 func throttle(limit string) string {
 	return "[runners.autoscaler.scale_throttle]\nlimit = " + limit + "\nburst = 1"
 }
@@ -43,7 +43,7 @@ func createErrors(keys string) string {
 	return "[[runners.autoscaler.plugin_config.create_errors]]\nprobability = 1.0\n" + keys
 }
 
-// TestScenarios has one scenario for each noun of the core's work.
+// TestScenarios has a scenario for each subject that the core decides about.
 func TestScenarios(t *testing.T) {
 	for name, s := range scenarios() {
 		t.Run(name, func(t *testing.T) {
@@ -72,13 +72,13 @@ func scenarios() map[string]scenario {
 	return all
 }
 
-// cause waits until somebody waits for this cause, as status tells it.
+// cause waits until status shows that a caller waits for this cause.
 func (w *world) cause(cause string) {
 	w.t.Helper()
 	w.fleet("somebody waits for "+cause, func(f *taskscaler.Status) bool { return waitsFor(f, cause) })
 }
 
-// times are those of the entries with this event, in order.
+// times returns the times of the entries with this event, in order.
 func (w *world) times(event record.Event) (out []time.Time) {
 	w.t.Helper()
 	for _, e := range w.entries() {
@@ -89,7 +89,7 @@ func (w *world) times(event record.Event) (out []time.Time) {
 	return out
 }
 
-// ran are the keys of the commands, in the order of their starts.
+// ran returns the keys of the commands, in the order of their starts.
 func (w *world) ran() (keys []string) {
 	w.t.Helper()
 	for _, c := range record.Commands(w.entries()) {
@@ -142,7 +142,7 @@ func leaseScenarios() map[string]scenario {
 					p.expect(0, "")
 				}
 				if got := w.ran(); !slices.Equal(got, []string{"job-00", "b", "c", "d", "e"}) {
-					w.t.Errorf("they ran as %v", got)
+					w.t.Errorf("the order of the jobs is %v", got)
 				}
 			},
 		},
@@ -160,11 +160,11 @@ func leaseScenarios() map[string]scenario {
 				c := w.client()
 				w.must(c.Reserve(w.t.Context(), control.ReserveRequest{Key: "one"}))
 				if err := c.Reserve(w.t.Context(), control.ReserveRequest{Key: "two"}); !errors.Is(err, &control.APIError{Code: control.CodeNoCapacity}) {
-					w.t.Errorf("a second promise of the only slot: %v", err)
+					w.t.Errorf("a second reservation of the only slot: %v", err)
 				}
 				f := w.fleet("one is reserved", func(f *taskscaler.Status) bool { return f.Counts.Reservations == 1 })
 				if f.Counts.Existing()+f.Counts.Requested != 0 {
-					w.t.Errorf("a reservation is no demand, and yet: %+v", f.Counts)
+					w.t.Errorf("a reservation counted as demand: %+v", f.Counts)
 				}
 				w.exec("one", "echo mine").expect(0, "mine\n")
 				w.must(c.Reserve(w.t.Context(), control.ReserveRequest{Key: "two"}))
@@ -177,12 +177,12 @@ func leaseScenarios() map[string]scenario {
 			play: func(w *world, _ *process) {
 				c := w.client()
 				if err := c.Reserve(w.t.Context(), control.ReserveRequest{Key: "early"}); !errors.Is(err, &control.APIError{Code: control.CodeNoCapacity}) {
-					w.t.Errorf("before there is a machine: %v", err)
+					w.t.Errorf("before there is an instance: %v", err)
 				}
 				w.fleet("the idle target is met", func(f *taskscaler.Status) bool { return f.Counts.ReadyCount == 1 })
 				w.must(c.Reserve(w.t.Context(), control.ReserveRequest{Key: "one"}))
 				if err := c.Reserve(w.t.Context(), control.ReserveRequest{Key: "two"}); !errors.Is(err, &control.APIError{Code: control.CodeNoCapacity}) {
-					w.t.Errorf("the slot is promised already: %v", err)
+					w.t.Errorf("a second reservation of the slot: %v", err)
 				}
 				other := w.exec("other", "true")
 				w.fleet("the promised slot goes to nobody else", func(f *taskscaler.Status) bool {
@@ -256,7 +256,7 @@ func sizeScenarios() map[string]scenario {
 				f := w.fleet("the fleet has shrunk", func(f *taskscaler.Status) bool { return settled(f) && f.Counts.ReadyCount == 1 })
 				for _, i := range f.Instances {
 					if i.State == "gone" && i.Cause != "idle" {
-						w.t.Errorf("instance %s went because of %s", i.ID, i.Cause)
+						w.t.Errorf("the cause of the removal of instance %s is %s", i.ID, i.Cause)
 					}
 				}
 				last := slices.MaxFunc(record.Commands(w.entries()), func(a, b record.Command) int { return a.End.Compare(b.End) })
@@ -275,14 +275,14 @@ func sizeScenarios() map[string]scenario {
 			},
 		},
 		"throttle: creates are spread": {
-			settings: settings{autoscaler: instances(3) + throttle("0.0001")}, // one token, and the next in hours
+			settings: settings{autoscaler: instances(3) + throttle("0.0001")}, // one token; the next one comes hours later
 			play: func(w *world, m *process) {
 				jobs, letGo := beginHeldJobs(w, 3)
 				w.cause("throttle")
 				if n := w.created(); n > 1 {
 					w.t.Errorf("%d creates with one token", n)
 				}
-				// The time counts from here, not from the create before: a busy machine may make that one late and the next ones in time.
+				// The time counts from here and not from the create before: on a busy machine that one may be late, while the next ones are in time.
 				asked := time.Now()
 				w.write("config.toml", settings{autoscaler: instances(3) + throttle("1")}.String())
 				m.signal(syscall.SIGHUP)
@@ -292,7 +292,7 @@ func sizeScenarios() map[string]scenario {
 					j.expect(i, "on\noff\n")
 				}
 				at := w.times(record.Created)
-				if apart := at[2].Sub(asked); apart < 1900*time.Millisecond { // two tokens at one a second; the rest is the clock's
+				if apart := at[2].Sub(asked); apart < 1900*time.Millisecond { // two tokens at one per second; the rest is the tolerance of the clock
 					w.t.Errorf("two creates within %s", apart)
 				}
 			},
@@ -370,7 +370,7 @@ func troubleScenarios() map[string]scenario {
 				defer m.drained()
 				job.expect(0, "fine\n")
 				if !strings.Contains(job.stderr.String(), "account limit") {
-					w.t.Errorf("exec says %q", job.stderr.String())
+					w.t.Errorf("stderr of exec is %q", job.stderr.String())
 				}
 			},
 		},
@@ -395,7 +395,7 @@ func troubleScenarios() map[string]scenario {
 				})
 				for _, i := range f.Instances {
 					if i.ID == id && i.Cause != "unhealthy" {
-						w.t.Errorf("it went because of %s", i.Cause)
+						w.t.Errorf("the cause of its removal is %s", i.Cause)
 					}
 				}
 				second := w.exec("second", "echo $TASKSCALER_INSTANCE")
@@ -409,9 +409,9 @@ func troubleScenarios() map[string]scenario {
 			play: func(w *world, _ *process) {
 				w.exec("first", "true").expect(0, "")
 				for _, e := range w.entries() {
-					if e.Event == record.Booted { // frozen: it neither greets nor refuses
+					if e.Event == record.Booted { // frozen: it neither accepts nor refuses a connection
 						w.must(syscall.Kill(e.PID, syscall.SIGSTOP))
-						defer func() { _ = syscall.Kill(e.PID, syscall.SIGKILL) }() // it may be gone
+						defer func() { _ = syscall.Kill(e.PID, syscall.SIGKILL) }() // it may have ended
 					}
 				}
 				w.fleet("it is given up", func(f *taskscaler.Status) bool {
@@ -432,7 +432,7 @@ func memoryScenarios() map[string]scenario {
 				w.exec("first", "echo $TASKSCALER_USE").expect(0, "1\n")
 				m.drained()
 				if alive := record.Alive(w.entries()); len(alive) != 1 {
-					w.t.Fatalf("%q live after the shutdown, not 1", alive)
+					w.t.Fatalf("%q are alive after the shutdown, not 1", alive)
 				}
 				m = w.manager()
 				w.exec("second", "echo $TASKSCALER_USE").expect(0, "2\n")
@@ -464,7 +464,7 @@ func memoryScenarios() map[string]scenario {
 				m.signal(syscall.SIGTERM)
 				jobs[0].expect(123, "on\n")
 				if !strings.Contains(jobs[0].stderr.String(), "shutting down") {
-					w.t.Errorf("exec says %q", jobs[0].stderr.String())
+					w.t.Errorf("stderr of exec is %q", jobs[0].stderr.String())
 				}
 				if code := m.wait(); code != 0 {
 					w.t.Errorf("exit code %d", code)
@@ -503,12 +503,12 @@ func memoryScenarios() map[string]scenario {
 				m = w.manager()
 				f := w.fleet("it is unclaimed", func(f *taskscaler.Status) bool { return f.Counts.Unclaimed == 1 })
 				if f.Counts.Free != 0 {
-					w.t.Errorf("it gives slots: %+v", f.Counts)
+					w.t.Errorf("the instance has slots: %+v", f.Counts)
 				}
 				w.timesOut([]string{"true"}, "max_instances")
 				m.drained()
 				if alive := record.Alive(w.entries()); len(alive) != 1 {
-					w.t.Errorf("%q live, not 1", alive)
+					w.t.Errorf("%q are alive, not 1", alive)
 				}
 			},
 		},
@@ -558,7 +558,7 @@ func memoryScenarios() map[string]scenario {
 	}
 }
 
-// forget kills the manager after a job, and removes its state: the instance stays and nobody knows it.
+// forget kills the manager after a job and removes its state. The instance stays, and no state contains it.
 func (w *world) forget(m *process) {
 	w.t.Helper()
 	w.exec("first", "true").expect(0, "")
@@ -574,7 +574,7 @@ func (w *world) must(err error) {
 	}
 }
 
-// client speaks to the world's manager.
+// client returns a client of this world's manager.
 func (w *world) client() *control.Client {
 	return control.NewClient(filepath.Join(w.dir, "taskscaler", "control.sock"))
 }

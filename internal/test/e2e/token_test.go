@@ -8,8 +8,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// TestTokenIsRenewed: a runner is its url and id, never its token: after the token was renewed the next manager takes the fleet and its
-// running job up, where keying the state by the token once pruned machines at work.
+// TestTokenIsRenewed: the identity of a runner is its url and id, and never its token. After the token was renewed, the next manager takes
+// over the fleet and its running job. Other fleet managers identify the state by the token, and remove busy instances then.
 func TestTokenIsRenewed(t *testing.T) {
 	t.Parallel()
 	config := settings{

@@ -19,10 +19,10 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// hang bounds every wait of these tests. Only a hang reaches it: they wait for conditions, never for time, on however busy a machine.
+// hang limits every wait of these tests. Only a hang reaches it: the tests wait for conditions and not for a time.
 const hang = 2 * time.Minute
 
-// world is a folder with a configuration, and everything that runs because of it.
+// world is a folder with a configuration, and all processes that use it.
 type world struct {
 	t       *testing.T
 	dir     string
@@ -30,7 +30,7 @@ type world struct {
 	records string
 }
 
-// base is what most scenarios share; they add to [runners.autoscaler], plugin_config and the policy.
+// base is the configuration that most scenarios share. They add keys to [runners.autoscaler], plugin_config and the policy.
 const base = `
 concurrent = 100
 log_level = "debug"
@@ -52,7 +52,7 @@ life_limit = "10m"
 %s
 `
 
-// settings fill base.
+// settings holds what a scenario adds to base.
 type settings struct {
 	shutdownTimeout int    // seconds; 0: hang
 	autoscaler      string // keys of [runners.autoscaler]; tables may follow
@@ -73,7 +73,7 @@ func (s settings) String() string {
 	return fmt.Sprintf(base, s.shutdownTimeout, s.autoscaler, s.plugin, s.policy)
 }
 
-// newWorld makes a folder with the configuration, and sees to it that nothing is left of it after the test.
+// newWorld makes a folder with the configuration, and removes it and its processes after the test.
 func newWorld(t *testing.T, config string) *world {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ts-e2e-") // t.TempDir's names are too long for a socket
@@ -89,7 +89,7 @@ func newWorld(t *testing.T, config string) *world {
 	return w
 }
 
-// tmp is the temporary folder of this world's processes, so that what they leave there is seen.
+// tmp returns the temporary folder of this world's processes. The tests check that nothing is left in it.
 func (w *world) tmp() string { return filepath.Join(w.dir, "tmp") }
 
 func (w *world) write(name, text string) {
@@ -99,7 +99,7 @@ func (w *world) write(name, text string) {
 	}
 }
 
-// cleanUp ends what still runs. Instances end when their folder goes.
+// cleanUp ends the processes that still run. Instances end when their folder is removed.
 func (w *world) cleanUp() {
 	if err := os.RemoveAll(filepath.Join(w.dir, ".taskscaler-fake")); err != nil {
 		w.t.Error(err)
@@ -113,8 +113,8 @@ func (w *world) cleanUp() {
 	}
 }
 
-// processes lists the running processes that have anything to do with this world: its folder is their working directory or is named in
-// their command line or environment.
+// processes lists the running processes of this world: its folder is their working directory, or is named in their command line or
+// environment.
 func (w *world) processes() []string {
 	var found []string
 	entries, err := os.ReadDir("/proc")
@@ -139,7 +139,7 @@ func (w *world) processes() []string {
 	return found
 }
 
-// eventually waits for a condition; the text says how far it got.
+// eventually waits for a condition. The text that the condition returns describes the current state.
 func (w *world) eventually(what string, condition func() (bool, string)) {
 	w.t.Helper()
 	deadline := time.Now().Add(hang)
@@ -149,13 +149,13 @@ func (w *world) eventually(what string, condition func() (bool, string)) {
 			return
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("it did not come that %s: %s", what, state)
+			w.t.Fatalf("this did not happen: %s: %s", what, state)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// process is a running binary of ours.
+// process is a running binary of taskscaler.
 type process struct {
 	w              *world
 	name           string
@@ -165,7 +165,7 @@ type process struct {
 	code           int
 }
 
-// start runs taskscaler with these arguments. The test's environment gives it a runtime directory of this world's own.
+// start runs taskscaler with these arguments. Its environment has a runtime directory in this world's folder.
 func (w *world) start(args ...string) *process {
 	w.t.Helper()
 	return w.startWith(func(*exec.Cmd) {}, args...)
@@ -192,7 +192,7 @@ func (w *world) startWith(adjust func(*exec.Cmd), args ...string) *process {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 		if w.t.Failed() {
-			w.t.Logf("%s (exit code %d) said on stderr:\n%s", p.name, p.code, tail(p.stderr.String()))
+			w.t.Logf("stderr of %s (exit code %d):\n%s", p.name, p.code, tail(p.stderr.String()))
 		}
 	})
 	return p
@@ -206,7 +206,7 @@ func tail(text string) string {
 	return text
 }
 
-// wait waits for the process's end and returns its exit code (-1: a signal).
+// wait waits for the end of the process and returns its exit code (-1: ended by a signal).
 func (p *process) wait() int {
 	p.w.t.Helper()
 	select {
@@ -218,7 +218,7 @@ func (p *process) wait() int {
 	}
 }
 
-// says waits until the process has said this on standard error.
+// says waits until the process has printed this text to standard error.
 func (p *process) says(text string) {
 	p.w.t.Helper()
 	p.w.eventually(p.name+" says "+text, func() (bool, string) { return strings.Contains(p.stderr.String(), text), p.stderr.String() })
@@ -240,7 +240,7 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// expect checks an ended process.
+// expect checks the exit code and the standard output of a process that has ended.
 func (p *process) expect(code int, stdout string) {
 	p.w.t.Helper()
 	if got := p.wait(); got != code {
@@ -251,7 +251,7 @@ func (p *process) expect(code int, stdout string) {
 	}
 }
 
-// refused checks a process that must fail with a message that has all these words in it.
+// refused checks that the process fails, with a message that contains all these words.
 func (p *process) refused(code int, words ...string) {
 	p.w.t.Helper()
 	p.expect(code, "")
@@ -262,8 +262,8 @@ func (p *process) refused(code int, words ...string) {
 	}
 }
 
-// timesOut runs exec with --timeout and checks that it says why it waited. On a busy machine the time may pass before exec has asked: then
-// it gets more.
+// timesOut runs exec with --timeout and checks that the message says why it waited. On a busy machine the time may pass before exec has asked
+// for a lease. Then it is repeated with more time.
 func (w *world) timesOut(argv []string, words ...string) {
 	w.t.Helper()
 	for patience := time.Second; ; patience *= 2 {
@@ -302,7 +302,7 @@ func (w *world) exec(key, script string) *process {
 	return w.start("exec", "--key", key, "--", "sh", "-c", script)
 }
 
-// ask asks `taskscaler status --json`.
+// ask returns the output of `taskscaler status --json`.
 func (w *world) ask() (*taskscaler.Status, error) {
 	cmd := exec.Command(filepath.Join(bin, "taskscaler"), "status", "--json")
 	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+w.dir)
@@ -320,7 +320,7 @@ func (w *world) ask() (*taskscaler.Status, error) {
 	return status.Runners[0].Fleet, nil
 }
 
-// mustAsk is ask, once.
+// mustAsk does the same as ask, and fails the test on an error.
 func (w *world) mustAsk() *taskscaler.Status {
 	w.t.Helper()
 	f, err := w.ask()
@@ -330,7 +330,7 @@ func (w *world) mustAsk() *taskscaler.Status {
 	return f
 }
 
-// fleet waits for a status that fulfils the condition, and returns it.
+// fleet waits for a status that meets the condition, and returns it.
 func (w *world) fleet(what string, condition func(*taskscaler.Status) bool) *taskscaler.Status {
 	w.t.Helper()
 	var f *taskscaler.Status
@@ -345,13 +345,13 @@ func (w *world) fleet(what string, condition func(*taskscaler.Status) bool) *tas
 	return f
 }
 
-// waitsFor reports whether somebody waits for this cause.
+// waitsFor reports whether a caller waits for this cause.
 func waitsFor(f *taskscaler.Status, cause string) bool {
 	return f.Waiting.Cause == cause || slices.ContainsFunc(f.Waiters, func(ws taskscaler.WaitStatus) bool { return ws.Cause == cause })
 }
 
-// refusedAtFirst starts a job and waits until it waits for this cause. The provider refuses creates in its first seconds only: where a
-// busy machine asked later, it begins anew with another provider group and the manager that it returns.
+// refusedAtFirst starts a job and waits until it waits for this cause. The provider refuses creates only in its first seconds. If a busy
+// machine asked later, it starts again with another provider group and another manager, which it returns.
 func (w *world) refusedAtFirst(m *process, cause string) (job, last *process) {
 	w.t.Helper()
 	for began := time.Now(); ; {
@@ -377,13 +377,13 @@ func (w *world) refusedAtFirst(m *process, cause string) (job, last *process) {
 	}
 }
 
-// place is where a lease is.
+// place is the instance and the slot of a lease.
 type place struct {
 	instance string
 	slot     int
 }
 
-// places are the leases by key.
+// places returns the places of the leases by key.
 func places(f *taskscaler.Status) map[string]place {
 	out := map[string]place{}
 	for _, i := range f.Instances {
@@ -394,7 +394,7 @@ func places(f *taskscaler.Status) map[string]place {
 	return out
 }
 
-// entries are the instances' records.
+// entries returns the records of the instances.
 func (w *world) entries() []record.Entry {
 	w.t.Helper()
 	entries, err := record.ReadDir(w.records)
@@ -404,7 +404,7 @@ func (w *world) entries() []record.Entry {
 	return entries
 }
 
-// created counts the instances that the records know.
+// created returns the number of instances in the records.
 func (w *world) created() int {
 	n := 0
 	for _, e := range w.entries() {
@@ -415,7 +415,7 @@ func (w *world) created() int {
 	return n
 }
 
-// sound checks that no slot was ever used twice at once.
+// sound checks that no slot was used twice at the same time.
 func (w *world) sound() {
 	w.t.Helper()
 	for _, fault := range record.Check(w.entries()) {
@@ -423,7 +423,7 @@ func (w *world) sound() {
 	}
 }
 
-// empty checks that no instance is left, by the records and by the folders.
+// empty checks that no instance is left, in the records and in the folders.
 func (w *world) empty() {
 	w.t.Helper()
 	if alive := record.Alive(w.entries()); len(alive) > 0 {
@@ -434,7 +434,7 @@ func (w *world) empty() {
 	}
 }
 
-// drained ends the manager by SIGTERM and checks its exit code.
+// drained stops the manager with SIGTERM and checks its exit code.
 func (p *process) drained() {
 	p.w.t.Helper()
 	p.signal(syscall.SIGTERM)

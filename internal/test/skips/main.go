@@ -1,4 +1,4 @@
-// Command skips runs `go test` and shows what it shows, and at its end which tests were left out and why:
+// Command skips runs `go test` and shows its output. At the end it lists the skipped tests and why:
 //
 //	go run ./internal/test/skips -race ./...
 //

@@ -120,16 +120,16 @@ func reason(said string) string {
 	return why
 }
 
-// finish shows packages that did not end, which an interrupted go test leaves, and then what was left out.
+// finish shows the packages that did not end (after an interrupt), and then the skipped tests.
 func (r *report) finish() {
 	for _, name := range slices.Sorted(maps.Keys(r.packages)) {
 		r.packageEnds(name, "fail")
 	}
 	if r.tests == 0 {
-		fmt.Fprintln(r.out, "\nNo test was left out.")
+		fmt.Fprintln(r.out, "\nNo test was skipped.")
 		return
 	}
-	fmt.Fprintf(r.out, "\nLeft out (tests, reason and what brings them, packages): %d\n", r.tests)
+	fmt.Fprintf(r.out, "\nSkipped tests (number, reason and what they need, packages): %d\n", r.tests)
 	for _, why := range slices.Sorted(maps.Keys(r.skipped)) {
 		n := 0
 		for _, k := range r.skipped[why] {

@@ -57,14 +57,14 @@ func TestWhatIsShown(t *testing.T) {
 		"broken": "func TestBroken(t *testing.T) { undefined() }\n",
 	})
 	check(t, []string{"./..."}, 1, []string{
-		"ok  \tm/good", "    1  install moon (m/good)\n", "Left out", ": 1\n", "before", "wrong", "--- FAIL: TestBad/sub", "FAIL\tm/bad",
+		"ok  \tm/good", "    1  install moon (m/good)\n", "Skipped tests", ": 1\n", "before", "wrong", "--- FAIL: TestBad/sub", "FAIL\tm/bad",
 		"panic: at the disco", "to stderr", "FAIL\tm/panics", "undefined: undefined", "FAIL\tm/broken",
 	}, []string{"not shown", "an input", "=== RUN", "{\"Time\""})
 }
 
 func TestNothingLeftOut(t *testing.T) {
 	module(t, map[string]string{"good": "func TestGood(*testing.T) {}\n"})
-	check(t, []string{"./..."}, 0, []string{"ok  \tm/good", "No test was left out.\n"}, []string{"PASS", "TestGood"})
+	check(t, []string{"./..."}, 0, []string{"ok  \tm/good", "No test was skipped.\n"}, []string{"PASS", "TestGood"})
 }
 
 func TestExitCodeIsThatOfGoTest(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// chaos kills.
+// chaos kills processes at random.
 type chaos struct {
 	site           *site
 	clients        *clients
@@ -23,8 +23,8 @@ type chaos struct {
 	view           *view
 }
 
-// run kills something again and again until over ends. What it has begun it brings to its end, within ctx: a manager serves and no plugin is
-// frozen when it returns nil. A manager that cannot be started is an error.
+// run kills one process after the other until over ends. It completes what it has begun, within ctx. When it returns nil, a manager serves
+// and no plugin is frozen. It returns an error if a manager cannot be started.
 func (c *chaos) run(over, ctx context.Context) error {
 	var deck []func(ctx context.Context, n int) bool
 	for pause(over, c.minGap+time.Duration(c.rand.Int64N(int64(c.maxGap-c.minGap)+1))) {
@@ -35,7 +35,7 @@ func (c *chaos) run(over, ctx context.Context) error {
 			at := c.rand.IntN(len(deck))
 			if struck = deck[at](ctx, c.rand.IntN(1<<30)); struck {
 				deck = slices.Delete(deck, at, at+1)
-			} else if !pause(over, 50*time.Millisecond) { // there was nobody to suffer it: its turn will come
+			} else if !pause(over, 50*time.Millisecond) { // no process to kill at the moment: try this strike again later
 				break
 			}
 		}
@@ -46,7 +46,7 @@ func (c *chaos) run(over, ctx context.Context) error {
 	return c.revive(ctx)
 }
 
-// deck is what is done in twenty strikes, in an order that is drawn. Each reports whether there was somebody to suffer it.
+// deck returns twenty strikes in a random order. Each one reports whether there was a process that it could strike.
 func (c *chaos) deck() (all []func(context.Context, int) bool) {
 	add := func(n int, strike func(context.Context, int) bool) {
 		all = append(all, slices.Repeat([]func(context.Context, int) bool{strike}, n)...)
@@ -61,10 +61,10 @@ func (c *chaos) deck() (all []func(context.Context, int) bool) {
 	return all
 }
 
-// killManager kills the manager's process alone, and sometimes something else together with it, or its successor while it starts.
+// killManager kills the manager. Sometimes it also kills another process at the same time, or the next manager while it starts.
 func (c *chaos) killManager(ctx context.Context, n int) {
 	m := c.site.current()
-	if n%5 == 0 { // the caller and the manager at once: nobody takes the lease up again
+	if n%5 == 0 { // the caller and the manager at once: no caller reattaches to the lease
 		c.clients.hit(n/5, syscall.SIGKILL, check.ClientKilled)
 	}
 	c.kill(m)
@@ -88,7 +88,7 @@ func (c *chaos) kill(m *stage.Process) {
 	<-m.Ended()
 }
 
-// revive starts a manager where none runs, and waits until it serves.
+// revive starts a manager if none runs, and waits until it serves.
 func (c *chaos) revive(ctx context.Context) error {
 	m := c.site.current()
 	if m.Running() {
@@ -101,7 +101,7 @@ func (c *chaos) revive(ctx context.Context) error {
 	return c.site.serving(ctx, m)
 }
 
-// signalPlugin signals the manager's plugin, and returns its process id; 0: there was none in this moment.
+// signalPlugin sends a signal to the manager's plugin and returns its process id, or 0 if there is no plugin at the moment.
 func (c *chaos) signalPlugin(e check.Event, sig syscall.Signal) int {
 	pid := pluginOf(c.site.current().PID())
 	if pid != 0 {
@@ -111,7 +111,7 @@ func (c *chaos) signalPlugin(e check.Event, sig syscall.Signal) int {
 	return pid
 }
 
-// freezePlugin stops the plugin for a while: shorter or longer than it takes the manager to notice and to replace it.
+// freezePlugin suspends the plugin for a time that is shorter or longer than the manager needs to notice this and to replace it.
 func (c *chaos) freezePlugin(ctx context.Context, n int) bool {
 	pid := c.signalPlugin(check.PluginFrozen, syscall.SIGSTOP)
 	if pid == 0 {
@@ -145,12 +145,12 @@ func (c *chaos) breakMachine(n int) bool {
 	c.site.log.put(check.Entry{Event: check.MachineBroken, Instance: booted.Instance})
 	folders, _ := filepath.Glob(filepath.Join(c.site.Dir, machineFolder, "*", booted.Instance)) // the pattern is well-formed
 	for _, folder := range folders {
-		_ = os.WriteFile(filepath.Join(folder, "unhealthy"), nil, 0o600) // it may go in this moment
+		_ = os.WriteFile(filepath.Join(folder, "unhealthy"), nil, 0o600) // the folder may be removed at this moment
 	}
 	return true
 }
 
-// machine is the boot of an instance that serves, by the records.
+// machine returns the boot record of an instance that is alive.
 func (c *chaos) machine(n int) (booted record.Entry, ok bool) {
 	entries, err := record.ReadDir(filepath.Join(c.site.Dir, recordFolder))
 	if err != nil {

@@ -17,17 +17,17 @@ import (
 	"github.com/taskscaler/taskscaler/internal/test/stage"
 )
 
-// maxClients bounds how many clients run at once: each is a process.
+// maxClients limits the number of clients that run at once. Each one is a process.
 const maxClients = 40
 
 // client is one `taskscaler exec`.
 type client struct {
 	key     string
 	process *stage.Process
-	hurt    bool // it was killed or cancelled; guarded by clients.mu
+	hurt    bool // the driver killed or cancelled it; guarded by clients.mu
 }
 
-// clients are those that run, and what became of the others.
+// clients holds the running clients and the results of the others.
 type clients struct {
 	site *site
 
@@ -38,10 +38,10 @@ type clients struct {
 	all     sync.WaitGroup
 }
 
-// tally counts jobs by what they were told.
+// tally counts jobs by their results.
 type tally struct{ running, ok, lost, refused, hurt, odd int }
 
-// start starts a job that sleeps, prints its nonce and exits with a code. It does nothing when too many run.
+// start starts a job that sleeps, prints its nonce and exits with a code. It does nothing if too many are running.
 func (c *clients) start(sleep time.Duration, code int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -96,8 +96,8 @@ func tail(text string) string {
 	return text
 }
 
-// hit sends a signal to the client with the n-th key of those that run and were not hit before, and notes it as e first. It reports
-// whether there was one.
+// hit sends a signal to one of the running clients that were not hit before: the one with the n-th key. It logs e first. It reports whether
+// there was such a client.
 func (c *clients) hit(n int, sig syscall.Signal, e check.Event) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,7 +109,7 @@ func (c *clients) hit(n int, sig syscall.Signal, e check.Event) bool {
 	cl := c.running[keys[n%len(keys)]]
 	cl.hurt = true
 	c.site.log.put(check.Entry{Event: e, Key: cl.key, PID: cl.process.PID()})
-	cl.process.Signal(sig) // it may have ended in this moment
+	cl.process.Signal(sig) // it may have ended at this moment
 	return true
 }
 
@@ -121,7 +121,7 @@ func (c *clients) counts() tally {
 	return t
 }
 
-// wait waits until every client has ended. Those that do not are for the checker to name: they were never told anything.
+// wait waits until every client has ended. The checker reports clients that do not end, because they never got an answer.
 func (c *clients) wait(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
@@ -140,7 +140,7 @@ func (c *clients) wait(ctx context.Context) error {
 	}
 }
 
-// end kills what still runs, and waits for it.
+// end kills the clients that still run, and waits for them.
 func (c *clients) end() {
 	c.mu.Lock()
 	for _, cl := range c.running {

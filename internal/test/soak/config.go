@@ -7,8 +7,8 @@ import (
 	"github.com/taskscaler/taskscaler/internal/test/soak/check"
 )
 
-// template is the configuration of a soak: short boots, much that fails, and short times to wait for callers. Its two policies take turns by
-// the minute. Its verbs are what the seed decides.
+// template is the configuration of a soak: short boots, many failures, and short times to reattach. Its two policies alternate every minute.
+// The seed decides the values of its format verbs.
 const template = `concurrent = 100
 log_level = "debug"
 shutdown_timeout = 60
@@ -65,7 +65,7 @@ create_errors = [
 stockout = { windows = [{ from = "50s", until = "53s", every = "1m" }] }
 `
 
-// newConfig draws a configuration, and says what it allows.
+// newConfig makes a random configuration and returns its limits.
 func newConfig(seed uint64) (text string, limits check.Limits) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	limits = check.Limits{Capacity: 2 + r.IntN(2), MaxUses: 4 + r.IntN(3), MaxInstances: 4 + r.IntN(2), Keep: r.IntN(4) == 0, Seed: seed}

@@ -14,8 +14,8 @@ import (
 	"github.com/taskscaler/taskscaler/internal/test/soak/check"
 )
 
-// drive runs a soak in dir: load and kills for its length, then the settling and the shutdown. Whatever happens, no process is left when it
-// returns.
+// drive runs a soak in dir: load and kills for the given length, then a time without kills, then the shutdown. No process is left when it
+// returns, even after an error.
 func drive(ctx context.Context, dir string, o options, v *view) (err error) {
 	v.say("building taskscaler and fleeting-plugin-fake")
 	s, err := newSite(ctx, dir, o.seed)
@@ -40,11 +40,11 @@ func drive(ctx context.Context, dir string, o options, v *view) (err error) {
 	return settle(ctx, s, clients, v)
 }
 
-// fire is the soak itself. When it returns without an error, a manager serves.
+// fire runs the load and the kills. When it returns without an error, a manager serves.
 func fire(ctx context.Context, s *site, cl *clients, o options, v *view) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	over, stop := context.WithTimeout(ctx, o.length) // ends the load and the kills; what is under way is brought to its end
+	over, stop := context.WithTimeout(ctx, o.length) // ends the load and the kills; a kill in progress is completed
 	defer stop()
 	var work sync.WaitGroup
 	work.Go(func() { watch(over, s, cl, v) })
@@ -61,7 +61,7 @@ func fire(ctx context.Context, s *site, cl *clients, o options, v *view) error {
 	return context.Cause(ctx)
 }
 
-// watch asks for the status again and again, and shows it.
+// watch asks for the status repeatedly and shows it.
 func watch(ctx context.Context, s *site, cl *clients, v *view) {
 	for {
 		if f, err := s.ask(context.WithoutCancel(ctx)); err == nil { // else no manager serves
@@ -76,16 +76,16 @@ func watch(ctx context.Context, s *site, cl *clients, v *view) {
 	}
 }
 
-// settle lets the jobs end, stops the manager, and notes what is left.
+// settle waits for the end of the jobs, stops the manager, and logs what is left.
 func settle(ctx context.Context, s *site, cl *clients, v *view) error {
-	v.say("no more load and no more kills: the jobs come to their end")
+	v.say("no more load and no more kills: waiting for the jobs to end")
 	if err := cl.wait(ctx); err != nil {
 		return err
 	}
 	if err := s.quiet(ctx); err != nil {
 		return err
 	}
-	v.say("stopping the manager: it deletes what is left")
+	v.say("stopping the manager, which deletes the remaining instances")
 	m := s.current()
 	s.log.put(check.Entry{Event: check.ManagerStopped, PID: m.PID()})
 	m.Signal(syscall.SIGTERM)
@@ -94,7 +94,7 @@ func settle(ctx context.Context, s *site, cl *clients, v *view) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(patience):
-		return errors.New("the manager does not stop: its log is manager.log")
+		return errors.New("the manager does not stop: see manager.log")
 	}
 	left, err := s.left(ctx)
 	if err != nil {
@@ -104,7 +104,7 @@ func settle(ctx context.Context, s *site, cl *clients, v *view) error {
 	return nil
 }
 
-// quiet waits until no lease is left, those of killed clients included.
+// quiet waits until no lease is left. This includes the leases of killed clients.
 func (s *site) quiet(ctx context.Context) error {
 	for deadline := time.Now().Add(patience); ; {
 		f, err := s.ask(ctx)
@@ -118,13 +118,13 @@ func (s *site) quiet(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-s.current().Ended():
-			return errors.New("the manager has ended by itself: its log is manager.log")
+			return errors.New("the manager ended although it was not stopped: see manager.log")
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
 }
 
-// sweep ends every process of the soak: the manager, its plugin, and the instances by taking their folders away.
+// sweep ends every process of the soak: the manager, its plugin, and the instances. Instances end when their folders are removed.
 func (s *site) sweep() error {
 	if m := s.current(); m != nil && m.Running() {
 		s.log.put(check.Entry{Event: check.ManagerKilled, PID: m.PID()})
@@ -137,7 +137,7 @@ func (s *site) sweep() error {
 		if len(left) == 0 {
 			return err
 		}
-		if time.Until(deadline) < patience-10*time.Second { // they had their time
+		if time.Until(deadline) < patience-10*time.Second { // they had enough time to end
 			for _, p := range left {
 				_ = syscall.Kill(p.pid, syscall.SIGKILL)
 			}

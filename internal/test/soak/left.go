@@ -15,7 +15,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// process is one that runs and has to do with the soak.
+// process is a running process of the soak.
 type process struct {
 	pid      int
 	line     string
@@ -34,7 +34,7 @@ func (s *site) processes() (found []process) {
 			continue
 		}
 		proc := filepath.Join("/proc", e.Name())
-		cwd, _ := os.Readlink(filepath.Join(proc, "cwd")) // of others: not ours
+		cwd, _ := os.Readlink(filepath.Join(proc, "cwd")) // fails for processes of other users, which are not ours
 		line, _ := os.ReadFile(filepath.Join(proc, "cmdline"))
 		exe, _ := os.Readlink(filepath.Join(proc, "exe"))
 		if len(line) == 0 || !within(cwd, s.Dir) && !within(exe, s.Dir) && !bytes.Contains(line, []byte(s.Dir+"/")) { // no line: it has ended
@@ -47,19 +47,19 @@ func (s *site) processes() (found []process) {
 
 func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
 
-// isPlugin reports whether the process is a plugin of ours, and no instance: those run the same binary.
+// isPlugin reports whether the process is a plugin of the soak. Instances run the same binary, but are not plugins.
 func isPlugin(pid int) bool {
 	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return bytes.Contains(line, []byte("fleeting-plugin-fake")) && !bytes.Contains(line, []byte("\x00instance\x00"))
 }
 
-// isMachine reports whether the process is this instance's.
+// isMachine reports whether the process belongs to this instance.
 func (s *site) isMachine(pid int, id string) bool {
 	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return bytes.HasSuffix(line, []byte("/"+id+"\x00")) && bytes.Contains(line, []byte(s.Dir+"/"))
 }
 
-// pluginOf finds the plugin among the children of a manager; 0: it has none in this moment.
+// pluginOf returns the process id of the plugin of a manager, or 0 if it has none at the moment.
 func pluginOf(manager int) int {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", manager)) // the pattern is well-formed
 	for _, task := range tasks {
@@ -73,8 +73,8 @@ func pluginOf(manager int) int {
 	return 0
 }
 
-// left looks for what the shutdown should have taken away. Processes get a while: an instance that the provider counts as gone still has to
-// leave.
+// left looks for what the shutdown should have removed. Processes get some time, because the process of an instance may still run when the
+// provider no longer lists it.
 func (s *site) left(ctx context.Context) (*check.Left, error) {
 	l := &check.Left{}
 	for deadline := time.Now().Add(patience); ; {
@@ -89,12 +89,12 @@ func (s *site) left(ctx context.Context) (*check.Left, error) {
 	}
 	states, err := filepath.Glob(filepath.Join(s.Dir, stateFolder, "*", "state.db"))
 	if err != nil || len(states) != 1 {
-		return nil, fmt.Errorf("there should be one state: %q, %w", states, err)
+		return nil, fmt.Errorf("there must be exactly one state: %q, %w", states, err)
 	}
 	return l, inState(ctx, filepath.Dir(states[0]), l)
 }
 
-// inState reads what the state still holds.
+// inState returns what the state still contains.
 func inState(ctx context.Context, dir string, l *check.Left) error {
 	store, err := statestore.OpenBolt(dir, statestore.BoltOptions{})
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// load starts jobs, in phases that take turns.
+// load starts jobs, in alternating phases.
 type load struct {
 	clients *clients
 	rand    *rand.Rand
@@ -31,7 +31,7 @@ func (l *load) run(ctx context.Context) {
 	}
 }
 
-// job starts one job: one in five exits with a code of its own.
+// job starts one job. One job in five exits with a code other than 0.
 func (l *load) job(atLeast, atMost time.Duration) {
 	code := 0
 	if l.rand.IntN(5) == 0 {
@@ -41,7 +41,7 @@ func (l *load) job(atLeast, atMost time.Duration) {
 		return
 	}
 	if err := l.clients.start(l.between(atLeast, atMost), code); err != nil {
-		l.view.say("%v", err) // the checker misses its answer
+		l.view.say("%v", err) // the checker reports that its answer is missing
 	}
 }
 
@@ -76,10 +76,10 @@ func (l *load) steady(ctx context.Context) {
 	}
 }
 
-// quiet lets the fleet fall back. Jobs that run go on.
+// quiet starts no job, so that the fleet shrinks. Running jobs continue.
 func (l *load) quiet(ctx context.Context) { <-ctx.Done() }
 
-// long are jobs that outlast kills.
+// long starts jobs that run longer than the time between kills.
 func (l *load) long(ctx context.Context) {
 	for range 6 + l.rand.IntN(4) {
 		l.job(4*time.Second, 12*time.Second)
@@ -87,7 +87,7 @@ func (l *load) long(ctx context.Context) {
 	<-ctx.Done()
 }
 
-// single are jobs that come when the fleet has just fallen idle.
+// single starts jobs at the moment when the fleet has just become idle.
 func (l *load) single(ctx context.Context) {
 	for pause(ctx, l.between(500*time.Millisecond, 4*time.Second)) {
 		l.job(50*time.Millisecond, time.Second)

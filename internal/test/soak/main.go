@@ -1,12 +1,13 @@
-// Command soak puts a manager under fire: the real taskscaler with the real fake plugin, a state file and jobs over SSH, while the manager, the
-// plugin, the jobs' clients and the instances are killed at random moments and the cloud misbehaves. It starts the manager again each time.
-// Package check then proves from the instances' own records and from this driver's log that nothing was lost, doubled, leaked or
-// misreported.
+// Command soak tests a manager while processes are killed. It runs the real taskscaler with the fake plugin, a state file and jobs over SSH. It
+// kills the manager, the plugin, the clients of the jobs and the instances at random moments, and starts the manager again each time. The
+// cloud has failures too. Then package check proves, from the records of the instances and from the log of this driver, that nothing was
+// lost, doubled, leaked or reported wrongly.
 //
 //	go run ./internal/test/soak -for 3m -seed 7
-//	go run ./internal/test/soak -check DIR      # judge a soak that was kept once more
+//	go run ./internal/test/soak -check DIR      # check a kept soak again
 //
-// The seed decides the configuration, the load and the kills; what they meet depends on the machine. A soak that fails keeps its folder.
+// The seed decides the configuration, the load and the kills. What a kill interrupts depends on the speed of the machine. A soak that fails
+// keeps its folder.
 package main
 
 import (
@@ -31,46 +32,46 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// options are what a soak is asked to do.
+// options holds the flags of a soak.
 type options struct {
-	length         time.Duration // of load and kills; settling comes after it
+	length         time.Duration // of load and kills, without the time to settle afterwards
 	seed           uint64
 	minGap, maxGap time.Duration // between two kills
 	phase          time.Duration // how long one kind of load lasts
-	keep           bool          // keep the folder also of a soak without a violation
+	keep           bool          // keep the folder even if there is no violation
 }
 
-// run is the soak; it returns the exit code: 0 without a violation, 1 otherwise, 2 for wrong usage.
+// run runs the soak and returns the exit code: 0 without a violation, 1 otherwise, 2 for wrong usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o := options{}
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.DurationVar(&o.length, "for", 3*time.Minute, "how long there is load and killing")
-	flags.Uint64Var(&o.seed, "seed", 0, "what decides everything that is drawn; 0: a random one")
-	flags.DurationVar(&o.minGap, "min-gap", 2*time.Second, "the shortest time between two kills")
-	flags.DurationVar(&o.maxGap, "max-gap", 6*time.Second, "the longest time between two kills")
-	flags.DurationVar(&o.phase, "phase", 12*time.Second, "how long one kind of load lasts")
-	flags.BoolVar(&o.keep, "keep", false, "keep the folder also when nothing is wrong")
-	again := flags.String("check", "", "judge the soak in this `folder` once more, and do nothing else")
+	flags.DurationVar(&o.length, "for", 3*time.Minute, "duration of the load and the kills")
+	flags.Uint64Var(&o.seed, "seed", 0, "seed of all random choices; 0: a random seed")
+	flags.DurationVar(&o.minGap, "min-gap", 2*time.Second, "shortest time between two kills")
+	flags.DurationVar(&o.maxGap, "max-gap", 6*time.Second, "longest time between two kills")
+	flags.DurationVar(&o.phase, "phase", 12*time.Second, "duration of one kind of load")
+	flags.BoolVar(&o.keep, "keep", false, "keep the folder even if nothing is wrong")
+	again := flags.String("check", "", "check the soak in this `folder` again, and do nothing else")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
 	if flags.NArg() > 0 || o.length <= 0 || o.minGap <= 0 || o.maxGap < o.minGap || o.phase <= 0 {
-		fmt.Fprintln(stderr, "soak: durations must be positive, -max-gap not below -min-gap, and there are no arguments")
+		fmt.Fprintln(stderr, "soak: durations must be positive, -max-gap must not be below -min-gap, and no arguments are allowed")
 		return 2
 	}
 	if *again != "" {
 		return judge(*again, stdout, stderr)
 	}
 	for o.seed == 0 {
-		o.seed = rand.Uint64N(1_000_000) // one that can be typed
+		o.seed = rand.Uint64N(1_000_000) // short enough to type
 	}
 	return soakOnce(ctx, o, stdout, stderr)
 }
 
-// soakOnce runs one soak in a folder of its own, which it keeps when something is wrong.
+// soakOnce runs one soak in a new folder. It keeps the folder if something is wrong.
 func soakOnce(ctx context.Context, o options, stdout, stderr io.Writer) int {
-	dir, err := os.MkdirTemp("", "ts-soak-") // short: it has a socket in it
+	dir, err := os.MkdirTemp("", "ts-soak-") // a short path, because the path of a socket has a maximum length
 	if err != nil {
 		fmt.Fprintln(stderr, "soak:", err)
 		return 1
@@ -81,11 +82,11 @@ func soakOnce(ctx context.Context, o options, stdout, stderr io.Writer) int {
 	v.end()
 	if ctx.Err() != nil {
 		_ = os.RemoveAll(dir)
-		fmt.Fprintln(stderr, "soak: interrupted; nothing was judged, and nothing is left")
+		fmt.Fprintln(stderr, "soak: interrupted; nothing was checked, and nothing is left")
 		return 1
 	}
-	if err != nil { // the witnesses may say more
-		fmt.Fprintf(stderr, "soak: it did not come to its end: %v\nsoak: the folder is kept: %s\n", err, dir)
+	if err != nil { // the records may show more
+		fmt.Fprintf(stderr, "soak: it did not run to its end: %v\nsoak: the folder is kept: %s\n", err, dir)
 		_ = judge(dir, stdout, stderr)
 		return 1
 	}
@@ -99,11 +100,11 @@ func soakOnce(ctx context.Context, o options, stdout, stderr io.Writer) int {
 	return code
 }
 
-// judge asks the checker, and prints what it says.
+// judge runs the checker and prints its results.
 func judge(dir string, stdout, stderr io.Writer) int {
 	history, err := check.Load(filepath.Join(dir, recordFolder), filepath.Join(dir, logFile))
 	if err != nil {
-		fmt.Fprintf(stderr, "soak: the witnesses cannot be read: %v\nsoak: the folder is kept: %s\n", err, dir)
+		fmt.Fprintf(stderr, "soak: the records cannot be read: %v\nsoak: the folder is kept: %s\n", err, dir)
 		return 1
 	}
 	violations, figures := check.Check(history)
@@ -123,7 +124,7 @@ func judge(dir string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// terminalWidth tells the width of the terminal that w is; nil: it is none.
+// terminalWidth returns a function for the width of the terminal w, or nil if w is not a terminal.
 func terminalWidth(w io.Writer) func() int {
 	f, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {

@@ -19,7 +19,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// What is in a soak's folder.
+// The files and folders of a soak.
 const (
 	recordFolder  = "records"
 	logFile       = "soak.jsonl"
@@ -27,28 +27,28 @@ const (
 	machineFolder = ".taskscaler-fake"
 )
 
-// patience bounds every wait. Only a hang reaches it: it is far beyond what a busy machine needs.
+// patience limits every wait. Only a hang reaches it: a busy machine needs far less.
 const patience = 3 * time.Minute
 
-// site is a soak's folder, the manager in it, and the driver's log.
+// site is the folder of a soak, with the manager and the log of the driver.
 type site struct {
 	*stage.Stage
 	log  *logbook
 	away atomic.Bool // no manager serves
 
 	mu      sync.Mutex
-	manager *stage.Process    // the last one that was started
-	shown   map[string]string // the state in which a status showed an instance last
+	manager *stage.Process    // the latest one
+	shown   map[string]string // by instance: the state in the latest status
 }
 
-// logbook is the driver's log. Its times never go back, unless the clock does.
+// logbook is the log of the driver. Its times do not go back, unless the clock does.
 type logbook struct {
 	mu   sync.Mutex
 	file *os.File
-	err  error // the first that writing met
+	err  error // the first error of a write
 }
 
-// put writes an entry with the time.
+// put writes an entry with the current time.
 func (l *logbook) put(e check.Entry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,8 +93,8 @@ func newSite(ctx context.Context, dir string, seed uint64) (*site, error) {
 	return s, nil
 }
 
-// keepGroup makes the group's folder with a file in it that is not the group's, so that the folder stays when the group is empty. With it stay
-// the counters that the model's luck depends on: a group that begins anew has the same luck again, and can be unlucky for ever.
+// keepGroup makes the folder of the group with a foreign file in it, so that the folder stays when the group is empty. The counters of the
+// model's random numbers then stay too. Otherwise a new group gets the same random numbers again, and can fail for ever.
 func keepGroup(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -102,7 +102,7 @@ func keepGroup(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "keep"), nil, 0o600)
 }
 
-// startManager starts a manager. Its end stands in the driver's log before the process counts as ended.
+// startManager starts a manager. Its end is in the log of the driver before the process counts as ended.
 func (s *site) startManager() (*stage.Process, error) {
 	s.log.put(check.Entry{Event: check.ManagerStarted})
 	m, err := s.Run(func(p *stage.Process) {
@@ -117,14 +117,14 @@ func (s *site) startManager() (*stage.Process, error) {
 	return m, nil
 }
 
-// current is the last manager that was started; nil: none was.
+// current returns the latest manager, or nil if none was started.
 func (s *site) current() *stage.Process {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.manager
 }
 
-// ask runs `taskscaler status --json`, and writes what it says into the log.
+// ask runs `taskscaler status --json` and writes the answer to the log.
 func (s *site) ask(ctx context.Context) (*taskscaler.Status, error) {
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -151,7 +151,7 @@ func (s *site) ask(ctx context.Context) (*taskscaler.Status, error) {
 	return all.Runners[0].Fleet, nil
 }
 
-// note logs a status without the instances that are gone and were already shown so.
+// note logs a status. It leaves out gone instances that an earlier status already showed as gone.
 func (s *site) note(seen *check.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,11 +178,11 @@ func (s *site) serving(ctx context.Context, m *stage.Process) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("the manager does not serve: %w", errors.Join(err, errors.New("its log is manager.log")))
+			return fmt.Errorf("the manager does not serve: %w", errors.Join(err, errors.New("see manager.log")))
 		}
 		select {
 		case <-m.Ended():
-			return errors.New("the manager ended at its start: its log is manager.log")
+			return errors.New("the manager ended at its start: see manager.log")
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(30 * time.Millisecond):

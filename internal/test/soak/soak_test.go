@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// shortTemp makes a temporary folder whose name leaves room for a socket, and makes soaks use it.
+// shortTemp makes a temporary folder with a short name (the path of a socket has a maximum length), and makes soaks use it.
 func shortTemp(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "so")
@@ -45,20 +45,20 @@ func empty(t *testing.T, dir string) {
 	}
 }
 
-// TestShortSoak is a soak of a few seconds, with kills in quick succession.
+// TestShortSoak runs a soak of a few seconds, with many kills.
 func TestShortSoak(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes half a minute; not with -short")
+		t.Skip("it takes about 30 s; not with -short")
 	}
 	dir := shortTemp(t)
-	for length := 12 * time.Second; ; length *= 2 { // a busy machine has more time for its few jobs and kills
+	for length := 12 * time.Second; ; length *= 2 { // a busy machine needs more time for some jobs and kills
 		var stdout, stderr bytes.Buffer
 		args := []string{"-for", length.String(), "-seed", "5", "-min-gap", "200ms", "-max-gap", "900ms", "-phase", "2500ms"}
 		if exit := run(t.Context(), args, &stdout, &stderr); exit != 0 {
 			t.Fatalf("exit code %d\n%s%s", exit, stdout.String(), stderr.String())
 		}
 		if strings.Contains(stdout.String(), "\x1b") || stderr.Len() > 0 {
-			t.Errorf("it is not plain: %q, %q", stdout.String(), stderr.String())
+			t.Errorf("the output is not plain text: %q, %q", stdout.String(), stderr.String())
 		}
 		empty(t, dir)
 		lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
@@ -74,7 +74,7 @@ func TestShortSoak(t *testing.T) {
 	}
 }
 
-// TestInterruptedSoakLeavesNothing interrupts one in the middle of its jobs.
+// TestInterruptedSoakLeavesNothing interrupts a soak while jobs run.
 func TestInterruptedSoakLeavesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a manager and instances; not with -short")
@@ -151,7 +151,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestConfig: what is drawn is a configuration without problems, whatever the seed.
+// TestConfig: every seed gives a valid configuration.
 func TestConfig(t *testing.T) {
 	for seed := range uint64(200) {
 		text, limits := newConfig(seed)
@@ -161,7 +161,7 @@ func TestConfig(t *testing.T) {
 		}
 		a := file.Runners[0].Autoscaler
 		if a.CapacityPerInstance != limits.Capacity || a.MaxUseCount != limits.MaxUses || a.MaxInstances != limits.MaxInstances {
-			t.Fatalf("seed %d: %+v is not what the file says", seed, limits)
+			t.Fatalf("seed %d: %+v differs from the file", seed, limits)
 		}
 	}
 }
@@ -174,7 +174,7 @@ func TestView(t *testing.T) {
 	first := out.String()
 	v.say("hello")
 	v.end()
-	if !strings.Contains(first, "3 run") || strings.Contains(first, "\n") || !strings.HasPrefix(out.String()[len(first):], "\r\x1b[K") {
+	if !strings.Contains(first, "3 running") || strings.Contains(first, "\n") || !strings.HasPrefix(out.String()[len(first):], "\r\x1b[K") {
 		t.Errorf("%q", out.String())
 	}
 }

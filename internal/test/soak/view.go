@@ -12,17 +12,17 @@ import (
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
-// quietFor is how often a line is printed where there is no terminal.
+// quietFor is the time between two lines if the output is not a terminal.
 const quietFor = 30 * time.Second
 
-// view shows how it goes: on a terminal one line that is written over itself, elsewhere a line now and then.
+// view shows the progress. On a terminal it updates one line in place; elsewhere it prints a line from time to time.
 type view struct {
 	mu      sync.Mutex
 	w       io.Writer
-	width   func() int // of the terminal; nil: it is none
+	width   func() int // of the terminal; nil: not a terminal
 	start   time.Time
-	printed time.Time // when the last plain line was
-	drawn   bool      // there is a line on the terminal that is to be written over
+	printed time.Time // when the latest line was printed
+	drawn   bool      // the terminal shows a line that must be erased
 	load    string
 	state   string
 	tally   tally
@@ -33,7 +33,7 @@ func newView(w io.Writer, width func() int) *view {
 	return &view{w: w, width: width, start: now, printed: now}
 }
 
-// say prints a line that stays.
+// say prints a line that is not erased.
 func (v *view) say(format string, args ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -41,32 +41,32 @@ func (v *view) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(v.w, "%6.1fs  %s\n", time.Since(v.start).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// phase says which load there is.
+// phase sets the name of the current load.
 func (v *view) phase(name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.load = name
 }
 
-// fleet takes in a status.
+// fleet sets the latest status.
 func (v *view) fleet(f *taskscaler.Status) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.state = fmt.Sprintf("%d ready, %d to come, %d going; %d leased, %d wait", f.Counts.ReadyCount,
+	v.state = fmt.Sprintf("%d ready, %d booting, %d being deleted; %d leased, %d waiting", f.Counts.ReadyCount,
 		f.Counts.Requested+f.Counts.Creating+f.Counts.Preparing, f.Counts.Draining+f.Counts.Deleting, f.Counts.Leases, f.Counts.Waiters)
 }
 
-// jobs takes in the tally, and shows everything.
+// jobs sets the tally and shows all numbers.
 func (v *view) jobs(t tally) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.tally = t
-	line := fmt.Sprintf("%5.0fs %-11s instances: %s; jobs: %d run, %d ok, %d lost, %d refused, %d killed", time.Since(v.start).Seconds(), v.load,
+	line := fmt.Sprintf("%5.0fs %-11s instances: %s; jobs: %d running, %d ok, %d lost, %d refused, %d killed", time.Since(v.start).Seconds(), v.load,
 		v.state, t.running, t.ok, t.lost, t.refused, t.hurt)
 	switch {
 	case v.width != nil:
 		v.erase()
-		_, _ = fmt.Fprintf(v.w, "%.*s", max(v.width()-1, 0), line) // a line that is wrapped could not be taken away
+		_, _ = fmt.Fprintf(v.w, "%.*s", max(v.width()-1, 0), line) // a wrapped line cannot be erased
 		v.drawn = true
 	case time.Since(v.printed) >= quietFor:
 		v.printed = time.Now()
@@ -74,7 +74,7 @@ func (v *view) jobs(t tally) {
 	}
 }
 
-// end leaves the terminal clean.
+// end removes the line from the terminal.
 func (v *view) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -88,13 +88,13 @@ func (v *view) erase() {
 	}
 }
 
-// table prints the figures of a soak.
+// table prints the results of a soak.
 func table(w io.Writer, f *check.Figures) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
 		_, _ = fmt.Fprintf(t, "  %s\t%s\n", name, fmt.Sprintf(format, args...))
 	}
-	row("jobs", "%d: %d told their exit code, %d that their lease was lost, %d refused while no manager served, %d cancelled, %d killed",
+	row("jobs", "%d: %d got their exit code, %d lost their lease, %d were refused while no manager served, %d were cancelled, %d were killed",
 		f.Jobs, f.OK, f.Lost, f.Refused, f.Cancelled, f.Killed)
 	row("instances", "%d: %d deleted, %d reclaimed, %d died, %d vanished", f.Instances, f.Ends[record.Deleted], f.Ends[record.Reclaimed],
 		f.Ends[record.Died], f.Ends[record.Vanished])
@@ -102,7 +102,7 @@ func table(w io.Writer, f *check.Figures) error {
 		f.Kills[check.ManagerKilled], f.Kills[check.PluginKilled], f.Kills[check.PluginFrozen], f.Kills[check.ClientKilled],
 		f.Kills[check.ClientCancelled], f.Kills[check.MachineKilled], f.Kills[check.MachineBroken])
 	row("restarts", "%d", f.Restarts)
-	row("longest wait", "%s from a job's request to its answer", f.LongestJob.Round(time.Millisecond))
-	row("witnesses", "%d commands of jobs recorded, %d answers of status", f.Commands, f.Statuses)
+	row("longest wait", "%s from the request of a job to its answer", f.LongestJob.Round(time.Millisecond))
+	row("evidence", "%d recorded commands of jobs, %d answers of status", f.Commands, f.Statuses)
 	return t.Flush()
 }

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// Stage is a folder with the binaries, a configuration and a control socket.
+// Stage is a folder for the binaries, a configuration and a control socket.
 type Stage struct {
 	Dir    string
 	Config string   // config.toml in Dir; the caller writes it before Run
 	Socket string   // the manager's control socket in Dir
 	Root   string   // the root of the source tree
-	Env    []string // the environment of every command; nil: the caller's own
+	Env    []string // the environment of every command; nil: the caller's environment
 }
 
 // New builds the binaries into dir.
@@ -45,7 +45,7 @@ func Build(ctx context.Context, bin string) (root string, err error) {
 	return root, nil
 }
 
-// Command returns a command of taskscaler that runs in Dir. It has a process group of its own, so that a Ctrl-C reaches the caller only.
+// Command returns a command of taskscaler that runs in Dir. It has a process group of its own, so that Ctrl-C reaches only the caller.
 func (s *Stage) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.Dir, "bin", "taskscaler"), args...)
 	cmd.Dir, cmd.Env = s.Dir, s.Env
@@ -62,7 +62,7 @@ func (s *Stage) Run(ended func(*Process)) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() // the process has a descriptor of its own
+	defer log.Close() // the process has its own descriptor
 	cmd := s.Command("run", "--config", s.Config, "--socket", s.Socket)
 	cmd.Stderr = log
 	return start(&Process{cmd: cmd}, ended)
@@ -98,10 +98,10 @@ func start(p *Process, ended func(*Process)) (*Process, error) {
 	return p, nil
 }
 
-// PID returns the process's id.
+// PID returns the id of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Signal sends sig to the process alone. It does nothing if the process has ended.
+// Signal sends sig to this process only. It does nothing if the process has ended.
 func (p *Process) Signal(sig syscall.Signal) { _ = p.cmd.Process.Signal(sig) }
 
 // Ended is closed when the process has ended.
@@ -139,8 +139,8 @@ func (p *Process) Code() *int {
 	return nil
 }
 
-// Stdout returns what a job printed. It may be called when the process has ended.
+// Stdout returns the standard output of a job. It may be called when the process has ended.
 func (p *Process) Stdout() string { return p.stdout.String() }
 
-// Stderr returns what a job said on its standard error. It may be called when the process has ended.
+// Stderr returns the standard error of a job. It may be called when the process has ended.
 func (p *Process) Stderr() string { return p.stderr.String() }

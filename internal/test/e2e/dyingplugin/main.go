@@ -1,4 +1,4 @@
-// Command dyingplugin is a plugin that shakes hands as it should and dies as soon as it is asked to initialise its group.
+// Command dyingplugin is a plugin that completes the handshake and ends when Init is called.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// group takes the configuration of the fake, whose place it takes.
+// group accepts the configuration of the fake plugin, which it replaces in the test.
 type group struct {
 	inner     provider.InstanceGroup
 	RecordDir string         `json:"record_dir"`
@@ -26,7 +26,7 @@ func (*group) Init(context.Context, hclog.Logger, provider.Settings) (provider.P
 	return provider.ProviderInfo{}, nil
 }
 
-// The rest is never asked for.
+// The other methods are never called.
 
 func (g *group) Update(ctx context.Context, f func(string, provider.State)) error {
 	return g.inner.Update(ctx, f)
