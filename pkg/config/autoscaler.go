@@ -75,7 +75,7 @@ func (r *reader) plugin(s section) string {
 			if at == nil {
 				at = s.n
 			}
-			s.fault(CodeMissing, at, "plugin", "is missing: [runners.autoscaler] needs a provider plugin", `write plugin = "aws", for example`)
+			s.fault(CodeMissing, at, "plugin", "is missing: [runners.autoscaler] needs a provider plugin", `write plugin = "fake", for example`)
 		}
 		return ""
 	}

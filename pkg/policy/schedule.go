@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"time"
 	_ "time/tzdata" // zones must load on machines without a time zone database
 )
@@ -42,7 +43,7 @@ func Compile(policies []Policy, local *time.Location) (*Schedule, error) {
 			faults = append(faults, err)
 		}
 		periods, errs := parsePeriods(i, p.Periods)
-		faults = append(faults, errs...)
+		faults = append(append(faults, errs...), p.Settings.faults(i)...)
 		if len(faults) == 0 {
 			s.rules = append(s.rules, rule{cal: newCalendar(periods), loc: loc, settings: p.Settings.clone()})
 		}
@@ -51,6 +52,21 @@ func Compile(policies []Policy, local *time.Location) (*Schedule, error) {
 		return nil, errors.Join(faults...)
 	}
 	return s, nil
+}
+
+// faults names every setting of policy n (from 0) that has no meaning.
+func (s *Settings) faults(n int) (faults []error) {
+	for _, v := range []struct {
+		name     string
+		negative bool
+	}{
+		{"IdleCount", s.IdleCount < 0}, {"IdleTime", s.IdleTime < 0}, {"ScaleFactor", !(s.ScaleFactor >= 0)}, {"ScaleFactorLimit", s.ScaleFactorLimit < 0},
+	} {
+		if v.negative {
+			faults = append(faults, fmt.Errorf("policy %d: %s is negative or not a number: use 0 or more", n+1, v.name))
+		}
+	}
+	return faults
 }
 
 func parsePeriods(policy int, texts []string) (periods []Period, faults []error) {

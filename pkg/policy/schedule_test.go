@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -205,6 +206,18 @@ func TestUsualConfigurations(t *testing.T) {
 			if got := s.At(local).Index; got != want {
 				t.Errorf("%s, %s: policy %d, want %d", c.name, at, got, want)
 			}
+		}
+	}
+}
+
+func TestSettingsWithoutAMeaning(t *testing.T) {
+	for want, s := range map[string]Settings{
+		"IdleCount": {IdleCount: -1}, "IdleTime": {IdleTime: -1}, "ScaleFactor": {ScaleFactor: -0.5}, "ScaleFactor ": {ScaleFactor: math.NaN()},
+		"ScaleFactorLimit": {ScaleFactorLimit: -1},
+	} {
+		_, err := Compile([]Policy{{}, {Settings: s}}, time.UTC)
+		if err == nil || !strings.Contains(err.Error(), "policy 2: "+strings.TrimSpace(want)+" is negative") {
+			t.Errorf("%+v: %v", s, err)
 		}
 	}
 }

@@ -36,7 +36,7 @@ type Settings struct {
 	ScaleFactor      float64       // free slots to keep for each job that runs or waits; 0: none
 	ScaleFactorLimit int           // the largest number of slots that the factor may ask for; 0: no limit
 	ScaleFactorMode  FactorMode    // how the factor's part and IdleCount are combined to the idle target
-	Preemptive       bool          // accept a job only when a slot is already free for it
+	Preemptive       bool          // accept a job only when a slot is already free for it. Default: false (in config.toml it is on where idle_count is above 0)
 	Throttle         *Throttle     // replaces the group's throttle while the policy is active; nil: the group's
 }
 

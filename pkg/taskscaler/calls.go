@@ -62,6 +62,9 @@ func (t *Taskscaler) Replace(ctx context.Context, key string) (*Lease, error) {
 // Reattach returns the stored lease of key, after a restart of the manager or of its caller. A *Lease that another caller still has for
 // this key ends. Errors: ErrUnknownKey if there is no such lease, ErrShutdown, *StopError, and an error if ctx ends first.
 func (t *Taskscaler) Reattach(ctx context.Context, key string) (*Lease, error) {
+	if ctx.Err() != nil { // a caller that is gone must not end another one's handle
+		return nil, fmt.Errorf("reattach %q: %w", key, context.Cause(ctx))
+	}
 	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReattach, Key: record.Key(key)})
 	if err != nil {
 		return nil, fmt.Errorf("reattach %q: %w", key, err)
@@ -108,6 +111,9 @@ func (t *Taskscaler) deadline(ctx context.Context) time.Duration {
 
 // lease requests a lease, and turns every other answer into an error. It releases a lease that arrives after ctx has ended.
 func (t *Taskscaler) lease(ctx context.Context, ev *scaler.Event) (*Lease, error) {
+	if ctx.Err() != nil { // a grant that nobody takes would use an instance up
+		return nil, refusal(ev.Key, &answer{cause: endOf(ctx)})
+	}
 	a, err := t.call(ctx, ev)
 	switch {
 	case errors.Is(err, errAbandoned):

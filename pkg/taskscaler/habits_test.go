@@ -111,9 +111,9 @@ func TestReleaseWhileCommitsFail(t *testing.T) {
 			"Reattach": func(ctx context.Context) error { _, err := f.Reattach(ctx, "job"); return err },
 			"Undrain":  f.Undrain,
 		} {
-			ended, cancel := context.WithCancel(t.Context())
-			cancel()
-			if err := call(ended); !errors.Is(err, context.Canceled) || !errors.Is(err, errAbandoned) {
+			soon, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := call(soon); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errAbandoned) {
 				t.Errorf("%s = %v", name, err)
 			}
 		}
@@ -121,6 +121,34 @@ func TestReleaseWhileCommitsFail(t *testing.T) {
 		f.until("the release", func() bool { c, err := f.Counts(context.Background()); return err == nil && c.Leases == 0 })
 		if err := l.Release(t.Context()); err != nil {
 			t.Errorf("a second release: %v", err)
+		}
+	})
+}
+
+// TestCallersWhoseContextHasEnded: they use no instance up, and take no lease away from the caller that has it.
+func TestCallersWhoseContextHasEnded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 2, 1 }))
+		defer f.end()
+		l := f.acquire("job")
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 5 {
+			if _, err := f.Acquire(ended, "other"); !errors.Is(err, context.Canceled) {
+				t.Errorf("Acquire = %v", err)
+			}
+			if _, err := f.Reattach(ended, "job"); !errors.Is(err, context.Canceled) {
+				t.Errorf("Reattach = %v", err)
+			}
+			if _, err := f.Replace(ended, "job"); !errors.Is(err, context.Canceled) {
+				t.Errorf("Replace = %v", err)
+			}
+		}
+		if l.Err() != nil {
+			t.Errorf("the lease ended: %v", l.Err())
+		}
+		if next := f.acquire("next"); next.Use() != l.Use()+1 {
+			t.Errorf("use %d follows use %d", next.Use(), l.Use())
 		}
 	})
 }
