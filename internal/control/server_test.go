@@ -85,7 +85,7 @@ func TestLeaseFromRequestToRelease(t *testing.T) {
 	if ev.Lease == nil || ev.Lease.Key != "job" || ev.Lease.Instance != "i-1" || ev.Lease.Connect == nil || ev.Lease.Connect.ID != "i-1" {
 		t.Fatalf("first event %+v", ev)
 	}
-	if err := c.Release(within(t), control.ReleaseRequest{Key: "job", Unhealthy: control.UnhealthyUnreachable}); err != nil {
+	if err := c.Release(within(t), control.ReleaseRequest{Key: "job", Unhealthy: control.UnhealthyUnreachable, Reason: "no route"}); err != nil {
 		t.Fatal(err)
 	}
 	if ev := next(t, s); !ev.Released {
@@ -95,6 +95,9 @@ func TestLeaseFromRequestToRelease(t *testing.T) {
 		t.Error("the stream continues after the release")
 	}
 	await(t, m, "release job unreachable", 1)
+	if got := m.Reason("job"); got != "no route" {
+		t.Errorf("the reason arrived as %q", got)
+	}
 	for _, call := range m.Calls() {
 		if call == "detach job" {
 			t.Error("a released lease was detached")

@@ -32,6 +32,13 @@ func TestFailureIsReportedAtItsSmallest(t *testing.T) {
 				t.Fatalf("%d is too much", n)
 			}
 		}, []string{"draw_test.go:", "1234 is too much", "n = 1234", seedVariable + "="}},
+		"skips below": {func(t *T) { // a case that skips is no smaller failure
+			n := Range(0, 1_000_000).Draw(t, "n")
+			if n < 10 {
+				t.Skip("too small")
+			}
+			t.Fatalf("%d fails", n)
+		}, []string{"10 fails", "n = 10\n"}},
 		"negative": {func(t *T) {
 			if n := Range(-1_000_000, 1_000_000).Draw(t, "n"); n <= -77 {
 				t.Fatal("too little")

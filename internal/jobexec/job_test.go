@@ -341,6 +341,9 @@ func TestConnectionLostMakesTheInstanceUnusable(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	r.await("release k unreachable")
+	if got := r.manager.Reason("k"); got == "" {
+		t.Error("the manager was told no reason")
+	}
 }
 
 // TestCommandTooLong: what a caller wrote is no fault of the instance, which goes on serving others.

@@ -16,15 +16,17 @@ import (
 const patience = 30 * time.Second
 
 // Main runs a package's tests and exits: with their code, or with 1 if they passed and left goroutines behind.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(run(m, patience)) }
+
+func run(m interface{ Run() int }, limit time.Duration) int {
 	code := m.Run()
 	if code == 0 {
-		if err := Find(); err != nil {
+		if err := find(limit); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
 	}
-	os.Exit(code)
+	return code
 }
 
 // Find waits until this goroutine is the only one, those of the runtime and of package testing aside. The error has the stacks of the others.

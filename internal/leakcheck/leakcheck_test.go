@@ -35,6 +35,26 @@ func TestFindNamesWhatIsLeft(t *testing.T) {
 	}
 }
 
+// tests are tests that end with this code.
+type tests int
+
+func (code tests) Run() int { return int(code) }
+
+// TestExitCode: goroutines that are left make tests fail that passed, and change nothing about tests that failed.
+func TestExitCode(t *testing.T) {
+	if code := run(tests(0), patience); code != 0 {
+		t.Errorf("nothing is left: code %d", code)
+	}
+	stop := make(chan struct{})
+	leak(stop)
+	defer close(stop)
+	for ended, want := range map[tests]int{0: 1, 2: 2} {
+		if code := run(ended, time.Millisecond); code != want {
+			t.Errorf("the tests ended with %d: code %d, want %d", ended, code, want)
+		}
+	}
+}
+
 func TestFindWaits(t *testing.T) {
 	stop := make(chan struct{})
 	leak(stop)

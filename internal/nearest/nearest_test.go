@@ -17,7 +17,7 @@ func TestGuess(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", word, got, want)
 		}
 	}
-	for word, want := range map[string]string{"policies": "policy", "capacity": "capacity_per_instance", "instance": "instance_deadlines", "max_": "", "cap": ""} {
+	for word, want := range map[string]string{"policies": "policy", "capacity": "capacity_per_instance", "instance": "instance_deadlines", "max_": "", "cap": "", "plug": ""} {
 		if got := begins(word, keys); got != want {
 			t.Errorf("%q begins %q, want %q", word, got, want)
 		}

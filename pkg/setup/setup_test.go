@@ -128,10 +128,22 @@ func TestAdoption(t *testing.T) {
 		{"adopt_preexisting = \"adopt\"\n", taskscaler.AdoptAll},
 		{"adopt_preexisting = \"remove\"\n", taskscaler.AdoptRemove},
 		{"[runners.autoscaler.state_storage]\nenabled = false\n", taskscaler.AdoptRemove},
+		{"adopt_preexisting = \"adopt\"\n[runners.autoscaler.state_storage]\nenabled = false\n", taskscaler.AdoptAll},
 	} {
 		got, err := Config(parse(t, t.TempDir(), head+c.text).Runners[0])
 		if err != nil || got.AdoptPreexisting != c.want {
 			t.Errorf("%q: %v, want %v; %v", c.text, got.AdoptPreexisting, c.want, err)
+		}
+	}
+}
+
+// TestLoggedAddresses: each of the two keys controls its own kind of address.
+func TestLoggedAddresses(t *testing.T) {
+	head := "[[runners]]\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = \"fake\"\nmax_instances = 1\n"
+	for key, internal := range map[string]bool{"log_internal_ip": true, "log_external_ip": false} {
+		got, err := Config(parse(t, t.TempDir(), head+key+" = true\n").Runners[0])
+		if err != nil || got.LogInternalIP != internal || got.LogExternalIP == internal {
+			t.Errorf("%s alone: internal %t, external %t; %v", key, got.LogInternalIP, got.LogExternalIP, err)
 		}
 	}
 }
@@ -153,15 +165,26 @@ func TestNoAutoscaler(t *testing.T) {
 	}
 }
 
+// TestNameOfARunnerWithoutOne: a runner that has no name is called by what else tells it apart.
+func TestNameOfARunnerWithoutOne(t *testing.T) {
+	text := "[[runners]]\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = \"fake\"\nmax_instances = 1\n"
+	runner := parse(t, t.TempDir(), text).Runners[0]
+	if got := Name(runner); got == "" || got != runner.Label() {
+		t.Errorf("it is called %q, want %q", got, runner.Label())
+	}
+}
+
 func TestPlugin(t *testing.T) {
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "fleeting-plugin-fake")
 	if err := os.WriteFile(binary, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	file := parse(t, dir, everyKey+"[runners.autoscaler.plugin_config]\nname = \"x\"\n")
+	sum := strings.Repeat("0a", 32)
+	text := strings.Replace(everyKey, "plugin = \"fake\"\n", "plugin = \"fake\"\nplugin_sha256 = \""+sum+"\"\n", 1)
+	file := parse(t, dir, text+"[runners.autoscaler.plugin_config]\nname = \"x\"\n")
 	got, err := Plugin(file, file.Runners[0], plugin.FindOptions{Beside: dir})
-	if err != nil || got.Path != binary || got.Dir != dir || string(got.Config) != `{"name":"x"}` {
+	if err != nil || got.Path != binary || got.Dir != dir || string(got.Config) != `{"name":"x"}` || got.SHA256 != sum {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := Plugin(file, file.Runners[0], plugin.FindOptions{}); err == nil || !strings.Contains(err.Error(), `"all"`) {

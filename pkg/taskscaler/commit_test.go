@@ -178,14 +178,15 @@ func TestManagerStopsWhenItCannotCommitForFiveMinutes(t *testing.T) {
 		store := newStore()
 		f := start(t, withStore(store))
 		held := f.acquire("held")
-		store.set(func(context.Context, statestore.Commit) error { return errors.New("disk full") })
+		full := errors.New("disk full")
+		store.set(func(context.Context, statestore.Commit) error { return full })
 		from := time.Now()
 		_, err := f.Acquire(context.Background(), "job")
 		if took := time.Since(from); took < 5*time.Minute || took > 5*time.Minute+15*time.Second {
 			t.Errorf("it stopped after %v, want 5m", took)
 		}
 		var stop *StopError
-		if !errors.As(err, &stop) || !strings.Contains(err.Error(), "disk full") {
+		if !errors.As(err, &stop) || !errors.Is(err, full) {
 			t.Errorf("the caller got %v", err)
 		}
 		<-f.Done()
@@ -262,6 +263,29 @@ func TestCallerThatGaveUpDuringAFailingCommitHoldsNothingAfterwards(t *testing.T
 			s := f.status() // a stale status describes the time before the commit
 			return !s.Stale && s.Counts.Leases == 1 && s.Counts.Waiters == 0 && s.Counts.Reservations == 0
 		})
+	})
+}
+
+// TestReattachThatGaveUpDuringAFailingCommit: nobody holds the lease, so it does not stay.
+func TestReattachThatGaveUpDuringAFailingCommit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := newStore()
+		f := start(t, withStore(store))
+		defer f.end()
+		first := f.acquire("job")
+		store.set(func(context.Context, statestore.Commit) error { return errors.New("disk full") })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		go func() { _, _ = f.Acquire(ctx, "other") }() // its commit fails
+		synctest.Wait()
+		if _, err := f.Reattach(ctx, "job"); err == nil {
+			t.Error("a lease was reattached without a commit")
+		}
+		store.set(nil)
+		f.until("the lease has ended", func() bool { s := f.status(); return !s.Stale && s.Counts.Leases == 0 })
+		if first.Err() == nil {
+			t.Error("the earlier caller still seems to hold the lease")
+		}
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -26,15 +27,17 @@ func TestFactKinds(t *testing.T) {
 	}
 }
 
-// TestFactIsACopy: a fact that an observer keeps does not change afterwards.
+// TestFactIsACopy: a fact has everything that the core says, and one that an observer keeps does not change afterwards.
 func TestFactIsACopy(t *testing.T) {
-	of := scaler.Fact{Kind: scaler.FactPrepare, ID: "i-1", Key: "job", Cause: record.CausePrepareFailed, Count: 2, Took: time.Second,
-		At: scaler.Time{Wall: time.Unix(7, 0)}, Failure: failure.Failure{Kind: failure.Transient, Message: "no route"}}
+	of := scaler.Fact{Kind: scaler.FactPrepare, ID: "i-1", Key: "job", Cause: record.CausePrepareFailed, Count: 2, On: true, Took: time.Second,
+		Decision: policy.Decision{Wanted: 3},
+		At:       scaler.Time{Wall: time.Unix(7, 0)}, Failure: failure.Failure{Kind: failure.Transient, Message: "no route"}}
 	got := factOf(&of)
 	want := got.String()
 	of = scaler.Fact{}
 	if got.String() != want || want != "preparing instance i-1 failed: no route" || got.Instance != "i-1" || got.Key != "job" || got.Count != 2 ||
-		got.Took != time.Second || !got.At.Equal(time.Unix(7, 0)) || got.Cause != record.CausePrepareFailed || got.Failure.Message != "no route" {
+		got.Took != time.Second || !got.At.Equal(time.Unix(7, 0)) || got.Cause != record.CausePrepareFailed || got.Failure.Message != "no route" ||
+		!got.On || got.Decision.Wanted != 3 {
 		t.Errorf("%+v: %s, want %s", got, got, want)
 	}
 }

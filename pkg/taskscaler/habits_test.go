@@ -11,6 +11,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
@@ -91,6 +92,36 @@ func TestReasonReachesTheNeighbour(t *testing.T) {
 	})
 }
 
+// TestReasonOfAChangedHostKey: the other callers on the instance hear that it is its host key, and what the caller said about it.
+func TestReasonOfAChangedHostKey(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 2, 1 }))
+		defer f.end()
+		one, two := f.acquire("one"), f.acquire("two")
+		if err := one.ReleaseChangedHostKey(t.Context(), "got SHA256:x"); err != nil {
+			t.Fatal(err)
+		}
+		<-two.Context().Done()
+		var revoked *RevokedError
+		if !errors.As(two.Err(), &revoked) || revoked.Cause != record.CauseChangedHostKey || !strings.Contains(revoked.Sentence, "got SHA256:x") {
+			t.Errorf("the other lease ended with %v", two.Err())
+		}
+	})
+}
+
+// TestLongReasons: a reason is cut at a whole character, so that the journal keeps all of it.
+func TestLongReasons(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", " two\n\tlines ": "two lines", "not \xff text": "not ? text",
+		strings.Repeat("x", 512): strings.Repeat("x", 512), strings.Repeat("x", 513): strings.Repeat("x", 512),
+		strings.Repeat("x", 511) + "é": strings.Repeat("x", 511), strings.Repeat("x", 510) + "éx": strings.Repeat("x", 510) + "é",
+	} {
+		if got := bounded(text); got != want {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
 // TestReleaseWhileCommitsFail: a Release waits for the commit until its context ends, and takes effect with the next commit.
 func TestReleaseWhileCommitsFail(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -105,6 +136,9 @@ func TestReleaseWhileCommitsFail(t *testing.T) {
 		err := l.Release(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 15*time.Second {
 			t.Errorf("Release = %v after %s", err, time.Since(began))
+		}
+		if c, err := f.Counts(t.Context()); err != nil || c.Leases != 1 || c != f.status().Counts {
+			t.Errorf("before the commit the counts are %+v, %v", c, err)
 		}
 		for name, call := range map[string]func(context.Context) error{
 			"Reserve":  func(ctx context.Context) error { return f.Reserve(ctx, "other") },
@@ -185,6 +219,19 @@ func TestRefusalsInWords(t *testing.T) {
 
 // TestWaitersHearOfTheLastFailure: the error of a caller that waited for a back-off says what failed.
 func TestWaitersHearOfTheLastFailure(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withGroup(func(g *testGroup) {
+			g.onIncrease = func(context.Context, int) (int, error) {
+				return 0, provider.Errorf(provider.KindQuota, "no more vCPUs")
+			}
+		}))
+		defer f.end()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := f.Acquire(ctx, "job"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no more vCPUs") {
+			t.Errorf("Acquire: %v", err)
+		}
+	})
 	a := answer{cause: record.CauseDeadline, why: record.CauseBackoff, waited: time.Second, latest: "no image ami-1"}
 	if e := refusal("job", &a); !strings.Contains(e.Error(), "no image ami-1") {
 		t.Errorf("%v", e)
@@ -193,4 +240,22 @@ func TestWaitersHearOfTheLastFailure(t *testing.T) {
 	if got := revocation(&scaler.Grant{Key: "job", ID: "i-1", Cause: record.CauseMissing}, &b); got != observe.Revoke(record.CauseMissing) {
 		t.Errorf("without words: %q", got)
 	}
+}
+
+// TestRefusedReservationCounts: the counts of a refusal are those of slots and leases, not of instances.
+func TestRefusedReservationCounts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 3, 1 }))
+		defer f.end()
+		f.acquire("lease")
+		for _, key := range []string{"one", "two"} {
+			if err := f.Reserve(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var full *NoCapacityError
+		if err := f.Reserve(t.Context(), "three"); !errors.As(err, &full) || full.Idle != 2 || full.Acquired != 1 || full.Unready != 0 {
+			t.Errorf("Reserve: %v", err)
+		}
+	})
 }

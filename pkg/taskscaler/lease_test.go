@@ -566,7 +566,7 @@ func TestChangedHostKeyMakesTheInstanceUnusable(t *testing.T) {
 		}
 		<-l.Context().Done()
 		var revoked *RevokedError
-		if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseChangedHostKey {
+		if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseChangedHostKey || !strings.Contains(revoked.Sentence, bounded(changed.Error())) {
 			t.Errorf("the lease: %v", l.Err())
 		}
 		f.until("the delete", func() bool { return !slices.Contains(f.group.ids(), l.InstanceID()) })

@@ -347,11 +347,12 @@ func TestStatusGivesUpWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t)
 		defer f.end()
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
+		why := errors.New("the client went")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
 		block := make(chan struct{})
 		f.inbox.ask(func(*loop) { <-block })
-		if _, err := f.Status(ctx); !errors.Is(err, context.Canceled) {
+		if _, err := f.Status(ctx); !errors.Is(err, why) {
 			t.Errorf("err = %v", err)
 		}
 		close(block)

@@ -1,6 +1,7 @@
 package taskscaler
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
@@ -19,5 +20,27 @@ func TestHoldAndBreakerStatus(t *testing.T) {
 	}
 	if b := breakerStatus(&s); b.Failures != 4 {
 		t.Errorf("%+v", b)
+	}
+}
+
+// TestCountsAreThoseOfTheCore: each count has the number of the core that it belongs to.
+func TestCountsAreThoseOfTheCore(t *testing.T) {
+	var s scaler.Summary
+	v := reflect.ValueOf(&s).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).Kind() == reflect.Int {
+			v.Field(i).SetInt(int64(1000 + i))
+		}
+	}
+	got := reflect.ValueOf(countsOf(&s))
+	for i := range got.NumField() {
+		name := got.Type().Field(i).Name
+		core := name
+		if other := map[string]string{"ReadyCount": "Ready", "Free": "OpenSlots"}[name]; other != "" {
+			core = other
+		}
+		if want := v.FieldByName(core); !want.IsValid() || got.Field(i).Int() != want.Int() {
+			t.Errorf("%s is %v, want %v from %s", name, got.Field(i), want, core)
+		}
 	}
 }

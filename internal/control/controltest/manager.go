@@ -20,6 +20,7 @@ type Manager struct {
 	changed  chan struct{} // closed and replaced at each change
 	slots    int
 	leases   map[string]*lease
+	reasons  map[string]string // by key: what its release said in words
 	waiting  []string
 	calls    []string
 	denials  []error // the next calls of Acquire return these, one each
@@ -36,7 +37,7 @@ var (
 
 // New returns a manager with this many slots.
 func New(slots int) *Manager {
-	return &Manager{slots: slots, leases: map[string]*lease{}, changed: make(chan struct{})}
+	return &Manager{slots: slots, leases: map[string]*lease{}, reasons: map[string]string{}, changed: make(chan struct{})}
 }
 
 // lease is a slot that a caller holds.
@@ -223,8 +224,18 @@ func (m *Manager) Reattach(_ context.Context, key string) (control.LiveLease, er
 // Release implements control.Runner.
 func (m *Manager) Release(_ context.Context, key string) error { return m.release(key, "") }
 
-func (h *lease) Release(_ context.Context, found control.Unhealthy, _ string) error {
+func (h *lease) Release(_ context.Context, found control.Unhealthy, reason string) error {
+	h.m.mu.Lock()
+	h.m.reasons[h.data.Key] = reason
+	h.m.mu.Unlock()
 	return h.m.release(h.data.Key, found)
+}
+
+// Reason returns what the release of key's lease said in words.
+func (m *Manager) Reason(key string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reasons[key]
 }
 
 func (m *Manager) release(key string, unhealthy control.Unhealthy) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -70,4 +71,17 @@ func TestNothingLeftOut(t *testing.T) {
 func TestExitCodeIsThatOfGoTest(t *testing.T) {
 	module(t, map[string]string{"good": "func TestGood(*testing.T) {}\n"})
 	check(t, []string{"-run"}, 2, nil, nil) // wrong usage
+}
+
+// TestKilledGoTestIsAFailure: tests that were ended from outside did not pass.
+func TestKilledGoTestIsAFailure(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a Unix shell")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go"), []byte("#!/bin/sh\nkill -9 $$\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	check(t, nil, 1, nil, nil)
 }

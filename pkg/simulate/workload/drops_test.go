@@ -47,6 +47,20 @@ func TestWhyAGitLabJobIsNone(t *testing.T) {
 	}
 }
 
+// TestJobsAreToldApart: only a job that was taken can appear twice, and only if it has an ID.
+func TestJobsAreToldApart(t *testing.T) {
+	const form = `{"id":%d,"status":%q,"started_at":"2026-03-02T08:00:00Z","finished_at":%s,"duration":60,"queued_duration":1,"created_at":"2026-03-01T00:00:00Z"}`
+	const end = `"2026-03-02T08:01:00Z"`
+	nameless := fmt.Sprintf(form, 0, "success", end)
+	if why := one(t, GitLab, nameless, nameless); why != "" {
+		t.Errorf("the second job without an ID was dropped: %s", why)
+	}
+	unfinished, finished := fmt.Sprintf(form, 1, "running", "null"), fmt.Sprintf(form, 1, "success", end)
+	if why := one(t, GitLab, unfinished, finished); why != "it was not finished" {
+		t.Errorf("a job that a later page shows as finished: dropped because %q", why)
+	}
+}
+
 func TestWhyAGitHubJobIsNone(t *testing.T) {
 	const form = `{"id":%d,"run_attempt":%d,"status":%q,"conclusion":%q,"created_at":%s,"started_at":%s,"completed_at":%s,"runner_name":%s}`
 	const made, start, end = `"2026-03-02T08:00:00Z"`, `"2026-03-02T08:00:10Z"`, `"2026-03-02T08:01:00Z"`

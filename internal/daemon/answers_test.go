@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
+)
+
+// oneInstance is a group whose only instance runs at once, and again after each delete.
+type oneInstance struct {
+	mu   sync.Mutex
+	runs bool
+}
+
+func (g *oneInstance) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
+	return provider.ProviderInfo{ID: "one/1", MaxSize: 1}, nil
+}
+
+func (g *oneInstance) Update(_ context.Context, update func(string, provider.State)) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.runs {
+		update("i-1", provider.StateRunning)
+	}
+	return nil
+}
+
+func (g *oneInstance) Increase(context.Context, int) (int, error) {
+	g.set(true)
+	return 1, nil
+}
+
+func (g *oneInstance) Decrease(_ context.Context, ids []string) ([]string, error) {
+	g.set(false)
+	return ids, nil
+}
+
+func (g *oneInstance) set(runs bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.runs = runs
+}
+
+func (g *oneInstance) ConnectInfo(_ context.Context, id string) (provider.ConnectInfo, error) {
+	return provider.ConnectInfo{ID: id, InternalAddr: "192.0.2.1"}, nil
+}
+
+func (g *oneInstance) Shutdown(context.Context) error { return nil }
+
+type silent struct{ connector.Client }
+
+func (silent) Close() error { return nil }
+
+// TestReasonOfARelease: what one client says about an instance reaches the other clients on it, with its cause. Their own releases are then
+// answered as those of leases that no longer exist.
+func TestReasonOfARelease(t *testing.T) {
+	for found, want := range map[control.Unhealthy]record.Cause{
+		control.UnhealthyUnreachable: record.CauseUnhealthy, control.UnhealthyChangedHostKey: record.CauseChangedHostKey,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // only a hang takes so long
+		defer cancel()
+		dial := func(context.Context, provider.ConnectInfo, connector.DialOptions) (connector.Client, error) {
+			return silent{}, nil
+		}
+		manager, err := taskscaler.New(ctx, &oneInstance{}, taskscaler.Config{
+			CapacityPerInstance: 2, MaxInstances: 1, UpdateIntervalWhenExpecting: 10 * time.Millisecond,
+		}, taskscaler.WithDialer(dial))
+		if err != nil {
+			t.Fatal(err)
+		}
+		runner := served{scaler: manager}
+		var leases []control.LiveLease
+		for _, key := range []string{"one", "two"} {
+			lease, err := runner.Acquire(ctx, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leases = append(leases, lease)
+		}
+		if err := leases[0].Release(ctx, found, "no route to it"); err != nil {
+			t.Error(err)
+		}
+		<-leases[1].Ended()
+		last := leases[1].Last()
+		if last.Revoked == nil || last.Revoked.Cause != want.String() || !strings.Contains(last.Revoked.Sentence, "no route to it") {
+			t.Errorf("%s: the other lease ended with %+v", found, last)
+		}
+		if err := leases[1].Release(ctx, "", ""); !errors.Is(err, &control.APIError{Code: control.CodeUnknownKey}) {
+			t.Errorf("%s: the release of a revoked lease: %v", found, err)
+		}
+		gone, end := context.WithCancel(ctx)
+		end()
+		if err := manager.Shutdown(gone); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	}
+}
