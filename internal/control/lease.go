@@ -76,7 +76,7 @@ func (s *Server) serveLease(holder *holder, out *eventWriter, runner Runner, req
 	}
 	lease := live.Lease()
 	lease.Connect = info
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && (info != nil || req.Mode == ModeReattach) {
 		out.send(Event{Lease: &lease})
 	}
 	select {
@@ -97,7 +97,8 @@ const (
 
 // reachable gets the lease that req asks for, and how to reach its instance. A lease whose instance nobody can say how to reach is of no use to
 // a job, and the job must not fail for it. So reachable asks again until the provider answers; the caller is told why it waits. If the manager
-// gives the instance up meanwhile, it gets another lease. A caller that reattaches knows how to reach its instance.
+// gives the instance up meanwhile, it gets another lease. A caller that reattaches knows how to reach its instance. The info is nil too where the
+// lease or ctx ended first.
 func (s *Server) reachable(holder *holder, out *eventWriter, runner Runner, req LeaseRequest) (LiveLease, *provider.ConnectInfo, error) {
 	ctx := holder.ctx
 	var told Wait
@@ -108,8 +109,11 @@ func (s *Server) reachable(holder *holder, out *eventWriter, runner Runner, req 
 			return live, nil, nil
 		}
 		info, failed := live.Connect(ctx)
-		if failed == nil || ctx.Err() != nil {
+		if failed == nil {
 			return live, &info, nil
+		}
+		if ctx.Err() != nil {
+			break
 		}
 		wait := Wait{Cause: record.CausePlugin.String(), Sentence: fmt.Sprintf("waiting for the provider to say how to reach instance %s: %v", live.Lease().Instance, failed)}
 		if wait != told {
@@ -122,7 +126,7 @@ func (s *Server) reachable(holder *holder, out *eventWriter, runner Runner, req 
 		case <-live.Ended():
 			if live.Last().Revoked == nil { // released by the caller, or the manager stops
 				again.Stop()
-				return live, &info, nil
+				return live, nil, nil
 			}
 			live, err = s.obtain(ctx, out, runner, LeaseRequest{Runner: req.Runner, Key: req.Key, Mode: ModeAcquire})
 			pause = connectPauseMin
@@ -130,7 +134,7 @@ func (s *Server) reachable(holder *holder, out *eventWriter, runner Runner, req 
 		}
 		again.Stop()
 	}
-	return nil, nil, err
+	return live, nil, err
 }
 
 // obtain gets the lease that req asks for. While it waits, it tells the caller why.

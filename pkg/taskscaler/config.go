@@ -171,7 +171,7 @@ func (c Config) Validate() error {
 		{"ReservationDeadline", int64(c.ReservationDeadline)}, {"AcquireTimeout", int64(c.AcquireTimeout)},
 		{"ReattachAfterRestart", int64(c.ReattachAfterRestart)}, {"ReattachAfterDisconnect", int64(c.ReattachAfterDisconnect)},
 		{"RememberFor", int64(c.RememberFor)}, {"Connector.Timeout", int64(c.Connector.Timeout)},
-		{"Connector.Keepalive", int64(c.Connector.Keepalive)}, {"Connector.ProtocolPort", int64(c.Connector.ProtocolPort)},
+		{"Connector.ProtocolPort", int64(c.Connector.ProtocolPort)},
 	} {
 		if n.value < 0 {
 			faults = append(faults, fmt.Errorf("%s is negative: set it to 0 for the default, or to a positive value", n.name))

@@ -213,29 +213,36 @@ func TestCallsHaveTimeouts(t *testing.T) {
 }
 
 func TestFailedHeartbeatsRevoke(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var sick atomic.Bool
-		f := start(t, withGroup(func(g *testGroup) {
-			g.onHeartbeat = func(_ context.Context, id string) error {
-				if sick.Load() && id == "i-0001" {
-					return provider.ErrInstanceUnhealthy
+	for name, failed := range map[string]error{
+		"at once":          fmt.Errorf("%w: the agent reports a full disk", provider.ErrInstanceUnhealthy),
+		"at the threshold": errors.New("the agent does not answer"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var sick atomic.Bool
+				f := start(t, withGroup(func(g *testGroup) {
+					g.onHeartbeat = func(_ context.Context, id string) error {
+						if sick.Load() && id == "i-0001" {
+							return failed
+						}
+						return nil
+					}
+				}))
+				defer f.end()
+				l := f.acquire("job")
+				time.Sleep(5 * time.Minute)
+				if n := f.group.count("heartbeat"); n == 0 || l.Err() != nil {
+					t.Errorf("%d heartbeats, lease %v", n, l.Err())
 				}
-				return nil
-			}
-		}))
-		defer f.end()
-		l := f.acquire("job")
-		time.Sleep(5 * time.Minute)
-		if n := f.group.count("heartbeat"); n == 0 || l.Err() != nil {
-			t.Errorf("%d heartbeats, lease %v", n, l.Err())
-		}
-		sick.Store(true)
-		<-l.Context().Done()
-		var revoked *RevokedError
-		if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseUnhealthy {
-			t.Errorf("the lease: %v", l.Err())
-		}
-	})
+				sick.Store(true)
+				<-l.Context().Done()
+				var revoked *RevokedError
+				if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseUnhealthy || !strings.Contains(revoked.Sentence, "the agent ") {
+					t.Errorf("the lease: %v", l.Err())
+				}
+			})
+		})
+	}
 }
 
 func TestReadyCommand(t *testing.T) {
