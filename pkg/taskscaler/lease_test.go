@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -441,9 +442,13 @@ func TestConnectInfoThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
+				var mu sync.Mutex // questions come from workers too
 				prepared, fails := false, false
+				set := func(v bool) { mu.Lock(); prepared = v; mu.Unlock() }
 				f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.MaxInstances = 1, 2 }), withGroup(func(g *testGroup) {
 					g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
+						mu.Lock()
+						defer mu.Unlock()
 						at := time.Now().Add(time.Minute)
 						info := provider.ConnectInfo{ID: id, Expires: &at}
 						if fails = prepared && (tc.err != nil || !fails); !fails { // without an error of its own: every other question fails
@@ -458,7 +463,7 @@ func TestConnectInfoThatFails(t *testing.T) {
 				defer f.end()
 				l := f.acquire("job")
 				time.Sleep(time.Minute)
-				prepared = true
+				set(true)
 				for ask := 1; ask <= 8; ask++ {
 					_, err := l.ConnectInfo(t.Context())
 					if tc.err != nil && !errors.Is(err, tc.err) {
@@ -480,7 +485,7 @@ func TestConnectInfoThatFails(t *testing.T) {
 				if !errors.As(l.Err(), &revoked) || revoked.Cause != record.CauseUnhealthy || !strings.Contains(revoked.Sentence, "connect info: ") {
 					t.Errorf("revoked by %v", l.Err())
 				}
-				prepared = false
+				set(false)
 				if next := f.acquire("next"); next.InstanceID() == l.InstanceID() {
 					t.Error("the next job got the instance that nobody can reach")
 				}
