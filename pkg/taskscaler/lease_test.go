@@ -380,6 +380,7 @@ func TestUnhealthyInstanceGetsNoFurtherLease(t *testing.T) {
 		if err := a.ReleaseUnhealthy(context.Background(), "it is broken"); err != nil {
 			t.Fatal(err)
 		}
+		<-b.Context().Done() // the release is answered before the other callers hear of it
 		var revoked *RevokedError
 		if !errors.As(b.Err(), &revoked) || revoked.Cause != record.CauseUnhealthy {
 			t.Errorf("the other lease of the instance: %v", b.Err())
