@@ -207,8 +207,11 @@ func workAgainst(t *testing.T, f *fixture, books *ledger, r *random, n int) {
 		if err != nil {
 			continue
 		}
-		if ever, _ := books.held(l.key); !ever && l.Err() == nil {
-			t.Errorf("the caller got the lease of %s before it was durable", key)
+		if ever, _ := books.held(l.key); !ever {
+			time.Sleep(time.Nanosecond) // on virtual time: a lease that its own batch revoked has ended then
+			if l.Err() == nil {
+				t.Errorf("the caller got the lease of %s before it was durable", key)
+			}
 		}
 		select {
 		case <-l.Context().Done():
