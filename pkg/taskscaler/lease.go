@@ -114,7 +114,7 @@ func (l *Lease) ConnectInfo(ctx context.Context) (provider.ConnectInfo, error) {
 	info, err := l.t.work.connectInfo(ctx, l.id)
 	if err != nil {
 		if ctx.Err() == nil {
-			l.doubt(err)
+			l.doubt(err, redact(err.Error(), &known.info.ConnectorConfig))
 		}
 		return provider.ConnectInfo{}, fmt.Errorf("connect info of instance %s: %w", l.id, err)
 	}
@@ -127,20 +127,21 @@ func (l *Lease) ConnectInfo(ctx context.Context) (provider.ConnectInfo, error) {
 }
 
 // doubt counts a failure to renew the connect info, and reports the instance as unhealthy when the failure says so, or there were too many.
-func (l *Lease) doubt(err error) {
+// words are the failure without the known credentials: they reach the log and the journal.
+func (l *Lease) doubt(err error, words string) {
 	kind := provider.KindOf(err)
 	if errors.Is(err, provider.ErrAway) || kind == provider.KindThrottled {
 		return
 	}
 	failures := l.t.vault.fail(l.id, l.serial)
 	if failures == 1 {
-		l.t.log.Warn("the provider cannot say how to reach the instance; its job waits", "instance", string(l.id), "key", string(l.key), "error", err)
+		l.t.log.Warn("the provider cannot say how to reach the instance; its job waits", "instance", string(l.id), "key", string(l.key), "error", words)
 	}
 	if kind != provider.KindNotFound && kind != provider.KindUnhealthy && failures < l.t.config().FailureThreshold {
 		return
 	}
 	l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnhealthy, ID: l.id, Serial: l.serial, Cause: record.CauseUnhealthy,
-		Failure: failure.Failure{Kind: failure.Unhealthy, Message: bounded("connect info: " + err.Error())}}, nil)
+		Failure: failure.Failure{Kind: failure.Unhealthy, Message: bounded("connect info: " + words)}}, nil)
 }
 
 // expiryMargin is how long credentials must still be valid, so that a login with them succeeds.
