@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"context"
 	"errors"
 	"os"
 	"os/signal"
@@ -18,9 +17,9 @@ import (
 )
 
 const (
-	maxMessage     = 256 << 20               // bytes; a list of ids is the largest message of a host
-	orphanShutdown = time.Second             // how long Shutdown may take when the host is gone
-	orphanExit     = 1500 * time.Millisecond // when the host is gone, the process ends after this time at the latest
+	maxMessage  = 256 << 20               // bytes; a list of ids is the largest message of a host
+	orphanCalls = time.Second             // how long running calls may take to return when the host is gone
+	orphanExit  = 1500 * time.Millisecond // when the host is gone, the process ends after this time at the latest
 )
 
 // run serves impl until the host ends the plugin or is gone. It returns the exit code.
@@ -41,7 +40,7 @@ func run(impl provider.InstanceGroup, v VersionInfo) int {
 	go func() {
 		<-gone
 		time.AfterFunc(orphanExit, func() { leave(socketDir) })
-		srv.abandon(orphanShutdown)
+		srv.abandon(orphanCalls)
 		leave(socketDir)
 	}()
 	goplugin.Serve(&goplugin.ServeConfig{
@@ -85,13 +84,15 @@ func leave(socketDir string) {
 	os.Exit(1)
 }
 
-// abandon ends all calls and calls Shutdown, which may take the time d.
+// abandon ends the contexts of all calls and waits until they have returned, for at most d. It does not call Shutdown: a host that is gone has
+// not shut down. Its next start finds the group as it is.
 func (s *server) abandon(d time.Duration) {
 	s.end(errHostGone)
-	ctx, cancel := context.WithTimeout(context.Background(), d)
-	defer cancel()
-	if s.ready.Load() {
-		_ = s.impl.Shutdown(ctx)
+	limit := time.NewTimer(d)
+	defer limit.Stop()
+	select {
+	case <-s.running.idle():
+	case <-limit.C:
 	}
 }
 

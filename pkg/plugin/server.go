@@ -27,6 +27,7 @@ type server struct {
 	ready   atomic.Bool // Init has succeeded
 	life    context.Context
 	end     context.CancelCauseFunc
+	running calls
 }
 
 var _ pb.InstanceGroupServer = (*server)(nil)
@@ -47,7 +48,45 @@ func (s *server) bound(ctx context.Context) (context.Context, func()) {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.life, func() { cancel(context.Cause(s.life)) })
-	return ctx, func() { stop(); cancel(nil); cancelDeadline() }
+	s.running.begin()
+	return ctx, func() { stop(); cancel(nil); cancelDeadline(); s.running.done() }
+}
+
+// calls counts the calls that run.
+type calls struct {
+	mu   sync.Mutex
+	n    int
+	none chan struct{} // closed when n falls to 0; nil: idle was not called
+}
+
+func (c *calls) begin() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+}
+
+func (c *calls) done() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n--; c.n == 0 && c.none != nil {
+		close(c.none)
+		c.none = nil
+	}
+}
+
+// idle returns a channel that is closed when no call runs.
+func (c *calls) idle() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	none := make(chan struct{})
+	if c.n == 0 {
+		close(none)
+		return none
+	}
+	if c.none == nil {
+		c.none = none
+	}
+	return c.none
 }
 
 // begin is bound for all calls except Init. It returns a failure if Init has not succeeded.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ type plain struct {
 	report func(id string, state provider.State) // the callback of Update
 	left   time.Duration                         // how much time the context of ConnectInfo had
 	ended  chan struct{}                         // closed when Increase's context has ended
+	shut   atomic.Bool                           // Shutdown was called
 }
 
 func (p *plain) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
@@ -53,7 +55,10 @@ func (p *plain) ConnectInfo(ctx context.Context, _ string) (provider.ConnectInfo
 	return provider.ConnectInfo{}, nil
 }
 
-func (p *plain) Shutdown(context.Context) error { return errors.New("it would not") }
+func (p *plain) Shutdown(context.Context) error {
+	p.shut.Store(true)
+	return errors.New("it would not")
+}
 
 // serveInProcess runs the plugin side in this process, and returns a client.
 func serveInProcess(t *testing.T, impl provider.InstanceGroup) (*server, pb.InstanceGroupClient) {
@@ -174,7 +179,7 @@ func TestServerDeadline(t *testing.T) {
 	}
 }
 
-// When the host is gone, the calls end and Shutdown is called.
+// When the host is gone, the contexts of the calls end, and the process waits until the calls have returned. Shutdown is not called.
 func TestServerAbandoned(t *testing.T) {
 	impl := &plain{ended: make(chan struct{})}
 	srv, client := initialised(t, impl)
@@ -187,6 +192,20 @@ func TestServerAbandoned(t *testing.T) {
 	<-impl.ended
 	if resp := <-answer; resp.GetSucceeded() != 1 || resp.GetFailure().GetMessage() != errHostGone.Error() {
 		t.Errorf("Increase = %v", resp)
+	}
+	if impl.shut.Load() {
+		t.Error("Shutdown was called although the host did not ask for it")
+	}
+}
+
+// A call that does not return holds up the end of the process for a limited time.
+func TestServerAbandonedInACallThatHangs(t *testing.T) {
+	srv := newServer(&plain{}, VersionInfo{}, hclog.NewNullLogger())
+	_, done := srv.bound(t.Context())
+	defer done()
+	srv.abandon(10 * time.Millisecond)
+	if srv.running.n != 1 {
+		t.Errorf("%d calls run", srv.running.n)
 	}
 }
 

@@ -40,7 +40,8 @@ type InstanceGroup interface {
 	// only the empty fields: what the operator set wins. An unknown id is an error of KindNotFound.
 	ConnectInfo(ctx context.Context, id string) (ConnectInfo, error)
 
-	// Shutdown releases what Init acquired. It removes no instance. It is the last call.
+	// Shutdown releases what Init acquired. It removes no instance. It is the last call. It is not called if the host of the plugin crashed or
+	// was killed: then the contexts of running calls end, and the process exits a second later.
 	Shutdown(ctx context.Context) error
 }
 

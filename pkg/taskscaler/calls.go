@@ -19,6 +19,9 @@ import (
 // Errors: *NoCapacityError (ErrNoCapacity), ErrDraining, ErrShutdown, *StopError, ErrDuplicateKey, and an error if ctx ends first. A call
 // that returns an error leaves no reservation behind.
 func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("reserve %q: %w", key, context.Cause(ctx))
+	}
 	a, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReserve, Key: record.Key(key)})
 	if err != nil {
 		return fmt.Errorf("reserve %q: %w", key, err)

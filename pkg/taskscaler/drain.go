@@ -16,9 +16,12 @@ type drainer struct {
 // Drain makes the manager accept no new work. Waiters get ErrDraining, and instances without a lease are retired. Drain returns nil when
 // the last lease has ended; with Config.DeleteOnShutdown, when the last instance is deleted.
 //
-// If ctx ends first, Drain returns its cause, and the manager continues to drain. Undrain ends the drain; Drain then returns ErrUndrained.
+// If ctx ends first, Drain returns its cause, and the manager continues to drain. A ctx that has ended before the call drains nothing. Undrain ends the drain; Drain then returns ErrUndrained.
 // Other errors: ErrShutdown and *StopError.
 func (t *Taskscaler) Drain(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("drain: %w", context.Cause(ctx))
+	}
 	if _, err := t.call(ctx, &scaler.Event{Kind: scaler.EvDrain, On: true}); err != nil {
 		return fmt.Errorf("drain: %w", err)
 	}
@@ -46,6 +49,9 @@ func (t *Taskscaler) Drain(ctx context.Context) error {
 // Undrain makes the manager accept new work again. It changes nothing if the manager is not draining. Errors: ErrShutdown, *StopError, and
 // an error if ctx ends first.
 func (t *Taskscaler) Undrain(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("undrain: %w", context.Cause(ctx))
+	}
 	if _, err := t.call(ctx, &scaler.Event{Kind: scaler.EvDrain}); err != nil {
 		return fmt.Errorf("undrain: %w", err)
 	}

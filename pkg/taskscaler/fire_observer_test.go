@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -185,7 +186,7 @@ func TestFireRestThatTheProviderAskedFor(t *testing.T) {
 		time.Sleep(time.Minute)
 		f.group.change(func() {
 			f.group.onUpdate = func(context.Context) error {
-				return &provider.Error{Kind: provider.KindThrottled, RetryAfter: 10 * time.Minute, Err: errors.New("slow down")}
+				return &provider.Error{Kind: provider.KindThrottled, RetryAfter: 5 * time.Minute, Err: errors.New("slow down")}
 			}
 		})
 		time.Sleep(20 * time.Second)
@@ -193,15 +194,36 @@ func TestFireRestThatTheProviderAskedFor(t *testing.T) {
 		lists := f.group.count("update")
 		f.observer.expect(true)
 		f.observer.hurry()
-		time.Sleep(9 * time.Minute)
+		time.Sleep(4*time.Minute + 30*time.Second)
 		if n := f.group.count("update"); n != lists {
-			t.Errorf("%d lists in the pause of ten minutes that the provider requested", n-lists)
+			t.Errorf("%d lists in the pause of five minutes that the provider requested", n-lists)
 		}
 		time.Sleep(2 * time.Minute)
 		if n := f.group.count("update"); n-lists < 5 {
 			t.Errorf("%d lists after the pause", n-lists)
 		}
 	})
+}
+
+// TestFireLongestRest: however long a pause the provider requests, the observer lists again after maxRest.
+func TestFireLongestRest(t *testing.T) {
+	for _, after := range []time.Duration{maxRest + 1, 7 * 24 * time.Hour, math.MaxInt64} {
+		bubble(t, func(t *testing.T) {
+			f := quiet(t, 0, &listLog{})
+			defer f.end()
+			f.group.change(func() {
+				f.group.onUpdate = func(context.Context) error {
+					return &provider.Error{Kind: provider.KindThrottled, RetryAfter: after, Err: errors.New("slow down")}
+				}
+			})
+			time.Sleep(15 * time.Second)
+			lists := f.group.count("update")
+			time.Sleep(time.Hour)
+			if n := f.group.count("update") - lists; n != int(time.Hour/maxRest) {
+				t.Errorf("%d lists in an hour of a provider that asks for pauses of %v, want one every %v", n, after, maxRest)
+			}
+		})
+	}
 }
 
 // TestFireReloadShortensTheInterval: a shorter interval also applies to the interval that is running.

@@ -19,6 +19,10 @@ import (
 // listTimeout limits one list call.
 const listTimeout = 2 * time.Minute
 
+// maxRest is the longest pause between two lists that a provider can request. Without lists, the manager sees neither a new instance nor a
+// lost one.
+const maxRest = 5 * time.Minute
+
 // observer lists the group at intervals and tells the loop what changed between two complete lists. A manager has one observer, and an
 // observer runs one list call at a time.
 type observer struct {
@@ -29,7 +33,7 @@ type observer struct {
 
 	diff  differ
 	first bool          // the first complete list has arrived
-	rest  time.Duration // the pause that the provider requested with its last error
+	rest  time.Duration // the pause that the provider requested with its last error, at most maxRest
 	tries int           // failed lists before the first complete one
 }
 
@@ -152,7 +156,7 @@ func (o *observer) failed(err error) {
 		o.tries++
 	}
 	f := provider.FailureOf(err)
-	o.rest = f.RetryAfter
+	o.rest = min(f.RetryAfter, maxRest)
 	o.t.inbox.put(&scaler.Event{Kind: scaler.EvListFailed, Failure: f, Away: errors.Is(err, provider.ErrAway)}, nil)
 }
 

@@ -70,15 +70,22 @@ type restored struct {
 //
 // The manager owns the group and the store from this call on. Shutdown closes them. If New returns an error, it has closed them.
 //
-// Errors: those of Config.Validate, of the store's Load and Commit, and of the group's Init (provider.KindOf returns the kind), and
+// Errors: a group or an option that is nil, a ctx that has ended, those of Config.Validate, of the store's Load and Commit, and of the group's Init (provider.KindOf returns the kind), and
 // *GroupMismatchError.
 func New(ctx context.Context, group provider.InstanceGroup, cfg Config, opts ...Option) (*Taskscaler, error) {
 	o := options{dial: connector.Dial, log: slog.New(slog.DiscardHandler), clock: clock.New()}
 	for _, opt := range opts {
+		if opt == nil {
+			o.refuse("an option is nil: leave it out")
+			continue
+		}
 		opt(&o)
 	}
 	if o.store == nil {
 		o.store = statestore.NewMemory()
+	}
+	if absent(group) {
+		return nil, errors.Join(errors.New("taskscaler: the group is nil: pass the provider.InstanceGroup to manage"), o.store.Close())
 	}
 	t, err := prepareManager(ctx, group, cfg, &o)
 	if err != nil {
@@ -91,8 +98,14 @@ func New(ctx context.Context, group provider.InstanceGroup, cfg Config, opts ...
 
 // prepareManager does everything that can fail. Then it starts the goroutines.
 func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Config, o *options) (*Taskscaler, error) {
+	if err := errors.Join(o.faults...); err != nil {
+		return nil, fmt.Errorf("taskscaler: %w", err)
+	}
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("taskscaler: invalid Config: %w", err)
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("taskscaler: the context of New has ended: %w", context.Cause(ctx))
 	}
 	cfg = cfg.WithDefaults()
 	snap, err := o.store.Load(ctx)
@@ -278,9 +291,12 @@ func (t *Taskscaler) Ready() error {
 // Reload replaces the configuration. Leases are not affected. Name and Connector cannot change, because the group received the connector
 // settings in its Init.
 //
-// Errors: those of Config.Validate, a changed Name or Connector, ErrShutdown, and *StopError. The old configuration then stays. If ctx ends
+// Errors: those of Config.Validate, a changed Name or Connector, a ctx that has ended, ErrShutdown, and *StopError. The old configuration then stays. If ctx ends
 // while the state cannot be committed, the error says so, and cfg may still take effect: call Reload again.
 func (t *Taskscaler) Reload(ctx context.Context, cfg Config) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("reload: %w", context.Cause(ctx))
+	}
 	if err := cfg.Validate(); err != nil {
 		return fmt.Errorf("reload: invalid Config: %w", err)
 	}

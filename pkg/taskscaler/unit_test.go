@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -136,6 +137,13 @@ func TestWaitersTable(t *testing.T) {
 	c := &waiter{}
 	if tc := table.add(c); tc == ta || table.take(ta) != nil || table.take(tc) != c {
 		t.Error("an old ticket finds the waiter that now has its slot")
+	}
+	table.turn = math.MaxUint32 - 1 // tickets go on after 2³² calls
+	for range 3 {
+		d := &waiter{}
+		if td := table.add(d); td == 0 || td == tb || table.take(td) != d {
+			t.Errorf("ticket %d does not find its waiter", td)
+		}
 	}
 	for _, bad := range []uint64{0, 99, 1 << 40} {
 		if table.take(bad) != nil {

@@ -75,10 +75,10 @@ func (w *waiter) tell(a answer) bool {
 type waiters struct {
 	slots []*waiter
 	free  []uint32
-	turn  uint64 // makes each ticket unique
+	turn  uint32 // makes each ticket of a slot differ from the tickets before it; it wraps around
 }
 
-// add gives w a ticket, never 0.
+// add gives w a ticket that no other waiter has, and never 0: a ticket has the slot of its waiter.
 func (t *waiters) add(w *waiter) uint64 {
 	if len(t.free) == 0 {
 		t.slots = append(t.slots, nil)
@@ -87,8 +87,10 @@ func (t *waiters) add(w *waiter) uint64 {
 	n := t.free[len(t.free)-1]
 	t.free = t.free[:len(t.free)-1]
 	t.slots[n] = w
-	t.turn++
-	w.ticket = t.turn<<32 | uint64(n)
+	if t.turn++; t.turn == 0 {
+		t.turn++ // 0 with slot 0 means that there is no ticket
+	}
+	w.ticket = uint64(t.turn)<<32 | uint64(n)
 	return w.ticket
 }
 
