@@ -52,7 +52,7 @@ func (r *Register) record(i *Instance, to *record.Instance) {
 	from := len(r.arena)
 	for n := range i.slots {
 		if s := &i.slots[n]; s.used {
-			r.arena = append(r.arena, record.Lease{Key: s.key, Slot: n, At: s.at})
+			r.arena = append(r.arena, record.Lease{Key: s.key, Slot: n, At: s.at, Use: s.use})
 		}
 	}
 	to.ID, to.Serial, to.State, to.Origin, to.Uses, to.Cause, to.DeleteAsked = i.ID, i.Serial, i.State, i.Origin, i.Uses, i.Cause, i.DeleteAsked
@@ -101,7 +101,7 @@ func (r *Register) load(rec *record.Instance, now Stamp) error {
 		if i.slots[l.Slot].used {
 			return &IllegalMove{ID: rec.ID, From: rec.State, Move: "load two leases of a slot"}
 		}
-		i.slots[l.Slot] = slot{key: l.Key, at: l.At, used: true}
+		i.slots[l.Slot] = slot{key: l.Key, at: l.At, use: l.Use, used: true}
 		i.leased++
 		r.leased++
 		r.leases[l.Key] = lease{on: i, slot: l.Slot}

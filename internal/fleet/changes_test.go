@@ -23,7 +23,7 @@ func TestChangesOnce(t *testing.T) {
 	if len(c.Put) != 2 || c.Put[0].ID != "b" || c.Put[1].ID != "a" || c.Meta == nil || c.Meta.LastSerial != 2 {
 		t.Fatalf("changes %+v", c)
 	}
-	if l := c.Put[0].Leases; len(l) != 1 || l[0] != (record.Lease{Key: "k", Slot: 0, At: at(2).Wall}) {
+	if l := c.Put[0].Leases; len(l) != 1 || l[0] != (record.Lease{Key: "k", Slot: 0, At: at(2).Wall, Use: 1}) {
 		t.Errorf("leases of b: %+v", l)
 	}
 	if l := c.Put[1].Leases; len(l) != 1 || l[0].Key != "l" {

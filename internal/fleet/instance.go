@@ -29,6 +29,7 @@ func (e *IllegalMove) Error() string {
 type slot struct {
 	key  record.Key
 	at   int64
+	use  int // the ordinal of this use of the instance; 0: unknown
 	used bool
 }
 
@@ -81,7 +82,7 @@ func (i *Instance) Usable() bool { return i.State == record.Ready && i.Listed ==
 func (i *Instance) Each(f func(record.Lease)) {
 	for n := range i.slots {
 		if s := &i.slots[n]; s.used {
-			f(record.Lease{Key: s.key, Slot: n, At: s.at})
+			f(record.Lease{Key: s.key, Slot: n, At: s.at, Use: s.use})
 		}
 	}
 }

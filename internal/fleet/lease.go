@@ -19,9 +19,9 @@ func (r *Register) Lease(i *Instance, key record.Key, at Stamp) (slotNo, use int
 	if n < 0 {
 		return 0, 0, &IllegalMove{ID: i.ID, From: i.State, Move: "lease without a slot"}
 	}
-	i.slots[n] = slot{key: key, at: at.Wall, used: true}
-	i.leased++
 	i.Uses++
+	i.slots[n] = slot{key: key, at: at.Wall, use: i.Uses, used: true}
+	i.leased++
 	r.leased++
 	r.leases[key] = lease{on: i, slot: n}
 	r.touch(i)
@@ -46,6 +46,19 @@ func (r *Register) End(key record.Key, at Stamp) (*Instance, int) {
 	r.touch(l.on)
 	r.refresh(l.on)
 	return l.on, l.slot
+}
+
+// UseOf returns the ordinal of key's use of its instance, starting at 1. For a lease that was stored without it, this is the number of uses
+// so far. It returns 0 when key has no lease.
+func (r *Register) UseOf(key record.Key) int {
+	l, ok := r.leases[key]
+	switch {
+	case !ok:
+		return 0
+	case l.on.slots[l.slot].use > 0:
+		return l.on.slots[l.slot].use
+	}
+	return l.on.Uses
 }
 
 // LeaseOf returns the instance and slot of key's lease; nil when key has no lease.

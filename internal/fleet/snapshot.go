@@ -178,7 +178,7 @@ func (r *Register) restoreInstance(rec *InstanceSnapshot, slots *int) error {
 		if _, dup := r.leases[l.Key]; dup {
 			return bad("a key has two leases")
 		}
-		i.slots[l.Slot] = slot{key: l.Key, at: l.At, used: true}
+		i.slots[l.Slot] = slot{key: l.Key, at: l.At, use: l.Use, used: true}
 		i.leased++
 		r.leased++
 		r.leases[l.Key] = lease{on: i, slot: l.Slot}

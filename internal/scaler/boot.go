@@ -21,13 +21,16 @@ func (c *Core) running(m *machine) {
 		c.prepare(m)
 	case record.Preparing:
 		if m.op == 0 && m.retry.pos == 0 { // restored: the command of the previous run of the manager is lost
+			if m.boot.pos == 0 {
+				c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.PreparingDeadline))
+			}
 			c.prepare(m)
 		}
 	case record.Ready:
 		c.timers.stop(&m.boot)
-		if c.cfg.Heartbeat && m.op == 0 && m.retry.pos == 0 {
-			c.nextBeat(m)
-		}
+		c.watchHealth(m)
+	case record.Draining:
+		c.watchHealth(m) // restored: its callers still hold their leases
 	}
 }
 
@@ -126,6 +129,18 @@ func (c *Core) retry(m *machine) {
 	}
 }
 
+// watchHealth arms the next heartbeat of an instance that is, or may be, leased, unless one is armed or under way. If heartbeats are
+// switched off, it disarms the next one.
+func (c *Core) watchHealth(m *machine) {
+	switch {
+	case m.State != record.Ready && (m.State != record.Draining || m.Leased() == 0):
+	case !c.cfg.Heartbeat:
+		c.timers.stop(&m.retry)
+	case m.op == 0 && m.retry.pos == 0 && m.ReadyAt.Wall != 0:
+		c.nextBeat(m)
+	}
+}
+
 func (c *Core) sendBeat(m *machine) {
 	if m.op == 0 {
 		m.op = c.nextOp()
@@ -160,7 +175,7 @@ func (c *Core) beat(ev *Event) {
 			return
 		}
 	}
-	c.nextBeat(m)
+	c.watchHealth(m)
 }
 
 // unhealthy retires an instance that must not be used any more and revokes its leases.

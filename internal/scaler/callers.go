@@ -197,7 +197,7 @@ func (c *Core) reattach(ev *Event) {
 		c.timers.stop(t)
 		delete(c.orphans, ev.Key)
 	}
-	c.grant(Grant{Kind: GrantReattached, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial, Slot: slot, Use: i.Uses})
+	c.grant(Grant{Kind: GrantReattached, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial, Slot: slot, Use: c.reg.UseOf(ev.Key)})
 }
 
 func (c *Core) detach(key record.Key) {

@@ -78,17 +78,13 @@ func New(cfg Config, saved record.Saved, known bool, now Time) (*Core, error) {
 
 func stampOf(t Time) fleet.Stamp { return fleet.Stamp{Mono: t.Mono, Wall: t.Wall.UnixNano()} }
 
-// restore arms the timers that a running core would have armed for the saved state.
+// restore takes up the saved state. What a list must show first (deadlines, and what the configuration says about instances that stand idle)
+// waits for startClocks.
 func (c *Core) restore() {
 	c.reg.Each(func(i *fleet.Instance) bool {
 		m := c.newMachine(i)
 		switch i.State {
-		case record.Creating:
-			c.timers.set(&m.boot, i.Since.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
-		case record.Preparing:
-			c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.PreparingDeadline))
 		case record.Gone, record.Lost:
-			c.timers.set(&m.boot, i.Since.Mono+c.cfg.ForgetAfter)
 			m.boot.kind = timerForget
 			if i.State == record.Lost && !i.DeleteAsked {
 				c.repairs++
@@ -101,12 +97,6 @@ func (c *Core) restore() {
 			if i.Leased() == 0 {
 				c.timers.set(&m.retry, c.now.Mono)
 			}
-		case record.Ready:
-			if i.Leased() == 0 && c.reg.UsedUp(i) { // max_use_count was lowered while the manager was stopped
-				c.retire(m, record.CauseUsedUp)
-			}
-		case record.Unclaimed:
-			c.settleUnclaimed(m)
 		}
 		i.Each(func(l record.Lease) { c.orphan(l.Key, c.cfg.ReattachAfterRestart) })
 		c.lists.miss(m, c.now.Mono)
@@ -123,12 +113,6 @@ func (c *Core) restore() {
 		w.restored = true
 		w.confirm = !in.Answered || in.Doubt > 0
 		w.since = c.now.Mono
-		at := fleet.Past(in.At, c.stamp).Mono
-		if in.Open > 0 {
-			c.timers.set(&w.timer, at+c.bootDeadline(c.cfg.RequestedDeadline))
-		} else {
-			c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
-		}
 	}
 	c.restoreBreaker()
 	if m := &c.reg.Meta; m.BackoffUntil > 0 {

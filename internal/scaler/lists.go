@@ -191,6 +191,7 @@ func (c *Core) listDone(ev *Event) {
 	}
 	l.seq++
 	l.missed, l.failed = 0, 0
+	first := !l.started
 	l.started = true
 	for n := len(l.absent) - 1; n >= 0; n-- {
 		if n < len(l.absent) {
@@ -198,6 +199,9 @@ func (c *Core) listDone(ev *Event) {
 		}
 	}
 	c.confirmIntents(ev.Since)
+	if first {
+		c.startClocks()
+	}
 }
 
 // short reports whether the list lost more than half of more than four instances. Such a list is more likely wrong than true.

@@ -26,12 +26,10 @@ func (c *Core) reload(cfg *Config) {
 		switch {
 		case i.State == record.Ready && i.Leased() == 0 && c.reg.UsedUp(i):
 			c.retire(m, record.CauseUsedUp)
-		case i.State == record.Ready && !c.cfg.Heartbeat:
-			c.timers.stop(&m.retry)
-		case i.State == record.Ready && m.op == 0 && m.retry.pos == 0:
-			c.nextBeat(m)
 		case i.State == record.Unclaimed:
 			c.settleUnclaimed(m)
+		default:
+			c.watchHealth(m)
 		}
 		return true
 	})

@@ -30,12 +30,11 @@ func (c *Core) retireFor(m *machine, why record.Cause, because failure.Failure) 
 		f.Peak, f.Left = c.window.max(), c.supply()
 	}
 	c.fact(f)
-	switch {
-	case m.Leased() == 0:
+	if m.Leased() == 0 {
 		c.startDelete(m)
-	case c.cfg.Heartbeat && m.ReadyAt.Wall != 0: // health still matters to the callers that hold a lease
-		c.nextBeat(m)
+		return
 	}
+	c.watchHealth(m) // it still matters to the callers that hold a lease
 }
 
 // dropClaims takes their slot on m from reservations. The reservations stay valid; their callers wait like others when they acquire.
@@ -73,7 +72,7 @@ func (c *Core) sendDelete(m *machine) {
 	m.tries++
 	c.command(Command{Kind: CmdDelete, Op: m.op, ID: m.ID, Serial: m.Serial})
 	c.fact(Fact{Kind: FactDelete, ID: m.ID, Cause: m.Cause, Count: m.tries})
-	if !m.alarmed && c.now.Mono-m.Since.Mono >= c.cfg.DeletingAlarm {
+	if !m.alarmed && m.tries > 1 && c.now.Mono-m.Since.Mono >= c.cfg.DeletingAlarm { // the first request of a life may still help
 		m.alarmed = true
 		c.fact(Fact{Kind: FactAlarm, ID: m.ID, Count: m.tries, Took: c.now.Mono - m.Since.Mono})
 	}

@@ -195,7 +195,7 @@ var decided = map[string]string{
 		"pending open bucket idle inOpen dirty",
 	"fleet.Intent":      "Intent Unsure Attached dirty closed",
 	"fleet.Reservation": "Key Claim Attached",
-	"fleet.slot":        "key at used",
+	"fleet.slot":        "key at use used",
 	"fleet.lease":       "on slot",
 	"fleet.list":        "head tail of",
 	"fleet.link":        "prev next on",

@@ -108,7 +108,9 @@ func (c *Core) settleUnclaimed(m *machine) {
 // claim makes an unclaimed instance ours.
 func (c *Core) claim(m *machine) {
 	if c.must(c.reg.Adopt(m.Instance, c.stamp)) {
-		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
+		if c.lists.started {
+			c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
+		}
 		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: record.CauseOperator})
 		c.follow(m)
 	}

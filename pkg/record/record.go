@@ -74,6 +74,7 @@ type Lease struct {
 	Key  Key
 	Slot int
 	At   int64 // wall time of the grant, Unix nanoseconds
+	Use  int   // the ordinal of this use of the instance, starting at 1; 0: an earlier release stored the lease
 }
 
 // Instance is one instance as it is stored: everything that a restart needs, without secrets. Times are wall time in Unix nanoseconds; 0

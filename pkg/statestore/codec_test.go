@@ -16,7 +16,7 @@ import (
 func fullInstance() record.Instance {
 	return record.Instance{
 		ID: "i-1", Serial: 2, State: record.Draining, Origin: record.Adopted, Uses: 5, CreatedAt: 6, StateAt: 7, ReadyAt: 8, IdleAt: 9,
-		Cause: record.CauseUsedUp, DeleteAsked: true, Leases: []record.Lease{{Key: "k", Slot: 3, At: 4}, {}},
+		Cause: record.CauseUsedUp, DeleteAsked: true, Leases: []record.Lease{{Key: "k", Slot: 3, At: 4, Use: 5}, {}},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -112,6 +113,9 @@ func writeFirstRelease(t *testing.T) {
 	}
 }
 
+// later are the fields that later releases added. In the first release's file they are missing, and load as zero.
+var later = []string{"Lease.Use"}
+
 // everyField fails if a field is zero in every record, because the test does not compare it then.
 func everyField(t *testing.T, m *storetest.Model) {
 	t.Helper()
@@ -132,7 +136,7 @@ func everyField(t *testing.T, m *storetest.Model) {
 			for _, r := range records {
 				set = set || !reflect.ValueOf(r).Field(i).IsZero()
 			}
-			if !set {
+			if !set && !slices.Contains(later, typ.Name()+"."+typ.Field(i).Name) {
 				t.Errorf("%s.%s is zero in every record of the first release's file", typ, typ.Field(i).Name)
 			}
 		}

@@ -48,10 +48,14 @@ func appendLease(b []byte, num protowire.Number, l *record.Lease) []byte {
 	if l.At != 0 {
 		size += 1 + 8
 	}
+	if l.Use != 0 {
+		size += 1 + protowire.SizeVarint(uint64(l.Use))
+	}
 	b = protowire.AppendVarint(b, uint64(size))
 	b = appendString(b, 1, l.Key)
 	b = appendInt(b, 2, int64(l.Slot))
-	return appendStamp(b, 3, l.At)
+	b = appendStamp(b, 3, l.At)
+	return appendInt(b, 4, int64(l.Use))
 }
 
 func decodeInstance(payload []byte, r *record.Instance) error {
@@ -104,6 +108,8 @@ func decodeLease(payload []byte) (l record.Lease, err error) {
 			l.Slot = f.int()
 		case 3:
 			l.At = f.stamp()
+		case 4:
+			l.Use = f.int()
 		default:
 			f.skip()
 		}

@@ -92,7 +92,7 @@ func drawInstance(r *draw.T, id draw.Gen[record.ID]) record.Instance {
 	}
 	for range draw.Range(0, 3).Draw(r, "leases") {
 		key := record.Key(draw.String().Draw(r, "key"))
-		rec.Leases = append(rec.Leases, record.Lease{Key: key, Slot: draw.Int().Draw(r, "slot"), At: stamp.Draw(r, "at")})
+		rec.Leases = append(rec.Leases, record.Lease{Key: key, Slot: draw.Int().Draw(r, "slot"), At: stamp.Draw(r, "at"), Use: draw.Int().Draw(r, "use")})
 	}
 	return rec
 }
@@ -132,7 +132,7 @@ func Sample(n int, seed uint64) []statestore.Commit {
 				Uses: rng.IntN(9), CreatedAt: at - 1e9, StateAt: at, ReadyAt: at, Cause: record.Cause(rng.IntN(5)), DeleteAsked: rng.IntN(9) == 0,
 			}
 			for slot := range rng.IntN(3) {
-				rec.Leases = append(rec.Leases, record.Lease{Key: record.Key(fmt.Sprintf("job-%d-%d", i, k)), Slot: slot, At: at})
+				rec.Leases = append(rec.Leases, record.Lease{Key: record.Key(fmt.Sprintf("job-%d-%d", i, k)), Slot: slot, At: at, Use: k + 1})
 			}
 			c.Changes.Put = append(c.Changes.Put, rec)
 			if rng.IntN(2) == 0 {
@@ -156,7 +156,7 @@ func Bulk(n int) statestore.Commit {
 		id := record.ID(fmt.Sprintf("bulk-%06d", i))
 		c.Changes.Put = append(c.Changes.Put, record.Instance{
 			ID: id, Serial: uint64(i), State: record.Ready, Origin: record.Created, CreatedAt: 1, StateAt: 2, ReadyAt: 3,
-			Leases: []record.Lease{{Key: record.Key("job of " + id), At: 4}},
+			Leases: []record.Lease{{Key: record.Key("job of " + id), At: 4, Use: 2}},
 		})
 		c.Secrets = append(c.Secrets, statestore.Secret{ID: id, Value: []byte("key of " + id)})
 	}
@@ -214,7 +214,7 @@ func testOdd(t *testing.T, s Subject) {
 	for i, id := range ids {
 		rec := record.Instance{ID: id, Serial: math.MaxUint64, State: record.Ready, Uses: math.MaxInt, CreatedAt: math.MinInt64, IdleAt: math.MaxInt64,
 			Cause: math.MaxUint8, Origin: math.MaxUint8,
-			Leases: []record.Lease{{}, {Key: record.Key(strings.Repeat("ключ", i*1000)), Slot: -1, At: -1}}}
+			Leases: []record.Lease{{}, {Key: record.Key(strings.Repeat("ключ", i*1000)), Slot: -1, At: -1, Use: -1}}}
 		m.commit(t, store, statestore.Commit{Changes: &record.Changes{Put: []record.Instance{rec}},
 			Secrets: []statestore.Secret{{ID: id, Value: bytes.Repeat([]byte{0}, 1+i*9000)}}})
 	}
