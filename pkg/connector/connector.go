@@ -18,8 +18,10 @@ type DialOptions struct {
 	UseExternalAddr bool
 	// Dial opens the connection to the instance. Nil: a net.Dialer does.
 	Dial DialFunc
-	// PinHostKey is called if ConnectInfo.HostKeys is empty: once, at first contact, with the instance's host key in authorized_keys
-	// form. If it returns an error, Dial fails without a retry. It is called during Dial, before authentication, on another goroutine.
+	// PinHostKey is called if ConnectInfo.HostKeys is empty: in each attempt to connect, before authentication, with the instance's host key
+	// in authorized_keys form. An attempt whose login was refused pins nothing, because the first boot of an instance may replace the key:
+	// keep the key of the last call, and only if Dial succeeds. If PinHostKey returns an error, Dial fails without a retry. It is called on
+	// another goroutine.
 	PinHostKey func(key string) error
 	// Insecure accepts any host key if no key is known and PinHostKey is nil. Known keys are verified even if Insecure is set.
 	Insecure bool

@@ -159,6 +159,7 @@ func causeOf(ctx context.Context, err error) error {
 // handshake does the key exchange and logs in. It owns conn: it closes it on failure.
 func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
 	var trusted atomic.Bool // the key exchange is done and the host key is accepted
+	d.keys.begin()
 	config := &ssh.ClientConfig{
 		User: d.user, Auth: d.auth, HostKeyAlgorithms: d.keys.algorithms(), ClientVersion: "SSH-2.0-taskscaler",
 		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
@@ -172,6 +173,7 @@ func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
 	config.KeyExchanges = append(config.KeyExchanges, ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDHGEXSHA256)
 	c, channels, requests, err := ssh.NewClientConn(conn, d.address, config)
 	if err == nil {
+		d.keys.settle()
 		return ssh.NewClient(c, channels, requests), nil
 	}
 	_ = conn.Close()

@@ -4,8 +4,8 @@
 // # Host key verification
 //
 // The host key of an instance is always verified. [provider.ConnectInfo].HostKeys are the keys that are accepted. If there are none,
-// DialOptions.PinHostKey is called once with the key that is seen at first contact. The caller keeps that key with the instance's record
-// and passes it in HostKeys from then on. Without known keys and without PinHostKey, Dial refuses to connect ([ErrUnpinned]), unless
+// DialOptions.PinHostKey is called with the key that is seen at first contact. The caller keeps the key of the attempt that logged in with the
+// instance's record and passes it in HostKeys from then on. Without known keys and without PinHostKey, Dial refuses to connect ([ErrUnpinned]), unless
 // DialOptions.Insecure is set.
 //
 // # Retries

@@ -18,8 +18,9 @@ type hostKeys struct {
 	pin      func(string) error
 	insecure bool
 
-	mu     sync.Mutex
-	pinned []ssh.PublicKey
+	mu      sync.Mutex
+	pinned  []ssh.PublicKey
+	offered ssh.PublicKey // what this attempt saw, before its login; nil: nothing yet
 }
 
 func newHostKeys(address string, known []string, opts DialOptions) (*hostKeys, error) {
@@ -77,13 +78,17 @@ func (h *hostKeys) algorithms() []string {
 func (h *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.pinned) > 0 {
-		for _, p := range h.pinned {
+	known := h.pinned
+	if len(known) == 0 && h.offered != nil { // a second key exchange on the same connection
+		known = []ssh.PublicKey{h.offered}
+	}
+	if len(known) > 0 {
+		for _, p := range known {
 			if p.Type() == key.Type() && bytes.Equal(p.Marshal(), key.Marshal()) {
 				return nil
 			}
 		}
-		return h.mismatch(fingerprint(key))
+		return h.mismatch(fingerprint(key), known)
 	}
 	if h.pin != nil {
 		line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
@@ -91,8 +96,25 @@ func (h *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 			return &pinError{err}
 		}
 	}
-	h.pinned = []ssh.PublicKey{key} // within one Dial the key must not change, even if Insecure is set
+	h.offered = key
 	return nil
+}
+
+// begin starts an attempt. What an earlier attempt saw, whose login was refused, does not bind it: the first boot of an instance may replace
+// the host key.
+func (h *hostKeys) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.offered = nil
+}
+
+// settle ends an attempt whose login was accepted. From now on the key must not change, even if Insecure is set.
+func (h *hostKeys) settle() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.pinned) == 0 && h.offered != nil {
+		h.pinned = []ssh.PublicKey{h.offered}
+	}
 }
 
 // negotiation returns a HostKeyError if err says that the server has no key of a pinned type, else nil.
@@ -103,12 +125,12 @@ func (h *hostKeys) negotiation(err error) error {
 	if len(h.pinned) == 0 || !errors.As(err, &neg) || neg.What != "host key" {
 		return nil
 	}
-	return h.mismatch("only keys of type " + strings.Join(neg.RequestedAlgorithms, ", "))
+	return h.mismatch("only keys of type "+strings.Join(neg.RequestedAlgorithms, ", "), h.pinned)
 }
 
-func (h *hostKeys) mismatch(presented string) error {
+func (h *hostKeys) mismatch(presented string, known []ssh.PublicKey) error {
 	e := &HostKeyError{Address: h.address, Presented: presented}
-	for _, p := range h.pinned {
+	for _, p := range known {
 		e.Pinned = append(e.Pinned, fingerprint(p))
 	}
 	return e

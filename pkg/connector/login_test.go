@@ -1,6 +1,7 @@
 package connector_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -8,6 +9,8 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
+	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -141,5 +144,40 @@ func TestPinnedTypeIsGone(t *testing.T) {
 	var mismatch *connector.HostKeyError
 	if !errors.As(err, &mismatch) || !strings.Contains(mismatch.Presented, "ssh-ed25519") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestHostKeyOfARefusedLoginIsNotPinned: the first boot of an instance replaces the host key of its image, and lets nobody in before that.
+func TestHostKeyOfARefusedLoginIsNotPinned(t *testing.T) {
+	imageKey, imagePublic := newKey(t)
+	image := serveMore(t, imageKey, &ssh.ServerConfig{PasswordCallback: func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) { return nil, errRefused }})
+	booted := startInProcess(t)
+	own, info := booted.info.HostKeys[0], booted.info
+	info.Key, info.Password, info.HostKeys = nil, testPassword, nil
+	for name, pin := range map[string]bool{"pinned": true, "insecure": false} {
+		t.Run(name, func(t *testing.T) {
+			var refused bool
+			var seen []string
+			opts := quick(connector.DialOptions{
+				Insecure: !pin,
+				Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+					to := image.listener.Addr().String()
+					if refused {
+						to = booted.listener.Addr().String()
+					}
+					return new(net.Dialer).DialContext(ctx, network, to)
+				},
+				OnRetry: func(error) { refused = true },
+			})
+			if pin {
+				opts.PinHostKey = func(key string) error { seen = append(seen, key); return nil }
+			}
+			if err := runOnce(t.Context(), info, opts, connector.RunOptions{Command: "true"}); err != nil {
+				t.Fatal(err)
+			}
+			if want := []string{authorized(imagePublic), own}; pin && !slices.Equal(seen, want) {
+				t.Errorf("seen %q, want %q", seen, want)
+			}
+		})
 	}
 }

@@ -161,7 +161,7 @@ func (l *Lease) Dial(ctx context.Context) (connector.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, info, err := l.t.dial(ctx, info)
+	client, info, err := l.t.reach(ctx, info, func() (provider.ConnectInfo, error) { return l.ConnectInfo(ctx) })
 	var changed *connector.HostKeyError
 	if errors.As(err, &changed) {
 		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnhealthy, ID: l.id, Serial: l.serial, Cause: record.CauseChangedHostKey,

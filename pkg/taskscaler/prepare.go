@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -63,61 +64,88 @@ func cmpOr(d, def time.Duration) time.Duration {
 	return def
 }
 
-func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (info provider.ConnectInfo, err error) {
-	err = w.call(cmd.Timeout, lookupTimeout, func(own context.Context) (err error) {
-		info, err = w.t.group.ConnectInfo(own, string(cmd.ID))
-		return err
-	})
+func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (provider.ConnectInfo, error) {
+	ask := func() (provider.ConnectInfo, error) { return w.infoFor(cmd) }
+	info, err := ask()
 	if err != nil {
 		return info, err
 	}
-	if known, ok := w.t.vault.get(cmd.ID); ok && known.serial == cmd.Serial && len(info.HostKeys) == 0 {
-		info.HostKeys = known.info.HostKeys // it was prepared before, so its host key stays pinned
-	}
-	client, info, err := w.t.dial(ctx, info)
+	given := len(info.HostKeys) > 0
+	client, info, err := w.t.reach(ctx, info, ask)
 	if err != nil {
-		return info, dialFailure(err)
+		return info, reachFailure(err)
 	}
 	defer func() { _ = client.Close() }()
-	if command := w.t.config().ReadyCommand; command != "" {
+	command := w.t.config().ReadyCommand
+	if command != "" {
 		if err := runReady(ctx, client, command); err != nil {
 			return info, err
 		}
 	}
-	if w.t.ready == nil {
-		return info, nil
-	}
-	inst := ReadyInstance{ID: string(cmd.ID), Info: info, Client: client}
-	if r, ok := w.t.restored[cmd.ID]; ok && r.serial == cmd.Serial {
-		inst.Restored, inst.Leases = true, r.keys
-	}
-	if err := w.t.ready(ctx, inst); err != nil {
-		return info, readyFailure(err)
-	}
-	return info, nil
-}
-
-// dial connects. If the host key was not known, it pins the key and returns info with it.
-func (t *Taskscaler) dial(ctx context.Context, info provider.ConnectInfo) (connector.Client, provider.ConnectInfo, error) {
-	cfg := t.config()
-	opts := connector.DialOptions{UseExternalAddr: cfg.UseExternalAddr, Insecure: cfg.Insecure, Logger: t.log.With(slog.String("instance", info.ID))}
-	var mu sync.Mutex
-	var pinned string
-	if len(info.HostKeys) == 0 && !cfg.Insecure {
-		opts.PinHostKey = func(key string) error {
-			mu.Lock()
-			defer mu.Unlock()
-			pinned = key
-			return nil
+	if w.t.ready != nil {
+		if err := w.t.callReady(ctx, cmd, info, client); err != nil {
+			return info, err
 		}
 	}
-	client, err := t.dialer(ctx, info, opts)
-	mu.Lock()
-	defer mu.Unlock()
-	if err == nil && pinned != "" {
-		info.HostKeys = []string{pinned}
+	if given || len(info.HostKeys) == 0 || command == "" && w.t.ready == nil {
+		return info, nil
 	}
-	return client, info, err
+	return w.lookAgain(ctx, info, ask)
+}
+
+// infoFor asks the provider how to reach an instance that is prepared. If it was ready before, its host key stays pinned.
+func (w *workers) infoFor(cmd *scaler.Command) (info provider.ConnectInfo, err error) {
+	err = w.call(cmd.Timeout, lookupTimeout, func(own context.Context) (err error) {
+		info, err = w.t.group.ConnectInfo(own, string(cmd.ID))
+		return err
+	})
+	if known, ok := w.t.vault.get(cmd.ID); ok && known.serial == cmd.Serial && len(info.HostKeys) == 0 {
+		info.HostKeys = known.info.HostKeys
+	}
+	return info, err
+}
+
+// lookAgain connects a second time, after the ready command, and pins the host key that the instance has now: its first boot may have replaced
+// the key of its image. No job has run there yet, so the whole preparation is the first contact.
+func (w *workers) lookAgain(ctx context.Context, first provider.ConnectInfo, ask func() (provider.ConnectInfo, error)) (provider.ConnectInfo, error) {
+	again := first
+	if again.HostKeys = nil; expired(&again) {
+		fresh, err := ask()
+		if err != nil {
+			return first, err
+		}
+		again = fresh
+	}
+	client, again, err := w.t.reach(ctx, again, ask)
+	if err != nil {
+		return first, reachFailure(err)
+	}
+	_ = client.Close()
+	if !slices.Contains(again.HostKeys, first.HostKeys[0]) {
+		w.t.log.Info("the instance changed its host key while it was prepared; the key that it has now is the one that is verified from now on", "instance", first.ID)
+	}
+	return again, nil
+}
+
+// callReady calls the embedder's ReadyFunc.
+func (t *Taskscaler) callReady(ctx context.Context, cmd *scaler.Command, info provider.ConnectInfo, client connector.Client) error {
+	inst := ReadyInstance{ID: string(cmd.ID), Info: info, Client: client}
+	if r, ok := t.restored[cmd.ID]; ok && r.serial == cmd.Serial {
+		inst.Restored, inst.Leases = true, r.keys
+	}
+	if err := t.ready(ctx, inst); err != nil {
+		return readyFailure(err)
+	}
+	return nil
+}
+
+// reachFailure is dialFailure for an error of reach, which may also be the provider's.
+func reachFailure(err error) error {
+	var kind *provider.Error
+	if errors.As(err, &kind) {
+		return err
+	}
+	return dialFailure(err)
 }
 
 // dialFailure adds the kind to a failed connection. Failures that may pass with time are transient.

@@ -1,0 +1,235 @@
+package taskscaler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
+)
+
+// lateNet is a network whose instances accept connections from a time on, and only with a password that has not expired. Like connector.Dial,
+// its Dial retries until the Timeout of the connect info.
+type lateNet struct {
+	testNet
+	open    time.Time
+	expires map[string]time.Time // by password; no entry: never
+}
+
+var errLate = errors.New("connection refused")
+
+func (n *lateNet) dial(ctx context.Context, info provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmpOr(info.Timeout, dialTimeout))
+	defer cancel()
+	for {
+		expires, does := n.expires[info.Password]
+		if !time.Now().Before(n.open) && (!does || time.Now().Before(expires)) {
+			return n.testNet.dial(ctx, info, opts)
+		}
+		if opts.OnRetry != nil {
+			opts.OnRetry(errLate)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, &connector.ConnectError{Address: "10.0.0.1:22", Last: errLate, Cause: ctx.Err()}
+		}
+	}
+}
+
+// startLate starts a manager whose instances can be reached after late, with credentials that are good for life (0: for
+// ever). A life below a second is only what the provider says.
+func startLate(t *testing.T, late, life time.Duration, opts ...any) (*fixture, *lateNet) {
+	n := &lateNet{open: time.Now().Add(late), expires: map[string]time.Time{}}
+	asked := 0
+	return start(t, append([]any{WithDialer(n.dial), withGroup(func(g *testGroup) {
+		g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
+			asked++
+			info := provider.ConnectInfo{ID: id, ConnectorConfig: provider.ConnectorConfig{Password: fmt.Sprint("once-", asked)}}
+			if life != 0 {
+				at := time.Now().Add(life)
+				if info.Expires = &at; life >= time.Second { // a login takes longer than that, so no network can refuse it
+					n.expires[info.Password] = at
+				}
+			}
+			return info, nil
+		}
+	})}, opts...)...), n
+}
+
+// TestCredentialsThatExpireWhileItBoots: credentials that have expired are of no use, so the provider is asked for new ones.
+func TestCredentialsThatExpireWhileItBoots(t *testing.T) {
+	for name, tc := range map[string]struct {
+		late, life  time.Duration
+		least, most int // times that the provider is asked
+	}{
+		"at once":               {0, time.Minute, 1, 1},
+		"a pushed key":          {2 * time.Minute, time.Minute, 3, 4},
+		"very short":            {5 * time.Second, 3 * time.Second, 2, 3},
+		"shorter than a moment": {5 * time.Second, time.Millisecond, 2, 8},
+		"long":                  {30 * time.Second, time.Hour, 1, 1},
+		"for ever":              {3 * time.Minute, 0, 3, 4}, // an address may change too
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f, n := startLate(t, tc.late+time.Second, tc.life)
+				defer f.end()
+				f.acquire("job")
+				if took := time.Since(n.open); took > tc.life+10*time.Second && tc.life > 0 {
+					t.Errorf("the job waited for %s after the instance could be reached", took)
+				}
+				if asked := f.group.count("connect"); asked < tc.least || asked > tc.most {
+					t.Errorf("the provider was asked %d times, want %d to %d", asked, tc.least, tc.most)
+				}
+				if facts := f.facts.of(scaler.FactPrepare); len(facts) > 0 {
+					t.Errorf("a preparation failed: %+v", facts)
+				}
+			})
+		})
+	}
+}
+
+// TestCredentialsThatAreNeverGood: the provider's clock is wrong, so each answer has expired when it arrives. It is tried all the same, and
+// the provider is not asked in a circle.
+func TestCredentialsThatAreNeverGood(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f, _ := startLate(t, 50*time.Second, -time.Hour)
+		defer f.end()
+		f.acquire("job")
+		if asked := f.group.count("connect"); asked > 4 {
+			t.Errorf("the provider was asked %d times", asked)
+		}
+	})
+}
+
+// TestNewCredentialsCannotBeHad: what the provider says then decides, not that the connection failed.
+func TestNewCredentialsCannotBeHad(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err   error
+		cause record.Cause
+	}{
+		"gone":      {provider.Errorf(provider.KindNotFound, "it was terminated"), record.CausePrepareFailed},
+		"unhealthy": {provider.ErrInstanceUnhealthy, record.CausePrepareFailed},
+		"transient": {errors.New("not now"), record.CauseNone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f, _ := startLate(t, 4*time.Minute, time.Minute)
+				defer f.end()
+				good := hook(f.group, &f.group.onConnect)
+				asked := 0
+				f.group.change(func() {
+					f.group.onConnect = func(ctx context.Context, id string) (provider.ConnectInfo, error) {
+						if asked++; asked == 2 {
+							return provider.ConnectInfo{}, tc.err
+						}
+						return good(ctx, id)
+					}
+				})
+				f.acquire("job")
+				failed := f.facts.of(scaler.FactPrepare)
+				if len(failed) != 1 || !strings.Contains(failed[0].Failure.Message, tc.err.Error()) || !strings.Contains(failed[0].Failure.Message, errLate.Error()) {
+					t.Errorf("failed preparations: %+v", failed)
+				}
+				if retired := f.facts.of(scaler.FactRetire); (len(retired) == 1) != (tc.cause != record.CauseNone) {
+					t.Errorf("retired: %+v", retired)
+				}
+			})
+		})
+	}
+}
+
+// TestPreparationEndsWithTheConnectorsTimeout: asking again does not begin the time anew.
+func TestPreparationEndsWithTheConnectorsTimeout(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f, _ := startLate(t, time.Hour, time.Minute)
+		defer f.end()
+		began := time.Now()
+		f.until("a preparation failed", func() bool { return len(f.facts.of(scaler.FactPrepare)) > 0 })
+		if took := time.Since(began); took < dialTimeout || took > dialTimeout+10*time.Second {
+			t.Errorf("it failed after %s, want %s", took, dialTimeout)
+		}
+		if words := f.facts.of(scaler.FactPrepare)[0].Failure.Message; !strings.Contains(words, "not reached within 10m0s") || !strings.Contains(words, errLate.Error()) {
+			t.Errorf("it says %q", words)
+		}
+	})
+}
+
+// TestHostKeyThatChangesInTheFirstBoot: the key that an instance has when it becomes ready is pinned, and no other afterwards.
+func TestHostKeyThatChangesInTheFirstBoot(t *testing.T) {
+	const image, own = "ssh-ed25519 of-the-image", "ssh-ed25519 its-own"
+	for name, tc := range map[string]struct {
+		given []string // by the provider
+		ready bool     // a ready command runs, and the key changes meanwhile
+		want  string   // the pinned key; "": the instance is not used
+	}{
+		"during the ready command":     {nil, true, own},
+		"it stays":                     {nil, false, image},
+		"the provider knew it":         {[]string{image, own}, true, image},
+		"the provider knows one other": {[]string{own}, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var f *fixture
+				f = start(t, withConfig(func(c *Config) { c.ReadyCommand = "cloud-init status --wait" }), withNet(func(n *testNet) {
+					n.rekey("i-0001", image)
+					n.run = func(context.Context, string, connector.RunOptions) error {
+						if tc.ready {
+							n.rekey("i-0001", own)
+						}
+						return nil
+					}
+				}), withGroup(func(g *testGroup) {
+					g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
+						info := provider.ConnectInfo{ID: id, InternalAddr: "10.0.0.1"}
+						if id == "i-0001" {
+							info.HostKeys = tc.given
+						}
+						return info, nil
+					}
+				}))
+				defer f.end()
+				l := f.acquire("job")
+				if (l.InstanceID() == "i-0001") != (tc.want != "") {
+					t.Fatalf("leased %s", l.InstanceID())
+				}
+				if tc.want == "" {
+					return
+				}
+				info, err := l.ConnectInfo(t.Context())
+				if err != nil || info.HostKeys[0] != tc.want {
+					t.Fatalf("pinned %q, %v; want %q", info.HostKeys, err, tc.want)
+				}
+				f.net.rekey("i-0001", "ssh-ed25519 another")
+				var changed *connector.HostKeyError
+				if _, err := l.Dial(t.Context()); !errors.As(err, &changed) {
+					t.Errorf("a key that changes after the preparation: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestHostKeyStaysPinnedWhenItIsPreparedAgain: an instance that was ready keeps its key, although it is prepared again after it was lost.
+func TestHostKeyStaysPinnedWhenItIsPreparedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(func(c *Config) { c.ReadyCommand = "true" }))
+		defer f.end()
+		f.until("an instance is ready", func() bool { return f.status().Counts.ReadyCount == 1 })
+		at := f.group.instances["i-0001"]
+		f.group.vanish("i-0001")
+		f.until("it is lost", func() bool { return len(f.facts.of(scaler.FactLost)) == 1 })
+		f.net.rekey("i-0001", "ssh-ed25519 another")
+		f.group.change(func() { f.group.instances["i-0001"] = at })
+		f.until("its preparation failed", func() bool { return len(f.facts.of(scaler.FactPrepare)) == 1 })
+		if fact := f.facts.of(scaler.FactPrepare)[0]; fact.Failure.Kind != provider.KindUnhealthy {
+			t.Errorf("the failure is %+v", fact.Failure)
+		}
+	})
+}
