@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -47,21 +48,32 @@ func (s *Server) lease(w http.ResponseWriter, r *http.Request) {
 }
 
 func (req LeaseRequest) check() error {
-	if err := checkKey(req.Key); err != nil {
+	if err := errors.Join(checkKey(req.Key), checkRunner(req.Runner)); err != nil {
 		return err
 	}
 	if req.Mode != ModeAcquire && req.Mode != ModeReattach && req.Mode != ModeResume {
-		return Errorf(CodeBadRequest, "unknown mode %q: use acquire, reattach or resume", req.Mode)
+		return Errorf(CodeBadRequest, "unknown mode %s: use acquire, reattach or resume", safetext.Quote(string(req.Mode)))
+	}
+	if len(req.Holder) > safetext.MaxName {
+		return Errorf(CodeBadRequest, "the holder has %d bytes, and at most %d can be used", len(req.Holder), safetext.MaxName)
 	}
 	return nil
 }
 
 func checkKey(key string) error {
-	switch {
-	case key == "":
-		return Errorf(CodeBadRequest, "the key is empty: give it a value")
-	case len(key) > 512:
-		return Errorf(CodeBadRequest, "the key has %d bytes: use at most 512", len(key))
+	if err := safetext.CheckName(key); err != nil {
+		return Errorf(CodeBadRequest, "the key %v; use another key", err)
+	}
+	return nil
+}
+
+// checkRunner accepts "", which selects the only runner or all.
+func checkRunner(selector string) error {
+	if selector == "" {
+		return nil
+	}
+	if err := safetext.CheckName(selector); err != nil {
+		return Errorf(CodeBadRequest, "the name of the runner %v", err)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 // Server serves the control API of one Manager.
@@ -66,7 +68,11 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
-	status, err := s.manager.Status(r.Context(), r.URL.Query().Get("runner"))
+	runner, err := selected(r)
+	var status Status
+	if err == nil {
+		status, err = s.manager.Status(r.Context(), runner)
+	}
 	if err != nil {
 		s.fail(w, err)
 		return
@@ -74,13 +80,18 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, status)
 }
 
+// selected returns the runner that the request's query names; "" for none.
+func selected(r *http.Request) (string, error) {
+	runner := r.URL.Query().Get("runner")
+	return runner, checkRunner(runner)
+}
+
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 	var req DrainRequest
-	var err error
-	if r.ContentLength != 0 {
+	runner, err := selected(r)
+	if err == nil && r.ContentLength != 0 {
 		err = decode(w, r, &req)
 	}
-	runner := r.URL.Query().Get("runner")
 	switch {
 	case err != nil:
 	case req.Undo:
@@ -99,7 +110,7 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) {
 	var req ReserveRequest
 	err := decode(w, r, &req)
 	if err == nil {
-		err = checkKey(req.Key)
+		err = errors.Join(checkKey(req.Key), checkRunner(req.Runner))
 	}
 	if err != nil {
 		s.fail(w, err)
@@ -122,14 +133,18 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) release(w http.ResponseWriter, r *http.Request) {
 	var req ReleaseRequest
-	if err := decode(w, r, &req); err != nil {
+	err := decode(w, r, &req)
+	if err == nil {
+		err = errors.Join(checkKey(req.Key), checkRunner(req.Runner))
+	}
+	if err != nil {
 		s.fail(w, err)
 		return
 	}
 	runner, err := s.manager.Runner(req.Runner)
 	if err == nil {
 		if live := s.holders.live(runner, req.Key); live != nil {
-			err = live.Release(r.Context(), req.Unhealthy, req.Reason)
+			err = live.Release(r.Context(), req.Unhealthy, safetext.Line(req.Reason, safetext.MaxMessage))
 		} else {
 			err = runner.Release(r.Context(), req.Key)
 		}
@@ -182,7 +197,7 @@ func asAPIError(err error) *APIError {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return Errorf(CodeShutdown, "%v", err)
 	}
-	return Errorf(CodeInternal, "%v", err)
+	return Errorf(CodeInternal, "%s", safetext.Line(err.Error(), safetext.MaxReport))
 }
 
 func httpStatus(c Code) int {

@@ -3,13 +3,18 @@ package observe
 import (
 	"fmt"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// Sentence describes f in one line.
-func Sentence(f *scaler.Fact) string {
+// Sentence describes f in one line, whatever the provider and the callers wrote into it.
+func Sentence(f *scaler.Fact) string { return safetext.Line(sentence(f), maxSentence) }
+
+const maxSentence = 2 << 10 // bytes
+
+func sentence(f *scaler.Fact) string {
 	switch f.Kind {
 	case scaler.FactCreate:
 		return fmt.Sprintf("created %s: %s", words.Count(f.Count, "instance"), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 )
 
@@ -46,10 +47,10 @@ func levelOf(f *scaler.Fact) slog.Level {
 func attrs(f *scaler.Fact) []slog.Attr {
 	as := []slog.Attr{slog.String("fact", f.Kind.String())}
 	if f.ID != "" {
-		as = append(as, slog.String("instance", string(f.ID)))
+		as = append(as, slog.String("instance", safetext.Line(string(f.ID), safetext.MaxName)))
 	}
 	if f.Key != "" {
-		as = append(as, slog.String("key", string(f.Key)))
+		as = append(as, slog.String("key", safetext.Line(string(f.Key), safetext.MaxName)))
 	}
 	if f.Cause != 0 {
 		as = append(as, slog.String("cause", f.Cause.String()))

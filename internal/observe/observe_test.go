@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/failure"
@@ -167,6 +168,24 @@ func TestLog(t *testing.T) {
 			if part = strings.ReplaceAll(part, "\u00a0", " "); !strings.Contains(lines[i], part) {
 				t.Errorf("line %d lacks %s: %s", i, part, lines[i])
 			}
+		}
+	}
+}
+
+// Whatever the provider and the callers wrote, a fact is one bounded line, in words and in the log.
+func TestFactOfAnyBytesIsOneLine(t *testing.T) {
+	const forged = "x\nlevel=ERROR msg=forged\x1b[2J\xff\u202e"
+	long := strings.Repeat(forged, 1000)
+	for kind := scaler.FactKind(0); kind < 60; kind++ {
+		f := &scaler.Fact{Kind: kind, ID: record.ID(long), Key: record.Key(long), Cause: record.CauseUnhealthy, Failure: failure.Failure{Kind: failure.Transient, Message: long}}
+		if s := Sentence(f); len(s) > 2<<10 || strings.ContainsAny(s, "\n\x1b\u202e") || !utf8.ValidString(s) {
+			t.Errorf("%v reads %.300q", kind, s)
+		}
+		var out bytes.Buffer
+		o := Log(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
+		o.Fact(f)
+		if got := out.String(); strings.Count(got, "\n") != 1 || len(got) > 8<<10 {
+			t.Errorf("%v is logged as %.300q", kind, got)
 		}
 	}
 }

@@ -5,11 +5,35 @@ import (
 	"math"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
+
+// Limits of what a plugin sends, in bytes. The host shows less; it cuts after it has removed the secrets, so that it leaves no part of one.
+const (
+	maxSentText  = 16 << 10
+	maxSentState = 64
+	maxAbout     = 1 << 10 // a version or build info in the host
+)
+
+// sentText returns s as a text that can be sent. A text that is not UTF-8 breaks the whole answer, and with it what succeeded.
+func sentText(s string) string { return safetext.UTF8(s, maxSentText) }
+
+// sentName is sentText for an id, which is never cut: the host must not take it for another one. Bytes that are not UTF-8 become U+FFFD, by which
+// the host knows that it cannot use the id.
+func sentName(id string) string { return strings.ToValidUTF8(id, string(utf8.RuneError)) }
+
+func sentNames(ids []string) []string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = sentName(id)
+	}
+	return names
+}
 
 // remoteError is the text of an error of the other process, and the error value that it wraps, if any.
 type remoteError struct {
@@ -25,7 +49,7 @@ func failureToWire(err error) *pb.Failure {
 		return nil
 	}
 	kind := provider.KindOf(err)
-	f := &pb.Failure{Kind: kind.String(), Message: strings.TrimPrefix(err.Error(), kind.String()+": ")}
+	f := &pb.Failure{Kind: kind.String(), Message: sentText(strings.TrimPrefix(err.Error(), kind.String()+": "))}
 	var e *provider.Error
 	if errors.As(err, &e) {
 		f.RetryAfterNs = int64(e.RetryAfter)
@@ -39,7 +63,7 @@ func failureToWire(err error) *pb.Failure {
 	return f
 }
 
-// failureFromWire returns nil for no failure. redact removes secrets from the text.
+// failureFromWire returns nil for no failure. redact removes secrets from the text, which becomes one bounded line.
 func failureFromWire(f *pb.Failure, redact func(string) string) error {
 	if f == nil {
 		return nil
@@ -48,7 +72,7 @@ func failureFromWire(f *pb.Failure, redact func(string) string) error {
 	if kind == failure.None {
 		kind = provider.KindTransient // a failure without a kind: transient assumes nothing
 	}
-	remote := &remoteError{text: redact(f.GetMessage())}
+	remote := &remoteError{text: heard(f.GetMessage(), redact)}
 	switch f.GetSentinel() {
 	case pb.Sentinel_SENTINEL_INSTANCE_UNHEALTHY:
 		remote.is = provider.ErrInstanceUnhealthy
@@ -59,6 +83,15 @@ func failureFromWire(f *pb.Failure, redact func(string) string) error {
 		remote.text = "the plugin gave no reason"
 	}
 	return &provider.Error{Kind: kind, RetryAfter: max(0, time.Duration(f.GetRetryAfterNs())), Err: remote}
+}
+
+// heard returns a text of the plugin as one bounded line without secrets.
+func heard(sent string, redact func(string) string) string {
+	text := redact(sent)
+	if len(sent) > maxSentText-utf8.UTFMax { // it was cut at its end, perhaps in the middle of a secret
+		text = text[:len(text)/2]
+	}
+	return safetext.Line(text, safetext.MaxReport)
 }
 
 func connectorToWire(c provider.ConnectorConfig) *pb.ConnectorConfig {
@@ -75,6 +108,34 @@ func connectorFromWire(c *pb.ConnectorConfig) provider.ConnectorConfig {
 		Username: c.GetUsername(), Password: c.GetPassword(), Key: c.GetKey(), UseStaticCredentials: c.GetUseStaticCredentials(),
 		Keepalive: time.Duration(c.GetKeepaliveNs()), Timeout: time.Duration(c.GetTimeoutNs()),
 	}
+}
+
+// checkConnector returns an error that names the first field of c that cannot be sent, because it is not UTF-8. It shows no value.
+func checkConnector(c provider.ConnectorConfig) error {
+	return checkTexts([]field{{"os", c.OS}, {"arch", c.Arch}, {"protocol", string(c.Protocol)}, {"username", c.Username}, {"password", c.Password}})
+}
+
+func checkConnectInfo(c provider.ConnectInfo) error {
+	if err := checkConnector(c.ConnectorConfig); err != nil {
+		return err
+	}
+	fields := []field{{"id", c.ID}, {"external_addr", c.ExternalAddr}, {"internal_addr", c.InternalAddr}}
+	for _, key := range c.HostKeys {
+		fields = append(fields, field{"host_keys", key})
+	}
+	return checkTexts(fields)
+}
+
+// field is a text with its name.
+type field struct{ name, text string }
+
+func checkTexts(fields []field) error {
+	for _, f := range fields {
+		if !utf8.ValidString(f.text) {
+			return provider.Errorf(provider.KindConfig, "%s is not valid UTF-8", f.name)
+		}
+	}
+	return nil
 }
 
 func connectInfoToWire(c provider.ConnectInfo) *pb.ConnectInfoResponse {
@@ -101,16 +162,17 @@ func connectInfoFromWire(r *pb.ConnectInfoResponse) provider.ConnectInfo {
 }
 
 func infoToWire(i provider.ProviderInfo, caps []provider.Capability) *pb.InitResponse {
-	r := &pb.InitResponse{Id: i.ID, MaxSize: int64(i.MaxSize), Version: i.Version, BuildInfo: i.BuildInfo}
+	r := &pb.InitResponse{Id: sentName(i.ID), MaxSize: int64(i.MaxSize), Version: sentText(i.Version), BuildInfo: sentText(i.BuildInfo)}
 	for _, c := range caps {
-		r.Capabilities = append(r.Capabilities, string(c))
+		r.Capabilities = append(r.Capabilities, sentName(string(c)))
 	}
 	return r
 }
 
 func infoFromWire(r *pb.InitResponse) provider.ProviderInfo {
 	i := provider.ProviderInfo{
-		ID: r.GetId(), MaxSize: int(min(r.GetMaxSize(), math.MaxInt)), Version: r.GetVersion(), BuildInfo: r.GetBuildInfo(),
+		ID: r.GetId(), MaxSize: int(min(r.GetMaxSize(), math.MaxInt)), Version: safetext.Line(r.GetVersion(), maxAbout),
+		BuildInfo: safetext.Line(r.GetBuildInfo(), maxAbout),
 	}
 	for _, c := range r.GetCapabilities() {
 		i.Capabilities = append(i.Capabilities, provider.Capability(c))

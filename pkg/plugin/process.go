@@ -195,6 +195,9 @@ func (p *Process) start(ctx context.Context) (*child, error) {
 func (p *Process) initialise(ctx context.Context, c *child, state *initState) error {
 	ctx, done := p.untilClosed(ctx)
 	defer done()
+	if err := checkConnector(state.settings.ConnectorConfig); err != nil {
+		return provider.Errorf(provider.KindConfig, "connector_config: %w", bare(err))
+	}
 	p.redact.addGiven(state.settings.ConnectorConfig)
 	resp, err := c.rpc.Init(ctx, &pb.InitRequest{PluginConfig: p.opts.Config, Connector: connectorToWire(state.settings.ConnectorConfig)})
 	if err != nil {
@@ -205,8 +208,8 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 	}
 	info := infoFromWire(resp)
 	switch {
-	case info.ID == "":
-		return provider.Errorf(provider.KindConfig, "plugin %s does not say which group it manages (ProviderInfo.ID is empty): this is a fault of the plugin", p.name)
+	case provider.CheckID(info.ID) != nil:
+		return provider.Errorf(provider.KindConfig, "plugin %s does not say which group it manages (ProviderInfo.ID %w): this is a fault of the plugin", p.name, provider.CheckID(info.ID))
 	case state.info.ID != "" && info.ID != state.info.ID:
 		return provider.Errorf(provider.KindConfig, "plugin %s now manages group %q, but the state is bound to group %q: "+
 			"restore its configuration, or restart taskscaler for the other group", p.name, info.ID, state.info.ID)

@@ -3,6 +3,8 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -98,6 +101,17 @@ func (s *server) begin(ctx context.Context) (context.Context, func(), *pb.Failur
 	return ctx, done, nil
 }
 
+// guard calls f, which calls the group. A panic of the group becomes the error of this one call: the plugin goes on with the others.
+func (s *server) guard(method string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("a call panicked: this is a bug in the plugin", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = provider.Errorf(provider.KindTransient, "the plugin panicked in %s: %v; its log has the stack", method, p)
+		}
+	}()
+	return f()
+}
+
 func (s *server) Init(ctx context.Context, req *pb.InitRequest) (*pb.InitResponse, error) {
 	if s.started.Swap(true) {
 		return &pb.InitResponse{Failure: failureToWire(errors.New("the plugin is already initialised"))}, nil
@@ -111,14 +125,18 @@ func (s *server) Init(ctx context.Context, req *pb.InitRequest) (*pb.InitRespons
 		return &pb.InitResponse{Failure: failureToWire(err)}, nil
 	}
 	settings := provider.Settings{ConnectorConfig: connectorFromWire(req.GetConnector())}
-	info, err := s.impl.Init(ctx, s.log, settings)
+	var info provider.ProviderInfo
+	err := s.guard("Init", func() (err error) {
+		info, err = s.impl.Init(ctx, s.log, settings)
+		return err
+	})
 	if err != nil {
 		return &pb.InitResponse{Failure: failureToWire(err)}, nil
 	}
 	info.Version = orElse(info.Version, s.version.String())
 	info.BuildInfo = orElse(info.BuildInfo, s.version.BuildInfo())
 	s.ready.Store(true)
-	return infoToWire(info, provider.CapabilitiesOf(s.impl)), nil
+	return infoToWire(info, info.CapabilitiesOf(s.impl)), nil
 }
 
 func (s *server) Update(_ *pb.UpdateRequest, stream grpc.ServerStreamingServer[pb.UpdateResponse]) error {
@@ -128,7 +146,7 @@ func (s *server) Update(_ *pb.UpdateRequest, stream grpc.ServerStreamingServer[p
 		return stream.Send(&pb.UpdateResponse{End: &pb.End{Failure: failure}})
 	}
 	out := lister{stream: stream}
-	err := s.impl.Update(ctx, out.add)
+	err := s.guard("Update", func() error { return s.impl.Update(ctx, out.add) })
 	if err == nil {
 		err = ctx.Err() // the list may be incomplete, even if the group returned nil
 	}
@@ -150,7 +168,7 @@ func (l *lister) add(id string, state provider.State) {
 	if l.closed || l.failed != nil {
 		return
 	}
-	l.batch = append(l.batch, &pb.Instance{Id: id, State: string(state)})
+	l.batch = append(l.batch, &pb.Instance{Id: sentName(id), State: safetext.Line(string(state), maxSentState)})
 	if len(l.batch) == updateBatch {
 		l.failed = l.stream.Send(&pb.UpdateResponse{Instances: l.batch})
 		l.batch = nil
@@ -173,26 +191,30 @@ func (s *server) Increase(ctx context.Context, req *pb.IncreaseRequest) (*pb.Inc
 	if failure != nil {
 		return &pb.IncreaseResponse{Failure: failure}, nil
 	}
-	n, err := s.impl.Increase(ctx, int(req.GetDelta()))
+	var n int
+	err := s.guard("Increase", func() (err error) {
+		n, err = s.impl.Increase(ctx, int(req.GetDelta()))
+		return err
+	})
 	return &pb.IncreaseResponse{Succeeded: int64(n), Failure: failureToWire(err)}, nil
 }
 
 func (s *server) Decrease(ctx context.Context, req *pb.InstancesRequest) (*pb.InstancesResponse, error) {
-	return s.forIDs(ctx, req, s.impl.Decrease)
+	return s.forIDs(ctx, "Decrease", req, s.impl.Decrease)
 }
 
 func (s *server) Suspend(ctx context.Context, req *pb.InstancesRequest) (*pb.InstancesResponse, error) {
 	if sus, ok := s.impl.(provider.Suspender); ok {
-		return s.forIDs(ctx, req, sus.Suspend)
+		return s.forIDs(ctx, "Suspend", req, sus.Suspend)
 	}
-	return s.forIDs(ctx, req, suspendNotSupported)
+	return s.forIDs(ctx, "Suspend", req, suspendNotSupported)
 }
 
 func (s *server) Resume(ctx context.Context, req *pb.InstancesRequest) (*pb.InstancesResponse, error) {
 	if sus, ok := s.impl.(provider.Suspender); ok {
-		return s.forIDs(ctx, req, sus.Resume)
+		return s.forIDs(ctx, "Resume", req, sus.Resume)
 	}
-	return s.forIDs(ctx, req, suspendNotSupported)
+	return s.forIDs(ctx, "Resume", req, suspendNotSupported)
 }
 
 func suspendNotSupported(context.Context, []string) ([]string, error) {
@@ -201,14 +223,18 @@ func suspendNotSupported(context.Context, []string) ([]string, error) {
 
 type idsFunc func(ctx context.Context, ids []string) ([]string, error)
 
-func (s *server) forIDs(ctx context.Context, req *pb.InstancesRequest, f idsFunc) (*pb.InstancesResponse, error) {
+func (s *server) forIDs(ctx context.Context, method string, req *pb.InstancesRequest, f idsFunc) (*pb.InstancesResponse, error) {
 	ctx, done, failure := s.begin(ctx)
 	defer done()
 	if failure != nil {
 		return &pb.InstancesResponse{Failure: failure}, nil
 	}
-	ids, err := f(ctx, req.GetIds())
-	return &pb.InstancesResponse{Succeeded: ids, Failure: failureToWire(err)}, nil
+	var ids []string
+	err := s.guard(method, func() (err error) {
+		ids, err = f(ctx, req.GetIds())
+		return err
+	})
+	return &pb.InstancesResponse{Succeeded: sentNames(ids), Failure: failureToWire(err)}, nil
 }
 
 func (s *server) ConnectInfo(ctx context.Context, req *pb.InstanceRequest) (*pb.ConnectInfoResponse, error) {
@@ -217,7 +243,14 @@ func (s *server) ConnectInfo(ctx context.Context, req *pb.InstanceRequest) (*pb.
 	if failure != nil {
 		return &pb.ConnectInfoResponse{Failure: failure}, nil
 	}
-	info, err := s.impl.ConnectInfo(ctx, req.GetId())
+	var info provider.ConnectInfo
+	err := s.guard("ConnectInfo", func() (err error) {
+		info, err = s.impl.ConnectInfo(ctx, req.GetId())
+		return err
+	})
+	if err == nil {
+		err = checkConnectInfo(info)
+	}
 	if err != nil {
 		return &pb.ConnectInfoResponse{Failure: failureToWire(err)}, nil
 	}
@@ -234,7 +267,7 @@ func (s *server) Heartbeat(ctx context.Context, req *pb.InstanceRequest) (*pb.He
 	if !ok {
 		return &pb.HeartbeatResponse{Failure: failureToWire(errNoHeartbeat())}, nil
 	}
-	return &pb.HeartbeatResponse{Failure: failureToWire(h.Heartbeat(ctx, req.GetId()))}, nil
+	return &pb.HeartbeatResponse{Failure: failureToWire(s.guard("Heartbeat", func() error { return h.Heartbeat(ctx, req.GetId()) }))}, nil
 }
 
 // errNoHeartbeat returns an error that says nothing about the instance: a plugin without heartbeats must not make it unhealthy.
@@ -248,5 +281,5 @@ func (s *server) Shutdown(ctx context.Context, _ *pb.ShutdownRequest) (*pb.Shutd
 	}
 	ctx, done := s.bound(ctx)
 	defer done()
-	return &pb.ShutdownResponse{Failure: failureToWire(s.impl.Shutdown(ctx))}, nil
+	return &pb.ShutdownResponse{Failure: failureToWire(s.guard("Shutdown", func() error { return s.impl.Shutdown(ctx) }))}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/pkg/failure"
 )
 
@@ -69,7 +70,12 @@ func KindOf(err error) FailureKind {
 	return KindTransient
 }
 
-// FailureOf turns err into data. The zero value stands for nil.
+// CheckID returns nil if id can be the id of an instance or of a group: 1 to 512 bytes of printable UTF-8 with more than spaces. Else the error says
+// what is wrong, to be put after a noun, as in "is empty". The manager leaves out an instance whose id cannot be used.
+func CheckID(id string) error { return safetext.CheckName(id) }
+
+// FailureOf turns err into data. The zero value stands for nil. The message is one line of at most 512 bytes, in which control characters are
+// escaped.
 func FailureOf(err error) failure.Failure {
 	if err == nil {
 		return failure.Failure{}
@@ -82,5 +88,6 @@ func FailureOf(err error) failure.Failure {
 	if errors.Is(err, context.Canceled) {
 		f.Message = "cancelled: " + f.Message
 	}
+	f.Message = safetext.Line(f.Message, safetext.MaxMessage)
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -86,15 +87,26 @@ const (
 
 // ProviderInfo describes a group. Init returns it.
 type ProviderInfo struct {
-	ID           string       // identifies the group, e.g. "aws/eu-west-1/my-asg"; the same after each start, because state is bound to it
-	MaxSize      int          // the most instances that the group can hold; may be math.MaxInt; 0: unknown, no limit
-	Version      string       // the plugin's version; filled in from plugin.VersionInfo if empty
-	BuildInfo    string       // how the plugin was built; filled in from plugin.VersionInfo if empty
-	Capabilities []Capability // filled in from CapabilitiesOf; a provider need not set it
+	ID        string // identifies the group, e.g. "aws/eu-west-1/my-asg"; the same after each start, because state is bound to it
+	MaxSize   int    // the most instances that the group can hold; may be math.MaxInt; 0: unknown, no limit
+	Version   string // the plugin's version; filled in from plugin.VersionInfo if empty
+	BuildInfo string // how the plugin was built; filled in from plugin.VersionInfo if empty
+	// Capabilities is what the group can do. nil: what its methods say, see CapabilitiesOf. Set it in a type whose optional methods are only
+	// stubs; an empty list that is not nil says that it can do none of them.
+	Capabilities []Capability
 }
 
-// CapabilitiesOf returns what g can do. Ask only this function, and do not use a type assertion: a type that forwards to another process
-// has every method. Such a type says what it can do with a method Capabilities() []Capability.
+// CapabilitiesOf returns what g can do: i.Capabilities if it is set, as far as g has the methods, else CapabilitiesOf(g). i is the answer of Init.
+func (i ProviderInfo) CapabilitiesOf(g InstanceGroup) []Capability {
+	can := CapabilitiesOf(g)
+	if i.Capabilities == nil {
+		return can
+	}
+	return slices.DeleteFunc(can, func(c Capability) bool { return !slices.Contains(i.Capabilities, c) })
+}
+
+// CapabilitiesOf returns what the methods of g say that it can do; ProviderInfo.CapabilitiesOf also knows what Init said. Do not use a type
+// assertion: a type that forwards to another process has every method. Such a type says what it can do with a method Capabilities() []Capability.
 func CapabilitiesOf(g InstanceGroup) []Capability {
 	if c, ok := g.(interface{ Capabilities() []Capability }); ok {
 		return c.Capabilities()

@@ -51,6 +51,23 @@ func TestFailureOf(t *testing.T) {
 	if got := provider.FailureOf(fmt.Errorf("listing: %w", context.Canceled)); !strings.HasPrefix(got.Message, "cancelled: ") {
 		t.Errorf("a cancelled call reads %q", got.Message)
 	}
+	long := provider.FailureOf(provider.Errorf(provider.KindQuota, "create:\n\x1b[2J%s\nused up", strings.Repeat("caf\xe9", 1000)))
+	if !strings.Contains(long.Message, `: create: \x1b[2Jcaf\xe9`) || !strings.HasSuffix(long.Message, `\xe9 used up`) || len(long.Message) > 512 {
+		t.Errorf("a text of any bytes reads %q", long.Message)
+	}
+}
+
+func TestCheckID(t *testing.T) {
+	for _, id := range []string{"i-0123", "/subscriptions/1/machines/größe 3"} {
+		if err := provider.CheckID(id); err != nil {
+			t.Errorf("%q %v", id, err)
+		}
+	}
+	for _, id := range []string{"", " ", "a\nb", "caf\xe9", strings.Repeat("x", 513)} {
+		if provider.CheckID(id) == nil {
+			t.Errorf("%q can be used", id)
+		}
+	}
 }
 
 type bare struct{ provider.InstanceGroup }
@@ -74,6 +91,22 @@ func TestCapabilitiesOf(t *testing.T) {
 	}{{bare{}, "[]"}, {able{}, "[heartbeat suspend_resume]"}, {proxy{}, "[heartbeat]"}} {
 		if got := fmt.Sprint(provider.CapabilitiesOf(c.group)); got != c.want {
 			t.Errorf("CapabilitiesOf(%T) = %v, want %v", c.group, got, c.want)
+		}
+	}
+}
+
+// What Init says about the capabilities counts more than the methods, but a method that is missing cannot be claimed.
+func TestCapabilitiesThatInitSays(t *testing.T) {
+	both := []provider.Capability{provider.CapabilityHeartbeat, provider.CapabilitySuspendResume}
+	for _, c := range []struct {
+		group provider.InstanceGroup
+		says  []provider.Capability
+		want  string
+	}{
+		{able{}, nil, "[heartbeat suspend_resume]"}, {able{}, both[:1], "[heartbeat]"}, {able{}, both[:0], "[]"}, {bare{}, both, "[]"}, {proxy{}, both, "[heartbeat]"},
+	} {
+		if got := fmt.Sprint(provider.ProviderInfo{Capabilities: c.says}.CapabilitiesOf(c.group)); got != c.want {
+			t.Errorf("Init of %T says %v: %v, want %v", c.group, c.says, got, c.want)
 		}
 	}
 }

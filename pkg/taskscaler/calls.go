@@ -16,9 +16,12 @@ import (
 // In preemptive mode, a reservation claims a free slot of a ready instance. Otherwise it only counts: leases, waiters and reservations
 // together stay within the slots of Config.MaxInstances. A reservation does not make the group grow; Acquire does.
 //
-// Errors: *NoCapacityError (ErrNoCapacity), ErrDraining, ErrShutdown, *StopError, ErrDuplicateKey, and an error if ctx ends first. A call
+// Errors: *NoCapacityError (ErrNoCapacity), ErrInvalidKey, ErrDraining, ErrShutdown, *StopError, ErrDuplicateKey, and an error if ctx ends first. A call
 // that returns an error leaves no reservation behind.
 func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
+	if err := checkKey(key); err != nil {
+		return fmt.Errorf("reserve: %w", err)
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("reserve %q: %w", key, context.Cause(ctx))
 	}
@@ -48,10 +51,13 @@ func (t *Taskscaler) Unreserve(key string) {
 // Acquire waits for a slot and leases it to key. When Acquire returns the lease, the lease is stored. A ctx without a deadline gets
 // Config.AcquireTimeout.
 //
-// Errors: *WaitError, ErrShutdown and *StopError. A call that returns an error leaves no lease behind. If ctx ends first, the *WaitError
+// Errors: *WaitError, ErrInvalidKey, ErrShutdown and *StopError. A call that returns an error leaves no lease behind. If ctx ends first, the *WaitError
 // matches context.DeadlineExceeded or context.Canceled, and says what the caller was waiting for. If the manager refused the call, it
 // matches ErrDraining, ErrShutdown or ErrDuplicateKey.
 func (t *Taskscaler) Acquire(ctx context.Context, key string) (*Lease, error) {
+	if err := checkKey(key); err != nil {
+		return nil, fmt.Errorf("no lease: %w", err)
+	}
 	return t.lease(ctx, &scaler.Event{Kind: scaler.EvAcquire, Key: record.Key(key), Deadline: t.deadline(ctx)})
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -23,9 +24,19 @@ var (
 	ErrUndrained = errors.New("the drain was undone: taskscaler accepts new work again")
 	// ErrUnknownKey means that no lease exists under this key.
 	ErrUnknownKey = errors.New("there is no lease under this key")
+	// ErrInvalidKey means that a key cannot be used: it is empty, longer than 512 bytes, not UTF-8, or has a character that cannot be printed.
+	ErrInvalidKey = errors.New("the key cannot be used")
 	// ErrDuplicateKey means that the key already has a lease, a wait or a reservation.
 	ErrDuplicateKey = errors.New("the key already has a lease, a wait or a reservation")
 )
+
+// checkKey returns nil for a key under which a lease or a reservation can begin.
+func checkKey(key string) error {
+	if err := safetext.CheckName(key); err != nil {
+		return fmt.Errorf("%w: it %w", ErrInvalidKey, err)
+	}
+	return nil
+}
 
 // NoCapacityError says why Reserve refused a reservation. The counts are those of that moment. errors.Is matches it with ErrNoCapacity.
 type NoCapacityError struct {

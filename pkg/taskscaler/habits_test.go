@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -76,13 +77,13 @@ func TestReasonReachesTheNeighbour(t *testing.T) {
 		if !errors.As(context.Cause(two.Context()), &revoked) || revoked.Cause != record.CauseUnhealthy {
 			t.Fatalf("the other lease ended with %v", context.Cause(two.Context()))
 		}
-		if !strings.Contains(revoked.Sentence, `("the disk is full éé`) || len(revoked.Sentence) > 2*maxReason || !strings.Contains(revoked.Error(), revoked.Sentence) {
+		if !strings.Contains(revoked.Sentence, `("the disk is full éé`) || len(revoked.Sentence) > 2*safetext.MaxMessage || !strings.Contains(revoked.Error(), revoked.Sentence) {
 			t.Errorf("sentence %q", revoked.Sentence)
 		}
 		synctest.Wait()
 		seen := map[FactKind]bool{}
 		for _, fact := range facts {
-			if strings.HasPrefix(fact.Failure.Message, "the disk is full") && len(fact.Failure.Message) <= maxReason {
+			if strings.HasPrefix(fact.Failure.Message, "the disk is full") && len(fact.Failure.Message) <= safetext.MaxMessage {
 				seen[fact.Kind] = true
 			}
 		}
@@ -112,9 +113,9 @@ func TestReasonOfAChangedHostKey(t *testing.T) {
 // TestLongReasons: a reason is cut at a whole character, so that the journal keeps all of it.
 func TestLongReasons(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", " two\n\tlines ": "two lines", "not \xff text": "not ? text",
-		strings.Repeat("x", 512): strings.Repeat("x", 512), strings.Repeat("x", 513): strings.Repeat("x", 512),
-		strings.Repeat("x", 511) + "é": strings.Repeat("x", 511), strings.Repeat("x", 510) + "éx": strings.Repeat("x", 510) + "é",
+		"": "", " two\n\tlines ": "two lines", "not \xff text": `not \xff text`, "\x1b[2Jcleared": `\x1b[2Jcleared`,
+		strings.Repeat("x", 512):              strings.Repeat("x", 512),
+		strings.Repeat("x", 600) + " the end": strings.Repeat("x", 339) + "…" + strings.Repeat("x", 161) + " the end",
 	} {
 		if got := bounded(text); got != want {
 			t.Errorf("%q became %q", text, got)

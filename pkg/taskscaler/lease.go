@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/failure"
@@ -203,7 +202,8 @@ func (l *Lease) Release(ctx context.Context) error {
 
 // ReleaseUnhealthy releases the lease of an instance that must not be used again. The instance gets no new lease, its other leases are
 // revoked, and it is deleted. reason says in a few words what is wrong. The *RevokedError of the other leases, the log and
-// `taskscaler explain` show it. It may be empty. Only its first 512 bytes are kept.
+// `taskscaler explain` show it. It may be empty. It becomes one line of at most 512 bytes:
+// a longer one loses its middle.
 func (l *Lease) ReleaseUnhealthy(ctx context.Context, reason string) error {
 	return l.releaseUnfit(ctx, record.CauseUnhealthy, reason)
 }
@@ -219,18 +219,8 @@ func (l *Lease) releaseUnfit(ctx context.Context, cause record.Cause, reason str
 	return l.release(ctx, &scaler.Event{Kind: scaler.EvRelease, Key: l.key, Cause: cause, Failure: because})
 }
 
-// maxReason is the longest reason that is kept, in bytes. The limit of the journal is the same.
-const maxReason = 512
-
-// bounded returns reason as valid UTF-8 on one line, of at most maxReason bytes.
-func bounded(reason string) string {
-	reason = strings.Join(strings.Fields(strings.ToValidUTF8(reason, "?")), " ")
-	for len(reason) > maxReason {
-		_, size := utf8.DecodeLastRuneInString(reason)
-		reason = reason[:len(reason)-size]
-	}
-	return reason
-}
+// bounded returns reason as one line of at most safetext.MaxMessage bytes, which is also the limit of the journal.
+func bounded(reason string) string { return safetext.Line(reason, safetext.MaxMessage) }
 
 func (l *Lease) release(ctx context.Context, ev *scaler.Event) error {
 	switch err := l.Err(); {

@@ -32,13 +32,14 @@ type observer struct {
 	done      chan struct{}
 
 	diff  differ
+	doubt doubter
 	first bool          // the first complete list has arrived
 	rest  time.Duration // the pause that the provider requested with its last error, at most maxRest
 	tries int           // failed lists before the first complete one
 }
 
 func newObserver(t *Taskscaler) *observer {
-	return &observer{t: t, poke: make(chan struct{}, 1), done: make(chan struct{}), diff: differ{known: map[record.ID]entry{}}}
+	return &observer{t: t, poke: make(chan struct{}, 1), done: make(chan struct{}), diff: differ{known: map[record.ID]entry{}}, doubt: doubter{log: t.log}}
 }
 
 // expect sets whether the list is expected to change soon. If so, the intervals are shorter.
@@ -118,7 +119,7 @@ func (o *observer) list(ctx context.Context) {
 	}
 	found, bad := l.close()
 	if err == nil {
-		err = bad
+		err = o.doubt.judge(bad, func() bool { return o.lacks(found) })
 	}
 	if ctx.Err() != nil {
 		return
@@ -170,22 +171,23 @@ type collector struct {
 	mu     sync.Mutex
 	all    []found
 	closed bool
-	bad    error
+	bad    unusable
 }
 
 func (l *collector) add(id string, state provider.State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.closed:
-	case id == "":
-		l.bad = provider.Errorf(provider.KindConfig, "the provider listed an instance without an ID: this is a bug in the plugin, update or report it")
-	default:
-		l.all = append(l.all, found{record.ID(id), fleet.ListedOf(string(state))})
+	if l.closed {
+		return
 	}
+	if err := provider.CheckID(id); err != nil {
+		l.bad.add(id, err)
+		return
+	}
+	l.all = append(l.all, found{record.ID(id), fleet.ListedOf(string(state))})
 }
 
-func (l *collector) close() ([]found, error) {
+func (l *collector) close() ([]found, unusable) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true

@@ -179,19 +179,6 @@ func TestFailedListReportsNothingButItsFailure(t *testing.T) {
 	})
 }
 
-func TestListWithAnEmptyIDIsNotComplete(t *testing.T) {
-	l := &collector{}
-	l.add("a", provider.StateRunning)
-	l.add("", provider.StateRunning)
-	if _, err := l.close(); provider.KindOf(err) != provider.KindConfig {
-		t.Errorf("err = %v", err)
-	}
-	l.add("late", provider.StateRunning)
-	if all, _ := l.close(); len(all) != 1 {
-		t.Errorf("%v: a report after the end of the list was accepted", all)
-	}
-}
-
 // TestHangingList: a list call that ignores its context is reported as failed. No second call starts, and no caller is delayed.
 func TestHangingList(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -43,7 +43,7 @@ func (w *workers) prepare(cmd scaler.Command) {
 	}
 	if err != nil {
 		ev.Failure, ev.Away = provider.FailureOf(err), errors.Is(err, provider.ErrAway)
-		ev.Failure.Message = redact(ev.Failure.Message, &info.ConnectorConfig)
+		ev.Failure.Message = bounded(redact(err.Error(), &info.ConnectorConfig)) // a secret that was cut could not be recognised
 		w.t.inbox.put(&ev, nil)
 		return
 	}

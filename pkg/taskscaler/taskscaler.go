@@ -127,7 +127,7 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 	if err != nil {
 		return nil, fmt.Errorf("taskscaler: Init of the provider: %w", err)
 	}
-	t.caps = provider.CapabilitiesOf(group)
+	t.caps = t.info.CapabilitiesOf(group)
 	core, err := t.startCore(ctx, &snap.State)
 	if err != nil {
 		return nil, fmt.Errorf("taskscaler: %w", err)

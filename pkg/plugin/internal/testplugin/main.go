@@ -41,8 +41,9 @@ func (g *group) Init(ctx context.Context, log hclog.Logger, settings provider.Se
 	case "exit":
 		fmt.Fprintln(os.Stderr, "cannot go on: the moon is down")
 		os.Exit(3)
-	case "panic":
-		panic("a fault in Init")
+	case "panic": // outside of the call, whose own panic would be recovered
+		go panic("a fault in Init")
+		select {}
 	case "config":
 		return provider.ProviderInfo{}, provider.Errorf(provider.KindConfig, "group %q does not exist", g.Group)
 	case "hang":
