@@ -14,7 +14,7 @@ func newDrain(env environment) *cobra.Command {
 		Short: "Make the running manager refuse new work, and wait until the last lease has ended",
 		Long: "drain makes the running manager (or one of its runners) refuse new leases and retire its idle instances. It returns when the last\n" +
 			"lease has ended. The manager keeps running: stop it with SIGTERM, or let it accept work again with --undo.",
-		Args: cobra.NoArgs,
+		Args: noArguments("runner"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			soon, _, stop := signals(cmd.Context(), endings()...)
 			defer stop()

@@ -38,15 +38,24 @@ func newExec(env environment) *cobra.Command {
 			"  124  --timeout or instance_acquire_timeout passed\n" +
 			"  125  the command was not run: no manager, no reachable instance, a wrong flag or configuration\n" +
 			"  130  interrupted (128+N for other signals); the remote processes were ended",
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return execCommand(cmd.Context(), env, flags, args) },
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("name the command to run: exec [flags] -- COMMAND [ARG…]")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(exclusive(cmd, "config", "socket"), positive(cmd, "timeout")); err != nil {
+				return err
+			}
+			return execCommand(cmd.Context(), env, flags, args)
+		},
 	}
 	flags.add(cmd)
 	cmd.Flags().SetInterspersed(false)
 	cmd.Flags().StringVar(&flags.config, "config", "", "run a private manager on this config.toml")
 	cmd.Flags().StringVar(&flags.key, "key", "", "the key of the lease, which status shows (default: a random key)")
 	cmd.Flags().DurationVar(&flags.timeout, "timeout", 0, "the longest time for waiting and running together (default: no limit)")
-	cmd.MarkFlagsMutuallyExclusive("config", "socket")
 	_ = cmd.MarkFlagFilename("config", "toml")
 	return cmd
 }

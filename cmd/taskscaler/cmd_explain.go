@@ -21,15 +21,12 @@ func newExplain(env environment) *cobra.Command {
 			"prints the history of one instance, the history of one job's key, or the state at a time and the decisions around it.\n\n" +
 			"Without a running manager, use --config FILE or --journal DIR.\n\n" +
 			"Exit codes: 0 success, 1 failure (or the journal does not contain the instance, key or time), 2 wrong usage.",
-		Args: cobra.NoArgs,
+		Args: noArguments("instance"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			soon, _, stop := signals(cmd.Context(), endings()...)
 			defer stop()
 			q.Location, q.Now, q.Runner = location(utc), time.Now(), flags.runner
 			q.Journals = func() (explain.Journals, error) { return flags.client(env) }
-			if err := notEmpty(cmd); err != nil {
-				return err
-			}
 			if err := q.Check(); err != nil {
 				return usage(cmd, err)
 			}

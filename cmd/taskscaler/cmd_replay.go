@@ -29,9 +29,6 @@ func newReplay(env environment) *cobra.Command {
 			soon, _, stop := signals(cmd.Context(), endings()...)
 			defer stop()
 			q.Path, q.Location, q.Now = args[0], location(utc), time.Now()
-			if err := notEmpty(cmd); err != nil {
-				return err
-			}
 			if err := q.Check(); err != nil {
 				return usage(cmd, err)
 			}

@@ -25,7 +25,7 @@ func newSimulate(env environment) *cobra.Command {
 			"code of production. The report goes to standard output, everything else to standard error.\n\n" +
 			"A SPEC is, for example, poisson:rate=0.05/s,duration=exp:600s,jobs=100000. See docs/simulation.md for logs, specs and models.\n\n" +
 			"Exit codes: 0 success, 1 failure (or no job was served), 2 wrong usage, 3 an --assert fails, 128+N stopped by signal N.",
-		Args: cobra.NoArgs,
+		Args: noArguments("config"),
 	}
 	f := cmd.Flags()
 	f.StringVar(&r.Config, "config", "", "the runner's config.toml")
@@ -102,7 +102,7 @@ func newSimulateSchema(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of the JSON report",
-		Args:  cobra.NoArgs,
+		Args:  noArguments(""),
 		RunE: func(*cobra.Command, []string) error {
 			text := report.Schema()
 			if comparison {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,12 @@ func newSimulateCompare(env environment) *cobra.Command {
 		Short: "Simulate several configurations with the same jobs and the same random numbers",
 		Long: "compare compares each configuration with the first, with intervals. Job n and instance n get the same random numbers in all configurations,\n" +
 			"so a difference is much more certain than the figures themselves. Assertions check the last configuration.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("name the configurations to compare: compare A.toml B.toml --workload …")
+			}
+			return nil
+		},
 	}
 	f := cmd.Flags()
 	f.IntVar(&r.Replicas, "replicas", 1, "number of independent runs of each; 1: intervals from blocks of one run")
@@ -34,7 +41,7 @@ func newSimulateRecommend(env environment) *cobra.Command {
 			"at which each --slo holds. It learns from the first part of the workload and tests on the rest. It shows cost against wait and the position\n" +
 			"of the current configuration, and writes the policy as TOML.\n\n" +
 			"Exit codes: 0 found, 1 failure (or no policy meets every --slo), 2 wrong usage, 128+N stopped by signal N.",
-		Args: cobra.NoArgs,
+		Args: noArguments("config"),
 	}
 	f := cmd.Flags()
 	f.StringVar(&r.Config, "config", "", "the current config.toml; keys that are not searched keep its values")
@@ -57,6 +64,9 @@ func simulation(env environment, cmd *cobra.Command, s *simcmd.Setup, o *simcmd.
 	setupFlags(cmd, s)
 	outputFlags(cmd, o, formats)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := atLeast(cmd, 1, "replicas", "repeat", "budget"); err != nil {
+			return err
+		}
 		ctx, _, stop := signals(cmd.Context(), endings()...)
 		defer stop()
 		err := run(ctx, args, streams(env))

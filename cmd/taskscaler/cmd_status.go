@@ -22,17 +22,20 @@ const watchEvery = time.Second
 
 func newStatus(env environment) *cobra.Command {
 	var flags socketFlags
-	var asJSON, watch bool
+	var asJSON, watch, all bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the instances, leases and waits of the running manager",
-		Args:  cobra.NoArgs,
+		Args:  noArguments("runner"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			soon, _, stop := signals(cmd.Context(), endings()...)
 			defer stop()
 			show := showText
-			if asJSON {
+			switch {
+			case asJSON:
 				show = showJSON
+			case all:
+				show = showAll
 			}
 			manager, err := flags.client(env)
 			if err != nil {
@@ -51,6 +54,7 @@ func newStatus(env environment) *cobra.Command {
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --watch, one document per line")
+	cmd.Flags().BoolVar(&all, "all", false, "also list the instances that are gone; JSON always has them")
 	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every second, until interrupted")
 	return cmd
 }
@@ -71,11 +75,11 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (control.Status, e
 		if err := show(&page, status); err != nil {
 			return err
 		}
-		if isTerminal(w) {
-			_, err = fmt.Fprint(w, "\x1b[H\x1b[2J", page.String())
-		} else {
-			_, err = fmt.Fprint(w, page.String())
+		text := page.String()
+		if columns, rows, ok := terminalSize(w); ok {
+			text = "\x1b[H\x1b[2J" + fit(text, columns, rows)
 		}
+		_, err = io.WriteString(w, text)
 		if err != nil {
 			return unlessUnread(err)
 		}
@@ -98,6 +102,34 @@ func unlessUnread(err error) error {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// terminalSize returns the size of the terminal that w writes to. ok is false if w is no terminal.
+func terminalSize(w io.Writer) (columns, rows int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, 0, false
+	}
+	columns, rows, err := term.GetSize(int(f.Fd()))
+	if err != nil || columns < 1 || rows < 2 {
+		columns, rows = 80, 24
+	}
+	return columns, rows, true
+}
+
+// fit cuts text to a screen. The last row says how many lines do not fit; a cut line ends with "…".
+func fit(text string, columns, rows int) string {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) > rows-1 {
+		hidden := len(lines) - (rows - 2)
+		lines = append(lines[:rows-2:rows-2], fmt.Sprintf("… %d more lines", hidden))
+	}
+	for i, l := range lines {
+		if r := []rune(l); len(r) > columns {
+			lines[i] = string(r[:columns-1]) + "…"
+		}
+	}
+	return strings.Join(lines, "\n") + "\n"
 }
 
 func showJSON(w io.Writer, status control.Status) error { return json.NewEncoder(w).Encode(status) }

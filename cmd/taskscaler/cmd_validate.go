@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/config"
 )
@@ -16,17 +20,27 @@ func newValidate(env environment) *cobra.Command {
 		Short: "Check configuration files and print all faults at once",
 		Long: "validate reads each file and prints its faults and warnings, each with line, key and remedy, and what its policies ask for. It needs no\n" +
 			"network: it does not check plugins, groups and credentials.\n\nExit codes: 0 no fault (warnings are possible), 1 a fault, 2 wrong usage.",
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("name the files to check: validate FILE…")
+			}
+			return nil
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			bad := 0
+			bad, unread := 0, []error{}
 			for _, path := range args {
 				good, err := validate(env, path, fragment, files)
-				if err != nil {
-					return failed(err)
-				}
-				if !good {
+				switch {
+				case errors.Is(err, errWrite):
+					return failed(unlessUnread(err))
+				case err != nil:
+					unread = append(unread, err)
+				case !good:
 					bad++
 				}
+			}
+			if len(unread) > 0 {
+				return failed(errors.Join(unread...))
 			}
 			if bad > 0 {
 				return &exitError{code: exitFailed}
@@ -39,27 +53,34 @@ func newValidate(env environment) *cobra.Command {
 	return cmd
 }
 
+// errWrite marks an error of the output, which ends the command. An error of one file does not.
+var errWrite = errors.New("writing the result")
+
 // validate prints all problems of one file and returns whether it can be used.
 func validate(env environment, path string, fragment, files bool) (good bool, err error) {
 	file, report, err := read(path, fragment)
 	if err != nil {
 		return false, err
 	}
-	problems := report.Problems
+	all := config.Report{Problems: report.Problems}
 	if files && file != nil {
-		problems = append(problems, file.CheckFiles().Problems...)
+		all.Problems = append(all.Problems, file.CheckFiles().Problems...)
 	}
-	all := config.Report{Problems: problems}
+	var page strings.Builder
 	for _, p := range all.Problems {
-		if _, err := fmt.Fprintf(env.stdout, "%s: %s\n", p.Severity, p.Error()); err != nil {
-			return false, err
-		}
+		fmt.Fprintf(&page, "%s: %s\n", p.Severity, p.Error())
 	}
 	faults, warnings := len(all.Faults()), len(all.Warnings())
 	if faults == 0 && file != nil {
-		describe(env, file)
+		describe(&page, file)
 	}
-	_, err = fmt.Fprintf(env.stdout, "%s: %s, %s\n", path, words.Count(faults, "fault"), words.Count(warnings, "warning"))
+	if faults > 0 && !fragment && isFragment(path) {
+		fmt.Fprintf(&page, "note: as a part of a file, %s has no fault: if it is one, use --fragment\n", path)
+	}
+	fmt.Fprintf(&page, "%s: %s, %s\n", path, words.Count(faults, "fault"), words.Count(warnings, "warning"))
+	if _, err = io.WriteString(env.stdout, page.String()); err != nil {
+		err = fmt.Errorf("%w: %w", errWrite, err)
+	}
 	return faults == 0, err
 }
 
@@ -71,17 +92,32 @@ func read(path string, fragment bool) (*config.File, *config.Report, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read configuration: %w", err)
 	}
-	return nil, config.ValidateFragment(path, data), nil
+	file, report := config.ParseFragment(path, data)
+	return file, report, nil
+}
+
+// isFragment reports whether the file has no fault if it is read as a part of a file.
+func isFragment(path string) bool {
+	_, report, err := read(path, true)
+	return err == nil && len(report.Faults()) == 0
 }
 
 // describe prints what the policies of each runner ask for.
-func describe(env environment, file *config.File) {
+func describe(w io.Writer, file *config.File) {
+	titles := map[string]int{}
+	for _, r := range file.Runners {
+		titles[r.Title()]++
+	}
 	for _, r := range file.Runners {
 		if r.Autoscaler == nil {
 			continue
 		}
+		title := r.Title()
+		if titles[title] > 1 { // tell runners of one name apart
+			title += fmt.Sprintf(" (runner %d of the file)", r.Index)
+		}
 		for _, line := range r.Autoscaler.Describe() {
-			_, _ = fmt.Fprintf(env.stdout, "runner %s: %s\n", r.Label(), line)
+			fmt.Fprintf(w, "%s: %s\n", title, line)
 		}
 	}
 }

@@ -63,12 +63,12 @@ func TestExitCodes(t *testing.T) {
 		"nothing":              {nil, 0, "Available Commands", ""},
 		"no such command":      {[]string{"fly"}, 2, "", `unknown command "fly"`},
 		"no such flag":         {[]string{"status", "--colour"}, 2, "", "--colour"},
-		"run without a file":   {[]string{"run"}, 2, "", `"config" not set`},
+		"run without a file":   {[]string{"run"}, 2, "", "--config is missing"},
 		"run with faults":      {[]string{"run", "--config", bad}, 1, "", "cannot be negative"},
-		"exec without command": {[]string{"exec"}, 125, "", "at least 1 arg"},
+		"exec without command": {[]string{"exec"}, 125, "", "name the command to run"},
 		"exec with faults":     {[]string{"exec", "--config", bad, "--", "true"}, 125, "", "cannot be negative"},
 		"exec, wrong flag":     {[]string{"exec", "--colour", "--", "true"}, 125, "", "--colour"},
-		"exec, two managers":   {[]string{"exec", "--config", bad, "--socket", "s", "--", "true"}, 125, "", "none of the others"},
+		"exec, two managers":   {[]string{"exec", "--config", bad, "--socket", "s", "--", "true"}, 125, "", "--config and --socket exclude each other"},
 		"exec without manager": {[]string{"exec", "--", "true"}, 125, "", "taskscaler run"},
 		"status":               {[]string{"status"}, 1, "", "no manager is running"},
 		"watch":                {[]string{"status", "--watch", "--json"}, 1, "", "no manager is running"},
@@ -81,6 +81,24 @@ func TestExitCodes(t *testing.T) {
 		"replay of nothing":    {[]string{"replay"}, 2, "", "name one journal"},
 		"replay, not a time":   {[]string{"replay", ".", "--until", "noon"}, 2, "", "--until: \"noon\" is not a time"},
 		"replay, empty until":  {[]string{"replay", ".", "--until", ""}, 2, "", "--until is empty"},
+		"a near command":       {[]string{"stats"}, 2, "", `did you mean "status"?`},
+		"a near flag":          {[]string{"status", "--wach"}, 2, "", `unknown flag --wach: did you mean "--watch"?`},
+		"an unknown letter":    {[]string{"status", "-q"}, 2, "", "unknown flag -q"},
+		"run, file as it is":   {[]string{"run", "c.toml"}, 2, "", "did you mean --config c.toml?"},
+		"status of a name":     {[]string{"status", "one"}, 2, "", "did you mean --runner one?"},
+		"status, empty socket": {[]string{"status", "--socket", ""}, 2, "", "--socket is empty"},
+		"exec, empty key":      {[]string{"exec", "--key", "", "--", "true"}, 125, "", "--key is empty"},
+		"exec, empty runner":   {[]string{"exec", "--runner", "", "--", "true"}, 125, "", "--runner is empty"},
+		"exec, negative time":  {[]string{"exec", "--timeout", "-1s", "--", "true"}, 125, "", "--timeout is -1s: give a positive duration"},
+		"exec, time of a word": {[]string{"exec", "--timeout", "soon", "--", "true"}, 125, "", `--timeout: "soon" is not a duration such as 90s`},
+		"explain, last x":      {[]string{"explain", "--last", "x"}, 2, "", `--last: "x" is not a whole number`},
+		"simulate, a file":     {[]string{"simulate", "x.toml"}, 2, "", "did you mean --config x.toml?"},
+		"simulate, seed -1":    {[]string{"simulate", "--seed", "-1"}, 2, "", `--seed: "-1" is not a whole number that is not negative`},
+		"simulate, repeat 0":   {[]string{"simulate", "--repeat", "0"}, 2, "", "--repeat is 0: give a number of at least 1"},
+		"simulate, replicas 0": {[]string{"simulate", "--replicas", "0"}, 2, "", "--replicas is 0: give a number of at least 1"},
+		"compare nothing":      {[]string{"simulate", "compare"}, 2, "", "name the configurations to compare"},
+		"validate nothing":     {[]string{"validate"}, 2, "", "name the files to check"},
+		"value is missing":     {[]string{"status", "--runner"}, 2, "", "--runner needs a value"},
 		"version":              {[]string{"version"}, 0, "taskscaler", ""},
 		"completion":           {[]string{"completion", "bash"}, 0, "__start_taskscaler", ""},
 	} {
@@ -125,6 +143,40 @@ func TestValidate(t *testing.T) {
 	}
 	if code, _, stderr := try(t, "validate", filepath.Join(t.TempDir(), "none")); code != 1 || !strings.Contains(stderr, "no such file") {
 		t.Errorf("no file: %d, %q", code, stderr)
+	}
+}
+
+// Each file is checked, whatever is wrong with the others.
+func TestValidateContinues(t *testing.T) {
+	good, missing := write(t, tinyWith("3")), filepath.Join(t.TempDir(), "none")
+	code, stdout, stderr := try(t, "validate", missing, good)
+	if code != 1 || !strings.Contains(stdout, good+": 0 faults") || !strings.Contains(stderr, missing) {
+		t.Errorf("%d, %q, %q", code, stdout, stderr)
+	}
+}
+
+func TestValidateFragments(t *testing.T) {
+	fragment := write(t, "[runners.autoscaler]\nplugin = \"fake\"\ncapacity_per_instance = 2\n[[runners.autoscaler.policy]]\nidle_count = 3\n")
+	code, stdout, _ := try(t, "validate", fragment)
+	if code != 1 || !strings.Contains(stdout, "as a part of a file") || !strings.Contains(stdout, "use --fragment") {
+		t.Errorf("without --fragment: %d, %q", code, stdout)
+	}
+	code, stdout, _ = try(t, "validate", "--fragment", fragment)
+	if code != 0 || !strings.Contains(stdout, "runner 1: policy 1: idle_count 3 = 3 jobs = 2 instances of capacity 2\n") {
+		t.Errorf("with --fragment: %d, %q", code, stdout)
+	}
+	broken := write(t, "[runners.autoscaler]\nidle_count = -1\n")
+	if _, stdout, _ := try(t, "validate", broken); strings.Contains(stdout, "--fragment") {
+		t.Errorf("a fragment with faults: %q", stdout)
+	}
+}
+
+// Runners of one name are told apart.
+func TestValidateTwins(t *testing.T) {
+	twins := write(t, tinyWith("1")+tinyWith("2"))
+	if _, stdout, _ := try(t, "validate", twins); !strings.Contains(stdout, `runner "tiny" (runner 1 of the file): policy 1: idle_count 1`) ||
+		!strings.Contains(stdout, `runner "tiny" (runner 2 of the file): policy 1: idle_count 2`) {
+		t.Error(stdout)
 	}
 }
 

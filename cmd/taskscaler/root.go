@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/taskscaler/taskscaler/internal/control"
 )
@@ -40,21 +39,6 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// usage returns the error for wrong usage of a command.
-func usage(cmd *cobra.Command, err error) *exitError {
-	return &exitError{code: exitUsage, err: fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
-}
-
-// notEmpty refuses a flag with an empty value. For example, --key "$JOB" is empty if JOB is not set, and would change the question.
-func notEmpty(cmd *cobra.Command) (err error) {
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Value.Type() == "string" && f.Value.String() == "" && err == nil {
-			err = usage(cmd, fmt.Errorf("--%s is empty: give it a value, or remove it", f.Name))
-		}
-	})
-	return err
-}
-
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, env environment) int {
 	root := newRoot(env)
@@ -66,9 +50,6 @@ func run(ctx context.Context, args []string, env environment) int {
 	var exit *exitError
 	if !errors.As(err, &exit) { // an error of cobra: an unknown flag or a wrong argument
 		exit = usage(cmd, err)
-		if cmd.Name() == "exec" {
-			exit.code = execFailed
-		}
 	}
 	if exit.err != nil {
 		_, _ = fmt.Fprintf(env.stderr, "taskscaler: %v\n", exit.err)
@@ -82,14 +63,16 @@ func newRoot(env environment) *cobra.Command {
 		Short: "Keep a group of instances at the right size for a queue of jobs",
 		Long: "taskscaler reads GitLab Runner's config.toml. For each autoscaling runner, it keeps as many instances as the policies ask for, and\n" +
 			"leases their slots to jobs.\n\nExit codes: 0 success, 1 failure, 2 wrong usage. `taskscaler exec --help` lists those of exec.",
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Args:              unknownCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: checkFlags,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
 	}
 	root.SetIn(env.stdin)
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
+	root.SetFlagErrorFunc(plainFlagError)
 	root.AddCommand(newRun(env), newExec(env), newStatus(env), newDrain(env), newExplain(env), newReplay(env), newValidate(env), newSimulate(env), newVersion(env))
 	return root
 }

@@ -51,7 +51,9 @@ func signals(parent context.Context, which ...os.Signal) (soon, now context.Cont
 }
 
 // endings returns the signals that end a command at a terminal.
-func endings() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} }
+func endings() []os.Signal {
+	return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+}
 
 // reloads returns a channel that receives a value for each SIGHUP. Several signals that arrive before a read become one value.
 func reloads() (reload <-chan struct{}, stop func()) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +27,9 @@ func aStatus() control.Status {
 		Backoff: &taskscaler.BackoffStatus{Until: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), Cause: "quota"},
 		Instances: []taskscaler.InstanceStatus{
 			{ID: "i-1", State: "ready", Uses: 4, Leases: []taskscaler.LeaseStatus{{Key: "a", Slot: 0}, {Key: "b", Slot: 1, Detached: true}}},
+			{ID: "i-10", State: "creating", Uses: 1},
 			{ID: "i-0", State: "gone", Cause: "idle", Uses: 1},
+			{ID: "i-2", State: "ready"},
 		},
 	}
 	return control.Status{
@@ -57,12 +60,50 @@ back-off   no instance is created until 12:00:00 (quota)
 plugin     does not answer: it ended
 store      cannot be written: disk full
   i-1      ready, 4 uses; slot 0: a; slot 1: b (detached)
-  i-0      gone (idle), 1 uses
+  i-2      ready, 0 uses
+  i-10     creating, 1 use
+  1 more   gone or lost within the last hour; --all shows them
 
 runner 2  two: not started: because
 `
 	if got := out.String(); got != want {
 		t.Errorf("%s", got)
+	}
+	out.Reset()
+	if err := showAll(&out, aStatus()); err != nil || !strings.Contains(out.String(), "  i-10     creating, 1 use\n  i-0      gone (idle), 1 use\n") {
+		t.Errorf("with all instances: %v, %s", err, out.String())
+	}
+}
+
+func TestStatusShowsTheLastReload(t *testing.T) {
+	s := aStatus()
+	s.Reload = &control.Reload{At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reloaded: []string{"one"}}
+	var out bytes.Buffer
+	if err := showText(&out, s); err != nil || !strings.Contains(out.String(), "\nreload   at 2026-01-02T03:04:05Z: 1 runner\n") {
+		t.Errorf("%v, %s", err, out.String())
+	}
+	s.Reload.Problems = []string{"plugin changed: restart the manager", "first\nsecond"}
+	out.Reset()
+	if err := showText(&out, s); err != nil || !strings.Contains(out.String(), "\nreload   at 2026-01-02T03:04:05Z: plugin changed: restart the manager\n"+
+		"reload   at 2026-01-02T03:04:05Z: first\n         second\n") {
+		t.Errorf("%v, %s", err, out.String())
+	}
+}
+
+func TestFit(t *testing.T) {
+	for _, c := range []struct {
+		text          string
+		columns, rows int
+		want          string
+	}{
+		{"a\nb\n", 10, 3, "a\nb\n"},
+		{"a\nb\nc\n", 20, 3, "a\n… 2 more lines\n"},
+		{"äöüß\n", 4, 5, "äöüß\n"},
+		{"äöüßé\n", 4, 5, "äöü…\n"},
+	} {
+		if got := fit(c.text, c.columns, c.rows); got != c.want {
+			t.Errorf("%q in %d×%d: %q, want %q", c.text, c.columns, c.rows, got, c.want)
+		}
 	}
 }
 

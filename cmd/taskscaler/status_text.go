@@ -1,22 +1,40 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/internal/words"
+	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// showText prints the status as readable text.
-func showText(w io.Writer, status control.Status) error {
+// showText prints the status as readable text. Instances that are gone are only counted.
+func showText(w io.Writer, status control.Status) error { return printStatus(w, status, false) }
+
+// showAll is showText with every instance that the manager remembers.
+func showAll(w io.Writer, status control.Status) error { return printStatus(w, status, true) }
+
+func printStatus(w io.Writer, status control.Status, all bool) error {
 	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	m := status.Manager
 	line(out, "manager\tpid %d, %s, since %s, %s", m.PID, m.Version, m.Started.Format(time.RFC3339), m.Config)
+	if r := status.Reload; r != nil {
+		at := r.At.Format(time.RFC3339)
+		if len(r.Problems) == 0 {
+			line(out, "reload\tat %s: %s", at, words.Count(len(r.Reloaded), "runner"))
+		}
+		for _, p := range r.Problems {
+			line(out, "reload\tat %s: %s", at, strings.ReplaceAll(p, "\n", "\n\t"))
+		}
+	}
 	for _, r := range status.Runners {
 		line(out, "")
 		name := r.Name
@@ -28,12 +46,12 @@ func showText(w io.Writer, status control.Status) error {
 			continue
 		}
 		line(out, "runner %d\t%s", r.Position, name)
-		showFleet(out, r.Fleet)
+		showFleet(out, r.Fleet, all)
 	}
 	return out.Flush()
 }
 
-func showFleet(out io.Writer, f *taskscaler.Status) {
+func showFleet(out io.Writer, f *taskscaler.Status, all bool) {
 	c := f.Counts
 	line(out, "state\t%s", stateOf(f))
 	line(out, "group\t%s", f.Group.ID)
@@ -59,13 +77,42 @@ func showFleet(out io.Writer, f *taskscaler.Status) {
 	if f.Commit.Failing {
 		line(out, "store\tcannot be written: %s", f.Commit.Error)
 	}
-	for _, i := range f.Instances {
+	showInstances(out, f.Instances, all)
+}
+
+// showInstances lists the instances in the natural order of their ids: those that exist first, then those that are gone, or their number.
+func showInstances(out io.Writer, instances []taskscaler.InstanceStatus, all bool) {
+	sorted := slices.Clone(instances)
+	slices.SortStableFunc(sorted, func(a, b taskscaler.InstanceStatus) int {
+		return cmp.Or(cmp.Compare(btoi(over(a)), btoi(over(b))), words.CompareNatural(a.ID, b.ID))
+	})
+	gone := 0
+	for _, i := range sorted {
+		if over(i) && !all {
+			gone++
+			continue
+		}
 		state := i.State
 		if i.Cause != "" {
 			state += " (" + i.Cause + ")"
 		}
-		line(out, "  %s\t%s, %d uses%s", i.ID, state, i.Uses, leases(i.Leases))
+		line(out, "  %s\t%s, %s%s", i.ID, state, words.Count(i.Uses, "use"), leases(i.Leases))
 	}
+	if gone > 0 {
+		line(out, "  %d more\tgone or lost within the last hour; --all shows them", gone)
+	}
+}
+
+// over reports whether the instance no longer exists.
+func over(i taskscaler.InstanceStatus) bool {
+	return i.State == record.Gone.String() || i.State == record.Lost.String()
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func stateOf(f *taskscaler.Status) string {

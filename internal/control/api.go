@@ -19,7 +19,15 @@ type ManagerInfo struct {
 // Status is the answer of GET /v1/status.
 type Status struct {
 	Manager ManagerInfo    `json:"manager"`
+	Reload  *Reload        `json:"reload,omitempty"` // the latest reload of the file; absent: there was none
 	Runners []RunnerStatus `json:"runners"`
+}
+
+// Reload is the result of reading the file again.
+type Reload struct {
+	At       time.Time `json:"at"`
+	Reloaded []string  `json:"reloaded,omitempty"` // names of the runners that use their new configuration
+	Problems []string  `json:"problems,omitempty"` // what did not take effect, why, and what to do; empty: everything did
 }
 
 // RunnerStatus is one runner of the file.

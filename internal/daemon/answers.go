@@ -56,7 +56,7 @@ func (d *Daemon) Runner(selector string) (control.Runner, error) {
 // Status is part of control.Manager.
 func (d *Daemon) Status(ctx context.Context, selector string) (control.Status, error) {
 	found := d.runners
-	status := control.Status{Manager: d.Info(), Runners: []control.RunnerStatus{}}
+	status := control.Status{Manager: d.Info(), Reload: d.lastReload(), Runners: []control.RunnerStatus{}}
 	if selector != "" {
 		var err error
 		if found, err = d.selected(selector); err != nil {

@@ -40,6 +40,9 @@ type Daemon struct {
 	runners []*runner
 	refused []control.RunnerStatus
 	stopped chan error // receives the error of each manager that stopped
+
+	mu       sync.Mutex
+	reloaded *control.Reload // the result of the latest reload; nil: there was none
 }
 
 // Start starts a manager for each selected runner. If one of them cannot be prepared, none is started and no group is changed.
@@ -50,8 +53,8 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 	}
 	d := &Daemon{opts: o, started: time.Now()}
 	for _, r := range selected {
-		if r.Autoscaler.VMIsolation.Enabled {
-			d.refuse(r, "vm_isolation.enabled is true, but nested machines are not supported yet: set it to false to run this runner")
+		if why := unsupported(r.Autoscaler); why != "" {
+			d.refuse(r, why)
 			continue
 		}
 		d.runners = append(d.runners, &runner{file: r, log: o.Logger.With("runner", setup.Name(r))})
@@ -67,6 +70,17 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 	}
 	d.watch()
 	return d, nil
+}
+
+// unsupported says which setting of a runner is not supported yet, and what to do; "" if there is none.
+func unsupported(a *config.Autoscaler) string {
+	switch {
+	case a.VMIsolation.Enabled:
+		return "vm_isolation.enabled is true, but nested machines are not supported yet: set it to false to run this runner"
+	case a.Connector.WinRM():
+		return `connector_config asks for WinRM, which is not supported yet: install OpenSSH on the instances and write protocol = "ssh"`
+	}
+	return ""
 }
 
 func (d *Daemon) refuse(r config.Runner, why string) {
@@ -97,7 +111,8 @@ func (d *Daemon) checkGroups() error {
 	owner := map[string]*runner{}
 	for _, r := range d.runners {
 		if other := owner[r.group.info.ID]; other != nil {
-			return fmt.Errorf("runners %s and %s manage the same provider group %q: give each runner its own group", other.file.Label(), r.file.Label(),
+			return fmt.Errorf("%s (runner %d of the file) and %s (runner %d) manage the same provider group %q: give each runner its own group",
+				other.file.Title(), other.file.Index, r.file.Title(), r.file.Index,
 				r.group.info.ID)
 		}
 		owner[r.group.info.ID] = r

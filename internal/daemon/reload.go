@@ -6,30 +6,100 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
+	"github.com/taskscaler/taskscaler/internal/control"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/setup"
 )
 
+// reloadPatience is the longest time that one reload may take. A manager that cannot commit its state does not answer, and a shutdown must not
+// wait for it.
+const reloadPatience = time.Minute
+
 // reload reads the file again and gives each runner its new configuration. A file with faults changes nothing. A runner whose change needs a
-// restart (of plugin, plugin_config, connector_config, state_storage or journal) is not reloaded, and the log says so.
+// restart (of plugin, plugin_config, connector_config, state_storage or journal) is not reloaded. The log and the status say what did not
+// take effect.
 func (d *Daemon) reload(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, reloadPatience)
+	defer cancel()
 	log := d.opts.Logger
+	result := control.Reload{At: time.Now()}
 	file, report, err := config.Load(d.opts.File.Path)
 	if err == nil {
 		err = report.Err()
 	}
 	if err != nil {
 		log.Error("the configuration was not reloaded; the previous one stays in use: correct the file and send SIGHUP again", "error", err)
+		result.Problems = []string{"nothing was reloaded, the previous configuration stays in use: " + err.Error()}
+		d.noteReload(result)
 		return
 	}
 	for _, r := range d.runners {
+		name := setup.Name(r.file)
 		if err := r.reload(ctx, file); err != nil {
-			log.Error("a runner was not reloaded; its previous configuration stays in use", "runner", setup.Name(r.file), "error", err)
+			log.Error("a runner was not reloaded; its previous configuration stays in use", "runner", name, "error", err)
+			result.Problems = append(result.Problems, fmt.Sprintf("%s was not reloaded, its previous configuration stays in use: %v", r.file.Title(), err))
 			continue
 		}
-		log.Info("a runner was reloaded", "runner", setup.Name(r.file))
+		log.Info("a runner was reloaded", "runner", name)
+		result.Reloaded = append(result.Reloaded, name)
 	}
+	for _, text := range append(d.added(file), changedHead(d.opts.File, file)...) {
+		log.Warn("a change of the file needs a restart of the manager", "change", text)
+		result.Problems = append(result.Problems, text+": restart the manager")
+	}
+	d.noteReload(result)
+}
+
+func (d *Daemon) noteReload(result control.Reload) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reloaded = &result
+}
+
+// lastReload returns the result of the latest reload, or nil.
+func (d *Daemon) lastReload() *control.Reload {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reloaded
+}
+
+// added names the autoscaling runners of the file that this manager does not run. If the manager runs only one selected runner, the others are not
+// its business.
+func (d *Daemon) added(file *config.File) []string {
+	if d.opts.Select != "" {
+		return nil
+	}
+	var out []string
+	for _, next := range file.Runners {
+		known := next.Autoscaler == nil
+		for _, r := range d.runners {
+			known = known || r.file.Identity() == next.Identity()
+		}
+		for _, r := range d.refused {
+			known = known || r.Identity == next.Identity()
+		}
+		if !known {
+			out = append(out, next.Title()+" was added to the file and is not started")
+		}
+	}
+	return out
+}
+
+// changedHead names the keys of the head of the file that have changed. Only a start reads them.
+func changedHead(old, now *config.File) []string {
+	var out []string
+	check := func(key string, same bool) {
+		if !same {
+			out = append(out, key+" changed and is not in use")
+		}
+	}
+	check("log_level", old.LogLevel == now.LogLevel)
+	check("log_format", old.LogFormat == now.LogFormat)
+	check("shutdown_timeout", old.ShutdownTimeout == now.ShutdownTimeout)
+	check("listen_address", old.ListenAddress == now.ListenAddress)
+	return out
 }
 
 func (r *runner) reload(ctx context.Context, file *config.File) error {
@@ -44,7 +114,11 @@ func (r *runner) reload(ctx context.Context, file *config.File) error {
 		if err != nil {
 			return err
 		}
-		return r.scaler.Reload(ctx, cfg)
+		err = r.scaler.Reload(ctx, cfg)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("the manager did not take it within %s: %w; see `taskscaler status` and send SIGHUP again", reloadPatience, err)
+		}
+		return err
 	}
 	return errors.New("the file no longer has exactly one autoscaling runner with this url and id (or name): correct the file, or restart the manager")
 }

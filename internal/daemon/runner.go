@@ -103,7 +103,7 @@ func (r *runner) wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("runner %s: %w", r.file.Label(), err)
+	return fmt.Errorf("%s: %w", r.file.Title(), err)
 }
 
 // shutdown ends the manager gracefully and releases what the runner holds.

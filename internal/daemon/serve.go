@@ -63,7 +63,7 @@ func (d *Daemon) untilEnd(now, soon context.Context, served <-chan error) error 
 		case err := <-served:
 			return err
 		case <-d.opts.Reload:
-			d.reload(now)
+			d.reload(soon)
 		}
 	}
 }

@@ -66,7 +66,8 @@ func (s section) capacity() int {
 	return v
 }
 
-// plugin checks only the form of the name. Whether the plugin is installed is found out when it is started.
+// plugin checks only the form of the name. Whether the plugin is installed is found out when it is started. A path is returned as an absolute
+// path.
 func (r *reader) plugin(s section) string {
 	n := s.get("plugin")
 	if n == nil || n.value == "" {
@@ -83,9 +84,20 @@ func (r *reader) plugin(s section) string {
 	if text == "" {
 		return ""
 	}
-	if _, err := parsePlugin(text); err != nil {
+	if isPath(text) {
+		return r.resolve(text)
+	}
+	ref, err := parsePlugin(text)
+	switch {
+	case err != nil:
 		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q is not a plugin name: %v", text, err),
-			`write name, repository/name or registry/repository/name, each with an optional :version such as ":1.5"`)
+			`write name, repository/name or registry/repository/name, each with an optional :version such as ":1.5"; or the path of the binary`)
+	case ref.foreign():
+		s.warn(CodePluginRegistry, n, "plugin", fmt.Sprintf("%q names a registry or a repository; its plugins do not speak taskscaler's protocol, so "+
+			"run and exec refuse this runner", text), fmt.Sprintf("write plugin = %q and install that plugin for taskscaler: docs/plugins.md", ref.bare()))
+	case ref.bare() == "azure":
+		s.warn(CodePluginUnknown, n, "plugin", "there is no azure plugin for taskscaler yet, so run and exec refuse this runner until you install one",
+			"docs/plugins.md says how to write or port a plugin")
 	}
 	return text
 }

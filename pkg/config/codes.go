@@ -12,7 +12,7 @@ const (
 	CodeMissing    = "missing"       // a required key that is absent
 	CodePeriod     = "period"        // a period that cannot be read
 	CodeTimezone   = "timezone"      // an unknown time zone
-	CodePlugin     = "plugin"        // a text that does not have the form of a plugin name
+	CodePlugin     = "plugin"        // a text that has neither the form of a plugin name nor that of a path
 	CodeJSON       = "json"          // bad JSON, or a value that JSON cannot hold
 	CodeNoSection  = "no_autoscaler" // executor docker-autoscaler or instance without [runners.autoscaler]
 	CodeSchedule   = "schedule"      // policies that cannot be compiled, for a reason that no other code covers
@@ -38,4 +38,8 @@ const (
 	CodeBurstIgnored   = "burst_ignored"           // burst is set, but limit = -1
 	CodeStateDisabled  = "state_storage_disabled"  // state_storage.enabled = false
 	CodeIsolation      = "vm_isolation"            // vm_isolation.enabled = true
+	CodePluginRegistry = "plugin_registry"         // a plugin of a registry or a repository, which taskscaler cannot use
+	CodePluginUnknown  = "plugin_unknown"          // a plugin that GitLab Runner has and taskscaler does not
+	CodeProtocol       = "protocol"                // WinRM, which is not supported yet
+	CodeUnbounded      = "concurrent_zero"         // concurrent = 0, which GitLab Runner refuses
 )

@@ -39,7 +39,24 @@ func (r *reader) connector(s section) Connector {
 	if n := s.get("key_path"); n != nil {
 		c.keyLine = n.line
 	}
+	if c.WinRM() && s.path == "runners.autoscaler.connector_config" {
+		name := "protocol"
+		if !s.has(name) {
+			name = "os"
+		}
+		s.warn(CodeProtocol, s.get(name), name, "asks for WinRM, which is not supported yet: run and exec refuse this runner",
+			`install OpenSSH on the instances and write protocol = "ssh"`)
+	}
 	return c
+}
+
+// WinRM reports whether c asks for WinRM: by its protocol, or, without one, by the operating system.
+func (c Connector) WinRM() bool {
+	switch c.Protocol {
+	case provider.ProtocolWinRM, provider.ProtocolWinRMHTTPS:
+		return true
+	}
+	return c.Protocol == "" && c.OS == "windows"
 }
 
 // resolve makes a relative path absolute. It is relative to the folder of the config file.

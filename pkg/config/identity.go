@@ -48,6 +48,15 @@ func (r Runner) Label() string {
 	return what
 }
 
+// Title is Label after the word "runner", which is never repeated: for the start of a message.
+func (r Runner) Title() string {
+	label := r.Label()
+	if strings.HasPrefix(label, "runner ") {
+		return label
+	}
+	return "runner " + label
+}
+
 func identity(address, by, value string) string {
 	canonical, readable := canonicalURL(address), slug(host(address), 32)
 	what := slug(value, 24)

@@ -99,6 +99,9 @@ func TestLabel(t *testing.T) {
 		if got := r.Label(); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+		if got, want := r.Title(), "runner "+strings.TrimPrefix(want, "runner "); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
 	}
 }
 

@@ -43,9 +43,15 @@ func Parse(path string, data []byte) (*File, *Report) {
 // ValidateFragment checks a part of a file that begins at [runners.…] or below, such as an example of the documentation. It does not
 // require the keys that a whole file needs.
 func ValidateFragment(path string, data []byte) *Report {
+	_, report := ParseFragment(path, data)
+	return report
+}
+
+// ParseFragment is ValidateFragment that also returns what was read. The File lacks what the fragment lacks. It is nil when data is not valid
+// TOML.
+func ParseFragment(path string, data []byte) (*File, *Report) {
 	r := newReader(path, true)
-	r.parse(data)
-	return &r.report
+	return r.parse(data), &r.report
 }
 
 func newReader(path string, fragment bool) *reader {
@@ -80,6 +86,10 @@ func (r *reader) file(head section) *File {
 		LogFormat: head.choice("log_format", "text", map[string]string{"text": "text", "runner": "text", "json": "json"},
 			[]string{"text", "json", "runner"}),
 		ListenAddress: head.str("listen_address", ""),
+	}
+	if n := head.get("concurrent"); n != nil && n.value == int64(0) {
+		head.warn(CodeUnbounded, n, "concurrent", "is 0: GitLab Runner does not start with this value, and taskscaler reads it as not set",
+			"write how many jobs the runner process runs at once, or remove the line")
 	}
 	tables := r.runnerTables(head)
 	scaled := false

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -26,10 +27,37 @@ func TestParsePlugin(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", ":1", "aws:", "aws:1.2.3.4",
-		"aws:v1", "aws:>1", "/bin/aws", "./aws", "../aws", `c:\aws`, `a\b`, "a//b", "a/", "a b", "a/../b",
+		"aws:v1", "aws:>1", "/bin/aws", `c:\aws`, `a\b`, "a//b", "a/", "a b", "a/../b",
 		"-rf", "registry.example.com/aws", "r.example.com:port/g/aws", "r.example.com//aws", "a/b/c:latest:1", "a\nb"} {
 		if got, err := parsePlugin(text); err == nil {
 			t.Errorf("%q was parsed as %+v", text, got)
+		}
+	}
+}
+
+// A path is taken as it is. A relative one starts at the folder of the file.
+func TestPluginPath(t *testing.T) {
+	for text, want := range map[string]string{
+		"/usr/local/bin/fleeting-plugin-digitalocean": "/usr/local/bin/fleeting-plugin-digitalocean",
+		"./plugins/mine": "/etc/runner/plugins/mine", "../mine": "/etc/mine", "fake:1.5": "fake:1.5",
+	} {
+		file, report := Parse("/etc/runner/config.toml", []byte(strings.ReplaceAll(fleet(""), `plugin = "aws"`, fmt.Sprintf("plugin = %q", text))))
+		if len(report.Problems) > 0 {
+			t.Fatal(report.Problems)
+		}
+		if got := file.Runners[0].Autoscaler.Plugin; got != want {
+			t.Errorf("plugin = %q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The decoder's message names the first byte of a character of several bytes; ours names the character.
+func TestSyntaxFaultNamesTheCharacter(t *testing.T) {
+	for text, want := range map[string]string{"concurrent = ü\n": "U+00FC 'ü'", "a = 1\né = 2\n": "U+00E9 'é'", "name = \"a\" €\n": "U+20AC '€'",
+		"concurrent = %\n": "U+0025 '%'"} {
+		_, report := Parse("c.toml", []byte(text))
+		if len(report.Faults()) != 1 || !strings.Contains(report.Faults()[0].Message, want) {
+			t.Errorf("%q: got %v, want %s", text, report.Faults(), want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 )
@@ -31,9 +32,6 @@ func parsePlugin(text string) (pluginRef, error) {
 			return pluginRef{}, fmt.Errorf(`%q is not a version such as "latest" or "1.5"`, ref.Constraint)
 		}
 	}
-	if strings.HasPrefix(path, "/") || strings.HasPrefix(path, ".") || strings.Contains(path, `\`) {
-		return pluginRef{}, errors.New("it is a path; put the binary beside taskscaler or into a folder of PATH, and write only its name")
-	}
 	parts := strings.Split(path, "/")
 	last := len(parts) - 1
 	ref.Name, parts = parts[last], parts[:last]
@@ -57,6 +55,17 @@ func parsePlugin(text string) (pluginRef, error) {
 	}
 	return ref, nil
 }
+
+// isPath reports whether a plugin is written as the path of its binary.
+func isPath(text string) bool {
+	return filepath.IsAbs(text) || strings.HasPrefix(text, "./") || strings.HasPrefix(text, "../")
+}
+
+// foreign reports whether the name belongs to a registry or a repository.
+func (p pluginRef) foreign() bool { return p.Registry != "" || p.Repository != "" }
+
+// bare returns the name without the prefix that plugin binaries have.
+func (p pluginRef) bare() string { return strings.TrimPrefix(p.Name, "fleeting-plugin-") }
 
 // isRegistry reports whether the first part of a name is a host and not part of a repository. The rule is that of container images.
 func isRegistry(part string) bool { return strings.ContainsAny(part, ".:") || part == "localhost" }

@@ -14,6 +14,7 @@ type policyTable struct {
 	periods []policy.Period // the valid ones
 	sound   bool            // all periods and the time zone are valid
 	dates   bool            // at least one period has a date that exists
+	never   map[string]bool // the periods without a date that exists
 }
 
 const (
@@ -134,6 +135,12 @@ func (t *policyTable) readPeriods() []string {
 			dates = dates && n.Code != policy.NoticeNever
 		}
 		t.dates = t.dates || dates
+		if !dates {
+			if t.never == nil {
+				t.never = map[string]bool{}
+			}
+			t.never[p.String()] = true
+		}
 	}
 	if len(out) == 0 && t.sound {
 		p, _, _ := policy.ParsePeriod(always)

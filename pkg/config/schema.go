@@ -41,7 +41,7 @@ var autoscalerKeys = []Key{
 	{"capacity_per_instance", TypeInteger, "1", "How many jobs one instance runs at once: its slots. At most 10000. 0 means the default.", GitLab, Live},
 	{"max_use_count", TypeInteger, "0", "How many jobs an instance runs before it is removed. 0: no limit.", GitLab, Live},
 	{"max_instances", TypeInteger, "0", "The most instances, counted in all states together. 0: as many as the provider allows.", GitLab, Live},
-	{"plugin", TypeString, "", "The name of the provider plugin, see above. Required.", GitLab, Restart},
+	{"plugin", TypeString, "", "The name of the provider plugin, see above, or the path of its binary. Required.", GitLab, Restart},
 	{"plugin_config", TypeAny, "empty", "The plugin's own configuration. It is passed to the plugin as JSON; dates become RFC 3339 strings.",
 		GitLab, Restart},
 	{"plugin_sha256", TypeString, "empty", "SHA-256 of the plugin's binary, in hex. If it is set, no other binary is started.", Ours, Restart},

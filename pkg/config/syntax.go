@@ -32,6 +32,7 @@ func syntaxFault(path string, data []byte, err error) *Problem {
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		p.Line, p.Column = decode.Position()
+		p.Message = wholeCharacter(p.Message, data, p.Line, p.Column)
 		p.Message += fmt.Sprintf(" at column %d", p.Column)
 		if line := offendingLine(data, p.Line); line != "" {
 			p.Message += ": " + line
@@ -47,6 +48,21 @@ func syntaxFault(path string, data []byte, err error) *Problem {
 		p.Remedy = "save the file as UTF-8"
 	}
 	return p
+}
+
+var oneByte = regexp.MustCompile(`U\+00[89A-F][0-9A-F] '.'`)
+
+// wholeCharacter corrects a message of the decoder, which shows the first byte of a character of several bytes as if it were a character.
+func wholeCharacter(message string, data []byte, line, column int) string {
+	lines := bytes.Split(data, []byte("\n"))
+	if line < 1 || line > len(lines) || column < 1 || column > len(lines[line-1]) {
+		return message
+	}
+	char, size := utf8.DecodeRune(lines[line-1][column-1:])
+	if char == utf8.RuneError || size < 2 {
+		return message
+	}
+	return oneByte.ReplaceAllLiteralString(message, fmt.Sprintf("U+%04X '%c'", char, char))
 }
 
 var (

@@ -30,21 +30,26 @@ func (t *policyTable) warnPolicy(p policy.Policy, a *Autoscaler) {
 			"set idle_count, or write preemptive_mode = false")
 	}
 	if p.Timezone == "" && t.sound {
-		if hours := t.hours(); hours != "" {
-			t.warn(CodeNoTimezone, t.n, "", fmt.Sprintf("has no timezone, so the hours of %q are local time of the machine that runs taskscaler", hours),
+		if what, period := t.local(); period != "" {
+			t.warn(CodeNoTimezone, t.n, "", fmt.Sprintf("has no timezone, so the %s of %q are local time of the machine that runs taskscaler", what, period),
 				`write timezone = "Area/City"`)
 		}
 	}
 }
 
-// hours returns the first period that restricts the hour, or "".
-func (t *policyTable) hours() string {
+// local returns the first period whose hours or days depend on the time zone, and which of them do. The period is "" if there is none.
+func (t *policyTable) local() (what, period string) {
 	for _, p := range t.periods {
-		if f := strings.Fields(p.String()); len(f) == 5 && f[1] != "*" {
-			return p.String()
+		f := strings.Fields(p.String())
+		switch {
+		case len(f) != 5:
+		case f[1] != "*":
+			return "hours", p.String()
+		case !t.never[p.String()] && (f[2] != "*" || f[3] != "*" || f[4] != "*"):
+			return "days", p.String()
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // slots returns the most jobs that the group can run at once. 0: no limit.
@@ -60,7 +65,7 @@ func (r *reader) warnJobs(head, s section, f *File, runner *Runner) {
 		value int
 	}{{head, "concurrent", f.Concurrent}, {s, "limit", runner.Limit}} {
 		n := bound.in.get(bound.key)
-		if n == nil || n.value != int64(bound.value) || bound.value == 0 && bound.key == "limit" { // the value is a fault, or limit = 0, which means no limit
+		if n == nil || n.value != int64(bound.value) || bound.value == 0 { // the value is a fault, or not a bound
 			continue
 		}
 		a := runner.Autoscaler

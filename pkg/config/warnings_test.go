@@ -25,7 +25,9 @@ func TestWarnings(t *testing.T) {
 
 		{"fewer jobs than slots", CodeCapacity, "concurrent = 7", "max_instances = 4\ncapacity_per_instance = 2", -1},
 		{"as many jobs as slots", CodeCapacity, "concurrent = 8", "max_instances = 4\ncapacity_per_instance = 2", 0},
-		{"no jobs at all", CodeCapacity, "concurrent = 0", "max_instances = 1", -1},
+		{"concurrent = 0 is no bound", CodeCapacity, "concurrent = 0", "max_instances = 1", 0},
+		{"concurrent = 0", CodeUnbounded, "concurrent = 0", "max_instances = 1", -1},
+		{"concurrent = 1", CodeUnbounded, "concurrent = 1", "", 0},
 		{"concurrent is not set", CodeCapacity, "", "max_instances = 4", 0},
 		{"no limit on instances", CodeCapacity, "concurrent = 1", "capacity_per_instance = 2", 0},
 
@@ -49,7 +51,9 @@ func TestWarnings(t *testing.T) {
 		{"hours without zone", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* * * * *\", \"* 8 * * *\"]", 1},
 		{"hours with an empty zone", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* 8 * * *\"]\ntimezone = \"\"", 1},
 		{"hours with a zone", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* 8 * * *\"]\ntimezone = \"UTC\"", 0},
-		{"no hours", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* * * * mon-fri\"]", 0},
+		{"days without zone", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* * * * sat,sun\"]", 1},
+		{"days with a zone", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"* * * * sat,sun\"]\ntimezone = \"UTC\"", 0},
+		{"minutes only", CodeNoTimezone, "", "[[runners.autoscaler.policy]]\nperiods = [\"0-30 * * * *\"]", 0},
 
 		{"hidden by a later one", CodeShadowed, "", "[[runners.autoscaler.policy]]\nidle_count = 1\n[[runners.autoscaler.policy]]", 1},
 		{"hidden by two together", CodeShadowed, "", policies("* 8-9 * * *", "* 8 * * *", "* 9 * * *"), 1},
@@ -65,6 +69,11 @@ func TestWarnings(t *testing.T) {
 		{"state off", CodeStateDisabled, "", "[runners.autoscaler.state_storage]\nenabled = false", 2},
 		{"state on", CodeStateDisabled, "", "[runners.autoscaler.state_storage]\nenabled = true", 0},
 		{"state not said", CodeStateDisabled, "", "", 0},
+
+		{"winrm", CodeProtocol, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm+https\"", 2},
+		{"windows", CodeProtocol, "", "[runners.autoscaler.connector_config]\nos = \"Windows\"", 2},
+		{"windows over ssh", CodeProtocol, "", "[runners.autoscaler.connector_config]\nos = \"windows\"\nprotocol = \"ssh\"", 0},
+		{"linux", CodeProtocol, "", "[runners.autoscaler.connector_config]\nos = \"linux\"", 0},
 
 		{"nested machines", CodeIsolation, "", "[runners.autoscaler.vm_isolation]\nenabled = true", 2},
 		{"lone policy", CodeLonePolicy, "", "[runners.autoscaler.policy]\nidle_count = 1", 1},

@@ -12,8 +12,8 @@
 // # Life of a plugin process
 //
 // The host starts the plugin in a process group of its own. Its standard input is /dev/null. It gets a private folder (mode 0700) for its
-// socket, and a pipe that closes when the host ends; the plugin exits within two seconds of that. SIGTERM and SIGINT do not end the
-// plugin: the host does.
+// socket, and a pipe that closes when the host ends; the plugin exits within two seconds of that. SIGTERM, SIGINT, SIGQUIT and SIGHUP do
+// not end the plugin: the host does.
 //
 // When a plugin has ended for any reason, the host kills the rest of its process group. A process that must outlive the plugin has to
 // start its own session (setsid) and must not keep a pipe of the plugin open.

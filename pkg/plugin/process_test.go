@@ -289,12 +289,13 @@ func TestDeathIsSeenThroughAHeldPipe(t *testing.T) {
 	until(t, "the dead plugin's child to be gone", func() bool { return !exists(child) })
 }
 
-// A service manager sends SIGTERM to all processes of a service. The plugin runs until its host ends it.
-func TestSIGTERMIsLeftToTheHost(t *testing.T) {
+// A service manager sends its signal to all processes of a service. The plugin runs until its host ends it.
+func TestSignalsAreLeftToTheHost(t *testing.T) {
 	t.Parallel()
 	p := start(t, quick(`{}`))
-	signal(t, p.Status().PID, syscall.SIGTERM)
-	signal(t, p.Status().PID, syscall.SIGINT)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP} {
+		signal(t, p.Status().PID, s)
+	}
 	for range 20 {
 		list(t, p)
 	}

@@ -54,16 +54,16 @@ func run(impl provider.InstanceGroup, v VersionInfo) int {
 	return 0
 }
 
-// standSignals keeps the plugin running until its host ends it. A service manager that stops a service sends SIGTERM to all its processes
-// at once, but the host still needs the plugin to delete instances. And a host that no longer reads must not end the plugin with SIGPIPE
+// standSignals keeps the plugin running until its host ends it. A service manager that stops a service sends SIGTERM (or SIGQUIT, or SIGHUP, as
+// its unit says) to all its processes at once, but the host still needs the plugin to delete instances. And a host that no longer reads must not end the plugin with SIGPIPE
 // during Shutdown. (The signals are caught and not ignored: processes that the plugin starts then have the default behaviour.)
 func standSignals(log hclog.Logger) {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGPIPE)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGPIPE)
 	go func() {
 		for s := range signals {
-			if s == syscall.SIGTERM {
-				log.Info("SIGTERM is ignored: the host ends this plugin when it no longer needs it")
+			if s != syscall.SIGPIPE {
+				log.Info("a signal is ignored: the host ends this plugin when it no longer needs it", "signal", s.String())
 			}
 		}
 	}()

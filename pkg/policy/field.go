@@ -84,8 +84,11 @@ func (f *field) item(text string) (string, []Notice, *fault) {
 		return r.text + suffix, notices, nil
 	}
 	unfolded := f.unfold(r, step)
-	return unfolded, append(notices, Notice{NoticeWrap,
-		fmt.Sprintf("the range %q runs past the end of the %s field: it is read as %s", text, f.name, unfolded)}), nil
+	how := fmt.Sprintf("runs past the end of the %s field", f.name)
+	if r.seven {
+		how = "ends with 7, which means Sunday"
+	}
+	return unfolded, append(notices, Notice{NoticeWrap, fmt.Sprintf("the range %q %s: it is read as %s", text, how, unfolded)}), nil
 }
 
 // span is what an item covers without its step: count values, starting with lo.
@@ -93,7 +96,8 @@ type span struct {
 	lo, count int
 	text      string // normalised; unused when it wraps
 	named     bool   // written with a name, so show names
-	wraps     bool   // runs past max, or ends in a Sunday written as 7
+	wraps     bool   // runs past max
+	seven     bool   // ends in a Sunday written as 7; wraps is set too
 }
 
 func (f *field) read(base string, stepped bool) (span, *fault) {
@@ -122,7 +126,7 @@ func (f *field) read(base string, stepped bool) (span, *fault) {
 		hi = f.wrap(hi)
 	}
 	size := f.max - f.min + 1
-	r := span{lo: lo, named: loNamed || hiNamed, wraps: hi > f.max || hi < lo}
+	r := span{lo: lo, named: loNamed || hiNamed, wraps: hi > f.max || hi < lo, seven: hi > f.max}
 	r.count = hi - lo + 1
 	if hi < lo {
 		r.count += size

@@ -14,6 +14,8 @@ func TestNoticeMessages(t *testing.T) {
 		{"0 * 8-18 * * mon-fri", NoticeSixFields, `a period has five fields: without seconds it is "* 8-18 * * mon-fri"`},
 		{"* 22-6 * * *", NoticeWrap, `the range "22-6" runs past the end of the hour field: it is read as 22-23,0-6`},
 		{"* * * * Fri-Sun", NoticeWrap, `the range "fri-sun" runs past the end of the day of week field: it is read as fri-sat,sun`},
+		{"* * * * 1-7", NoticeWrap, `the range "1-7" ends with 7, which means Sunday: it is read as 0-6`},
+		{"* * * * 5-7", NoticeWrap, `the range "5-7" ends with 7, which means Sunday: it is read as 5-6,0`},
 		{"* * * oct-feb/2 *", NoticeWrap, `the range "oct-feb/2" runs past the end of the month field: it is read as feb,oct,dec`},
 		{"*/90 8 * * *", NoticeStep, `the step of "*/90" is beyond the range of the minute field: only 0 is left`},
 		{"* * * * mon-wed/3", NoticeStep, `the step of "mon-wed/3" is beyond the range of the day of week field: only mon is left`},

@@ -18,11 +18,11 @@ var ErrNoAutoscaler = errors.New("the runner has no [runners.autoscaler] section
 func Config(r config.Runner) (taskscaler.Config, error) {
 	a := r.Autoscaler
 	if a == nil {
-		return taskscaler.Config{}, fmt.Errorf("runner %s: %w", r.Label(), ErrNoAutoscaler)
+		return taskscaler.Config{}, fmt.Errorf("%s: %w", r.Title(), ErrNoAutoscaler)
 	}
 	key, err := a.Connector.LoadKey()
 	if err != nil {
-		return taskscaler.Config{}, fmt.Errorf("runner %s: %w", r.Label(), err)
+		return taskscaler.Config{}, fmt.Errorf("%s: %w", r.Title(), err)
 	}
 	return taskscaler.Config{
 		Name:                         Name(r),
@@ -81,11 +81,11 @@ func Name(r config.Runner) string {
 func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin.LaunchOptions, error) {
 	a := r.Autoscaler
 	if a == nil {
-		return plugin.LaunchOptions{}, fmt.Errorf("runner %s: %w", r.Label(), ErrNoAutoscaler)
+		return plugin.LaunchOptions{}, fmt.Errorf("%s: %w", r.Title(), ErrNoAutoscaler)
 	}
 	path, err := plugin.Find(a.Plugin, find)
 	if err != nil {
-		return plugin.LaunchOptions{}, fmt.Errorf("runner %s: %w", r.Label(), err)
+		return plugin.LaunchOptions{}, fmt.Errorf("%s: %w", r.Title(), err)
 	}
 	return plugin.LaunchOptions{Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256}, nil
 }

@@ -50,7 +50,7 @@ func InstanceMain(args []string) int {
 	unix.CloseOnExec(lockFD)
 	m := &machine{forks: make(chan func()), looks: make(chan os.Signal, 1), ends: make(chan os.Signal, 1)}
 	signal.Notify(m.looks, lookSignal) // before another process can read our process id
-	signal.Notify(m.ends, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(m.ends, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	if err := m.open(args[0]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -29,9 +29,14 @@ type Output struct {
 // resolve sets the format if it is empty, and checks it.
 func (o *Output) resolve(known ...string) error {
 	if o.Format == "" {
-		o.Format = Text
-		if end := strings.TrimPrefix(strings.ToLower(filepath.Ext(o.File)), "."); slices.Contains(known, end) {
+		switch end := strings.TrimPrefix(strings.ToLower(filepath.Ext(o.File)), "."); {
+		case slices.Contains(known, end):
 			o.Format = end
+		case end == "" || end == "txt" || end == "log" || end == "md":
+			o.Format = Text
+		default:
+			return usage("output", fmt.Sprintf("ends in .%s, which is not a format of a report: use .txt, or one of .%s, or add --format", end,
+				strings.Join(slices.DeleteFunc(slices.Clone(known), func(k string) bool { return k == Text }), ", .")))
 		}
 	}
 	if !slices.Contains(known, o.Format) {

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/taskscaler/taskscaler/internal/nearest"
+)
+
+// usage returns the error for wrong usage of a command. The exit code of exec is that of a command that was not run.
+func usage(cmd *cobra.Command, err error) *exitError {
+	code := exitUsage
+	if cmd.Name() == "exec" {
+		code = execFailed
+	}
+	return &exitError{code: code, err: fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+}
+
+// notEmpty refuses a flag with an empty value. For example, --key "$JOB" is empty if JOB is not set, and would change the question.
+func notEmpty(cmd *cobra.Command) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && err == nil {
+			err = usage(cmd, fmt.Errorf("--%s is empty: give it a value, or remove it", f.Name))
+		}
+	})
+	return err
+}
+
+// exclusive refuses a command line with both flags.
+func exclusive(cmd *cobra.Command, a, b string) error {
+	if cmd.Flags().Changed(a) && cmd.Flags().Changed(b) {
+		return usage(cmd, fmt.Errorf("--%s and --%s exclude each other: use one of them", a, b))
+	}
+	return nil
+}
+
+// required refuses a command line without the flag. what says what to give.
+func required(cmd *cobra.Command, name, what string) error {
+	if cmd.Flags().Changed(name) {
+		return nil
+	}
+	return usage(cmd, fmt.Errorf("--%s is missing: give %s", name, what))
+}
+
+// noArguments refuses arguments and names the flag that was probably meant. flag may be empty.
+func noArguments(flag string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return nil
+		case flag != "" && len(args) == 1 && !cmd.Flags().Changed(flag):
+			return fmt.Errorf("unexpected argument %q: did you mean --%s %s?", args[0], flag, args[0])
+		}
+		return fmt.Errorf("unexpected argument %q: %s takes only flags", args[0], cmd.CommandPath())
+	}
+}
+
+// unknownCommand is the check of the arguments of a command that only has subcommands.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return fmt.Errorf("unknown command %q: %s", args[0], nearest.Remedy(args[0], names, "taskscaler --help"))
+}
+
+// plainFlagError rewrites an error of the flag parser, which speaks of Go's types and functions.
+func plainFlagError(cmd *cobra.Command, err error) error {
+	var (
+		unknown *pflag.NotExistError
+		missing *pflag.ValueRequiredError
+		invalid *pflag.InvalidValueError
+	)
+	switch {
+	case errors.As(err, &unknown):
+		name, dashes := unknown.GetSpecifiedName(), "--"
+		if unknown.GetSpecifiedShortnames() != "" {
+			dashes = "-"
+		}
+		text := fmt.Sprintf("unknown flag %s%s", dashes, name)
+		if near := nearest.Guess(name, flagNames(cmd)); near != "" && dashes == "--" {
+			text += ": " + nearest.DidYouMean("--"+near)
+		}
+		return errors.New(text)
+	case errors.As(err, &missing):
+		return fmt.Errorf("--%s needs a value", missing.GetFlag().Name)
+	case errors.As(err, &invalid):
+		return fmt.Errorf("--%s: %q is not %s", invalid.GetFlag().Name, invalid.GetValue(), wanted(invalid.GetFlag().Value.Type()))
+	}
+	return err
+}
+
+func flagNames(cmd *cobra.Command) []string {
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
+// wanted describes the values of a type of flag.
+func wanted(kind string) string {
+	switch kind {
+	case "int", "int64":
+		return "a whole number"
+	case "uint64", "uint":
+		return "a whole number that is not negative"
+	case "float64":
+		return "a number"
+	case "duration":
+		return "a duration such as 90s or 1h30m"
+	case "bool":
+		return "true or false"
+	case "intSlice":
+		return "a list of whole numbers such as 1,2,4"
+	}
+	return "a valid value"
+}
+
+// atLeast refuses a whole number below least, if the flag was given.
+func atLeast(cmd *cobra.Command, least int, names ...string) error {
+	for _, name := range names {
+		f := cmd.Flags().Lookup(name)
+		if f == nil || !f.Changed {
+			continue
+		}
+		if n, err := strconv.Atoi(f.Value.String()); err == nil && n < least {
+			return usage(cmd, fmt.Errorf("--%s is %d: give a number of at least %d", name, n, least))
+		}
+	}
+	return nil
+}
+
+// positive refuses a duration of zero or less, if the flag was given.
+func positive(cmd *cobra.Command, name string) error {
+	f := cmd.Flags().Lookup(name)
+	if !f.Changed {
+		return nil
+	}
+	if d, err := time.ParseDuration(f.Value.String()); err == nil && d <= 0 {
+		return usage(cmd, fmt.Errorf("--%s is %s: give a positive duration, or remove it for no limit", name, d))
+	}
+	return nil
+}
+
+// checkFlags does for every command what no command should have to remember.
+func checkFlags(cmd *cobra.Command, _ []string) error {
+	if slices.Contains([]string{"help", "completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}, cmd.Name()) ||
+		strings.HasPrefix(cmd.CommandPath(), "taskscaler completion") {
+		return nil
+	}
+	return notEmpty(cmd)
+}
