@@ -321,9 +321,14 @@ func sizeScenarios() map[string]scenario {
 				if f := w.mustAsk(); f.Group.MaxInstances != 1 {
 					w.t.Errorf("max_instances is %d after a file with faults", f.Group.MaxInstances)
 				}
-				w.write("config.toml", settings{autoscaler: instances(2)}.String())
+				w.reloaded("nothing was reloaded", "max_instances", "cannot be negative")
+				w.write("config.toml", settings{autoscaler: instances(1), plugin: `capacity_per_host = 1`}.String())
+				m.signal(syscall.SIGHUP)
+				w.reloaded(`was not reloaded`, "plugin_config changed: restart the manager")
+				w.write("config.toml", settings{autoscaler: instances(2)}.String()+"\n[[runners]]\nname = \"late\"\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = \"fake\"\n")
 				m.signal(syscall.SIGHUP)
 				second.expect(0, "fine\n")
+				w.reloaded(`runner "late" was added to the file and is not started: restart the manager`)
 				if f := w.mustAsk(); f.Group.MaxInstances != 2 || f.Counts.Leases != 1 {
 					w.t.Errorf("after the reload: %+v, %+v", f.Group, f.Counts)
 				}
@@ -454,6 +459,19 @@ func memoryScenarios() map[string]scenario {
 				}
 				if code := m.wait(); code != 0 {
 					w.t.Errorf("exit code %d", code)
+				}
+			},
+		},
+		"shutdown: SIGQUIT asks for the same as SIGTERM": { // KillSignal=SIGQUIT is in the units of many runners
+			settings: settings{autoscaler: instances(1)},
+			play: func(w *world, m *process) {
+				jobs, letGo := heldJobs(w, 1)
+				m.signal(syscall.SIGQUIT)
+				w.fleet("it shuts down", func(f *taskscaler.Status) bool { return f.ShuttingDown })
+				letGo()
+				jobs[0].expect(0, "on\noff\n")
+				if code := m.wait(); code != 0 || strings.Contains(m.stderr.String(), "goroutine ") {
+					w.t.Errorf("exit code %d: %s", code, tail(m.stderr.String()))
 				}
 			},
 		},

@@ -304,6 +304,18 @@ func (w *world) exec(key, script string) *process {
 
 // ask returns the output of `taskscaler status --json`.
 func (w *world) ask() (*taskscaler.Status, error) {
+	status, err := w.status()
+	if err != nil {
+		return nil, err
+	}
+	if len(status.Runners) != 1 || status.Runners[0].Fleet == nil {
+		return nil, fmt.Errorf("status has %d runners: %+v", len(status.Runners), status)
+	}
+	return status.Runners[0].Fleet, nil
+}
+
+// status asks the running manager for its whole status.
+func (w *world) status() (*control.Status, error) {
 	cmd := exec.Command(filepath.Join(bin, "taskscaler"), "status", "--json")
 	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+w.dir)
 	out, err := cmd.Output()
@@ -314,10 +326,25 @@ func (w *world) ask() (*taskscaler.Status, error) {
 	if err := json.Unmarshal(out, &status); err != nil {
 		return nil, err
 	}
-	if len(status.Runners) != 1 || status.Runners[0].Fleet == nil {
-		return nil, fmt.Errorf("status has %d runners: %s", len(status.Runners), out)
-	}
-	return status.Runners[0].Fleet, nil
+	return &status, nil
+}
+
+// reloaded waits until the status shows the words in the problems of the latest reload.
+func (w *world) reloaded(words ...string) {
+	w.t.Helper()
+	w.eventually("the reload is in the status", func() (bool, string) {
+		s, err := w.status()
+		if err != nil || s.Reload == nil {
+			return false, fmt.Sprintf("%v, %+v", err, s)
+		}
+		text := strings.Join(s.Reload.Problems, "\n")
+		for _, word := range words {
+			if !strings.Contains(text, word) {
+				return false, text
+			}
+		}
+		return true, text
+	})
 }
 
 // mustAsk does the same as ask, and fails the test on an error.

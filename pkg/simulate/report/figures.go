@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,6 +65,10 @@ func ValueOf(res *simulate.Result, path string) (float64, error) {
 	if cause, ok := strings.CutPrefix(path, "wait_by_cause."); ok && knownCause(cause) {
 		return 0, nil
 	}
+	for short := range aliases() {
+		paths = append(paths, short)
+	}
+	slices.Sort(paths)
 	near, _ := nearest.Closest(path, paths)
 	return 0, &UnknownFigureError{Path: path, Nearest: near}
 }

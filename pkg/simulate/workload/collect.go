@@ -67,13 +67,19 @@ func newCollector(in *input, format string) *collector {
 }
 
 // drop counts a row that does not become a job.
-func (c *collector) drop(at int, reason string) {
+func (c *collector) drop(at int, reason string) { c.dropValue(at, reason, "") }
+
+// sampleLength is how much of a value a reason shows.
+const sampleLength = 40
+
+// dropValue is drop for a row with a value that cannot be read.
+func (c *collector) dropValue(at int, reason, value string) {
 	c.rows++
 	i, ok := c.reasons[reason]
 	if !ok {
 		i = len(c.dropped)
 		c.reasons[reason] = i
-		c.dropped = append(c.dropped, Dropped{Reason: reason, First: at})
+		c.dropped = append(c.dropped, Dropped{Reason: reason, First: at, Value: strings.Clone(value[:min(len(value), sampleLength)])})
 	}
 	c.dropped[i].Count++
 }
@@ -310,5 +316,8 @@ func (c *collector) empty() error {
 		line = 0
 	}
 	reason := fmt.Sprintf("none of the %d rows became a job; %d of them: %s", c.rows, worst.Count, worst.Reason)
+	if worst.Value != "" {
+		reason += fmt.Sprintf(": %q; a time is written as one of %s", worst.Value, TimeForms)
+	}
 	return c.in.fail(line, 0, nil, reason, c.hint)
 }

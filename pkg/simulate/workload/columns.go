@@ -154,6 +154,8 @@ type tabular struct {
 	kind calendar
 	row  row
 	sets map[string]string // tags as written → their name
+
+	sample string // the value of the row that could not be read; empty: none
 }
 
 // tags returns the name of a set of tags that is written as one text.
@@ -181,7 +183,8 @@ func (t *tabular) point(f field, text string) (ns int64, why string) {
 	}
 	ns, isCalendar, ok := parseTime(text, t.m.unit[f], t.m.loc)
 	if !ok {
-		return 0, fieldNames[f] + " is not a time"
+		t.sample = text
+		return 0, fieldNames[f] + notTime
 	}
 	switch {
 	case ns < 0:
@@ -229,8 +232,9 @@ func isNothing(text string) bool {
 
 // job reads a row by field, and takes it as a job or drops it.
 func (t *tabular) job(at int, values *[fieldCount]string) {
+	t.sample = ""
 	if why := t.read(values); why != "" {
-		t.c.drop(at, why)
+		t.c.dropValue(at, why, t.sample)
 		return
 	}
 	t.row.at = at
@@ -251,7 +255,7 @@ func (t *tabular) read(values *[fieldCount]string) string {
 		var finished int64
 		if finished, why = t.point(fFinished, values[fFinished]); why == "" {
 			if duration, why = finished-started, noStart; why != "" {
-				why = whyStart
+				why = t.whyNotStarted(values, noStart)
 			}
 		}
 	}
@@ -271,6 +275,18 @@ func (t *tabular) read(values *[fieldCount]string) string {
 	return ""
 }
 
+// notTime ends the reason of a row whose time cannot be read.
+const notTime = " is not a time"
+
+// whyNotStarted tells a job that never started from one whose start cannot be read. why is what is wrong with its start.
+func (t *tabular) whyNotStarted(values *[fieldCount]string, why string) string {
+	if !t.m.has(fStarted) || isNothing(values[fStarted]) {
+		return whyStart
+	}
+	t.sample = values[fStarted]
+	return why
+}
+
 func (t *tabular) arrival(values *[fieldCount]string, started int64, noStart string, wait int64, noWait string) (int64, string) {
 	if t.m.has(fArrival) {
 		return t.point(fArrival, values[fArrival])
@@ -278,7 +294,7 @@ func (t *tabular) arrival(values *[fieldCount]string, started int64, noStart str
 	if t.m.has(fStarted) && t.m.has(fWait) {
 		switch {
 		case noStart != "":
-			return 0, whyStart
+			return 0, t.whyNotStarted(values, noStart)
 		case noWait != "":
 			return 0, noWait
 		case wait < 0:

@@ -31,11 +31,15 @@ type Loaded struct {
 type Dropped struct {
 	Reason string
 	Count  int
-	First  int // the first of these rows: its line, or its number if the format has no lines; from 1
+	Value  string // the start of the value that could not be read, in the first of these rows; empty: the reason is not about a value
+	First  int    // the first of these rows: its line, or its number if the format has no lines; from 1
 }
 
 // String gives the number of rows, the reason, and the first row.
 func (d Dropped) String() string {
+	if d.Value != "" {
+		return fmt.Sprintf("%d × %s (first: %d, %q)", d.Count, d.Reason, d.First, d.Value)
+	}
 	return fmt.Sprintf("%d × %s (first: %d)", d.Count, d.Reason, d.First)
 }
 
@@ -81,8 +85,15 @@ func (l *Loaded) Notes() []string {
 	}
 	if n := l.droppedTotal(); n > 0 {
 		notes = append(notes, fmt.Sprintf("%d of %d rows left out:", n, l.Rows))
+		forms := ""
 		for _, d := range l.Dropped {
 			notes = append(notes, "  "+d.String())
+			if d.Value != "" {
+				forms = "  a time is written as one of " + TimeForms
+			}
+		}
+		if forms != "" {
+			notes = append(notes, forms)
 		}
 	}
 	if l.OutOfOrder > 0 {

@@ -67,20 +67,38 @@ func parseTime(text string, unit time.Duration, loc *time.Location) (ns int64, c
 			return ns, ns >= calendarFrom*int64(time.Second), true
 		}
 	}
-	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999 Z07:00",
-		"2006-01-02 15:04:05.999999999 -0700", "2006-01-02 15:04:05.999999999 UTC", "2006-01-02 15:04:05.999999999",
-		"2006-01-02T15:04:05.999999999", "2006-01-02T15:04:05.999999999-0700", "2006-01-02 15:04"} {
-		if t, err := time.ParseInLocation(layout, text, loc); err == nil {
-			if y := t.Year(); y < 1970 || y > 2200 {
-				return 0, true, false
-			}
-			return t.UnixNano(), true, true
+	if t, ok := parseDate(text, loc); ok {
+		if y := t.Year(); y < 1970 || y > 2200 {
+			return 0, true, false
 		}
+		return t.UnixNano(), true, true
 	}
 	if ns, ok = parseSpan(text, 0); ok {
 		return ns, false, true
 	}
 	return 0, false, false
+}
+
+// TimeForms lists the accepted forms of a point in time, for messages.
+const TimeForms = "2026-03-02T08:00:00Z, 2026-03-02 08:00:00+00, a Unix time, or a time from the start of the log such as 90m"
+
+// zones are the ways to write a time zone after a date and a time, in the layouts of package time. Databases write an offset of hours only.
+var zones = [...]string{"Z07:00", "-0700", "-07", " Z07:00", " -0700", " -07", " UTC", ""}
+
+// parseDate reads a date with a time of day. A text without a zone is in loc.
+func parseDate(text string, loc *time.Location) (time.Time, bool) {
+	const dateLength = len("2006-01-02")
+	if len(text) <= dateLength || text[4] != '-' {
+		return time.Time{}, false
+	}
+	for _, clock := range [...]string{"15:04:05.999999999", "15:04"} {
+		for _, zone := range zones {
+			if t, err := time.ParseInLocation("2006-01-02"+text[dateLength:dateLength+1]+clock+zone, text, loc); err == nil {
+				return t, text[dateLength] == 'T' || text[dateLength] == 't' || text[dateLength] == ' '
+			}
+		}
+	}
+	return time.Time{}, false
 }
 
 // unitBySize is the unit of a bare number that is a point in time. Current Unix times have 10 digits in s, 13 in ms, 16 in µs and 19 in ns.
