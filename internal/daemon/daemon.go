@@ -90,13 +90,10 @@ func (d *Daemon) refuse(r config.Runner, why string) {
 
 // start prepares all runners before it starts the first one.
 func (d *Daemon) start(ctx context.Context) error {
-	for _, r := range d.runners {
-		if err := r.prepare(ctx, &d.opts); err != nil {
+	for i, r := range d.runners {
+		if err := r.prepare(ctx, &d.opts, d.runners[:i]); err != nil {
 			return err
 		}
-	}
-	if err := d.checkGroups(); err != nil {
-		return err
 	}
 	for _, r := range d.runners {
 		if err := r.start(ctx, &d.opts); err != nil {
@@ -106,16 +103,13 @@ func (d *Daemon) start(ctx context.Context) error {
 	return nil
 }
 
-// checkGroups refuses two runners with the same group, because each would see the other's instances as unknown.
-func (d *Daemon) checkGroups() error {
-	owner := map[string]*runner{}
-	for _, r := range d.runners {
-		if other := owner[r.group.info.ID]; other != nil {
+// sameGroup returns an error if r has the group of an earlier runner, because each would see the other's instances as unknown.
+func sameGroup(earlier []*runner, r *runner) error {
+	for _, other := range earlier {
+		if other.group.info.ID == r.group.info.ID {
 			return fmt.Errorf("%s (runner %d of the file) and %s (runner %d) manage the same provider group %q: give each runner its own group",
-				other.file.Title(), other.file.Index, r.file.Title(), r.file.Index,
-				r.group.info.ID)
+				other.file.Title(), other.file.Index, r.file.Title(), r.file.Index, r.group.info.ID)
 		}
-		owner[r.group.info.ID] = r
 	}
 	return nil
 }

@@ -41,8 +41,9 @@ func (g *group) Init(context.Context, hclog.Logger, provider.Settings) (provider
 
 var _ provider.InstanceGroup = (*group)(nil)
 
-// prepare takes the runner's lock, starts its plugin and asks for its group. It changes nothing in the group.
-func (r *runner) prepare(ctx context.Context, o *Options) (err error) {
+// prepare takes the runner's lock, starts its plugin and asks for its group, which must not be that of an earlier runner. It changes nothing in
+// the group.
+func (r *runner) prepare(ctx context.Context, o *Options, earlier []*runner) (err error) {
 	if r.settings, err = setup.Config(r.file); err != nil {
 		return err
 	}
@@ -54,19 +55,19 @@ func (r *runner) prepare(ctx context.Context, o *Options) (err error) {
 		return err
 	}
 	launch.Logger = r.log
-	return r.wrap(r.launch(ctx, launch, o))
+	return r.launch(ctx, launch, o, earlier)
 }
 
 // launch opens the state and starts the plugin. If the runner's identity is shared, its state directory is known only after the plugin's Init.
-func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Options) error {
+func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Options, earlier []*runner) error {
 	if !r.file.Shared {
 		if err := r.open(r.file.Identity(), o); err != nil {
-			return err
+			return r.wrap(err)
 		}
 	}
 	process, err := plugin.Launch(ctx, launch)
 	if err != nil {
-		return err
+		return r.wrap(err)
 	}
 	r.group = &group{Process: process}
 	r.group.info, err = process.Init(ctx, nil, provider.Settings{ConnectorConfig: r.settings.Connector})
@@ -75,10 +76,13 @@ func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Opt
 		if provider.KindOf(err) == provider.KindConfig {
 			hint = "correct plugin_config"
 		}
-		return fmt.Errorf("the plugin %s could not be initialised: %w; %s", filepath.Base(launch.Path), err, hint)
+		return r.wrap(fmt.Errorf("the plugin %s could not be initialised: %w; %s", filepath.Base(launch.Path), err, hint))
+	}
+	if err := sameGroup(earlier, r); err != nil { // before the state: two runners of one identity and one group have one state directory
+		return err
 	}
 	if r.file.Shared {
-		return r.open(r.file.GroupIdentity(r.group.info.ID), o)
+		return r.wrap(r.open(r.file.GroupIdentity(r.group.info.ID), o))
 	}
 	return nil
 }

@@ -262,12 +262,20 @@ func TestVMIsolationIsRefused(t *testing.T) {
 	m.drained()
 }
 
+func TestWinRMIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, settings{autoscaler: "[runners.autoscaler.connector_config]\nos = \"windows\""}.String())
+	bothRefuse(w, "e2e", "WinRM, which is not supported yet", `protocol = "ssh"`)
+}
+
 func TestTwoRunnersOnOneGroup(t *testing.T) {
 	t.Parallel()
 	one := settings{}.String()
 	two := strings.Replace(one, `name = "e2e"`, `name = "two"`, 1)
 	w := newWorld(t, one+two[strings.Index(two, "[[runners]]"):])
 	w.start("run", "--config", w.config).refused(1, `"e2e"`, `"two"`, "same provider group")
+	w.write("config.toml", one+one[strings.Index(one, "[[runners]]"):]) // of one name too: then their state directory is the same
+	w.start("run", "--config", w.config).refused(1, "runner 1 of the file", "runner 2", "same provider group")
 	onlyTheConfig(t, w)
 }
 
