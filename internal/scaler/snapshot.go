@@ -16,6 +16,7 @@ import (
 // it gives the same batches as the original, byte for byte. What can be computed from the rest is left out: the active policy, the throttle
 // in force, sums and positions. The order of slices is fixed, and empty slices are nil.
 type Snapshot struct {
+	Form         int // version of the contents, see Reduce
 	Config       Config
 	Now          Time // of the last step; Wall in UTC
 	Register     fleet.Snapshot
@@ -138,7 +139,7 @@ type BatchSnapshot struct {
 // continue with exactly the same tokens.
 func (c *Core) Snapshot() Snapshot {
 	s := Snapshot{
-		Config: c.cfg, Now: utc(c.now), Register: c.reg.Snapshot(), TimerSeq: c.timers.seq, Evaluated: c.evaluated.Round(0).UTC(),
+		Form: snapshotForm, Config: c.cfg, Now: utc(c.now), Register: c.reg.Snapshot(), TimerSeq: c.timers.seq, Evaluated: c.evaluated.Round(0).UTC(),
 		Decision: c.decision, Bucket: c.settleBucket(), BackoffUntil: c.backoff.until, BackoffCause: c.backoff.cause,
 		Foreign: copied(c.foreign), Paused: c.paused, Repairs: c.repairs, Waiting: c.waiting, Held: c.held, Known: c.known,
 		Unfinished: c.unfinished, Draining: c.draining, Shutdown: c.shutdown, Deleting: c.deleting,
