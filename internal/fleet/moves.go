@@ -141,6 +141,16 @@ func (r *Register) Lose(i *Instance, why record.Cause, at Stamp) error {
 	return nil
 }
 
+// Blame records why a lost instance must not be used any more, should it be listed again. It is refused in any other state.
+func (r *Register) Blame(i *Instance, why record.Cause) error {
+	if i.State != record.Lost {
+		return &IllegalMove{ID: i.ID, From: i.State, Move: "blame"}
+	}
+	i.Cause = why
+	r.touch(i)
+	return nil
+}
+
 // Return takes back a lost instance that is listed again and that we never asked to delete: Lost → Creating. Its uses still count.
 func (r *Register) Return(i *Instance, at Stamp) error {
 	if i.State != record.Lost || i.DeleteAsked {

@@ -244,6 +244,23 @@ func TestStampsOfALife(t *testing.T) {
 	}
 }
 
+// TestBlame: only a lost instance can be blamed, and its record says so.
+func TestBlame(t *testing.T) {
+	r := NewRegister(1, 0)
+	i := enter(t, r, "i-1", record.Creating, at(1))
+	if err := r.Blame(i, record.CauseUnhealthy); err == nil {
+		t.Error("an instance that is there was blamed")
+	}
+	must(t, r.Lose(i, record.CauseMissing, at(2)))
+	var c record.Changes
+	r.TakeChanges(&c)
+	must(t, r.Blame(i, record.CauseUnhealthy))
+	r.TakeChanges(&c)
+	if len(c.Put) != 1 || c.Put[0].Cause != record.CauseUnhealthy || c.Put[0].State != record.Lost || c.Put[0].StateAt != at(2).Wall {
+		t.Errorf("%+v", c.Put)
+	}
+}
+
 // TestReturnAndAdopt: a lost instance that is listed again keeps its uses. It does not return after a delete was requested.
 func TestReturnAndAdopt(t *testing.T) {
 	r := NewRegister(1, 3)

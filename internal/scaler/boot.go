@@ -180,6 +180,9 @@ func (c *Core) beat(ev *Event) {
 
 // unhealthy retires an instance that must not be used any more and revokes its leases.
 func (c *Core) unhealthy(m *machine, why record.Cause, because failure.Failure) {
+	if m.State == record.Lost && m.Cause == record.CauseMissing { // if it is listed again, it is retired: see returned
+		c.must(c.reg.Blame(m.Instance, why))
+	}
 	if m.State < record.Creating || m.State > record.Draining {
 		return
 	}

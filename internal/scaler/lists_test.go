@@ -94,6 +94,24 @@ func TestRetiredComesBack(t *testing.T) {
 	}
 }
 
+// TestBadWordWhileLost: a lost instance of which it is said that it must not be used is retired if it is listed again. The first bad word
+// counts.
+func TestBadWordWhileLost(t *testing.T) {
+	r := standing(t, 1)
+	r.cloud["i-1"].away = true
+	r.run(30 * sec)
+	r.want("its state", r.state("i-1"), record.Lost)
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Serial: r.core.reg.Get("i-1").Serial, Cause: record.CauseChangedHostKey})
+	r.want("the cause is committed", r.core.reg.Get("i-1").Cause, record.CauseChangedHostKey)
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Serial: r.core.reg.Get("i-1").Serial, Cause: record.CauseUnhealthy})
+	r.restart(time.Minute)
+	r.cloud["i-1"].away = false
+	before := len(r.factsOf(FactReady))
+	r.run(30 * sec)
+	r.want("it was never ready again", len(r.factsOf(FactReady)) > before && r.state("i-1") == record.Ready, false)
+	r.want("its state and cause", [2]any{r.state("i-1"), r.core.reg.Get("i-1").Cause}, [2]any{record.Gone, record.CauseChangedHostKey})
+}
+
 // TestMissingBriefly: an instance that is listed again in time keeps everything.
 func TestMissingBriefly(t *testing.T) {
 	r := standing(t, 1)

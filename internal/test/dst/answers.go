@@ -69,6 +69,7 @@ func (w *world) answered(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	case scaler.GrantReattached:
 		w.reattached(j, g)
 	case scaler.GrantReleased:
+		w.blamed(j, g)
 		w.released(j, kind, g)
 	case scaler.GrantDenied:
 		w.denial(g)
@@ -240,7 +241,9 @@ func (w *world) revoked(g *scaler.Grant) {
 	w.cover.revokes[g.Cause]++
 	if g.Cause == record.CauseNone {
 		w.fail("3", "the lease of %s was revoked without a cause", g.Key)
+		return
 	}
+	w.judgeRevoked(g)
 	for _, no := range w.live {
 		j := &w.jobs[no]
 		if j.key != g.Key {

@@ -24,6 +24,9 @@ type books struct {
 	doubtful uint64        // a create with an unknown outcome, whose answer is alone in this batch; 0: none
 	doubtOf  int           // instances that were expected of it before
 
+	ledger
+	condemned []*machine // of which this batch hears that they must not be used
+
 	openBreaker bool // whether committed facts say that the breaker is open
 
 	creates    []creation
@@ -46,7 +49,7 @@ type throttled struct {
 }
 
 func (b *books) reset() {
-	*b = books{creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0]}
+	*b = books{condemned: b.condemned[:0], creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0], ledger: ledger{walls: b.walls[:0]}}
 }
 
 // widen notes limits that are in force from now on. In this batch, the earlier limits are valid, too.
@@ -67,17 +70,23 @@ func (w *world) widen() {
 func (w *world) batchEnds() {
 	w.batchNo++
 	w.fed, w.arrived, w.capacity, w.uses, w.limit, w.idleTime, w.doubtful = 0, 0, 0, 0, 0, time.Hour, 0
+	w.ledgerEnds()
 	w.widen()
 }
 
 // noteEvent remembers what the oracles need to know of the next event.
 func (w *world) noteEvent(ev *scaler.Event) {
 	w.fed++
+	w.ledgerEvent(ev)
 	if ev.Kind == scaler.EvIncreased {
 		w.noteAnswer(ev)
 	}
-	if ev.Kind == scaler.EvPrepared && !ev.Failure.Failed() {
-		if m := w.byID[ev.ID]; m.serial == ev.Serial && !m.prepared {
+	w.hears(ev)
+	if ev.Kind == scaler.EvPrepared {
+		m := w.byID[ev.ID]
+		if ev.Failure.Failed() {
+			m.refused = w.batchNo
+		} else if m.serial == ev.Serial && !m.prepared {
 			m.prepared, m.idleAt, m.idleDrift = true, w.now.Mono, w.drift
 		}
 	}
@@ -85,6 +94,7 @@ func (w *world) noteEvent(ev *scaler.Event) {
 
 // apply commits the changes of a batch and updates the model's view of what is committed.
 func (w *world) apply(c *record.Changes) {
+	w.judgeLedger(c)
 	for i := range c.Put {
 		rec := &c.Put[i]
 		m := w.byID[rec.ID]
@@ -95,6 +105,11 @@ func (w *world) apply(c *record.Changes) {
 		from := m.state
 		if m.serial != rec.Serial {
 			m.serial, m.prepared, m.uses, m.deletedSerial, from = rec.Serial, false, 0, 0, 0
+			m.bad, m.retired = badWord{}, 0
+		}
+		if from != rec.State {
+			m.priorAt, m.priorDrift, m.stateAt, m.stateDrift = m.stateAt, m.stateDrift, w.lastStep, w.drift
+			m.bad.least = 0
 		}
 		w.cover.move(from, rec.State)
 		m.state = rec.State
@@ -181,6 +196,7 @@ func (w *world) judgeLease(j *job, g *scaler.Grant) {
 	case !m.prepared:
 		w.fail("9", "%s was leased %s, whose preparation never worked", g.Key, g.ID)
 	}
+	w.judgeFit(m, g)
 	if m != nil {
 		m.uses = max(m.uses+1, g.Use)
 	}

@@ -61,8 +61,9 @@ type job struct {
 	on       *machine // the machine that it was told it has; nil: none
 	serial   uint64
 	slot     int
-	moving   bool // it asked for another instance
-	given    bool // it gave up: if a lease still comes, it returns it at once
+	blames   record.Cause // what it says of its machine when it returns the lease
+	moving   bool         // it asked for another instance
+	given    bool         // it gave up: if a lease still comes, it returns it at once
 	was      jobState
 	ends     bool          // its end is planned
 	listed   bool          // in callers.live
@@ -299,7 +300,7 @@ func (w *world) end(j *job) {
 	if j.on != nil { // false: the lease was revoked and its caller was not told
 		w.leave(j, w.now.Mono)
 	}
-	j.state = jobReleasing
+	j.state, j.blames = jobReleasing, cause
 	w.ask(j, scaler.EvRelease, cause)
 	if w.hitAt(FaultDoubleRelease, k) {
 		w.ask(j, scaler.EvRelease, record.CauseNone)

@@ -36,12 +36,21 @@ type machine struct {
 	lackedAt time.Duration // since when
 	accepted bool          // a delete was accepted
 
-	serial        uint64       // serial in the committed record
-	prepared      bool         // a preparation for this serial succeeded
-	uses          int          // grants told, for this serial
-	deletedSerial uint64       // a delete was sent for this serial
-	state         record.State // state in the committed record
-	slots         [12]int32    // 1 + the index of the job that was told that it holds the slot
+	serial        uint64        // serial in the committed record
+	prepared      bool          // a preparation for this serial succeeded
+	uses          int           // grants told, for this serial
+	deletedSerial uint64        // a delete was sent for this serial
+	state         record.State  // state in the committed record
+	stateAt       time.Duration // since when
+	stateDrift    time.Duration // the wall clock's drift at that time
+	priorAt       time.Duration // since when it had the committed state before
+	priorDrift    time.Duration
+	bad           badWord
+	retired       uint64 // serial for which it was retired
+	retiredFor    record.Cause
+	refused       uint64        // the last batch with a preparation that failed for good
+	ranAt         time.Duration // when a list last showed it running
+	slots         [12]int32     // 1 + the index of the job that was told that it holds the slot
 	held          int
 	idleAt        time.Duration // when it became ready, or when the last known lease ended
 	idleDrift     time.Duration // the wall clock's drift at that time

@@ -32,6 +32,7 @@ func (w *world) commit() {
 	w.throttleChanged()
 	point := w.crashPoint(b)
 	if point == FaultCrashBeforeCommit {
+		w.unsaid()
 		w.crash()
 		return
 	}
@@ -50,9 +51,11 @@ func (w *world) commit() {
 		return
 	}
 	if point != numFaults {
+		w.judgeUnfit()
 		w.crash()
 		return
 	}
+	w.judgeUnfit()
 	w.judgeStanding()
 	w.judgeSupply()
 	done := b.Done
@@ -149,6 +152,9 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 // unheard handles an answer that was committed but never sent. What it ended has ended nevertheless; its caller learns of it when it comes
 // back.
 func (w *world) unheard(g *scaler.Grant) {
+	if g.Kind == scaler.GrantReleased && g.Ticket != 0 {
+		w.blamed(&w.jobs[g.Ticket>>16-1], g)
+	}
 	if g.Kind != scaler.GrantRevoked {
 		return
 	}

@@ -66,6 +66,8 @@ func (w *world) draw() {
 	}
 	s.cfg.Throttle = drawThrottle(d)
 	s.cfg.Schedule = w.drawSchedule(d)
+	s.cfg.ShutdownDeletionRetry, s.cfg.ShutdownDeletionRetries = pick(d, 0, 5*time.Second, 30*time.Second), pick(d, 0, 1, 6)
+	s.cfg.ReattachAfterDisconnect, s.cfg.MissingLists = pick(d, 0, 10*time.Second, 2*time.Minute), pick(d, 0, 2, 5)
 	if w.opts.small {
 		w.shrinkSetup(d)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash"
 	"hash/fnv"
+	"reflect"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -19,6 +20,7 @@ type recorder struct {
 	journal []entry
 	digest  uint64       // of all batches of the world
 	twin    *scaler.Core // a core made from a snapshot, which runs in parallel with the core; nil: none
+	twinned bool         // a snapshot was taken before the first step of this life
 }
 
 // entry is one step, with the digest of the batch that was taken after it; 0: no batch was taken.
@@ -26,7 +28,8 @@ type entry struct {
 	now    scaler.Time
 	ev     scaler.Event
 	digest uint64
-	copied bool // a snapshot was taken after it
+	midway bool // a snapshot was taken after it, before the batch was taken
+	copied bool // a snapshot was taken after it and its batch
 }
 
 // openJournal starts the journal of a life.
@@ -35,6 +38,9 @@ func (w *world) openJournal() {
 	w.from, w.state, w.wasKnow, w.startAt = w.cfg, cloneState(&w.saved), w.known, w.now
 	w.journal = w.journal[:0]
 	w.twin = nil
+	if w.twinned = w.roll(streamTwin).below(2) == 0; w.twinned { // a manager's journal begins with a snapshot of the new core
+		w.copyNow()
+	}
 }
 
 func (w *world) record(ev *scaler.Event) {
@@ -60,12 +66,28 @@ func (w *world) copyCore() {
 	if w.roll(streamTwin).below(40) > 0 || w.broken != nil {
 		return
 	}
-	s := w.real.Snapshot()
 	w.journal[len(w.journal)-1].copied = true
+	w.copyNow()
+}
+
+// copyMidway takes a snapshot now and then between a step and the end of its batch.
+func (w *world) copyMidway() {
+	if w.roll(streamTwin).below(60) == 0 && w.broken == nil {
+		w.journal[len(w.journal)-1].midway = true
+		w.copyNow()
+	}
+}
+
+// copyNow makes a core from a snapshot, in place of the one before.
+func (w *world) copyNow() {
+	s := w.real.Snapshot()
 	twin, err := scaler.Resume(&s)
 	if err != nil {
 		w.fail("10", "a snapshot cannot be used: %v", err)
 		return
+	}
+	if again := twin.Snapshot(); !reflect.DeepEqual(again, s) {
+		w.fail("10", "a core made from a snapshot gives another snapshot: %+v instead of %+v", again, s)
 	}
 	w.cover.copies++
 	w.twin = twin
@@ -85,9 +107,15 @@ func (w *world) replay() {
 	if w.opts.wrap != nil {
 		fresh = w.opts.wrap(core)
 	}
+	if w.twinned {
+		core.Snapshot()
+	}
 	for n := range w.journal {
 		e := &w.journal[n]
 		fresh.Step(e.now, e.ev)
+		if e.midway { // a snapshot rounds the throttle's tokens by a tiny amount
+			core.Snapshot()
+		}
 		if e.digest == 0 {
 			continue
 		}
@@ -95,7 +123,7 @@ func (w *world) replay() {
 			w.fail("10", "entry %d of %d of the journal (%s at +%v) gives a different batch on replay", n+1, len(w.journal), w.describe(&e.ev), e.now.Mono-began)
 			return
 		}
-		if e.copied { // a snapshot rounds the throttle's tokens by a tiny amount
+		if e.copied {
 			core.Snapshot()
 		}
 	}

@@ -26,6 +26,8 @@ func (w *world) start() {
 		return
 	}
 	w.real, w.core = core, core
+	w.lifeWall = w.now.Wall.UnixNano()
+	w.judgeRestored()
 	if w.opts.wrap != nil {
 		w.core = w.opts.wrap(core)
 	}
@@ -61,7 +63,7 @@ func (w *world) forgetState() {
 	w.minted = w.minted[:0]
 	w.openBreaker = false
 	for _, m := range w.machines {
-		m.serial, m.prepared, m.uses, m.deletedSerial, m.state = 0, false, 0, 0, 0
+		m.serial, m.prepared, m.uses, m.deletedSerial, m.state, m.bad, m.retired = 0, false, 0, 0, 0, badWord{}, 0
 	}
 	for i := range w.jobs {
 		w.orphaned(&w.jobs[i])
@@ -86,7 +88,7 @@ func (w *world) crash() {
 
 // beginShutdown tells the core to shut down, and how much time it has.
 func (w *world) beginShutdown(del bool) {
-	w.over = 1
+	w.over, w.deletes = 1, del
 	w.step(scaler.Event{Kind: scaler.EvShutdown, On: del})
 	d := &w.dice
 	w.later(d.span(0, 2*time.Minute), itemPatience, 0, 0)
@@ -166,7 +168,7 @@ func (w *world) heal(it *item) {
 		w.dieYoung(w.machines[it.n], it.life != w.life)
 	}
 	if it.act == healDrain && it.life == w.life && w.drained {
-		w.drained = false
+		w.drained, w.undrained = false, w.batchNo
 		w.step(scaler.Event{Kind: scaler.EvDrain})
 	}
 }

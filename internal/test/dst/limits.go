@@ -166,6 +166,9 @@ func (w *world) judgeFact(f *scaler.Fact) {
 	if f.Kind == scaler.FactLost {
 		w.judgeLost(w.byID[f.ID])
 	}
+	if f.Kind == scaler.FactRetire {
+		w.judgeRetired(f)
+	}
 	if f.Kind != scaler.FactRetire || f.Cause != record.CauseIdle {
 		return
 	}

@@ -24,7 +24,7 @@ func (w *world) watch() {
 		if m.shown != fleet.ListedAbsent {
 			m.shown, m.missed = fleet.ListedAbsent, 0
 		}
-		m.lacked, m.lackedAt = 0, w.now.Mono
+		m.lacked, m.lackedAt, m.bad.least, m.bad.most = 0, w.now.Mono, 0, 0
 	}
 	w.nextList(0)
 }
@@ -152,7 +152,7 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 	}
 	for n, m := range w.machines {
 		if m.shown == fleet.ListedRunning {
-			m.ran = w.batchNo
+			m.ran, m.ranAt = w.batchNo, w.now.Mono
 		}
 		if m.shown != fleet.ListedAbsent && (n >= lacks || w.wordOf(m, asOf) == fleet.ListedAbsent) {
 			m.shown, m.missed, m.lacked, m.lackedAt = fleet.ListedAbsent, 0, 0, w.now.Mono

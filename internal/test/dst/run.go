@@ -1,6 +1,7 @@
 package dst
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ type Options struct {
 	Seeds     int                   // schedules to run, small worlds included
 	Workers   int                   // 0: one for each processor
 	StopFirst bool                  // stop at the first violation
+	Record    int                   // one in this many schedules is recorded, replayed, and resumed from snapshots; 0: journalEvery
 	Progress  func(done, total int) // called from time to time, by one goroutine; nil: no progress
 	Hung      func(seed uint64)     // a schedule has not returned for HungAfter: the core hangs in a step; nil: no check
 
@@ -99,7 +101,7 @@ type runner struct {
 
 func (r *runner) options(seed uint64) runOptions {
 	o := optionsOf(seed)
-	o.journal = seed%journalEvery == 0
+	o.journal = seed%uint64(cmp.Or(r.o.Record, journalEvery)) == 0
 	if r.o.tune != nil {
 		r.o.tune(&o)
 	}

@@ -25,7 +25,7 @@ func (w *world) settle() {
 		w.crash()
 	} else {
 		if w.drained {
-			w.drained = false
+			w.drained, w.undrained = false, w.batchNo
 		}
 		w.step(scaler.Event{Kind: scaler.EvDrain})
 		w.commit()

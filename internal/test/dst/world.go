@@ -62,12 +62,14 @@ type world struct {
 	wakeAt    time.Duration // time of the next wake-up; 0: none
 	lastStep  time.Duration
 	expecting bool
-	over      uint8 // a shutdown: 1 in progress, 2 in progress with deletes
+	over      uint8 // a shutdown is in progress
+	deletes   bool  // it deletes the instances
 	drained   bool
-	stepped   bool // something was stepped since the last batch
-	endLife   bool // a shutdown reached its time limit
-	loseState bool // the next life finds an empty store
-	forgotten bool // some life found an empty store
+	undrained uint64 // the batch in which the last drain ended
+	stepped   bool   // something was stepped since the last batch
+	endLife   bool   // a shutdown reached its time limit
+	loseState bool   // the next life finds an empty store
+	forgotten bool   // some life found an empty store
 
 	cover    *coverage
 	occurred []occurrence
@@ -236,6 +238,9 @@ func (w *world) step(ev scaler.Event) {
 	}
 	w.noteEvent(&ev)
 	w.core.Step(w.now, ev)
+	if w.opts.journal {
+		w.copyMidway()
+	}
 	if err := w.core.Check(); err != nil {
 		w.fail("books", "after %s: %v", w.describe(&ev), err)
 	}

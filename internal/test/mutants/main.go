@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -79,6 +80,11 @@ func (o *options) chosen(patches []*patch) []*patch {
 	return slices.DeleteFunc(slices.Clone(patches), func(p *patch) bool { return !o.only.MatchString(p.name) })
 }
 
+// chosenFields are the stored fields that match -only.
+func (o *options) chosenFields() []field {
+	return slices.DeleteFunc(storedFields(), func(f field) bool { return !o.only.MatchString(string(f)) })
+}
+
 // each runs f for 0 ≤ n < count, up to jobs at once, and calls done in order.
 func each[R any](jobs, count int, f func(n int) R, done func(n int, r R)) {
 	results := make([]chan R, count)
@@ -130,26 +136,38 @@ func count(results map[string]result, v verdict) (n int) {
 }
 
 func killAll(ctx context.Context, o *options, all []*patch) error {
-	patches := o.chosen(all)
+	patches, fields := o.chosen(all), o.chosenFields()
 	b, err := newBench(o.root, o.seeds)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	if err := b.check(ctx, suitesOf(patches)...); err != nil {
+	suites := suitesOf(patches)
+	if len(fields) > 0 && !slices.Contains(suites, suiteDST) {
+		suites = append(suites, suiteDST)
+	}
+	if err := b.check(ctx, suites...); err != nil {
 		return err
 	}
 	results := tryAll(o, patches, killed, func(p *patch) result { return b.kill(ctx, p) })
+	forgotten, faults, err := forgetAll(ctx, o, b, fields)
+	if err != nil {
+		return err
+	}
+	maps.Copy(results, forgotten)
 	if o.write {
 		if err := writePage(o.root, all, results); err != nil {
 			return err
 		}
 	}
 	fmt.Fprintf(o.out, "%.0f s\n", time.Since(began).Seconds())
-	n := count(results, killed)
-	fmt.Fprintf(o.out, "mutants: %d/%d killed\n", n, len(patches))
-	if n != len(patches) || n == 0 {
-		return fmt.Errorf("%d were not killed", len(patches)-n)
+	n, kept := count(results, killed), count(results, explained)
+	fmt.Fprintf(o.out, "mutants: %d/%d killed, and %d stored fields that nothing needs are kept for a reason\n", n, len(results)-kept, kept)
+	for _, f := range faults {
+		fmt.Fprintf(o.out, "%s\n", f)
+	}
+	if n+kept != len(results) || len(results) == 0 || len(faults) > 0 {
+		return fmt.Errorf("%d were not killed, %d stored fields need a test or a line in %s", len(results)-n-kept, len(faults), keptPath)
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ const (
 	broken     verdict = "UNIT TESTS FAIL"
 	passes     verdict = "passes the unit tests"
 	hangs      verdict = "HANGS"
+	explained  verdict = "kept" // a stored field that nothing needs, with the reason why it is stored
 )
 
 // result is one line of the table.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -25,8 +26,18 @@ schedules until then. For a fault in the shell it names the test that failed fir
 |---|---|---|---|---|
 `
 
+const fieldsHead = `
+## Stored fields that are forgotten
+
+These mutants are generated: one for each field of the records in the state file (pkg/record, below Saved) and of the snapshots in the journal (` + "`scaler.Snapshot`" + `). The
+field is lost whenever its form is loaded. The simulation must notice, or internal/test/mutants/kept.txt says why the field is stored although no decision needs it.
+
+| field | found by |
+|---|---|
+`
+
 // render makes the page. found maps each mutant's name to what found it.
-func render(patches []*patch, found map[string]string) string {
+func render(patches []*patch, fields []field, found map[string]string) string {
 	var b strings.Builder
 	b.WriteString(tableHead)
 	pure, shell := 0, 0
@@ -38,18 +49,25 @@ func render(patches []*patch, found map[string]string) string {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", p.name, p.room(), cell(p.breaks), cell(p.invariant), cell(cmp.Or(found[p.name], "not run yet")))
 	}
-	fmt.Fprintf(&b, "\n%d faults in the pure rooms, %d in the shell.\n", pure, shell)
+	b.WriteString(fieldsHead)
+	for _, f := range fields {
+		fmt.Fprintf(&b, "| %s | %s |\n", f, cell(cmp.Or(found[string(f)], "not run yet")))
+	}
+	fmt.Fprintf(&b, "\n%d faults in the pure rooms, %d in the shell, and %d stored fields.\n", pure, shell, len(fields))
 	return b.String()
 }
 
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+var fieldName = regexp.MustCompile(`^(Saved|Snapshot)\.[A-Za-z.]+$`)
 
 // recorded reads from the page what found each mutant.
 func recorded(page string) map[string]string {
 	found := map[string]string{}
 	for _, line := range strings.Split(page, "\n") {
 		cells := strings.Split(line, " | ")
-		if name, ok := strings.CutPrefix(cells[0], "| "); ok && len(cells) >= 5 && fileName.MatchString(name+".patch") {
+		name, ok := strings.CutPrefix(cells[0], "| ")
+		if ok && (len(cells) >= 5 && fileName.MatchString(name+".patch") || len(cells) >= 2 && fieldName.MatchString(name)) {
 			found[name] = strings.TrimSuffix(cells[len(cells)-1], " |")
 		}
 	}
@@ -65,11 +83,11 @@ func writePage(root string, patches []*patch, results map[string]result) error {
 	}
 	found := recorded(string(old))
 	for name, r := range results {
-		if r.verdict == killed {
+		if r.verdict == killed || r.verdict == explained {
 			found[name] = foundWords(r)
 		}
 	}
-	return os.WriteFile(path, []byte(render(patches, found)), 0o644)
+	return os.WriteFile(path, []byte(render(patches, storedFields(), found)), 0o644)
 }
 
 func foundWords(r result) string {

@@ -32,7 +32,7 @@ func TestPatchesAndPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if render(patches, recorded(string(page))) != string(page) {
+	if render(patches, storedFields(), recorded(string(page))) != string(page) {
 		t.Errorf("%s is not up to date: go generate ./internal/test/mutants", tablePath)
 	}
 }
@@ -57,11 +57,11 @@ func TestPatchesApply(t *testing.T) {
 func TestRecordedIsWhatWasRendered(t *testing.T) {
 	one, two := &patch{name: "001-a", breaks: "a | b", invariant: "7", files: []string{"internal/scaler/x.go"}, suite: suiteDST},
 		&patch{name: "002-b", breaks: "b", invariant: "shutdown", files: []string{"pkg/taskscaler/x.go"}, suite: suiteShell}
-	page := render([]*patch{one, two}, map[string]string{"001-a": "invariant 7, within 9 schedules"})
+	page := render([]*patch{one, two}, []field{"Saved.Meta.Group"}, map[string]string{"001-a": "invariant 7, within 9 schedules"})
 	if !strings.Contains(page, `| a \| b | 7 | invariant 7, within 9 schedules |`) || !strings.Contains(page, "| shutdown | not run yet |") {
 		t.Errorf("%s", page)
 	}
-	if got := recorded(page); got["001-a"] != "invariant 7, within 9 schedules" || got["002-b"] != "not run yet" || len(got) != 2 {
+	if got := recorded(page); got["001-a"] != "invariant 7, within 9 schedules" || got["002-b"] != "not run yet" || got["Saved.Meta.Group"] != "not run yet" || len(got) != 3 {
 		t.Errorf("%v", got)
 	}
 }

@@ -29,18 +29,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 	stopFirst := flags.Bool("stop-first", false, "stop at the first violation")
 	quiet := flags.Bool("quiet", false, "no coverage table and no progress")
 	noCoverage := flags.Bool("no-coverage", false, "do not judge coverage")
+	record := flags.Int("record", 0, "record, replay and resume one in this many schedules; 0: 32")
 	workers := flags.Int("j", 0, "worlds at once; 0: one a processor")
 	if err := flags.Parse(args); err != nil {
 		return exitUsage
 	}
-	if flags.NArg() > 0 || *seeds < 1 {
-		fmt.Fprintln(stderr, "dst: -seeds must be at least 1, and there are no arguments")
+	if flags.NArg() > 0 || *seeds < 1 || *record < 0 {
+		fmt.Fprintln(stderr, "dst: -seeds must be at least 1, -record not below 0, and there are no arguments")
 		return exitUsage
 	}
 	if *seed != 0 {
 		return replay(*seed, stdout)
 	}
-	o := dst.Options{Seeds: *seeds, Workers: *workers, StopFirst: *stopFirst}
+	o := dst.Options{Seeds: *seeds, Workers: *workers, StopFirst: *stopFirst, Record: *record}
 	o.Hung = func(seed uint64) {
 		fmt.Fprintf(stdout, "seed %d: no return from a step within %v\nreplay: %s\ndst: 1 violations\n", seed, dst.HungAfter, dst.Command(seed))
 		os.Exit(exitViolated)
