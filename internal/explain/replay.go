@@ -68,7 +68,8 @@ const ReplaySchema = "taskscaler.replay/v1"
 
 // ReplayRequest is one call of `taskscaler replay`.
 type ReplayRequest struct {
-	Path     string // a journal's directory, or one segment
+	Path     string // a journal's directory, or one segment; empty: Source says which one
+	Source   Source
 	Until    string // a time in a form that When reads; empty: replay everything
 	JSON     bool
 	Location *time.Location
@@ -89,6 +90,9 @@ type ReplayEnd struct {
 
 // Check returns an error if the flags are wrong.
 func (q *ReplayRequest) Check() error {
+	if s := q.Source; q.Path != "" && (s.Config != "" || s.Runner != "") {
+		return errors.New("a journal that is named excludes --config and --runner: use one of them")
+	}
 	_, err := q.until()
 	return err
 }
@@ -113,6 +117,13 @@ func Replay(ctx context.Context, q ReplayRequest) error {
 	until, err := q.until()
 	if err != nil {
 		return err
+	}
+	if q.Path == "" {
+		where, err := q.Source.find(ctx)
+		if err != nil {
+			return err
+		}
+		q.Path = where.path
 	}
 	w := &replayWriter{q: q, page: newPage(q.Out, time.Time{})}
 	w.start()

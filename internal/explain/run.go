@@ -66,7 +66,7 @@ func Run(ctx context.Context, q Request) error {
 	if err := q.Check(); err != nil {
 		return err
 	}
-	where, err := q.find(ctx)
+	where, err := (&Source{Runner: q.Runner, Config: q.Config, Journal: q.Journal, Journals: q.Journals}).find(ctx)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,15 @@ type place struct {
 	running      bool
 }
 
-func (q *Request) find(ctx context.Context) (place, error) {
+// Source says which journal is read.
+type Source struct {
+	Runner   string // name, id or position
+	Config   string // a config.toml: read the journal of its runner
+	Journal  string // a journal to read. Without Config and Journal: the journal of the running manager
+	Journals func() (Journals, error)
+}
+
+func (q *Source) find(ctx context.Context) (place, error) {
 	switch {
 	case q.Journal != "":
 		return place{path: q.Journal}, nil
@@ -140,7 +148,7 @@ func one(runners []control.RunnerStatus) (place, error) {
 const journalRemedy = "set enabled = true in [runners.autoscaler.journal] (the default) and restart the manager"
 
 // fromConfig returns the journal of a runner of a configuration file.
-func (q *Request) fromConfig() (place, error) {
+func (q *Source) fromConfig() (place, error) {
 	file, report, err := config.Load(q.Config)
 	if err == nil {
 		err = report.Err()

@@ -71,6 +71,8 @@ func TestExplain(t *testing.T) {
 	w.fleet("nothing is leased", func(f *taskscaler.Status) bool { return f.Counts.Leases == 0 })
 	w.afterwards(busy)
 	w.contains(w.prints("replay", journal), "2 manager runs,")
+	w.contains(w.prints("replay"), "2 manager runs,")
+	w.contains(w.prints("replay", "--config", w.config), "2 manager runs,")
 	m.drained()
 
 	w.contains(w.prints("replay", journal), "2 manager runs,", "removed instance", "the manager is shutting down", "0 instances of at most 2")
