@@ -1,6 +1,9 @@
 package policy
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Bound is the limit that made a decision create fewer instances than wanted.
 type Bound uint8
@@ -25,27 +28,41 @@ func (b Bound) String() string {
 	return "bound(" + strconv.Itoa(int(b)) + ")"
 }
 
+// MarshalText returns String, so that JSON has the name of the bound.
+func (b Bound) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// UnmarshalText reads a name that String returns.
+func (b *Bound) UnmarshalText(text []byte) error {
+	for i, name := range boundNames {
+		if name == string(text) {
+			*b = Bound(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not the name of a bound", text)
+}
+
 // Decision is the result of [Size], with every number used to compute it. Some numbers count slots, others instances.
 type Decision struct {
-	IdleTarget  int   // slots to keep free
-	Factor      int   // slots that the scale factor asks for, before idle_count is considered
-	Leases      int   // live leases
-	Waiters     int   // acquires without a slot
-	Free        int   // free slots of existing, booting and expected instances
-	Existing    int   // instances that exist or may still appear
-	Needed      int   // slots: leases + waiters + idle target
-	Supply      int   // slots: leases + free
-	Missing     int   // slots: needed − supply, at least 0
-	PerInstance int   // slots that a new instance brings
-	Wanted      int   // instances to create, before bounds
-	Room        int   // instances that max_instances and the provider's limit still allow; -1: no limit
-	RoomBy      Bound // which of the two limits Room; BoundNone: no limit
-	Allowed     int   // creates that the throttle allowed; -1: no throttle
-	Blocked     bool  // creates were blocked by a back-off or a pause
-	Breaker     bool  // the runaway breaker was open
-	Canaries    int   // creates that the open breaker allowed
-	Grow        int   // instances to create now
-	BoundBy     Bound // the tightest bound that made Grow smaller than Wanted
+	IdleTarget  int   `json:"idle_target"`       // slots to keep free
+	Factor      int   `json:"factor"`            // slots that the scale factor asks for, before idle_count is considered
+	Leases      int   `json:"leased"`            // live leases
+	Waiters     int   `json:"waiting"`           // acquires without a slot
+	Free        int   `json:"free"`              // free slots of existing, booting and expected instances
+	Existing    int   `json:"existing"`          // instances that exist or may still appear
+	Needed      int   `json:"needed"`            // slots: leases + waiters + idle target
+	Supply      int   `json:"supply"`            // slots: leases + free
+	Missing     int   `json:"missing"`           // slots: needed − supply, at least 0
+	PerInstance int   `json:"slots_an_instance"` // slots that a new instance brings
+	Wanted      int   `json:"wanted"`            // instances to create, before bounds
+	Room        int   `json:"room"`              // instances that max_instances and the provider's limit still allow; -1: no limit
+	RoomBy      Bound `json:"room_by"`           // which of the two limits Room; BoundNone: no limit
+	Allowed     int   `json:"throttle_allowed"`  // creates that the throttle allowed; -1: no throttle
+	Blocked     bool  `json:"blocked"`           // creates were blocked by a back-off or a pause
+	Breaker     bool  `json:"breaker"`           // the runaway breaker was open
+	Canaries    int   `json:"canaries"`          // creates that the open breaker allowed
+	Grow        int   `json:"grow"`              // instances to create now
+	BoundBy     Bound `json:"bound_by"`          // the tightest bound that made Grow smaller than Wanted
 }
 
 // String returns the decision in one line, such as "needed 17 = leased 9 + waiting 4 + idle target 4; supply 14; missing 3 = 3 instances of

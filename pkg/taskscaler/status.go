@@ -49,7 +49,7 @@ type GroupStatus struct {
 
 // PolicyStatus is the policy that is active now; see policy.Settings for its fields.
 type PolicyStatus struct {
-	Index            int           `json:"index"` // position in the configuration, starting at 0; -1: no policy matches
+	Position         int           `json:"position"` // in the configuration, starting at 1; 0: no policy matches
 	IdleCount        int           `json:"idle_count"`
 	IdleTime         time.Duration `json:"idle_time_ns"` // nanoseconds
 	ScaleFactor      float64       `json:"scale_factor,omitempty"`

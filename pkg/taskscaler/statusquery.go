@@ -157,7 +157,7 @@ func (t *Taskscaler) groupStatus(cfg *Config) GroupStatus {
 func policyStatus(s *scaler.Summary) PolicyStatus {
 	p := &s.Active.Settings
 	return PolicyStatus{
-		Index: s.Active.Index, IdleCount: p.IdleCount, IdleTime: p.IdleTime, ScaleFactor: p.ScaleFactor, ScaleFactorLimit: p.ScaleFactorLimit,
+		Position: s.Active.Index + 1, IdleCount: p.IdleCount, IdleTime: p.IdleTime, ScaleFactor: p.ScaleFactor, ScaleFactorLimit: p.ScaleFactorLimit,
 		ScaleFactorMode: p.ScaleFactorMode.String(), Preemptive: p.Preemptive,
 	}
 }

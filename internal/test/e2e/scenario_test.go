@@ -301,7 +301,7 @@ func sizeScenarios() map[string]scenario {
 			settings: settings{autoscaler: instances(2), policy: "idle_count = 2\nperiods = [\"* * 30 2 *\"]\ntimezone = \"UTC\""},
 			play: func(w *world, _ *process) {
 				f := w.mustAsk()
-				if f.Policy.Index != -1 || f.Policy.IdleCount != 0 || f.Policy.IdleTime != 5*time.Minute {
+				if f.Policy.Position != 0 || f.Policy.IdleCount != 0 || f.Policy.IdleTime != 5*time.Minute {
 					w.t.Errorf("on 30 February: %+v", f.Policy)
 				}
 				w.exec("job", "echo fine").expect(0, "fine\n")
