@@ -15,12 +15,14 @@ import (
 )
 
 func aStatus() control.Status {
+	failing := time.Date(2026, 1, 1, 11, 0, 0, 0, time.UTC)
 	fleet := &taskscaler.Status{
 		Ready: true, Started: true, Draining: true, Group: taskscaler.GroupStatus{ID: "fake/x", Capacity: 2, MaxInstances: 5},
 		Sizing:  taskscaler.SizingStatus{Sentence: "needed 2 = leased 2"},
 		Counts:  taskscaler.Counts{ReadyCount: 1, Leases: 2, Waiters: 3},
 		Waiting: taskscaler.WaitingStatus{Cause: "boot", Sentence: "3 jobs are waiting for instances to boot"},
 		Plugin:  taskscaler.PluginStatus{Away: true, Error: "it ended"},
+		Lists:   taskscaler.ListsStatus{Failing: true, Since: &failing, Failures: 14, Error: "no console"},
 		Commit:  taskscaler.CommitStatus{Failing: true, Error: "disk full"},
 		Hold:    &taskscaler.HoldStatus{Count: 1, Cause: "quota", Sentence: "1 of 2 needed instances, because an account limit of the provider is reached"},
 		Breaker: &taskscaler.BreakerStatus{Failures: 4},
@@ -58,6 +60,7 @@ held back  1 of 2 needed instances, because an account limit of the provider is 
 breaker    the runaway breaker is open: 4 instances in a row failed; one instance at a time is created until one works
 back-off   no instance is created until 12:00:00 (quota)
 plugin     does not answer: it ended
+lists      fail since 11:00:00 (14 in a row): no console
 store      cannot be written: disk full
   i-1      ready, 4 uses; slot 0: a; slot 1: b (detached)
   i-2      ready, 0 uses

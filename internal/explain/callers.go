@@ -39,6 +39,8 @@ func (h *History) hear(ev *scaler.Event) {
 		h.absent[ev.ID] = h.at
 	case scaler.EvListed:
 		h.listFail = nil
+	case scaler.EvListFailed:
+		h.listFailed(ev)
 	case scaler.EvIncreased:
 		if c := h.creations[ev.Op]; c != nil && !ev.Failure.Failed() {
 			h.then(c.record, h.said(ev))

@@ -50,10 +50,8 @@ func (h *History) tell(f *scaler.Fact) {
 		h.revoked(f)
 	case scaler.FactDeny:
 		h.denied(f.Key, f.Cause, f)
-	case scaler.FactListFailed:
-		h.listFailed(f)
-	case scaler.FactPrepare, scaler.FactWait:
-		// shown in the history of an instance, and in the split of waits
+	case scaler.FactPrepare, scaler.FactWait, scaler.FactListFailed, scaler.FactListed:
+		// shown in the history of an instance, in the split of waits, and in the record of failed lists
 	default:
 		h.happened(f)
 	}
@@ -303,13 +301,15 @@ func (h *History) forget(id record.ID) {
 	delete(h.booting, id)
 }
 
-// listFailed records failed lists. Consecutive failures become one record.
-func (h *History) listFailed(f *scaler.Fact) {
+// listFailed records a failed list. Consecutive failures become one record.
+func (h *History) listFailed(ev *scaler.Event) {
+	h.listWords = ev.Failure.Message
 	if r := h.listFail; r != nil {
-		r.Count, r.until = f.Count, h.at
-		r.Outcome = fmt.Sprintf("%d failed in a row, the last at %s", f.Count, clock(h.at, r.Time))
+		r.Count, r.until = r.Count+1, h.at
+		r.Outcome = fmt.Sprintf("%d failed in a row, the last at %s", r.Count, clock(h.at, r.Time))
 		return
 	}
-	h.listFail = h.note(KindList, "", observe.Sentence(f))
-	h.listFail.Count = f.Count
+	count := max(h.sum.ListFailures, 1)
+	h.listFail = h.note(KindList, "", observe.Sentence(&scaler.Fact{Kind: scaler.FactListFailed, Failure: ev.Failure, Count: count}))
+	h.listFail.Count = count
 }

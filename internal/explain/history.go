@@ -63,6 +63,7 @@ type History struct {
 	absent    map[record.ID]time.Time // when a list first lacked the instance
 	callers   map[record.Key]*caller
 	listFail  *Record // not nil while lists fail
+	listWords string  // message of the latest failed list
 
 	life *life
 	key  *keyLife

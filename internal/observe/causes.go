@@ -47,6 +47,7 @@ var causePhrases = [...]phrases{
 	record.CauseThrottledAPI:     {"because the provider asked for fewer calls", "the provider asked for fewer calls"},
 	record.CauseDuplicate:        {"for a key that is not in use", "the key already has a lease, a wait or a reservation"},
 	record.CauseUnknownKey:       {"for a key that has a lease", "there is no lease under this key"},
+	record.CauseLists:            {"because listing the instances fails, so an instance that boots cannot be seen", "listing the instances fails"},
 	record.CauseBreaker:          {"because the runaway breaker is open: one instance at a time is created until one works", "the runaway breaker is open"},
 }
 

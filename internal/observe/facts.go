@@ -33,6 +33,8 @@ func sentence(f *scaler.Fact) string {
 		return fmt.Sprintf("a create failed (%s): %s; the next create in %s", f.Failure.Kind, f.Failure.Message, words.Span(f.Took))
 	case scaler.FactListFailed:
 		return fmt.Sprintf("listing the instances failed (%s, %d in a row): %s", f.Failure.Kind, f.Count, f.Failure.Message)
+	case scaler.FactListed:
+		return fmt.Sprintf("listing the instances works again, after %s in a row", words.Count(f.Count, "failure"))
 	case scaler.FactForeign:
 		if f.On {
 			return "instances appear or disappear without our request, so another manager seems to use this group; " +
@@ -120,6 +122,8 @@ func Waiting(n, booting int, cause record.Cause) string {
 	switch rest := n - booting; {
 	case n == 0:
 		return "no job is waiting any more"
+	case rest <= 0 && cause != record.CauseBoot && cause != record.CauseNone: // it boots, and cannot be seen
+		return fmt.Sprintf("%s %s", waits(n), Wait(cause))
 	case rest <= 0 && n == 1:
 		return fmt.Sprintf("%s %s", waits(n), Wait(record.CauseBoot))
 	case rest <= 0:

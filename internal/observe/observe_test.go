@@ -65,6 +65,10 @@ func TestSentences(t *testing.T) {
 		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", Count: 2, Cause: record.CauseBootOverdue, Took: 40 * time.Second},
 			"the boot of instance i-1 failed (2 in a row): it did not run within instance_deadlines.creating; the next create in 40s"},
 		{scaler.Fact{Kind: scaler.FactListFailed, Failure: quota, Count: 4}, "listing the instances failed (quota, 4 in a row): no more vCPUs"},
+		{scaler.Fact{Kind: scaler.FactListed, Count: 1}, "listing the instances works again, after 1 failure in a row"},
+		{scaler.Fact{Kind: scaler.FactListed, Count: 40}, "listing the instances works again, after 40 failures in a row"},
+		{scaler.Fact{Kind: scaler.FactWait, Count: 2, Booting: 2, Cause: record.CauseLists},
+			"2 jobs are waiting because listing the instances fails, so an instance that boots cannot be seen"},
 		{scaler.Fact{Kind: scaler.FactUnclaimed, ID: "i-1"},
 			"instance i-1 is unclaimed: the state has no record of it; it counts towards max_instances, but is neither used nor deleted: " +
 				"set adopt_preexisting to adopt or remove it"},

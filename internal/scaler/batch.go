@@ -108,7 +108,7 @@ const (
 	FactPolicy                         // another policy became active: Count is its index, -1: none
 	FactRefused                        // a create failed with Failure. Count: consecutive failures; Took: the back-off until the next create
 	FactFruitless                      // the boot of ID failed, for Cause (On: an early failure). Count: failures so far; Took: the back-off
-	FactListFailed                     // a list call failed with Failure. Count: consecutive failures
+	FactListFailed                     // a list call failed with Failure. Count: consecutive failures. Published at 1, 10, 100, …
 	FactUnclaimed                      // ID is unclaimed: it is counted and left alone, because its owner is unknown
 	FactAlarm                          // ID could not be deleted for instance_deadlines.deleting_alarm
 	FactForeign                        // creates and deletes are paused (On) or resumed; Count instances appeared that we did not ask for
@@ -118,11 +118,12 @@ const (
 	FactPrepare                        // preparing ID failed with Failure. It is retried unless the instance is unusable
 	FactHold                           // Count needed instances are not created, for Cause; Decision has the numbers
 	FactBreaker                        // the runaway breaker opened (On; Count: consecutive failed boots; Took: the back-off) or closed
+	FactListed                         // a list succeeded, after Count consecutive failures
 )
 
 var factNames = [...]string{
 	"", "create", "appeared", "ready", "retire", "delete", "gone", "lost", "returned", "revoke", "deny", "wait", "policy", "refused",
-	"fruitless", "list_failed", "unclaimed", "alarm", "foreign", "adopt", "reload", "intent", "prepare", "hold", "breaker",
+	"fruitless", "list_failed", "unclaimed", "alarm", "foreign", "adopt", "reload", "intent", "prepare", "hold", "breaker", "listed",
 }
 
 // String returns the fact's name as logs show it.

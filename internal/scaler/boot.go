@@ -93,6 +93,9 @@ func (c *Core) ready(m *machine) {
 
 // overdue runs when an instance stayed in its state past the deadline.
 func (c *Core) overdue(m *machine) {
+	if m.State != record.Preparing && c.blind(&m.boot) {
+		return
+	}
 	switch m.State {
 	case record.Creating:
 		c.fruitless(m, record.CauseBootOverdue)

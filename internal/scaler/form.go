@@ -7,6 +7,7 @@ const snapshotForm = 1
 // an older release is compared this way.
 func (s *Snapshot) Reduce(form int) {
 	if form < 1 {
+		s.Lists.Away = false
 		for i := range s.Register.Instances {
 			for n := range s.Register.Instances[i].Leases {
 				s.Register.Instances[i].Leases[n].Use = 0

@@ -83,6 +83,9 @@ func (c *Core) intentOverdue(w *intent) {
 		c.reg.CloseIntent(w.Intent)
 		return
 	}
+	if c.blind(&w.timer) {
+		return
+	}
 	n := w.Open
 	c.must(c.reg.Shift(w.Intent, -n, n, 0))
 	c.reg.Answered(w.Intent)

@@ -19,6 +19,7 @@ type lists struct {
 	started bool // a complete list was seen since the manager started
 	seq     int  // number of complete lists so far
 	failed  int  // consecutive failed lists
+	away    bool // the latest of them failed because the plugin is away
 	present int  // instances in the latest list
 	missed  int  // how many of them the list that is being reported lacks
 	absent  []*machine
@@ -189,8 +190,11 @@ func (c *Core) listDone(ev *Event) {
 			}
 		}
 	}
+	if l.failed > 0 {
+		c.fact(Fact{Kind: FactListed, Count: l.failed})
+	}
 	l.seq++
-	l.missed, l.failed = 0, 0
+	l.missed, l.failed, l.away = 0, 0, false
 	first := !l.started
 	l.started = true
 	for n := len(l.absent) - 1; n >= 0; n-- {
@@ -256,7 +260,42 @@ func (c *Core) lose(m *machine) {
 	}
 }
 
+// FailingLists is how many lists in a row must fail before waiters are told so. A single failure is no news.
+const FailingLists = 3
+
+// listFailed counts a failed list. It publishes the first failure, and then only some of them: lists are frequent.
 func (c *Core) listFailed(ev *Event) {
 	c.lists.failed++
-	c.fact(Fact{Kind: FactListFailed, Failure: ev.Failure, Count: c.lists.failed})
+	c.lists.away = ev.Away
+	if Milestone(c.lists.failed) {
+		c.fact(Fact{Kind: FactListFailed, Failure: ev.Failure, Count: c.lists.failed})
+	}
+}
+
+// Milestone reports whether the n-th failure in a row is worth telling: the 1st, the 10th, the 100th, and so on.
+func Milestone(n int) bool {
+	for n >= 10 && n%10 == 0 {
+		n /= 10
+	}
+	return n == 1
+}
+
+// failing reports whether lists fail, so that a booting instance cannot be seen.
+func (l *lists) failing() bool { return l.failed >= FailingLists }
+
+// why returns what waits for the next complete list wait for.
+func (l *lists) why() record.Cause {
+	if l.failed > 0 && !l.away {
+		return record.CauseLists
+	}
+	return record.CausePlugin
+}
+
+// blind postpones the deadline t if the latest list failed: what the provider has is not known then, so nothing is late.
+func (c *Core) blind(t *timer) bool {
+	if c.lists.failed == 0 {
+		return false
+	}
+	c.timers.set(t, c.now.Mono+c.cfg.UpdateInterval)
+	return true
 }

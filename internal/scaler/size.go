@@ -78,7 +78,7 @@ func (c *Core) boundCause() record.Cause {
 func (c *Core) blockedBy() record.Cause {
 	switch {
 	case !c.lists.started:
-		return record.CausePlugin
+		return c.lists.why()
 	case c.closed():
 		return c.closedCause()
 	case c.paused:
@@ -201,9 +201,9 @@ func (c *Core) waitCause() (cause record.Cause, booting int) {
 	booting = min(w, c.reg.Pending()+c.reg.IntentExpected()*c.reg.PerInstance())
 	switch {
 	case !c.lists.started:
-		return record.CausePlugin, booting
+		return c.lists.why(), booting
 	case booting == w:
-		return record.CauseBoot, booting
+		return c.bootCause(), booting
 	case c.paused:
 		return record.CauseForeign, booting
 	}
@@ -211,4 +211,12 @@ func (c *Core) waitCause() (cause record.Cause, booting int) {
 		return why, booting
 	}
 	return record.CauseConfirming, booting
+}
+
+// bootCause returns what a waiter waits for whose instance boots. While lists fail, the instance cannot be seen, so it is not the boot.
+func (c *Core) bootCause() record.Cause {
+	if !c.lists.started || c.lists.failing() {
+		return c.lists.why()
+	}
+	return record.CauseBoot
 }

@@ -105,7 +105,7 @@ type BucketSnapshot struct {
 
 // ListsSnapshot is what the core knows about the provider's lists.
 type ListsSnapshot struct {
-	Started                      bool
+	Started, Away                bool
 	Seq, Failed, Present, Missed int
 	Absent                       []record.ID // in the order in which they are judged
 }
@@ -143,7 +143,7 @@ func (c *Core) Snapshot() Snapshot {
 		Decision: c.decision, Bucket: c.settleBucket(), BackoffUntil: c.backoff.until, BackoffCause: c.backoff.cause,
 		Foreign: copied(c.foreign), Paused: c.paused, Repairs: c.repairs, Waiting: c.waiting, Held: c.held, Known: c.known,
 		Unfinished: c.unfinished, Draining: c.draining, Shutdown: c.shutdown, Deleting: c.deleting,
-		Lists: ListsSnapshot{Started: c.lists.started, Seq: c.lists.seq, Failed: c.lists.failed, Present: c.lists.present, Missed: c.lists.missed},
+		Lists: ListsSnapshot{Started: c.lists.started, Away: c.lists.away, Seq: c.lists.seq, Failed: c.lists.failed, Present: c.lists.present, Missed: c.lists.missed},
 	}
 	c.reg.Each(func(i *fleet.Instance) bool {
 		s.Machines = append(s.Machines, machineOf(i).snapshot())
@@ -237,7 +237,7 @@ func Resume(s *Snapshot) (*Core, error) {
 		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, foreign: copied(s.Foreign), paused: s.Paused,
 		repairs: s.Repairs, waiting: s.Waiting, held: s.Held, event: s.Batch.Event, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
 		deleting: s.Deleting, batchCreateAt: -1,
-		lists: lists{started: s.Lists.Started, seq: s.Lists.Seq, failed: s.Lists.Failed, present: s.Lists.Present, missed: s.Lists.Missed},
+		lists: lists{started: s.Lists.Started, away: s.Lists.Away, seq: s.Lists.Seq, failed: s.Lists.Failed, present: s.Lists.Present, missed: s.Lists.Missed},
 	}
 	c.queue.byKey = map[record.Key]*waiter{}
 	c.nextEdge, c.hasEdge = c.cfg.Schedule.NextChange(c.evaluated)

@@ -184,7 +184,7 @@ var decided = map[string]string{
 	"scaler.queue":   "head tail byKey picky spare",
 	"scaler.timer":   "at seq kind pos of",
 	"scaler.timers":  "heap seq",
-	"scaler.lists":   "started seq failed present missed absent",
+	"scaler.lists":   "started seq failed away present missed absent",
 	"scaler.backoff": "until cause",
 	"scaler.window":  "current since past head",
 	"scaler.sample":  "value end",

@@ -121,8 +121,8 @@ func (c *Core) Waiters(yield func(WaitView) bool) {
 
 func (c *Core) view(w *waiter, position int) WaitView {
 	cause, booting := c.waitCause()
-	if position <= booting && c.lists.started {
-		cause = record.CauseBoot
+	if position <= booting {
+		cause = c.bootCause()
 	}
 	return WaitView{Key: w.key, Position: position, Cause: cause, For: c.now.Mono - w.since}
 }

@@ -43,6 +43,7 @@ const (
 	CauseDuplicate              // the key already has a lease, a wait or a reservation
 	CauseUnknownKey             // the key has no lease
 	CauseBreaker                // waits for the one instance that the open runaway breaker allows as a test
+	CauseLists                  // waits for the provider's lists, which fail
 	numCauses
 )
 
@@ -50,7 +51,7 @@ var causeNames = [numCauses]string{
 	"none", "idle", "used_up", "boot_overdue", "prepare_overdue", "prepare_failed", "unhealthy", "missing", "provider_deleting",
 	"provider_timeout", "abandoned", "preexisting", "replaced", "shutdown", "zombie", "operator", "boot", "throttle", "max_instances",
 	"quota", "stock_out", "back_off", "plugin", "policy", "config", "foreign_manager", "released", "deadline", "cancelled", "draining",
-	"changed_host_key", "no_capacity", "confirming", "throttled_api", "duplicate_key", "unknown_key", "breaker",
+	"changed_host_key", "no_capacity", "confirming", "throttled_api", "duplicate_key", "unknown_key", "breaker", "lists",
 }
 
 // String returns the cause's name as facts and status show it.

@@ -169,8 +169,9 @@ func (l *loop) keep(c *record.Changes) {
 
 // health is what Ready reads. It does not need the loop.
 type health struct {
-	started     atomic.Bool             // the first list was processed
-	trouble     atomic.Pointer[trouble] // nil: the last commit succeeded
-	commitSince atomic.Int64            // Mono + 1 at the start of the running commit; 0: no commit runs
-	away        atomic.Pointer[error]   // nil: the last call reached the plugin
+	started     atomic.Bool              // the first list was processed
+	trouble     atomic.Pointer[trouble]  // nil: the last commit succeeded
+	commitSince atomic.Int64             // Mono + 1 at the start of the running commit; 0: no commit runs
+	away        atomic.Pointer[error]    // nil: the last call reached the plugin
+	lists       atomic.Pointer[unlisted] // nil: the last list succeeded
 }

@@ -29,7 +29,7 @@ const (
 	FactPolicy     FactKind = "policy"      // another policy became active; Count: its index, starting at 0; -1: none matches
 	FactRefused    FactKind = "refused"     // a create failed with Failure; Count: consecutive failures; Took: the back-off until the next create
 	FactFruitless  FactKind = "fruitless"   // the boot of Instance failed, for Cause; Count: consecutive failures; Took: the back-off
-	FactListFailed FactKind = "list_failed" // a list call failed with Failure; Count: consecutive failures
+	FactListFailed FactKind = "list_failed" // a list call failed with Failure; Count: consecutive failures: 1, 10, 100 and so on
 	FactUnclaimed  FactKind = "unclaimed"   // Instance is counted, but neither used nor deleted, because its owner is unknown
 	FactAlarm      FactKind = "alarm"       // Instance could not be deleted within DeletingAlarm; Took: how long its delete has been running
 	FactForeign    FactKind = "foreign"     // creates and deletes are paused (On) because Count unexplained instances appeared, or resumed (not On)
@@ -39,6 +39,7 @@ const (
 	FactPrepare    FactKind = "prepare"     // preparing Instance failed with Failure; Count: tries so far
 	FactHold       FactKind = "hold"        // Count instances that are needed are not created, for Cause; Decision has the numbers
 	FactBreaker    FactKind = "breaker"     // the runaway breaker opened (On; Count: consecutive failed boots; Took: the back-off) or closed (not On)
+	FactListed     FactKind = "listed"      // a list succeeded after failures; Count: how many there were in a row
 )
 
 // Fact is one decision or event of a manager, with its cause. The kind says which fields matter. A Fact is a copy and may be kept.

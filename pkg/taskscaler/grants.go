@@ -62,14 +62,28 @@ func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 		if a.why = l.core.Summary().WaitCause; a.why == record.CauseNone { // it was the last waiter, so the reason is in the summary before
 			a.why = l.before.WaitCause
 		}
-		switch a.why {
-		case record.CauseBackoff, record.CauseBreaker, record.CauseQuota, record.CauseStockOut, record.CauseConfig, record.CauseThrottledAPI:
-			a.latest = l.lastWords
-		}
+		a.latest = l.behind(a.why)
 		if a.waited == 0 {
 			a.waited = l.last - w.since
 		}
 	}
+}
+
+// behind returns the words of the failure that a wait for cause follows from; "" if there is none, or its words are not known.
+func (l *loop) behind(cause record.Cause) string {
+	switch cause {
+	case record.CauseBackoff, record.CauseBreaker, record.CauseQuota, record.CauseStockOut, record.CauseConfig, record.CauseThrottledAPI:
+		return l.lastWords
+	case record.CauseLists:
+		if u := l.t.health.lists.Load(); u != nil {
+			return u.told
+		}
+	case record.CausePlugin:
+		if away := l.t.health.away.Load(); away != nil {
+			return (*away).Error()
+		}
+	}
+	return ""
 }
 
 // giveBack releases what was granted to a caller that no longer waits.

@@ -130,6 +130,7 @@ func (o *observer) list(ctx context.Context) {
 		return
 	}
 	o.first, o.tries, o.rest = true, 0, 0
+	o.t.health.lists.Store(nil)
 	o.t.inbox.putAll(o.diff.events(found, since))
 }
 
@@ -157,8 +158,31 @@ func (o *observer) failed(err error) {
 		o.tries++
 	}
 	f := provider.FailureOf(err)
+	_, wall := o.t.clock.Now()
+	o.t.health.listFailed(wall, f.Message)
 	o.rest = min(f.RetryAfter, maxRest)
 	o.t.inbox.put(&scaler.Event{Kind: scaler.EvListFailed, Failure: f, Away: errors.Is(err, provider.ErrAway)}, nil)
+}
+
+// unlisted describes consecutive failed lists.
+type unlisted struct {
+	since    time.Time
+	failures int
+	words    string // of the latest failure
+	told     string // the words at the last milestone, for callers: they do not change with each list
+}
+
+// listFailed counts a failed list. Only the observer calls it.
+func (h *health) listFailed(at time.Time, words string) {
+	next := unlisted{since: at}
+	if last := h.lists.Load(); last != nil {
+		next = *last
+	}
+	next.failures++
+	if next.words = words; scaler.Milestone(next.failures) {
+		next.told = words
+	}
+	h.lists.Store(&next)
 }
 
 type found struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -171,11 +172,76 @@ func TestFailedListReportsNothingButItsFailure(t *testing.T) {
 		if l.Err() != nil {
 			t.Errorf("an incomplete list ended the lease: %v", l.Err())
 		}
-		if n := len(f.facts.of(scaler.FactListFailed)); n < 10 {
-			t.Errorf("%d failures were reported", n)
+		if s := f.status().Lists; s.Failures < 10 || s.Error != "throttled: slow down" || time.Since(*s.Since) < 9*time.Minute {
+			t.Errorf("the status says %+v", s)
+		}
+		if n := len(f.facts.of(scaler.FactListFailed)); n != 2 {
+			t.Errorf("%d facts about failed lists, want one for the first failure and one for the tenth", n)
 		}
 		fail.Store(false)
 		<-l.Context().Done()
+	})
+}
+
+// TestFailingListsAreTold: a plugin that reports every instance and an error as well. Whoever waits or looks is told, in the error's own words.
+func TestFailingListsAreTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var fail atomic.Bool
+		f := start(t, withConfig(func(c *Config) { c.Policies, c.UpdateInterval = idle(t, 0, time.Minute), 10*time.Second }))
+		defer f.end()
+		const words = "the console of vm-7 cannot be read"
+		f.until("it is ready", func() bool { return f.Ready() == nil })
+		f.group.change(func() {
+			f.group.onUpdate = func(context.Context) error {
+				if fail.Load() {
+					return errors.New(words)
+				}
+				return nil
+			}
+		})
+		if s := f.status().Lists; s != (ListsStatus{}) {
+			t.Errorf("nothing failed, and the status says %+v", s)
+		}
+		fail.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+		defer cancel()
+		failed := make(chan error, 1)
+		go func() { _, err := f.Acquire(ctx, "job"); failed <- err }()
+		time.Sleep(20 * time.Minute)
+		if err := f.Ready(); err == nil || !strings.Contains(err.Error(), words) || f.status().NotReady != err.Error() {
+			t.Errorf("Ready: %v", err)
+		}
+		if w, ok, _ := f.Wait(t.Context(), "job"); !ok || w.Cause != "lists" || !strings.Contains(w.Sentence, words) {
+			t.Errorf("the caller is told %+v", w)
+		}
+		if err := <-failed; err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("the caller's error: %v", err)
+		}
+		if n := strings.Count(f.log.String(), words); n > 6 {
+			t.Errorf("the log has it %d times", n)
+		}
+		fail.Store(false)
+		time.Sleep(time.Minute)
+		if err := f.Ready(); err != nil || f.status().Lists.Failing {
+			t.Errorf("afterwards: %v, %+v", err, f.status().Lists)
+		}
+	})
+}
+
+// TestFirstListFails: a manager whose first list fails says so, and does not only say that there was none.
+func TestFirstListFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withGroup(func(g *testGroup) {
+			g.onUpdate = func(context.Context) error { return errors.New("no permission to list") }
+		}))
+		defer f.end()
+		time.Sleep(time.Second)
+		if err := f.Ready(); err == nil || !strings.Contains(err.Error(), "no permission to list") {
+			t.Errorf("Ready: %v", err)
+		}
+		if h := f.status().Hold; h == nil || h.Cause != "lists" {
+			t.Errorf("held back: %+v", h)
+		}
 	})
 }
 
@@ -198,7 +264,7 @@ func TestHangingList(t *testing.T) {
 		if n := f.group.count("update"); n != lists {
 			t.Errorf("%d list calls started while one hung", n-lists)
 		}
-		if n := len(f.facts.of(scaler.FactListFailed)); n < 5 {
+		if n := f.status().Lists.Failures; n < 5 {
 			t.Errorf("%d failures were reported in ten minutes", n)
 		}
 		if held.Err() != nil {

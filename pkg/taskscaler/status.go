@@ -29,6 +29,7 @@ type Status struct {
 	Backoff   *BackoffStatus   `json:"backoff,omitempty"` // nil: no back-off
 	Breaker   *BreakerStatus   `json:"breaker,omitempty"` // nil: the runaway breaker is closed
 	Plugin    PluginStatus     `json:"plugin"`
+	Lists     ListsStatus      `json:"lists"`
 	Commit    CommitStatus     `json:"commit"`
 	Intents   []IntentStatus   `json:"intents"`   // unfinished creates, oldest first
 	Instances []InstanceStatus `json:"instances"` // ascending by ID; gone and lost instances are included while they are remembered
@@ -125,6 +126,14 @@ type BackoffStatus struct {
 type PluginStatus struct {
 	Away  bool   `json:"away"`            // the last call did not reach the plugin, because its process is gone or hangs
 	Error string `json:"error,omitempty"` // error of that call
+}
+
+// ListsStatus says whether the provider's lists fail. While they do, no instance can be seen to boot, and none to be gone.
+type ListsStatus struct {
+	Failing  bool       `json:"failing"`            // the last list failed, or was not complete
+	Since    *time.Time `json:"since,omitempty"`    // first of the consecutive failures
+	Failures int        `json:"failures,omitempty"` // consecutive failures
+	Error    string     `json:"error,omitempty"`    // message of the last one
 }
 
 // CommitStatus says whether the state can be stored. While it cannot, no lease is granted and nothing is created or deleted.

@@ -68,7 +68,7 @@ func mulCapped(a, b int) int {
 func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok bool, err error) {
 	found, err := query(ctx, t, func(l *loop) *WaitStatus {
 		if v, ok := l.core.Wait(record.Key(key)); ok && l.trouble == nil {
-			w := waitStatus(&v, t.clock.Mono()-l.last)
+			w := l.waitStatus(&v)
 			return &w
 		}
 		return nil
@@ -110,7 +110,7 @@ func (l *loop) status() Status {
 	}
 	s := Status{
 		Name: cfg.Name, At: wall, Started: sum.Started, Draining: sum.Closed, ShuttingDown: sum.Shutdown, Paused: sum.Paused, Stale: l.trouble != nil,
-		Group: t.groupStatus(cfg), Policy: policyStatus(&sum), Counts: countsOf(&sum), Waiting: waitingStatus(&sum), Plugin: t.pluginStatus(),
+		Group: t.groupStatus(cfg), Policy: policyStatus(&sum), Counts: countsOf(&sum), Waiting: waitingStatus(&sum), Plugin: t.pluginStatus(), Lists: t.listsStatus(),
 		Commit: commitStatus(l.trouble), Sizing: SizingStatus{Sentence: sum.Decision.String(), Decision: sum.Decision},
 		Instances: []InstanceStatus{}, Waiters: []WaitStatus{}, Intents: []IntentStatus{},
 	}
@@ -130,7 +130,7 @@ func (l *loop) status() Status {
 		return true
 	})
 	l.core.Waiters(func(v scaler.WaitView) bool {
-		s.Waiters = append(s.Waiters, waitStatus(&v, t.clock.Mono()-l.last))
+		s.Waiters = append(s.Waiters, l.waitStatus(&v))
 		return true
 	})
 	l.core.Intents(func(r record.Intent) bool {
@@ -198,6 +198,14 @@ func (t *Taskscaler) pluginStatus() PluginStatus {
 	return PluginStatus{}
 }
 
+func (t *Taskscaler) listsStatus() ListsStatus {
+	u := t.health.lists.Load()
+	if u == nil {
+		return ListsStatus{}
+	}
+	return ListsStatus{Failing: true, Since: &u.since, Failures: u.failures, Error: u.words}
+}
+
 func commitStatus(tr *trouble) CommitStatus {
 	if tr == nil {
 		return CommitStatus{}
@@ -230,9 +238,10 @@ func stamp(ns int64) *time.Time {
 	return &t
 }
 
-// waitStatus adds since, the time since the last step, to the waiting time that the core knows.
-func waitStatus(v *scaler.WaitView, since time.Duration) WaitStatus {
+// waitStatus adds the time since the last step to the waiting time that the core knows, and the failure behind the wait to its cause.
+func (l *loop) waitStatus(v *scaler.WaitView) WaitStatus {
 	return WaitStatus{
-		Key: string(v.Key), Position: v.Position, Waited: v.For + since, Cause: v.Cause.String(), Sentence: "waiting " + observe.Wait(v.Cause),
+		Key: string(v.Key), Position: v.Position, Waited: v.For + l.t.clock.Mono() - l.last, Cause: v.Cause.String(),
+		Sentence: "waiting " + observe.Wait(v.Cause) + observe.Latest(l.behind(v.Cause)),
 	}
 }

@@ -282,8 +282,12 @@ func (t *Taskscaler) Ready() error {
 	if away := t.health.away.Load(); away != nil {
 		return *away
 	}
-	if !t.health.started.Load() {
-		return errors.New("the provider has not returned its first list yet: wait, or look for list errors in the log")
+	started, lists := t.health.started.Load(), t.health.lists.Load()
+	switch {
+	case lists != nil && (!started || lists.failures >= scaler.FailingLists):
+		return fmt.Errorf("the instances cannot be listed since %s (%d failures): %s", lists.since.Format(time.RFC3339), lists.failures, lists.words)
+	case !started:
+		return errors.New("the provider has not returned its first list yet: wait")
 	}
 	return nil
 }

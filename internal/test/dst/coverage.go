@@ -183,12 +183,12 @@ var (
 	denyCauses = []record.Cause{record.CauseShutdown, record.CausePolicy, record.CauseDeadline, record.CauseCancelled, record.CauseDraining,
 		record.CauseNoCapacity, record.CauseDuplicate, record.CauseUnknownKey}
 	waitCauses = []record.Cause{record.CauseNone, record.CauseBoot, record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut,
-		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker}
+		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker, record.CauseLists}
 	backoffCauses = []record.Cause{record.CauseQuota, record.CauseStockOut, record.CauseBackoff, record.CausePlugin, record.CauseConfig,
 		record.CauseThrottledAPI}
 	// While no new work is taken, nothing is needed. So neither a drain nor a shutdown holds anything back.
 	holdCauses = []record.Cause{record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut,
-		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker}
+		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker, record.CauseLists}
 	otherCauses = []record.Cause{record.CauseZombie}
 )
 

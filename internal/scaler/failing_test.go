@@ -1,0 +1,122 @@
+package scaler
+
+import (
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/pkg/failure"
+	"github.com/taskscaler/taskscaler/pkg/record"
+)
+
+// failList reports n failed lists, a second apart.
+func (r *rig) failList(n int, away bool) {
+	r.t.Helper()
+	for range n {
+		r.do(Event{Kind: EvListFailed, Away: away, Failure: failure.Failure{Kind: failure.Transient, Message: "no console"}})
+		r.run(sec)
+	}
+}
+
+// TestFailingListsAreSaid: a waiter whose instance nobody can see does not wait for its boot.
+func TestFailingListsAreSaid(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
+	r.every, r.listAt, r.boot = 0, 1<<62, time.Minute
+	r.acquire("a")
+	why := func(what string, want record.Cause) {
+		t.Helper()
+		v, _ := r.core.Wait("a")
+		r.want(what, [2]record.Cause{v.Cause, r.sum().WaitCause}, [2]record.Cause{want, want})
+	}
+	r.failList(FailingLists-1, false)
+	why("few failures are no news", record.CauseBoot)
+	r.failList(1, false)
+	why("lists fail", record.CauseLists)
+	r.failList(1, true)
+	why("the plugin is away", record.CausePlugin)
+	r.failList(1, false)
+	r.acquire("b")
+	v, _ := r.core.Wait("b")
+	r.want("a waiter behind a limit still waits for the limit", v.Cause, record.CauseMaxInstances)
+	v, _ = r.core.Wait("a")
+	r.want("the one before it waits for lists", v.Cause, record.CauseLists)
+	r.list()
+	r.want("the end of the failures is said", r.factsOf(FactListed)[0].Count, FailingLists+2)
+	v, _ = r.core.Wait("a")
+	r.want("it boots", v.Cause, record.CauseBoot)
+	r.list()
+	r.want("once", len(r.factsOf(FactListed)), 1)
+}
+
+// TestFirstListThatFails: before the first list, a failure is news at once.
+func TestFirstListThatFails(t *testing.T) {
+	r := bareRig(t, conf())
+	r.every = 0
+	r.start(true)
+	r.acquire("a")
+	r.want("nothing failed", r.sum().WaitCause, record.CausePlugin)
+	r.failList(1, false)
+	r.want("it failed", [2]record.Cause{r.sum().WaitCause, r.sum().Held}, [2]record.Cause{record.CauseLists, record.CauseLists})
+	r.failList(1, true)
+	r.want("the plugin is away", [2]record.Cause{r.sum().WaitCause, r.sum().Held}, [2]record.Cause{record.CausePlugin, record.CausePlugin})
+}
+
+// TestFailedListsAreCounted: a fact for the 1st, the 10th, the 100th failure in a row.
+func TestFailedListsAreCounted(t *testing.T) {
+	r := newRig(t, conf())
+	r.every, r.listAt = 0, 1<<62
+	r.failList(250, false)
+	var counts []int
+	for _, f := range r.factsOf(FactListFailed) {
+		counts = append(counts, f.Count)
+	}
+	r.want("facts", counts, []int{1, 10, 100})
+	for n, want := range map[int]bool{0: false, 1: true, 2: false, 20: false, 99: false, 1000: true, 1001: false, 1100: false} {
+		if Milestone(n) != want {
+			t.Errorf("milestone %d: %v", n, !want)
+		}
+	}
+}
+
+// TestNothingIsLateWhileListsFail: an instance that nobody can see to boot is neither retired nor counted as a failed boot.
+func TestNothingIsLateWhileListsFail(t *testing.T) {
+	for name, seen := range map[string]bool{"requested": false, "creating": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, conf())
+			r.boot = 30 * time.Minute
+			r.acquire("a")
+			if seen {
+				r.list()
+			} else {
+				r.cloud["i-1"].away = true
+			}
+			r.every, r.listAt = 0, 1<<62
+			for range 60 {
+				r.failList(1, false)
+				r.run(time.Minute)
+			}
+			r.want("failed boots", r.sum().Fruitless, 0)
+			r.want("retired", len(r.factsOf(FactRetire)), 0)
+			r.cloud["i-1"].away = false
+			r.list()
+			r.settle()
+			r.want("the lease", r.leaseOf("a"), "i-1/0")
+		})
+	}
+}
+
+// TestLateAfterListsFailed: a deadline that passed while lists failed is judged soon after the first list.
+func TestLateAfterListsFailed(t *testing.T) {
+	r := newRig(t, conf())
+	r.boot = 10 * time.Hour
+	r.acquire("a")
+	r.list()
+	r.every, r.listAt = 0, 1<<62
+	for range 20 {
+		r.failList(1, false)
+		r.run(time.Minute)
+	}
+	r.want("retired", len(r.factsOf(FactRetire)), 0)
+	r.list()
+	r.run(r.cfg.UpdateInterval + sec)
+	r.want("retired", len(r.factsOf(FactRetire)), 1)
+}
