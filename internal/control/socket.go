@@ -59,7 +59,8 @@ type Listener struct {
 	close sync.Once
 }
 
-// Listen opens the control socket at path, with mode 0600. It makes the directory with mode 0700 if it does not exist. It replaces a socket
+// Listen opens the control socket at path, with mode 0600. It makes the directory with mode 0700 if it does not exist; with private, only the last
+// folder of its path. It replaces a socket
 // file that no process uses. If a process uses the socket, the error is an [*InUseError]. Any other file at path is an error and is not
 // modified. With private, the directory must belong to this user, and other users must not be able to enter it; this makes a path below
 // /tmp safe.
@@ -73,6 +74,11 @@ func Listen(path string, private bool) (*Listener, error) {
 			len(path), path)
 	}
 	dir := filepath.Dir(path)
+	if parent := filepath.Dir(dir); private {
+		if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) { // a wrong XDG_RUNTIME_DIR must not become a folder
+			return nil, fmt.Errorf("control socket: %s does not exist: correct XDG_RUNTIME_DIR, or give the path of a socket with --socket", parent)
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}

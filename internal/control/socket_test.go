@@ -42,7 +42,7 @@ func listen(t *testing.T, path string) *Listener {
 }
 
 func TestListenModesAndEnd(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a", "b", "control.sock")
+	path := filepath.Join(t.TempDir(), "b", "control.sock")
 	l := listen(t, path)
 	for name, want := range map[string]fs.FileMode{path: fs.ModeSocket | 0o600, filepath.Dir(path): fs.ModeDir | 0o700} {
 		info, err := os.Stat(name)
@@ -153,6 +153,22 @@ func TestListenRefusesASymlinkedDirectory(t *testing.T) {
 	if _, err := Listen(filepath.Join(base, "link", "control.sock"), true); err == nil || !strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("listen behind a link: %v", err)
 	}
+}
+
+// A private socket is below a folder that exists, such as XDG_RUNTIME_DIR. A wrong one is not made.
+func TestListenMakesNoWrongRuntimeDir(t *testing.T) {
+	base := t.TempDir()
+	if _, err := Listen(filepath.Join(base, "typo", "taskscaler", "control.sock"), true); err == nil || !strings.Contains(err.Error(), "correct XDG_RUNTIME_DIR") {
+		t.Errorf("below a folder that does not exist: %v", err)
+	}
+	if left, _ := os.ReadDir(base); len(left) != 0 {
+		t.Errorf("made: %v", left)
+	}
+	l, err := Listen(filepath.Join(base, "run", "s", "control.sock"), false) // a path that was given is made
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
 }
 
 func TestListenRefusesALongPath(t *testing.T) {

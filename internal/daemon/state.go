@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -56,6 +57,10 @@ func openState(r config.Runner, identity, socket string, private bool) (*state, 
 		}
 	}
 	bolt, err := statestore.OpenBolt(dir, statestore.BoltOptions{Socket: socket})
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		err = fmt.Errorf("%w: make the folder writable for the user that runs taskscaler, or name another one with dir in "+
+			"[runners.autoscaler.state_storage]", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -237,6 +237,14 @@ func TestLoadUnreadable(t *testing.T) {
 	}
 }
 
+// A misspelt key in a wrong section names the key that was meant and its section.
+func TestMisspeltKeyOfAnotherSection(t *testing.T) {
+	_, report := Parse("c.toml", []byte(fleet("idel_count = 3\n")))
+	if f := report.Faults(); len(f) != 1 || f[0].Remedy != `did you mean "idle_count"? It belongs in [[runners.autoscaler.policy]]` {
+		t.Errorf("%+v", f)
+	}
+}
+
 func TestReport(t *testing.T) {
 	f, report := Parse("c.toml", []byte("concurrent = 1\n[[runners]]\nexecutor = \"instance\"\nlimit = -1\n"))
 	if f == nil {

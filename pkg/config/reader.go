@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -102,10 +103,16 @@ func (s section) known() {
 // manual documents every key.
 const manual = "docs/configuration.md"
 
-// place returns the remedy for an unknown key: the section that has a key of this name, or the most similar key of this section.
+// place returns the remedy for an unknown key: the section that has a key of this name, or the key that was probably meant, in this section or
+// in another one.
 func (s section) place(name string) string {
 	if at := homes[name]; len(at) > 0 {
 		return "move it to " + header(at[0])
+	}
+	if nearest.Guess(name, schema[s.path]) == "" {
+		if near := nearest.Guess(name, slices.Sorted(maps.Keys(homes))); near != "" {
+			return nearest.DidYouMean(near) + " It belongs in " + header(homes[near][0])
+		}
 	}
 	return nearest.Remedy(name, schema[s.path], manual)
 }
