@@ -129,7 +129,7 @@ func stateOf(f *taskscaler.Status) string {
 	add(!f.Ready, "not ready: "+f.NotReady)
 	add(f.Draining, "draining")
 	add(f.ShuttingDown, "shutting down")
-	add(f.Paused, "paused: another manager seems to use the group")
+	add(f.Paused, "creates paused: another manager seems to use the group")
 	return strings.Join(words, ", ")
 }
 

@@ -23,7 +23,8 @@ func (h *History) holding() []Holding {
 	add(s.Shutdown, record.CauseShutdown, "the manager is shutting down and takes no new work")
 	add(s.Closed && !s.Shutdown, record.CauseDraining, "the manager is draining: it takes no new work and removes idle instances; `taskscaler drain --undo` ends the drain")
 	add(s.Paused, record.CauseForeign,
-		"creates and deletes are paused: instances appear or disappear without our request, so another manager seems to use this group")
+		"creates are paused, and so are deletes of instances that this manager did not create: instances appear that it did not ask for, so another "+
+			"manager seems to use this group")
 	if s.Breaker {
 		add(true, record.CauseBreaker, observe.Breaker(s.Fruitless+s.DiedYoung)+observe.Latest(h.lastWords))
 	}

@@ -191,8 +191,8 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 		text += fmt.Sprintf("; it stays: %s", claimed(v.Claims))
 	case s.Shutdown:
 		text += "; it stays: the manager is shutting down and does not delete its instances"
-	case s.Paused:
-		text += "; it stays: deletes are paused, because another manager seems to use the group"
+	case s.Paused && v.Origin != record.Created:
+		text += "; it stays: this manager did not create it, and such deletes are paused, because another manager seems to use the group"
 	case !s.Started:
 		text += "; it stays: the provider's first list has not arrived yet"
 	case left < s.Decision.Needed:

@@ -36,7 +36,7 @@ var causePhrases = [...]phrases{
 	record.CausePlugin:           {"for the provider plugin to answer", "the provider plugin does not answer"},
 	record.CausePolicy:           {"because the current policy creates no instance", "the current policy creates no instance"},
 	record.CauseConfig:           {"for a corrected configuration: the provider refused the current one", "the provider refused the configuration"},
-	record.CauseForeign:          {"because another manager seems to use the same group: creates and deletes are paused", "another manager seems to use the same group"},
+	record.CauseForeign:          {"because another manager seems to use the same group: creates are paused", "another manager seems to use the same group"},
 	record.CauseReleased:         {"for a slot", "it was released"},
 	record.CauseDeadline:         {"after its deadline", "its deadline passed"},
 	record.CauseCancelled:        {"for a slot", "its caller stopped waiting"},

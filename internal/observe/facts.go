@@ -37,10 +37,10 @@ func sentence(f *scaler.Fact) string {
 		return fmt.Sprintf("listing the instances works again, after %s in a row", words.Count(f.Count, "failure"))
 	case scaler.FactForeign:
 		if f.On {
-			return "instances appear or disappear without our request, so another manager seems to use this group; " +
-				"creates and deletes are paused: stop the other manager, or give it another group"
+			return "instances appear that this manager did not ask for, so another manager seems to use this group; creates are paused, and so are " +
+				"deletes of instances that this manager did not create: stop the other manager, or give it another group"
 		}
-		return "no more instances appear or disappear without our request: creates and deletes continue"
+		return "no more instances appear that this manager did not ask for: the pause of creates and deletes ends"
 	case scaler.FactReload:
 		return "the configuration was reloaded"
 	case scaler.FactHold:
@@ -105,6 +105,10 @@ func instanceSentence(f *scaler.Fact) string {
 		}
 		return fmt.Sprintf("the boot of instance %s failed (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), words.Span(f.Took))
 	case scaler.FactUnclaimed:
+		if f.ID == "" {
+			return fmt.Sprintf("%s unclaimed: the state has no record of them; they count towards max_instances, but are neither used nor deleted: "+
+				"set adopt_preexisting to adopt or remove them", words.Plural(f.Count, "more instance is", "more instances are"))
+		}
 		return fmt.Sprintf("instance %s is unclaimed: the state has no record of it; it counts towards max_instances, but is neither used nor deleted: "+
 			"set adopt_preexisting to adopt or remove it", f.ID)
 	case scaler.FactAlarm:

@@ -72,12 +72,15 @@ func TestSentences(t *testing.T) {
 		{scaler.Fact{Kind: scaler.FactUnclaimed, ID: "i-1"},
 			"instance i-1 is unclaimed: the state has no record of it; it counts towards max_instances, but is neither used nor deleted: " +
 				"set adopt_preexisting to adopt or remove it"},
+		{scaler.Fact{Kind: scaler.FactUnclaimed, Count: 97},
+			"97 more instances are unclaimed: the state has no record of them; they count towards max_instances, but are neither used nor deleted: " +
+				"set adopt_preexisting to adopt or remove them"},
 		{scaler.Fact{Kind: scaler.FactAlarm, ID: "i-1", Took: time.Hour},
 			"instance i-1 could not be deleted for 1h0m0s; the manager keeps trying: check the instance in the provider's console"},
 		{scaler.Fact{Kind: scaler.FactForeign, On: true},
-			"instances appear or disappear without our request, so another manager seems to use this group; " +
-				"creates and deletes are paused: stop the other manager, or give it another group"},
-		{scaler.Fact{Kind: scaler.FactForeign}, "no more instances appear or disappear without our request: creates and deletes continue"},
+			"instances appear that this manager did not ask for, so another manager seems to use this group; creates are paused, and so are " +
+				"deletes of instances that this manager did not create: stop the other manager, or give it another group"},
+		{scaler.Fact{Kind: scaler.FactForeign}, "no more instances appear that this manager did not ask for: the pause of creates and deletes ends"},
 		{scaler.Fact{Kind: scaler.FactAdopt, ID: "i-1"}, "instance i-1 is adopted"},
 		{scaler.Fact{Kind: scaler.FactReload}, "the configuration was reloaded"},
 		{scaler.Fact{Kind: scaler.FactIntent, Count: 1, Cause: record.CauseBootOverdue},

@@ -109,9 +109,9 @@ const (
 	FactRefused                        // a create failed with Failure. Count: consecutive failures; Took: the back-off until the next create
 	FactFruitless                      // the boot of ID failed, for Cause (On: an early failure). Count: failures so far; Took: the back-off
 	FactListFailed                     // a list call failed with Failure. Count: consecutive failures. Published at 1, 10, 100, …
-	FactUnclaimed                      // ID is unclaimed: it is counted and left alone, because its owner is unknown
+	FactUnclaimed                      // ID is unclaimed: it is counted and left alone, because its owner is unknown. Without ID: Count more are
 	FactAlarm                          // ID could not be deleted for instance_deadlines.deleting_alarm
-	FactForeign                        // creates and deletes are paused (On) or resumed; Count instances appeared that we did not ask for
+	FactForeign                        // creates, and deletes of what we did not create, are paused (On) or resumed; Count instances appeared that we did not ask for
 	FactAdopt                          // ID was adopted, for Cause or because the create Op explains it
 	FactReload                         // a configuration took effect
 	FactIntent                         // Count instances of the create Op did not appear, for Cause

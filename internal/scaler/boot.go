@@ -81,6 +81,9 @@ func (c *Core) ready(m *machine) {
 		return
 	}
 	c.booted(m)
+	if m.Origin == record.Created {
+		c.replacedByUs(m.Created.Mono)
+	}
 	c.fact(Fact{Kind: FactReady, ID: m.ID, Took: c.now.Mono - m.Created.Mono})
 	if c.reg.UsedUp(m.Instance) { // it was lost and returned: its uses still count, so it cannot be leased again
 		c.retire(m, record.CauseUsedUp)

@@ -42,9 +42,10 @@ type Core struct {
 	lists   lists
 	backoff backoff
 	breaker breaker
-	foreign []time.Duration // when instances appeared that we did not ask for
+	foreign []arrival // instances that appeared in the last foreignWindow although we did not ask for them
+	unknown unknowns
 	paused  bool
-	repairs int          // our instances that vanished and were not replaced yet
+	debts   []debt       // our instances that went without our doing in the last repairWindow and were not replaced yet
 	waiting record.Cause // what the last waiter waits for
 	held    record.Cause // what holds back creates that are needed
 	event   int          // index of the current event in this batch
@@ -86,9 +87,6 @@ func (c *Core) restore() {
 		switch i.State {
 		case record.Gone, record.Lost:
 			m.boot.kind = timerForget
-			if i.State == record.Lost && !i.DeleteAsked {
-				c.repairs++
-			}
 			return true
 		case record.Deleting:
 			// It is not known whether the delete was sent. Sending it again is harmless.
@@ -114,6 +112,7 @@ func (c *Core) restore() {
 		w.confirm = !in.Answered || in.Doubt > 0
 		w.since = c.now.Mono
 	}
+	c.restoreDebts()
 	c.restoreBreaker()
 	if m := &c.reg.Meta; m.BackoffUntil > 0 {
 		left := time.Duration(m.BackoffUntil - c.stamp.Wall)
@@ -271,7 +270,7 @@ func (c *Core) wake() time.Duration {
 		consider(t)
 	}
 	if c.paused {
-		consider(c.foreign[0] + foreignWindow)
+		consider(c.foreign[0].at + foreignWindow)
 	}
 	if t, may := c.grownUpAt(); may {
 		consider(t)

@@ -8,6 +8,7 @@ const snapshotForm = 1
 func (s *Snapshot) Reduce(form int) {
 	if form < 1 {
 		s.Lists.Away = false
+		s.ForeignIDs, s.Unknown, s.Debts = nil, UnknownsSnapshot{}, nil
 		for i := range s.Register.Instances {
 			for n := range s.Register.Instances[i].Leases {
 				s.Register.Instances[i].Leases[n].Use = 0

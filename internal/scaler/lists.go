@@ -8,12 +8,6 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// When foreignLimit instances that we did not ask for appear within foreignWindow, another manager works on the same group.
-const (
-	foreignWindow = 10 * time.Minute
-	foreignLimit  = 3
-)
-
 // lists is what the core knows about the provider's lists.
 type lists struct {
 	started bool // a complete list was seen since the manager started
@@ -92,10 +86,11 @@ func (c *Core) follow(m *machine) {
 		m.strayed = 0
 		c.running(m)
 	case fleet.ListedDeleting, fleet.ListedDeleted:
-		if m.State != record.Draining {
-			c.repairs++
-		}
+		lost := m.State != record.Draining
 		c.condemn(m, record.CauseProviderDeleting)
+		if lost {
+			c.owe(m)
+		}
 	case fleet.ListedTimeout:
 		c.condemn(m, record.CauseProviderTimeout)
 	case fleet.ListedCreating, fleet.ListedSuspended:
@@ -150,7 +145,7 @@ func (c *Core) returned(m *machine) {
 		c.redelete(m, record.CauseZombie)
 		return
 	}
-	c.repairs = max(c.repairs-1, 0)
+	c.cameBack(m.ID)
 	why := m.Cause
 	if !c.must(c.reg.Return(m.Instance, c.stamp)) {
 		return
@@ -168,6 +163,7 @@ func (c *Core) missing(id record.ID) {
 	c.lists.present = max(c.lists.present-1, 0)
 	i := c.reg.Get(id)
 	if i == nil {
+		c.unlisted()
 		return
 	}
 	c.reg.SetListed(i, fleet.ListedAbsent)
@@ -206,6 +202,7 @@ func (c *Core) listDone(ev *Event) {
 	if first {
 		c.startClocks()
 	}
+	c.countUnclaimed()
 }
 
 // short reports whether the list lost more than half of more than four instances. Such a list is more likely wrong than true.
@@ -253,10 +250,10 @@ func (c *Core) lose(m *machine) {
 	}
 	c.dropClaims(m)
 	if c.must(c.reg.Lose(m.Instance, record.CauseMissing, c.stamp)) {
-		c.repairs++
 		c.fact(Fact{Kind: FactLost, ID: m.ID, Cause: record.CauseMissing, Took: c.now.Mono - m.Created.Mono})
 		c.remember(m)
 		m.absentSeq = c.lists.seq
+		c.owe(m)
 	}
 }
 

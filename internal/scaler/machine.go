@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
-	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // machine is what the core keeps about one instance, beside the register.
@@ -74,8 +73,5 @@ func (c *Core) remember(m *machine) {
 
 // forget runs when an instance has been remembered long enough.
 func (c *Core) forget(m *machine) {
-	if m.State == record.Lost && !m.DeleteAsked && c.repairs > 0 {
-		c.repairs--
-	}
 	c.must(c.reg.Forget(m.Instance))
 }

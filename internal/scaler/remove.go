@@ -44,9 +44,9 @@ func (c *Core) dropClaims(m *machine) {
 	}
 }
 
-// startDelete records the delete and sends it. Nothing is deleted while another manager seems to be at work.
+// startDelete records the delete and sends it. While another manager seems to be at work, only what is certainly ours is deleted.
 func (c *Core) startDelete(m *machine) {
-	if c.paused {
+	if c.heldBack(m) {
 		return
 	}
 	c.stop(m)
@@ -64,7 +64,7 @@ func (c *Core) redelete(m *machine, why record.Cause) {
 }
 
 func (c *Core) sendDelete(m *machine) {
-	if c.paused {
+	if c.heldBack(m) {
 		c.timers.set(&m.retry, c.now.Mono+c.cfg.DeletionRetry)
 		return
 	}

@@ -192,6 +192,26 @@ func (r *resumption) batch() error {
 	return nil
 }
 
+// resumeStrangers restores the arrivals and the losses. A snapshot of an older version has no names of them, and of the losses only the
+// number: they count as just lost.
+func (c *Core) resumeStrangers(s *Snapshot) {
+	for n, at := range s.Foreign {
+		a := arrival{at: at}
+		if n < len(s.ForeignIDs) {
+			a.id = s.ForeignIDs[n]
+		}
+		c.foreign = append(c.foreign, a)
+	}
+	for _, d := range s.Debts {
+		c.debts = append(c.debts, debt{d.ID, d.At})
+	}
+	if len(s.Debts) == 0 {
+		for range min(max(s.Repairs, 0), maxUnclaimed) {
+			c.debts = append(c.debts, debt{at: s.Now.Mono})
+		}
+	}
+}
+
 func (c *Core) resumeWindow(s *WindowSnapshot) {
 	c.window = window{current: s.Current, since: s.Since}
 	for n, v := range s.Values {

@@ -18,6 +18,8 @@ func (c *Core) shutDown(del bool) {
 		case i.State == record.Deleting && m.op == 0:
 			m.tries = 0 // the shutdown counts its own tries
 			c.sendDelete(m)
+		case i.Leased() == 0 && i.State == record.Draining: // its delete waited for the end of a pause
+			c.startDelete(m)
 		case i.Leased() == 0 && i.State != record.Unclaimed:
 			c.retire(m, record.CauseShutdown)
 		}

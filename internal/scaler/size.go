@@ -16,7 +16,7 @@ func (c *Core) supply() int {
 // waiter can have: a reservation claimed them, or they are on the instance that a waiter asked to leave, or the latest list lacks them. So
 // they do not count as free.
 func (c *Core) demand(s policy.Settings) policy.Demand {
-	d := policy.Demand{Leases: c.reg.Leased(), Waiters: c.queue.len(), Free: c.supply() - c.reg.Leased(), Existing: c.reg.Existing()}
+	d := policy.Demand{Leases: c.reg.Leased(), Waiters: c.queue.len(), Free: c.supply() - c.reg.Leased(), Existing: c.existing()}
 	if d.Waiters > 0 {
 		standing := c.reg.Supply() - c.reg.Pending()
 		d.Free -= max(standing-policy.IdleTarget(s, d.Leases, d.Waiters), 0)
@@ -132,14 +132,14 @@ func (c *Core) shrink() {
 		c.shrinkClosed()
 		return
 	}
-	if !c.lists.started || c.paused {
+	if !c.lists.started {
 		return
 	}
 	span := c.active.Settings.IdleTime
 	c.window.expire(c.now.Mono, span)
 	for i := c.reg.LongestIdle(); i != nil && c.now.Mono-i.IdleAt.Mono >= span; {
 		next := c.reg.NextIdle(i)
-		if i.Claims() == 0 {
+		if i.Claims() == 0 && !c.heldBack(machineOf(i)) {
 			if c.supply()-i.Supply() < c.window.max() {
 				return
 			}
@@ -167,11 +167,11 @@ func (c *Core) shrinkClosed() {
 
 // shrinkAt returns when the longest idle instance may be retired if nothing else happens; false: never.
 func (c *Core) shrinkAt() (time.Duration, bool) {
-	if !c.lists.started || c.paused || c.closed() {
+	if !c.lists.started || c.closed() {
 		return 0, false
 	}
 	i := c.reg.LongestIdle()
-	for i != nil && i.Claims() > 0 {
+	for i != nil && (i.Claims() > 0 || c.heldBack(machineOf(i))) {
 		i = c.reg.NextIdle(i)
 	}
 	if i == nil {

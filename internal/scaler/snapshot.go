@@ -35,8 +35,11 @@ type Snapshot struct {
 	BackoffCause record.Cause
 	Breaker      BreakerSnapshot
 	Foreign      []time.Duration
+	ForeignIDs   []record.ID // one for each of Foreign
+	Unknown      UnknownsSnapshot
+	Debts        []DebtSnapshot
 	Paused       bool
-	Repairs      int
+	Repairs      int // the number of Debts; the only thing that older versions wrote of them
 	Waiting      record.Cause
 	Held         record.Cause
 	Known        bool
@@ -51,6 +54,15 @@ type Snapshot struct {
 type TimerSnapshot struct {
 	At  time.Duration
 	Seq uint64
+}
+
+// UnknownsSnapshot counts instances of unknown owner that are not remembered, and those of which the facts have yet to tell.
+type UnknownsSnapshot struct{ Excess, Named, Unnamed int }
+
+// DebtSnapshot is an instance that went without our doing, at At, and has no replacement yet.
+type DebtSnapshot struct {
+	ID record.ID
+	At time.Duration
 }
 
 // MachineSnapshot is what the core keeps about one instance.
@@ -141,9 +153,15 @@ func (c *Core) Snapshot() Snapshot {
 	s := Snapshot{
 		Form: snapshotForm, Config: c.cfg, Now: utc(c.now), Register: c.reg.Snapshot(), TimerSeq: c.timers.seq, Evaluated: c.evaluated.Round(0).UTC(),
 		Decision: c.decision, Bucket: c.settleBucket(), BackoffUntil: c.backoff.until, BackoffCause: c.backoff.cause,
-		Foreign: copied(c.foreign), Paused: c.paused, Repairs: c.repairs, Waiting: c.waiting, Held: c.held, Known: c.known,
+		Unknown: UnknownsSnapshot{c.unknown.excess, c.unknown.named, c.unknown.unnamed}, Paused: c.paused, Repairs: len(c.debts), Waiting: c.waiting, Held: c.held, Known: c.known,
 		Unfinished: c.unfinished, Draining: c.draining, Shutdown: c.shutdown, Deleting: c.deleting,
 		Lists: ListsSnapshot{Started: c.lists.started, Away: c.lists.away, Seq: c.lists.seq, Failed: c.lists.failed, Present: c.lists.present, Missed: c.lists.missed},
+	}
+	for _, a := range c.foreign {
+		s.Foreign, s.ForeignIDs = append(s.Foreign, a.at), append(s.ForeignIDs, a.id)
+	}
+	for _, d := range c.debts {
+		s.Debts = append(s.Debts, DebtSnapshot{d.id, d.at})
 	}
 	c.reg.Each(func(i *fleet.Instance) bool {
 		s.Machines = append(s.Machines, machineOf(i).snapshot())
@@ -234,8 +252,8 @@ func Resume(s *Snapshot) (*Core, error) {
 	}
 	c := &Core{
 		cfg: s.Config.WithDefaults(), reg: reg, now: s.Now, stamp: stampOf(s.Now), orphans: map[record.Key]*timer{}, evaluated: s.Evaluated,
-		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, foreign: copied(s.Foreign), paused: s.Paused,
-		repairs: s.Repairs, waiting: s.Waiting, held: s.Held, event: s.Batch.Event, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
+		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, unknown: unknowns{s.Unknown.Excess, s.Unknown.Named, s.Unknown.Unnamed}, paused: s.Paused,
+		waiting: s.Waiting, held: s.Held, event: s.Batch.Event, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
 		deleting: s.Deleting, batchCreateAt: -1,
 		lists: lists{started: s.Lists.Started, away: s.Lists.Away, seq: s.Lists.Seq, failed: s.Lists.Failed, present: s.Lists.Present, missed: s.Lists.Missed},
 	}
@@ -245,6 +263,7 @@ func Resume(s *Snapshot) (*Core, error) {
 	c.throttled = c.throttleNow()
 	c.resumeBucket(s.Bucket)
 	c.resumeWindow(&s.Window)
+	c.resumeStrangers(s)
 	r := resumption{c: c, s: s}
 	for _, step := range []func() error{r.machines, r.creates, r.reservations, r.waiters, r.orphans, r.timers, r.absent, r.breaker, r.batch} {
 		if err := step(); err != nil {

@@ -10,13 +10,15 @@ func (c *Core) stranger(ev *Event) {
 	if ev.Listed == fleet.ListedDeleted {
 		return // it is gone already
 	}
+	if ev.Kind == EvChanged && c.unknown.excess > 0 && c.reg.Get(ev.ID) == nil {
+		return // it is counted already
+	}
 	if in := c.explain(); in != nil {
 		c.takeIn(ev, in)
 		return
 	}
 	switch {
-	case c.repairs > 0 && c.lists.started:
-		c.repairs--
+	case c.lists.started && c.replacedByGroup():
 		c.adopt(ev, record.CauseMissing)
 	case !c.lists.started && c.unfinished, c.cfg.Adopt == AdoptAll:
 		c.adopt(ev, record.CauseNone)
@@ -30,11 +32,12 @@ func (c *Core) stranger(ev *Event) {
 }
 
 // explain returns the create that explains a new instance: the oldest one that still expects instances; or else one that may still bring
-// some; or else one that was given up on; or else nil.
+// some; or else one that was given up on; or else nil. A create that was decided in this batch is not sent yet and explains nothing.
 func (c *Core) explain() *fleet.Intent {
 	var doubt, faded *fleet.Intent
 	for _, in := range c.reg.Intents() {
 		switch {
+		case in == c.batchCreate:
 		case in.Open > 0:
 			return in
 		case in.Doubt > 0 && doubt == nil:
@@ -82,40 +85,6 @@ func (c *Core) adopt(ev *Event, why record.Cause) {
 	}
 }
 
-// keepUnclaimed adds an instance of unknown owner: it is counted and left alone.
-func (c *Core) keepUnclaimed(ev *Event) {
-	m := c.enter(ev, record.Unclaimed, record.Preexisting, 0)
-	if m == nil {
-		return
-	}
-	c.fact(Fact{Kind: FactUnclaimed, ID: m.ID})
-	if c.lists.started {
-		c.foreign = append(c.foreign, c.now.Mono)
-		c.watchForeign()
-	}
-}
-
-// settleUnclaimed treats an unclaimed instance as adopt_preexisting says now.
-func (c *Core) settleUnclaimed(m *machine) {
-	switch c.cfg.Adopt {
-	case AdoptAll:
-		c.claim(m)
-	case AdoptRemove:
-		c.retire(m, record.CausePreexisting)
-	}
-}
-
-// claim makes an unclaimed instance ours.
-func (c *Core) claim(m *machine) {
-	if c.must(c.reg.Adopt(m.Instance, c.stamp)) {
-		if c.lists.started {
-			c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
-		}
-		c.fact(Fact{Kind: FactAdopt, ID: m.ID, Cause: record.CauseOperator})
-		c.follow(m)
-	}
-}
-
 // enter adds a new instance to the register. op is the create that explains it; 0: none.
 func (c *Core) enter(ev *Event, s record.State, o record.Origin, op uint64) *machine {
 	i, err := c.reg.Add(ev.ID, s, o, c.stamp)
@@ -127,28 +96,8 @@ func (c *Core) enter(ev *Event, s record.State, o record.Origin, op uint64) *mac
 	if s == record.Creating {
 		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))
 	}
-	c.fact(Fact{Kind: FactAppeared, ID: i.ID, Op: op})
+	if s != record.Unclaimed { // keepUnclaimed publishes those
+		c.fact(Fact{Kind: FactAppeared, ID: i.ID, Op: op})
+	}
 	return m
-}
-
-// watchForeign pauses creates and deletes while instances appear that we did not ask for, and resumes them when no more appear.
-func (c *Core) watchForeign() {
-	for len(c.foreign) > 0 && c.foreign[0]+foreignWindow <= c.now.Mono {
-		c.foreign = c.foreign[1:]
-	}
-	paused := len(c.foreign) >= foreignLimit
-	if paused == c.paused {
-		return
-	}
-	c.paused = paused
-	c.fact(Fact{Kind: FactForeign, On: paused, Count: len(c.foreign)})
-	if paused {
-		return
-	}
-	c.reg.Each(func(i *fleet.Instance) bool {
-		if i.State == record.Draining && i.Leased() == 0 {
-			c.startDelete(machineOf(i))
-		}
-		return true
-	})
 }

@@ -40,7 +40,7 @@ func (c *Core) Summary() Summary {
 	r := c.reg
 	s := Summary{
 		Creating: r.Count(record.Creating), Preparing: r.Count(record.Preparing), Ready: r.Count(record.Ready), Draining: r.Count(record.Draining),
-		Deleting: r.Count(record.Deleting), Unclaimed: r.Count(record.Unclaimed), Idle: r.IdleCount(), Requested: r.IntentExpected(), Doubt: r.IntentDoubt(),
+		Deleting: r.Count(record.Deleting), Unclaimed: c.unclaimed(), Idle: r.IdleCount(), Requested: r.IntentExpected(), Doubt: r.IntentDoubt(),
 		Capacity: r.Capacity(), MaxInstances: c.maxInstances(), Leases: r.Leased(), Waiters: c.queue.len(), Reservations: r.Reservations(),
 		OpenSlots: r.OpenSlots(), Claimed: r.ClaimedSlots(), Supply: c.supply(), Peak: c.window.max(), Active: c.active, Decision: c.decision,
 		Fruitless: r.Meta.Fruitless, DiedYoung: r.Meta.DiedYoung, Refusals: r.Meta.Refusals, Breaker: c.breaker.open, Held: c.held, ListFailures: c.lists.failed, Lists: c.lists.seq, Started: c.lists.started,

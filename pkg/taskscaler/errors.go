@@ -153,6 +153,7 @@ func (e *GroupMismatchError) Error() string {
 type LeftoverError struct {
 	Instances []string // IDs, ascending
 	Expected  int      // instances that may still appear, because their creates are not finished
+	Paused    bool     // another manager seems to use the group; see Status.Paused
 }
 
 // Error names the instances and says what to do.
@@ -164,6 +165,9 @@ func (e *LeftoverError) Error() string {
 	}
 	if e.Expected > 0 {
 		parts = append(parts, fmt.Sprintf("up to %d instances may still appear from creates that are not finished", e.Expected))
+	}
+	if e.Paused {
+		parts = append(parts, "creates were paused, because another manager seems to use the group: stop it, or give it another group")
 	}
 	return strings.Join(parts, "; ") + "; start the manager on the same state and stop it again, or delete them in the provider's console"
 }

@@ -30,9 +30,9 @@ const (
 	FactRefused    FactKind = "refused"     // a create failed with Failure; Count: consecutive failures; Took: the back-off until the next create
 	FactFruitless  FactKind = "fruitless"   // the boot of Instance failed, for Cause; Count: consecutive failures; Took: the back-off
 	FactListFailed FactKind = "list_failed" // a list call failed with Failure; Count: consecutive failures: 1, 10, 100 and so on
-	FactUnclaimed  FactKind = "unclaimed"   // Instance is counted, but neither used nor deleted, because its owner is unknown
+	FactUnclaimed  FactKind = "unclaimed"   // Instance is counted, but neither used nor deleted, because its owner is unknown; without Instance: Count more of them
 	FactAlarm      FactKind = "alarm"       // Instance could not be deleted within DeletingAlarm; Took: how long its delete has been running
-	FactForeign    FactKind = "foreign"     // creates and deletes are paused (On) because Count unexplained instances appeared, or resumed (not On)
+	FactForeign    FactKind = "foreign"     // creates, and deletes of what the manager did not create, are paused (On) because Count unexplained instances appeared, or resumed (not On)
 	FactAdopt      FactKind = "adopt"       // Instance was taken into service, for Cause if it is set
 	FactReload     FactKind = "reload"      // a new configuration took effect
 	FactIntent     FactKind = "intent"      // Count instances of a create did not appear, for Cause

@@ -109,7 +109,7 @@ func (t *Taskscaler) leftovers(cfg *Config) error {
 	}
 	found := make(chan *LeftoverError, 1)
 	asked := t.inbox.ask(func(l *loop) {
-		var left LeftoverError
+		left := LeftoverError{Paused: l.core.Summary().Paused}
 		l.core.Instances(func(v scaler.InstanceView) bool {
 			if v.State.Exists() && v.State != record.Unclaimed {
 				left.Instances = append(left.Instances, string(v.ID))

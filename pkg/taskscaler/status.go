@@ -16,7 +16,7 @@ type Status struct {
 	Started      bool      `json:"started"`                 // the provider's first list was processed
 	Draining     bool      `json:"draining,omitempty"`      // after Drain: no new work
 	ShuttingDown bool      `json:"shutting_down,omitempty"` // after Shutdown was called
-	Paused       bool      `json:"paused,omitempty"`        // creates and deletes are paused: another manager seems to use the group
+	Paused       bool      `json:"paused,omitempty"`        // another manager seems to use the group: creates are paused, and deletes of what this manager did not create
 	// Stale: the last commit failed. Counts describe the time before it, and Instances, Waiters and Intents are empty.
 	Stale bool `json:"stale,omitempty"`
 

@@ -180,7 +180,7 @@ func TestErrorsAreWhatTheySay(t *testing.T) {
 	}
 	for _, err := range []error{
 		&RevokedError{Key: "k", Instance: "i-1", Cause: record.CauseUnhealthy}, &GroupMismatchError{Stored: "a", Provider: "b"},
-		&LeftoverError{Instances: []string{"i-1", "i-2"}}, &LeftoverError{Expected: 2}, &StopError{Reason: "because", Err: errors.New("disk full")},
+		&LeftoverError{Instances: []string{"i-1", "i-2"}}, &LeftoverError{Expected: 2}, &LeftoverError{Expected: 2, Paused: true}, &StopError{Reason: "because", Err: errors.New("disk full")},
 	} {
 		if text := err.Error(); text == "" || strings.Contains(text, "%!") || strings.HasSuffix(text, ".") {
 			t.Errorf("%T: %q", err, text)
