@@ -74,6 +74,9 @@ func showFleet(out io.Writer, f *taskscaler.Status, all bool) {
 	if f.Plugin.Away {
 		line(out, "plugin\tdoes not answer: %s", f.Plugin.Error)
 	}
+	for _, u := range f.Plugin.Unanswered {
+		line(out, "plugin\t%s", u)
+	}
 	if l := &f.Lists; l.Failing {
 		line(out, "lists\tfail since %s (%d in a row): %s", l.Since.Format(time.TimeOnly), l.Failures, l.Error)
 	}

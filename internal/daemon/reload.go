@@ -18,8 +18,8 @@ import (
 const reloadPatience = time.Minute
 
 // reload reads the file again and gives each runner its new configuration. A file with faults changes nothing. A runner whose change needs a
-// restart (of plugin, plugin_config, connector_config, state_storage or journal) is not reloaded. The log and the status say what did not
-// take effect.
+// restart (of plugin, plugin_config, connector_config, state_storage, journal, and the init and shutdown of call_timeouts) is not reloaded. The
+// log and the status say what did not take effect.
 func (d *Daemon) reload(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reloadPatience)
 	defer cancel()
@@ -136,6 +136,8 @@ func sameProcess(old, now *config.Autoscaler) error {
 	check("plugin_config", old.PluginConfig.Equal(now.PluginConfig))
 	check("state_storage", old.StateStorage == now.StateStorage)
 	check("journal", old.Journal == now.Journal)
+	check("call_timeouts.init", old.CallTimeouts.Init == now.CallTimeouts.Init)
+	check("call_timeouts.shutdown", old.CallTimeouts.Shutdown == now.CallTimeouts.Shutdown)
 	check("connector_config", reflect.DeepEqual(oldC.ToProvider(nil), nowC.ToProvider(nil)) && oldC.KeyPath == nowC.KeyPath &&
 		oldC.UseExternalAddr == nowC.UseExternalAddr) // callers of leases already know this value
 	if len(changed) > 0 {

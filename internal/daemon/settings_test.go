@@ -51,6 +51,14 @@ requested = "22s"
 creating = "23s"
 preparing = "24s"
 deleting_alarm = "25s"
+[runners.autoscaler.call_timeouts]
+init = "28s"
+update = "29s"
+increase = "30s"
+decrease = "31s"
+connect_info = "32s"
+heartbeat = "33s"
+shutdown = "34s"
 [runners.autoscaler.state_storage]
 keep_instance_with_acquisitions = true
 [runners.autoscaler.connector_config]

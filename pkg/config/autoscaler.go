@@ -48,6 +48,7 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 	}
 	a.Throttle = r.throttle(s.table("scale_throttle"), a.MaxInstances)
 	a.InstanceDeadlines = r.deadlines(s.table("instance_deadlines"), a.Connector.Timeout)
+	a.CallTimeouts = r.callTimeouts(s.table("call_timeouts"))
 	r.policies(s, a)
 	return a
 }
@@ -184,6 +185,18 @@ func (r *reader) deadlines(s section, connect time.Duration) InstanceDeadlines {
 		Creating:      s.duration("creating", 15*time.Minute),
 		Preparing:     s.duration("preparing", connect+readyCommandTime),
 		DeletingAlarm: s.duration("deleting_alarm", time.Hour),
+	}
+}
+
+func (r *reader) callTimeouts(s section) CallTimeouts {
+	return CallTimeouts{
+		Init:        s.duration("init", 2*time.Minute),
+		Update:      s.duration("update", 2*time.Minute),
+		Increase:    s.duration("increase", 10*time.Minute),
+		Decrease:    s.duration("decrease", 5*time.Minute),
+		ConnectInfo: s.duration("connect_info", time.Minute),
+		Heartbeat:   s.duration("heartbeat", 30*time.Second),
+		Shutdown:    s.duration("shutdown", 30*time.Second),
 	}
 }
 

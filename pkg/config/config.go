@@ -72,6 +72,7 @@ type Autoscaler struct {
 	Policies                    []policy.Policy
 	Schedule                    *policy.Schedule // Policies in compiled form
 	InstanceDeadlines           InstanceDeadlines
+	CallTimeouts                CallTimeouts
 	AdoptPreexisting            Adoption
 	ReservationDeadline         time.Duration
 	ReattachAfterRestart        time.Duration
@@ -117,6 +118,11 @@ type InstanceDeadlines struct {
 	Creating      time.Duration // from then until it runs
 	Preparing     time.Duration // from then until its ready command has succeeded
 	DeletingAlarm time.Duration // from the delete request until a warning says that the instance still exists
+}
+
+// CallTimeouts bound how long one call to the plugin may take. Each field is named after the method.
+type CallTimeouts struct {
+	Init, Update, Increase, Decrease, ConnectInfo, Heartbeat, Shutdown time.Duration
 }
 
 // Buckets are the bounds of histograms, in seconds and in rising order. nil: the metric's own bounds.

@@ -64,7 +64,8 @@ func Keys() []Key {
 		under(autoscaler, autoscalerKeys), under(autoscaler+".connector_config", connectorKeys),
 		under(autoscaler+".scale_throttle", throttleKeys), under(autoscaler+".policy", policyKeys),
 		under(autoscaler+".policy.scale_throttle", throttleKeys), under(autoscaler+".state_storage", storageKeys),
-		under(autoscaler+".journal", journalKeys), under(autoscaler+".instance_deadlines", deadlineKeys), under(autoscaler+".vm_isolation", isolationKeys),
+		under(autoscaler+".journal", journalKeys), under(autoscaler+".instance_deadlines", deadlineKeys),
+		under(autoscaler+".call_timeouts", callKeys), under(autoscaler+".vm_isolation", isolationKeys),
 		under(autoscaler+".vm_isolation.connector_config", isolationConnectorKeys()),
 	}
 	var all []Key

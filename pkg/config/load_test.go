@@ -57,6 +57,8 @@ func TestDefaults(t *testing.T) {
 		StateStorage: StateStorage{Enabled: true, Dir: "/etc/taskscaler/.taskscaler"}, Journal: Journal{Enabled: true, MaxSize: 64 << 20}, VMIsolation: VMIsolation{Connector: connector},
 		InstanceDeadlines: InstanceDeadlines{Requested: 10 * time.Minute, Creating: 15 * time.Minute, Preparing: 20 * time.Minute,
 			DeletingAlarm: time.Hour},
+		CallTimeouts: CallTimeouts{Init: 2 * time.Minute, Update: 2 * time.Minute, Increase: 10 * time.Minute, Decrease: 5 * time.Minute,
+			ConnectInfo: time.Minute, Heartbeat: 30 * time.Second, Shutdown: 30 * time.Second},
 		AdoptPreexisting: AdoptHold, ReservationDeadline: 2 * time.Minute, ReattachAfterRestart: 5 * time.Minute,
 		ReattachAfterDisconnect: 30 * time.Second,
 	})
@@ -119,6 +121,8 @@ func TestEverything(t *testing.T) {
 		Buckets: Buckets{[]float64{1, 2.5, 10}, []float64{2}, []float64{3}, []float64{4}, []float64{5}, []float64{6.5}},
 		InstanceDeadlines: InstanceDeadlines{Requested: time.Minute, Creating: 2 * time.Minute, Preparing: 3 * time.Minute,
 			DeletingAlarm: 4 * time.Minute},
+		CallTimeouts: CallTimeouts{Init: 10 * time.Second, Update: 20 * time.Second, Increase: time.Hour, Decrease: 40 * time.Second,
+			ConnectInfo: 50 * time.Second, Heartbeat: time.Minute, Shutdown: 70 * time.Second},
 		AdoptPreexisting: AdoptAdopt, ReservationDeadline: 3 * time.Minute, ReattachAfterRestart: 6 * time.Minute,
 		ReattachAfterDisconnect: 40 * time.Second,
 	})

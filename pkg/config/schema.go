@@ -76,6 +76,8 @@ var autoscalerKeys = []Key{
 		"slot is kept idle, and an idle instance is removed after 5m. A single `[runners.autoscaler.policy]` table is read as one policy, " +
 		"with a warning.", GitLab, Live},
 	{"instance_deadlines", TypeTable, "", "How long an instance may stay in a state before the manager gives it up.", Ours, NewInstances},
+	{"call_timeouts", TypeTable, "", "How long one call to the plugin may take. A call that takes longer is cancelled and counts as failed; most calls are " +
+		"repeated. A call of one kind never delays the calls of another kind.", Ours, Live},
 	{"adopt_preexisting", TypeString, "hold", "What the manager does with instances that it finds while its state is empty or belongs " +
 		"to another group: `hold` (count them, but neither use nor remove them), `adopt` (use them) or `remove`.", Ours, Live},
 	{"reservation_deadline", TypeDuration, "2m", "How long a reservation is kept if its job is never acquired.", Ours, Live},
@@ -149,6 +151,17 @@ var deadlineKeys = []Key{
 	{"creating", TypeDuration, "15m", "From then until the instance runs.", Ours, NewInstances},
 	{"preparing", TypeDuration, "connector timeout + 10m", "From then until the ready command has succeeded.", Ours, NewInstances},
 	{"deleting_alarm", TypeDuration, "1h", "From the delete request until the manager raises an alarm. The manager keeps trying to delete the instance.", Ours, NewInstances},
+}
+
+var callKeys = []Key{
+	{"init", TypeDuration, "2m", "Init, at the start of the manager and of each plugin process.", Ours, Restart},
+	{"update", TypeDuration, "2m", "Update: one list of the group.", Ours, Live},
+	{"increase", TypeDuration, "10m", "Increase: one create request, which may ask for several instances. Raise it if the plugin creates them one after " +
+		"the other, or waits until they exist. The next create request waits for this one.", Ours, Live},
+	{"decrease", TypeDuration, "5m", "Decrease: one delete request, which may name several instances. The next delete request waits for this one.", Ours, Live},
+	{"connect_info", TypeDuration, "1m", "ConnectInfo: how to reach one instance.", Ours, Live},
+	{"heartbeat", TypeDuration, "30s", "Heartbeat: the health check of one instance.", Ours, Live},
+	{"shutdown", TypeDuration, "30s", "Shutdown: the last call to the plugin.", Ours, Restart},
 }
 
 var isolationKeys = []Key{

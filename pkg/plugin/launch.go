@@ -20,7 +20,8 @@ type LaunchOptions struct {
 	Logger *slog.Logger    // receives messages about the plugin and those of the plugin; nil: none
 
 	StartTimeout    time.Duration // how long the plugin may take until it is ready for Init; 0: 10 s
-	ShutdownTimeout time.Duration // how long the plugin's Shutdown may take; 0: 10 s
+	InitTimeout     time.Duration // how long the plugin's Init may take, at the start and after each restart (call_timeouts.init); 0: 2 m
+	ShutdownTimeout time.Duration // how long the plugin's Shutdown may take (call_timeouts.shutdown); 0: 10 s
 	PingInterval    time.Duration // the interval of health checks; 0: 10 s
 	PingTimeout     time.Duration // how long one health check may take; after two failures in a row the plugin is killed; 0: 3 s
 	RelaunchMin     time.Duration // the first pause before a plugin that died is started again; 0: 500 ms
@@ -45,7 +46,7 @@ func (o LaunchOptions) withDefaults() LaunchOptions {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.StartTimeout, 10 * time.Second}, {&o.ShutdownTimeout, 10 * time.Second}, {&o.PingInterval, 10 * time.Second},
+		{&o.StartTimeout, 10 * time.Second}, {&o.InitTimeout, 2 * time.Minute}, {&o.ShutdownTimeout, 10 * time.Second}, {&o.PingInterval, 10 * time.Second},
 		{&o.PingTimeout, 3 * time.Second}, {&o.RelaunchMin, 500 * time.Millisecond}, {&o.RelaunchMax, 30 * time.Second},
 		{&o.exitGrace, 250 * time.Millisecond},
 	} {

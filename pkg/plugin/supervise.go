@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,10 +11,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-const (
-	steadyAfter   = time.Minute     // a process that ran this long resets the back-off
-	reinitTimeout = 2 * time.Minute // how long Init of a process that is started again may take
-)
+const steadyAfter = time.Minute // a process that ran this long resets the back-off
 
 // adopt makes c the process that calls go to, and watches over it.
 func (p *Process) adopt(c *child) {
@@ -175,9 +171,7 @@ func (p *Process) tryRelaunch() error {
 	}
 	next := *p.state
 	p.mu.Unlock()
-	ctx, cancel := context.WithTimeout(p.life, reinitTimeout)
-	defer cancel()
-	c, err := p.startInitialised(ctx, &next)
+	c, err := p.startInitialised(p.life, &next)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,13 @@ func Config(r config.Runner) (taskscaler.Config, error) {
 		DeletionRetryInterval:        a.DeletionRetryInterval,
 		ShutdownDeletionInterval:     a.ShutdownDeletionInterval,
 		ShutdownDeletionRetries:      a.ShutdownDeletionRetries,
+		InitTimeout:                  a.CallTimeouts.Init,
+		UpdateTimeout:                a.CallTimeouts.Update,
+		IncreaseTimeout:              a.CallTimeouts.Increase,
+		DecreaseTimeout:              a.CallTimeouts.Decrease,
+		ConnectInfoTimeout:           a.CallTimeouts.ConnectInfo,
+		HeartbeatTimeout:             a.CallTimeouts.Heartbeat,
+		ShutdownTimeout:              a.CallTimeouts.Shutdown,
 		ReservationDeadline:          a.ReservationDeadline,
 		AcquireTimeout:               a.InstanceAcquireTimeout,
 		ReattachAfterRestart:         a.ReattachAfterRestart,
@@ -76,7 +83,7 @@ func Name(r config.Runner) string {
 	return r.Label()
 }
 
-// Plugin finds the plugin of one runner of the file and returns the options to launch it. It sets neither the logger nor time-outs. Errors:
+// Plugin finds the plugin of one runner of the file and returns the options to launch it. It does not set the logger. Errors:
 // ErrNoAutoscaler, and those of plugin.Find. They name the runner.
 func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin.LaunchOptions, error) {
 	a := r.Autoscaler
@@ -87,7 +94,10 @@ func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin
 	if err != nil {
 		return plugin.LaunchOptions{}, fmt.Errorf("%s: %w", r.Title(), err)
 	}
-	return plugin.LaunchOptions{Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256}, nil
+	return plugin.LaunchOptions{
+		Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256,
+		InitTimeout: a.CallTimeouts.Init, ShutdownTimeout: a.CallTimeouts.Shutdown,
+	}, nil
 }
 
 // StateDir returns the directory of the runner's state, for statestore.OpenBolt. Each runner of a file has its own directory in

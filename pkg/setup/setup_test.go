@@ -47,6 +47,14 @@ requested = "22s"
 creating = "23s"
 preparing = "24s"
 deleting_alarm = "25s"
+[runners.autoscaler.call_timeouts]
+init = "28s"
+update = "29s"
+increase = "30s"
+decrease = "31s"
+connect_info = "32s"
+heartbeat = "33s"
+shutdown = "34s"
 [runners.autoscaler.state_storage]
 keep_instance_with_acquisitions = true
 [runners.autoscaler.connector_config]
@@ -105,6 +113,10 @@ func TestEveryKeyArrives(t *testing.T) {
 		"ReattachAfterDisconnect": {got.ReattachAfterDisconnect, 20 * time.Second},
 		"RequestedDeadline":       {got.RequestedDeadline, 22 * time.Second}, "CreatingDeadline": {got.CreatingDeadline, 23 * time.Second},
 		"PreparingDeadline": {got.PreparingDeadline, 24 * time.Second}, "DeletingAlarm": {got.DeletingAlarm, 25 * time.Second},
+		"InitTimeout": {got.InitTimeout, 28 * time.Second}, "UpdateTimeout": {got.UpdateTimeout, 29 * time.Second},
+		"IncreaseTimeout": {got.IncreaseTimeout, 30 * time.Second}, "DecreaseTimeout": {got.DecreaseTimeout, 31 * time.Second},
+		"ConnectInfoTimeout": {got.ConnectInfoTimeout, 32 * time.Second}, "HeartbeatTimeout": {got.HeartbeatTimeout, 33 * time.Second},
+		"ShutdownTimeout":     {got.ShutdownTimeout, 34 * time.Second},
 		"CapacityPerInstance": {got.CapacityPerInstance, 3}, "MaxUseCount": {got.MaxUseCount, 4}, "MaxInstances": {got.MaxInstances, 5},
 		"Throttle.Limit": {got.Throttle.Limit, 2.5}, "Throttle.Burst": {got.Throttle.Burst, 21},
 		"AdoptPreexisting": {got.AdoptPreexisting, taskscaler.AdoptAll}, "Name": {got.Name, "all"}, "Key": {string(got.Connector.Key), "private"},
@@ -184,7 +196,8 @@ func TestPlugin(t *testing.T) {
 	text := strings.Replace(everyKey, "plugin = \"fake\"\n", "plugin = \"fake\"\nplugin_sha256 = \""+sum+"\"\n", 1)
 	file := parse(t, dir, text+"[runners.autoscaler.plugin_config]\nname = \"x\"\n")
 	got, err := Plugin(file, file.Runners[0], plugin.FindOptions{Beside: dir})
-	if err != nil || got.Path != binary || got.Dir != dir || string(got.Config) != `{"name":"x"}` || got.SHA256 != sum {
+	if err != nil || got.Path != binary || got.Dir != dir || string(got.Config) != `{"name":"x"}` || got.SHA256 != sum ||
+		got.InitTimeout != 28*time.Second || got.ShutdownTimeout != 34*time.Second {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := Plugin(file, file.Runners[0], plugin.FindOptions{}); err == nil || !strings.Contains(err.Error(), `"all"`) {

@@ -70,6 +70,21 @@ type Config struct {
 	// ShutdownDeletionRetries is the number of delete calls for one instance during Shutdown (shutdown_deletion_retries). Default: 3.
 	ShutdownDeletionRetries int
 
+	// InitTimeout bounds the group's Init (call_timeouts.init). Default: 2m.
+	InitTimeout time.Duration
+	// UpdateTimeout bounds one Update, a list of the group (call_timeouts.update). Default: 2m.
+	UpdateTimeout time.Duration
+	// IncreaseTimeout bounds one Increase, which may ask for several instances (call_timeouts.increase). Default: 10m.
+	IncreaseTimeout time.Duration
+	// DecreaseTimeout bounds one Decrease, which may name several instances (call_timeouts.decrease). Default: 5m.
+	DecreaseTimeout time.Duration
+	// ConnectInfoTimeout bounds one ConnectInfo (call_timeouts.connect_info). Default: 1m.
+	ConnectInfoTimeout time.Duration
+	// HeartbeatTimeout bounds one Heartbeat (call_timeouts.heartbeat). Default: 30s.
+	HeartbeatTimeout time.Duration
+	// ShutdownTimeout bounds the group's Shutdown (call_timeouts.shutdown). Default: 30s.
+	ShutdownTimeout time.Duration
+
 	// ReservationDeadline is how long a reservation lasts without an Acquire (reservation_deadline). Default: 2m.
 	ReservationDeadline time.Duration
 	// AcquireTimeout bounds an Acquire or Replace whose context has no deadline (instance_acquire_timeout). Default: 15m.
@@ -116,6 +131,13 @@ func (c Config) WithDefaults() Config {
 	def(&c.UpdateInterval, time.Minute)
 	def(&c.UpdateIntervalWhenExpecting, 2*time.Second)
 	def(&c.AcquireTimeout, 15*time.Minute)
+	def(&c.InitTimeout, 2*time.Minute)
+	def(&c.UpdateTimeout, 2*time.Minute)
+	def(&c.IncreaseTimeout, 10*time.Minute)
+	def(&c.DecreaseTimeout, 5*time.Minute)
+	def(&c.ConnectInfoTimeout, time.Minute)
+	def(&c.HeartbeatTimeout, 30*time.Second)
+	def(&c.ShutdownTimeout, 30*time.Second)
 	core := c.core().WithDefaults()
 	c.CapacityPerInstance, c.MissingLists, c.FailureThreshold = core.Capacity, core.MissingLists, core.FailureThreshold
 	c.RequestedDeadline, c.CreatingDeadline, c.PreparingDeadline = core.RequestedDeadline, core.CreatingDeadline, core.PreparingDeadline
@@ -168,6 +190,9 @@ func (c Config) Validate() error {
 		{"RequestedDeadline", int64(c.RequestedDeadline)}, {"CreatingDeadline", int64(c.CreatingDeadline)},
 		{"PreparingDeadline", int64(c.PreparingDeadline)}, {"DeletingAlarm", int64(c.DeletingAlarm)},
 		{"DeletionRetryInterval", int64(c.DeletionRetryInterval)}, {"ShutdownDeletionInterval", int64(c.ShutdownDeletionInterval)},
+		{"InitTimeout", int64(c.InitTimeout)}, {"UpdateTimeout", int64(c.UpdateTimeout)}, {"IncreaseTimeout", int64(c.IncreaseTimeout)},
+		{"DecreaseTimeout", int64(c.DecreaseTimeout)}, {"ConnectInfoTimeout", int64(c.ConnectInfoTimeout)},
+		{"HeartbeatTimeout", int64(c.HeartbeatTimeout)}, {"ShutdownTimeout", int64(c.ShutdownTimeout)},
 		{"ReservationDeadline", int64(c.ReservationDeadline)}, {"AcquireTimeout", int64(c.AcquireTimeout)},
 		{"ReattachAfterRestart", int64(c.ReattachAfterRestart)}, {"ReattachAfterDisconnect", int64(c.ReattachAfterDisconnect)},
 		{"RememberFor", int64(c.RememberFor)}, {"Connector.Timeout", int64(c.Connector.Timeout)},

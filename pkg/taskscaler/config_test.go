@@ -65,6 +65,8 @@ func TestDefaults(t *testing.T) {
 		CapacityPerInstance: 1, UpdateInterval: time.Minute, UpdateIntervalWhenExpecting: 2 * time.Second, MissingLists: 3, FailureThreshold: 3,
 		RequestedDeadline: 10 * time.Minute, CreatingDeadline: 15 * time.Minute, PreparingDeadline: 20 * time.Minute, DeletingAlarm: time.Hour,
 		DeletionRetryInterval: time.Minute, ShutdownDeletionInterval: 10 * time.Second, ShutdownDeletionRetries: 3,
+		InitTimeout: 2 * time.Minute, UpdateTimeout: 2 * time.Minute, IncreaseTimeout: 10 * time.Minute, DecreaseTimeout: 5 * time.Minute,
+		ConnectInfoTimeout: time.Minute, HeartbeatTimeout: 30 * time.Second, ShutdownTimeout: 30 * time.Second,
 		ReservationDeadline: 2 * time.Minute, AcquireTimeout: 15 * time.Minute, ReattachAfterRestart: 5 * time.Minute,
 		ReattachAfterDisconnect: 30 * time.Second, RememberFor: time.Hour,
 	}

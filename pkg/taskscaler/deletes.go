@@ -53,11 +53,7 @@ func (d *deleter) ask(cmds []scaler.Command) {
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	var accepted []string
-	err := d.w.call(timeout, deleteTimeout, func(ctx context.Context) (err error) {
-		accepted, err = d.w.t.group.Decrease(ctx, ids)
-		return err
-	})
+	accepted, err := ask(d.w.ctx, d.w, callDecrease, "", timeout, func(ctx context.Context) ([]string, error) { return d.w.t.group.Decrease(ctx, ids) })
 	ok := make(map[record.ID]bool, len(accepted))
 	for _, id := range accepted {
 		ok[record.ID(id)] = true

@@ -126,8 +126,8 @@ func TestFireListIsAsOldAsItsBeginning(t *testing.T) {
 	})
 }
 
-// TestFireListsNeverOverlap: one list call runs at a time, even if calls are slow, ignore their context, fail or panic, and even if the
-// observer is told to hurry.
+// TestFireListsNeverOverlap: one list call runs at a time, even if calls are slow, fail or panic, and even if the observer is told to hurry.
+// A call whose context has ended, and which ignores that, does not count: it was given up.
 func TestFireListsNeverOverlap(t *testing.T) {
 	for seed := range uint64(4) {
 		bubble(t, func(t *testing.T) {

@@ -155,6 +155,7 @@ func TestFireBounds(t *testing.T) {
 		var calls gates
 		f := start(t, withGroup(calls.install), withConfig(func(c *Config) {
 			c.CapacityPerInstance, c.MaxInstances, c.Policies = 1, n, idle(t, n, time.Hour)
+			c.ConnectInfoTimeout, c.HeartbeatTimeout = time.Hour, time.Hour
 		}))
 		calls.prepare.close()
 		most := func(name string, g *gate, want int) {
@@ -200,11 +201,14 @@ func TestFireBounds(t *testing.T) {
 	})
 }
 
-// TestFireEveryCallHasADeadline: each kind of call has its own deadline.
+// TestFireEveryCallHasADeadline: each kind of call has its own deadline, which the configuration sets.
 func TestFireEveryCallHasADeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var calls gates
-		f := start(t, withGroup(calls.install))
+		f := start(t, withGroup(calls.install), withConfig(func(c *Config) {
+			c.IncreaseTimeout, c.DecreaseTimeout, c.HeartbeatTimeout = time.Hour, 3*time.Minute, 20*time.Second
+			c.ConnectInfoTimeout, c.UpdateTimeout = 40*time.Second, 50*time.Second
+		}))
 		l := f.acquire("job")
 		if _, err := l.ConnectInfo(context.Background()); err != nil {
 			t.Fatal(err)
@@ -215,8 +219,8 @@ func TestFireEveryCallHasADeadline(t *testing.T) {
 		}
 		f.until("the delete", func() bool { return f.group.count("decrease") > 0 })
 		for kind, want := range map[string]time.Duration{
-			"increase": increaseTimeout, "decrease": deleteTimeout, "heartbeat": heartbeatTimeout, "lookup": lookupTimeout, "list": listTimeout,
-			"prepare": f.config().PreparingDeadline,
+			"increase": f.cfg.IncreaseTimeout, "decrease": f.cfg.DecreaseTimeout, "heartbeat": f.cfg.HeartbeatTimeout,
+			"lookup": f.cfg.ConnectInfoTimeout, "list": f.cfg.UpdateTimeout, "prepare": f.cfg.ConnectInfoTimeout,
 		} {
 			g := calls.all()[kind]
 			g.mu.Lock()

@@ -33,14 +33,15 @@ type testGroup struct {
 	instances map[string]time.Time // by ID: when it runs
 	states    map[string]provider.State
 	calls     map[string]int
-	deletes   [][]string // IDs of each Decrease
-	lists     int        // list calls that run now
+	deletes   [][]string               // IDs of each Decrease
+	lists     map[context.Context]bool // of the list calls that run now
 	shut      int
 }
 
 func newGroup() *testGroup {
 	return &testGroup{
 		id: "test/group", boot: time.Second, instances: map[string]time.Time{}, states: map[string]provider.State{}, calls: map[string]int{},
+		lists: map[context.Context]bool{},
 	}
 }
 
@@ -62,7 +63,8 @@ func hook[F any](g *testGroup, f *F) F {
 func (g *testGroup) restart() *testGroup {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return &testGroup{id: g.id, boot: g.boot, max: g.max, instances: g.instances, states: g.states, calls: map[string]int{}, next: g.next}
+	return &testGroup{id: g.id, boot: g.boot, max: g.max, instances: g.instances, states: g.states, calls: map[string]int{}, next: g.next,
+		lists: map[context.Context]bool{}}
 }
 
 func (g *testGroup) count(call string) int {
@@ -124,13 +126,16 @@ func (g *testGroup) Capabilities() []provider.Capability {
 func (g *testGroup) Update(ctx context.Context, update func(string, provider.State)) error {
 	g.called("update")
 	g.mu.Lock()
-	g.lists++
-	overlap := g.lists > 1
+	overlap := false
+	for other := range g.lists {
+		overlap = overlap || other.Err() == nil
+	}
+	g.lists[ctx] = true
 	g.mu.Unlock()
 	defer func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.lists--
+		delete(g.lists, ctx)
 	}()
 	if overlap {
 		panic("two lists at once")

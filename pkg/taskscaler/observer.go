@@ -3,7 +3,6 @@ package taskscaler
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -15,9 +14,6 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
-
-// listTimeout limits one list call.
-const listTimeout = 2 * time.Minute
 
 // maxRest is the longest pause between two lists that a provider can request. Without lists, the manager sees neither a new instance nor a
 // lost one.
@@ -98,25 +94,11 @@ func (o *observer) interval() time.Duration {
 	return max(d, o.rest)
 }
 
-// list makes one list call and reports the result. A call that does not return in time is reported as failed, and again after each
-// interval. No other list call starts before it has returned.
+// list makes one list call and reports the result.
 func (o *observer) list(ctx context.Context) {
 	since := o.t.clock.Mono()
-	call, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
 	l := &collector{}
-	result := make(chan error, 1)
-	o.t.work.running.start(func() {
-		result <- guard(o.t.log, func() error { return o.t.group.Update(call, l.add) })
-	})
-	var err error
-	select {
-	case err = <-result:
-	case <-call.Done():
-		if err = o.overdue(ctx, result); err == nil {
-			return
-		}
-	}
+	_, err := ask(ctx, o.t.work, callUpdate, "", 0, func(ctx context.Context) (struct{}, error) { return struct{}{}, o.t.group.Update(ctx, l.add) })
 	found, bad := l.close()
 	if err == nil {
 		err = o.doubt.judge(bad, func() bool { return o.lacks(found) })
@@ -124,7 +106,6 @@ func (o *observer) list(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	o.t.health.heard(err)
 	if err != nil {
 		o.failed(err)
 		return
@@ -132,25 +113,6 @@ func (o *observer) list(ctx context.Context) {
 	o.first, o.tries, o.rest = true, 0, 0
 	o.t.health.lists.Store(nil)
 	o.t.inbox.putAll(o.diff.events(found, since))
-}
-
-// overdue waits for a list call that has exceeded its timeout. If the call does not return within a second, overdue reports it as hanging,
-// and again after each interval until it returns. It returns nil if ctx ends.
-func (o *observer) overdue(ctx context.Context, result <-chan error) error {
-	moment := time.NewTimer(time.Second)
-	defer moment.Stop()
-	for {
-		select {
-		case err := <-result:
-			return errors.Join(fmt.Errorf("the list was not complete within %s and is retried", listTimeout), err)
-		case <-ctx.Done():
-			return nil // Shutdown waits for the call, but not for ever
-		case <-moment.C:
-			o.failed(provider.Errorf(provider.KindTransient, "the list call to the provider hangs, no answer within %s: check the provider, or restart the manager",
-				listTimeout))
-			moment.Reset(o.t.config().UpdateInterval)
-		}
-	}
 }
 
 func (o *observer) failed(err error) {

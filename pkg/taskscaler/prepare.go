@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
@@ -17,30 +16,17 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// If the core sets no timeout for a preparation, it may take Connector.Timeout (default: dialTimeout) plus readyTimeout.
-const (
-	dialTimeout  = 10 * time.Minute
-	readyTimeout = 10 * time.Minute
-)
-
 // prepare prepares a running instance for its first job. It gets the connect info, connects (which pins the host key), and runs the ready
 // command and the ReadyFunc. It sends the connect info to the loop together with the result, and both are committed together.
 func (w *workers) prepare(cmd scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvPrepared, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
-	timeout := cmd.Timeout
-	if timeout <= 0 {
-		timeout = cmpOr(w.t.config().Connector.Timeout, dialTimeout) + readyTimeout
-	}
-	ctx, cancel := context.WithTimeout(w.ctx, timeout)
-	defer cancel()
-	var info provider.ConnectInfo
-	err := guard(w.t.log, func() (err error) {
-		info, err = w.makeReady(ctx, &cmd)
-		return err
+	info, err := ask(w.ctx, w, callPrepare, string(cmd.ID), cmd.Timeout, func(ctx context.Context) (provider.ConnectInfo, error) {
+		info, err := w.makeReady(ctx, &cmd)
+		if err != nil && ctx.Err() != nil { // it was interrupted, so it says nothing about the instance
+			err = provider.Errorf(provider.KindTransient, "%w", err)
+		}
+		return info, err
 	})
-	if err != nil && ctx.Err() != nil && w.ctx.Err() == nil {
-		err = provider.Errorf(provider.KindTransient, "not ready within %s: %w", timeout, err)
-	}
 	if err != nil {
 		ev.Failure, ev.Away = provider.FailureOf(err), errors.Is(err, provider.ErrAway)
 		ev.Failure.Message = bounded(redact(err.Error(), &info.ConnectorConfig)) // a secret that was cut could not be recognised
@@ -57,15 +43,8 @@ func (w *workers) prepare(cmd scaler.Command) {
 	w.t.inbox.putSecret(secret{id: cmd.ID, serial: cmd.Serial, info: info, stored: stored}, &ev)
 }
 
-func cmpOr(d, def time.Duration) time.Duration {
-	if d > 0 {
-		return d
-	}
-	return def
-}
-
 func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (provider.ConnectInfo, error) {
-	ask := func() (provider.ConnectInfo, error) { return w.infoFor(cmd) }
+	ask := func() (provider.ConnectInfo, error) { return w.infoFor(ctx, cmd) }
 	info, err := ask()
 	if err != nil {
 		return info, err
@@ -94,11 +73,8 @@ func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (provider.
 }
 
 // infoFor asks the provider how to reach an instance that is prepared. If it was ready before, its host key stays pinned.
-func (w *workers) infoFor(cmd *scaler.Command) (info provider.ConnectInfo, err error) {
-	err = w.call(cmd.Timeout, lookupTimeout, func(own context.Context) (err error) {
-		info, err = w.t.group.ConnectInfo(own, string(cmd.ID))
-		return err
-	})
+func (w *workers) infoFor(ctx context.Context, cmd *scaler.Command) (provider.ConnectInfo, error) {
+	info, err := w.askConnectInfo(ctx, cmd.ID)
 	if known, ok := w.t.vault.get(cmd.ID); ok && known.serial == cmd.Serial && len(info.HostKeys) == 0 {
 		info.HostKeys = known.info.HostKeys
 	}

@@ -1,6 +1,7 @@
 package taskscaler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,9 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
+
+// dialTimeout is how long an instance may take until it can be reached, if Connector.Timeout is 0.
+const dialTimeout = 10 * time.Minute
 
 // While an instance cannot be reached, the provider is asked for its connect info again: when the credentials have expired, and otherwise
 // after askAgain, because an address or a key may change while an instance boots.
@@ -22,7 +26,7 @@ const (
 // reach connects to an instance. It retries until info.Timeout (0: dialTimeout) has passed. Credentials that have expired meanwhile are of no
 // use, so it asks for new ones. It returns the connect info that it connected with; if the host key was not known, with the key of the instance.
 func (t *Taskscaler) reach(ctx context.Context, info provider.ConnectInfo, ask func() (provider.ConnectInfo, error)) (connector.Client, provider.ConnectInfo, error) {
-	patience := cmpOr(info.Timeout, dialTimeout)
+	patience := cmp.Or(info.Timeout, dialTimeout)
 	began := t.clock.Mono()
 	for rounds := 1; ; rounds++ {
 		start := t.clock.Mono()

@@ -1,6 +1,7 @@
 package taskscaler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ type lateNet struct {
 var errLate = errors.New("connection refused")
 
 func (n *lateNet) dial(ctx context.Context, info provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, cmpOr(info.Timeout, dialTimeout))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(info.Timeout, dialTimeout))
 	defer cancel()
 	for {
 		expires, does := n.expires[info.Password]

@@ -12,10 +12,9 @@ import (
 
 // How long Shutdown waits for what it cannot speed up.
 const (
-	deleteSlack   = 30 * time.Second // for the last delete calls, after the time of their retries
-	callGrace     = 5 * time.Second  // for running calls to the group to return; again after they are cancelled
-	loopGrace     = 15 * time.Second // for the loop to commit its last changes
-	groupShutdown = 30 * time.Second // for the group's Shutdown
+	deleteSlack = 30 * time.Second // for the last delete calls, after the time of their retries
+	callGrace   = 5 * time.Second  // for running calls to the group to return; again after they are cancelled
+	loopGrace   = 15 * time.Second // for the loop to commit its last changes
 )
 
 // Shutdown stops the manager. It proceeds as follows:
@@ -51,9 +50,7 @@ func (t *Taskscaler) shutdown(ctx context.Context) error {
 	t.giveUpHope(ErrShutdown)
 	t.await(t.observer.done, time.Second)
 	closeJournal(t.journal, t.log)
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupShutdown)
-	defer cancel()
-	if e := guard(t.log, func() error { return t.group.Shutdown(end) }); e != nil {
+	if e := shutdownGroup(ctx, t.log, t.config(), t.group); e != nil {
 		err = errors.Join(err, fmt.Errorf("shut down the provider: %w", e))
 	}
 	if e := t.store.Close(); e != nil {

@@ -126,6 +126,8 @@ type BackoffStatus struct {
 type PluginStatus struct {
 	Away  bool   `json:"away"`            // the last call did not reach the plugin, because its process is gone or hangs
 	Error string `json:"error,omitempty"` // error of that call
+	// Unanswered are calls that do not return although their time-outs have passed. Empty: none.
+	Unanswered []UnansweredStatus `json:"unanswered,omitempty"`
 }
 
 // ListsStatus says whether the provider's lists fail. While they do, no instance can be seen to boot, and none to be gone.

@@ -192,10 +192,11 @@ func breakerStatus(s *scaler.Summary) *BreakerStatus {
 }
 
 func (t *Taskscaler) pluginStatus() PluginStatus {
+	s := PluginStatus{Unanswered: t.work.abandoned.status()}
 	if away := t.health.away.Load(); away != nil {
-		return PluginStatus{Away: true, Error: (*away).Error()}
+		s.Away, s.Error = true, (*away).Error()
 	}
-	return PluginStatus{}
+	return s
 }
 
 func (t *Taskscaler) listsStatus() ListsStatus {

@@ -89,9 +89,9 @@ func New(ctx context.Context, group provider.InstanceGroup, cfg Config, opts ...
 	}
 	t, err := prepareManager(ctx, group, cfg, &o)
 	if err != nil {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), groupShutdown)
-		defer cancel()
-		return nil, errors.Join(err, guard(o.log, func() error { return group.Shutdown(end) }), o.store.Close())
+		cfg.ShutdownTimeout = max(cfg.ShutdownTimeout, 0)
+		cfg = cfg.WithDefaults()
+		return nil, errors.Join(err, shutdownGroup(ctx, o.log, &cfg, group), o.store.Close())
 	}
 	return t, nil
 }
@@ -117,24 +117,36 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 		inbox: newInbox(), dead: make(chan struct{}), loopDone: make(chan struct{}), finished: make(chan struct{}), done: make(chan struct{}),
 	}
 	t.cfg.Store(&cfg)
-	if t.vault, err = openVault(&snap, &cfg.Connector); err != nil {
+	workCtx, endWork := context.WithCancelCause(context.Background())
+	t.work, t.endWork = newWorkers(workCtx, t), endWork
+	if err := t.initialise(ctx, &snap); err != nil {
+		endWork(err)
 		return nil, fmt.Errorf("taskscaler: %w", err)
 	}
-	err = guard(o.log, func() (err error) {
-		t.info, err = group.Init(ctx, hclogTo(o.log), provider.Settings{ConnectorConfig: cfg.Connector})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("taskscaler: Init of the provider: %w", err)
-	}
-	t.caps = t.info.CapabilitiesOf(group)
 	core, err := t.startCore(ctx, &snap.State)
 	if err != nil {
+		endWork(err)
 		return nil, fmt.Errorf("taskscaler: %w", err)
 	}
 	t.journal = openJournal(o, core)
 	t.start(core, observe.Tee(append([]observe.Observer{observe.Log(o.log)}, o.taps...)...))
 	return t, nil
+}
+
+// initialise opens the vault and calls Init of the group.
+func (t *Taskscaler) initialise(ctx context.Context, snap *statestore.Snapshot) (err error) {
+	cfg := t.config()
+	if t.vault, err = openVault(snap, &cfg.Connector); err != nil {
+		return err
+	}
+	t.info, err = ask(ctx, t.work, callInit, "", 0, func(ctx context.Context) (provider.ProviderInfo, error) {
+		return t.group.Init(ctx, hclogTo(t.log), provider.Settings{ConnectorConfig: cfg.Connector})
+	})
+	if err != nil {
+		return fmt.Errorf("Init of the provider: %w", err)
+	}
+	t.caps = t.info.CapabilitiesOf(t.group)
+	return nil
 }
 
 func restoredOf(s *record.Saved) map[record.ID]restored {
@@ -189,11 +201,9 @@ func (t *Taskscaler) can(c provider.Capability) bool {
 }
 
 func (t *Taskscaler) start(core *scaler.Core, obs observe.Observer) {
-	workCtx, endWork := context.WithCancelCause(context.Background())
-	watchCtx, endWatch := context.WithCancel(workCtx)
+	watchCtx, endWatch := context.WithCancel(t.work.ctx)
 	t.commitCtx, t.giveUpHope = context.WithCancelCause(context.Background())
-	t.endWork, t.endWatch = endWork, endWatch
-	t.work = newWorkers(workCtx, t)
+	t.endWatch = endWatch
 	t.observer = newObserver(t)
 	l := &loop{t: t, core: core, obs: obs, leases: map[record.Key]*Lease{}}
 	go l.run()

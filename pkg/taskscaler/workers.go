@@ -14,16 +14,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// How many calls of each kind run at the same time, and how long a call may take if the core sets no timeout.
+// How many calls of each kind run at the same time. Of the other kinds, one call runs at a time.
 const (
 	preparesAtOnce   = 64
 	heartbeatsAtOnce = 16
 	lookupsAtOnce    = 16
-
-	increaseTimeout  = 2 * time.Minute
-	deleteTimeout    = 2 * time.Minute
-	heartbeatTimeout = 30 * time.Second
-	lookupTimeout    = time.Minute
 )
 
 // workers execute the core's commands. Only the workers and the observer call the group, so a slow call delays only calls of the same kind.
@@ -32,7 +27,8 @@ type workers struct {
 	t   *Taskscaler
 	ctx context.Context // ends when the shutdown stops waiting for calls
 
-	running crew
+	running   crew
+	abandoned abandoned
 
 	increases, prepares, beats pool[scaler.Command]
 	lookups                    chan struct{}
@@ -41,7 +37,7 @@ type workers struct {
 }
 
 func newWorkers(ctx context.Context, t *Taskscaler) *workers {
-	w := &workers{t: t, ctx: ctx, lookups: make(chan struct{}, lookupsAtOnce)}
+	w := &workers{t: t, ctx: ctx, lookups: make(chan struct{}, lookupsAtOnce), abandoned: abandoned{log: t.log}}
 	w.increases = pool[scaler.Command]{crew: &w.running, limit: 1, run: w.increase}
 	w.prepares = pool[scaler.Command]{crew: &w.running, limit: preparesAtOnce, run: w.prepare}
 	w.beats = pool[scaler.Command]{crew: &w.running, limit: heartbeatsAtOnce, run: w.beat}
@@ -71,11 +67,8 @@ func (w *workers) do(cmds []scaler.Command) {
 
 func (w *workers) increase(cmd scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvIncreased, Op: cmd.Op}
-	err := w.call(cmd.Timeout, increaseTimeout, func(ctx context.Context) (err error) {
-		ev.Count, err = w.t.group.Increase(ctx, cmd.Count)
-		return err
-	})
-	ev.Count = min(max(ev.Count, 0), cmd.Count)
+	n, err := ask(w.ctx, w, callIncrease, "", cmd.Timeout, func(ctx context.Context) (int, error) { return w.t.group.Increase(ctx, cmd.Count) })
+	ev.Count = min(max(n, 0), cmd.Count)
 	w.report(&ev, err)
 }
 
@@ -83,7 +76,9 @@ func (w *workers) beat(cmd scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvBeat, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	var err error
 	if hb, ok := w.t.group.(provider.Heartbeater); ok {
-		err = w.call(cmd.Timeout, heartbeatTimeout, func(ctx context.Context) error { return hb.Heartbeat(ctx, string(cmd.ID)) })
+		_, err = ask(w.ctx, w, callHeartbeat, string(cmd.ID), cmd.Timeout, func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, hb.Heartbeat(ctx, string(cmd.ID))
+		})
 	}
 	w.report(&ev, err)
 }
@@ -96,39 +91,22 @@ func (w *workers) connectInfo(ctx context.Context, id record.ID) (info provider.
 	case <-ctx.Done():
 		return info, context.Cause(ctx)
 	}
-	err = w.call(0, lookupTimeout, func(own context.Context) (err error) {
-		own, cancel := context.WithCancelCause(own)
-		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
-		defer cancel(nil)
-		info, err = w.t.group.ConnectInfo(own, string(id))
-		return err
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer context.AfterFunc(w.ctx, func() { cancel(context.Cause(w.ctx)) })()
+	defer cancel(nil)
+	return w.askConnectInfo(ctx, id)
+}
+
+func (w *workers) askConnectInfo(ctx context.Context, id record.ID) (provider.ConnectInfo, error) {
+	return ask(ctx, w, callConnectInfo, string(id), 0, func(ctx context.Context) (provider.ConnectInfo, error) {
+		return w.t.group.ConnectInfo(ctx, string(id))
 	})
-	return info, err
 }
 
 // report sends the result of a command to the loop.
 func (w *workers) report(ev *scaler.Event, err error) {
 	ev.Failure, ev.Away = provider.FailureOf(err), errors.Is(err, provider.ErrAway)
 	w.t.inbox.put(ev, nil)
-}
-
-// call calls the group with a timeout (0: def). A panic of the group is a failure of this call. After w.ctx has ended, call does nothing:
-// the loop may still dispatch commands at its end, when the provider is already shut down.
-func (w *workers) call(timeout, def time.Duration, f func(ctx context.Context) error) (err error) {
-	if w.ctx.Err() != nil {
-		return context.Cause(w.ctx)
-	}
-	if timeout <= 0 {
-		timeout = def
-	}
-	ctx, cancel := context.WithTimeout(w.ctx, timeout)
-	defer cancel()
-	err = guard(w.t.log, func() error { return f(ctx) })
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err = fmt.Errorf("the provider did not answer within %s: %w", timeout, err)
-	}
-	w.t.health.heard(err)
-	return err
 }
 
 // guard turns a panic of f into an error, and logs its stack.

@@ -193,7 +193,7 @@ func TestPanicOfTheProviderIsAFailure(t *testing.T) {
 func TestCallsHaveTimeouts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var took time.Duration
-		f := start(t, withGroup(func(g *testGroup) {
+		f := start(t, withConfig(func(c *Config) { c.IncreaseTimeout = 3 * time.Minute }), withGroup(func(g *testGroup) {
 			g.onIncrease = func(ctx context.Context, n int) (int, error) {
 				if took != 0 {
 					return n, nil
@@ -206,8 +206,11 @@ func TestCallsHaveTimeouts(t *testing.T) {
 		}))
 		defer f.end()
 		f.acquire("job")
-		if took != increaseTimeout {
-			t.Errorf("a hanging create ended after %v, want %v", took, increaseTimeout)
+		if want := f.cfg.IncreaseTimeout; took != want {
+			t.Errorf("a hanging create ended after %v, want %v", took, want)
+		}
+		if refused := f.facts.of(scaler.FactRefused); len(refused) != 1 || !strings.Contains(refused[0].Failure.Message, "raise call_timeouts.increase") {
+			t.Errorf("the failure does not name the limit that ended the call: %+v", refused)
 		}
 	})
 }
