@@ -49,12 +49,13 @@ func Line(s string, limit int) string {
 func escaped(s string) string {
 	var b strings.Builder
 	space := false
-	for i, size := 0, 0; i < len(s); i += size {
-		var r rune
-		r, size = utf8.DecodeRuneInString(s[i:])
+	for rest := s; rest != ""; {
+		r, size := utf8.DecodeRuneInString(rest)
+		first := rest[0]
+		rest = rest[size:]
 		switch {
 		case r == utf8.RuneError && size == 1:
-			escapeByte(&b, s[i], &space)
+			escapeByte(&b, first, &space)
 		case unicode.IsSpace(r):
 			space = b.Len() > 0
 		case unicode.IsPrint(r):
@@ -100,11 +101,12 @@ func UTF8(s string, limit int) string {
 	}
 	var b strings.Builder
 	none := false
-	for i, size := 0, 0; i < len(s) && b.Len() <= limit; i += size {
-		var r rune
-		r, size = utf8.DecodeRuneInString(s[i:])
+	for rest := s; rest != "" && b.Len() <= limit; {
+		r, size := utf8.DecodeRuneInString(rest)
+		first := rest[0]
+		rest = rest[size:]
 		if r == utf8.RuneError && size == 1 {
-			escapeByte(&b, s[i], &none)
+			escapeByte(&b, first, &none)
 			continue
 		}
 		b.WriteRune(r)

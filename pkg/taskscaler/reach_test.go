@@ -177,8 +177,7 @@ func TestHostKeyThatChangesInTheFirstBoot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				var f *fixture
-				f = start(t, withConfig(func(c *Config) { c.ReadyCommand = "cloud-init status --wait" }), withNet(func(n *testNet) {
+				f := start(t, withConfig(func(c *Config) { c.ReadyCommand = "cloud-init status --wait" }), withNet(func(n *testNet) {
 					n.rekey("i-0001", image)
 					n.run = func(context.Context, string, connector.RunOptions) error {
 						if tc.ready {
