@@ -102,6 +102,9 @@ func showInstances(out io.Writer, instances []taskscaler.InstanceStatus, all boo
 		if i.Cause != "" {
 			state += " (" + i.Cause + ")"
 		}
+		if i.Unreachable {
+			state += ", the provider cannot say how to reach it"
+		}
 		line(out, "  %s\t%s, %s%s", i.ID, state, words.Count(i.Uses, "use"), leases(i.Leases))
 	}
 	if gone > 0 {

@@ -259,7 +259,7 @@ func (h *History) finish(r *Record) {
 func (h *History) happened(f *scaler.Fact) {
 	kinds := map[scaler.FactKind]Kind{
 		scaler.FactLost: KindLost, scaler.FactReturned: KindReturned, scaler.FactPolicy: KindPolicy, scaler.FactReload: KindReload,
-		scaler.FactForeign: KindPause, scaler.FactAdopt: KindAdopt, scaler.FactUnclaimed: KindUnclaimed, scaler.FactAlarm: KindAlarm,
+		scaler.FactForeign: KindPause, scaler.FactUnreachable: KindUnreachable, scaler.FactAdopt: KindAdopt, scaler.FactUnclaimed: KindUnclaimed, scaler.FactAlarm: KindAlarm,
 	}
 	r := &Record{Kind: kinds[f.Kind], Instance: string(f.ID), Sentence: observe.Sentence(f)}
 	because := h.trigger(f)

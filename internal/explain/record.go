@@ -29,9 +29,11 @@ const (
 	KindUnclaimed Kind = "unclaimed"   // an instance is unclaimed: the state has no record of it
 	KindAlarm     Kind = "alarm"       // a delete takes too long
 	KindList      Kind = "list_failed" // the provider's list failed
-	KindOperator  Kind = "operator"    // a drain, its end, or a shutdown
-	KindStart     Kind = "start"       // a manager started
-	KindGap       Kind = "gap"         // rounds are missing here
+	// KindUnreachable: an instance gets no new lease because the provider cannot say how to reach it, or gets leases again.
+	KindUnreachable Kind = "unreachable"
+	KindOperator    Kind = "operator" // a drain, its end, or a shutdown
+	KindStart       Kind = "start"    // a manager started
+	KindGap         Kind = "gap"      // rounds are missing here
 )
 
 // Role says what a Link is in the chain of a decision.

@@ -43,6 +43,11 @@ func (h *History) said(ev *scaler.Event) string {
 		return "time passed"
 	case scaler.EvUnhealthy:
 		return fmt.Sprintf("the manager was told about instance %s: %s", ev.ID, observe.Retire(ev.Cause))
+	case scaler.EvUnreachable:
+		if ev.On {
+			return fmt.Sprintf("the provider could not say how to reach instance %s: %s", ev.ID, ev.Failure.Message)
+		}
+		return fmt.Sprintf("the provider said how to reach instance %s", ev.ID)
 	case scaler.EvReload:
 		return "a new configuration was loaded"
 	case scaler.EvDrain:

@@ -95,8 +95,8 @@ func (c *checker) instance(r *Register, i *Instance) {
 	if i.State == record.Deleting && !i.DeleteAsked {
 		c.fail("invariant 5: %q is deleting, but no delete is recorded", i.ID)
 	}
-	if i.open > 0 && (i.State != record.Ready || i.Listed != ListedRunning) {
-		c.fail("invariant 9: %q is open to leases as %s, listed %s", i.ID, i.State, i.Listed)
+	if i.open > 0 && (i.State != record.Ready || i.Listed != ListedRunning || i.Unreachable) {
+		c.fail("invariant 9: %q is open to leases as %s, listed %s, unreachable %v", i.ID, i.State, i.Listed, i.Unreachable)
 	}
 	if i.claims < 0 || i.claims > 0 && i.State != record.Ready {
 		c.fail("%q is %s with %d claims", i.ID, i.State, i.claims)

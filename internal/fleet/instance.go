@@ -42,6 +42,7 @@ type Instance struct {
 	Origin      record.Origin
 	Cause       record.Cause
 	DeleteAsked bool
+	Unreachable bool // the provider cannot say how to reach it, so it gets no new lease
 	Suspect     bool // absent from so many lists that it is no supply, but not yet confirmed as missing
 	Uses        int
 	Created     Stamp
@@ -75,8 +76,10 @@ func (i *Instance) Supply() int { return i.supply }
 // Open returns the number of slots that can be leased now.
 func (i *Instance) Open() int { return i.open }
 
-// Usable reports whether the instance can carry work now: it is ready, and the latest list shows it as running.
-func (i *Instance) Usable() bool { return i.State == record.Ready && i.Listed == ListedRunning }
+// Usable reports whether the instance can carry new work now: it is ready, the latest list shows it as running, and it can be reached.
+func (i *Instance) Usable() bool {
+	return i.State == record.Ready && i.Listed == ListedRunning && !i.Unreachable
+}
 
 // Each calls f for every live lease, in ascending order of slot.
 func (i *Instance) Each(f func(record.Lease)) {

@@ -64,6 +64,12 @@ func (r *Register) SetListed(i *Instance, l Listed) {
 	r.refresh(i)
 }
 
+// SetUnreachable records whether the provider can say how to reach i. It is not stored: after a restart the next caller finds out.
+func (r *Register) SetUnreachable(i *Instance, yes bool) {
+	i.Unreachable = yes
+	r.refresh(i)
+}
+
 // SetSuspect makes an absent instance count as no supply.
 func (r *Register) SetSuspect(i *Instance) {
 	i.Suspect = true
@@ -88,6 +94,7 @@ func (r *Register) Ready(i *Instance, at Stamp) error {
 	if i.State == record.Preparing {
 		i.ReadyAt, i.IdleAt = at, at
 	}
+	i.Unreachable = false
 	return r.move(i, record.Ready, "ready", at)
 }
 

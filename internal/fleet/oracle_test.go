@@ -41,7 +41,7 @@ func (m *model) open(i *Instance) int {
 	if m.r.maxUses > 0 {
 		free = min(free, m.r.maxUses-i.Uses)
 	}
-	if i.State != record.Ready || i.Listed != ListedRunning {
+	if i.State != record.Ready || i.Listed != ListedRunning || i.Unreachable {
 		return 0
 	}
 	return max(free-m.claims(i), 0)
@@ -68,7 +68,7 @@ func (m *model) observe() {
 			m.seq++
 			m.got[i.ID] = place{bucket, m.seq}
 		}
-		if i.State != record.Ready || i.Listed != ListedRunning || i.Leased() > 0 {
+		if i.State != record.Ready || i.Listed != ListedRunning || i.Unreachable || i.Leased() > 0 {
 			delete(m.idle, i.ID)
 		} else if _, ok := m.idle[i.ID]; !ok {
 			m.seq++
@@ -194,6 +194,7 @@ func TestAgainstModel(t *testing.T) {
 			"time":    func(t *draw.T) { m.now += draw.Range(1, 9).Draw(t, "s") },
 			"add":     m.add,
 			"listed":  func(t *draw.T) { m.r.SetListed(m.some(t), Listed(draw.Range(0, 6).Draw(t, "l"))) },
+			"reach":   func(t *draw.T) { m.r.SetUnreachable(m.some(t, record.Ready), draw.Range(0, 3).Draw(t, "u") == 0) },
 			"running": func(t *draw.T) { m.r.SetListed(m.some(t, record.Ready), ListedRunning) },
 			"lease":   m.lease, "lease2": m.lease, "end": m.end,
 			"reserve": m.reserve, "unreserve": func(t *draw.T) { m.r.Unreserve(m.r.Reservation(take(t, &m.res, "res"))) },

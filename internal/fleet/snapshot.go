@@ -36,6 +36,7 @@ type InstanceSnapshot struct {
 	Origin                          record.Origin
 	Cause                           record.Cause
 	DeleteAsked, Suspect            bool
+	Unreachable                     bool
 	Uses                            int
 	Created, Since, ReadyAt, IdleAt Stamp
 	Leases                          []record.Lease // ascending by Slot
@@ -67,7 +68,7 @@ func (r *Register) Snapshot() Snapshot {
 	for _, i := range all {
 		rec := InstanceSnapshot{
 			ID: i.ID, Serial: i.Serial, State: i.State, Listed: i.Listed, Origin: i.Origin, Cause: i.Cause, DeleteAsked: i.DeleteAsked,
-			Suspect: i.Suspect, Uses: i.Uses, Created: i.Created, Since: i.Since, ReadyAt: i.ReadyAt, IdleAt: i.IdleAt,
+			Suspect: i.Suspect, Unreachable: i.Unreachable, Uses: i.Uses, Created: i.Created, Since: i.Since, ReadyAt: i.ReadyAt, IdleAt: i.IdleAt,
 		}
 		if i.leased > 0 {
 			rec.Leases = make([]record.Lease, 0, i.leased)
@@ -161,7 +162,7 @@ func (r *Register) restoreInstance(rec *InstanceSnapshot, slots *int) error {
 	}
 	i := &Instance{
 		ID: rec.ID, Serial: rec.Serial, State: rec.State, Listed: rec.Listed, Origin: rec.Origin, Cause: rec.Cause, DeleteAsked: rec.DeleteAsked,
-		Suspect: rec.Suspect, Uses: rec.Uses, Created: rec.Created, Since: rec.Since, ReadyAt: rec.ReadyAt, IdleAt: rec.IdleAt, bucket: -1,
+		Suspect: rec.Suspect, Unreachable: rec.Unreachable, Uses: rec.Uses, Created: rec.Created, Since: rec.Since, ReadyAt: rec.ReadyAt, IdleAt: rec.IdleAt, bucket: -1,
 	}
 	if n := len(rec.Leases); n > 0 {
 		last := rec.Leases[n-1].Slot

@@ -154,7 +154,7 @@ func cut(text string) string {
 func (d *decoder) event(s *state) (ev scaler.Event) {
 	ev.Kind = scaler.EventKind(d.byte())
 	has := d.uvarint()
-	if ev.Kind < scaler.EvReserve || ev.Kind > scaler.EvRevokeAll || has > allBits {
+	if ev.Kind < scaler.EvReserve || ev.Kind > scaler.EvUnreachable || has > allBits {
 		d.fail()
 		return ev
 	}

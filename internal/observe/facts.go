@@ -113,6 +113,11 @@ func instanceSentence(f *scaler.Fact) string {
 			"set adopt_preexisting to adopt or remove it", f.ID)
 	case scaler.FactAlarm:
 		return fmt.Sprintf("instance %s could not be deleted for %s; the manager keeps trying: check the instance in the provider's console", f.ID, words.Span(f.Took))
+	case scaler.FactUnreachable:
+		if f.On {
+			return fmt.Sprintf("instance %s gets no new job: the provider cannot say how to reach it: %s", f.ID, f.Failure.Message)
+		}
+		return fmt.Sprintf("instance %s gets jobs again: the provider says how to reach it", f.ID)
 	case scaler.FactAdopt:
 		return fmt.Sprintf("instance %s is adopted", f.ID)
 	case scaler.FactPrepare:

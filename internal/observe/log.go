@@ -38,6 +38,10 @@ func levelOf(f *scaler.Fact) slog.Level {
 		if f.On {
 			return slog.LevelError
 		}
+	case scaler.FactUnreachable:
+		if f.On {
+			return slog.LevelWarn
+		}
 	case scaler.FactDeny:
 		return slog.LevelDebug
 	}

@@ -119,11 +119,14 @@ const (
 	FactHold                           // Count needed instances are not created, for Cause; Decision has the numbers
 	FactBreaker                        // the runaway breaker opened (On; Count: consecutive failed boots; Took: the back-off) or closed
 	FactListed                         // a list succeeded, after Count consecutive failures
+
+	// FactUnreachable: ID gets no new lease (On), because the provider cannot say how to reach it (Failure), or gets leases again (not On).
+	FactUnreachable
 )
 
 var factNames = [...]string{
 	"", "create", "appeared", "ready", "retire", "delete", "gone", "lost", "returned", "revoke", "deny", "wait", "policy", "refused",
-	"fruitless", "list_failed", "unclaimed", "alarm", "foreign", "adopt", "reload", "intent", "prepare", "hold", "breaker", "listed",
+	"fruitless", "list_failed", "unclaimed", "alarm", "foreign", "adopt", "reload", "intent", "prepare", "hold", "breaker", "listed", "unreachable",
 }
 
 // String returns the fact's name as logs show it.

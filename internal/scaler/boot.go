@@ -184,6 +184,16 @@ func (c *Core) beat(ev *Event) {
 	c.watchHealth(m)
 }
 
+// unreachable stops new leases on a ready instance while the provider cannot say how to reach it. Its leases stay.
+func (c *Core) unreachable(ev *Event) {
+	i := c.reg.Get(ev.ID)
+	if i == nil || ev.Serial != i.Serial || i.State != record.Ready || i.Unreachable == ev.On {
+		return
+	}
+	c.reg.SetUnreachable(i, ev.On)
+	c.fact(Fact{Kind: FactUnreachable, ID: i.ID, On: ev.On, Failure: ev.Failure})
+}
+
 // unhealthy retires an instance that must not be used any more and revokes its leases.
 func (c *Core) unhealthy(m *machine, why record.Cause, because failure.Failure) {
 	if m.State == record.Lost && m.Cause == record.CauseMissing { // if it is listed again, it is retired: see returned

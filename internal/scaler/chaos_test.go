@@ -29,7 +29,7 @@ func (x *chaos) id() record.ID   { return record.ID(fmt.Sprint("i-", x.r.IntN(9)
 
 func (x *chaos) event() Event {
 	x.tick++
-	ev := Event{Kind: EventKind(1 + x.r.IntN(int(EvRevokeAll))), Key: x.key(), ID: x.id(), Ticket: x.tick, Since: x.now.Mono, On: x.r.IntN(8) == 0}
+	ev := Event{Kind: EventKind(1 + x.r.IntN(int(EvUnreachable))), Key: x.key(), ID: x.id(), Ticket: x.tick, Since: x.now.Mono, On: x.r.IntN(8) == 0}
 	if x.r.IntN(3) == 0 {
 		ev.Kind = EvAcquire + EventKind(x.r.IntN(3))*(EvAppeared-EvAcquire)/2
 	}

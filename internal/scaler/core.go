@@ -181,6 +181,8 @@ func (c *Core) handle(ev *Event) {
 		if i := c.reg.Get(ev.ID); i != nil && (ev.Serial == 0 || ev.Serial == i.Serial) {
 			c.unhealthy(machineOf(i), ev.Cause, ev.Failure)
 		}
+	case EvUnreachable:
+		c.unreachable(ev)
 	case EvReload:
 		c.reload(ev.Config)
 	case EvDrain:

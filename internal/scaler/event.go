@@ -51,6 +51,10 @@ const (
 	EvDrain     // On: accept no new work and retire idle instances; off: back to normal
 	EvShutdown  // On: delete the instances too (delete_instances_on_shutdown). A shutdown cannot be undone
 	EvRevokeAll // Cause: end every lease now, because the time that a shutdown waits for them is over
+
+	// EvUnreachable: ID, Serial, On, Failure. The provider cannot say how to reach a ready instance (On), or can again. Meanwhile it gets no
+	// new lease.
+	EvUnreachable
 )
 
 // Event is one thing that happened. It is a flat value, so that passing one does not allocate.

@@ -47,6 +47,36 @@ func TestFailingListsAreSaid(t *testing.T) {
 	r.want("once", len(r.factsOf(FactListed)), 1)
 }
 
+// TestUnreachable: a ready instance that nobody can reach gets no new lease and keeps those that it has.
+func TestUnreachable(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.Capacity, c.MaxInstances = 2, 2 }))
+	r.acquire("a")
+	r.run(20 * sec)
+	serial := r.core.reg.Get("i-1").Serial
+	tell := func(serial uint64, on bool) {
+		r.do(Event{Kind: EvUnreachable, ID: "i-1", Serial: serial, On: on, Failure: failure.Failure{Kind: failure.Transient, Message: "no console"}})
+	}
+	tell(serial+1, true)
+	r.want("an event about another instance", len(r.factsOf(FactUnreachable)), 0)
+	tell(serial, true)
+	tell(serial, true)
+	r.want("facts", len(r.factsOf(FactUnreachable)), 1)
+	r.acquire("b")
+	r.want("its lease stays", r.leaseOf("a"), "i-1/0")
+	r.run(20 * sec)
+	r.want("the next one gets another instance", r.leaseOf("b"), "i-2/0")
+	r.release("a")
+	r.run(10 * time.Minute)
+	r.want("it is not idle", r.sum().Ready, 2)
+	r.acquire("c")
+	r.want("the free slot of the other one", r.leaseOf("c"), "i-2/1")
+	r.acquire("d")
+	r.want("max_instances counts it", r.leaseOf("d"), "")
+	tell(serial, false)
+	r.settle()
+	r.want("it gets leases again", r.leaseOf("d"), "i-1/0")
+}
+
 // TestFirstListThatFails: before the first list, a failure is news at once.
 func TestFirstListThatFails(t *testing.T) {
 	r := bareRig(t, conf())

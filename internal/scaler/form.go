@@ -10,6 +10,7 @@ func (s *Snapshot) Reduce(form int) {
 		s.Lists.Away = false
 		s.ForeignIDs, s.Unknown, s.Debts = nil, UnknownsSnapshot{}, nil
 		for i := range s.Register.Instances {
+			s.Register.Instances[i].Unreachable = false
 			for n := range s.Register.Instances[i].Leases {
 				s.Register.Instances[i].Leases[n].Use = 0
 			}

@@ -158,7 +158,7 @@ func TestNames(t *testing.T) {
 		}
 		seen["cmd "+k.String()] = true
 	}
-	if (FactListed+1).String() != "invalid" || CommandKind(0).String() != "invalid" {
+	if (FactUnreachable+1).String() != "invalid" || CommandKind(0).String() != "invalid" {
 		t.Error("unknown kinds have names")
 	}
 }

@@ -192,7 +192,7 @@ var decided = map[string]string{
 	"scaler.Batch":   "Changes Commands Grants Facts Wake Expecting Done Bug",
 	"fleet.Register": "Meta capacity maxUses byID leases reservations intents idle open openBits counts leased supply pending claims openSlots " +
 		"idleCount intentExpected intentDoubt dirty dropped arena dirtyIntent lostIntents metaDirty metaOut",
-	"fleet.Instance": "ID Serial State Listed Origin Cause DeleteAsked Suspect Uses Created Since ReadyAt IdleAt Attached slots leased claims supply " +
+	"fleet.Instance": "ID Serial State Listed Origin Cause DeleteAsked Unreachable Suspect Uses Created Since ReadyAt IdleAt Attached slots leased claims supply " +
 		"pending open bucket idle inOpen dirty",
 	"fleet.Intent":      "Intent Unsure Attached dirty closed",
 	"fleet.Reservation": "Key Claim Attached",

@@ -65,6 +65,7 @@ type InstanceView struct {
 	Serial                              uint64
 	State                               record.State
 	Listed                              fleet.Listed
+	Unreachable                         bool // it gets no new lease, because the provider cannot say how to reach it
 	Origin                              record.Origin
 	Cause                               record.Cause
 	Uses, Claims                        int
@@ -77,7 +78,7 @@ type InstanceView struct {
 func (c *Core) Instances(yield func(InstanceView) bool) {
 	c.reg.Each(func(i *fleet.Instance) bool {
 		v := InstanceView{
-			ID: i.ID, Serial: i.Serial, State: i.State, Listed: i.Listed, Origin: i.Origin, Cause: i.Cause, Uses: i.Uses, Claims: i.Claims(),
+			ID: i.ID, Serial: i.Serial, State: i.State, Listed: i.Listed, Unreachable: i.Unreachable, Origin: i.Origin, Cause: i.Cause, Uses: i.Uses, Claims: i.Claims(),
 			CreatedAt: i.Created.Wall, SinceAt: i.Since.Wall, ReadyAt: i.ReadyAt.Wall, IdleAt: i.IdleAt.Wall,
 		}
 		i.Each(func(l record.Lease) {

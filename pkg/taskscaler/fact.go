@@ -40,6 +40,9 @@ const (
 	FactHold       FactKind = "hold"        // Count instances that are needed are not created, for Cause; Decision has the numbers
 	FactBreaker    FactKind = "breaker"     // the runaway breaker opened (On; Count: consecutive failed boots; Took: the back-off) or closed (not On)
 	FactListed     FactKind = "listed"      // a list succeeded after failures; Count: how many there were in a row
+
+	// FactUnreachable: Instance gets no new lease (On), because the provider cannot say how to reach it (Failure), or gets leases again (not On).
+	FactUnreachable FactKind = "unreachable"
 )
 
 // Fact is one decision or event of a manager, with its cause. The kind says which fields matter. A Fact is a copy and may be kept.

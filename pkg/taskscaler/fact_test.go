@@ -15,7 +15,7 @@ func TestFactKinds(t *testing.T) {
 	public := []FactKind{
 		FactCreate, FactAppeared, FactReady, FactRetire, FactDelete, FactGone, FactLost, FactReturned, FactRevoke, FactDeny, FactWait, FactPolicy,
 		FactRefused, FactFruitless, FactListFailed, FactUnclaimed, FactAlarm, FactForeign, FactAdopt, FactReload, FactIntent, FactPrepare,
-		FactHold, FactBreaker, FactListed,
+		FactHold, FactBreaker, FactListed, FactUnreachable,
 	}
 	for n, kind := range public {
 		if core := scaler.FactKind(n + 1).String(); core != string(kind) {

@@ -102,6 +102,7 @@ func (l *Lease) Err() error {
 //
 // An answer of kind NotFound or Unhealthy means that the instance cannot be used any more: the manager revokes its leases and deletes it. So
 // do Config.FailureThreshold consecutive failures of other kinds. An absent plugin and a throttled call say nothing about the instance.
+// Until the provider answers, the instance gets no other lease.
 func (l *Lease) ConnectInfo(ctx context.Context) (provider.ConnectInfo, error) {
 	if err := l.Err(); err != nil {
 		return provider.ConnectInfo{}, fmt.Errorf("connect info for lease %q: the lease has ended: %w", l.key, err)
@@ -110,37 +111,11 @@ func (l *Lease) ConnectInfo(ctx context.Context) (provider.ConnectInfo, error) {
 	if ok && known.serial == l.serial && !expired(&known.info) {
 		return known.copyInfo(), nil
 	}
-	info, err := l.t.work.connectInfo(ctx, l.id)
+	fresh, err := l.t.renew(ctx, l.id, l.serial)
 	if err != nil {
-		if ctx.Err() == nil {
-			l.doubt(err, redact(err.Error(), &known.info.ConnectorConfig))
-		}
 		return provider.ConnectInfo{}, fmt.Errorf("connect info of instance %s: %w", l.id, err)
 	}
-	if len(info.HostKeys) == 0 && ok && known.serial == l.serial {
-		info.HostKeys = known.info.HostKeys
-	}
-	fresh := secret{id: l.id, serial: l.serial, info: info}
-	l.t.vault.renew(fresh)
 	return fresh.copyInfo(), nil
-}
-
-// doubt counts a failure to renew the connect info, and reports the instance as unhealthy when the failure says so, or there were too many.
-// words are the failure without the known credentials: they reach the log and the journal.
-func (l *Lease) doubt(err error, words string) {
-	kind := provider.KindOf(err)
-	if errors.Is(err, provider.ErrAway) || kind == provider.KindThrottled {
-		return
-	}
-	failures := l.t.vault.fail(l.id, l.serial)
-	if failures == 1 {
-		l.t.log.Warn("the provider cannot say how to reach the instance; its job waits", "instance", string(l.id), "key", string(l.key), "error", words)
-	}
-	if kind != provider.KindNotFound && kind != provider.KindUnhealthy && failures < l.t.config().FailureThreshold {
-		return
-	}
-	l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnhealthy, ID: l.id, Serial: l.serial, Cause: record.CauseUnhealthy,
-		Failure: failure.Failure{Kind: failure.Unhealthy, Message: bounded("connect info: " + words)}}, nil)
 }
 
 // expiryMargin is how long credentials must still be valid, so that a login with them succeeds.

@@ -477,7 +477,9 @@ func TestConnectInfoThatFails(t *testing.T) {
 					if ask == tc.asks {
 						break
 					}
-					time.Sleep(time.Minute) // credentials that came are used up again
+					if tc.err == nil {
+						time.Sleep(time.Minute) // credentials that came are used up again
+					}
 				}
 				if tc.asks == 0 {
 					return
@@ -503,16 +505,20 @@ func TestLateConnectInfoIsDropped(t *testing.T) {
 	if s, ok := v.get("i-1"); !ok || s.info.InternalAddr != "new" || len(v.all) != 1 {
 		t.Errorf("%+v", v.all)
 	}
-	if n := v.fail("i-1", 1); n != 1 {
-		t.Errorf("a failure of another instance counts: %d", n)
+	fail := func(what string, serial uint64, counts bool, want int, wantFirst bool) {
+		t.Helper()
+		if n, first := v.fail("i-1", serial, counts); n != want || first != wantFirst {
+			t.Errorf("%s: %d, the first %v; want %d, %v", what, n, first, want, wantFirst)
+		}
 	}
-	if a, b := v.fail("i-1", 2), v.fail("i-1", 2); a != 1 || b != 2 {
-		t.Errorf("failures in a row: %d, %d", a, b)
+	fail("of another instance", 1, true, 1, false)
+	fail("the first", 2, true, 1, true)
+	fail("the second", 2, true, 2, false)
+	fail("one that says nothing", 2, false, 2, false)
+	if !v.renew(secret{id: "i-1", serial: 2}) || v.renew(secret{id: "i-1", serial: 2}) {
+		t.Error("an answer does not say once that the instance can be reached again")
 	}
-	v.set(secret{id: "i-1", serial: 2})
-	if n := v.fail("i-1", 2); n != 1 {
-		t.Errorf("failures after connect info came: %d", n)
-	}
+	fail("after an answer", 2, false, 0, true)
 }
 
 func TestConnectInfoIsTheCallersOwnCopy(t *testing.T) {

@@ -148,18 +148,20 @@ type CommitStatus struct {
 
 // InstanceStatus is one instance. A time that is nil means never or not now.
 type InstanceStatus struct {
-	ID      string        `json:"id"`                 // the provider's name
-	State   string        `json:"state"`              // see record.State
-	Listed  string        `json:"listed"`             // state in the provider's latest list
-	Origin  string        `json:"origin"`             // see record.Origin
-	Uses    int           `json:"uses"`               // leases granted so far, including ended ones
-	Claims  int           `json:"claims,omitempty"`   // slots that reservations claim
-	Cause   string        `json:"cause,omitempty"`    // why it is draining, deleting, gone or lost
-	Created *time.Time    `json:"created,omitempty"`  // when it was first listed
-	Since   *time.Time    `json:"since,omitempty"`    // when it entered State
-	Ready   *time.Time    `json:"ready_at,omitempty"` // when it first became ready
-	Idle    *time.Time    `json:"idle,omitempty"`     // since when it is ready without a lease
-	Leases  []LeaseStatus `json:"leases"`             // ascending by slot
+	ID     string `json:"id"`     // the provider's name
+	State  string `json:"state"`  // see record.State
+	Listed string `json:"listed"` // state in the provider's latest list
+	Origin string `json:"origin"` // see record.Origin
+	// Unreachable: it gets no new lease, because the provider cannot say how to reach it.
+	Unreachable bool          `json:"unreachable,omitempty"`
+	Uses        int           `json:"uses"`               // leases granted so far, including ended ones
+	Claims      int           `json:"claims,omitempty"`   // slots that reservations claim
+	Cause       string        `json:"cause,omitempty"`    // why it is draining, deleting, gone or lost
+	Created     *time.Time    `json:"created,omitempty"`  // when it was first listed
+	Since       *time.Time    `json:"since,omitempty"`    // when it entered State
+	Ready       *time.Time    `json:"ready_at,omitempty"` // when it first became ready
+	Idle        *time.Time    `json:"idle,omitempty"`     // since when it is ready without a lease
+	Leases      []LeaseStatus `json:"leases"`             // ascending by slot
 }
 
 // LeaseStatus is one lease of an instance.

@@ -216,7 +216,7 @@ func commitStatus(tr *trouble) CommitStatus {
 
 func instanceStatus(v *scaler.InstanceView) InstanceStatus {
 	s := InstanceStatus{
-		ID: string(v.ID), State: v.State.String(), Listed: v.Listed.String(), Origin: v.Origin.String(), Uses: v.Uses, Claims: v.Claims,
+		ID: string(v.ID), State: v.State.String(), Listed: v.Listed.String(), Origin: v.Origin.String(), Unreachable: v.Unreachable, Uses: v.Uses, Claims: v.Claims,
 		Created: stamp(v.CreatedAt), Since: stamp(v.SinceAt), Ready: stamp(v.ReadyAt), Leases: make([]LeaseStatus, 0, len(v.Leases)),
 	}
 	if v.State == record.Ready && len(v.Leases) == 0 {

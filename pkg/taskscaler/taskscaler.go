@@ -44,6 +44,7 @@ type Taskscaler struct {
 	reload   sync.Mutex // one Reload at a time
 	endWork  context.CancelCauseFunc
 	endWatch context.CancelFunc
+	watching context.Context // ends with endWatch, at the end of a shutdown: for what asks the provider without a command
 
 	commitCtx  context.Context // ends when the shutdown stops waiting for a commit
 	giveUpHope context.CancelCauseFunc
@@ -203,7 +204,7 @@ func (t *Taskscaler) can(c provider.Capability) bool {
 func (t *Taskscaler) start(core *scaler.Core, obs observe.Observer) {
 	watchCtx, endWatch := context.WithCancel(t.work.ctx)
 	t.commitCtx, t.giveUpHope = context.WithCancelCause(context.Background())
-	t.endWatch = endWatch
+	t.endWatch, t.watching = endWatch, watchCtx
 	t.observer = newObserver(t)
 	l := &loop{t: t, core: core, obs: obs, leases: map[record.Key]*Lease{}}
 	go l.run()

@@ -19,7 +19,9 @@ type secret struct {
 	serial uint64
 	info   provider.ConnectInfo
 	stored []byte // the value for the store; nil: the store is not changed
-	failed int    // consecutive failures to renew it
+
+	failed      int  // consecutive failures to renew it that say something about the instance
+	unreachable bool // the latest question for it failed
 }
 
 // Format implements fmt.Formatter, so that no fmt verb prints the secret.
@@ -57,26 +59,34 @@ func (v *vault) set(s secret) {
 	v.all[s.id] = s
 }
 
-// renew replaces the connect info of an instance that it still has. A late answer never replaces that of another instance with the same ID.
-func (v *vault) renew(s secret) {
+// renew replaces the connect info of an instance that it still has, and reports whether the instance was unreachable before. A late answer never
+// replaces that of another instance with the same ID.
+func (v *vault) renew(s secret) (back bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if old, ok := v.all[s.id]; ok && old.serial == s.serial {
-		v.all[s.id] = s
+	old, ok := v.all[s.id]
+	if !ok || old.serial != s.serial {
+		return false
 	}
+	v.all[s.id] = s
+	return old.unreachable
 }
 
-// fail counts a failure to renew the connect info of an instance, and returns how many there were in a row. A set begins anew.
-func (v *vault) fail(id record.ID, serial uint64) int {
+// fail records that the connect info of an instance could not be renewed. It returns how many such failures in a row say something about the
+// instance (counts: this one does), and whether the instance could be reached before.
+func (v *vault) fail(id record.ID, serial uint64, counts bool) (failures int, first bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s, ok := v.all[id]
 	if !ok || s.serial != serial {
-		return 1
+		return 1, false
 	}
-	s.failed++
+	if counts {
+		s.failed++
+	}
+	first, s.unreachable = !s.unreachable, true
 	v.all[id] = s
-	return s.failed
+	return s.failed, first
 }
 
 func (v *vault) drop(id record.ID) {

@@ -197,6 +197,7 @@ func (w *world) judgeLease(j *job, g *scaler.Grant) {
 		w.fail("9", "%s was leased %s, whose preparation never worked", g.Key, g.ID)
 	}
 	w.judgeFit(m, g)
+	w.judgeReach(m, g)
 	if m != nil {
 		m.uses = max(m.uses+1, g.Use)
 	}

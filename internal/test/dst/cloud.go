@@ -36,6 +36,7 @@ type machine struct {
 	lackedAt time.Duration // since when
 	accepted bool          // a delete was accepted
 
+	unreached     unreached     // the latest time that the provider could not say how to reach it
 	serial        uint64        // serial in the committed record
 	prepared      bool          // a preparation for this serial succeeded
 	uses          int           // grants told, for this serial

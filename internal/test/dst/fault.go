@@ -79,6 +79,7 @@ const (
 	FaultReleaseUnhealthy
 	FaultReleaseHostKey
 	FaultGivesUpAtRestart
+	FaultUnreachable
 	numFaults
 )
 
@@ -129,6 +130,7 @@ var faults = [numFaults]faultInfo{
 	FaultBeatFails:       {"heartbeat fails", 0.12, "a heartbeat fails, often several in a row"},
 	FaultBeatUnhealthy:   {"heartbeat unhealthy", 0.01, "the provider says that a machine is unhealthy"},
 	FaultHostKey:         {"host key changed", 0.004, "the shell learns that a machine cannot be trusted"},
+	FaultUnreachable:     {"unreachable", 0.006, "for a while the provider cannot say how to reach a machine"},
 	FaultDiesYoung:       {"dies young", 0.05, "for a while machines fail within two minutes of becoming ready"},
 	FaultDeleteFails:     {"delete fails", 0.15, "a delete fails"},
 	FaultDeleteLies:      {"delete lies", 0.05, "a delete returns not_found or an error, whatever it did"},

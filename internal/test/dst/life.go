@@ -110,7 +110,7 @@ func (w *world) mishaps() {
 var anytime = [...]Fault{
 	FaultHostKey, FaultPluginDies, FaultWallForward, FaultWallBack, FaultReloadCapacity, FaultReloadUses, FaultReloadLimit,
 	FaultReloadPolicies, FaultReloadThrottle, FaultReloadAdopt, FaultShutdownKeeps, FaultShutdownDeletes, FaultDrain, FaultForeignAdds,
-	FaultForeignDeletes,
+	FaultForeignDeletes, FaultUnreachable,
 }
 
 // What an itemHeal ends.
@@ -118,6 +118,7 @@ const (
 	healPlugin uint8 = iota
 	healDrain
 	healYouth
+	healReach
 )
 
 func (w *world) mishap(f Fault) {
@@ -126,6 +127,10 @@ func (w *world) mishap(f Fault) {
 	case FaultHostKey:
 		if m := w.anyMachine(d); m != nil {
 			w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: m.id, Serial: m.serial, Cause: record.CauseChangedHostKey})
+		}
+	case FaultUnreachable:
+		if m := w.anyMachine(d); m != nil {
+			w.unreach(m)
 		}
 	case FaultPluginDies:
 		w.awayUntil = max(w.awayUntil, w.now.Mono+d.skewed(time.Second, 3*time.Minute))
@@ -166,6 +171,9 @@ func (w *world) mishap(f Fault) {
 func (w *world) heal(it *item) {
 	if it.act == healYouth {
 		w.dieYoung(w.machines[it.n], it.life != w.life)
+	}
+	if it.act == healReach && it.life == w.life {
+		w.reach(w.machines[it.n])
 	}
 	if it.act == healDrain && it.life == w.life && w.drained {
 		w.drained, w.undrained = false, w.batchNo

@@ -51,6 +51,8 @@ func (w *world) describe(ev *scaler.Event) string {
 		return fmt.Sprintf("%s %s (command %d) is answered%s", eventNames[ev.Kind], ev.ID, ev.Op, told(ev))
 	case scaler.EvUnhealthy:
 		return fmt.Sprintf("%s must not be used again: %s", ev.ID, ev.Cause)
+	case scaler.EvUnreachable:
+		return fmt.Sprintf("%s cannot be reached: %v", ev.ID, ev.On)
 	case scaler.EvReload:
 		c := ev.Config
 		return fmt.Sprintf("reload: capacity %d, max_instances %d (provider %d), max_use_count %d, throttle %v/%d, adopt %d, policies %d", c.Capacity,
