@@ -33,10 +33,13 @@ func newExec(env environment) *cobra.Command {
 			"private manager for this command, and removes its instances and state at the end.\n\n" +
 			"Standard input, output and error are those of the command. Its arguments are passed unchanged. Its environment contains\n" +
 			"TASKSCALER_KEY, TASKSCALER_INSTANCE, TASKSCALER_SLOT and TASKSCALER_USE. While exec waits for a slot, a line on standard error says why.\n\n" +
+			"A process that the command starts in the background and leaves behind may be ended with the command, or may disturb the next job on the\n" +
+			"instance. `setsid PROGRAM </dev/null >/dev/null 2>&1 &` detaches one that has to go on.\n\n" +
 			"Exit codes: that of the command (128+N if signal N ended it), or\n" +
-			"  123  the lease or the connection was lost while the command ran\n" +
-			"  124  --timeout or instance_acquire_timeout passed\n" +
-			"  125  the command was not run: no manager, no reachable instance, a wrong flag or configuration\n" +
+			"  123  the command was or may have been started, and its exit code is unknown: its lease or connection was lost, or its output could not\n" +
+			"       be written\n" +
+			"  124  --timeout or instance_acquire_timeout passed; the command may have run until then\n" +
+			"  125  the command was certainly not started: no manager, no reachable instance, a wrong flag or configuration\n" +
 			"  130  interrupted (128+N for other signals); the remote processes were ended",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -112,16 +115,21 @@ func execPrivate(ctx context.Context, env environment, flags execFlags, argv []s
 		Plugins: plugin.DefaultFindOptions(env.getenv), Version: versionInfo().Version,
 	})
 	if err != nil {
+		if ctx.Err() != nil {
+			ended := jobexec.Ended(ctx, "the private manager was not started")
+			return &exitError{code: ended.Code, err: ended}
+		}
 		return fail(err)
 	}
 	flags.runner = ""
 	result := execJob(ctx, env, flags, manager.Client(), argv)
 	if err := manager.Close(context.Background()); err != nil {
+		err = fmt.Errorf("cleaning up after the command failed: %w", err)
 		var exit *exitError
 		if errors.As(result, &exit) {
-			return &exitError{code: exit.code, err: errors.Join(exit.err, fmt.Errorf("cleaning up failed: %w", err))}
+			return &exitError{code: exit.code, err: errors.Join(exit.err, err)}
 		}
-		return fail(fmt.Errorf("the command succeeded, but cleaning up failed: %w", err))
+		return &exitError{code: 0, err: err} // the code is that of the command, which succeeded
 	}
 	return result
 }

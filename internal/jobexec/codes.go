@@ -8,11 +8,12 @@ import (
 	"syscall"
 )
 
-// Exit codes of exec. They are used when there is no exit code of the command.
+// Exit codes of exec. They are used when there is no exit code of the command. Only after ExitFailed is it certain that the command did not run,
+// so that a wrapper can repeat it.
 const (
-	ExitLost     = 123 // the lease was revoked or the connection lost while the command ran: its own code is unknown
-	ExitTimeout  = 124 // --timeout passed
-	ExitFailed   = 125 // taskscaler failed before the command ran: no manager, no reachable instance, wrong arguments
+	ExitLost     = 123 // the command was or may have been started, and its exit code is unknown: its lease, connection, input or output was lost
+	ExitTimeout  = 124 // --timeout or instance_acquire_timeout passed; the command may have run until then
+	ExitFailed   = 125 // the command was certainly not started: no manager, no reachable instance, wrong arguments
 	exitBySignal = 128 // plus the number of the signal that ended the command or exec itself
 )
 
@@ -45,8 +46,11 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns the failure.
 func (e *Error) Unwrap() error { return e.Err }
 
-// ended returns the failure for the cause with which ctx ended.
-func ended(ctx context.Context, doing string) *Error {
+// Ended returns the failure for the cause with which ctx ended, while exec was doing something before it asked for a lease.
+func Ended(ctx context.Context, doing string) *Error { return ended(ctx, doing, ExitFailed) }
+
+// ended returns the failure for the cause with which ctx ended. otherwise is the code for a cause that has none of its own.
+func ended(ctx context.Context, doing string, otherwise int) *Error {
 	cause := context.Cause(ctx)
 	var signal *SignalError
 	var own *Error
@@ -58,5 +62,5 @@ func ended(ctx context.Context, doing string) *Error {
 	case errors.Is(cause, ErrTimeout), errors.Is(cause, context.DeadlineExceeded):
 		return &Error{Code: ExitTimeout, Err: fmt.Errorf("%s: %w", doing, cause)}
 	}
-	return &Error{Code: ExitFailed, Err: fmt.Errorf("%s: %w", doing, cause)}
+	return &Error{Code: otherwise, Err: fmt.Errorf("%s: %w", doing, cause)}
 }

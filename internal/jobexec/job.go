@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -67,22 +68,23 @@ func Run(ctx context.Context, manager Manager, job Job) (int, error) {
 	r := &run{job: job, manager: manager, holder: rand.Text()}
 	for attempt := 1; ; attempt++ {
 		code, err := r.once(ctx)
-		var unreachable *unreachableError
-		if err == nil || !errors.As(err, &unreachable) || attempt == maxInstances || ctx.Err() != nil {
+		var notRun *notRunError
+		if err == nil || !errors.As(err, &notRun) || notRun.final || attempt == maxInstances || ctx.Err() != nil {
 			return code, err
 		}
-		r.note("instance %s cannot be reached; asking for another instance: %v", unreachable.instance, unreachable.err)
+		r.note("%s; asking for another instance: %v", notRun.what, notRun.err)
 	}
 }
 
-// unreachableError says that the leased instance could not be reached, so the command did not run.
-type unreachableError struct {
-	instance string
-	err      error
+// notRunError says that the command certainly did not run on the leased instance, so it can run on another one.
+type notRunError struct {
+	what  string // what did not work, naming the instance
+	err   error
+	final bool // another instance must not be asked for
 }
 
-func (e *unreachableError) Error() string { return fmt.Sprintf("instance %s: %v", e.instance, e.err) }
-func (e *unreachableError) Unwrap() error { return e.err }
+func (e *notRunError) Error() string { return e.what + ": " + e.err.Error() }
+func (e *notRunError) Unwrap() error { return e.err }
 
 // once acquires one lease, runs the command and releases the lease.
 func (r *run) once(ctx context.Context) (code int, err error) {
@@ -99,12 +101,8 @@ func (r *run) once(ctx context.Context) (code int, err error) {
 	defer end(nil)
 	var following sync.WaitGroup
 	following.Go(func() { r.follow(holding, stream, end) })
-	code, unhealthy, err := r.command(leased, lease)
-	reason := ""
-	if unhealthy != "" && err != nil {
-		reason = err.Error()
-	}
-	r.release(unhealthy, reason)
+	code, found, err := r.command(leased, lease)
+	r.release(found)
 	letGo(nil)
 	following.Wait()
 	if err != nil {
@@ -113,29 +111,27 @@ func (r *run) once(ctx context.Context) (code int, err error) {
 	return code, nil
 }
 
+// failure returns the exit code for err. A command that certainly did not run has ExitFailed, whatever ended its lease.
 func failure(err error) (int, error) {
 	var own *Error
-	if errors.As(err, &own) {
+	var notRun *notRunError
+	if !errors.As(err, &notRun) && errors.As(err, &own) {
 		return own.Code, err
 	}
 	return ExitFailed, &Error{Code: ExitFailed, Err: err}
 }
 
 // command connects to the instance and runs the command. found says what is wrong with the instance, if anything.
-func (r *run) command(ctx context.Context, lease control.Lease) (code int, found control.Unhealthy, err error) {
+func (r *run) command(ctx context.Context, lease control.Lease) (code int, found verdict, err error) {
 	if lease.Connect == nil {
-		return 0, "", errors.New("the manager sent no connect info for the instance: use the same version of taskscaler for both")
+		return 0, verdict{}, errors.New("the manager sent no connect info for the instance: use the same version of taskscaler for both")
 	}
-	client, err := r.job.Dial(ctx, *lease.Connect, connector.DialOptions{UseExternalAddr: lease.UseExternalAddr})
+	client, err := r.dial(ctx, lease, *lease.Connect)
 	if err != nil {
 		if ctx.Err() != nil {
-			return 0, "", ended(ctx, "connecting to instance "+lease.Instance)
+			return 0, verdict{}, r.unstarted(ctx, lease, "connecting to instance "+lease.Instance)
 		}
-		var changed *connector.HostKeyError
-		if errors.As(err, &changed) {
-			return 0, control.UnhealthyChangedHostKey, &unreachableError{lease.Instance, err}
-		}
-		return 0, control.UnhealthyUnreachable, &unreachableError{lease.Instance, err}
+		return 0, blame(err), &notRunError{what: fmt.Sprintf("instance %s cannot be reached", lease.Instance), err: err}
 	}
 	defer func() { _ = client.Close() }()
 	env := map[string]string{
@@ -148,50 +144,72 @@ func (r *run) command(ctx context.Context, lease control.Lease) (code int, found
 	return r.result(ctx, lease, err)
 }
 
-// result returns the exit code of a Run. An instance on which the command may still run is reported, so that it gets no other job.
-func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, control.Unhealthy, error) {
+func (r *run) dial(ctx context.Context, lease control.Lease, info provider.ConnectInfo) (connector.Client, error) {
+	return r.job.Dial(ctx, info, connector.DialOptions{UseExternalAddr: lease.UseExternalAddr})
+}
+
+// unstarted returns the error for a command that was not sent before ctx ended. If the manager revoked the lease, another instance can run it.
+func (r *run) unstarted(ctx context.Context, lease control.Lease, doing string) error {
+	var lost *LostLeaseError
+	if errors.As(context.Cause(ctx), &lost) {
+		return &notRunError{what: "the command was not started on instance " + lease.Instance, err: lost, final: lost.released}
+	}
+	return ended(ctx, doing, ExitFailed)
+}
+
+// result returns the exit code of a Run. From here on ExitFailed is only for a command that was certainly not started.
+func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, verdict, error) {
 	var exit *connector.ExitError
 	var cancelled *connector.CancelError
 	var lost *connector.LostError
 	switch {
 	case err == nil:
-		return 0, "", nil
+		return 0, verdict{}, nil
 	case errors.As(err, &exit):
-		return exit.ExitCode(), "", nil
+		return exit.ExitCode(), verdict{}, nil
+	case errors.As(err, &cancelled) && !cancelled.Sent:
+		return 0, verdict{}, r.unstarted(ctx, lease, "the command was not started")
 	case errors.As(err, &cancelled):
-		found := control.Unhealthy("")
+		found := verdict{}
 		if !cancelled.Ended {
-			r.note("the command may still be running on instance %s, so the instance gets no other job", lease.Instance)
-			found = control.UnhealthyUnreachable
+			found = r.doubt(ctx, lease, err, cancelled.End)
 		}
-		if ctx.Err() == nil && errors.Is(err, syscall.EPIPE) {
+		switch {
+		case ctx.Err() != nil:
+			return 0, found, ended(ctx, "the command was ended", ExitLost)
+		case errors.Is(err, syscall.EPIPE):
 			return exitBySignal + int(syscall.SIGPIPE), found, nil
 		}
-		if ctx.Err() == nil {
-			return 0, found, err
-		}
-		return 0, found, ended(ctx, "the command was ended")
+		return 0, found, &Error{Code: ExitLost, Err: fmt.Errorf("the command was ended, because its input or output failed: %w", cancelled.Cause)}
+	case errors.As(err, &lost) && !lost.Sent:
+		return 0, r.doubt(ctx, lease, err, lost.End), &notRunError{what: "the command was not started on instance " + lease.Instance, err: err}
 	case errors.As(err, &lost):
-		return 0, control.UnhealthyUnreachable, r.explain(ctx, lease, err)
+		found := r.doubt(ctx, lease, err, lost.End)
+		return 0, found, r.explain(ctx, lease, err, found)
 	}
-	return 0, "", fmt.Errorf("instance %s: %w", lease.Instance, err)
+	return 0, verdict{}, fmt.Errorf("instance %s: %w", lease.Instance, err)
 }
 
-// explain waits a short time for the manager's reason why the connection to the instance was lost.
-func (r *run) explain(ctx context.Context, lease control.Lease, err error) error {
+// explain returns why the connection was lost while the command ran. If the instance cannot be reached any more, it waits a short time for the
+// manager's reason.
+func (r *run) explain(ctx context.Context, lease control.Lease, err error, found verdict) error {
+	lost := &Error{Code: ExitLost, Err: fmt.Errorf("instance %s: %w", lease.Instance, err)}
+	if found.unhealthy == "" && ctx.Err() == nil {
+		return lost
+	}
 	timer := time.NewTimer(revokePatient)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ended(ctx, err.Error())
+		return ended(ctx, err.Error(), ExitLost)
 	case <-timer.C:
-		return &Error{Code: ExitLost, Err: fmt.Errorf("instance %s: %w", lease.Instance, err)}
+		return lost
 	}
 }
 
-// note prints one line. It does not print the same line twice in a row.
+// note prints one line, whatever the manager and the instance said. It does not print the same line twice in a row.
 func (r *run) note(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
+	line := safetext.Line(fmt.Sprintf(format, args...), safetext.MaxReport)
 	r.notes.Lock()
 	defer r.notes.Unlock()
 	if line == r.said || r.job.Stderr == nil {

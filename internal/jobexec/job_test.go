@@ -32,7 +32,7 @@ type rig struct {
 
 	stdin          string
 	stdout, stderr safeBuffer
-	dialErrs       []error       // errors of the first connections
+	dialErrs       []error       // of the first connections; nil: it succeeds
 	started        chan struct{} // receives a value when a command starts
 	lose           chan error    // ends the running command as if its connection was lost
 }
@@ -136,7 +136,9 @@ func (r *rig) dial(ctx context.Context, info provider.ConnectInfo, _ connector.D
 	if len(r.dialErrs) > 0 {
 		err := r.dialErrs[0]
 		r.dialErrs = r.dialErrs[1:]
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
 	}
 	return &shell{r}, nil
 }
@@ -164,10 +166,10 @@ func (s *shell) Run(ctx context.Context, opts connector.RunOptions) error {
 		return err
 	case err := <-ended:
 		if ctx.Err() != nil {
-			return &connector.CancelError{Cause: context.Cause(ctx), Ended: true}
+			return &connector.CancelError{Cause: context.Cause(ctx), Ended: true, Sent: true}
 		}
 		if errors.Is(err, errFull) {
-			return &connector.CancelError{Cause: err, Ended: true}
+			return &connector.CancelError{Cause: err, Ended: true, Sent: true}
 		}
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
@@ -321,9 +323,10 @@ func TestRevoked(t *testing.T) {
 
 func TestConnectionLostIsExplained(t *testing.T) {
 	r := newRig(t, 1)
+	r.dialErrs = []error{nil, errors.New("connection refused")}
 	done := r.begin(t.Context(), "sleep", "60")
 	<-r.started
-	r.lose <- &connector.LostError{Started: true, Err: connector.ErrKeepalive}
+	r.lose <- &connector.LostError{Started: true, Sent: true, Err: connector.ErrKeepalive}
 	r.manager.Revoke("k", "missing")
 	if o := <-done; o.code != ExitLost || !strings.Contains(o.err.Error(), "it is missing") {
 		t.Errorf("%+v", o)
@@ -332,10 +335,11 @@ func TestConnectionLostIsExplained(t *testing.T) {
 
 func TestConnectionLostMakesTheInstanceUnusable(t *testing.T) {
 	r := newRig(t, 1)
+	r.dialErrs = []error{nil, errors.New("connection refused")}
 	ctx, end := context.WithCancelCause(t.Context())
 	done := r.begin(ctx, "sleep", "60")
 	<-r.started
-	r.lose <- &connector.LostError{Started: true, Err: connector.ErrKeepalive}
+	r.lose <- &connector.LostError{Started: true, Sent: true, Err: connector.ErrKeepalive}
 	end(ErrTimeout) // the job does not wait for a cause that never arrives
 	if o := <-done; o.err == nil || o.code != ExitTimeout {
 		t.Errorf("%+v", o)

@@ -17,6 +17,7 @@ type LostLeaseError struct {
 	Instance string
 	Cause    string // a name of record.Cause; empty if the manager does not know it
 	Sentence string
+	released bool // by another caller, on purpose
 }
 
 // Error says what happened.
@@ -38,8 +39,8 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 		case err == nil:
 			return lease, stream, nil
 		case ctx.Err() != nil:
-			r.release("", "") // a lease may have been granted when ctx ended
-			return lease, nil, ended(ctx, strings.TrimSuffix("no slot was leased, "+r.waited, ", "))
+			r.release(verdict{}) // a lease may have been granted when ctx ended
+			return lease, nil, ended(ctx, strings.TrimSuffix("no slot was leased, "+r.waited, ", "), ExitFailed)
 		case errors.Is(err, &control.APIError{Code: control.CodeTimeout}):
 			return lease, nil, &Error{Code: ExitTimeout, Err: err}
 		case !queued || !passing(err):
@@ -48,7 +49,7 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 		r.note("%s", sentence("waiting for the manager to come back", err))
 		req.Mode = control.ModeResume // the old manager may have granted a lease without answering
 		if !again.wait(ctx) {
-			return lease, nil, ended(ctx, "the manager did not come back")
+			return lease, nil, ended(ctx, "the manager did not come back", ExitFailed)
 		}
 	}
 }
@@ -94,7 +95,7 @@ func (r *run) follow(ctx context.Context, stream *control.Stream, end context.Ca
 			end(lost(ev.Revoked.Instance, ev.Revoked.Cause, ev.Revoked.Sentence))
 			return
 		case err == nil && ev.Released:
-			end(lost("", "", "another caller released it"))
+			end(&Error{Code: ExitLost, Err: &LostLeaseError{Sentence: "another caller released it", released: true}})
 			return
 		}
 		again, err := r.reattach(ctx)
@@ -137,12 +138,12 @@ func (r *run) reattach(ctx context.Context) (*control.Stream, error) {
 }
 
 // release releases the lease. It waits some time for a manager that is away. It also works after the job's context ended.
-func (r *run) release(found control.Unhealthy, reason string) {
+func (r *run) release(found verdict) {
 	ctx, cancel := context.WithTimeout(context.Background(), releasePatient)
 	defer cancel()
 	again := newPause()
 	for {
-		err := r.manager.Release(ctx, control.ReleaseRequest{Runner: r.job.Runner, Key: r.job.Key, Unhealthy: found, Reason: reason})
+		err := r.manager.Release(ctx, control.ReleaseRequest{Runner: r.job.Runner, Key: r.job.Key, Unhealthy: found.unhealthy, Reason: found.reason})
 		if err == nil || errors.Is(err, &control.APIError{Code: control.CodeUnknownKey}) {
 			return
 		}

@@ -14,6 +14,9 @@ import (
 // after limits.answer. It takes longest for processes that survive KILL on a server that answers slowly.
 func (r *run) end() (ended bool) {
 	defer r.closeStreams()
+	if r.holdBack() {
+		return true
+	}
 	defer r.drop()
 	pid, known := r.awaitPID()
 	frozen := r.mark != "" && !known

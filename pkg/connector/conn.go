@@ -158,6 +158,7 @@ func (c *sshClient) startConn(command string) (net.Conn, error) {
 	if err != nil {
 		return nil, r.startError(err)
 	}
+	r.sent = true
 	stdin, err := session.StdinPipe()
 	if err != nil {
 		return nil, err

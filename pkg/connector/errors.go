@@ -171,15 +171,21 @@ func (e *ExitError) Error() string {
 // LostError means that the connection was lost while a command ran. Its exit status is unknown, and it may still be running.
 type LostError struct {
 	Started bool  // false: the server had not confirmed the start
+	Sent    bool  // false: the command had not been sent, so it certainly does not run
 	Err     error // ErrKeepalive, ErrClosed, or an error of the network
+
+	remains
 }
 
 // Error says whether the command had been started, and why the connection was lost.
 func (e *LostError) Error() string {
-	if !e.Started {
-		return fmt.Sprintf("connection lost before the command was started: %v", e.Err)
+	switch {
+	case e.Started:
+		return fmt.Sprintf("connection lost while the command ran, its exit status is unknown: %v", e.Err)
+	case e.Sent:
+		return fmt.Sprintf("connection lost while the command was being started, it may run: %v", e.Err)
 	}
-	return fmt.Sprintf("connection lost while the command ran, its exit status is unknown: %v", e.Err)
+	return fmt.Sprintf("connection lost before the command was started: %v", e.Err)
 }
 
 // Unwrap returns Err.
@@ -189,6 +195,23 @@ func (e *LostError) Unwrap() error { return e.Err }
 type CancelError struct {
 	Cause error // the cause of the context, or the error of the stream
 	Ended bool  // whether the end of the remote command was observed; if not, do not run another job on the instance
+	Sent  bool  // false: the command had not been sent, so it certainly did not run
+
+	remains
+}
+
+// remains is what may be left of a command whose end was not observed.
+type remains struct{ pid int } // of its process group; 0: unknown
+
+// End ends what is left of the command, over c, a new connection to the same instance. It returns nil if c runs commands and nothing of the
+// command is left, as far as its processes are known. So it also shows whether the instance still works.
+func (r remains) End(ctx context.Context, c Client) error {
+	command := "exit 0"
+	if r.pid > 0 {
+		l := defaultLimits()
+		command = endScript(r.pid, l.grace, l.settle)
+	}
+	return c.Run(ctx, RunOptions{Command: command, Unwrapped: true})
 }
 
 // Error returns the cause, and says whether the command may still run.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
@@ -20,15 +21,20 @@ type run struct {
 	mark    string // marks the line with the process id; empty: the command prints no such line
 	out     *gate
 	errs    *gate
-	filter  *pidFilter
+	filters []*pidFilter  // of stdout and stderr; none if mark is empty
 	broken  chan error    // a failure of the caller's streams
 	pid     chan int      // receives at most one process id
 	done    chan struct{} // closed when err is set
 	err     error
 	mu      sync.Mutex
 	session *ssh.Session // nil until it is started
+	sent    bool         // the command was sent, or is about to be: from now on it may run
 	dropped bool         // Run has returned, or is about to
+	known   int          // the process id; 0: it has not arrived
 }
+
+// errHeldBack means that the command was cancelled before it was sent.
+var errHeldBack = errors.New("cancelled before the command was sent")
 
 // Run implements Client.
 func (c *sshClient) Run(ctx context.Context, opts RunOptions) error {
@@ -45,10 +51,18 @@ func (c *sshClient) Run(ctx context.Context, opts RunOptions) error {
 		r.closeStreams()
 		return r.result()
 	case err := <-r.broken:
-		return &CancelError{Cause: err, Ended: r.end()}
+		return r.cancelled(err)
 	case <-ctx.Done():
-		return &CancelError{Cause: context.Cause(ctx), Ended: r.end()}
+		return r.cancelled(context.Cause(ctx))
 	}
+}
+
+// cancelled ends the command and returns what Run returns then.
+func (r *run) cancelled(cause error) *CancelError {
+	ended := r.end()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &CancelError{Cause: cause, Ended: ended, Sent: r.sent, remains: remains{r.known}}
 }
 
 // result returns the error of the command, or if it succeeded the failure of its streams.
@@ -58,7 +72,7 @@ func (r *run) result() error {
 	}
 	select {
 	case err := <-r.broken:
-		return &CancelError{Cause: err, Ended: true}
+		return &CancelError{Cause: err, Ended: true, Sent: true}
 	default:
 		return nil
 	}
@@ -70,9 +84,39 @@ func newRun(c *sshClient, opts RunOptions) *run {
 	r.errs = newGate(opts.Stderr, func(err error) { r.fail(fmt.Errorf("write stderr: %w", err)) })
 	if !opts.Unwrapped && !c.windows() {
 		r.mark = "taskscaler-" + rand.Text()
-		r.filter = &pidFilter{to: r.errs, mark: []byte(r.mark), found: func(pid int) { r.pid <- pid }}
+		// A server may send stderr as stdout, so the line may be in either.
+		out, errs := &pidFilter{to: r.out, mark: []byte(r.mark), found: r.foundPID}, &pidFilter{to: r.errs, mark: []byte(r.mark), found: r.foundPID}
+		out.other, errs.other = errs, out
+		r.filters = []*pidFilter{out, errs}
 	}
 	return r
+}
+
+func (r *run) foundPID(pid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known == 0 {
+		r.known = pid
+		r.pid <- pid
+	}
+}
+
+// mayRun is called before the command is sent. It returns false if the command was cancelled.
+func (r *run) mayRun() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sent = !r.dropped
+	return r.sent
+}
+
+// holdBack prevents that the command is sent. It returns false if it was sent already.
+func (r *run) holdBack() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.sent {
+		r.dropped = true
+	}
+	return !r.sent
 }
 
 // fail reports a failure of the caller's streams. The first one ends the command.
@@ -92,8 +136,8 @@ func (r *run) main() {
 		return
 	}
 	err = session.Wait()
-	if r.filter != nil {
-		_ = r.filter.flush()
+	for _, f := range r.filters {
+		_ = f.flush()
 	}
 	_ = session.Close()
 	r.err = r.exitError(err)
@@ -110,10 +154,14 @@ func (r *run) start() (*ssh.Session, error) {
 		return nil, err
 	}
 	session.Stdout, session.Stderr = r.out, r.errs
-	if r.filter != nil {
-		session.Stderr = r.filter
+	if len(r.filters) > 0 {
+		session.Stdout, session.Stderr = r.filters[0], r.filters[1]
 	}
 	sendEnv(session, r.opts.Env)
+	if !r.mayRun() {
+		_ = session.Close()
+		return nil, errHeldBack
+	}
 	if err := session.Start(r.command()); err != nil {
 		_ = session.Close()
 		return nil, err
@@ -165,21 +213,31 @@ func (r *run) closeStreams() {
 	r.errs.closeWait(patience)
 }
 
-// startError returns why the command was not started.
+// startError returns why the command was not started. Only what is surely a refusal of the server counts as one: after everything else, a command
+// that was sent may run.
 func (r *run) startError(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var refused *ssh.OpenChannelError
 	switch {
 	case errors.As(err, &refused):
 		return fmt.Errorf("%s refuses another session on this connection: %w", r.client.dialer.address, err)
-	case r.client.why() != nil || isNetwork(err):
-		return &LostError{Err: r.client.explain(err)}
+	case r.sent && isRefusal(err):
+		// err is not passed on: x/crypto quotes the whole command in it, which does not belong in a log.
+		return fmt.Errorf("%s refused to run the command", r.client.dialer.address)
 	}
-	// err is not passed on: x/crypto quotes the whole command in it, which does not belong in a log.
-	return fmt.Errorf("%s refused to run the command", r.client.dialer.address)
+	return &LostError{Sent: r.sent, Err: r.client.explain(err)}
+}
+
+// isRefusal recognises the error of x/crypto for a server that answered that it does not run the command. It has no type of its own.
+func isRefusal(err error) bool {
+	return strings.HasPrefix(err.Error(), "ssh: command ") && strings.HasSuffix(err.Error(), " failed")
 }
 
 // exitError turns the result of a session into an ExitError or a LostError.
 func (r *run) exitError(err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var exit *ssh.ExitError
 	switch {
 	case err == nil:
@@ -188,7 +246,7 @@ func (r *run) exitError(err error) error {
 		return newExitError(exit)
 	}
 	// There was no status: the connection was lost, or the server's end of the session ended.
-	return &LostError{Started: true, Err: r.client.explain(err)}
+	return &LostError{Started: true, Sent: true, Err: r.client.explain(err), remains: remains{r.known}}
 }
 
 func newExitError(exit *ssh.ExitError) *ExitError {

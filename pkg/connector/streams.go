@@ -68,23 +68,39 @@ func (g *gate) closeWait(patience time.Duration) {
 }
 
 // pidFilter removes the line "MARK PID\n" from a stream, wherever it begins, and reports PID. Everything else passes. It holds bytes back
-// only as long as they can be the beginning of that line.
+// only as long as they can be the beginning of that line. The line is in one of two streams: who finds it ends the search of the other.
 type pidFilter struct {
 	to    io.Writer
 	mark  []byte
 	found func(pid int)
-	held  []byte
-	done  bool
+	other *pidFilter // nil: there is none
+
+	mu   sync.Mutex
+	held []byte
+	done bool
 }
 
 const maxPIDLine = 24 // length of " PID\n"
 
 func (f *pidFilter) Write(p []byte) (int, error) {
+	n, found, err := f.take(p)
+	if found && f.other != nil { // without our lock, because the other may be here too
+		_ = f.other.flush()
+	}
+	return n, err
+}
+
+// take reports whether p completed the line.
+func (f *pidFilter) take(p []byte) (n int, found bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.done {
-		return f.to.Write(p)
+		n, err = f.to.Write(p)
+		return n, false, err
 	}
 	f.held = append(f.held, p...)
-	return len(p), f.sift()
+	err = f.sift()
+	return len(p), f.done, err
 }
 
 func (f *pidFilter) sift() error {
@@ -104,7 +120,7 @@ func (f *pidFilter) sift() error {
 			f.held = append(f.held[:at:at], rest[end+1:]...)
 		}
 	}
-	return f.flush()
+	return f.end()
 }
 
 // pass writes the first n held bytes.
@@ -119,6 +135,12 @@ func (f *pidFilter) pass(n int) error {
 
 // flush ends the search and writes what is held.
 func (f *pidFilter) flush() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.end()
+}
+
+func (f *pidFilter) end() error {
 	f.done = true
 	err := f.pass(len(f.held))
 	f.held = nil

@@ -51,6 +51,32 @@ func TestPIDFilter(t *testing.T) {
 	}
 }
 
+// The line is in one of two streams. Who finds it lets the other one's bytes pass.
+func TestPIDFilterOfTwoStreams(t *testing.T) {
+	for _, inStdout := range []bool{true, false} {
+		var outs [2]bytes.Buffer
+		pid := 0
+		found := func(p int) { pid = p }
+		with, without := &pidFilter{to: &outs[0], mark: []byte("MARK"), found: found}, &pidFilter{to: &outs[1], mark: []byte("MARK"), found: found}
+		with.other, without.other = without, with
+		if inStdout {
+			with, without = without, with
+		}
+		_, _ = io.WriteString(without, "prompt: MA")
+		if outs[0].String()+outs[1].String() != "prompt: " {
+			t.Errorf("passed: %q, %q", &outs[0], &outs[1])
+		}
+		_, _ = io.WriteString(with, "MARK 12\nhello")
+		if got := outs[0].String() + outs[1].String(); pid != 12 || !strings.Contains(got, "prompt: MA") || !strings.Contains(got, "hello") || strings.Contains(got, "MARK") {
+			t.Errorf("pid %d, passed: %q, %q", pid, &outs[0], &outs[1])
+		}
+		_, _ = io.WriteString(without, "MARK 13\n")
+		if got := outs[0].String() + outs[1].String(); pid != 12 || !strings.Contains(got, "MARK 13\n") {
+			t.Errorf("the search went on: pid %d, passed %q", pid, got)
+		}
+	}
+}
+
 func FuzzPIDFilter(f *testing.F) {
 	f.Add("noise MAR", "MARK 12\nrest MARK 3\n", 5)
 	f.Add("", "MAMARK 7\n", 1)
