@@ -76,7 +76,7 @@ func (c *Core) confirmIntents(since time.Duration) {
 // intentOverdue runs when an accepted create has shown nothing in time, or when a create that was given up on is forgotten.
 func (c *Core) intentOverdue(w *intent) {
 	if w.Open == 0 {
-		if w.Doubt > 0 { // list calls failed: the instances cannot be ruled out yet
+		if w.Doubt > 0 || !w.Answered && !w.restored { // lists failed, so the instances cannot be ruled out yet; or a failure may still be answered
 			c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
 			return
 		}

@@ -17,6 +17,7 @@ const (
 	itemJob                            // job n does act
 	itemArrival                        // the next job arrives
 	itemPoller                         // poller n reserves, or cancels its reservation
+	itemConnect                        // the connect info of job n's lease cannot be had
 	itemRise                           // machine n exists again
 	itemHeal                           // something that was wrong ends: act
 	itemPatience                       // a shutdown stops waiting for jobs

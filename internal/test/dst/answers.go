@@ -28,7 +28,10 @@ func (w *world) answer(g *scaler.Grant) {
 			w.fail("answers", "ticket %x of %s is answered twice, or there was no such request", g.Ticket, g.Key)
 			return
 		}
-		kind := j.requests[at].kind
+		kind, blames := j.requests[at].kind, j.requests[at].blames
+		if g.Kind == scaler.GrantReleased {
+			w.blamed(g, blames)
+		}
 		j.requests = slices.Delete(j.requests, at, at+1)
 		w.answered(j, kind, g)
 		return
@@ -49,6 +52,7 @@ func (w *world) answerPoller(g *scaler.Grant) {
 	w.pollAsk[n] = 0
 	switch g.Kind {
 	case scaler.GrantReserved:
+		w.judgeAdmitted(g)
 	case scaler.GrantDenied:
 		w.polling[n] = false
 		w.denial(g)
@@ -59,6 +63,7 @@ func (w *world) answerPoller(g *scaler.Grant) {
 
 // answered takes the answer to one of j's requests.
 func (w *world) answered(j *job, kind scaler.EventKind, g *scaler.Grant) {
+	w.judgeAdmitted(g)
 	switch g.Kind {
 	case scaler.GrantReserved:
 		if j.state == jobReserving {
@@ -69,7 +74,6 @@ func (w *world) answered(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	case scaler.GrantReattached:
 		w.reattached(j, g)
 	case scaler.GrantReleased:
-		w.blamed(j, g)
 		w.released(j, kind, g)
 	case scaler.GrantDenied:
 		w.denial(g)
@@ -84,7 +88,7 @@ func (w *world) answered(j *job, kind scaler.EventKind, g *scaler.Grant) {
 
 // reserved decides what a caller does with its reservation.
 func (w *world) reserved(j *job) {
-	j.state = jobReserved
+	j.state, j.promised = jobReserved, w.lastStep+w.cfg.ReservationDeadline
 	d := w.dice.at(streamJob, uint64(j.no)|1<<42)
 	way, think := d.below(5), d.skewed(0, time.Minute)
 	switch {
@@ -107,6 +111,9 @@ func (w *world) leased(j *job, g *scaler.Grant) {
 	}
 	w.occupy(j, g)
 	w.there(j, g)
+	if w.broken == nil && w.hitAt(FaultConnectInfo, uint64(j.no)) {
+		w.later(w.roll(streamLatency).span(10*time.Millisecond, 20*time.Second), itemConnect, int(j.no), 0)
+	}
 	if j.state == jobDone || j.given {
 		if j.state == jobDone {
 			w.active++

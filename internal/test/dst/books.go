@@ -25,6 +25,8 @@ type books struct {
 	doubtOf  int           // instances that were expected of it before
 
 	ledger
+	prompt
+	owners
 	condemned []*machine // of which this batch hears that they must not be used
 
 	openBreaker bool // whether committed facts say that the breaker is open
@@ -49,7 +51,7 @@ type throttled struct {
 }
 
 func (b *books) reset() {
-	*b = books{condemned: b.condemned[:0], creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0], ledger: ledger{walls: b.walls[:0]}}
+	*b = books{owners: owners{losses: b.losses[:0], creates0: b.creates0[:0]}, condemned: b.condemned[:0], creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0], ledger: ledger{walls: b.walls[:0]}}
 }
 
 // widen notes limits that are in force from now on. In this batch, the earlier limits are valid, too.
@@ -71,6 +73,8 @@ func (w *world) batchEnds() {
 	w.batchNo++
 	w.fed, w.arrived, w.capacity, w.uses, w.limit, w.idleTime, w.doubtful = 0, 0, 0, 0, 0, time.Hour, 0
 	w.ledgerEnds()
+	w.restWas, w.answered1 = w.restUntil, false
+	w.creates0 = append(w.creates0[:0], w.saved.Intents...)
 	w.widen()
 }
 
@@ -79,9 +83,11 @@ func (w *world) noteEvent(ev *scaler.Event) {
 	w.fed++
 	w.ledgerEvent(ev)
 	if ev.Kind == scaler.EvIncreased {
+		w.answered1 = true
 		w.noteAnswer(ev)
 	}
 	w.hears(ev)
+	w.paces(ev)
 	if ev.Kind == scaler.EvPrepared {
 		m := w.byID[ev.ID]
 		if ev.Failure.Failed() {
@@ -105,11 +111,15 @@ func (w *world) apply(c *record.Changes) {
 		from := m.state
 		if m.serial != rec.Serial {
 			m.serial, m.prepared, m.uses, m.deletedSerial, from = rec.Serial, false, 0, 0, 0
-			m.bad, m.retired = badWord{}, 0
+			m.bad, m.retired, m.final = badWord{}, 0, false
 		}
 		if from != rec.State {
+			m.prior = from
 			m.priorAt, m.priorDrift, m.stateAt, m.stateDrift = m.stateAt, m.stateDrift, w.lastStep, w.drift
 			m.bad.least = 0
+			if rec.State == record.Gone {
+				m.wasGone, m.accepts, m.again = true, 0, 0
+			}
 		}
 		w.cover.move(from, rec.State)
 		m.state = rec.State
@@ -198,6 +208,7 @@ func (w *world) judgeLease(j *job, g *scaler.Grant) {
 	}
 	w.judgeFit(m, g)
 	w.judgeReach(m, g)
+	w.judgeFinal(m, g)
 	if m != nil {
 		m.uses = max(m.uses+1, g.Use)
 	}

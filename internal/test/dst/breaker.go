@@ -35,6 +35,7 @@ func (w *world) judgeBreaker(b *scaler.Batch, cmd *scaler.Command) {
 			return
 		}
 	}
+	w.cover.judged[oracleBreaker]++
 	if cmd.Count > 1 {
 		w.fail("breaker", "%d machines are asked for while the runaway breaker is open", cmd.Count)
 	}

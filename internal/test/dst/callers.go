@@ -46,6 +46,7 @@ const (
 type request struct {
 	ticket uint64
 	kind   scaler.EventKind
+	blames record.Cause // what a release says of the machine
 }
 
 // job is one caller.
@@ -61,9 +62,9 @@ type job struct {
 	on       *machine // the machine that it was told it has; nil: none
 	serial   uint64
 	slot     int
-	blames   record.Cause // what it says of its machine when it returns the lease
-	moving   bool         // it asked for another instance
-	given    bool         // it gave up: if a lease still comes, it returns it at once
+	promised time.Duration // until when its reservation holds
+	moving   bool          // it asked for another instance
+	given    bool          // it gave up: if a lease still comes, it returns it at once
 	was      jobState
 	ends     bool          // its end is planned
 	listed   bool          // in callers.live
@@ -197,7 +198,7 @@ func (w *world) ask(j *job, kind scaler.EventKind, cause record.Cause) uint64 {
 	if kind == scaler.EvAcquire || kind == scaler.EvReplace {
 		ev.Deadline = j.deadline
 	}
-	j.requests = append(j.requests, request{ev.Ticket, kind})
+	j.requests = append(j.requests, request{ev.Ticket, kind, cause})
 	w.step(ev)
 	return ev.Ticket
 }
@@ -300,7 +301,7 @@ func (w *world) end(j *job) {
 	if j.on != nil { // false: the lease was revoked and its caller was not told
 		w.leave(j, w.now.Mono)
 	}
-	j.state, j.blames = jobReleasing, cause
+	j.state = jobReleasing
 	w.ask(j, scaler.EvRelease, cause)
 	if w.hitAt(FaultDoubleRelease, k) {
 		w.ask(j, scaler.EvRelease, record.CauseNone)
@@ -355,7 +356,7 @@ func (w *world) callersRestart() {
 	}
 	for _, no := range w.live {
 		j := &w.jobs[no]
-		j.requests = j.requests[:0]
+		j.requests, j.promised = j.requests[:0], 0
 		if j.state == jobDone {
 			continue
 		}

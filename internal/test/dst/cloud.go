@@ -15,19 +15,22 @@ const never = time.Duration(math.MaxInt64)
 
 // machine is a machine as it really is at the provider, with what the oracles know of it.
 type machine struct {
-	no      int
-	id      record.ID
-	foreign bool // our manager did not ask for it
-	born    time.Duration
-	runs    time.Duration // when it starts to run
-	dying   time.Duration // since when it is really being deleted
-	gone    time.Duration // since when it does not exist
-	stuck   bool          // its delete takes effect when the faults end
-	broken  bool          // no preparation succeeds
-	denied  bool          // the provider said clearly that it did not create it
-	word    fleet.Listed  // what lists say instead of the truth, until wordTo
-	wordTo  time.Duration
-	hidden  time.Duration // lists leave it out until then
+	no       int
+	id       record.ID
+	foreign  bool // our manager did not ask for it
+	born     time.Duration
+	runs     time.Duration // when it starts to run
+	dying    time.Duration // since when it is really being deleted
+	gone     time.Duration // since when it does not exist
+	replaced bool          // the group replaces it
+	replaces bool          // the group started it in place of another one
+	stuck    bool          // its delete takes effect when the faults end
+	broken   bool          // no preparation succeeds
+	late     bool          // it appears only minutes after its create was accepted
+	denied   bool          // the provider said clearly that it did not create it
+	word     fleet.Listed  // what lists say instead of the truth, until wordTo
+	wordTo   time.Duration
+	hidden   time.Duration // lists leave it out until then
 
 	shown    fleet.Listed  // its state in the last complete list that was reported
 	ran      uint64        // the last batch in which it was shown running
@@ -46,8 +49,17 @@ type machine struct {
 	stateDrift    time.Duration // the wall clock's drift at that time
 	priorAt       time.Duration // since when it had the committed state before
 	priorDrift    time.Duration
+	final         bool         // its delete was committed
+	prior         record.State // the committed state before
 	bad           badWord
-	retired       uint64 // serial for which it was retired
+	deleteOp      uint64 // the latest delete that was sent: its number, the serial, and the life of the manager
+	deleteSerial  uint64
+	deleteLife    uint32
+	accepts       time.Duration // when the manager heard that it was accepted; 0: it did not
+	again         time.Duration // when it must be repeated; 0: it has no answer
+	notBefore     time.Duration // before when the provider does not want it repeated
+	wasGone       bool          // it counted as gone since
+	retired       uint64        // serial for which it was retired
 	retiredFor    record.Cause
 	refused       uint64        // the last batch with a preparation that failed for good
 	ranAt         time.Duration // when a list last showed it running
@@ -69,6 +81,7 @@ type cloud struct {
 	noStock   time.Duration // until when the provider has no machines to give
 	quota     int           // 0: no quota
 	quotaTo   time.Duration
+	numbered  bool // a new machine has the lowest free number
 	confused  bool // IDs were mistaken for others: it is unknown which unlisted machine is meant
 }
 
@@ -76,7 +89,7 @@ func (c *cloud) reset() {
 	c.spare = append(c.spare, c.machines...)
 	c.machines = c.machines[:0]
 	clear(c.byID)
-	c.awayUntil, c.badUntil, c.noStock, c.quota, c.quotaTo, c.confused = 0, 0, 0, 0, 0, false
+	c.awayUntil, c.badUntil, c.noStock, c.quota, c.quotaTo, c.confused, c.numbered = 0, 0, 0, 0, 0, false, false
 }
 
 // newMachine makes a machine with a new name.
@@ -98,6 +111,7 @@ func (w *world) newMachine() *machine {
 
 // populate makes the machines that exist before the first start.
 func (w *world) populate() {
+	w.numbered = w.hit(FaultNumbered)
 	if w.hit(FaultPreexisting) {
 		for n := 1 + w.dice.below(3); n > 0; n-- {
 			m := w.newMachine()
@@ -147,10 +161,14 @@ func (w *world) planBoot(m *machine) {
 
 // renamed gives a new machine the name of one that is gone and is in no list, as with a fixed list of hosts; nil: there is none.
 func (w *world) renamed() *machine {
+	missed := 4
+	if w.numbered {
+		missed = 1
+	}
 	for _, m := range w.machines {
-		if !m.foreign && m.gone <= w.now.Mono && m.shown == fleet.ListedAbsent && m.held == 0 && m.missed >= 4 && m.deletedSerial == m.serial {
+		if !m.foreign && m.gone <= w.now.Mono && m.shown == fleet.ListedAbsent && m.held == 0 && m.missed >= missed && m.deletedSerial == m.serial {
 			fresh := machine{no: m.no, id: m.id, born: w.now.Mono, gone: never, dying: never, serial: m.serial, uses: m.uses,
-				prepared: m.prepared, deletedSerial: m.deletedSerial}
+				prepared: m.prepared, deletedSerial: m.deletedSerial, retired: m.retired, retiredFor: m.retiredFor}
 			*m = fresh
 			return m
 		}
@@ -162,7 +180,7 @@ func (w *world) renamed() *machine {
 func (w *world) make(n int, denied bool) {
 	for range n {
 		var m *machine
-		if w.hit(FaultNameReused) {
+		if w.hit(FaultNameReused) || w.numbered {
 			if m = w.renamed(); m != nil {
 				w.confused = true
 			}
@@ -171,6 +189,9 @@ func (w *world) make(n int, denied bool) {
 			m = w.newMachine()
 		}
 		m.born, m.denied = w.now.Mono, denied
+		if w.hit(FaultCreateLate) {
+			m.born, m.late = w.now.Mono+w.dice.skewed(10*time.Second, 10*time.Minute), true
+		}
 		w.planBoot(m)
 	}
 }
@@ -184,6 +205,7 @@ func (w *world) createFailure() (f failure.Failure) {
 			if f.Kind == failure.Throttled && w.dice.below(2) == 0 {
 				f.RetryAfter = w.dice.span(time.Second, time.Minute)
 			}
+			w.oddly(&f)
 			return f
 		}
 	}
@@ -225,11 +247,29 @@ func (w *world) increase(cmd *scaler.Command) {
 		made = cmd.Count
 		denied = ev.Failure.Kind != failure.Transient
 	}
-	if w.hit(FaultCreateSlow) {
+	switch {
+	case w.hit(FaultCreateSlow):
 		latency = w.dice.skewed(2*time.Second, 2*time.Minute)
+	case w.hit(FaultCallHangs): // it is unknown what it did
+		latency = w.hangs(&ev)
+		ev.Count = 0
 	}
 	w.make(made, denied)
 	w.reply(latency, &ev)
+}
+
+// hangs makes ev the answer to a call that never returns: after its time-out it failed. It returns the time-out.
+func (w *world) hangs(ev *scaler.Event) time.Duration {
+	ev.Failure = failure.Failure{Kind: failure.Transient, Message: "no answer in time"}
+	ev.Away = w.dice.below(2) == 0
+	return pick(&w.dice, 30*time.Second, 2*time.Minute, 10*time.Minute)
+}
+
+// oddly changes how long a failure asks to wait.
+func (w *world) oddly(f *failure.Failure) {
+	if f.Failed() && w.hit(FaultOddRetryAfter) {
+		f.RetryAfter = pick(&w.dice, -time.Minute, time.Nanosecond, 40*time.Minute, 26*time.Hour, 30*24*time.Hour, math.MaxInt64)
+	}
 }
 
 // bounded applies the current limits of the account and the region.
@@ -273,6 +313,10 @@ func (w *world) decrease(cmd *scaler.Command) {
 	default:
 		w.accept(m, takes, &ev)
 	}
+	if w.hit(FaultCallHangs) {
+		latency = w.hangs(&ev)
+	}
+	w.oddly(&ev.Failure)
 	w.reply(latency, &ev)
 }
 
@@ -327,6 +371,7 @@ func (w *world) prepare(cmd *scaler.Command) {
 	default:
 		w.youth(m, latency)
 	}
+	w.oddly(&ev.Failure)
 	w.reply(latency, &ev)
 }
 
@@ -367,6 +412,9 @@ func (w *world) beat(cmd *scaler.Command) {
 	case w.hit(FaultBeatFails):
 		ev.Failure = failure.Failure{Kind: pick(&w.dice, failure.Transient, failure.Throttled, failure.Config), Message: "planted"}
 		latency = w.dice.skewed(latency, 30*time.Second)
+	case w.hit(FaultCallHangs):
+		latency = w.hangs(&ev)
 	}
+	w.oddly(&ev.Failure)
 	w.reply(latency, &ev)
 }

@@ -58,6 +58,7 @@ func (w *world) commit() {
 	w.judgeUnfit()
 	w.judgeStanding()
 	w.judgeSupply()
+	w.judgePrompt(b)
 	done := b.Done
 	w.expect(b.Expecting)
 	w.batchEnds()
@@ -133,27 +134,37 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 		case scaler.CmdIncrease:
 			w.judgeCreate(cmd)
 			w.judgeBreaker(b, cmd)
+			w.judgePace(cmd)
 		case scaler.CmdDelete:
 			w.judgeDelete(cmd)
+			w.judgeDeletePace(cmd)
 		}
 		if i < commands && w.broken == nil {
 			w.carryOut(cmd)
 		}
 	}
+	w.judgeExplained(b)
 	w.breakerMoves(b)
+	w.pauses(b)
 	for i := range b.Facts {
 		if w.opts.trace {
 			w.sayFact(&b.Facts[i])
 		}
 		w.judgeFact(&b.Facts[i])
+		w.owes(&b.Facts[i])
 	}
+	w.judgeDeletes(b)
 }
 
 // unheard handles an answer that was committed but never sent. What it ended has ended nevertheless; its caller learns of it when it comes
 // back.
 func (w *world) unheard(g *scaler.Grant) {
 	if g.Kind == scaler.GrantReleased && g.Ticket != 0 {
-		w.blamed(&w.jobs[g.Ticket>>16-1], g)
+		for _, r := range w.jobs[g.Ticket>>16-1].requests {
+			if r.ticket == g.Ticket {
+				w.blamed(g, r.blames)
+			}
+		}
 	}
 	if g.Kind != scaler.GrantRevoked {
 		return

@@ -31,7 +31,29 @@ type coverage struct {
 	lives   int
 	copies  int            // snapshots from which a core was made
 	held    [numCauses]int // why needed creates are held back
+	judged  [numOracles]int
 }
+
+// oracle is a question about the core that the world answers by its own knowledge.
+type oracle uint8
+
+const (
+	oracleKept oracle = iota
+	oracleRestart
+	oracleUnfit
+	oracleReason
+	oracleFinal
+	oracleOwner
+	oracleAdmission
+	oraclePrompt
+	oraclePace
+	oracleSizing
+	oracleBreaker
+	numOracles
+)
+
+// oracleNames are the oracles as a violation names them.
+var oracleNames = [numOracles]string{"kept", "restart", "unfit", "reason", "final", "owner", "admission", "prompt", "pace", "sizing", "breaker"}
 
 // legalPaths: path[a][b] is the shortest legal path from a to b, including both.
 func legalPaths() (path [numStates][numStates][]record.State) {
@@ -120,6 +142,9 @@ func (c *coverage) merge(o *coverage) {
 		c.others[n] += o.others[n]
 		c.held[n] += o.held[n]
 	}
+	for n := range c.judged {
+		c.judged[n] += o.judged[n]
+	}
 	c.lives += o.lives
 	c.copies += o.copies
 }
@@ -146,6 +171,9 @@ const (
 func (c *coverage) rows(n int) (rows []row) {
 	scaled := max(n*perTenThou/10000, 1)
 	for f := range numFaults {
+		if waiting[f] != "" {
+			continue
+		}
 		rows = append(rows, row{"fault", f.String(), c.faults[f], max(int(float64(n)*faultShare), 1), true})
 	}
 	for from := record.Creating; from <= record.Unclaimed; from++ {
@@ -154,6 +182,9 @@ func (c *coverage) rows(n int) (rows []row) {
 				rows = append(rows, row{"move", from.String() + " → " + to.String(), c.moves[from][to], scaled, false})
 			}
 		}
+	}
+	for o, name := range oracleNames {
+		rows = append(rows, row{"oracle", name, c.judged[o], scaled, false})
 	}
 	for k := scaler.FactKind(1); k.String() != "invalid"; k++ {
 		rows = append(rows, row{"fact", k.String(), c.kinds[k], scaled, false})

@@ -29,7 +29,7 @@ func TestCoverageGate(t *testing.T) {
 	for f := range c.faults {
 		c.faults[f] = 100
 	}
-	for _, counts := range [][]int{c.kinds[:], c.retires[:], c.revokes[:], c.denials[:], c.waits[:], c.backs[:], c.held[:], c.others[:]} {
+	for _, counts := range [][]int{c.kinds[:], c.retires[:], c.revokes[:], c.denials[:], c.waits[:], c.backs[:], c.held[:], c.others[:], c.judged[:]} {
 		for n := range counts {
 			counts[n] = 20
 		}

@@ -38,7 +38,7 @@ func (w *world) openJournal() {
 	w.from, w.state, w.wasKnow, w.startAt = w.cfg, cloneState(&w.saved), w.known, w.now
 	w.journal = w.journal[:0]
 	w.twin = nil
-	if w.twinned = w.roll(streamTwin).below(2) == 0; w.twinned { // a manager's journal begins with a snapshot of the new core
+	if w.twinned = w.twins(2); w.twinned { // a manager's journal begins with a snapshot of the new core
 		w.copyNow()
 	}
 }
@@ -63,16 +63,24 @@ func (w *world) taken(b *scaler.Batch) {
 
 // copyCore takes a snapshot now and then. A core made from it runs in parallel and must give the same batches.
 func (w *world) copyCore() {
-	if w.roll(streamTwin).below(40) > 0 || w.broken != nil {
+	if !w.twins(40) || w.broken != nil {
 		return
 	}
 	w.journal[len(w.journal)-1].copied = true
 	w.copyNow()
 }
 
+// twins decides whether a snapshot is taken, once in n times. A schedule that is not recorded draws the same numbers otherwise.
+func (w *world) twins(n int) bool {
+	before := w.dice.pcg
+	yes := w.roll(streamTwin).below(n) == 0
+	w.dice.pcg = before
+	return yes
+}
+
 // copyMidway takes a snapshot now and then between a step and the end of its batch.
 func (w *world) copyMidway() {
-	if w.roll(streamTwin).below(60) == 0 && w.broken == nil {
+	if w.twins(60) && w.broken == nil {
 		w.journal[len(w.journal)-1].midway = true
 		w.copyNow()
 	}
@@ -86,8 +94,8 @@ func (w *world) copyNow() {
 		w.fail("10", "a snapshot cannot be used: %v", err)
 		return
 	}
-	if again := twin.Snapshot(); !reflect.DeepEqual(again, s) {
-		w.fail("10", "a core made from a snapshot gives another snapshot: %+v instead of %+v", again, s)
+	if again, want := twin.Snapshot(), w.real.Snapshot(); !reflect.DeepEqual(again, want) {
+		w.fail("10", "a core made from a snapshot gives another snapshot: %+v instead of %+v", again, want)
 	}
 	w.cover.copies++
 	w.twin = twin

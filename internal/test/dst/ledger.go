@@ -73,6 +73,7 @@ func (w *world) judgeLedger(c *record.Changes) {
 
 // judgeRecord compares two records of the same instance.
 func (w *world) judgeRecord(from, to *record.Instance) {
+	w.cover.judged[oracleKept]++
 	retired := func(r *record.Instance) bool { return r.State >= record.Draining && r.State <= record.Lost }
 	what := ""
 	switch {
@@ -114,6 +115,7 @@ func (w *world) judgeIntent(to *record.Intent) {
 		return
 	}
 	from := &w.saved.Intents[at]
+	w.cover.judged[oracleKept]++
 	left := func(r *record.Intent) int { return r.Open + r.Doubt + r.Faded }
 	if from.Asked != to.Asked || !w.kept(from.At, to.At) || from.Answered && !to.Answered || left(to) > left(from) || to.Open > from.Open {
 		w.fail("kept", "create %d changed without a reason, from %+v to %+v", to.Op, *from, *to)
@@ -122,6 +124,7 @@ func (w *world) judgeIntent(to *record.Intent) {
 
 // judgeMeta compares two records of the group. Counts of consecutive failures end only by a success; a reload ends the pause they led to.
 func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
+	w.cover.judged[oracleKept]++
 	ended := to.Fruitless+to.DiedYoung == 0
 	what := ""
 	switch {
@@ -147,7 +150,9 @@ func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 		what = "the cause of the back-off"
 	}
 	if from.BackoffUntil != to.BackoffUntil {
-		w.backDrift = w.drift
+		if w.backDrift = w.drift; len(w.walls) > 1 { // the wall clock jumped within this batch
+			w.backDrift = never
+		}
 	}
 	if what != "" {
 		w.fail("kept", "%s changed without a reason, from %+v to %+v", what, *from, *to)
@@ -157,6 +162,7 @@ func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 // judgeRestored checks that a restart shows what was committed. An instance whose limits changed while the manager was stopped may be
 // retired at once.
 func (w *world) judgeRestored() {
+	w.cover.judged[oracleRestart]++
 	n, intents := 0, 0
 	w.real.Instances(func(v scaler.InstanceView) bool {
 		rec := w.recordOf(v.ID)

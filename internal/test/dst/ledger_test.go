@@ -11,7 +11,7 @@ import (
 
 // ledgerWorld is a world whose latest committed state is this one. Its life began at second 100 of the wall clock, its batch is at second 200.
 func ledgerWorld(saved record.Saved) *world {
-	w := &world{saved: saved}
+	w := &world{saved: saved, cover: &coverage{}}
 	w.lifeWall, w.walls = int64(100*time.Second), []int64{int64(200 * time.Second)}
 	w.fed = 1
 	return w
@@ -137,7 +137,7 @@ func TestRestoredOracle(t *testing.T) {
 		"the pause":       func(s *record.Saved) { s.Meta.BackoffUntil = 0 },
 		"its cause":       func(s *record.Saved) { s.Meta.BackoffCause = record.CauseConfig },
 	} {
-		w := &world{saved: saved, now: scaler.Time{Mono: began, Wall: time.Unix(0, 100)}}
+		w := &world{saved: saved, cover: &coverage{}, now: scaler.Time{Mono: began, Wall: time.Unix(0, 100)}}
 		w.lifeWall = 100
 		other := cloneState(&saved)
 		change(&other)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -37,6 +38,14 @@ func (w *world) start() {
 	w.watch()
 	w.throttleRestarted()
 	w.breakerRestarted()
+	w.creates0 = append(w.creates0[:0], w.saved.Intents...)
+	w.pausedBy, w.pausedTo, w.listedAt = false, 0, 0
+	if w.drift != w.backDrift { // the end of the pause was read from another clock
+		w.restUntil, w.backUntil = 0, w.now.Mono+time.Hour
+	}
+	for _, m := range w.machines {
+		m.accepts, m.again, m.notBefore = 0, 0, 0
+	}
 	w.widen()
 	w.callersRestart()
 	if w.opts.trace {
@@ -62,8 +71,11 @@ func (w *world) forgetState() {
 	w.creates = w.creates[:0]
 	w.minted = w.minted[:0]
 	w.openBreaker = false
+	w.restUntil, w.backUntil, w.backWall = 0, 0, 0
+	w.losses = w.losses[:0]
 	for _, m := range w.machines {
 		m.serial, m.prepared, m.uses, m.deletedSerial, m.state, m.bad, m.retired = 0, false, 0, 0, 0, badWord{}, 0
+		m.final = false
 	}
 	for i := range w.jobs {
 		w.orphaned(&w.jobs[i])
@@ -78,6 +90,12 @@ func (w *world) crash() {
 	w.cover.lives++
 	d := w.roll(streamRestart)
 	away := pick(d, 0, time.Second, 10*time.Second, time.Minute, 10*time.Minute)
+	if !w.opts.small && w.hit(FaultLongDown) {
+		away = w.dice.skewed(10*time.Minute, 24*time.Hour)
+	}
+	if w.hit(FaultWallWhileDown) {
+		w.jumpWall(w.dice.skewed(time.Second, 5*time.Hour), w.dice.below(2) == 0)
+	}
 	if w.setup.store && w.hit(FaultStateLost) {
 		w.loseState = true
 	}
@@ -95,6 +113,15 @@ func (w *world) beginShutdown(del bool) {
 	w.later(6*time.Minute, itemEnd, 0, 0)
 }
 
+// jumpWall sets the wall clock forward or back.
+func (w *world) jumpWall(by time.Duration, back bool) {
+	if back {
+		by = -by
+	}
+	w.now.Wall = w.now.Wall.Add(by)
+	w.wallJumped(by)
+}
+
 // mishaps are faults that can occur at any time.
 func (w *world) mishaps() {
 	if w.opts.small && w.commits == 0 {
@@ -108,7 +135,7 @@ func (w *world) mishaps() {
 }
 
 var anytime = [...]Fault{
-	FaultHostKey, FaultPluginDies, FaultWallForward, FaultWallBack, FaultReloadCapacity, FaultReloadUses, FaultReloadLimit,
+	FaultHostKey, FaultBadWord, FaultReplacedFirst, FaultPluginDies, FaultWallForward, FaultWallBack, FaultReloadCapacity, FaultReloadUses, FaultReloadLimit,
 	FaultReloadPolicies, FaultReloadThrottle, FaultReloadAdopt, FaultShutdownKeeps, FaultShutdownDeletes, FaultDrain, FaultForeignAdds,
 	FaultForeignDeletes, FaultUnreachable,
 }
@@ -119,6 +146,7 @@ const (
 	healDrain
 	healYouth
 	healReach
+	healReplaced
 )
 
 func (w *world) mishap(f Fault) {
@@ -132,6 +160,10 @@ func (w *world) mishap(f Fault) {
 		if m := w.anyMachine(d); m != nil {
 			w.unreach(m)
 		}
+	case FaultBadWord:
+		w.badWord(d)
+	case FaultReplacedFirst:
+		w.replaceFirst(d)
 	case FaultPluginDies:
 		w.awayUntil = max(w.awayUntil, w.now.Mono+d.skewed(time.Second, 3*time.Minute))
 	case FaultWallForward, FaultWallBack:
@@ -139,11 +171,7 @@ func (w *world) mishap(f Fault) {
 		if d.below(8) == 0 {
 			jump *= 50
 		}
-		if f == FaultWallBack {
-			jump = -jump
-		}
-		w.now.Wall = w.now.Wall.Add(jump)
-		w.wallJumped(jump)
+		w.jumpWall(jump, f == FaultWallBack)
 	case FaultShutdownKeeps, FaultShutdownDeletes:
 		if w.over == 0 {
 			w.beginShutdown(f == FaultShutdownDeletes)
@@ -168,12 +196,48 @@ func (w *world) mishap(f Fault) {
 	}
 }
 
+// badWord reports any machine that has a record as unfit, whatever its state. Sometimes the report is about an earlier machine of its name, and
+// says nothing about this one.
+func (w *world) badWord(d *dice) {
+	from := d.below(max(len(w.machines), 1))
+	for n := range w.machines {
+		m := w.machines[(from+n)%len(w.machines)]
+		if m.state == 0 || m.state == record.Unclaimed {
+			continue
+		}
+		ev := scaler.Event{Kind: scaler.EvUnhealthy, ID: m.id, Serial: m.serial, Cause: pick(d, record.CauseUnhealthy, record.CauseChangedHostKey),
+			Failure: failure.Failure{Kind: failure.Unhealthy, Message: "planted"}}
+		if ev.Serial > 1 && d.below(4) == 0 {
+			ev.Serial--
+		}
+		w.step(ev)
+		return
+	}
+}
+
+// replaceFirst starts machines that replace some of ours, which go a while later.
+func (w *world) replaceFirst(d *dice) {
+	for n := 1 + d.below(2); n > 0; n-- {
+		old := w.anyMachine(d)
+		if old == nil || old.replaced || old.dying != never {
+			return
+		}
+		old.replaced = true
+		m := w.newMachine()
+		m.runs, m.replaces = w.now.Mono+d.span(time.Second, 30*time.Second), true
+		w.later(d.span(time.Minute, 6*time.Minute), itemHeal, old.no, healReplaced)
+	}
+}
+
 func (w *world) heal(it *item) {
 	if it.act == healYouth {
 		w.dieYoung(w.machines[it.n], it.life != w.life)
 	}
 	if it.act == healReach && it.life == w.life {
 		w.reach(w.machines[it.n])
+	}
+	if m := it.n; it.act == healReplaced && w.faulty && w.machines[m].exists(w.now.Mono) {
+		w.machines[m].dying, w.machines[m].gone = w.now.Mono, w.now.Mono+20*time.Second
 	}
 	if it.act == healDrain && it.life == w.life && w.drained {
 		w.drained, w.undrained = false, w.batchNo

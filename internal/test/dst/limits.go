@@ -54,7 +54,7 @@ func (w *world) counts2(m *machine) bool {
 		return false
 	case m.shown != fleet.ListedAbsent:
 		return true
-	case m.foreign || w.confused || w.forgotten:
+	case m.late || m.foreign || m.replaces || w.confused || w.forgotten:
 		return false
 	}
 	return m.missed < w.cfg.MissingLists && !(m.accepted && m.missed > 0)
@@ -90,6 +90,7 @@ func (w *world) throttleChanged() {
 		return
 	}
 	w.throttles = append(w.throttles, t)
+	w.limitedAt = w.now.Mono
 }
 
 // wallJumped notes a jump of the wall clock. The time between two lives is read from the wall clock. So a jump between the last create and
@@ -98,6 +99,7 @@ func (w *world) wallJumped(by time.Duration) { w.drift += by }
 
 func (w *world) throttleRestarted() {
 	w.throttleChanged()
+	w.limitedAt = w.now.Mono
 	if jump := w.drift - w.spentDrift; jump > 0 && len(w.creates) > 0 {
 		t := w.throttles[len(w.throttles)-1]
 		w.minted = append(w.minted, creation{w.now.Mono, min(t.burst, t.limit*jump.Seconds())})
@@ -165,6 +167,9 @@ func (w *world) judgeFact(f *scaler.Fact) {
 	w.cover.fact(f)
 	if f.Kind == scaler.FactLost {
 		w.judgeLost(w.byID[f.ID])
+	}
+	if f.Kind == scaler.FactRefused || f.Kind == scaler.FactFruitless {
+		w.judgeRest(f)
 	}
 	if f.Kind == scaler.FactRetire {
 		w.judgeRetired(f)

@@ -15,6 +15,8 @@ type observer struct {
 	first  bool          // a complete list arrived in this life
 	tries  int
 	listNo uint64
+
+	hangList bool // the list in progress is answered only by its time-out
 }
 
 // watch starts the observer of a new life, which has seen no list.
@@ -62,6 +64,10 @@ func (w *world) askList() {
 		return
 	}
 	w.since = w.now.Mono
+	if w.hangList = w.hit(FaultListHangs); w.hangList {
+		w.later(pick(&w.dice, 30*time.Second, 2*time.Minute, 10*time.Minute), itemListAnswer, 0, 0)
+		return
+	}
 	d := w.roll(streamLatency)
 	w.later(d.span(20*time.Millisecond, 1500*time.Millisecond), itemListAnswer, 0, 0)
 }
@@ -73,7 +79,7 @@ func (w *world) answerList() {
 	if w.faulty {
 		w.disturb()
 	}
-	if w.away() || w.hit(FaultListFails) {
+	if w.away() || w.hangList || w.hit(FaultListFails) {
 		if !w.first {
 			w.tries++
 		}
@@ -81,7 +87,8 @@ func (w *world) answerList() {
 		if !w.away() {
 			kind = pick(&w.dice, failure.Transient, failure.Throttled, failure.Config)
 		}
-		w.step(scaler.Event{Kind: scaler.EvListFailed, Away: w.away(), Failure: failure.Failure{Kind: kind, Message: "planted"}})
+		w.step(scaler.Event{Kind: scaler.EvListFailed, Away: w.away() || w.hangList, Failure: failure.Failure{Kind: kind, Message: "planted"}})
+		w.hangList = false
 		w.nextList(w.interval())
 		return
 	}
@@ -110,6 +117,7 @@ func (w *world) answerList() {
 		}
 	}
 	if news || w.faulty || w.steps == 0 || w.real.AwaitsList() {
+		w.listedAt = since
 		w.step(scaler.Event{Kind: scaler.EvListed, Since: since})
 	}
 	w.nextList(w.interval())

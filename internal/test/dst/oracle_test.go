@@ -213,7 +213,7 @@ func TestOraclesFire(t *testing.T) {
 		{"chance in the core", "10", func(l *liar) {
 			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
 				if calls++; calls%701 == 0 {
-					b.Expecting = !b.Expecting
+					b.Wake++
 				}
 			}
 		}},
@@ -293,6 +293,61 @@ func TestOraclesFire(t *testing.T) {
 				for i := range b.Grants {
 					if g := &b.Grants[i]; g.Kind == scaler.GrantRevoked && g.Cause == record.CauseUnhealthy {
 						g.Cause = record.CauseChangedHostKey
+					}
+				}
+			}
+		}},
+		{"a change of the list that is not expected", "prompt", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) { b.Expecting = false }
+		}},
+		{"callers for whom nothing is created", "prompt", func(l *liar) {
+			l.step = func(ev *scaler.Event) bool { return ev.Kind == scaler.EvAcquire }
+		}},
+		{"a pause that is too short", "pace", func(l *liar) {
+			l.step = func(ev *scaler.Event) bool {
+				if ev.Kind == scaler.EvIncreased && ev.Failure.Failed() && ev.Failure.Kind != failure.Transient {
+					ev.Failure.Kind = failure.Unhealthy
+				}
+				return false
+			}
+		}},
+		{"a pause that is too long", "pace", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				for i := range b.Facts {
+					if b.Facts[i].Kind == scaler.FactRefused {
+						b.Facts[i].Took = 2 * time.Hour
+					}
+				}
+			}
+		}},
+		{"a machine that a later create explains", "owner", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				for i := range b.Facts {
+					if f := &b.Facts[i]; f.Kind == scaler.FactAppeared && f.Op > 0 {
+						f.Op++
+					}
+				}
+			}
+		}},
+		{"a machine that is taken in for no loss", "owner", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				for _, f := range b.Facts {
+					if f.Kind == scaler.FactAppeared {
+						b.Facts = append(b.Facts, scaler.Fact{Kind: scaler.FactAdopt, Cause: record.CauseMissing, ID: f.ID})
+					}
+				}
+			}
+		}},
+		{"a delete of a machine that was not retired", "final", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				b.Facts = without(b.Facts, func(f *scaler.Fact) bool { return f.Kind == scaler.FactRetire })
+			}
+		}},
+		{"a promise that cannot be kept", "admission", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				for i := range b.Grants {
+					if g := &b.Grants[i]; g.Kind == scaler.GrantDenied && g.Cause == record.CauseNoCapacity {
+						g.Kind, g.Cause = scaler.GrantReserved, record.CauseNone
 					}
 				}
 			}

@@ -100,6 +100,7 @@ func (w *world) judgeSupply() {
 		open := w.saved.Intents[i].Open * per
 		least, most = least+open, most+open
 	}
+	w.cover.judged[oracleSizing]++
 	if s := w.core.Summary(); s.Supply < least || s.Supply > most {
 		w.fail("sizing", "the supply is said to be %d; what is committed and listed gives %d to %d", s.Supply, least, most)
 	}

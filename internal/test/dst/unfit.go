@@ -75,24 +75,25 @@ func (w *world) condemn(m *machine, why record.Cause) {
 }
 
 // blamed notes that a caller returned its lease with a complaint about the machine.
-func (w *world) blamed(j *job, g *scaler.Grant) {
-	if m := w.byID[g.ID]; j.blames != record.CauseNone && m != nil && m.serial == g.Serial {
-		w.condemn(m, j.blames)
+func (w *world) blamed(g *scaler.Grant, why record.Cause) {
+	if m := w.byID[g.ID]; why != record.CauseNone && m != nil && m.serial == g.Serial {
+		w.condemn(m, why)
 	}
-	j.blames = record.CauseNone
 }
 
-// unsaid takes back the reports of a batch that was never committed: the manager that heard them is gone.
+// unsaid takes back what a batch that was never committed heard: the manager is gone.
 func (w *world) unsaid() {
 	for _, m := range w.condemned {
 		m.bad.serial, m.bad.cause = 0, record.CauseNone
 	}
 	w.condemned = w.condemned[:0]
+	w.restUntil = w.restWas
 }
 
 // judgeUnfit checks that a bad word about a machine ends every lease on it in the same batch, and that the verdict is committed.
 func (w *world) judgeUnfit() {
 	for _, m := range w.condemned {
+		w.cover.judged[oracleUnfit]++
 		switch {
 		case m.bad.serial != m.serial:
 		case m.held > 0:
@@ -113,6 +114,7 @@ func (w *world) judgeFit(m *machine, g *scaler.Grant) {
 
 // judgeRetired checks that a machine is retired for a reason that is true in the world.
 func (w *world) judgeRetired(f *scaler.Fact) {
+	w.cover.judged[oracleReason]++
 	m, c := w.byID[f.ID], &w.cfg
 	again := m.retired == m.serial && m.retiredFor == f.Cause // it was lost in between
 	m.retired, m.retiredFor = m.serial, f.Cause
@@ -140,7 +142,7 @@ func (w *world) judgeRetired(f *scaler.Fact) {
 			return g.Kind == scaler.GrantRevoked && g.ID == f.ID && g.Cause == record.CauseAbandoned
 		})
 	case record.CausePreexisting:
-		ok = m.foreign || m.denied || w.confused || w.forgotten
+		ok = m.foreign || m.replaces || m.denied || m.late || w.confused || w.forgotten || m.prior == record.Unclaimed
 	case record.CauseShutdown:
 		ok = w.over > 0 && w.deletes
 	case record.CauseOperator:
@@ -154,6 +156,7 @@ func (w *world) judgeRetired(f *scaler.Fact) {
 
 // judgeRevoked checks that a lease is revoked for a reason that is true in the world.
 func (w *world) judgeRevoked(g *scaler.Grant) {
+	w.cover.judged[oracleReason]++
 	m := w.byID[g.ID]
 	if m == nil {
 		w.fail("reason", "a lease of %s on %s was revoked, and this machine never existed", g.Key, g.ID)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -207,6 +208,11 @@ func (w *world) handle(it *item) {
 		w.arrive()
 	case itemPoller:
 		w.poll(int(it.n), it.act)
+	case itemConnect:
+		if j := &w.jobs[it.n]; !stale && j.on != nil {
+			w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: j.on.id, Serial: j.serial, Cause: record.CauseUnhealthy,
+				Failure: failure.Failure{Kind: failure.Unhealthy, Message: "connect info: planted"}})
+		}
 	case itemRise:
 		w.rise(w.machines[it.n], uint64(it.act))
 	case itemHeal:

@@ -99,7 +99,7 @@ func TestUnitsAndSuites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"TestDiffer", "TestWaitersTable", "TestInboxLosesNothing", "TestListWithAnEmptyIDIsNotComplete"} {
+	for _, name := range []string{"TestDiffer", "TestWaitersTable", "TestInboxLosesNothing", "TestListedOf"} {
 		if !slices.Contains(shell.unit, name) {
 			t.Errorf("%s is no unit test", name)
 		}
