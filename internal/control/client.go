@@ -94,6 +94,8 @@ func (e *AwayError) Error() string {
 		return fmt.Sprintf("no manager is running at %s: start one with `taskscaler run --config FILE`, or give its socket with --socket", e.Where)
 	case e.cut():
 		return fmt.Sprintf("the manager at %s went away before it answered: try again when it runs", e.Where)
+	case errors.Is(e.Err, fs.ErrPermission):
+		return fmt.Sprintf("the socket %s may not be used by this user: run the command as the user of the manager, or give the socket of another manager with --socket", e.Where)
 	}
 	return fmt.Sprintf("the manager at %s does not answer: %v; check the manager's log", e.Where, e.Err)
 }

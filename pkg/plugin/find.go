@@ -85,12 +85,20 @@ func Find(name string, o FindOptions) (string, error) {
 	case strings.ContainsAny(name, `/\`):
 		return "", &FindError{Name: name, Registry: true, Searched: o.folders(), Installed: o.installed()}
 	}
+	unusable := ""
 	for _, dir := range o.folders() {
 		for _, binary := range binaries(name) {
-			if path := filepath.Join(dir, binary); isExecutable(path) {
+			path := filepath.Join(dir, binary)
+			if isExecutable(path) {
 				return path, nil
 			}
+			if info, err := os.Stat(path); err == nil && !info.IsDir() && unusable == "" {
+				unusable = path
+			}
 		}
+	}
+	if unusable != "" {
+		return "", fmt.Errorf("plugin %q: %s is not executable: chmod +x %s", name, unusable, unusable)
 	}
 	return "", &FindError{Name: name, Searched: o.folders(), Installed: o.installed()}
 }

@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 // inspect checks the executable before it is started.
@@ -26,7 +28,7 @@ func inspect(path, sum string) error {
 	case info.IsDir():
 		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: fmt.Sprintf("%s is a folder", path)}
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o111 == 0:
-		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: fmt.Sprintf("%s is not executable (chmod +x)", path)}
+		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: fmt.Sprintf("%s is not executable: chmod +x %s", path, path)}
 	case sum == "":
 		return nil
 	}
@@ -78,7 +80,7 @@ func classify(path string, r *runner, err, gaveUp, cancelled error) error {
 	case isHandshake:
 		e.Reason, e.Detail = ReasonUnknown, "the connection to it failed"
 	case line != "":
-		e.Reason, e.Detail, e.Err = ReasonNotAPlugin, fmt.Sprintf("it did not answer as a taskscaler plugin: it printed %q", line), nil
+		e.Reason, e.Detail, e.Err = ReasonNotAPlugin, fmt.Sprintf("it did not answer as a taskscaler plugin: it printed %s", safetext.Quote(line)), nil
 	case gaveUp != nil:
 		e.Reason, e.Detail, e.Err = ReasonStartTimeout, "it printed nothing within the start timeout and was killed", nil
 	case wantsOtherHost(e.Stderr):

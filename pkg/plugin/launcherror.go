@@ -72,6 +72,9 @@ func (e *LaunchError) hint() string {
 	case ReasonNotExecutable:
 		return fmt.Sprintf("%s must be an executable file built for this machine", e.Path)
 	case ReasonNotAPlugin:
+		if strings.Contains(e.Detail, "it printed") {
+			return fmt.Sprintf("%s is not a taskscaler plugin, or it prints to standard output before plugin.Main; correct `plugin` in the configuration, or the plugin", e.Path)
+		}
 		return fmt.Sprintf("%s is not a taskscaler plugin; correct `plugin` in the configuration", e.Path)
 	case ReasonForeignProtocol:
 		return fmt.Sprintf("taskscaler needs its own build of this plugin: put it beside the taskscaler binary, or replace %s", e.Path)

@@ -11,10 +11,17 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 const (
 	maxLogLine = 64 << 10 // bytes; the rest of a longer line is dropped
+	maxLogText = 4 << 10  // bytes of a message in the log
+	maxValue   = 2 << 10  // bytes of an attribute
+	maxAttrs   = 32       // of one record
+	maxKey     = 64       // bytes of an attribute's name
 	tailLines  = 20       // how many of the last lines are kept for an error message
 	tailWidth  = 300      // bytes of each
 )
@@ -30,6 +37,7 @@ type logPump struct {
 	tail   []string
 	panic  bool     // a Go panic is being printed
 	fatal  []string // the first lines of the panic, which say more than the last
+	flow   flow
 }
 
 // read logs r line by line until it ends.
@@ -38,6 +46,7 @@ func (l *logPump) read(r io.Reader) {
 	for {
 		line, more, err := in.ReadLine()
 		if err != nil {
+			l.tellDropped(l.flow.dropped)
 			return
 		}
 		text := string(line)
@@ -58,7 +67,40 @@ func (l *logPump) line(text string) {
 		level, msg = l.plain(text)
 	}
 	l.remember(msg)
-	l.log.LogAttrs(context.Background(), level, msg, attrs...)
+	pass, dropped := l.flow.next(time.Now())
+	l.tellDropped(dropped)
+	if pass {
+		l.log.LogAttrs(context.Background(), level, safetext.Line(msg, maxLogText), attrs...)
+	}
+}
+
+func (l *logPump) tellDropped(n int) {
+	if n > 0 {
+		l.log.Warn("the plugin printed too much: lines were dropped", slog.Int("lines", n), slog.Int("limit_per_second", maxPerSecond))
+	}
+}
+
+// maxPerSecond is how many lines of a plugin are logged in one second.
+const maxPerSecond = 200
+
+// flow limits the lines of one plugin. It is used by one goroutine.
+type flow struct {
+	second  time.Time // when the present second began
+	lines   int       // in it
+	dropped int       // since the last time that it was told
+}
+
+// next reports whether one more line may be logged, and how many were dropped before, at most once a second.
+func (f *flow) next(now time.Time) (pass bool, dropped int) {
+	if now.Sub(f.second) >= time.Second {
+		dropped, f.dropped = f.dropped, 0
+		f.second, f.lines = now, 0
+	}
+	if f.lines++; f.lines > maxPerSecond {
+		f.dropped++
+		return false, dropped
+	}
+	return true, dropped
 }
 
 // plain returns the level and message of a line that is not a log record.
@@ -75,9 +117,7 @@ func (l *logPump) plain(text string) (slog.Level, string) {
 }
 
 func (l *logPump) remember(msg string) {
-	if len(msg) > tailWidth {
-		msg = strings.ToValidUTF8(msg[:tailWidth], "") + "…"
-	}
+	msg = safetext.Line(msg, tailWidth)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.panic && len(l.fatal) < tailLines {
@@ -117,10 +157,18 @@ func parseHCLog(line string, redact *redactor) (level slog.Level, msg string, at
 		}
 	}
 	slices.Sort(keys)
-	for _, k := range keys {
-		attrs = append(attrs, slog.Any(redact.text(strings.TrimPrefix(k, "@")), redactValue(record[k], redact)))
+	for _, k := range keys[:min(len(keys), maxAttrs)] {
+		value := any(redacted)
+		if !redact.isSecret(k) {
+			value = redactValue(record[k], redact)
+		}
+		attrs = append(attrs, slog.Any(safetext.Line(redact.text(strings.TrimPrefix(k, "@")), maxKey), value))
 	}
-	return levelOf(name), redact.text(text), attrs, true
+	if len(attrs) == 0 {
+		return levelOf(name), redact.text(text), nil, true
+	}
+	// In a group of their own: a plugin must not overwrite the level, the time, the runner or a fact of the manager's own records.
+	return levelOf(name), redact.text(text), []slog.Attr{{Key: "fields", Value: slog.GroupValue(attrs...)}}, true
 }
 
 // redactValue returns numbers and booleans unchanged, and any other value as a text without secrets.
@@ -129,13 +177,13 @@ func redactValue(v any, redact *redactor) any {
 	case bool, float64, nil:
 		return v
 	case string:
-		return redact.text(v)
+		return safetext.Line(redact.text(v), maxValue)
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Sprintf("%T", v)
 	}
-	return redact.text(string(text))
+	return safetext.Line(redact.text(string(text)), maxValue)
 }
 
 func levelOf(name string) slog.Level {

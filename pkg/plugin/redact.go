@@ -24,11 +24,25 @@ type redactor struct {
 	given    map[string]bool
 	made     []string // oldest first
 	replacer *strings.Replacer
+
+	names    *regexp.Regexp // of keys whose values are secret
+	assigned *regexp.Regexp // such a key with its value: password=x, "password":"x"
 }
 
-func newRedactor() *redactor { return &redactor{given: map[string]bool{}} }
+func newRedactor() *redactor {
+	const names = `(?:passw|passphrase|secret|token|credential|private_?key|api_?key|access_?key)`
+	return &redactor{
+		given: map[string]bool{}, names: regexp.MustCompile(`(?i)` + names),
+		assigned: regexp.MustCompile(`(?i)((?:[\w.-]*` + names + `[\w.-]*)(?:\s*=\s*|\\?"\s*:\s*))(\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*'|[^\s"',;&})\]]+)`),
+	}
+}
 
-// text returns s without secrets.
+// isSecret reports whether the values of a key are secret. The name of a file is none.
+func (r *redactor) isSecret(key string) bool {
+	return r.names.MatchString(key) && !strings.HasSuffix(key, "_file") && !strings.HasSuffix(key, "_path")
+}
+
+// text returns s without secrets: the known ones, and what is assigned to a name that says that it is secret.
 func (r *redactor) text(s string) string {
 	r.mu.Lock()
 	if r.replacer == nil {
@@ -36,7 +50,11 @@ func (r *redactor) text(s string) string {
 	}
 	replacer := r.replacer
 	r.mu.Unlock()
-	return replacer.Replace(s)
+	s = replacer.Replace(s)
+	if !r.names.MatchString(s) {
+		return s
+	}
+	return r.assigned.ReplaceAllString(s, `${1}`+redacted)
 }
 
 func (r *redactor) build() *strings.Replacer {
@@ -92,16 +110,15 @@ func (r *redactor) addConfig(config json.RawMessage) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	walkSecrets(v, false, regexp.MustCompile(`(?i)passw|passphrase|secret|token|credential|private_?key|api_?key|access_?key`),
-		func(s string) {
-			for _, form := range forms(s, minSecret) {
-				r.given[form] = true
-			}
-		})
+	r.walkSecrets(v, false, func(s string) {
+		for _, form := range forms(s, minSecret) {
+			r.given[form] = true
+		}
+	})
 	r.replacer = nil
 }
 
-func walkSecrets(v any, secret bool, keys *regexp.Regexp, found func(string)) {
+func (r *redactor) walkSecrets(v any, secret bool, found func(string)) {
 	switch v := v.(type) {
 	case string:
 		if secret {
@@ -109,12 +126,12 @@ func walkSecrets(v any, secret bool, keys *regexp.Regexp, found func(string)) {
 		}
 	case []any:
 		for _, e := range v {
-			walkSecrets(e, secret, keys, found)
+			r.walkSecrets(e, secret, found)
 		}
 	case map[string]any:
 		for k, e := range v {
 			isPath := strings.HasSuffix(k, "_file") || strings.HasSuffix(k, "_path")
-			walkSecrets(e, !isPath && (secret || keys.MatchString(k)), keys, found)
+			r.walkSecrets(e, !isPath && (secret || r.isSecret(k)), found)
 		}
 	}
 }
