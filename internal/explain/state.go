@@ -195,6 +195,10 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 		text += "; it stays: this manager did not create it, and such deletes are paused, because another manager seems to use the group"
 	case !s.Started:
 		text += "; it stays: the provider's first list has not arrived yet"
+	case s.Above > 0:
+		text += fmt.Sprintf("; %s than %s allows: an idle one goes after idle_time (%s)", words.Plural(s.Above, "more instance exists", "more instances exist"),
+			observe.LimitName(s.MaxInstances, cfg.MaxInstances), words.Span(span))
+		out.MayGo = h.shrinks(may)
 	case left < s.Decision.Needed:
 		text += fmt.Sprintf("; it stays: %d slots needed now, supply without it %d", s.Decision.Needed, left)
 	case left < s.Peak:

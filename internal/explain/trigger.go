@@ -189,8 +189,10 @@ func (h *History) released(f *scaler.Fact) string {
 		return "the runaway breaker allowed the next create"
 	case b.Decision.BoundBy == policy.BoundBlocked && b.BackoffFor > 0:
 		return "the back-off ended"
-	case b.Decision.BoundBy == policy.BoundMaxInstances, b.Decision.BoundBy == policy.BoundProviderMax:
+	case b.Decision.BoundBy == policy.BoundMaxInstances:
 		return "there was room below max_instances again"
+	case b.Decision.BoundBy == policy.BoundProviderMax:
+		return "there was room below the provider's limit again"
 	}
 	return h.trigger(f)
 }

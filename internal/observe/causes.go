@@ -29,11 +29,11 @@ var causePhrases = [...]phrases{
 	record.CauseOperator:         {"because an operator requested it", "an operator requested it"},
 	record.CauseBoot:             {"for an instance to boot", "it is booting"},
 	record.CauseThrottle:         {"because scale_throttle allows no more creates at the moment", "scale_throttle allows no more creates at the moment"},
-	record.CauseMaxInstances:     {"for another job to release its slot: max_instances (or the provider's limit) is reached", "max_instances is reached"},
+	record.CauseMaxInstances:     {"for another job to release its slot: max_instances is reached", "max_instances is reached"},
 	record.CauseQuota:            {"because an account limit of the provider is reached", "an account limit of the provider is reached"},
 	record.CauseStockOut:         {"because the provider has no capacity left", "the provider has no capacity left"},
 	record.CauseBackoff:          {"for the back-off after failed creates or failed boots to end", "creates are in back-off after failures"},
-	record.CausePlugin:           {"for the provider plugin to answer", "the provider plugin does not answer"},
+	record.CausePlugin:           {"for the provider plugin to answer", "the provider plugin has not answered yet"},
 	record.CausePolicy:           {"because the current policy creates no instance", "the current policy creates no instance"},
 	record.CauseConfig:           {"for a corrected configuration: the provider refused the current one", "the provider refused the configuration"},
 	record.CauseForeign:          {"because another manager seems to use the same group: creates are paused", "another manager seems to use the same group"},
@@ -49,6 +49,8 @@ var causePhrases = [...]phrases{
 	record.CauseUnknownKey:       {"for a key that has a lease", "there is no lease under this key"},
 	record.CauseLists:            {"because listing the instances fails, so an instance that boots cannot be seen", "listing the instances fails"},
 	record.CauseBreaker:          {"because the runaway breaker is open: one instance at a time is created until one works", "the runaway breaker is open"},
+	record.CauseProviderLimit:    {"for another job to release its slot: the provider's limit on instances is reached", "the provider's limit on instances is reached"},
+	record.CauseAboveLimit:       {"for a slot", "more instances exist than max_instances or the provider's limit allows"},
 }
 
 func phrasesOf(c record.Cause) phrases {

@@ -61,6 +61,14 @@ func Latest(words string) string {
 	return "; the latest failure: " + words
 }
 
+// LimitName names the limit in force: max_instances, if that is ours, or the provider's limit.
+func LimitName(inForce, ours int) string {
+	if ours > 0 && ours <= inForce {
+		return fmt.Sprintf("max_instances (%d)", inForce)
+	}
+	return fmt.Sprintf("the provider's limit (%d)", inForce)
+}
+
 func boundName(b policy.Bound) string {
 	if b == policy.BoundProviderMax {
 		return "the provider's limit"

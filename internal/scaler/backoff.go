@@ -10,6 +10,23 @@ import (
 // maxBackoff bounds every back-off. A back-off that was stored under a wrong clock can therefore not stop a group for ever.
 const maxBackoff = time.Hour
 
+// maxRest is the longest rest that a provider can ask for between two tries for one instance. While the manager shuts down, it is
+// maxShutdownRest: an operator waits.
+const (
+	maxRest         = 10 * time.Minute
+	maxShutdownRest = time.Minute
+)
+
+// rest returns how long to wait before the next try for one instance: after d, or when the provider said so, if that is later and within
+// reason.
+func (c *Core) rest(d time.Duration, f failure.Failure) time.Duration {
+	most := maxRest
+	if c.shutdown {
+		most = maxShutdownRest
+	}
+	return max(d, min(f.RetryAfter, most))
+}
+
 // backoff says until when nothing is created, and why.
 type backoff struct {
 	until time.Duration
@@ -70,7 +87,7 @@ func (c *Core) refused(op uint64, f failure.Failure, away bool) {
 	p := paceOf(f.Kind, away)
 	d := p.after(m.Refusals)
 	if f.Kind == failure.Throttled && f.RetryAfter > 0 {
-		d = f.RetryAfter
+		d = min(max(f.RetryAfter, p.first), maxBackoff) // the provider knows better, within reason
 	}
 	c.startBackoff(d, p.cause)
 	c.fact(Fact{Kind: FactRefused, Op: op, Count: m.Refusals, Failure: f, Took: d, Cause: p.cause})

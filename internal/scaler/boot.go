@@ -67,7 +67,7 @@ func (c *Core) prepared(ev *Event) {
 		c.ready(m)
 	case ev.Away || f.Kind == failure.Transient || f.Kind == failure.Throttled:
 		c.fact(Fact{Kind: FactPrepare, ID: m.ID, Failure: f, Count: m.tries})
-		c.timers.set(&m.retry, c.now.Mono+max(prepareRetry.after(m.tries), f.RetryAfter))
+		c.timers.set(&m.retry, c.now.Mono+c.rest(prepareRetry.after(m.tries), f))
 	default:
 		c.fact(Fact{Kind: FactPrepare, ID: m.ID, Failure: f, Count: m.tries})
 		c.fruitless(m, record.CausePrepareFailed)
@@ -162,7 +162,8 @@ func (c *Core) nextBeat(m *machine) {
 }
 
 // beat handles the result of a heartbeat. failure.Unhealthy retires the instance at once, other failures only after Config.FailureThreshold
-// consecutive ones. A throttled call or an absent plugin says nothing about the instance and does not count.
+// consecutive ones. A throttled call or an absent plugin says nothing about the instance and does not count. Nor does a failure while the
+// latest list failed: the provider does not answer, whatever it is asked.
 func (c *Core) beat(ev *Event) {
 	m := c.current(ev)
 	if m == nil || m.State != record.Ready && m.State != record.Draining {
@@ -174,9 +175,10 @@ func (c *Core) beat(ev *Event) {
 		c.unhealthy(m, record.CauseUnhealthy, f)
 		return
 	case !f.Failed():
-		m.beatFail = 0
-	case !ev.Away && f.Kind != failure.Throttled:
-		if m.beatFail++; m.beatFail >= c.cfg.FailureThreshold {
+		c.beatFailed(m, 0)
+	case !ev.Away && f.Kind != failure.Throttled && c.lists.failed == 0:
+		c.beatFailed(m, m.beatFail+1)
+		if m.beatFail >= c.patience() {
 			c.unhealthy(m, record.CauseUnhealthy, f)
 			return
 		}
@@ -192,6 +194,30 @@ func (c *Core) unreachable(ev *Event) {
 	}
 	c.reg.SetUnreachable(i, ev.On)
 	c.fact(Fact{Kind: FactUnreachable, ID: i.ID, On: ev.On, Failure: ev.Failure})
+}
+
+// beatFailed sets m's number of consecutive failed heartbeats.
+func (c *Core) beatFailed(m *machine, n int) {
+	switch {
+	case m.beatFail == 0 && n > 0:
+		c.ailing++
+	case m.beatFail > 0 && n == 0:
+		c.ailing--
+	}
+	m.beatFail = n
+}
+
+// outagePatience is how many times as many heartbeats must fail in a row while most instances fail at the same time: then more likely the
+// check is at fault than all of them.
+const outagePatience = 4
+
+// patience returns how many consecutive failed heartbeats make an instance unhealthy now.
+func (c *Core) patience() int {
+	watched := c.reg.Count(record.Ready) + c.reg.Count(record.Draining)
+	if watched > 2 && c.ailing*2 > watched {
+		return c.cfg.FailureThreshold * outagePatience
+	}
+	return c.cfg.FailureThreshold
 }
 
 // unhealthy retires an instance that must not be used any more and revokes its leases.

@@ -45,10 +45,12 @@ type Core struct {
 	foreign []arrival // instances that appeared in the last foreignWindow although we did not ask for them
 	unknown unknowns
 	paused  bool
-	debts   []debt       // our instances that went without our doing in the last repairWindow and were not replaced yet
-	waiting record.Cause // what the last waiter waits for
-	held    record.Cause // what holds back creates that are needed
-	event   int          // index of the current event in this batch
+	ailing  int           // instances whose latest heartbeat failed
+	above   time.Duration // since when more of our instances exist than the limits allow; 0: they do not
+	debts   []debt        // our instances that went without our doing in the last repairWindow and were not replaced yet
+	waiting record.Cause  // what the last waiter waits for
+	held    record.Cause  // what holds back creates that are needed
+	event   int           // index of the current event in this batch
 	known   bool
 	// unfinished: a create was open when the manager stopped. In the first list, instances of that create look the same as others.
 	unfinished bool
@@ -202,6 +204,7 @@ func (c *Core) settle() {
 	}
 	c.serve()
 	c.grow()
+	c.watchLimit()
 	c.shrink()
 	c.explainWaits()
 }

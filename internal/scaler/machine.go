@@ -60,7 +60,8 @@ func (c *Core) newIntent(in *fleet.Intent) *intent {
 func (c *Core) stop(m *machine) {
 	c.timers.stop(&m.boot)
 	c.timers.stop(&m.retry)
-	m.op, m.tries, m.beatFail = 0, 0, 0
+	m.op, m.tries = 0, 0
+	c.beatFailed(m, 0)
 }
 
 // remember keeps a gone or lost instance in the register for a while, because it may be listed again.

@@ -100,7 +100,7 @@ func (c *Core) deleted(ev *Event) {
 		c.gone(m)
 		return
 	}
-	c.timers.set(&m.retry, c.now.Mono+max(again, ev.Failure.RetryAfter))
+	c.timers.set(&m.retry, c.now.Mono+c.rest(again, ev.Failure))
 }
 
 // gone records that the delete is confirmed. The instance is remembered for a while, because a list may be out of date.

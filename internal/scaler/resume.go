@@ -78,6 +78,9 @@ func (r *resumption) machines() error {
 		m := r.c.newMachine(r.c.reg.Get(r.s.Register.Instances[n].ID))
 		m.op, m.tries, m.beatFail, m.accepted, m.gaveUp, m.alarmed = s.Op, s.Tries, s.BeatFail, s.Accepted, s.GaveUp, s.Alarmed
 		m.strayed, m.absentAt, m.absentSeq, m.absentMul, m.acceptedAt = s.Strayed, s.AbsentAt, s.AbsentSeq, s.AbsentMul, s.AcceptedAt
+		if m.beatFail > 0 {
+			r.c.ailing++
+		}
 		if s.Forget {
 			m.boot.kind = timerForget
 		}

@@ -66,8 +66,10 @@ func (c *Core) boundCause() record.Cause {
 		return record.CauseThrottle
 	case policy.BoundBreaker:
 		return record.CauseBreaker
-	case policy.BoundMaxInstances, policy.BoundProviderMax:
+	case policy.BoundMaxInstances:
 		return record.CauseMaxInstances
+	case policy.BoundProviderMax:
+		return record.CauseProviderLimit
 	case policy.BoundBlocked:
 		return c.blockedBy()
 	}
@@ -136,6 +138,7 @@ func (c *Core) shrink() {
 		return
 	}
 	span := c.active.Settings.IdleTime
+	c.shrinkToLimit(span)
 	c.window.expire(c.now.Mono, span)
 	for i := c.reg.LongestIdle(); i != nil && c.now.Mono-i.IdleAt.Mono >= span; {
 		next := c.reg.NextIdle(i)
@@ -170,14 +173,21 @@ func (c *Core) shrinkAt() (time.Duration, bool) {
 	if !c.lists.started || c.closed() {
 		return 0, false
 	}
+	span := c.active.Settings.IdleTime
 	i := c.reg.LongestIdle()
 	for i != nil && (i.Claims() > 0 || c.heldBack(machineOf(i))) {
 		i = c.reg.NextIdle(i)
 	}
-	if i == nil {
-		return 0, false
+	drain := c.above + span // of what stands above the limit; if it is over, whatever could be drained is
+	waits := c.above > 0 && drain > c.now.Mono
+	switch {
+	case i == nil:
+		return drain, waits
+	case waits:
+		return min(i.IdleAt.Mono+span, drain), true
+	case c.above > 0:
+		return i.IdleAt.Mono + span, true
 	}
-	span := c.active.Settings.IdleTime
 	at, ok := c.window.fallsTo(c.supply()-i.Supply(), span)
 	return max(at, i.IdleAt.Mono+span), ok
 }

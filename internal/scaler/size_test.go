@@ -32,14 +32,20 @@ func TestGrowToDemand(t *testing.T) {
 
 // TestGrowIsBounded: max_instances and the provider's own limit bound creates, and waiters are told so.
 func TestGrowIsBounded(t *testing.T) {
-	for _, c := range []struct{ ours, theirs, want int }{{2, 0, 2}, {5, 1, 1}, {0, 3, 3}, {2, math.MaxInt, 2}} {
+	for _, c := range []struct {
+		ours, theirs, want int
+		why                record.Cause
+	}{
+		{2, 0, 2, record.CauseMaxInstances}, {5, 1, 1, record.CauseProviderLimit}, {0, 3, 3, record.CauseProviderLimit},
+		{2, math.MaxInt, 2, record.CauseMaxInstances},
+	} {
 		r := newRig(t, conf(func(cfg *Config) { cfg.MaxInstances, cfg.ProviderMax = c.ours, c.theirs }))
 		for n := range 6 {
 			r.acquire(record.Key(fmt.Sprint("k", n)))
 		}
 		r.run(10 * sec)
 		r.want(fmt.Sprintf("instances of %+v", c), [2]int{len(r.made), r.sum().Leases}, [2]int{c.want, c.want})
-		r.want("cause", r.sum().WaitCause, record.CauseMaxInstances)
+		r.want("cause", r.sum().WaitCause, c.why)
 	}
 }
 

@@ -39,6 +39,7 @@ type Snapshot struct {
 	Unknown      UnknownsSnapshot
 	Debts        []DebtSnapshot
 	Paused       bool
+	Above        time.Duration
 	Repairs      int // the number of Debts; the only thing that older versions wrote of them
 	Waiting      record.Cause
 	Held         record.Cause
@@ -153,7 +154,7 @@ func (c *Core) Snapshot() Snapshot {
 	s := Snapshot{
 		Form: snapshotForm, Config: c.cfg, Now: utc(c.now), Register: c.reg.Snapshot(), TimerSeq: c.timers.seq, Evaluated: c.evaluated.Round(0).UTC(),
 		Decision: c.decision, Bucket: c.settleBucket(), BackoffUntil: c.backoff.until, BackoffCause: c.backoff.cause,
-		Unknown: UnknownsSnapshot{c.unknown.excess, c.unknown.named, c.unknown.unnamed}, Paused: c.paused, Repairs: len(c.debts), Waiting: c.waiting, Held: c.held, Known: c.known,
+		Unknown: UnknownsSnapshot{c.unknown.excess, c.unknown.named, c.unknown.unnamed}, Paused: c.paused, Above: c.above, Repairs: len(c.debts), Waiting: c.waiting, Held: c.held, Known: c.known,
 		Unfinished: c.unfinished, Draining: c.draining, Shutdown: c.shutdown, Deleting: c.deleting,
 		Lists: ListsSnapshot{Started: c.lists.started, Away: c.lists.away, Seq: c.lists.seq, Failed: c.lists.failed, Present: c.lists.present, Missed: c.lists.missed},
 	}
@@ -252,7 +253,7 @@ func Resume(s *Snapshot) (*Core, error) {
 	}
 	c := &Core{
 		cfg: s.Config.WithDefaults(), reg: reg, now: s.Now, stamp: stampOf(s.Now), orphans: map[record.Key]*timer{}, evaluated: s.Evaluated,
-		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, unknown: unknowns{s.Unknown.Excess, s.Unknown.Named, s.Unknown.Unnamed}, paused: s.Paused,
+		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, unknown: unknowns{s.Unknown.Excess, s.Unknown.Named, s.Unknown.Unnamed}, paused: s.Paused, above: s.Above,
 		waiting: s.Waiting, held: s.Held, event: s.Batch.Event, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
 		deleting: s.Deleting, batchCreateAt: -1,
 		lists: lists{started: s.Lists.Started, away: s.Lists.Away, seq: s.Lists.Seq, failed: s.Lists.Failed, present: s.Lists.Present, missed: s.Lists.Missed},

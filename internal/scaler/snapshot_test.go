@@ -176,7 +176,7 @@ func TestSettleBucket(t *testing.T) {
 // core needs it. If so, add it to Snapshot and Resume. Then add it here.
 var decided = map[string]string{
 	"scaler.Core": "cfg reg now stamp batch bug taken timers queue orphans window active nextEdge hasEdge evaluated decision bucket throttled " +
-		"settled settledAs batchCreate batchCreateAt lists backoff breaker foreign unknown paused debts waiting held event known unfinished draining shutdown deleting",
+		"settled settledAs batchCreate batchCreateAt lists backoff breaker foreign unknown paused ailing above debts waiting held event known unfinished draining shutdown deleting",
 	"scaler.machine": "Instance boot retry op tries beatFail accepted gaveUp alarmed strayed absentAt absentSeq absentMul absentPos acceptedAt",
 	"scaler.intent":  "Intent timer confirm since seen restored asked",
 	"scaler.arrival": "id at", "scaler.unknowns": "excess named unnamed", "scaler.debt": "id at",

@@ -80,7 +80,7 @@ func (c *Core) restoreThrottle() {
 		return
 	}
 	// A bucket that was emptied this long ago holds exactly tokens now.
-	ago := time.Duration(tokens / limit * float64(time.Second))
+	ago := refill(tokens, limit)
 	c.bucket.AllowN(instant(c.now.Mono-ago), c.bucket.Burst())
 }
 
@@ -97,7 +97,7 @@ func (c *Core) settleBucket() BucketSnapshot {
 		c.resumeBucket(BucketSnapshot{Full: true})
 		return c.settledAs
 	}
-	ago := time.Duration(min(max(tokens, 0)/limit*float64(time.Second), float64(maxMono)))
+	ago := refill(max(tokens, 0), limit)
 	for less := time.Duration(1); ; less *= 2 {
 		c.resumeBucket(BucketSnapshot{Emptied: c.now.Mono - ago})
 		if ago == 0 || c.bucket.TokensAt(now) <= tokens {
@@ -142,5 +142,11 @@ func (c *Core) nextToken() time.Duration {
 		return c.now.Mono
 	}
 	// Rounded up: a wake one nanosecond too early finds no token, and the core would be woken again and again.
-	return c.now.Mono + time.Duration(math.Ceil(missing/c.throttled.Limit*float64(time.Second))) + time.Microsecond
+	return c.now.Mono + refill(missing, c.throttled.Limit) + time.Microsecond
+}
+
+// refill returns how long a throttle takes to add so many tokens, rounded up. It is at most maxMono, so that no limit, however low,
+// overflows the clock.
+func refill(tokens, limit float64) time.Duration {
+	return time.Duration(min(math.Ceil(tokens/limit*float64(time.Second)), float64(maxMono)))
 }

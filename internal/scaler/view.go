@@ -16,6 +16,7 @@ type Summary struct {
 	Doubt                                                     int // instances that may still appear, although they are no longer expected
 	Capacity                                                  int // slots per instance
 	MaxInstances                                              int // the lower of our limit and the provider's; 0: no limit
+	Above                                                     int // our instances beyond MaxInstances that are not on their way out
 	Leases, Waiters, Reservations                             int
 	OpenSlots                                                 int // slots that can be leased now
 	Claimed                                                   int // slots held by reservations
@@ -41,7 +42,7 @@ func (c *Core) Summary() Summary {
 	s := Summary{
 		Creating: r.Count(record.Creating), Preparing: r.Count(record.Preparing), Ready: r.Count(record.Ready), Draining: r.Count(record.Draining),
 		Deleting: r.Count(record.Deleting), Unclaimed: c.unclaimed(), Idle: r.IdleCount(), Requested: r.IntentExpected(), Doubt: r.IntentDoubt(),
-		Capacity: r.Capacity(), MaxInstances: c.maxInstances(), Leases: r.Leased(), Waiters: c.queue.len(), Reservations: r.Reservations(),
+		Capacity: r.Capacity(), MaxInstances: c.maxInstances(), Above: c.surplus(), Leases: r.Leased(), Waiters: c.queue.len(), Reservations: r.Reservations(),
 		OpenSlots: r.OpenSlots(), Claimed: r.ClaimedSlots(), Supply: c.supply(), Peak: c.window.max(), Active: c.active, Decision: c.decision,
 		Fruitless: r.Meta.Fruitless, DiedYoung: r.Meta.DiedYoung, Refusals: r.Meta.Refusals, Breaker: c.breaker.open, Held: c.held, ListFailures: c.lists.failed, Lists: c.lists.seq, Started: c.lists.started,
 		Paused: c.paused, Closed: c.draining, Shutdown: c.shutdown,

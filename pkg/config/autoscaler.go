@@ -213,6 +213,10 @@ func (r *reader) throttle(s section, maxInstances int) policy.Throttle {
 		s.fault(CodeNegative, s.get("limit"), "limit", fmt.Sprintf("is %v, but a limit cannot be negative", limit), "write a positive number, or -1 for no limit")
 		limit = 0
 	}
+	if limit > 0 && limit < policy.MinLimit {
+		s.fault(CodeRange, s.get("limit"), "limit", fmt.Sprintf("is %v a second, which is less than one create a year", limit), "write a higher limit, or -1 for no limit")
+		limit = 0
+	}
 	if limit == 0 {
 		limit = defaultThrottleLimit
 	}

@@ -66,6 +66,11 @@ func (s *Settings) faults(n int) (faults []error) {
 			faults = append(faults, fmt.Errorf("policy %d: %s is negative or not a number: use 0 or more", n+1, v.name))
 		}
 	}
+	if s.Throttle != nil {
+		if err := s.Throttle.Check(); err != nil {
+			faults = append(faults, fmt.Errorf("policy %d: %w", n+1, err))
+		}
+	}
 	return faults
 }
 

@@ -220,4 +220,10 @@ func TestSettingsWithoutAMeaning(t *testing.T) {
 			t.Errorf("%+v: %v", s, err)
 		}
 	}
+	for limit, want := range map[float64]bool{-1: true, 0: true, MinLimit: true, 1e-8: false, math.SmallestNonzeroFloat64: false, math.Inf(1): true} {
+		_, err := Compile([]Policy{{Settings: Settings{Throttle: &Throttle{Limit: limit}}}}, time.UTC)
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "policy 1: a throttle limit of") {
+			t.Errorf("limit %v: %v", limit, err)
+		}
+	}
 }

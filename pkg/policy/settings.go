@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -27,6 +28,17 @@ func (m FactorMode) String() string {
 type Throttle struct {
 	Limit float64 // creates per second; 0: 100; below 0: no throttle
 	Burst int     // size of the bucket; 0: max_instances, or else the limit
+}
+
+// MinLimit is the lowest Limit of a Throttle: one create a year. A lower one is a slip of the pen, or means that nothing should be created.
+const MinLimit = 1.0 / (365 * 24 * 3600)
+
+// Check returns an error if t has no meaning.
+func (t Throttle) Check() error {
+	if t.Limit > 0 && t.Limit < MinLimit {
+		return fmt.Errorf("a throttle limit of %v a second is less than one create a year: use a higher one, or a negative one for no throttle", t.Limit)
+	}
+	return nil
 }
 
 // Settings are what a policy asks for while it is active. Counts are slots (jobs), not instances.

@@ -24,7 +24,7 @@ const (
 	CauseOperator               // an operator asked for it
 	CauseBoot                   // waits for an instance to boot
 	CauseThrottle               // waits for scale_throttle
-	CauseMaxInstances           // waits because max_instances (or the provider's limit) is reached
+	CauseMaxInstances           // waits because max_instances is reached
 	CauseQuota                  // waits for an account limit
 	CauseStockOut               // waits because the provider has no capacity (stock-out)
 	CauseBackoff                // waits because creates or boots failed
@@ -44,6 +44,8 @@ const (
 	CauseUnknownKey             // the key has no lease
 	CauseBreaker                // waits for the one instance that the open runaway breaker allows as a test
 	CauseLists                  // waits for the provider's lists, which fail
+	CauseProviderLimit          // waits because the provider's own limit on instances is reached
+	CauseAboveLimit             // more instances exist than max_instances or the provider's limit allows
 	numCauses
 )
 
@@ -52,6 +54,7 @@ var causeNames = [numCauses]string{
 	"provider_timeout", "abandoned", "preexisting", "replaced", "shutdown", "zombie", "operator", "boot", "throttle", "max_instances",
 	"quota", "stock_out", "back_off", "plugin", "policy", "config", "foreign_manager", "released", "deadline", "cancelled", "draining",
 	"changed_host_key", "no_capacity", "confirming", "throttled_api", "duplicate_key", "unknown_key", "breaker", "lists",
+	"provider_limit", "above_limit",
 }
 
 // String returns the cause's name as facts and status show it.

@@ -12,7 +12,7 @@ import (
 var waitCauses = [...]record.Cause{
 	record.CauseNone, record.CauseBoot, record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut, record.CauseBackoff,
 	record.CausePlugin, record.CausePolicy, record.CauseConfig, record.CauseForeign, record.CauseNoCapacity, record.CauseConfirming, record.CauseThrottledAPI,
-	record.CauseBreaker, record.CauseLists,
+	record.CauseBreaker, record.CauseLists, record.CauseProviderLimit,
 }
 
 // causeAt maps a cause to its index in waitCauses. A cause that is not in the list maps to 0.

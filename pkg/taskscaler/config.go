@@ -205,5 +205,8 @@ func (c Config) Validate() error {
 	if c.AdoptPreexisting > AdoptRemove {
 		faults = append(faults, fmt.Errorf("AdoptPreexisting is %d: use AdoptHold, AdoptAll or AdoptRemove", c.AdoptPreexisting))
 	}
+	if err := c.Throttle.Check(); err != nil {
+		faults = append(faults, fmt.Errorf("Throttle: %w", err))
+	}
 	return errors.Join(faults...)
 }

@@ -146,6 +146,12 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 	w.judgeExplained(b)
 	w.breakerMoves(b)
 	w.pauses(b)
+	w.retiring = 0
+	for i := range b.Facts {
+		if b.Facts[i].Kind == scaler.FactRetire {
+			w.retiring++
+		}
+	}
 	for i := range b.Facts {
 		if w.opts.trace {
 			w.sayFact(&b.Facts[i])

@@ -208,18 +208,20 @@ func (c *coverage) rows(n int) (rows []row) {
 var (
 	retireCauses = []record.Cause{record.CauseIdle, record.CauseUsedUp, record.CauseBootOverdue, record.CausePrepareOverdue, record.CausePrepareFailed,
 		record.CauseUnhealthy, record.CauseMissing, record.CauseProviderDeleting, record.CauseProviderTimeout, record.CauseAbandoned,
-		record.CausePreexisting, record.CauseShutdown, record.CauseOperator, record.CauseChangedHostKey}
+		record.CausePreexisting, record.CauseShutdown, record.CauseOperator, record.CauseChangedHostKey, record.CauseAboveLimit}
 	revokeCauses = []record.Cause{record.CauseUnhealthy, record.CauseMissing, record.CauseProviderDeleting, record.CauseProviderTimeout,
 		record.CauseAbandoned, record.CauseShutdown, record.CauseChangedHostKey}
 	denyCauses = []record.Cause{record.CauseShutdown, record.CausePolicy, record.CauseDeadline, record.CauseCancelled, record.CauseDraining,
 		record.CauseNoCapacity, record.CauseDuplicate, record.CauseUnknownKey}
 	waitCauses = []record.Cause{record.CauseNone, record.CauseBoot, record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut,
-		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker, record.CauseLists}
+		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker, record.CauseLists,
+		record.CauseProviderLimit}
 	backoffCauses = []record.Cause{record.CauseQuota, record.CauseStockOut, record.CauseBackoff, record.CausePlugin, record.CauseConfig,
 		record.CauseThrottledAPI}
 	// While no new work is taken, nothing is needed. So neither a drain nor a shutdown holds anything back.
 	holdCauses = []record.Cause{record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut,
-		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker, record.CauseLists}
+		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker, record.CauseLists,
+		record.CauseProviderLimit}
 	otherCauses = []record.Cause{record.CauseZombie}
 )
 

@@ -21,6 +21,7 @@ func (w *world) start() {
 	w.saved.Meta.Group = groupID
 	w.life++
 	w.over, w.drained, w.endLife, w.wakeAt, w.expecting, w.stepped = 0, false, false, 0, false, false
+	w.listsFail = false
 	core, err := scaler.New(w.cfg, cloneState(&w.saved), w.known, w.now)
 	if err != nil {
 		w.fail("restart", "the committed state is refused: %v", err)

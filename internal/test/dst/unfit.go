@@ -22,6 +22,9 @@ type badWord struct {
 // hears notes what the next event says about the health of a machine. An event about an earlier serial says nothing about this one.
 func (w *world) hears(ev *scaler.Event) {
 	m := w.byID[ev.ID]
+	if ev.Kind == scaler.EvListFailed || ev.Kind == scaler.EvListed {
+		w.listsFail = ev.Kind == scaler.EvListFailed
+	}
 	if m == nil || m.serial != ev.Serial {
 		return
 	}
@@ -51,10 +54,45 @@ func (w *world) beatSays(m *machine, ev *scaler.Event, sure bool) {
 		if m.bad.most++; !sure {
 			return
 		}
-		if m.bad.least++; m.bad.least >= w.cfg.FailureThreshold {
+		if w.listsFail {
+			return
+		}
+		if m.bad.least++; m.bad.least >= w.surelyFailed() {
 			w.condemn(m, record.CauseUnhealthy)
 		}
 	}
+}
+
+// surelyFailed is the number of failed heartbeats that certainly condemn a machine now. While most machines fail together, more are needed.
+func (w *world) surelyFailed() int {
+	watched, failing := 0, 0
+	for i := range w.saved.Instances {
+		if s := w.saved.Instances[i].State; s == record.Ready || s == record.Draining {
+			watched++
+			if w.byID[w.saved.Instances[i].ID].bad.most > 0 {
+				failing++
+			}
+		}
+	}
+	if watched > 2 && failing*2 > watched {
+		return 4 * w.cfg.FailureThreshold
+	}
+	return w.cfg.FailureThreshold
+}
+
+// isAbove reports whether more machines were standing or expected before this batch than the limit allows. The committed state shows what
+// is left, without those that the batch retired.
+func (w *world) isAbove() bool {
+	limit, n := maxInstances(&w.cfg), w.retiring
+	for i := range w.saved.Instances {
+		if s := w.saved.Instances[i].State; s >= record.Creating && s <= record.Ready {
+			n++
+		}
+	}
+	for i := range w.saved.Intents {
+		n += w.saved.Intents[i].Open
+	}
+	return limit > 0 && n > limit
 }
 
 // deserves reports whether a serial of m must not be used, or may have been found so.
@@ -147,6 +185,8 @@ func (w *world) judgeRetired(f *scaler.Fact) {
 		ok = w.over > 0 && w.deletes
 	case record.CauseOperator:
 		ok = w.drained || w.undrained == w.batchNo
+	case record.CauseAboveLimit:
+		ok = w.reloaded || w.isAbove()
 	}
 	if !ok && !again {
 		w.fail("reason", "%s is retired as %s, and this is not so (since %v; listed %s; bad word about serial %d: %s, %d failed heartbeats)", f.ID, f.Cause,

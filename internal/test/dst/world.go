@@ -68,6 +68,8 @@ type world struct {
 	drained   bool
 	undrained uint64 // the batch in which the last drain ended
 	stepped   bool   // something was stepped since the last batch
+	listsFail bool   // the latest list that the manager was told of failed
+	retiring  int    // instances that the latest batch retires
 	endLife   bool   // a shutdown reached its time limit
 	loseState bool   // the next life finds an empty store
 	forgotten bool   // some life found an empty store

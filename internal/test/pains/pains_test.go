@@ -385,3 +385,17 @@ func TestMachinesDieYoung(t *testing.T) {
 	p.says(explain.KindBreaker, "opens")
 	p.want("the old one works on", p.on("long"), "i-1")
 }
+
+// TestLimitIsLowered: max_instances lowered below what the policy keeps idle takes effect on the idle fleet, and the explanation says why.
+// See scaler.TestLimitLoweredUnderLoad for a fleet under load.
+func TestLimitIsLowered(t *testing.T) {
+	p := begin(t, policy.Settings{IdleCount: 4, IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 4 })
+	p.Run(2 * time.Minute)
+	cfg := p.Config
+	cfg.MaxInstances = 2
+	p.Do(scaler.Event{Kind: scaler.EvReload, Config: &cfg})
+	p.Run(2 * time.Hour)
+	p.want("instances two hours after max_instances = 2", len(p.Cloud), 2)
+	p.want("deletes", p.count(scaler.CmdDelete, ""), 2)
+	p.says(explain.KindDelete, `more instances exist than max_instances or the provider's limit allows`)
+}
