@@ -39,7 +39,6 @@ func TestHTMLLoadsNothing(t *testing.T) {
 		if found := loads.FindString(html); found != "" {
 			t.Errorf("%s loads something: %q", name, found)
 		}
-		html = strings.ReplaceAll(html, "https://[redacted]@gitlab.example.com", "") // the user's own, shown as text
 		if i := strings.Index(html, "://"); i >= 0 {
 			t.Errorf("%s has an address: …%s…", name, html[max(i-40, 0):min(i+60, len(html))])
 		}

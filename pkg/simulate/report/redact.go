@@ -1,96 +1,99 @@
 package report
 
 import (
-	"bytes"
 	"regexp"
 	"slices"
-	"strings"
 
-	"github.com/pelletier/go-toml/v2/unstable"
+	"github.com/pelletier/go-toml/v2"
 )
 
-const redacted = `"[redacted]"`
+const redacted = "[redacted]"
 
-// patterns find what may be a secret: names of keys, values in comments, and passwords in URLs.
-type patterns struct{ word, comment, userinfo *regexp.Regexp }
+// patterns find what may be a secret: names of keys, scripts, and passwords in URLs.
+type patterns struct{ word, script, userinfo *regexp.Regexp }
 
 func newPatterns() patterns {
-	const word = `(?i)token|passw|secret|cred|private|(^|[._-])key($|[._-])`
 	return patterns{
-		word:     regexp.MustCompile(word),
-		comment:  regexp.MustCompile(`(?i)(#.*?(?:token|passw|secret|cred|private|key)[^=]*=).*$`),
+		word:     regexp.MustCompile(`(?i)token|passw|passphrase|secret|cred|private|(^|[._-])key($|[._-])`),
+		script:   regexp.MustCompile(`(?i)script|command`),
 		userinfo: regexp.MustCompile(`(://)[^/@\s"']+@`),
 	}
 }
 
-// redact returns a TOML text without the values that are, or may be, secrets: values of keys with a suspicious name, all texts in
-// plugin_config and environment (their meaning is unknown), and users in URLs. A text that is not TOML is not shown at all.
+// redact returns what a report shows of a TOML file. Of a configuration these are the settings that a simulation uses: concurrent, and of each
+// runner its name, its limit and its autoscaler. Comments are left out, because anything may be in them. So are the values that are, or may be,
+// secrets: of keys with a suspicious name, of scripts, all texts in plugin_config and environment (their meaning is unknown), and users in URLs.
+// A text that is not TOML is not shown at all.
 func redact(text string) string {
-	type span struct{ from, to int }
-	var spans []span
-	p := unstable.Parser{}
-	p.Reset([]byte(text))
-	find := newPatterns()
-	var table []string
-	for p.NextExpression() {
-		e := p.Expression()
-		keys := keysOf(e)
-		switch e.Kind {
-		case unstable.Table, unstable.ArrayTable:
-			table = keys
-		case unstable.KeyValue:
-			visit(e.Value(), slices.Concat(table, keys), find, func(r unstable.Range) {
-				spans = append(spans, span{int(r.Offset), int(r.Offset + r.Length)})
-			})
-		}
-	}
-	if p.Error() != nil {
+	var file map[string]any
+	if err := toml.Unmarshal([]byte(text), &file); err != nil {
 		return "(not shown: it is not TOML, so its secrets cannot be removed)"
 	}
-	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
-	var out bytes.Buffer
-	at := 0
-	for _, s := range spans {
-		if s.to <= s.from || s.from < at {
-			continue
-		}
-		out.WriteString(text[at:s.from])
-		out.WriteString(redacted)
-		at = s.to
+	if runners, ok := file["runners"]; ok {
+		file = keep(file, "concurrent")
+		file["runners"] = keepOfRunners(runners)
 	}
-	out.WriteString(text[at:])
-	lines := strings.Split(out.String(), "\n")
-	for i, line := range lines {
-		lines[i] = find.userinfo.ReplaceAllString(find.comment.ReplaceAllString(line, `$1 [redacted]`), `$1[redacted]@`)
+	newPatterns().hide(file, false)
+	shown, err := toml.Marshal(file)
+	if err != nil {
+		return "(not shown: it cannot be written without its secrets)"
 	}
-	return strings.Join(lines, "\n")
+	return string(shown)
 }
 
-func keysOf(e *unstable.Node) []string {
-	var keys []string
-	for it := e.Key(); it.Next(); {
-		keys = append(keys, string(it.Node().Data))
+func keep(table map[string]any, keys ...string) map[string]any {
+	kept := map[string]any{}
+	for _, k := range keys {
+		if v, ok := table[k]; ok {
+			kept[k] = v
+		}
 	}
-	return keys
+	return kept
 }
 
-// visit calls hide for every scalar of a value that must not be shown.
-func visit(v *unstable.Node, path []string, find patterns, hide func(unstable.Range)) {
-	switch v.Kind {
-	case unstable.InlineTable:
-		for it := v.Children(); it.Next(); {
-			kv := it.Node()
-			visit(kv.Value(), slices.Concat(path, keysOf(kv)), find, hide)
-		}
-	case unstable.Array:
-		for it := v.Children(); it.Next(); {
-			visit(it.Node(), path, find, hide)
-		}
-	default:
-		name := path[len(path)-1]
-		opaque := v.Kind == unstable.String && (slices.Contains(path, "plugin_config") || slices.Contains(path, "environment"))
-		if opaque || find.word.MatchString(name) && v.Kind != unstable.Bool {
-			hide(v.Raw)
+// keepOfRunners returns the part of each runner that a simulation uses. A value of another kind is no configuration, and is not shown.
+func keepOfRunners(runners any) []any {
+	list, ok := runners.([]any)
+	if !ok {
+		list = []any{runners}
+	}
+	kept := []any{}
+	for _, r := range list {
+		if table, ok := r.(map[string]any); ok {
+			kept = append(kept, keep(table, "name", "id", "limit", "autoscaler"))
 		}
 	}
+	return kept
+}
+
+// hide replaces the values in a table that must not be shown. opaque says that the table may have secrets under any name.
+func (p patterns) hide(table map[string]any, opaque bool) {
+	for key, v := range table {
+		inside := opaque || slices.Contains([]string{"plugin_config", "environment"}, key)
+		table[key] = p.shown(key, v, inside)
+	}
+}
+
+func (p patterns) shown(key string, v any, opaque bool) any {
+	switch v := v.(type) {
+	case map[string]any:
+		p.hide(v, opaque || p.word.MatchString(key))
+		return v
+	case []any:
+		for i := range v {
+			v[i] = p.shown(key, v[i], opaque)
+		}
+		return v
+	case bool:
+		return v
+	case string:
+		if opaque || p.word.MatchString(key) || p.script.MatchString(key) {
+			return redacted
+		}
+		return p.userinfo.ReplaceAllString(v, `${1}`+redacted+`@`)
+	}
+	if p.word.MatchString(key) {
+		return redacted
+	}
+	return v
 }
