@@ -200,10 +200,15 @@ func (c *Core) reattach(ev *Event) {
 	c.grant(Grant{Kind: GrantReattached, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial, Slot: slot, Use: c.reg.UseOf(ev.Key)})
 }
 
-func (c *Core) detach(key record.Key) {
-	if i, _ := c.reg.LeaseOf(key); i != nil && c.orphans[key] == nil {
-		c.orphan(key, c.cfg.ReattachAfterDisconnect)
+func (c *Core) detach(ev *Event) {
+	if i, _ := c.reg.LeaseOf(ev.Key); i == nil || c.orphans[ev.Key] != nil {
+		return
 	}
+	patience := c.cfg.ReattachAfterDisconnect
+	if ev.Deadline > 0 {
+		patience = max(ev.Deadline-c.now.Mono, 0)
+	}
+	c.orphan(ev.Key, patience)
 }
 
 // orphan gives the caller of key's lease this long to reattach.

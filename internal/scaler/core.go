@@ -162,7 +162,7 @@ func (c *Core) handle(ev *Event) {
 	case EvReattach:
 		c.reattach(ev)
 	case EvDetach:
-		c.detach(ev.Key)
+		c.detach(ev)
 	case EvAppeared, EvChanged:
 		c.listed(ev)
 	case EvMissing:

@@ -29,7 +29,7 @@ const (
 	EvRelease                        // Key, Ticket, Cause (CauseNone; CauseUnhealthy or CauseChangedHostKey: the instance must not be used again), Failure (why not)
 	EvReplace                        // Key, Ticket, Deadline: give the lease back and wait for one on another instance
 	EvReattach                       // Key, Ticket: the caller takes its lease up again
-	EvDetach                         // Key (no answer): the caller's connection was lost; it has reattach_after_disconnect to reattach
+	EvDetach                         // Key, Deadline (no answer): the caller's connection was lost; it has until Deadline to reattach, 0: reattach_after_disconnect
 
 	// What the provider's list says: first the differences from the list before, then EvListed.
 	EvAppeared   // ID, Listed: in this list, but not in the one before

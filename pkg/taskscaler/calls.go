@@ -69,7 +69,8 @@ func (t *Taskscaler) Replace(ctx context.Context, key string) (*Lease, error) {
 }
 
 // Reattach returns the stored lease of key, after a restart of the manager or of its caller. A *Lease that another caller still has for
-// this key ends. Errors: ErrUnknownKey if there is no such lease, ErrShutdown, *StopError, and an error if ctx ends first.
+// this key ends. Errors: ErrUnknownKey if there is no such lease, ErrShutdown, *StopError, and an error if ctx ends first. After an error
+// everything is as before the call.
 func (t *Taskscaler) Reattach(ctx context.Context, key string) (*Lease, error) {
 	if ctx.Err() != nil { // a caller that is gone must not end another one's handle
 		return nil, fmt.Errorf("reattach %q: %w", key, context.Cause(ctx))

@@ -266,29 +266,6 @@ func TestCallerThatGaveUpDuringAFailingCommitHoldsNothingAfterwards(t *testing.T
 	})
 }
 
-// TestReattachThatGaveUpDuringAFailingCommit: nobody holds the lease, so it does not stay.
-func TestReattachThatGaveUpDuringAFailingCommit(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		store := newStore()
-		f := start(t, withStore(store))
-		defer f.end()
-		first := f.acquire("job")
-		store.set(func(context.Context, statestore.Commit) error { return errors.New("disk full") })
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		go func() { _, _ = f.Acquire(ctx, "other") }() // its commit fails
-		synctest.Wait()
-		if _, err := f.Reattach(ctx, "job"); err == nil {
-			t.Error("a lease was reattached without a commit")
-		}
-		store.set(nil)
-		f.until("the lease has ended", func() bool { s := f.status(); return !s.Stale && s.Counts.Leases == 0 })
-		if first.Err() == nil {
-			t.Error("the earlier caller still seems to hold the lease")
-		}
-	})
-}
-
 func TestNothingIsCommittedWhenNothingChanged(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()

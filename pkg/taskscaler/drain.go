@@ -47,7 +47,7 @@ func (t *Taskscaler) Drain(ctx context.Context) error {
 }
 
 // Undrain makes the manager accept new work again. It changes nothing if the manager is not draining. Errors: ErrShutdown, *StopError, and
-// an error if ctx ends first.
+// an error if ctx ends first. While the state cannot be committed, Undrain then takes effect with the next commit.
 func (t *Taskscaler) Undrain(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("undrain: %w", context.Cause(ctx))

@@ -19,6 +19,13 @@ func (l *loop) answer(g *scaler.Grant, b *scaler.Batch) {
 		return
 	}
 	a := answer{kind: g.Kind, cause: g.Cause, waited: g.Waited}
+	w := l.waiters.take(g.Ticket)
+	if w != nil && !w.claim() {
+		w = nil
+		if l.giveBack(g) {
+			return
+		}
+	}
 	switch g.Kind {
 	case scaler.GrantLease, scaler.GrantReattached:
 		a.lease = newLease(l.t, g)
@@ -29,16 +36,13 @@ func (l *loop) answer(g *scaler.Grant, b *scaler.Batch) {
 	case scaler.GrantReleased:
 		l.endLease(g.Key, context.Canceled)
 	}
-	w := l.waiters.take(g.Ticket)
 	if w == nil {
 		return
 	}
 	if g.Kind == scaler.GrantDenied {
 		l.explain(w, g, &a)
 	}
-	if !w.tell(a) {
-		l.giveBack(g)
-	}
+	w.send(a)
 }
 
 // revocation says why a lease was revoked. It includes the message of the failure if the batch has one for this lease.
@@ -86,14 +90,30 @@ func (l *loop) behind(cause record.Cause) string {
 	return ""
 }
 
-// giveBack releases what was granted to a caller that no longer waits.
-func (l *loop) giveBack(g *scaler.Grant) {
+// giveBack undoes a grant whose caller no longer waits. It reports whether everything is then as before the call.
+func (l *loop) giveBack(g *scaler.Grant) bool {
 	switch g.Kind {
-	case scaler.GrantLease, scaler.GrantReattached:
+	case scaler.GrantLease:
 		l.t.inbox.put(&scaler.Event{Kind: scaler.EvRelease, Key: g.Key}, l.t.spare.get(scaler.EvRelease, g.Key))
 	case scaler.GrantReserved:
 		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnreserve, Key: g.Key}, nil)
+	case scaler.GrantReattached: // its job may be running: the lease keeps the caller that it had
+		l.detachAgain(g.Key)
+		return true
 	}
+	return false
+}
+
+// detachAgain undoes a Reattach. If the lease has no caller, one has time again to reattach.
+func (l *loop) detachAgain(key record.Key) {
+	ev := scaler.Event{Kind: scaler.EvDetach, Key: key}
+	switch lease := l.leases[key]; {
+	case lease == nil: // there was no caller since the start of the manager
+		ev.Deadline = l.t.clock.Mono() + l.t.config().ReattachAfterRestart
+	case !lease.detached:
+		return
+	}
+	l.t.inbox.put(&ev, nil)
 }
 
 func (l *loop) endLease(key record.Key, cause error) {

@@ -24,6 +24,7 @@ type Lease struct {
 	serial    uint64
 	slot, use int
 	waited    time.Duration
+	detached  bool // its caller is disconnected; owned by the loop
 
 	mu     sync.Mutex
 	ended  error // why the lease ended; nil: it has not

@@ -140,6 +140,10 @@ func (l *loop) ticket(mono time.Duration) {
 			if ev.Deadline == 0 {
 				ev.Deadline = mono + patience
 			}
+		case scaler.EvDetach:
+			if lease := l.leases[ev.Key]; lease != nil {
+				lease.detached = true
+			}
 		}
 		if n != i {
 			m.events[n], m.waiters[n] = *ev, w
@@ -238,7 +242,8 @@ func (l *loop) dispatch(b *scaler.Batch) {
 	l.checkDrained()
 }
 
-// acknowledge answers the callers whose events get no grant. For them, the commit is the answer.
+// acknowledge answers the callers whose events get no grant. For them, the commit is the answer. What the commit means for the shell is done
+// here, because the caller may have given up.
 func (l *loop) acknowledge() {
 	for i, w := range l.mail.waiters {
 		if w == nil {
@@ -246,6 +251,9 @@ func (l *loop) acknowledge() {
 		}
 		switch l.mail.events[i].Kind {
 		case scaler.EvReload, scaler.EvDrain, scaler.EvShutdown, scaler.EvRevokeAll:
+			if w.effect != nil {
+				w.effect()
+			}
 			if w := l.waiters.take(l.mail.events[i].Ticket); w != nil {
 				w.tell(answer{})
 			}

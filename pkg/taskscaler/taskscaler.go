@@ -306,8 +306,8 @@ func (t *Taskscaler) Ready() error {
 // Reload replaces the configuration. Leases are not affected. Name and Connector cannot change, because the group received the connector
 // settings in its Init.
 //
-// Errors: those of Config.Validate, a changed Name or Connector, a ctx that has ended, ErrShutdown, and *StopError. The old configuration then stays. If ctx ends
-// while the state cannot be committed, the error says so, and cfg may still take effect: call Reload again.
+// Errors: those of Config.Validate, a changed Name or Connector, a ctx that has ended, ErrShutdown, and *StopError. The old
+// configuration then stays. If ctx ends while the state cannot be committed, the error says so, and cfg takes effect with the next commit.
 func (t *Taskscaler) Reload(ctx context.Context, cfg Config) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("reload: %w", context.Cause(ctx))
@@ -322,10 +322,15 @@ func (t *Taskscaler) Reload(ctx context.Context, cfg Config) error {
 		return errors.New("reload: name and connector_config cannot change while the manager runs: restart the manager")
 	}
 	core := t.coreConfig(&cfg)
-	if _, err := t.call(ctx, &scaler.Event{Kind: scaler.EvReload, Config: &core}); err != nil {
+	_, err := t.callWith(ctx, &scaler.Event{Kind: scaler.EvReload, Config: &core}, func() {
+		t.cfg.Store(&cfg)
+		t.observer.hurry()
+	})
+	switch {
+	case errors.Is(err, errAbandoned):
+		return fmt.Errorf("reload: the new configuration takes effect with the next commit: %w", err)
+	case err != nil:
 		return fmt.Errorf("reload: %w", err)
 	}
-	t.cfg.Store(&cfg)
-	t.observer.hurry()
 	return nil
 }

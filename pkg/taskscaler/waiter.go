@@ -22,6 +22,7 @@ type waiter struct {
 	key    record.Key
 	since  time.Duration // on Mono: when the loop received the event
 	answer answer        // owned by the caller after it has received from ready
+	effect func()        // what the shell does when the event is committed, whether or not the caller still waits; nil: nothing
 }
 
 const (
@@ -57,18 +58,24 @@ func (p *waiterPool) get(kind scaler.EventKind, key record.Key) *waiter {
 
 // put must not receive a waiter that the inbox may still point to, that is a cancelled or an abandoned one.
 func (p *waiterPool) put(w *waiter) {
-	w.answer, w.key, w.ticket = answer{}, "", 0
+	w.answer, w.key, w.ticket, w.effect = answer{}, "", 0, nil
 	p.pool.Put(w)
 }
 
-// tell answers w, and reports whether its caller still waits.
-func (w *waiter) tell(a answer) bool {
+// claim reports whether the caller of w still waits. If so, it waits until send.
+func (w *waiter) claim() bool { return w.state.CompareAndSwap(waiterPending, waiterAnswered) }
+
+// send answers w. claim must have returned true.
+func (w *waiter) send(a answer) {
 	w.answer = a
-	if !w.state.CompareAndSwap(waiterPending, waiterAnswered) {
-		return false
-	}
 	w.ready <- struct{}{}
-	return true
+}
+
+// tell answers w if its caller still waits.
+func (w *waiter) tell(a answer) {
+	if w.claim() {
+		w.send(a)
+	}
 }
 
 // waiters finds a waiter by its ticket. It is owned by the loop.
@@ -126,7 +133,13 @@ const cancelGrace = 2 * time.Second
 
 // call puts ev into the inbox and waits for the answer. The answer always comes: when the loop ends, it answers every caller.
 func (t *Taskscaler) call(ctx context.Context, ev *scaler.Event) (answer, error) {
+	return t.callWith(ctx, ev, nil)
+}
+
+// callWith is call for an event whose commit has an effect in the shell too.
+func (t *Taskscaler) callWith(ctx context.Context, ev *scaler.Event, effect func()) (answer, error) {
 	w := t.spare.get(ev.Kind, ev.Key)
+	w.effect = effect
 	if !t.inbox.put(ev, w) {
 		return answer{}, t.stopped()
 	}
