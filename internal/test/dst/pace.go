@@ -8,8 +8,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
-// longestRest is the longest pause that a provider can ask for.
-const longestRest = time.Hour
+// The longest pauses that a provider can ask for: between two creates, and between two calls for one instance.
+const (
+	longestRest         = time.Hour
+	longestInstanceRest = 10 * time.Minute
+)
 
 // restAfter is the pause after a refused create: at least, and at most (docs/guarantees.md).
 func restAfter(k failure.Kind, away bool) (least, most time.Duration) {
@@ -69,8 +72,8 @@ func (w *world) pacesDelete(ev *scaler.Event) {
 	if w.over > 0 {
 		again = max(again, w.cfg.ShutdownDeletionRetry)
 	}
-	m.again = w.now.Mono + max(again, min(ev.Failure.RetryAfter, longestRest))
-	m.notBefore = w.now.Mono + min(ev.Failure.RetryAfter, longestRest)
+	m.again = w.now.Mono + max(again, min(ev.Failure.RetryAfter, longestInstanceRest))
+	m.notBefore = w.now.Mono + min(ev.Failure.RetryAfter, longestInstanceRest)
 }
 
 // judgeDeletePace checks that a delete is not repeated before its answer, or before the time that the provider asked for.
