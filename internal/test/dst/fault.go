@@ -194,8 +194,7 @@ var faults = [numFaults]faultInfo{
 
 // waiting are the faults that the core does not withstand yet, and what is missing. They never occur.
 var waiting = map[Fault]string{
-	FaultNumbered:      "an ID that is used again at once is taken for the deleted instance",
-	FaultOddRetryAfter: "RetryAfter is trusted unbounded",
+	FaultNumbered: "an ID that is used again at once is taken for the deleted instance",
 }
 
 // String is the fault's name in tables and traces.

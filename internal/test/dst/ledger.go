@@ -144,7 +144,7 @@ func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 		what = "the number of failed tries"
 	case to.DiedYoung > from.DiedYoung && from.DiedYoung > 0 && !w.kept(from.YoungSince, to.YoungSince):
 		what = "the beginning of the early failures"
-	case to.BackoffUntil < from.BackoffUntil && w.drift == w.backDrift && !w.reloaded && !w.created && !ended:
+	case to.BackoffUntil < from.BackoffUntil && w.drift == w.backDrift && !w.reloaded && !w.created && !w.booted && !ended:
 		what = "the end of the back-off"
 	case to.BackoffUntil == from.BackoffUntil && to.BackoffCause != from.BackoffCause:
 		what = "the cause of the back-off"

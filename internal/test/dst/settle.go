@@ -155,6 +155,9 @@ func (w *world) verifySize(s *scaler.Summary) {
 		per = min(per, w.cfg.MaxUses)
 	}
 	limit := maxInstances(&w.cfg)
+	if limit > 0 && s.Ready > limit {
+		w.fail("7", "at rest there are %d instances, and the limit is %d", s.Ready, limit)
+	}
 	if s.Supply < target && (limit == 0 || s.Ready < limit) {
 		w.fail("7", "at rest %d slots are free, the idle target is %d, and %d of %d instances exist", s.Supply, target, s.Ready, limit)
 	}
