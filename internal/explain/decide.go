@@ -199,8 +199,11 @@ func (h *History) progress(f *scaler.Fact) {
 
 // neverCame says why a requested instance is no longer expected.
 func neverCame(c record.Cause) string {
-	if c == record.CauseBootOverdue {
+	switch c {
+	case record.CauseBootOverdue:
 		return "the provider did not list any within instance_deadlines.requested"
+	case record.CauseZombie:
+		return "an instance appeared under the name of an earlier one, and it may be the one that was requested"
 	}
 	return "the provider's complete lists do not contain any"
 }

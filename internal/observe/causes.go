@@ -43,7 +43,7 @@ var causePhrases = [...]phrases{
 	record.CauseDraining:         {"because the manager is draining", "the manager is draining"},
 	record.CauseChangedHostKey:   {"for an instance with the right host key", "its host key differs from the recorded one"},
 	record.CauseNoCapacity:       {"because no slot is free", "no slot is free"},
-	record.CauseConfirming:       {"until the provider confirms whether missing instances are gone", "the provider has not confirmed it yet"},
+	record.CauseConfirming:       {"until the provider confirms that missing or deleted instances are gone", "the provider has not confirmed yet that missing or deleted instances are gone"},
 	record.CauseThrottledAPI:     {"because the provider asked for fewer calls", "the provider asked for fewer calls"},
 	record.CauseDuplicate:        {"for a key that is not in use", "the key already has a lease, a wait or a reservation"},
 	record.CauseUnknownKey:       {"for a key that has a lease", "there is no lease under this key"},

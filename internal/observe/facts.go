@@ -55,6 +55,10 @@ func sentence(f *scaler.Fact) string {
 		if f.Cause == record.CauseBootOverdue {
 			return fmt.Sprintf("%s did not appear within instance_deadlines.requested, although the provider accepted the create", words.Count(f.Count, "instance"))
 		}
+		if f.Cause == record.CauseZombie {
+			return fmt.Sprintf("no longer waiting for %s: an instance appeared under the name of an earlier one, and it may be the one that was requested",
+				words.Count(f.Count, "instance"))
+		}
 		return fmt.Sprintf("no longer waiting for %s: the provider's complete lists do not show what was requested", words.Count(f.Count, "instance"))
 	}
 	return instanceSentence(f)

@@ -85,6 +85,8 @@ func TestSentences(t *testing.T) {
 		{scaler.Fact{Kind: scaler.FactReload}, "the configuration was reloaded"},
 		{scaler.Fact{Kind: scaler.FactIntent, Count: 1, Cause: record.CauseBootOverdue},
 			"1 instance did not appear within instance_deadlines.requested, although the provider accepted the create"},
+		{scaler.Fact{Kind: scaler.FactIntent, Count: 1, Cause: record.CauseZombie},
+			"no longer waiting for 1 instance: an instance appeared under the name of an earlier one, and it may be the one that was requested"},
 		{scaler.Fact{Kind: scaler.FactPrepare, ID: "i-1", Failure: quota}, "preparing instance i-1 failed: no more vCPUs"},
 	} {
 		if got := Sentence(&tc.fact); got != tc.want {

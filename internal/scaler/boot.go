@@ -130,7 +130,7 @@ func (c *Core) retry(m *machine) {
 		}
 	case record.Deleting:
 		if m.op == 0 {
-			c.sendDelete(m)
+			c.resend(m)
 		}
 	}
 }

@@ -44,6 +44,7 @@ type Core struct {
 	breaker breaker
 	foreign []arrival // instances that appeared in the last foreignWindow although we did not ask for them
 	unknown unknowns
+	names   names
 	paused  bool
 	ailing  int           // instances whose latest heartbeat failed
 	above   time.Duration // since when more of our instances exist than the limits allow; 0: they do not
@@ -289,7 +290,7 @@ func (c *Core) wake() time.Duration {
 func (c *Core) expecting() bool {
 	r := c.reg
 	return !c.lists.started || r.IntentExpected()+r.IntentDoubt() > 0 || r.Count(record.Creating) > 0 || r.Count(record.Deleting) > 0 ||
-		len(c.lists.absent) > 0
+		len(c.lists.absent) > 0 || c.namesBusy()
 }
 
 func (c *Core) fact(f Fact) {

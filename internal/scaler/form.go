@@ -9,6 +9,10 @@ func (s *Snapshot) Reduce(form int) {
 	if form < 1 {
 		s.Lists.Away, s.Above = false, 0
 		s.ForeignIDs, s.Unknown, s.Debts = nil, UnknownsSnapshot{}, nil
+		s.Names = NamesSnapshot{}
+		for i := range s.Creates {
+			s.Creates[i].Reused = false
+		}
 		for i := range s.Register.Instances {
 			s.Register.Instances[i].Unreachable = false
 			for n := range s.Register.Instances[i].Leases {

@@ -60,10 +60,20 @@ func (c *Core) listed(ev *Event) {
 	case ev.Listed == fleet.ListedDeleted && i.State == record.Deleting && m.accepted:
 		c.gone(m)
 		return
+	case i.State == record.Deleting && c.relisted(m, ev, back):
+		return
 	case i.State == record.Gone:
 		c.risen(m, ev)
 		return
 	case i.State == record.Lost:
+		if in := c.expected(); in != nil && !m.DeleteAsked {
+			if ev.Listed == fleet.ListedCreating && m.ReadyAt.Wall != 0 {
+				c.stop(m)
+				c.stranger(ev)
+				return
+			}
+			c.unexpect(in) // this may be its instance, under the name of a lost one
+		}
 		c.returned(m)
 	}
 	if back && was != ev.Listed && c.lists.started && m.State != record.Lost {
@@ -119,21 +129,6 @@ func (c *Core) condemn(m *machine, why record.Cause) {
 	c.unfit(m, why)
 	c.retire(m, why)
 	c.revokeLeases(m, why, failure.Failure{})
-}
-
-// risen handles an instance that was gone and is listed again. If an open create may explain it and the ID was absent long enough, it is a
-// new instance with the same ID (a provider with a fixed list of hosts reuses them). Otherwise it is the old instance, and it is deleted
-// again.
-func (c *Core) risen(m *machine, ev *Event) {
-	if in := c.explain(); in != nil && in.Open > 0 && c.lists.seq-m.absentSeq >= c.cfg.MissingLists {
-		c.stop(m)
-		c.stranger(ev)
-		return
-	}
-	c.stop(m)
-	m.boot.kind = timerBoot
-	c.fact(Fact{Kind: FactReturned, ID: m.ID, Cause: record.CauseZombie})
-	c.redelete(m, record.CauseZombie)
 }
 
 // returned handles a lost instance that is listed again. If a delete was sent, it is deleted again. If it was retired when it vanished, it

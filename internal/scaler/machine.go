@@ -35,6 +35,7 @@ type intent struct {
 	since    time.Duration // when the doubt began
 	seen     int           // number of such lists
 	restored bool          // from before a restart: no answer will come
+	reused   bool          // part of Doubt may be an instance that we deleted, because it had an earlier name
 	asked    time.Duration // when it was asked for; after a restart, when it was restored
 }
 

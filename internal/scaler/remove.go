@@ -50,6 +50,10 @@ func (c *Core) startDelete(m *machine) {
 		return
 	}
 	c.stop(m)
+	if c.waitsForTurn(m) {
+		c.timers.set(&m.retry, c.now.Mono+takeTurn)
+		return
+	}
 	if c.must(c.reg.Delete(m.Instance, record.CauseNone, c.stamp)) {
 		c.sendDelete(m)
 	}
@@ -109,5 +113,6 @@ func (c *Core) gone(m *machine) {
 		c.fact(Fact{Kind: FactGone, ID: m.ID, Cause: m.Cause, Took: c.now.Mono - m.Created.Mono})
 		c.remember(m)
 		m.absentSeq = c.lists.seq
+		c.names.clear = c.lists.seq + c.cfg.MissingLists
 	}
 }

@@ -57,6 +57,7 @@ func (c *Core) explainHold() {
 		c.fact(Fact{Kind: FactHold, Cause: why, Count: d.Wanted - d.Grow, Decision: *d})
 	}
 	c.held = why
+	c.noteHeld(why)
 }
 
 // boundCause translates the decision's bound to the cause that callers see.
@@ -85,6 +86,8 @@ func (c *Core) blockedBy() record.Cause {
 		return c.closedCause()
 	case c.paused:
 		return record.CauseForeign
+	case c.now.Mono >= c.backoff.until && c.namesBusy():
+		return record.CauseConfirming
 	}
 	return c.backoff.cause
 }
@@ -107,7 +110,7 @@ func (c *Core) create(n int) {
 
 // blocked reports whether nothing may be created now, however much is needed.
 func (c *Core) blocked() bool {
-	return !c.lists.started || c.closed() || c.paused || c.now.Mono < c.backoff.until
+	return !c.lists.started || c.closed() || c.paused || c.now.Mono < c.backoff.until || c.namesBusy()
 }
 
 // growAt returns when a needed create that only has to wait may happen; false: no such create.
@@ -121,6 +124,9 @@ func (c *Core) growAt() (time.Duration, bool) {
 		return c.nextToken(), true
 	case policy.BoundBlocked:
 		if c.lists.started && !c.closed() && !c.paused {
+			if c.names.held > 0 && c.namesBusy() { // or earlier, when lists have confirmed the deletes
+				return max(c.backoff.until, c.names.held+turn), true
+			}
 			return c.backoff.until, true
 		}
 	}

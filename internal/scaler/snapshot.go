@@ -38,6 +38,7 @@ type Snapshot struct {
 	ForeignIDs   []record.ID // one for each of Foreign
 	Unknown      UnknownsSnapshot
 	Debts        []DebtSnapshot
+	Names        NamesSnapshot
 	Paused       bool
 	Above        time.Duration
 	Repairs      int // the number of Debts; the only thing that older versions wrote of them
@@ -59,6 +60,12 @@ type TimerSnapshot struct {
 
 // UnknownsSnapshot counts instances of unknown owner that are not remembered, and those of which the facts have yet to tell.
 type UnknownsSnapshot struct{ Excess, Named, Unnamed int }
+
+// NamesSnapshot is what the core knows about names that the provider uses again.
+type NamesSnapshot struct {
+	Again, Held time.Duration
+	Clear       int
+}
 
 // DebtSnapshot is an instance that went without our doing, at At, and has no replacement yet.
 type DebtSnapshot struct {
@@ -83,6 +90,7 @@ type MachineSnapshot struct {
 type CreateSnapshot struct {
 	Timer             TimerSnapshot
 	Confirm, Restored bool
+	Reused            bool
 	Since, Asked      time.Duration
 	Seen              int
 }
@@ -154,6 +162,7 @@ func (c *Core) Snapshot() Snapshot {
 	s := Snapshot{
 		Form: snapshotForm, Config: c.cfg, Now: utc(c.now), Register: c.reg.Snapshot(), TimerSeq: c.timers.seq, Evaluated: c.evaluated.Round(0).UTC(),
 		Decision: c.decision, Bucket: c.settleBucket(), BackoffUntil: c.backoff.until, BackoffCause: c.backoff.cause,
+		Names:   NamesSnapshot{Again: c.names.again, Held: c.names.held, Clear: c.names.clear},
 		Unknown: UnknownsSnapshot{c.unknown.excess, c.unknown.named, c.unknown.unnamed}, Paused: c.paused, Above: c.above, Repairs: len(c.debts), Waiting: c.waiting, Held: c.held, Known: c.known,
 		Unfinished: c.unfinished, Draining: c.draining, Shutdown: c.shutdown, Deleting: c.deleting,
 		Lists: ListsSnapshot{Started: c.lists.started, Away: c.lists.away, Seq: c.lists.seq, Failed: c.lists.failed, Present: c.lists.present, Missed: c.lists.missed},
@@ -171,7 +180,7 @@ func (c *Core) Snapshot() Snapshot {
 	for _, in := range c.reg.Intents() {
 		w := in.Attached.(*intent)
 		s.Creates = append(s.Creates, CreateSnapshot{
-			Timer: w.timer.snapshot(), Confirm: w.confirm, Restored: w.restored, Since: w.since, Asked: w.asked, Seen: w.seen,
+			Timer: w.timer.snapshot(), Confirm: w.confirm, Restored: w.restored, Reused: w.reused, Since: w.since, Asked: w.asked, Seen: w.seen,
 		})
 	}
 	for _, res := range c.reg.SortedReservations() {
@@ -253,7 +262,7 @@ func Resume(s *Snapshot) (*Core, error) {
 	}
 	c := &Core{
 		cfg: s.Config.WithDefaults(), reg: reg, now: s.Now, stamp: stampOf(s.Now), orphans: map[record.Key]*timer{}, evaluated: s.Evaluated,
-		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, unknown: unknowns{s.Unknown.Excess, s.Unknown.Named, s.Unknown.Unnamed}, paused: s.Paused, above: s.Above,
+		decision: s.Decision, backoff: backoff{until: s.BackoffUntil, cause: s.BackoffCause}, names: names{again: s.Names.Again, held: s.Names.Held, clear: s.Names.Clear}, unknown: unknowns{s.Unknown.Excess, s.Unknown.Named, s.Unknown.Unnamed}, paused: s.Paused, above: s.Above,
 		waiting: s.Waiting, held: s.Held, event: s.Batch.Event, known: s.Known, unfinished: s.Unfinished, draining: s.Draining, shutdown: s.Shutdown,
 		deleting: s.Deleting, batchCreateAt: -1,
 		lists: lists{started: s.Lists.Started, away: s.Lists.Away, seq: s.Lists.Seq, failed: s.Lists.Failed, present: s.Lists.Present, missed: s.Lists.Missed},

@@ -176,10 +176,10 @@ func TestSettleBucket(t *testing.T) {
 // core needs it. If so, add it to Snapshot and Resume. Then add it here.
 var decided = map[string]string{
 	"scaler.Core": "cfg reg now stamp batch bug taken timers queue orphans window active nextEdge hasEdge evaluated decision bucket throttled " +
-		"settled settledAs batchCreate batchCreateAt lists backoff breaker foreign unknown paused ailing above debts waiting held event known unfinished draining shutdown deleting",
+		"settled settledAs batchCreate batchCreateAt lists backoff breaker foreign unknown names paused ailing above debts waiting held event known unfinished draining shutdown deleting",
 	"scaler.machine": "Instance boot retry op tries beatFail accepted gaveUp alarmed strayed absentAt absentSeq absentMul absentPos acceptedAt",
-	"scaler.intent":  "Intent timer confirm since seen restored asked",
-	"scaler.arrival": "id at", "scaler.unknowns": "excess named unnamed", "scaler.debt": "id at",
+	"scaler.intent":  "Intent timer confirm since seen restored reused asked",
+	"scaler.arrival": "id at", "scaler.unknowns": "excess named unnamed", "scaler.debt": "id at", "scaler.names": "again clear held",
 	"scaler.breaker": "open judged since young unseen", "scaler.trial": "m ready",
 	"scaler.waiter":  "key ticket not since deadline prev next",
 	"scaler.queue":   "head tail byKey picky spare",

@@ -60,6 +60,7 @@ func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
 		expected = -1
 	case in.Doubt > 0:
 		origin, doubt = record.Adopted, -1
+		c.notMistaken(in)
 	default:
 		origin, faded = record.Adopted, -1
 	}

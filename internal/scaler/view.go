@@ -163,7 +163,7 @@ func (c *Core) OpenSlots() int { return c.reg.OpenSlots() }
 // AwaitsList reports whether a list without differences would tell the core something: that a missing instance is still missing, or that a
 // create still shows nothing. Otherwise a simulator may skip such lists.
 func (c *Core) AwaitsList() bool {
-	if !c.lists.started || len(c.lists.absent) > 0 || c.lists.failed > 0 {
+	if !c.lists.started || len(c.lists.absent) > 0 || c.lists.failed > 0 || c.namesBusy() {
 		return true
 	}
 	for _, in := range c.reg.Intents() {

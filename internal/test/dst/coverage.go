@@ -221,7 +221,7 @@ var (
 	// While no new work is taken, nothing is needed. So neither a drain nor a shutdown holds anything back.
 	holdCauses = []record.Cause{record.CauseThrottle, record.CauseMaxInstances, record.CauseQuota, record.CauseStockOut,
 		record.CauseBackoff, record.CausePlugin, record.CauseConfig, record.CauseForeign, record.CauseThrottledAPI, record.CauseBreaker, record.CauseLists,
-		record.CauseProviderLimit}
+		record.CauseProviderLimit, record.CauseConfirming}
 	otherCauses = []record.Cause{record.CauseZombie}
 )
 
@@ -233,9 +233,8 @@ var neverMoves = map[[2]record.State]string{
 // neverReasons are the causes that the core never gives, and the reason. A test compares the list with the core's source. Another test
 // tries all small fleets to prove that the fallback of waitCause is never used.
 var neverReasons = map[record.Cause]string{
-	record.CauseReplaced:   "a lease that is returned for another one is neither revoked nor denied: its caller asked for it",
-	record.CauseReleased:   "a release is not a decision of the core",
-	record.CauseConfirming: "a waiter without a machine on its way is held back by a limit: slots that it cannot use do not count as supply (ADR 5)",
+	record.CauseReplaced: "a lease that is returned for another one is neither revoked nor denied: its caller asked for it",
+	record.CauseReleased: "a release is not a decision of the core",
 }
 
 // short are the rows that were not reached often enough.

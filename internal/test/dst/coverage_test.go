@@ -120,7 +120,7 @@ func TestEveryCauseIsWanted(t *testing.T) {
 		switch {
 		case never == wanted[c]:
 			t.Errorf("%s is wanted: %v, and never a reason: %v", name, wanted[c], never)
-		case never && used[name] && c != record.CauseConfirming:
+		case never && used[name]:
 			t.Errorf("%s is said to be never a reason, and internal/scaler gives it", name)
 		case !never && !used[name] && c != record.CauseChangedHostKey: // which the shell's events and its callers bring
 			t.Errorf("%s is wanted, and internal/scaler never gives it", name)

@@ -40,7 +40,7 @@ func (w *world) start() {
 	w.throttleRestarted()
 	w.breakerRestarted()
 	w.creates0 = append(w.creates0[:0], w.saved.Intents...)
-	w.pausedBy, w.pausedTo, w.listedAt = false, 0, 0
+	w.pausedBy, w.turns, w.heldFrom, w.pausedTo, w.listedAt = false, false, 0, 0, 0
 	if w.drift != w.backDrift { // the end of the pause was read from another clock
 		w.restUntil, w.backUntil = 0, w.now.Mono+time.Hour
 	}

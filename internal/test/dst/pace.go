@@ -126,5 +126,6 @@ func (w *world) pauses(b *scaler.Batch) {
 		if b.Facts[i].Kind == scaler.FactForeign {
 			w.pausedBy, w.pausedTo = b.Facts[i].On, w.lastStep
 		}
+		w.turns = w.turns || b.Facts[i].Kind == scaler.FactIntent && b.Facts[i].Cause == record.CauseZombie
 	}
 }

@@ -1,6 +1,7 @@
 package dst
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 type prompt struct {
 	listedAt  time.Duration // when the complete list of this batch was asked for; 0: it has none
 	pausedBy  bool          // published: another manager seems to work on the group
+	turns     bool          // published: ids seem to be used again, so creates and deletes wait for each other, a minute at most (ADR 34)
+	heldFrom  time.Duration // since when a create waits although nothing but deletes can hold it back; 0: none does
 	pausedTo  time.Duration // when that last changed
 	limitedAt time.Duration // when the throttle last changed, or a restart read its tokens from the wall clock
 	restUntil time.Duration // a refused create asked for this pause at least
@@ -40,7 +43,7 @@ func (w *world) judgePrompt(b *scaler.Batch) {
 				w.fail("prompt", "%d wait while %s has a free slot that is promised to none", waiters, rec.ID)
 			}
 		case record.Draining:
-			if len(rec.Leases) == 0 && !w.pausedBy {
+			if len(rec.Leases) == 0 && !w.pausedBy && !w.turns {
 				w.fail("prompt", "%s is retired and has no lease, and its delete is not sent", rec.ID)
 			}
 		case record.Deleting:
@@ -52,7 +55,7 @@ func (w *world) judgePrompt(b *scaler.Batch) {
 	for i := range w.saved.Intents {
 		expecting = expecting || w.saved.Intents[i].Open+w.saved.Intents[i].Doubt > 0
 	}
-	if b.Expecting != expecting {
+	if b.Expecting != expecting && !(w.turns && b.Expecting) {
 		w.fail("prompt", "the core says that it expects a change of the list: %v; by what is committed and listed: %v", b.Expecting, expecting)
 	}
 	if !closed {
@@ -115,6 +118,8 @@ func (w *world) freeOn(rec *record.Instance) int {
 // judgeNeed checks that a create is asked for as soon as callers wait for whom there is certainly no slot, unless something true holds it
 // back: a limit, the throttle, a back-off, the breaker, or another manager.
 func (w *world) judgeNeed(waiters int) {
+	held := w.heldFrom
+	w.heldFrom = 0
 	if waiters == 0 || !w.first || w.pausedBy || w.openBreaker || w.lastStep < w.backUntil {
 		return
 	}
@@ -146,6 +151,12 @@ func (w *world) judgeNeed(waiters int) {
 			last = max(last, w.creates[n-1].at)
 		}
 		if (w.lastStep - last).Seconds() < 1/t.limit+2 {
+			return
+		}
+	}
+	if w.turns {
+		w.heldFrom = cmp.Or(held, w.lastStep)
+		if w.lastStep-w.heldFrom <= time.Minute+time.Second {
 			return
 		}
 	}
