@@ -14,12 +14,14 @@ import (
 	"net/url"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // Client is a client of a manager.
 type Client struct {
 	where string
 	dial  Dialer
+	limit time.Duration // answerTimeout; tests set another
 }
 
 // Dialer opens a connection to the manager.
@@ -35,7 +37,7 @@ func NewClient(path string) *Client {
 
 // NewClientWithDialer returns a client that connects with dial. where names the manager in messages.
 func NewClientWithDialer(where string, dial Dialer) *Client {
-	return &Client{where: where, dial: dial}
+	return &Client{where: where, dial: dial, limit: answerTimeout}
 }
 
 // send sends req on a new connection, so that no connection to an old manager is used after a restart. An error also contains the error of
@@ -124,13 +126,13 @@ func (e *AwayError) Unwrap() error { return e.Err }
 // Info asks for information about the manager.
 func (c *Client) Info(ctx context.Context) (ManagerInfo, error) {
 	var info ManagerInfo
-	return info, c.call(ctx, http.MethodGet, "/v1/manager", "", nil, &info)
+	return info, c.soon(ctx, http.MethodGet, "/v1/manager", "", nil, &info)
 }
 
 // Status asks for the status of the selected runner, or of all.
 func (c *Client) Status(ctx context.Context, runner string) (Status, error) {
 	var status Status
-	return status, c.call(ctx, http.MethodGet, "/v1/status", runner, nil, &status)
+	return status, c.soon(ctx, http.MethodGet, "/v1/status", runner, nil, &status)
 }
 
 // Drain asks the selected runner, or all, to take no new work. It returns when the last lease has ended.
@@ -140,7 +142,7 @@ func (c *Client) Drain(ctx context.Context, runner string) error {
 
 // Undrain asks the selected runner, or all, to take new work again.
 func (c *Client) Undrain(ctx context.Context, runner string) error {
-	return c.call(ctx, http.MethodPost, "/v1/drain", runner, DrainRequest{Undo: true}, nil)
+	return c.soon(ctx, http.MethodPost, "/v1/drain", runner, DrainRequest{Undo: true}, nil)
 }
 
 // Release releases a lease.
@@ -150,7 +152,22 @@ func (c *Client) Release(ctx context.Context, req ReleaseRequest) error {
 
 // Reserve makes a reservation, or cancels it.
 func (c *Client) Reserve(ctx context.Context, req ReserveRequest) error {
-	return c.call(ctx, http.MethodPost, "/v1/reservations", "", req, nil)
+	return c.soon(ctx, http.MethodPost, "/v1/reservations", "", req, nil)
+}
+
+// answerTimeout is how long a manager may take to answer a request that is not a wait.
+const answerTimeout = 30 * time.Second
+
+// soon is call for requests that a manager answers at once.
+func (c *Client) soon(ctx context.Context, method, path, runner string, body, into any) error {
+	late := &AwayError{Where: c.where, Err: fmt.Errorf("no answer within %s: it may be starting, stopped or overloaded", c.limit)}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.limit, late)
+	defer cancel()
+	err := c.call(ctx, method, path, runner, body, into)
+	if err != nil && errors.Is(context.Cause(ctx), late) {
+		return late
+	}
+	return err
 }
 
 func (c *Client) call(ctx context.Context, method, path, runner string, body, into any) error {

@@ -95,7 +95,10 @@ func (c *Core) deleted(ev *Event) {
 	again := c.cfg.DeletionRetry
 	if c.shutdown {
 		again = c.cfg.ShutdownDeletionRetry
-		m.gaveUp = !ok && m.tries >= c.cfg.ShutdownDeletionRetries // an accepted delete only takes its time
+		if ev.Away && m.tries > 0 { // the provider was not asked, so this try does not count
+			m.tries--
+		}
+		m.gaveUp = !ok && !ev.Away && m.tries >= c.cfg.ShutdownDeletionRetries // an accepted delete only takes its time
 	}
 	if ev.Away {
 		again = min(again, 5*time.Second) // the plugin will be back; the provider was not called

@@ -264,6 +264,19 @@ func TestShutdownGivesUp(t *testing.T) {
 	r.want("the store keeps it for the next life", len(r.saved.Instances), 1)
 }
 
+// TestShutdownDoesNotCountTriesWhileAway: deletes that did not reach the provider use no try up, however many there are.
+func TestShutdownDoesNotCountTriesWhileAway(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.ShutdownDeletionRetries, c.ShutdownDeletionRetry = 3, 10*sec })
+	away := true
+	r.fail = func(Command) (failure.Failure, bool) { return failure.Failure{Kind: failure.Transient}, away }
+	r.do(Event{Kind: EvShutdown, On: true})
+	r.run(10 * time.Minute)
+	r.want("after ten minutes", [2]any{r.bt.Done, len(r.commandsOf(CmdDelete)) > 50}, [2]any{false, true})
+	away = false
+	r.run(60 * sec)
+	r.want("three tries later", r.bt.Done, true)
+}
+
 // TestShutdownWaitsForCreates: a shutdown waits for a running create, so that no instance is left behind.
 func TestShutdownWaitsForCreates(t *testing.T) {
 	r := newRig(t, conf())

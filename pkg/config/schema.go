@@ -52,7 +52,7 @@ var autoscalerKeys = []Key{
 	{"update_interval_when_expecting", TypeDuration, "2s", "The same, while a change of the list is expected.", GitLab, Live},
 	{"deletion_retry_interval", TypeDuration, "1m", "If an instance still exists this long after a delete request, the manager asks again.", GitLab, Live},
 	{"shutdown_deletion_interval", TypeDuration, "10s", "The same during a shutdown that deletes the instances.", GitLab, Live},
-	{"shutdown_deletion_retries", TypeInteger, "3", "After this many failed delete requests for an instance during a shutdown, the manager gives up. 0 means the default.", GitLab, Live},
+	{"shutdown_deletion_retries", TypeInteger, "3", "After this many failed delete requests for an instance during a shutdown, the manager gives up. Requests that fail while the plugin is away do not count. 0 means the default.", GitLab, Live},
 	{"failure_threshold", TypeInteger, "3", "After this many failed health checks in a row, an instance is unhealthy and is replaced. 0 means the default.", GitLab, Live},
 	{"scale_throttle", TypeTable, "", "How fast instances may be created.", GitLab, Live},
 	{"reservation_throttling", TypeBoolean, "true", "Whether the runner waits with asking for jobs until a slot can be reserved. It has no effect " +

@@ -34,17 +34,23 @@ func call[R any](ctx context.Context, p *Process, name string, f func(*child) (R
 	if err != nil {
 		return none, err
 	}
+	began := time.Now()
 	answer, err := f(c)
 	if err != nil {
-		return none, p.transportError(ctx, c, name, err)
+		return none, p.transportError(ctx, c, name, began, err)
 	}
+	c.answers.answered(name)
 	return answer, nil
 }
 
-func (p *Process) transportError(ctx context.Context, c *child, name string, err error) error {
+func (p *Process) transportError(ctx context.Context, c *child, name string, began time.Time, err error) error {
 	if cause := gaveUp(ctx, err); cause != nil {
-		p.suspect(c) // it was slow, or it hangs
-		return provider.Errorf(provider.KindTransient, "plugin %s: %s did not return in time: %w", p.name, name, cause)
+		if !errors.Is(cause, context.DeadlineExceeded) {
+			p.suspect(c) // the caller has left; perhaps because the plugin hangs
+			return provider.Errorf(provider.KindTransient, "plugin %s: %s did not return in time: %w", p.name, name, cause)
+		}
+		p.unanswered(c, name, began)
+		return awayf("plugin %s did not answer %s in time: %w", p.name, name, cause)
 	}
 	if c.exitsSoon(ctx, p.opts.exitGrace) {
 		return awayf("plugin %s went away during %s: %s", p.name, name, c.obituary())

@@ -34,6 +34,7 @@ type child struct {
 	dir      *socketDir
 	pid      int
 	born     time.Time
+	answers  answers
 	probing  atomic.Bool
 	hung     atomic.Bool
 	ending   sync.Once

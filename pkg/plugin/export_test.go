@@ -8,3 +8,9 @@ func WithExitGrace(opts LaunchOptions, grace time.Duration) LaunchOptions {
 	opts.exitGrace = grace
 	return opts
 }
+
+// WithShortCall returns opts with another time below which an unanswered call does not count. The default is five seconds.
+func WithShortCall(opts LaunchOptions, short time.Duration) LaunchOptions {
+	opts.shortCall = short
+	return opts
+}

@@ -139,3 +139,23 @@ func TestVersionInfo(t *testing.T) {
 		t.Errorf("Full is %q", full)
 	}
 }
+
+// Only calls of one method that follow one another without an answer between them count.
+func TestUnansweredCalls(t *testing.T) {
+	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
+	var a answers
+	miss := func(method string, from, to int, want bool) {
+		t.Helper()
+		if got := a.missed(method, at(from), at(to), 5*time.Second); got != want {
+			t.Errorf("%s from %d to %d: %v", method, from, to, got)
+		}
+	}
+	miss("Update", 0, 10, false)
+	miss("Update", 9, 19, false) // overlaps the first one
+	miss("Increase", 20, 30, false)
+	miss("Update", 20, 22, false) // had too little time
+	a.answered("Update")
+	miss("Update", 30, 40, false)
+	miss("Update", 40, 50, true)
+	miss("Increase", 31, 41, true)
+}

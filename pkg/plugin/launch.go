@@ -27,6 +27,7 @@ type LaunchOptions struct {
 	RelaunchMin     time.Duration // the first pause before a plugin that died is started again; 0: 500 ms
 	RelaunchMax     time.Duration // the longest pause; 0: 30 s
 
+	shortCall time.Duration // a call that had less time than this may stay without an answer; 0: 5 s
 	exitGrace time.Duration // how long after a broken connection the exit may be reported; 0: 250 ms
 }
 
@@ -48,7 +49,7 @@ func (o LaunchOptions) withDefaults() LaunchOptions {
 	}{
 		{&o.StartTimeout, 10 * time.Second}, {&o.InitTimeout, 2 * time.Minute}, {&o.ShutdownTimeout, 10 * time.Second}, {&o.PingInterval, 10 * time.Second},
 		{&o.PingTimeout, 3 * time.Second}, {&o.RelaunchMin, 500 * time.Millisecond}, {&o.RelaunchMax, 30 * time.Second},
-		{&o.exitGrace, 250 * time.Millisecond},
+		{&o.shortCall, 5 * time.Second}, {&o.exitGrace, 250 * time.Millisecond},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -128,6 +128,31 @@ func TestCallsWithoutAnAnswerEndWithTheirContext(t *testing.T) {
 	}
 }
 
+// A plugin that answers health checks, and leaves the calls of one method without an answer again and again, is killed and started again.
+func TestPluginThatDoesNotAnswerIsKilled(t *testing.T) {
+	t.Parallel()
+	var log buffer
+	opts := plugin.WithShortCall(quick(`{"endless": true}`), 100*time.Millisecond)
+	opts.Logger = jsonLogger(&log)
+	p := start(t, opts)
+	pid := p.Status().PID
+	for n := range 2 {
+		if n > 0 && p.Status().PID != pid {
+			t.Fatal("one unanswered call was enough to kill it")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		err := p.Update(ctx, func(string, provider.State) {})
+		cancel()
+		if !errors.Is(err, provider.ErrAway) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Update = %v", err)
+		}
+	}
+	untilBack(t, p, 1)
+	if !strings.Contains(log.String(), "does not answer its calls and is killed") || !strings.Contains(log.String(), `"call":"Update"`) {
+		t.Errorf("the log does not say why:\n%s", &log)
+	}
+}
+
 func TestKilledPluginComesBack(t *testing.T) {
 	t.Parallel()
 	var log buffer

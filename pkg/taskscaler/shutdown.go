@@ -22,7 +22,8 @@ const (
 //  1. Reserve, Acquire and Replace are refused with ErrShutdown. Calls that wait get ErrShutdown too.
 //  2. Shutdown waits until all leases are released, or until ctx ends.
 //  3. With Config.DeleteOnShutdown, it revokes the remaining leases and deletes every instance. After the end of ctx, this takes at most
-//     Config.ShutdownDeletionRetries times Config.ShutdownDeletionInterval, plus 30s. Without DeleteOnShutdown, leases and instances stay,
+//     Config.ShutdownDeletionRetries times Config.ShutdownDeletionInterval, plus 30s; without that end, at most Config.DeletingAlarm after
+//     the last lease. A try that fails because the plugin is away does not count. Without DeleteOnShutdown, leases and instances stay,
 //     and the store keeps them for Reattach after the next start.
 //  4. It closes the group and the store.
 //
@@ -76,12 +77,8 @@ func (t *Taskscaler) await(c <-chan struct{}, d time.Duration) bool {
 func (t *Taskscaler) emptyFleet(ctx context.Context) error {
 	cfg := t.config()
 	t.inbox.put(&scaler.Event{Kind: scaler.EvShutdown, On: cfg.DeleteOnShutdown}, nil)
-	select {
-	case <-t.finished:
-		return t.leftovers(cfg)
-	case <-t.dead:
-		return t.stopErr
-	case <-ctx.Done():
+	if over, err := t.untilEmpty(ctx, cfg); over {
+		return err
 	}
 	if !cfg.DeleteOnShutdown {
 		return nil
@@ -97,6 +94,40 @@ func (t *Taskscaler) emptyFleet(ctx context.Context) error {
 		return t.stopErr
 	}
 	return t.leftovers(cfg)
+}
+
+// untilEmpty waits for the end of the leases and, with DeleteOnShutdown, of the instances. After the last lease has ended, it waits no longer
+// than DeletingAlarm: the plugin may be away for good. over is false if ctx ended first.
+func (t *Taskscaler) untilEmpty(ctx context.Context, cfg *Config) (over bool, err error) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	leases := make(chan int, 1)
+	var limit <-chan time.Time
+	for {
+		select {
+		case <-t.finished:
+			return true, t.leftovers(cfg)
+		case <-t.dead:
+			return true, t.stopErr
+		case <-ctx.Done():
+			return false, nil
+		case <-limit:
+			return true, t.leftovers(cfg)
+		case n := <-leases:
+			if n == 0 && limit == nil {
+				limit = time.After(cfg.DeletingAlarm)
+			}
+		case <-tick.C:
+			if cfg.DeleteOnShutdown && limit == nil {
+				t.inbox.ask(func(l *loop) {
+					select {
+					case leases <- l.core.Summary().Leases:
+					default: // the last answer was not read yet
+					}
+				})
+			}
+		}
+	}
 }
 
 // leftovers returns a *LeftoverError if instances of ours still exist or may still appear. Without DeleteOnShutdown it returns nil.

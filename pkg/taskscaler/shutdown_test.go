@@ -358,3 +358,38 @@ func TestStatusGivesUpWithItsContext(t *testing.T) {
 		close(block)
 	})
 }
+
+// TestShutdownWhilePluginIsAway: deletes that fail because the plugin is away use up no try. When the plugin is back, the instances are deleted.
+// If it stays away, the shutdown ends after DeletingAlarm and says what is left.
+func TestShutdownWhilePluginIsAway(t *testing.T) {
+	for name, back := range map[string]bool{"it comes back": true, "it stays away": false} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := start(t, withConfig(func(c *Config) {
+					c.Policies, c.DeleteOnShutdown, c.DeletingAlarm = idle(t, 4, time.Hour), true, 30*time.Minute
+				}))
+				f.until("the fleet", func() bool { return f.status().Counts.ReadyCount == 2 })
+				gone := time.Now().Add(10 * time.Minute)
+				f.group.change(func() {
+					f.group.onDecrease = func(context.Context, []string) ([]string, error) {
+						if back && time.Now().After(gone) {
+							return nil, nil
+						}
+						return nil, provider.Errorf(provider.KindTransient, "%w: it died", provider.ErrAway)
+					}
+				})
+				began := time.Now()
+				err := f.Shutdown(t.Context())
+				var left *LeftoverError
+				switch {
+				case back && (err != nil || len(f.group.ids()) != 0):
+					t.Errorf("Shutdown = %v, %d instances are left", err, len(f.group.ids()))
+				case !back && (!errors.As(err, &left) || len(left.Instances) != 2):
+					t.Errorf("Shutdown = %v", err)
+				case !back && time.Since(began) > 31*time.Minute:
+					t.Errorf("Shutdown took %v", time.Since(began))
+				}
+			})
+		})
+	}
+}
