@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // errTakenOver is the cause with which a stream ends when its caller opened a newer one. The lease is not detached then.
@@ -88,6 +89,27 @@ func (h holders) live(runner Runner, key string) LiveLease {
 		return o.live
 	}
 	return nil
+}
+
+// settling is how long a stream may take to notice that its caller is gone.
+const settling = time.Second
+
+// settle waits until a stream that has no lease yet has ended, because its caller may be gone already. It does not wait for longer than settling.
+func (h holders) settle(ctx context.Context, runner Runner, key string) {
+	h.mu.Lock()
+	o := h.byKey[holderKey{runner, key}]
+	waiting := o != nil && o.live == nil
+	h.mu.Unlock()
+	if !waiting {
+		return
+	}
+	limit := time.NewTimer(settling)
+	defer limit.Stop()
+	select {
+	case <-o.gone:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
 }
 
 // drop removes the stream as the holder of its key.

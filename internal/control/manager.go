@@ -35,6 +35,8 @@ type Runner interface {
 	Acquire(ctx context.Context, key string) (LiveLease, error)
 	// Reattach reattaches to the lease of key.
 	Reattach(ctx context.Context, key string) (LiveLease, error)
+	// Holds reports whether a lease exists under key. If that cannot be known, it returns true.
+	Holds(ctx context.Context, key string) bool
 	// Release releases the lease of key. It is called when no stream holds the lease.
 	Release(ctx context.Context, key string) error
 	// Detach says that the caller's connection was lost.

@@ -143,17 +143,26 @@ func (s *Server) release(w http.ResponseWriter, r *http.Request) {
 	}
 	runner, err := s.manager.Runner(req.Runner)
 	if err == nil {
-		if live := s.holders.live(runner, req.Key); live != nil {
-			err = live.Release(r.Context(), req.Unhealthy, safetext.Line(req.Reason, safetext.MaxMessage))
-		} else {
-			err = runner.Release(r.Context(), req.Key)
-		}
+		err = s.letGo(r.Context(), runner, req)
 	}
 	if err != nil {
 		s.fail(w, err)
 		return
 	}
 	s.answer(w, struct{}{})
+}
+
+// letGo releases the lease of a key. A caller that stopped waiting asks for it too, because a lease may have been granted in that moment. If there is
+// none, the manager is not asked: it would record a refusal of something that nobody wanted.
+func (s *Server) letGo(ctx context.Context, runner Runner, req ReleaseRequest) error {
+	s.holders.settle(ctx, runner, req.Key)
+	if live := s.holders.live(runner, req.Key); live != nil {
+		return live.Release(ctx, req.Unhealthy, safetext.Line(req.Reason, safetext.MaxMessage))
+	}
+	if !runner.Holds(ctx, req.Key) {
+		return Errorf(CodeUnknownKey, "there is no lease under the key %q", req.Key)
+	}
+	return runner.Release(ctx, req.Key)
 }
 
 // maxRequest is the largest body of a request, in bytes. Requests contain only a few names.

@@ -161,6 +161,12 @@ func (s served) Reattach(ctx context.Context, key string) (control.LiveLease, er
 	return liveLease{lease, s.external}, nil
 }
 
+// Holds implements control.Runner.
+func (s served) Holds(ctx context.Context, key string) bool {
+	held, err := s.scaler.Holds(ctx, key)
+	return held || err != nil
+}
+
 // Release implements control.Runner.
 func (s served) Release(ctx context.Context, key string) error {
 	return apiError(s.scaler.Release(ctx, key))

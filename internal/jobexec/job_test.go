@@ -293,6 +293,9 @@ func TestTimeoutAndSignals(t *testing.T) {
 				t.Errorf("%v does not begin with %q", o.err, want)
 			}
 			r.await("gave up k")
+			if calls := fmt.Sprint(r.manager.Calls()); strings.Contains(calls, "release") {
+				t.Errorf("the manager was asked to release what it had not leased: %s", calls)
+			}
 		})
 		t.Run(name+" while it runs", func(t *testing.T) {
 			r := newRig(t, 1)

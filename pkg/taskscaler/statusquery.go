@@ -63,6 +63,18 @@ func mulCapped(a, b int) int {
 	return a * b
 }
 
+// Holds reports whether a lease exists under key, also one whose caller is disconnected. The errors are those of Status.
+func (t *Taskscaler) Holds(ctx context.Context, key string) (bool, error) {
+	held, err := query(ctx, t, func(l *loop) bool {
+		_, _, ok := l.core.Lease(record.Key(key))
+		return ok
+	})
+	if err != nil {
+		return false, fmt.Errorf("lease of %q: %w", key, err)
+	}
+	return held, nil
+}
+
 // Wait says why the Acquire or Replace of key is waiting. ok is false if no call waits under this key, and while commits fail. The errors
 // are those of Status.
 func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok bool, err error) {

@@ -114,3 +114,32 @@ func TestLongFailures(t *testing.T) {
 		}
 	})
 }
+
+// TestHolds: a lease is held until it is released, also while its caller is disconnected. A key that only waits or is unknown holds nothing.
+func TestHolds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		defer f.end()
+		holds := func(key string) bool {
+			held, err := f.Holds(context.Background(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return held
+		}
+		l := f.acquire("job")
+		if !holds("job") || holds("other") {
+			t.Errorf("job %v, other %v", holds("job"), holds("other"))
+		}
+		f.Detach("job")
+		if !holds("job") {
+			t.Error("a disconnected caller holds nothing")
+		}
+		if err := l.Release(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if holds("job") {
+			t.Error("a released lease is held")
+		}
+	})
+}

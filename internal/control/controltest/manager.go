@@ -221,6 +221,13 @@ func (m *Manager) Reattach(_ context.Context, key string) (control.LiveLease, er
 	return nil, control.Errorf(control.CodeUnknownKey, "no lease under %q", key)
 }
 
+// Holds implements control.Runner.
+func (m *Manager) Holds(_ context.Context, key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.leases[key] != nil
+}
+
 // Release implements control.Runner.
 func (m *Manager) Release(_ context.Context, key string) error { return m.release(key, "") }
 
