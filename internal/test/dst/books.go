@@ -199,7 +199,7 @@ func (w *world) judgeLease(j *job, g *scaler.Grant) {
 		w.fail("2", "%s is said to be use %d of %s, of which %d were told before", g.Key, g.Use, g.ID, m.uses)
 	case !stored && (w.fed == 1 || w.live1(g.Key)) && !w.endedBehind(g):
 		w.fail("4", "%s was told of slot %d of %s, which is not committed", g.Key, g.Slot, g.ID)
-	case rec.ReadyAt == 0 || rec.Serial != g.Serial || w.fed == 1 && rec.State != record.Ready:
+	case rec.ReadyAt == 0 || rec.Serial != g.Serial || w.fed == 1 && rec.State != record.Ready && rec.Cause != record.CauseAboveLimit:
 		w.fail("9", "%s was leased %s, whose committed record is %s, serial %d (told: %d)", g.Key, g.ID, rec.State, rec.Serial, g.Serial)
 	case m.shown != fleet.ListedRunning && m.ran != w.batchNo:
 		w.fail("9", "%s was leased %s, which the last list does not show running but %s", g.Key, g.ID, m.shown)

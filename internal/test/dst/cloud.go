@@ -52,13 +52,14 @@ type machine struct {
 	final         bool         // its delete was committed
 	prior         record.State // the committed state before
 	bad           badWord
+	beatOp        uint64 // number of the latest heartbeat
 	deleteOp      uint64 // the latest delete that was sent: its number, the serial, and the life of the manager
 	deleteSerial  uint64
 	deleteLife    uint32
 	accepts       time.Duration // when the manager heard that it was accepted; 0: it did not
 	again         time.Duration // when it must be repeated; 0: it has no answer
 	notBefore     time.Duration // before when the provider does not want it repeated
-	wasGone       bool          // it counted as gone since
+	wasGone       bool          // it counted as gone since, or its name was listed in another state
 	retired       uint64        // serial for which it was retired
 	retiredFor    record.Cause
 	refused       uint64        // the last batch with a preparation that failed for good
@@ -402,6 +403,9 @@ func (w *world) beat(cmd *scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvBeat, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	latency := w.roll(streamLatency).span(10*time.Millisecond, time.Second)
 	m := w.byID[cmd.ID]
+	if m != nil {
+		m.beatOp = cmd.Op
+	}
 	switch {
 	case w.away():
 		ev.Away, ev.Failure = true, failure.Failure{Kind: failure.Transient, Message: "the plugin is away"}

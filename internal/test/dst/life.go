@@ -39,7 +39,7 @@ func (w *world) start() {
 	w.watch()
 	w.throttleRestarted()
 	w.breakerRestarted()
-	w.creates0 = append(w.creates0[:0], w.saved.Intents...)
+	w.lifeStart, w.creates0 = w.now.Mono, append(w.creates0[:0], w.saved.Intents...)
 	w.pausedBy, w.turns, w.heldFrom, w.pausedTo, w.listedAt = false, false, 0, 0, 0
 	if w.drift != w.backDrift { // the end of the pause was read from another clock
 		w.restUntil, w.backUntil = 0, w.now.Mono+time.Hour

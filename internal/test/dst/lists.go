@@ -136,6 +136,9 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 		if m.state == 0 || m.state == record.Gone || m.state == record.Lost || m.state == record.Deleting && w.fed > 0 { // it may be gone by now
 			w.arrived++
 		}
+		if m.state == record.Deleting || m.state == record.Gone { // the name of a deleted machine is listed again
+			m.wasGone, w.namesAt = true, w.now.Mono
+		}
 		switch {
 		case m.shown == fleet.ListedAbsent:
 			if m.foreign || m.missed >= w.cfg.MissingLists {

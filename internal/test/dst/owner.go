@@ -11,6 +11,7 @@ import (
 // owners is what the oracles remember about whose a machine is.
 type owners struct {
 	losses    []time.Duration // when machines of ours went without our doing, oldest first; those that were made good are left out
+	lifeStart time.Duration   // when this life of the manager began
 	lossDrift time.Duration   // sum of all jumps of the wall clock at the latest of them
 	answered1 bool            // the answer to a create is part of this batch
 	creates0  []record.Intent // the committed creates before this batch
@@ -56,7 +57,8 @@ func (w *world) owes(f *scaler.Fact) {
 func (w *world) judgeAdopted(f *scaler.Fact) {
 	w.cover.judged[oracleOwner]++
 	at := slices.IndexFunc(w.losses, func(t time.Duration) bool { return w.lastStep-t <= repairWindow })
-	if at < 0 && w.drift == w.lossDrift { // else a restart may have read a younger age from the wall clock
+	// After a jump, a restart may read a younger age from the wall clock. And it cannot know each loss that was made good before it.
+	if restarted := w.life > 1 && w.lastStep-w.lifeStart <= repairWindow; at < 0 && w.drift == w.lossDrift && !restarted {
 		w.fail("owner", "%s is taken in for a lost machine, but none was lost in the last %v", f.ID, repairWindow)
 	}
 	if at >= 0 {

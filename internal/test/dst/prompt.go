@@ -17,6 +17,7 @@ type prompt struct {
 	turns     bool          // published: ids seem to be used again, so creates and deletes wait for each other, a minute at most (ADR 34)
 	heldFrom  time.Duration // since when a create waits although nothing but deletes can hold it back; 0: none does
 	pausedTo  time.Duration // when that last changed
+	namesAt   time.Duration // when the name of a deleted machine was last listed again; 0: never
 	limitedAt time.Duration // when the throttle last changed, or a restart read its tokens from the wall clock
 	restUntil time.Duration // a refused create asked for this pause at least
 	restWas   time.Duration // the same before this batch
@@ -70,10 +71,13 @@ func (w *world) judgeDeleting(m *machine) {
 	if m.accepts != 0 && w.listedAt >= m.accepts && m.shown == fleet.ListedAbsent {
 		w.fail("prompt", "the delete of %s was accepted, and a later list lacks it, and it does not count as gone", m.id)
 	}
-	if late := w.lastStep - max(m.again, w.pausedTo+w.cfg.DeletionRetry); m.again != 0 && late > time.Second && !w.pausedBy {
+	if late := w.lastStep - max(m.again, w.pausedTo+w.cfg.DeletionRetry); m.again != 0 && late > time.Second && !w.pausedBy && !w.takeTurns() {
 		w.fail("prompt", "the delete of %s is not repeated, %v after its time", m.id, late)
 	}
 }
+
+// takeTurns reports whether creates and deletes may take turns, because names of deleted machines are used again.
+func (w *world) takeTurns() bool { return w.namesAt > 0 && w.lastStep < w.namesAt+w.cfg.ForgetAfter }
 
 // waiters are the callers that certainly wait, and for any instance.
 func (w *world) waiters() (n int) {
@@ -120,7 +124,7 @@ func (w *world) freeOn(rec *record.Instance) int {
 func (w *world) judgeNeed(waiters int) {
 	held := w.heldFrom
 	w.heldFrom = 0
-	if waiters == 0 || !w.first || w.pausedBy || w.openBreaker || w.lastStep < w.backUntil {
+	if waiters == 0 || !w.first || w.takeTurns() || w.pausedBy || w.openBreaker || w.lastStep < w.backUntil {
 		return
 	}
 	w.cover.judged[oraclePrompt]++

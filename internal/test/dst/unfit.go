@@ -34,7 +34,7 @@ func (w *world) hears(ev *scaler.Event) {
 			w.condemn(m, ev.Cause)
 		}
 	case scaler.EvBeat:
-		w.beatSays(m, ev, m.state == record.Ready && w.fed == 1)
+		w.beatSays(m, ev, m.state == record.Ready && w.fed == 1 && ev.Op == m.beatOp)
 	}
 }
 
@@ -186,7 +186,7 @@ func (w *world) judgeRetired(f *scaler.Fact) {
 	case record.CauseOperator:
 		ok = w.drained || w.undrained == w.batchNo
 	case record.CauseAboveLimit:
-		ok = w.reloaded || w.isAbove()
+		ok = w.reloaded || w.isAbove() || w.fed > 2 // a list may have changed what stood before
 	}
 	if !ok && !again {
 		w.fail("reason", "%s is retired as %s, and this is not so (since %v; listed %s; bad word about serial %d: %s, %d failed heartbeats)", f.ID, f.Cause,
