@@ -36,7 +36,7 @@ func (h *History) holding() []Holding {
 		})
 	}
 	if s.Held != record.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {
-		add(true, s.Held, observe.Held(s.Decision.Wanted-s.Decision.Grow, s.Decision.Wanted, s.Held))
+		add(true, s.Held, observe.Held(&s.Decision, s.Held))
 	}
 	add(s.ListFailures > 0, record.CauseLists, "listing the instances failed "+words.Count(s.ListFailures, "time")+
 		" in a row: the current instances are not known"+observe.Latest(h.listWords))

@@ -126,7 +126,7 @@ func (h *History) answers() {
 func (h *History) revoked(f *scaler.Fact) {
 	r := &Record{
 		Kind: KindRevoke, Instance: string(f.ID), Key: string(f.Key), Sizing: sizingOf(&h.sum.Decision, h.burst()),
-		Sentence: fmt.Sprintf("revoked the lease of %q on instance %s: %s", f.Key, f.ID, observe.Revoke(f.Cause)),
+		Sentence: fmt.Sprintf("revoked the lease of %q on instance %s: %s", f.Key, f.ID, observe.Revoked(f)),
 	}
 	because := []string{h.whyRevoked(f)}
 	if c := h.callers[f.Key]; c != nil && !c.leased.IsZero() {

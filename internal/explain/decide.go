@@ -123,17 +123,17 @@ func (h *History) held(f *scaler.Fact) {
 	}
 	h.decided(&Record{
 		Kind: KindHold, Count: f.Count, Sizing: sizingOf(&f.Decision, h.burst()),
-		Sentence: fmt.Sprintf("held back %s%s, because %s: %s", words.Count(f.Count, "create"), until, h.holds(f.Cause),
+		Sentence: fmt.Sprintf("held back %s%s, because %s: %s", words.Count(f.Count, "create"), until, h.holds(f),
 			observe.Sizing(&f.Decision, h.policyName(f.Policy), h.burst())),
 	}, f, h.whyNow(f))
 }
 
 // holds says what holds back creates.
-func (h *History) holds(c record.Cause) string {
-	if c == record.CausePlugin && !h.sum.Started {
+func (h *History) holds(f *scaler.Fact) string {
+	if f.Cause == record.CausePlugin && !h.sum.Started {
 		return "the provider's first list has not arrived yet"
 	}
-	return observe.Retire(c)
+	return observe.Retire(f.Cause)
 }
 
 // backedOff records what stops creates for a time, or lets them continue.
@@ -156,10 +156,10 @@ func (h *History) backedOff(f *scaler.Fact) {
 	case scaler.FactFruitless:
 		what, reason := fmt.Sprintf("the boot of instance %s failed", f.ID), ": "+h.reason(f)
 		switch {
+		case f.ID == "":
+			what, reason = "an instance did not appear in time"+observe.Accepted(f.On), ""
 		case f.On:
 			what = fmt.Sprintf("early failure of instance %s", f.ID)
-		case f.ID == "":
-			what, reason = "the provider accepted a create, but the instance did not appear in time", ""
 		}
 		r.Sentence = fmt.Sprintf("nothing is created until %s (%s): %s (%d in a row)%s", until, words.Span(rest), what, f.Count, reason)
 	default:

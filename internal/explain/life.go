@@ -73,7 +73,7 @@ func (l *life) fact(h *History, f *scaler.Fact) {
 		}
 		l.add(h, "the manager recorded it")
 	case scaler.FactRetire:
-		l.add(h, "retired: "+observe.Retire(f.Cause))
+		l.add(h, "retired: "+observe.Why(f))
 	case scaler.FactReady:
 		l.add(h, fmt.Sprintf("ready, %s after it was first listed", words.Span(f.Took)))
 	case scaler.FactGone:

@@ -8,6 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/internal/words"
+	failures "github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -42,7 +43,10 @@ func (h *History) said(ev *scaler.Event) string {
 	case scaler.EvWake:
 		return "time passed"
 	case scaler.EvUnhealthy:
-		return fmt.Sprintf("the manager was told about instance %s: %s", ev.ID, observe.Retire(ev.Cause))
+		if ev.Cause == record.CauseUnhealthy {
+			return fmt.Sprintf("the provider could not say how to reach instance %s: %s", ev.ID, ev.Failure.Message)
+		}
+		return fmt.Sprintf("a connection to instance %s found out: %s", ev.ID, observe.Retire(ev.Cause))
 	case scaler.EvUnreachable:
 		if ev.On {
 			return fmt.Sprintf("the provider could not say how to reach instance %s: %s", ev.ID, ev.Failure.Message)
@@ -121,12 +125,12 @@ func (h *History) answerSaid(ev *scaler.Event) string {
 	switch ev.Kind {
 	case scaler.EvIncreased:
 		if failed {
-			return "the provider refused a create " + failure(ev)
+			return answer(ev, "a create") + failure(ev)
 		}
 		return fmt.Sprintf("the provider accepted the create of %s", words.Count(ev.Count, "instance"))
 	case scaler.EvDeleted:
 		if failed {
-			return fmt.Sprintf("the provider refused to delete instance %s %s", ev.ID, failure(ev))
+			return answer(ev, fmt.Sprintf("the delete of instance %s", ev.ID)) + failure(ev)
 		}
 		return fmt.Sprintf("the provider accepted the delete of instance %s", ev.ID)
 	case scaler.EvPrepared:
@@ -142,6 +146,17 @@ func (h *History) answerSaid(ev *scaler.Event) string {
 		return fmt.Sprintf("heartbeat of instance %s failed %d times in a row: %s", ev.ID, b.failed, ev.Failure.Message)
 	}
 	return fmt.Sprintf("heartbeat of instance %s failed: %s", ev.ID, ev.Failure.Message)
+}
+
+// answer says that a call failed. The provider refused it, unless its outcome is unknown.
+func answer(ev *scaler.Event, what string) string {
+	switch {
+	case ev.Away || ev.Failure.Kind == failures.Transient:
+		return what + " failed "
+	case ev.Failure.Kind == failures.NotFound && ev.Kind == scaler.EvDeleted:
+		return "the provider answered " + what + " "
+	}
+	return "the provider refused " + what + " "
 }
 
 // failure returns the kind and the message of a failed answer.

@@ -1,6 +1,8 @@
 package observe
 
 import (
+	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -16,8 +18,8 @@ var causePhrases = [...]phrases{
 	record.CauseUsedUp:           {"for a slot", "it has served max_use_count leases"},
 	record.CauseBootOverdue:      {"because an instance did not boot in time", "it did not run within instance_deadlines.creating"},
 	record.CausePrepareOverdue:   {"because an instance was not ready in time", "it was not ready within instance_deadlines.preparing"},
-	record.CausePrepareFailed:    {"because an instance could not be prepared", "the connection or the ready command failed"},
-	record.CauseUnhealthy:        {"for a healthy instance", "it is unhealthy: its heartbeats failed, or the provider or its caller reported it"},
+	record.CausePrepareFailed:    {"because an instance could not be prepared", "it could not be prepared"},
+	record.CauseUnhealthy:        {"for a healthy instance", "it is unhealthy"},
 	record.CauseMissing:          {"because instances are missing", "the provider no longer lists it"},
 	record.CauseProviderDeleting: {"because the provider is deleting instances", "the provider is deleting it without our request (perhaps a spot reclaim)"},
 	record.CauseProviderTimeout:  {"because the provider gave up on an instance", "the provider gave up on it"},
@@ -33,7 +35,7 @@ var causePhrases = [...]phrases{
 	record.CauseQuota:            {"because an account limit of the provider is reached", "an account limit of the provider is reached"},
 	record.CauseStockOut:         {"because the provider has no capacity left", "the provider has no capacity left"},
 	record.CauseBackoff:          {"for the back-off after failed creates or failed boots to end", "creates are in back-off after failures"},
-	record.CausePlugin:           {"for the provider plugin to answer", "the provider plugin has not answered yet"},
+	record.CausePlugin:           {"for the provider plugin to answer", "the provider plugin has not answered yet, or is away"},
 	record.CausePolicy:           {"because the current policy creates no instance", "the current policy creates no instance"},
 	record.CauseConfig:           {"for a corrected configuration: the provider refused the current one", "the provider refused the configuration"},
 	record.CauseForeign:          {"because another manager seems to use the same group: creates are paused", "another manager seems to use the same group"},
@@ -66,6 +68,36 @@ func Wait(c record.Cause) string { return phrasesOf(c).wait }
 // Retire returns the words that continue "because", for an instance, such as "it has served max_use_count leases".
 func Retire(c record.Cause) string { return phrasesOf(c).retire }
 
+// Why returns the words that continue "because", for the cause of f. It names who found an instance unhealthy.
+func Why(f *scaler.Fact) string {
+	if f.Cause != record.CauseUnhealthy {
+		return Retire(f.Cause)
+	}
+	switch {
+	case f.By == scaler.EvBeat && f.Failure.Kind == failure.Unhealthy:
+		return "it is unhealthy: the provider said so in its heartbeat"
+	case f.By == scaler.EvBeat:
+		return "it is unhealthy: at least failure_threshold heartbeats failed in a row"
+	case f.By == scaler.EvRelease:
+		return "it is unhealthy: a caller reported it"
+	case f.By == scaler.EvUnhealthy:
+		return "it is unhealthy: the provider could not say how to reach it"
+	case f.By == scaler.EvChanged:
+		return "it is unhealthy: the provider listed it as not running for instance_deadlines.creating"
+	}
+	return Retire(f.Cause)
+}
+
+// Revoked says why the lease of f, a FactRevoke, was revoked, and the failure behind it.
+func Revoked(f *scaler.Fact) string {
+	if f.Cause == record.CauseUnhealthy {
+		return unusable + Why(f) + Reported(f)
+	}
+	return Revoke(f.Cause) + Reported(f)
+}
+
+const unusable = "the instance cannot be used any more: "
+
 // Revoke says why a lease was revoked.
 func Revoke(c record.Cause) string {
 	switch c {
@@ -76,7 +108,7 @@ func Revoke(c record.Cause) string {
 	case record.CauseMissing:
 		return "the instance is gone: the provider no longer lists it"
 	}
-	return "the instance cannot be used any more: " + phrasesOf(c).retire
+	return unusable + phrasesOf(c).retire
 }
 
 // Denial says why a caller was refused.

@@ -28,7 +28,7 @@ func sentence(f *scaler.Fact) string {
 	case scaler.FactDeny:
 		return fmt.Sprintf("refused %q: %s", f.Key, Denial(f.Cause))
 	case scaler.FactRevoke:
-		return fmt.Sprintf("revoked the lease of %q on instance %s: %s%s", f.Key, f.ID, Revoke(f.Cause), Reported(f))
+		return fmt.Sprintf("revoked the lease of %q on instance %s: %s", f.Key, f.ID, Revoked(f))
 	case scaler.FactRefused:
 		return fmt.Sprintf("a create failed (%s): %s; the next create in %s", f.Failure.Kind, f.Failure.Message, words.Span(f.Took))
 	case scaler.FactListFailed:
@@ -53,7 +53,7 @@ func sentence(f *scaler.Fact) string {
 		return fmt.Sprintf("the runaway breaker closes: instance %s works", f.ID)
 	case scaler.FactIntent:
 		if f.Cause == record.CauseBootOverdue {
-			return fmt.Sprintf("%s did not appear within instance_deadlines.requested, although the provider accepted the create", words.Count(f.Count, "instance"))
+			return fmt.Sprintf("%s did not appear within instance_deadlines.requested%s", words.Count(f.Count, "instance"), Accepted(f.On))
 		}
 		if f.Cause == record.CauseZombie {
 			return fmt.Sprintf("no longer waiting for %s: an instance appeared under the name of an earlier one, and it may be the one that was requested",
@@ -62,6 +62,14 @@ func sentence(f *scaler.Fact) string {
 		return fmt.Sprintf("no longer waiting for %s: the provider's complete lists do not show what was requested", words.Count(f.Count, "instance"))
 	}
 	return instanceSentence(f)
+}
+
+// Accepted continues a sentence about instances that did not appear: whether the provider accepted their create.
+func Accepted(yes bool) string {
+	if yes {
+		return ", although the provider accepted the create"
+	}
+	return "; the provider did not confirm the create"
 }
 
 // Reported is what follows the cause of a retirement or a revocation: the words of the failure behind it, as in ` ("the disk is full")`. It
@@ -88,7 +96,7 @@ func instanceSentence(f *scaler.Fact) string {
 			return fmt.Sprintf("instance %s is retired: %s (idle for %s; at most %d slots needed in that time; supply without it %d)", f.ID, Retire(f.Cause),
 				words.Span(f.Took), f.Peak, f.Left)
 		}
-		return fmt.Sprintf("instance %s is retired: %s%s", f.ID, Retire(f.Cause), Reported(f))
+		return fmt.Sprintf("instance %s is retired: %s%s", f.ID, Why(f), Reported(f))
 	case scaler.FactDelete:
 		if f.Count > 1 {
 			return fmt.Sprintf("asked the provider to delete instance %s, for the %s time", f.ID, words.Ordinal(f.Count))
@@ -101,11 +109,11 @@ func instanceSentence(f *scaler.Fact) string {
 	case scaler.FactReturned:
 		return fmt.Sprintf("instance %s is listed again", f.ID)
 	case scaler.FactFruitless:
-		if f.On {
-			return fmt.Sprintf("early failure of instance %s (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), words.Span(f.Took))
-		}
-		if f.ID == "" {
-			return fmt.Sprintf("the provider accepted a create, but the instance did not appear in time (%d in a row); the next create in %s", f.Count, words.Span(f.Took))
+		switch {
+		case f.ID == "":
+			return fmt.Sprintf("an instance did not appear in time%s (%d in a row); the next create in %s", Accepted(f.On), f.Count, words.Span(f.Took))
+		case f.On:
+			return fmt.Sprintf("early failure of instance %s (%d in a row): %s; the next create in %s", f.ID, f.Count, Why(f), words.Span(f.Took))
 		}
 		return fmt.Sprintf("the boot of instance %s failed (%d in a row): %s; the next create in %s", f.ID, f.Count, Retire(f.Cause), words.Span(f.Took))
 	case scaler.FactUnclaimed:
@@ -116,6 +124,10 @@ func instanceSentence(f *scaler.Fact) string {
 		return fmt.Sprintf("instance %s is unclaimed: the state has no record of it; it counts towards max_instances, but is neither used nor deleted: "+
 			"set adopt_preexisting to adopt or remove it", f.ID)
 	case scaler.FactAlarm:
+		if f.On {
+			return fmt.Sprintf("instance %s is not gone %s after its delete, which the provider accepted: no complete list since then was without it; "+
+				"the manager keeps trying: check the instance in the provider's console", f.ID, words.Span(f.Took))
+		}
 		return fmt.Sprintf("instance %s could not be deleted for %s; the manager keeps trying: check the instance in the provider's console", f.ID, words.Span(f.Took))
 	case scaler.FactUnreachable:
 		if f.On {

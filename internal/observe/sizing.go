@@ -37,9 +37,9 @@ func Sizing(d *policy.Decision, name string, burst int) string {
 	return b.String()
 }
 
-// Held says that n of wanted instances are not created, and why.
-func Held(n, wanted int, cause record.Cause) string {
-	return fmt.Sprintf("%d of %s, because %s", n, words.Count(wanted, "needed instance"), Retire(cause))
+// Held says how many of the wanted instances of d are not created, and why.
+func Held(d *policy.Decision, cause record.Cause) string {
+	return fmt.Sprintf("%d of %s, because %s", d.Wanted-d.Grow, words.Count(d.Wanted, "needed instance"), Retire(cause))
 }
 
 // Breaker says that the runaway breaker is open, after this number of failures in a row.

@@ -107,14 +107,14 @@ const (
 	FactWait                           // why callers wait changed: Count wait, Booting of them for booting instances, the rest for Cause
 	FactPolicy                         // another policy became active: Count is its index, -1: none
 	FactRefused                        // a create failed with Failure. Count: consecutive failures; Took: the back-off until the next create
-	FactFruitless                      // the boot of ID failed, for Cause (On: an early failure). Count: failures so far; Took: the back-off
+	FactFruitless                      // the boot of ID failed, for Cause (On: an early failure). Without ID: a create showed nothing in time (On: the provider had accepted it). Count: failures so far; Took: the back-off
 	FactListFailed                     // a list call failed with Failure. Count: consecutive failures. Published at 1, 10, 100, …
 	FactUnclaimed                      // ID is unclaimed: it is counted and left alone, because its owner is unknown. Without ID: Count more are
-	FactAlarm                          // ID could not be deleted for instance_deadlines.deleting_alarm
+	FactAlarm                          // ID is not gone after instance_deadlines.deleting_alarm. On: the provider accepted its delete
 	FactForeign                        // creates, and deletes of what we did not create, are paused (On) or resumed; Count instances appeared that we did not ask for
 	FactAdopt                          // ID was adopted, for Cause or because the create Op explains it
 	FactReload                         // a configuration took effect
-	FactIntent                         // Count instances of the create Op did not appear, for Cause
+	FactIntent                         // Count instances of the create Op did not appear, for Cause. On: the provider had accepted them
 	FactPrepare                        // preparing ID failed with Failure. It is retried unless the instance is unusable
 	FactHold                           // Count needed instances are not created, for Cause; Decision has the numbers
 	FactBreaker                        // the runaway breaker opened (On; Count: consecutive failed boots; Took: the back-off) or closed
@@ -152,6 +152,7 @@ type Fact struct {
 	Left     int // FactRetire for idleness: the supply without ID
 	Took     time.Duration
 	Failure  failure.Failure
+	By       EventKind       // for CauseUnhealthy: the event that said so; EvChanged: lists that showed it as not running; 0: unknown
 	Event    int             // index of the event that caused this fact, among the events of this batch; -1: the start of the manager
 	Policy   int             // index of the active policy; -1: none
 	Decision policy.Decision // the sizing decision behind this fact (FactCreate, FactHold, FactWait, FactRetire for idleness)

@@ -108,7 +108,9 @@ func (c *Core) overdue(m *machine) {
 		c.retire(m, record.CausePrepareOverdue)
 	case record.Ready:
 		if m.strayed > 0 {
+			c.doing = EvChanged
 			c.unhealthy(m, record.CauseUnhealthy, failure.Failure{})
+			c.doing = 0
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"golang.org/x/time/rate"
@@ -46,12 +47,14 @@ type Core struct {
 	unknown unknowns
 	names   names
 	paused  bool
-	ailing  int           // instances whose latest heartbeat failed
-	above   time.Duration // since when more of our instances exist than the limits allow; 0: they do not
-	debts   []debt        // our instances that went without our doing in the last repairWindow and were not replaced yet
-	waiting record.Cause  // what the last waiter waits for
-	held    record.Cause  // what holds back creates that are needed
-	event   int           // index of the current event in this batch
+	ailing  int             // instances whose latest heartbeat failed
+	above   time.Duration   // since when more of our instances exist than the limits allow; 0: they do not
+	debts   []debt          // our instances that went without our doing in the last repairWindow and were not replaced yet
+	waiting record.Cause    // what the last waiter waits for
+	held    record.Cause    // what holds back creates that are needed
+	event   int             // index of the current event in this batch
+	doing   EventKind       // kind of the event that is being handled; 0: none is
+	because failure.Failure // of that event
 	known   bool
 	// unfinished: a create was open when the manager stopped. In the first list, instances of that create look the same as others.
 	unfinished bool
@@ -141,7 +144,9 @@ func (c *Core) Step(now Time, ev Event) {
 	}
 	c.watchYoung()
 	c.fire()
+	c.doing, c.because = ev.Kind, ev.Failure
 	c.handle(&ev)
+	c.doing, c.because = 0, failure.Failure{}
 	c.settle()
 }
 
@@ -294,6 +299,11 @@ func (c *Core) expecting() bool {
 }
 
 func (c *Core) fact(f Fact) {
+	if f.Cause == record.CauseUnhealthy {
+		if f.By = c.doing; !f.Failure.Failed() {
+			f.Failure = c.because
+		}
+	}
 	f.At, f.Policy, f.Event = c.now, c.active.Index, c.event
 	c.batch.Facts = append(c.batch.Facts, f)
 }

@@ -86,12 +86,12 @@ func (c *Core) intentOverdue(w *intent) {
 	if c.blind(&w.timer) {
 		return
 	}
-	n := w.Open
+	n, accepted := w.Open, w.Answered
 	c.must(c.reg.Shift(w.Intent, -n, n, 0))
 	c.reg.Answered(w.Intent)
 	w.confirm, w.since, w.seen = true, c.now.Mono, 0
-	c.fact(Fact{Kind: FactIntent, Op: w.Op, Count: n, Cause: record.CauseBootOverdue})
-	c.failedBoot(Fact{Cause: record.CauseBootOverdue, Op: w.Op}, w.asked, &c.reg.Meta.Fruitless)
+	c.fact(Fact{Kind: FactIntent, Op: w.Op, Count: n, Cause: record.CauseBootOverdue, On: accepted})
+	c.failedBoot(Fact{Cause: record.CauseBootOverdue, Op: w.Op, On: accepted}, w.asked, &c.reg.Meta.Fruitless)
 	c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
 }
 

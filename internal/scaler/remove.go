@@ -78,7 +78,7 @@ func (c *Core) sendDelete(m *machine) {
 	c.fact(Fact{Kind: FactDelete, ID: m.ID, Cause: m.Cause, Count: m.tries})
 	if !m.alarmed && m.tries > 1 && c.now.Mono-m.Since.Mono >= c.cfg.DeletingAlarm { // the first request of a life may still help
 		m.alarmed = true
-		c.fact(Fact{Kind: FactAlarm, ID: m.ID, Count: m.tries, Took: c.now.Mono - m.Since.Mono})
+		c.fact(Fact{Kind: FactAlarm, ID: m.ID, On: m.accepted, Count: m.tries, Took: c.now.Mono - m.Since.Mono})
 	}
 }
 

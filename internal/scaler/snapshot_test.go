@@ -176,20 +176,21 @@ func TestSettleBucket(t *testing.T) {
 // core needs it. If so, add it to Snapshot and Resume. Then add it here.
 var decided = map[string]string{
 	"scaler.Core": "cfg reg now stamp batch bug taken timers queue orphans window active nextEdge hasEdge evaluated decision bucket throttled " +
-		"settled settledAs batchCreate batchCreateAt lists backoff breaker foreign unknown names paused ailing above debts waiting held event known unfinished draining shutdown deleting",
+		"settled settledAs batchCreate batchCreateAt lists backoff breaker foreign unknown names paused ailing above debts waiting held event doing because known unfinished draining shutdown deleting",
 	"scaler.machine": "Instance boot retry op tries beatFail accepted gaveUp alarmed strayed absentAt absentSeq absentMul absentPos acceptedAt",
 	"scaler.intent":  "Intent timer confirm since seen restored reused asked",
 	"scaler.arrival": "id at", "scaler.unknowns": "excess named unnamed", "scaler.debt": "id at", "scaler.names": "again clear held",
 	"scaler.breaker": "open judged since young unseen", "scaler.trial": "m ready",
-	"scaler.waiter":  "key ticket not since deadline prev next",
-	"scaler.queue":   "head tail byKey picky spare",
-	"scaler.timer":   "at seq kind pos of",
-	"scaler.timers":  "heap seq",
-	"scaler.lists":   "started seq failed away present missed absent",
-	"scaler.backoff": "until cause",
-	"scaler.window":  "current since past head",
-	"scaler.sample":  "value end",
-	"scaler.Batch":   "Changes Commands Grants Facts Wake Expecting Done Bug",
+	"scaler.waiter":   "key ticket not since deadline prev next",
+	"scaler.queue":    "head tail byKey picky spare",
+	"scaler.timer":    "at seq kind pos of",
+	"scaler.timers":   "heap seq",
+	"failure.Failure": "Kind RetryAfter Message",
+	"scaler.lists":    "started seq failed away present missed absent",
+	"scaler.backoff":  "until cause",
+	"scaler.window":   "current since past head",
+	"scaler.sample":   "value end",
+	"scaler.Batch":    "Changes Commands Grants Facts Wake Expecting Done Bug",
 	"fleet.Register": "Meta capacity maxUses byID leases reservations intents idle open openBits counts leased supply pending claims openSlots " +
 		"idleCount intentExpected intentDoubt dirty dropped arena dirtyIntent lostIntents metaDirty metaOut",
 	"fleet.Instance": "ID Serial State Listed Origin Cause DeleteAsked Unreachable Suspect Uses Created Since ReadyAt IdleAt Attached slots leased claims supply " +

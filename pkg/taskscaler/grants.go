@@ -49,7 +49,7 @@ func (l *loop) answer(g *scaler.Grant, b *scaler.Batch) {
 func revocation(g *scaler.Grant, b *scaler.Batch) string {
 	for i := range b.Facts {
 		if f := &b.Facts[i]; f.Kind == scaler.FactRevoke && f.Key == g.Key && f.ID == g.ID {
-			return observe.Revoke(f.Cause) + observe.Reported(f)
+			return observe.Revoked(f)
 		}
 	}
 	return observe.Revoke(g.Cause)

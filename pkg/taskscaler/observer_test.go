@@ -207,7 +207,7 @@ func TestFailingListsAreTold(t *testing.T) {
 		defer cancel()
 		failed := make(chan error, 1)
 		go func() { _, err := f.Acquire(ctx, "job"); failed <- err }()
-		time.Sleep(20 * time.Minute)
+		time.Sleep(20*time.Minute + 50*time.Millisecond) // between two lists
 		if err := f.Ready(); err == nil || !strings.Contains(err.Error(), words) || f.status().NotReady != err.Error() {
 			t.Errorf("Ready: %v", err)
 		}

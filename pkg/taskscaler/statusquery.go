@@ -193,7 +193,7 @@ func holdStatus(s *scaler.Summary) *HoldStatus {
 		return nil
 	}
 	n := s.Decision.Wanted - s.Decision.Grow
-	return &HoldStatus{Count: n, Cause: s.Held.String(), Sentence: observe.Held(n, s.Decision.Wanted, s.Held)}
+	return &HoldStatus{Count: n, Cause: s.Held.String(), Sentence: observe.Held(&s.Decision, s.Held)}
 }
 
 func breakerStatus(s *scaler.Summary) *BreakerStatus {
