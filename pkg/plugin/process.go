@@ -51,6 +51,7 @@ type initState struct {
 var (
 	_ provider.InstanceGroup = (*Process)(nil)
 	_ provider.Heartbeater   = (*Process)(nil)
+	_ provider.Describer     = (*Process)(nil)
 	_ provider.Suspender     = (*Process)(nil)
 )
 
@@ -98,7 +99,37 @@ func (p *Process) Init(ctx context.Context, _ hclog.Logger, settings provider.Se
 	return state.info, nil
 }
 
-// Info returns the result of Init, and the zero value before Init.
+// Describe starts a second process of the plugin, calls its Init, and ends it: so it learns what the plugin would say now, and the process in
+// use stays. Init must therefore not disturb another process of the same plugin. The second process's Shutdown is not called.
+func (p *Process) Describe(ctx context.Context) (provider.ProviderInfo, error) {
+	if err := p.takeTurn(ctx); err != nil {
+		return provider.ProviderInfo{}, err
+	}
+	defer p.giveTurn()
+	p.mu.Lock()
+	state, away := p.state, p.away
+	up := p.cur != nil
+	p.mu.Unlock()
+	switch {
+	case state == nil:
+		return provider.ProviderInfo{}, awayf("plugin %s is not initialised", p.name)
+	case !up: // the next process says it in its Init
+		return provider.ProviderInfo{}, away
+	}
+	next := *state
+	c, err := p.startInitialised(ctx, &next)
+	if err != nil {
+		return provider.ProviderInfo{}, err
+	}
+	c.kill()
+	c.end()
+	p.mu.Lock()
+	p.state = &next
+	p.mu.Unlock()
+	return next.info, nil
+}
+
+// Info returns the latest result of Init or Describe, and the zero value before Init.
 func (p *Process) Info() provider.ProviderInfo {
 	p.mu.Lock()
 	defer p.mu.Unlock()

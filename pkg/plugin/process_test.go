@@ -368,3 +368,23 @@ func TestCloseWhileAway(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 }
+
+// Describe asks a second process, and leaves the one in use alone. What it says is then what Info says.
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	p := start(t, quick(`{"group": "g"}`))
+	before := p.Status()
+	info, err := p.Describe(t.Context())
+	if err != nil || info.ID != "memory/g" || info.MaxSize != 100 || fmt.Sprint(info) != fmt.Sprint(p.Info()) {
+		t.Errorf("%+v, %v; Info says %+v", info, err, p.Info())
+	}
+	if after := p.Status(); after != before {
+		t.Errorf("status %+v became %+v", before, after)
+	}
+	if err := p.Update(t.Context(), func(string, provider.State) {}); err != nil {
+		t.Errorf("the process in use: %v", err)
+	}
+	if _, err := launch(t, quick(`{"group": "g"}`)).Describe(t.Context()); !errors.Is(err, provider.ErrAway) {
+		t.Errorf("before Init: %v", err)
+	}
+}

@@ -53,6 +53,12 @@ type Heartbeater interface {
 	Heartbeat(ctx context.Context, id string) error
 }
 
+// Describer is an optional interface of a group whose description can change while it is in use, for example its limit.
+type Describer interface {
+	// Describe returns what Init would return now. The manager calls it at each reload. The ID must be the one that Init returned.
+	Describe(ctx context.Context) (ProviderInfo, error)
+}
+
 // Suspender is an optional interface of a group that can suspend instances and resume them.
 type Suspender interface {
 	// Suspend asks the provider to suspend these running instances, and returns the ids that were accepted.

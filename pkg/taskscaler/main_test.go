@@ -14,6 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/policy"
+	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -34,6 +35,7 @@ type fixture struct {
 	*Taskscaler
 	t     testing.TB
 	group *testGroup
+	as    provider.InstanceGroup // what the manager sees of group; nil: group itself
 	net   *testNet
 	store statestore.Store
 	log   *logBuffer
@@ -67,7 +69,10 @@ func start(t testing.TB, opts ...any) *fixture {
 	}
 	log := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	base := []Option{WithStore(f.store), WithLogger(log), WithDialer(f.net.dial), withTap(observe.Observer{Fact: f.facts.add})}
-	ts, err := New(t.Context(), f.group, f.cfg, append(base, options...)...)
+	if f.as == nil {
+		f.as = f.group
+	}
+	ts, err := New(t.Context(), f.as, f.cfg, append(base, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,6 +112,7 @@ func (o *observer) list(ctx context.Context) {
 	}
 	o.first, o.tries, o.rest = true, 0, 0
 	o.t.health.lists.Store(nil)
+	o.t.relimit()
 	o.t.inbox.putAll(o.diff.events(found, since))
 }
 

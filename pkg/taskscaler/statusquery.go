@@ -45,7 +45,7 @@ func (t *Taskscaler) Counts(ctx context.Context) (Counts, error) {
 // Capacity returns the limits of the manager, from its configuration and from the provider's limit. It never blocks.
 func (t *Taskscaler) Capacity() Capacity {
 	cfg := t.config()
-	limit := t.info.MaxSize
+	limit := int(t.limit.Load())
 	if limit == math.MaxInt || limit < 0 {
 		limit = 0
 	}
@@ -157,8 +157,8 @@ func (t *Taskscaler) groupStatus(cfg *Config) GroupStatus {
 		ID: t.info.ID, Version: t.info.Version, BuildInfo: t.info.BuildInfo, Capacity: cfg.CapacityPerInstance, MaxInstances: max(cfg.MaxInstances, 0),
 		MaxUses: max(cfg.MaxUseCount, 0),
 	}
-	if t.info.MaxSize != math.MaxInt {
-		g.MaxSize = t.info.MaxSize
+	if limit := int(t.limit.Load()); limit != math.MaxInt {
+		g.MaxSize = limit
 	}
 	for _, c := range t.caps {
 		g.Capabilities = append(g.Capabilities, string(c))

@@ -24,6 +24,7 @@ import (
 type Taskscaler struct {
 	group    provider.InstanceGroup
 	info     provider.ProviderInfo
+	limit    atomic.Int64 // the provider's limit on instances, as it said it last
 	caps     []provider.Capability
 	store    statestore.Store
 	log      *slog.Logger
@@ -147,6 +148,7 @@ func (t *Taskscaler) initialise(ctx context.Context, snap *statestore.Snapshot) 
 		return fmt.Errorf("Init of the provider: %w", err)
 	}
 	t.caps = t.info.CapabilitiesOf(t.group)
+	t.limit.Store(int64(t.info.MaxSize))
 	return nil
 }
 
@@ -187,7 +189,7 @@ func (t *Taskscaler) startCore(ctx context.Context, saved *record.Saved) (*scale
 // coreConfig returns the core's settings: those of cfg, the provider's limit, and whether the provider has heartbeats.
 func (t *Taskscaler) coreConfig(cfg *Config) scaler.Config {
 	core := cfg.core().WithDefaults()
-	core.ProviderMax = t.info.MaxSize
+	core.ProviderMax = int(t.limit.Load())
 	core.Heartbeat = t.can(provider.CapabilityHeartbeat)
 	return core
 }
@@ -321,6 +323,7 @@ func (t *Taskscaler) Reload(ctx context.Context, cfg Config) error {
 	if old := t.config(); old.Name != cfg.Name || !reflect.DeepEqual(old.Connector, cfg.Connector) {
 		return errors.New("reload: name and connector_config cannot change while the manager runs: restart the manager")
 	}
+	t.describe(ctx)
 	core := t.coreConfig(&cfg)
 	_, err := t.callWith(ctx, &scaler.Event{Kind: scaler.EvReload, Config: &core}, func() {
 		t.cfg.Store(&cfg)
