@@ -26,13 +26,13 @@ func (h *History) holding() []Holding {
 		"creates are paused, and so are deletes of instances that this manager did not create: instances appear that it did not ask for, so another "+
 			"manager seems to use this group")
 	if s.Breaker {
-		add(true, record.CauseBreaker, observe.Breaker(s.Fruitless+s.DiedYoung)+observe.Latest(h.lastWords))
+		add(true, record.CauseBreaker, observe.Breaker(s.Fruitless+s.DiedYoung)+observe.Latest(s.Latest))
 	}
 	if s.BackoffFor > 0 {
 		until := h.at.Add(s.BackoffFor)
 		out = append(out, Holding{
 			Cause: s.BackoffCause.String(), Until: &until,
-			Sentence: fmt.Sprintf("nothing is created until %s: %s (%s)", h.clock(until), observe.Retire(s.BackoffCause), h.inARow()) + observe.Latest(h.lastWords),
+			Sentence: fmt.Sprintf("nothing is created until %s: %s (%s)", h.clock(until), observe.Retire(s.BackoffCause), h.inARow()) + observe.Latest(s.Latest),
 		})
 	}
 	if s.Held != record.CauseNone && !slices.ContainsFunc(out, func(o Holding) bool { return o.Cause == s.Held.String() }) {

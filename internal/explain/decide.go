@@ -32,9 +32,6 @@ func (h *History) tell(f *scaler.Fact) {
 	if h.life != nil {
 		h.life.fact(h, f)
 	}
-	if words, ok := observe.Words(f); ok {
-		h.lastWords = words
-	}
 	switch f.Kind {
 	case scaler.FactCreate:
 		h.created(f)

@@ -41,11 +41,10 @@ type History struct {
 	schedule *policy.Schedule // where policies come from
 	cfg      scaler.Config    // as of the last reload
 
-	lastWords string // the error message of the latest failed create or preparation
-	records   []*Record
-	fresh     []*Record // of this round
-	span      Span
-	waits     Split
+	records []*Record
+	fresh   []*Record // of this round
+	span    Span
+	waits   Split
 
 	// The current round.
 	now    scaler.Time

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -47,13 +46,7 @@ func Breaker(failures int) string {
 	return fmt.Sprintf("the runaway breaker is open: %d instances in a row failed; one instance at a time is created until one works", failures)
 }
 
-// Words returns the error message of a failed create or preparation. ok is false for other facts, and when there is no message.
-func Words(f *scaler.Fact) (words string, ok bool) {
-	words = f.Failure.Message
-	return words, words != "" && (f.Kind == scaler.FactRefused || f.Kind == scaler.FactPrepare)
-}
-
-// Latest returns the words to append to the reason why creates are held back. words is the latest result of [Words], or "".
+// Latest returns the words to append to the reason why creates are held back. words are those of the latest failed create or preparation, or "".
 func Latest(words string) string {
 	if words == "" {
 		return ""

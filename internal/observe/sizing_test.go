@@ -3,8 +3,6 @@ package observe
 import (
 	"testing"
 
-	"github.com/taskscaler/taskscaler/internal/scaler"
-	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 )
 
@@ -59,16 +57,7 @@ func TestPeriods(t *testing.T) {
 	}
 }
 
-func TestWords(t *testing.T) {
-	failed := failure.Failure{Kind: failure.Quota, Message: "no more vCPUs"}
-	for kind, want := range map[scaler.FactKind]bool{scaler.FactRefused: true, scaler.FactPrepare: true, scaler.FactListFailed: false} {
-		if words, ok := Words(&scaler.Fact{Kind: kind, Failure: failed}); ok != want || ok && words != failed.Message {
-			t.Errorf("%s: %q, %v", kind, words, ok)
-		}
-	}
-	if _, ok := Words(&scaler.Fact{Kind: scaler.FactRefused}); ok {
-		t.Error("a failure without words has some")
-	}
+func TestLatest(t *testing.T) {
 	if Latest("") != "" || Latest("full") != "; the latest failure: full" {
 		t.Errorf("%q, %q", Latest(""), Latest("full"))
 	}

@@ -1,6 +1,7 @@
 package scaler
 
 import (
+	"strings"
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/failure"
@@ -84,6 +85,7 @@ func (c *Core) refused(op uint64, f failure.Failure, away bool) {
 	m := &c.reg.Meta
 	m.Refusals++
 	c.reg.TouchMeta()
+	c.note(f)
 	p := paceOf(f.Kind, away)
 	d := p.after(m.Refusals)
 	if f.Kind == failure.Throttled && f.RetryAfter > 0 {
@@ -91,6 +93,24 @@ func (c *Core) refused(op uint64, f failure.Failure, away bool) {
 	}
 	c.startBackoff(d, p.cause)
 	c.fact(Fact{Kind: FactRefused, Op: op, Count: m.Refusals, Failure: f, Took: d, Cause: p.cause})
+}
+
+// maxLatest is the length, in bytes, to which the words of a failure are shortened before they are stored.
+const maxLatest = 1000
+
+// note remembers the words of the latest failed create or preparation: they say why creates are held back, after a restart too.
+func (c *Core) note(f failure.Failure) {
+	if f.Message == "" {
+		return
+	}
+	words := f.Message
+	if len(words) > maxLatest {
+		words = strings.ToValidUTF8(words[:maxLatest], "") + "…"
+	}
+	if m := &c.reg.Meta; m.Latest != words {
+		m.Latest = words
+		c.reg.TouchMeta()
+	}
 }
 
 // relief resets a count of failures and ends the back-off that it led to.

@@ -62,6 +62,7 @@ func (c *Core) prepared(ev *Event) {
 		return
 	}
 	f := ev.Failure
+	c.note(f)
 	switch {
 	case !f.Failed():
 		c.ready(m)

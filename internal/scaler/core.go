@@ -120,7 +120,8 @@ func (c *Core) restore() {
 	}
 	c.restoreDebts()
 	c.restoreBreaker()
-	if m := &c.reg.Meta; m.BackoffUntil > 0 {
+	// A pause that only somebody's correction can end is over: like a reload, a start reads the configuration.
+	if m := &c.reg.Meta; m.BackoffUntil > 0 && m.BackoffCause != record.CauseConfig && m.BackoffCause != record.CauseBreaker {
 		left := time.Duration(m.BackoffUntil - c.stamp.Wall)
 		c.backoff.until = c.now.Mono + min(max(left, 0), maxBackoff)
 		c.backoff.cause = m.BackoffCause

@@ -7,6 +7,7 @@ const snapshotForm = 1
 // an older release is compared this way.
 func (s *Snapshot) Reduce(form int) {
 	if form < 1 {
+		s.Register.Meta.Latest = ""
 		s.Lists.Away, s.Above = false, 0
 		s.ForeignIDs, s.Unknown, s.Debts = nil, UnknownsSnapshot{}, nil
 		s.Names = NamesSnapshot{}

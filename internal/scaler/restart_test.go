@@ -2,6 +2,7 @@ package scaler
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -322,4 +323,56 @@ func TestShutdownWaitsForDoubt(t *testing.T) {
 		r.run(20 * sec)
 		r.want("left, doubt, done", [3]any{len(r.cloud), r.sum().Doubt, r.bt.Done}, [3]any{0, 0, true})
 	}
+}
+
+// TestReasonSurvivesRestart: the words of the latest failure are there after a restart, shortened. A pause that waits for a correction ends
+// at a start, as at a reload, but the breaker stays open and allows one try. Other pauses go on.
+func TestReasonSurvivesRestart(t *testing.T) {
+	long := strings.Repeat("é", maxLatest)
+	for _, c := range []struct {
+		kind  failure.Kind
+		words string
+		want  string
+		pause bool
+	}{
+		{failure.Config, "no permission", "no permission", false}, {failure.Quota, long, long[:maxLatest] + "…", true},
+		{failure.Capacity, "", "", true},
+	} {
+		for _, again := range []string{"restart", "reload"} {
+			r := newRig(t, conf())
+			r.answer = func(_ Command, ev *Event) int {
+				ev.Count, ev.Failure = 0, failure.Failure{Kind: c.kind, Message: c.words}
+				return 0
+			}
+			r.acquire("a")
+			r.answer = nil
+			r.want("words", r.sum().Latest, c.want)
+			r.want("pause", r.sum().BackoffFor > 0, true)
+			if again == "restart" {
+				r.restart(sec)
+			} else {
+				r.reload(func(*Config) {})
+			}
+			r.want("words after a "+again, r.sum().Latest, c.want)
+			r.want(fmt.Sprintf("pause after a %s, %s", again, c.kind), r.sum().BackoffFor > 0, c.pause && again == "restart")
+		}
+	}
+	r := newRig(t, conf(deadlines))
+	r.fail = func(cmd Command) (failure.Failure, bool) {
+		return failure.Failure{Kind: failure.Config, Message: "the ready command failed: no disk"}, false
+	}
+	r.acquire("a", "b", "c")
+	r.run(10 * sec)
+	r.want("open", [2]any{r.sum().Breaker, r.sum().Latest}, [2]any{true, "the ready command failed: no disk"})
+	for range 6 {
+		r.run(time.Minute)
+	}
+	r.restart(sec)
+	r.want("open after the restart", [2]any{r.sum().Breaker, r.sum().Latest}, [2]any{true, "the ready command failed: no disk"})
+	r.fail = nil
+	made := len(r.made)
+	r.acquire("d")
+	r.want("one try at once", len(r.made)-made, 1)
+	r.run(20 * sec)
+	r.want("closed by what works", [2]any{r.sum().Breaker, r.leaseOf("d") != ""}, [2]any{false, true})
 }

@@ -30,6 +30,7 @@ type Summary struct {
 	BackoffFor                                                time.Duration // time left as of the last step; 0: no back-off
 	Fruitless, DiedYoung, Refusals                            int           // consecutive
 	Breaker                                                   bool          // the runaway breaker is open
+	Latest                                                    string        // message of the latest failed create or preparation, shortened
 	Held                                                      record.Cause  // what holds back creates that are needed; CauseNone: nothing does
 	ListFailures                                              int           // consecutive
 	Lists                                                     int           // complete lists so far
@@ -44,7 +45,7 @@ func (c *Core) Summary() Summary {
 		Deleting: r.Count(record.Deleting), Unclaimed: c.unclaimed(), Idle: r.IdleCount(), Requested: r.IntentExpected(), Doubt: r.IntentDoubt(),
 		Capacity: r.Capacity(), MaxInstances: c.maxInstances(), Above: c.surplus(), Leases: r.Leased(), Waiters: c.queue.len(), Reservations: r.Reservations(),
 		OpenSlots: r.OpenSlots(), Claimed: r.ClaimedSlots(), Supply: c.supply(), Peak: c.window.max(), Active: c.active, Decision: c.decision,
-		Fruitless: r.Meta.Fruitless, DiedYoung: r.Meta.DiedYoung, Refusals: r.Meta.Refusals, Breaker: c.breaker.open, Held: c.held, ListFailures: c.lists.failed, Lists: c.lists.seq, Started: c.lists.started,
+		Fruitless: r.Meta.Fruitless, DiedYoung: r.Meta.DiedYoung, Refusals: r.Meta.Refusals, Breaker: c.breaker.open, Latest: r.Meta.Latest, Held: c.held, ListFailures: c.lists.failed, Lists: c.lists.seq, Started: c.lists.started,
 		Paused: c.paused, Closed: c.draining, Shutdown: c.shutdown,
 	}
 	s.WaitCause, s.Booting = c.waitCause()

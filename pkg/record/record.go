@@ -120,6 +120,7 @@ type Meta struct {
 	Refusals       int     // consecutive creates that the provider refused
 	BackoffUntil   int64   // no create before this wall time, Unix nanoseconds
 	BackoffCause   Cause   // the reason for BackoffUntil
+	Latest         string  // message of the latest failed create or preparation, shortened
 }
 
 // Saved is the complete stored state of a group.

@@ -25,7 +25,7 @@ func TestEveryFieldIsKept(t *testing.T) {
 	instance := fullInstance()
 	intent := record.Intent{Op: 1, Asked: 2, Open: 3, Doubt: 4, Faded: 5, At: 6, Answered: true}
 	group := record.Meta{Group: "g", LastSerial: 1, LastOp: 2, ThrottleTokens: 0.5, ThrottleAt: 4, Fruitless: 5, Refusals: 6, BackoffUntil: 7,
-		BackoffCause: record.CauseQuota, DiedYoung: 8, Trials: 9, YoungSince: 10}
+		BackoffCause: record.CauseQuota, DiedYoung: 8, Trials: 9, YoungSince: 10, Latest: "no quota"}
 	for _, v := range []any{instance, instance.Leases[0], intent, group} {
 		for i := range reflect.TypeOf(v).NumField() {
 			if reflect.ValueOf(v).Field(i).IsZero() {

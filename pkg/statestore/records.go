@@ -161,7 +161,8 @@ func appendGroup(b []byte, r *record.Meta) []byte {
 	b = appendInt(b, 9, int64(r.BackoffCause))
 	b = appendInt(b, 10, int64(r.DiedYoung))
 	b = appendInt(b, 11, int64(r.Trials))
-	return appendStamp(b, 12, r.YoungSince)
+	b = appendStamp(b, 12, r.YoungSince)
+	return appendString(b, 13, r.Latest)
 }
 
 func decodeGroup(payload []byte, r *record.Meta) error {
@@ -192,6 +193,8 @@ func decodeGroup(payload []byte, r *record.Meta) error {
 			r.Trials = f.int()
 		case 12:
 			r.YoungSince = f.stamp()
+		case 13:
+			r.Latest = string(f.bytes())
 		default:
 			f.skip()
 		}

@@ -77,7 +77,7 @@ func (l *loop) explain(w *waiter, g *scaler.Grant, a *answer) {
 func (l *loop) behind(cause record.Cause) string {
 	switch cause {
 	case record.CauseBackoff, record.CauseBreaker, record.CauseQuota, record.CauseStockOut, record.CauseConfig, record.CauseThrottledAPI:
-		return l.lastWords
+		return l.core.Summary().Latest
 	case record.CauseLists:
 		if u := l.t.health.lists.Load(); u != nil {
 			return u.told

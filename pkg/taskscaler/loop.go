@@ -41,11 +41,10 @@ type loop struct {
 	started bool
 	done    bool
 
-	lastWords string         // message of the latest failed create or preparation
-	before    scaler.Summary // from before the batch that is being committed
-	trouble   *trouble       // why the last commit failed; nil: it succeeded
-	drainers  []*drainer
-	inspect   func(*scaler.Batch) // for tests: receives each batch before its commit; may be nil
+	before   scaler.Summary // from before the batch that is being committed
+	trouble  *trouble       // why the last commit failed; nil: it succeeded
+	drainers []*drainer
+	inspect  func(*scaler.Batch) // for tests: receives each batch before its commit; may be nil
 }
 
 // run processes the mail until the inbox is closed and empty, or until an error stops the manager. Then it answers the remaining callers.
@@ -223,9 +222,6 @@ func (l *loop) dispatch(b *scaler.Batch) {
 	}
 	for i := range b.Facts {
 		f := &b.Facts[i]
-		if words, ok := observe.Words(f); ok {
-			l.lastWords = words
-		}
 		if l.obs.Fact != nil {
 			l.obs.Fact(f)
 		}

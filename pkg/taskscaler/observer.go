@@ -61,6 +61,7 @@ func (o *observer) run(ctx context.Context) {
 	defer close(o.done)
 	for ctx.Err() == nil {
 		o.list(ctx)
+		o.t.relimit()
 		o.sleep(ctx)
 	}
 }
@@ -112,7 +113,6 @@ func (o *observer) list(ctx context.Context) {
 	}
 	o.first, o.tries, o.rest = true, 0, 0
 	o.t.health.lists.Store(nil)
-	o.t.relimit()
 	o.t.inbox.putAll(o.diff.events(found, since))
 }
 

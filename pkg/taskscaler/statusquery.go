@@ -128,11 +128,11 @@ func (l *loop) status() Status {
 	}
 	if sum.BackoffFor > 0 {
 		s.Backoff = &BackoffStatus{Until: wall.Add(sum.BackoffFor - (t.clock.Mono() - l.last)), Cause: sum.BackoffCause.String(),
-			Latest: l.lastWords}
+			Latest: sum.Latest}
 	}
 	s.Hold, s.Breaker = holdStatus(&sum), breakerStatus(&sum)
 	if s.Breaker != nil {
-		s.Breaker.Latest = l.lastWords
+		s.Breaker.Latest = sum.Latest
 	}
 	if l.trouble != nil {
 		return s

@@ -198,7 +198,11 @@ func (w *world) judgeRestored() {
 		w.fail("restart", "the counts of failures are restored as %d, %d and %d, committed were %d, %d and %d", s.Fruitless, s.DiedYoung, s.Refusals,
 			m.Fruitless, m.DiedYoung, m.Refusals)
 	}
-	if m.BackoffUntil > w.now.Wall.UnixNano() && (s.BackoffFor <= 0 || s.BackoffCause != m.BackoffCause) {
+	if s.Latest != m.Latest {
+		w.fail("restart", "the latest failure is restored as %q, committed was %q", s.Latest, m.Latest)
+	}
+	corrected := m.BackoffCause == record.CauseConfig || m.BackoffCause == record.CauseBreaker // a start ends these pauses, like a reload
+	if m.BackoffUntil > w.now.Wall.UnixNano() && (s.BackoffFor <= 0 || s.BackoffCause != m.BackoffCause) != corrected {
 		w.fail("restart", "the back-off (%s) is restored as %v (%s)", m.BackoffCause, s.BackoffFor, s.BackoffCause)
 	}
 }
