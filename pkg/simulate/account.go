@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -118,6 +119,10 @@ func (e *engine) outsideCause() record.Cause {
 		return record.CauseBoot
 	case s.BackoffFor > 0:
 		return s.BackoffCause
+	case s.Breaker:
+		return record.CauseBreaker
+	case s.MaxInstances > 0 && s.Decision.Room == 0 && s.Decision.RoomBy == policy.BoundProviderMax:
+		return record.CauseProviderLimit
 	case s.MaxInstances > 0 && s.Decision.Room == 0:
 		return record.CauseMaxInstances
 	}

@@ -92,8 +92,10 @@ func causeText(cause string) string {
 	switch cause {
 	case "boot":
 		return "an instance to boot"
-	case "no_capacity":
-		return "no free slot"
+	case "no_capacity": // only jobs that wait outside the core have it
+		return "concurrent reached"
+	case "provider_limit":
+		return "the provider's limit reached"
 	case "back_off":
 		return "back-off after failures"
 	case "max_instances":
