@@ -41,6 +41,10 @@ func printStatus(w io.Writer, status control.Status, all bool) error {
 		if r.ID != "" {
 			name += " (id " + r.ID + ")"
 		}
+		if r.Starting {
+			line(out, "runner %d\t%s: starting: the manager waits for the plugin", r.Position, name)
+			continue
+		}
 		if r.Fleet == nil {
 			line(out, "runner %d\t%s: not started: %s", r.Position, name, r.Refused)
 			continue

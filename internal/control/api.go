@@ -33,11 +33,12 @@ type Reload struct {
 // RunnerStatus is one runner of the file.
 type RunnerStatus struct {
 	Name     string             `json:"name"`
-	ID       string             `json:"id,omitempty"`      // the runner's id in the file, empty when it has none
-	Position int                `json:"position"`          // in the file, from 1
-	Identity string             `json:"identity"`          // names its state directory
-	Refused  string             `json:"refused,omitempty"` // why this runner was not started; Fleet is absent then
-	Journal  string             `json:"journal,omitempty"` // directory of its journal, which contains everything in Fleet; empty: no journal
+	ID       string             `json:"id,omitempty"`       // the runner's id in the file, empty when it has none
+	Position int                `json:"position"`           // in the file, from 1
+	Identity string             `json:"identity"`           // names its state directory
+	Refused  string             `json:"refused,omitempty"`  // why this runner was not started; Fleet is absent then
+	Starting bool               `json:"starting,omitempty"` // its plugin is being started; Fleet is absent then
+	Journal  string             `json:"journal,omitempty"`  // directory of its journal, which contains everything in Fleet; empty: no journal
 	Fleet    *taskscaler.Status `json:"fleet,omitempty"`
 }
 

@@ -40,6 +40,9 @@ func (d *Daemon) selected(selector string) ([]*runner, error) {
 
 // Runner is part of control.Manager.
 func (d *Daemon) Runner(selector string) (control.Runner, error) {
+	if err := d.awaitStart(context.Background()); err != nil { // the start is bounded by call_timeouts.init
+		return nil, err
+	}
 	if selector == "" {
 		if len(d.runners) > 1 {
 			return nil, control.Errorf(control.CodeUnknownRunner, "the manager has %d runners; choose one with --runner: %s", len(d.runners), d.names())
@@ -62,6 +65,15 @@ func (d *Daemon) Status(ctx context.Context, selector string) (control.Status, e
 		if found, err = d.selected(selector); err != nil {
 			return status, err
 		}
+	}
+	if d.starting() {
+		for _, r := range found {
+			status.Runners = append(status.Runners, control.RunnerStatus{Name: r.file.Name, ID: r.file.ID, Position: r.file.Index,
+				Identity: r.file.Identity(), Starting: true})
+		}
+		found = nil
+	} else if err := d.awaitStart(ctx); err != nil {
+		return status, err
 	}
 	for _, r := range found {
 		fleet, err := r.scaler.Status(ctx)
@@ -94,11 +106,17 @@ func (r *runner) flush(ctx context.Context) {
 
 // Drain is part of control.Manager.
 func (d *Daemon) Drain(ctx context.Context, selector string) error {
+	if err := d.awaitStart(ctx); err != nil {
+		return err
+	}
 	return d.each(selector, func(t *taskscaler.Taskscaler) error { return t.Drain(ctx) })
 }
 
 // Undrain is part of control.Manager.
 func (d *Daemon) Undrain(ctx context.Context, selector string) error {
+	if err := d.awaitStart(ctx); err != nil {
+		return err
+	}
 	return d.each(selector, func(t *taskscaler.Taskscaler) error { return t.Undrain(ctx) })
 }
 
@@ -122,6 +140,12 @@ func (d *Daemon) each(selector string, do func(*taskscaler.Taskscaler) error) er
 
 // Ready is part of control.Manager.
 func (d *Daemon) Ready() error {
+	if d.starting() {
+		return errors.New("the manager is starting: it waits for its plugins")
+	}
+	if d.failure != nil {
+		return d.failure
+	}
 	var errs []error
 	for _, r := range d.runners {
 		errs = append(errs, r.wrap(r.scaler.Ready()))

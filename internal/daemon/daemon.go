@@ -41,17 +41,32 @@ type Daemon struct {
 	refused []control.RunnerStatus
 	stopped chan error // receives the error of each manager that stopped
 
+	begun   chan struct{} // closed when the start has ended
+	failure error         // why the start failed; read it after begun is closed
+
 	mu       sync.Mutex
 	reloaded *control.Reload // the result of the latest reload; nil: there was none
 }
 
 // Start starts a manager for each selected runner. If one of them cannot be prepared, none is started and no group is changed.
-func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
+func Start(ctx context.Context, o Options) (*Daemon, error) {
+	d, err := newDaemon(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.begin(ctx, ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// newDaemon selects the runners and starts none of them.
+func newDaemon(o Options) (*Daemon, error) {
 	selected, err := o.File.Select(o.Select)
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, started: time.Now()}
+	d := &Daemon{opts: o, started: time.Now(), begun: make(chan struct{})}
 	for _, r := range selected {
 		if why := unsupported(r.Autoscaler); why != "" {
 			d.refuse(r, why)
@@ -65,11 +80,41 @@ func Start(ctx context.Context, o Options) (_ *Daemon, err error) {
 	case o.Private && len(d.runners) > 1:
 		return nil, fmt.Errorf("%s has %d runners with [runners.autoscaler]; choose one with --runner: %s", o.File.Path, len(d.runners), d.names())
 	}
-	if err := d.start(ctx); err != nil {
-		return nil, errors.Join(err, d.Abandon())
+	return d, nil
+}
+
+// begin starts the managers. prepare bounds the time in which no group is changed yet: the start of the plugins and their Init.
+func (d *Daemon) begin(prepare, ctx context.Context) error {
+	defer close(d.begun)
+	if err := d.start(prepare, ctx); err != nil {
+		d.failure = err
+		return errors.Join(err, d.Abandon())
 	}
 	d.watch()
-	return d, nil
+	return nil
+}
+
+// starting reports whether the start has not ended yet.
+func (d *Daemon) starting() bool {
+	select {
+	case <-d.begun:
+		return false
+	default:
+		return true
+	}
+}
+
+// awaitStart waits for the end of the start, or of ctx.
+func (d *Daemon) awaitStart(ctx context.Context) error {
+	select {
+	case <-d.begun:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if d.failure != nil {
+		return control.Errorf(control.CodeNotReady, "the manager could not start: %v", d.failure)
+	}
+	return nil
 }
 
 // unsupported says which setting of a runner is not supported yet, and what to do; "" if there is none.
@@ -89,9 +134,9 @@ func (d *Daemon) refuse(r config.Runner, why string) {
 }
 
 // start prepares all runners before it starts the first one.
-func (d *Daemon) start(ctx context.Context) error {
+func (d *Daemon) start(prepare, ctx context.Context) error {
 	for i, r := range d.runners {
-		if err := r.prepare(ctx, &d.opts, d.runners[:i]); err != nil {
+		if err := r.prepare(prepare, &d.opts, d.runners[:i]); err != nil {
 			return err
 		}
 	}

@@ -14,16 +14,26 @@ var ErrStopped = errors.New("stopped at once: instances, leases and state stay f
 
 // Serve starts the managers and the control API on l, and runs them. When soon ends, it shuts down gracefully: it grants no new leases, waits
 // for the live leases (at most shutdown_timeout), deletes the instances if the file says so, and returns. When now ends, it returns ErrStopped
-// at once and leaves everything as it is. It closes l.
+// at once and leaves everything as it is. If soon ends during the start, Serve returns nil at once. It closes l.
 func Serve(now, soon context.Context, o Options, l *control.Listener) error {
 	o.Socket = l.Path()
-	d, err := Start(now, o)
+	d, err := newDaemon(o)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	server := control.NewServer(d, o.Logger)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	go func() { served <- server.Serve(l) }() // before the start: a plugin may take minutes for its Init, and a status says so
+	prepare, cancel := context.WithCancelCause(now)
+	defer cancel(nil)
+	defer context.AfterFunc(soon, func() { cancel(context.Cause(soon)) })()
+	if err = d.begin(prepare, now); err != nil {
+		if soon.Err() != nil && now.Err() == nil {
+			o.Logger.Info("stopped during the start; no group was changed", "reason", err)
+			err = nil
+		}
+		return errors.Join(err, server.Close())
+	}
 	o.Logger.Info("taskscaler is running", "socket", l.Path(), "runners", len(d.runners), "config", o.File.Path)
 	err = d.run(now, soon, served)
 	if errors.Is(err, ErrStopped) {

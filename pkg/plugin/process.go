@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/go-hclog"
@@ -233,11 +234,15 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 		p.opts.InitTimeout, context.DeadlineExceeded))
 	defer cancel()
 	p.redact.addGiven(state.settings.ConnectorConfig)
+	began := time.Now()
 	resp, err := c.rpc.Init(ctx, &pb.InitRequest{PluginConfig: p.opts.Config, Connector: connectorToWire(state.settings.ConnectorConfig)})
 	if err != nil {
 		return p.initBroken(ctx, c, err)
 	}
 	if err := failureFromWire(resp.GetFailure(), p.redact.text); err != nil {
+		if limit := p.opts.InitTimeout; time.Since(began) >= limit-min(limit/10, time.Second) { // the plugin's own deadline is a little earlier
+			return fmt.Errorf("plugin %s: Init was cancelled after %s: raise call_timeouts.init if it needs more time: %w", p.name, limit, err)
+		}
 		return err
 	}
 	info := infoFromWire(resp)

@@ -52,16 +52,51 @@ func TestPluginThatIsNone(t *testing.T) {
 
 // TestPluginThatDiesAtInit uses a real plugin whose process ends when Init is called.
 func TestPluginThatDiesAtInit(t *testing.T) {
-	w := newWorld(t, strings.Replace(settings{}.String(), `plugin = "fake"`, `plugin = "dies"`, 1))
-	build := exec.Command("go", "build", "-o", filepath.Join(w.dir, "plugins", "fleeting-plugin-dies"), "./dyingplugin")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the plugin: %v\n%s", err, out)
-	}
-	t.Setenv("TASKSCALER_PLUGIN_PATH", filepath.Join(w.dir, "plugins"))
+	w := newWorld(t, strings.Replace(settings{}.String(), `plugin = "fake"`, `plugin = "./plugins/fleeting-plugin-dies"`, 1))
+	w.build("fleeting-plugin-dies")
 	bothRefuse(w, `runner "e2e"`, "fleeting-plugin-dies", "out of luck")
 	if exists(filepath.Join(w.dir, ".taskscaler")) {
 		t.Error("a state directory is left")
 	}
+}
+
+// build builds dyingplugin under a name.
+func (w *world) build(name string) {
+	w.t.Helper()
+	build := exec.Command("go", "build", "-o", filepath.Join(w.dir, "plugins", name), "./dyingplugin")
+	if out, err := build.CombinedOutput(); err != nil {
+		w.t.Fatalf("building the plugin: %v\n%s", err, out)
+	}
+}
+
+// TestPluginWhoseInitWaits: while Init runs, the status says so, jobs wait, and SIGTERM ends the manager at once.
+func TestPluginWhoseInitWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, strings.Replace(settings{}.String(), `plugin = "fake"`, `plugin = "./plugins/fleeting-plugin-waits"`, 1))
+	w.build("fleeting-plugin-waits")
+	m := w.start("run", "--config", w.config)
+	w.eventually("the status says that it starts", func() (bool, string) {
+		s, err := w.status()
+		return err == nil && len(s.Runners) == 1 && s.Runners[0].Starting && s.Runners[0].Fleet == nil, fmt.Sprint(err, s)
+	})
+	w.contains(w.prints("status"), "starting: the manager waits for the plugin")
+	job := w.exec("early", "true")
+	m.drained()
+	if code := job.wait(); code != 125 { // it waited for the start, or came when the manager had ended
+		t.Errorf("the exit code of a job is %d: %s", code, job.stderr.String())
+	}
+	if exists(filepath.Join(w.dir, ".taskscaler")) {
+		t.Error("a state directory is left")
+	}
+}
+
+// TestInitTimeout: call_timeouts.init ends an Init, and the message names the key.
+func TestInitTimeout(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, strings.Replace(settings{autoscaler: "[runners.autoscaler.call_timeouts]\ninit = \"500ms\""}.String(), `plugin = "fake"`,
+		`plugin = "./plugins/fleeting-plugin-waits"`, 1))
+	w.build("fleeting-plugin-waits")
+	bothRefuse(w, "call_timeouts.init")
 }
 
 func TestPluginThatRefusesItsConfiguration(t *testing.T) {

@@ -1,9 +1,11 @@
-// Command dyingplugin is a plugin that completes the handshake and ends when Init is called.
+// Command dyingplugin is a plugin that completes the handshake and ends when Init is called. Under the name fleeting-plugin-waits, its Init
+// waits until its caller gives up.
 package main
 
 import (
 	"context"
 	"os"
+	"path/filepath"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -19,8 +21,12 @@ type group struct {
 	Boot      map[string]any `json:"boot"`
 }
 
-// Init ends the process.
-func (*group) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
+// Init ends the process, or waits.
+func (*group) Init(ctx context.Context, _ hclog.Logger, _ provider.Settings) (provider.ProviderInfo, error) {
+	if filepath.Base(os.Args[0]) == "fleeting-plugin-waits" {
+		<-ctx.Done()
+		return provider.ProviderInfo{}, context.Cause(ctx)
+	}
 	_, _ = os.Stderr.WriteString("out of luck\n")
 	os.Exit(3)
 	return provider.ProviderInfo{}, nil
