@@ -23,6 +23,7 @@ func aStatus() control.Status {
 		Waiting: taskscaler.WaitingStatus{Cause: "boot", Sentence: "3 jobs are waiting for instances to boot"},
 		Plugin:  taskscaler.PluginStatus{Away: true, Error: "it ended"},
 		Lists:   taskscaler.ListsStatus{Failing: true, Since: &failing, Failures: 14, Error: "no console"},
+		Failing: []taskscaler.FailingStatus{{Call: "Decrease", Instance: "i-0", Since: failing, Failures: 3, Error: "locked"}, {Call: "Increase", Since: failing, Failures: 1, Error: "no quota"}},
 		Commit:  taskscaler.CommitStatus{Failing: true, Error: "disk full"},
 		Hold:    &taskscaler.HoldStatus{Count: 1, Cause: "quota", Sentence: "1 of 2 needed instances, because an account limit of the provider is reached"},
 		Breaker: &taskscaler.BreakerStatus{Failures: 4},
@@ -61,6 +62,8 @@ breaker    the runaway breaker is open: 4 instances in a row failed; one instanc
 back-off   no instance is created until 12:00:00 (quota)
 plugin     does not answer: it ended
 lists      fail since 11:00:00 (14 in a row): no console
+failing    Decrease i-0, since 11:00:00 (3 in a row): locked
+failing    Increase, since 11:00:00 (1 in a row): no quota
 store      cannot be written: disk full
   i-1      ready, 4 uses; slot 0: a; slot 1: b (detached)
   i-2      ready, 0 uses

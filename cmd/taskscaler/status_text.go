@@ -84,10 +84,29 @@ func showFleet(out io.Writer, f *taskscaler.Status, all bool) {
 	if l := &f.Lists; l.Failing {
 		line(out, "lists\tfail since %s (%d in a row): %s", l.Since.Format(time.TimeOnly), l.Failures, l.Error)
 	}
+	showFailing(out, f.Failing)
 	if f.Commit.Failing {
 		line(out, "store\tcannot be written: %s", f.Commit.Error)
 	}
 	showInstances(out, f.Instances, all)
+}
+
+// mostFailing is how many failing calls are listed.
+const mostFailing = 5
+
+// showFailing lists the calls to the provider and the connections that fail now.
+func showFailing(out io.Writer, failing []taskscaler.FailingStatus) {
+	for n, c := range failing {
+		if n == mostFailing {
+			line(out, "failing\tand %d more", len(failing)-n)
+			return
+		}
+		what := c.Call
+		if c.Instance != "" {
+			what += " " + c.Instance
+		}
+		line(out, "failing\t%s, since %s (%d in a row): %s", what, c.Since.Format(time.TimeOnly), c.Failures, c.Error)
+	}
 }
 
 // showInstances lists the instances in the natural order of their ids: those that exist first, then those that are gone, or their number.

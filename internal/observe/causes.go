@@ -53,6 +53,7 @@ var causePhrases = [...]phrases{
 	record.CauseBreaker:          {"because the runaway breaker is open: one instance at a time is created until one works", "the runaway breaker is open"},
 	record.CauseProviderLimit:    {"for another job to release its slot: the provider's limit on instances is reached", "the provider's limit on instances is reached"},
 	record.CauseAboveLimit:       {"for a slot", "more instances exist than max_instances or the provider's limit allows"},
+	record.CauseStore:            {"until the state can be stored: commits to the state store fail", "commits to the state store fail"},
 }
 
 func phrasesOf(c record.Cause) phrases {

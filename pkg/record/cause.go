@@ -46,6 +46,7 @@ const (
 	CauseLists                  // waits for the provider's lists, which fail
 	CauseProviderLimit          // waits because the provider's own limit on instances is reached
 	CauseAboveLimit             // more instances exist than max_instances or the provider's limit allows
+	CauseStore                  // waits until the state can be stored
 	numCauses
 )
 
@@ -54,7 +55,7 @@ var causeNames = [numCauses]string{
 	"provider_timeout", "abandoned", "preexisting", "replaced", "shutdown", "zombie", "operator", "boot", "throttle", "max_instances",
 	"quota", "stock_out", "back_off", "plugin", "policy", "config", "foreign_manager", "released", "deadline", "cancelled", "draining",
 	"changed_host_key", "no_capacity", "confirming", "throttled_api", "duplicate_key", "unknown_key", "breaker", "lists",
-	"provider_limit", "above_limit",
+	"provider_limit", "above_limit", "store",
 }
 
 // String returns the cause's name as facts and status show it.

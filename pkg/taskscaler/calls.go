@@ -127,7 +127,7 @@ func (t *Taskscaler) lease(ctx context.Context, ev *scaler.Event) (*Lease, error
 	a, err := t.call(ctx, ev)
 	switch {
 	case errors.Is(err, errAbandoned):
-		return nil, refusal(ev.Key, &answer{cause: endOf(ctx)})
+		return nil, refusal(ev.Key, &answer{cause: endOf(ctx), why: record.CauseStore, latest: t.health.storeWords()})
 	case err != nil:
 		return nil, fmt.Errorf("no lease for %q: %w", ev.Key, err)
 	case a.kind != scaler.GrantLease:

@@ -157,14 +157,24 @@ func (l *loop) keep(c *record.Changes) {
 	for i := range c.Put {
 		if c.Put[i].State == record.Gone {
 			l.t.vault.drop(c.Put[i].ID)
+			l.t.failing.forget(c.Put[i].ID)
 		}
 	}
 	for _, id := range c.Drop {
 		l.t.vault.drop(id)
+		l.t.failing.forget(id)
 	}
 	for _, s := range l.mail.secrets {
 		l.t.vault.set(s)
 	}
+}
+
+// storeWords returns the error of the last commit, or "" if it succeeded or has not ended yet.
+func (h *health) storeWords() string {
+	if tr := h.trouble.Load(); tr != nil {
+		return tr.err.Error()
+	}
+	return ""
 }
 
 // health is what Ready reads. It does not need the loop.

@@ -62,10 +62,14 @@ func (d *deleter) ask(cmds []scaler.Command) {
 		ev := scaler.Event{Kind: scaler.EvDeleted, Op: cmds[i].Op, ID: cmds[i].ID, Serial: cmds[i].Serial}
 		switch {
 		case ok[cmds[i].ID]:
+			d.w.t.failing.deleted(cmds[i].ID, nil)
 			d.w.report(&ev, nil)
 		case err == nil:
-			d.w.report(&ev, provider.Errorf(provider.KindTransient, "the provider did not accept the delete and returned no error; the delete is retried"))
+			refused := provider.Errorf(provider.KindTransient, "the provider did not accept the delete and returned no error; the delete is retried")
+			d.w.t.failing.deleted(cmds[i].ID, refused)
+			d.w.report(&ev, refused)
 		default:
+			d.w.t.failing.deleted(cmds[i].ID, err)
 			d.w.report(&ev, err)
 		}
 	}

@@ -82,6 +82,8 @@ func (l *loop) behind(cause record.Cause) string {
 		if u := l.t.health.lists.Load(); u != nil {
 			return u.told
 		}
+	case record.CauseStore:
+		return l.t.health.storeWords()
 	case record.CausePlugin:
 		if away := l.t.health.away.Load(); away != nil {
 			return (*away).Error()

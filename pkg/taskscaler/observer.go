@@ -29,6 +29,7 @@ type observer struct {
 
 	diff  differ
 	doubt doubter
+	odd   []string      // unknown states that the log has
 	first bool          // the first complete list has arrived
 	rest  time.Duration // the pause that the provider requested with its last error, at most maxRest
 	tries int           // failed lists before the first complete one
@@ -101,6 +102,7 @@ func (o *observer) list(ctx context.Context) {
 	l := &collector{}
 	_, err := ask(ctx, o.t.work, callUpdate, "", 0, func(ctx context.Context) (struct{}, error) { return struct{}{}, o.t.group.Update(ctx, l.add) })
 	found, bad := l.close()
+	o.tellOdd(l.odd)
 	if err == nil {
 		err = o.doubt.judge(bad, func() bool { return o.lacks(found) })
 	}
@@ -114,6 +116,17 @@ func (o *observer) list(ctx context.Context) {
 	o.first, o.tries, o.rest = true, 0, 0
 	o.t.health.lists.Store(nil)
 	o.t.inbox.putAll(o.diff.events(found, since))
+}
+
+// tellOdd logs each state that is not a word of the contract once.
+func (o *observer) tellOdd(states []string) {
+	for _, s := range states {
+		if len(o.odd) < mostOdd && !slices.Contains(o.odd, s) {
+			o.odd = append(o.odd, s)
+			o.t.log.Warn("the plugin reports a state that is not one of the contract, so the instance counts as creating and is not used: update the plugin or report it",
+				"state", s)
+		}
+	}
 }
 
 func (o *observer) failed(err error) {
@@ -159,7 +172,11 @@ type collector struct {
 	all    []found
 	closed bool
 	bad    unusable
+	odd    []string // states that are not words of the contract, the first few
 }
+
+// mostOdd is how many unknown states are remembered, and longestOdd how many bytes of each.
+const mostOdd, longestOdd = 16, 64
 
 func (l *collector) add(id string, state provider.State) {
 	l.mu.Lock()
@@ -171,7 +188,11 @@ func (l *collector) add(id string, state provider.State) {
 		l.bad.add(id, err)
 		return
 	}
-	l.all = append(l.all, found{record.ID(id), fleet.ListedOf(string(state))})
+	listed := fleet.ListedOf(string(state))
+	if listed == fleet.ListedCreating && state != provider.StateCreating && len(l.odd) < mostOdd {
+		l.odd = append(l.odd, string(state[:min(len(state), longestOdd)]))
+	}
+	l.all = append(l.all, found{record.ID(id), listed})
 }
 
 func (l *collector) close() ([]found, unusable) {

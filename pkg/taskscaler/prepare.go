@@ -75,6 +75,12 @@ func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (provider.
 // infoFor asks the provider how to reach an instance that is prepared. If it was ready before, its host key stays pinned.
 func (w *workers) infoFor(ctx context.Context, cmd *scaler.Command) (provider.ConnectInfo, error) {
 	info, err := w.askConnectInfo(ctx, cmd.ID)
+	switch {
+	case err == nil:
+		w.t.failing.note(callLimits[callConnectInfo].name, cmd.ID, nil)
+	case !errors.Is(err, provider.ErrAway):
+		w.t.failing.note(callLimits[callConnectInfo].name, cmd.ID, errors.New(redact(err.Error(), &info.ConnectorConfig)))
+	}
 	if known, ok := w.t.vault.get(cmd.ID); ok && known.serial == cmd.Serial && len(info.HostKeys) == 0 {
 		info.HostKeys = known.info.HostKeys
 	}

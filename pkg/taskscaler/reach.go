@@ -10,6 +10,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // dialTimeout is how long an instance may take until it can be reached, if Connector.Timeout is 0.
@@ -80,7 +81,11 @@ func (t *Taskscaler) dial(ctx context.Context, info provider.ConnectInfo) (conne
 			return nil
 		}
 	}
+	opts.OnRetry = func(err error) { t.failing.note(connecting, record.ID(info.ID), err) }
 	client, err := t.dialer(ctx, info, opts)
+	if err == nil {
+		t.failing.note(connecting, record.ID(info.ID), nil)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if err == nil && pinned != "" {

@@ -29,6 +29,7 @@ func (t *Taskscaler) renew(ctx context.Context, id record.ID, serial uint64) (se
 		}
 		return secret{}, err
 	}
+	t.failing.note(callLimits[callConnectInfo].name, id, nil)
 	if len(info.HostKeys) == 0 && ours {
 		info.HostKeys = known.info.HostKeys
 	}
@@ -43,6 +44,9 @@ func (t *Taskscaler) renew(ctx context.Context, id record.ID, serial uint64) (se
 // used, or there were too many, the instance is reported as unhealthy. words are the failure without the known credentials: they reach the log
 // and the journal.
 func (t *Taskscaler) doubt(id record.ID, serial uint64, err error, words string) {
+	if !errors.Is(err, provider.ErrAway) {
+		t.failing.note(callLimits[callConnectInfo].name, id, errors.New(words))
+	}
 	f := provider.FailureOf(err)
 	counts := !errors.Is(err, provider.ErrAway) && f.Kind != provider.KindThrottled
 	failures, first := t.vault.fail(id, serial, counts)

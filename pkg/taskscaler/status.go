@@ -30,6 +30,7 @@ type Status struct {
 	Breaker   *BreakerStatus   `json:"breaker,omitempty"` // nil: the runaway breaker is closed
 	Plugin    PluginStatus     `json:"plugin"`
 	Lists     ListsStatus      `json:"lists"`
+	Failing   []FailingStatus  `json:"failing,omitempty"` // calls and connections that fail now, by Call and Instance; lists have their own field
 	Commit    CommitStatus     `json:"commit"`
 	Intents   []IntentStatus   `json:"intents"`   // unfinished creates, oldest first
 	Instances []InstanceStatus `json:"instances"` // ascending by ID; gone and lost instances are included while they are remembered
@@ -136,6 +137,15 @@ type ListsStatus struct {
 	Since    *time.Time `json:"since,omitempty"`    // first of the consecutive failures
 	Failures int        `json:"failures,omitempty"` // consecutive failures
 	Error    string     `json:"error,omitempty"`    // message of the last one
+}
+
+// FailingStatus is a call to the provider, or a connection to an instance, that failed and is tried again.
+type FailingStatus struct {
+	Call     string    `json:"call"`               // Increase, Decrease, Heartbeat, ConnectInfo; or connect: a connection to the instance
+	Instance string    `json:"instance,omitempty"` // empty: the call concerns the group
+	Since    time.Time `json:"since"`              // first of the consecutive failures
+	Failures int       `json:"failures"`           // consecutive failures
+	Error    string    `json:"error"`              // message of the last one
 }
 
 // CommitStatus says whether the state can be stored. While it cannot, no lease is granted and nothing is created or deleted.

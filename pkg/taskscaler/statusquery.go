@@ -75,15 +75,20 @@ func (t *Taskscaler) Holds(ctx context.Context, key string) (bool, error) {
 	return held, nil
 }
 
-// Wait says why the Acquire or Replace of key is waiting. ok is false if no call waits under this key, and while commits fail. The errors
-// are those of Status.
+// Wait says why the Acquire or Replace of key is waiting. ok is false if no call waits under this key. While commits fail, the manager takes no
+// call, so it does not know which calls wait: ok is then true for every key, the cause is record.CauseStore, and Position is 0. The errors are
+// those of Status.
 func (t *Taskscaler) Wait(ctx context.Context, key string) (w WaitStatus, ok bool, err error) {
 	found, err := query(ctx, t, func(l *loop) *WaitStatus {
-		if v, ok := l.core.Wait(record.Key(key)); ok && l.trouble == nil {
-			w := l.waitStatus(&v)
-			return &w
+		v, ok := l.core.Wait(record.Key(key))
+		switch {
+		case l.trouble != nil:
+			v = scaler.WaitView{Key: record.Key(key), Cause: record.CauseStore}
+		case !ok:
+			return nil
 		}
-		return nil
+		w := l.waitStatus(&v)
+		return &w
 	})
 	if err != nil {
 		return WaitStatus{}, false, fmt.Errorf("wait of %q: %w", key, err)
@@ -122,7 +127,7 @@ func (l *loop) status() Status {
 	}
 	s := Status{
 		Name: cfg.Name, At: wall, Started: sum.Started, Draining: sum.Closed, ShuttingDown: sum.Shutdown, Paused: sum.Paused, Stale: l.trouble != nil,
-		Group: t.groupStatus(cfg), Policy: policyStatus(&sum), Counts: countsOf(&sum), Waiting: waitingStatus(&sum), Plugin: t.pluginStatus(), Lists: t.listsStatus(),
+		Group: t.groupStatus(cfg), Policy: policyStatus(&sum), Counts: countsOf(&sum), Waiting: waitingStatus(&sum), Plugin: t.pluginStatus(), Lists: t.listsStatus(), Failing: t.failing.list(),
 		Commit: commitStatus(l.trouble), Sizing: SizingStatus{Sentence: sum.Decision.String(), Decision: sum.Decision},
 		Instances: []InstanceStatus{}, Waiters: []WaitStatus{}, Intents: []IntentStatus{},
 	}

@@ -40,6 +40,7 @@ type Taskscaler struct {
 	work     *workers
 	observer *observer
 	health   health
+	failing  failing
 	journal  *journal.Writer // nil: no journal
 
 	reload   sync.Mutex // one Reload at a time
@@ -118,6 +119,7 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 		group: group, store: o.store, log: o.log, ready: o.ready, dialer: o.dial, clock: o.clock, restored: restoredOf(&snap.State),
 		inbox: newInbox(), dead: make(chan struct{}), loopDone: make(chan struct{}), finished: make(chan struct{}), done: make(chan struct{}),
 	}
+	t.failing.log, t.failing.clock = o.log, o.clock
 	t.cfg.Store(&cfg)
 	workCtx, endWork := context.WithCancelCause(context.Background())
 	t.work, t.endWork = newWorkers(workCtx, t), endWork

@@ -69,6 +69,7 @@ func (w *workers) increase(cmd scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvIncreased, Op: cmd.Op}
 	n, err := ask(w.ctx, w, callIncrease, "", cmd.Timeout, func(ctx context.Context) (int, error) { return w.t.group.Increase(ctx, cmd.Count) })
 	ev.Count = min(max(n, 0), cmd.Count)
+	w.t.failing.note(callLimits[callIncrease].name, "", err)
 	w.report(&ev, err)
 }
 
@@ -79,6 +80,7 @@ func (w *workers) beat(cmd scaler.Command) {
 		_, err = ask(w.ctx, w, callHeartbeat, string(cmd.ID), cmd.Timeout, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, hb.Heartbeat(ctx, string(cmd.ID))
 		})
+		w.t.failing.note(callLimits[callHeartbeat].name, cmd.ID, err)
 	}
 	w.report(&ev, err)
 }

@@ -233,6 +233,7 @@ var neverMoves = map[[2]record.State]string{
 // neverReasons are the causes that the core never gives, and the reason. A test compares the list with the core's source. Another test
 // tries all small fleets to prove that the fallback of waitCause is never used.
 var neverReasons = map[record.Cause]string{
+	record.CauseStore:    "while commits fail, nothing is stepped: the shell says so",
 	record.CauseReplaced: "a lease that is returned for another one is neither revoked nor denied: its caller asked for it",
 	record.CauseReleased: "a release is not a decision of the core",
 }
