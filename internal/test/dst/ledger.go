@@ -11,18 +11,19 @@ import (
 
 // ledger is what the world remembers of one batch to judge how committed records change.
 type ledger struct {
-	walls    []int64 // wall times of the events of this batch, Unix nanoseconds
-	lifeWall int64   // wall time at which this life began
-	reloaded bool    // the configuration was reloaded in this batch
-	created  bool    // a create brought something
-	booted   bool    // a preparation worked
+	walls     []int64 // wall times of the events of this batch, Unix nanoseconds
+	lifeWall  int64   // wall time at which this life began
+	corrected int64   // the committed end of a back-off that the start of this life ended; 0: none
+	reloaded  bool    // the configuration was reloaded in this batch
+	created   bool    // a create brought something
+	booted    bool    // a preparation worked
 
 	backDrift time.Duration // sum of all jumps of the wall clock when the end of the back-off was committed
 }
 
 // ledgerEnds resets what belongs to one batch.
 func (l *ledger) ledgerEnds() {
-	*l = ledger{walls: l.walls[:0], lifeWall: l.lifeWall, backDrift: l.backDrift}
+	*l = ledger{walls: l.walls[:0], lifeWall: l.lifeWall, corrected: l.corrected, backDrift: l.backDrift}
 }
 
 // ledgerEvent notes what the next event can change.
@@ -144,7 +145,8 @@ func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 		what = "the number of failed tries"
 	case to.DiedYoung > from.DiedYoung && from.DiedYoung > 0 && !w.kept(from.YoungSince, to.YoungSince):
 		what = "the beginning of the early failures"
-	case to.BackoffUntil < from.BackoffUntil && w.drift == w.backDrift && !w.reloaded && !w.created && !w.booted && !ended:
+	case to.BackoffUntil < from.BackoffUntil && w.drift == w.backDrift && !w.reloaded && !w.created && !w.booted && !ended &&
+		from.BackoffUntil != w.corrected:
 		what = "the end of the back-off"
 	case to.BackoffUntil == from.BackoffUntil && to.BackoffCause != from.BackoffCause:
 		what = "the cause of the back-off"
@@ -157,6 +159,11 @@ func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 	if what != "" {
 		w.fail("kept", "%s changed without a reason, from %+v to %+v", what, *from, *to)
 	}
+}
+
+// awaitsCorrection reports whether the committed back-off waits for somebody to correct something. A start ends it, like a reload.
+func awaitsCorrection(m *record.Meta) bool {
+	return m.BackoffUntil > 0 && (m.BackoffCause == record.CauseConfig || m.BackoffCause == record.CauseBreaker)
 }
 
 // judgeRestored checks that a restart shows what was committed. An instance whose limits changed while the manager was stopped may be
@@ -201,8 +208,7 @@ func (w *world) judgeRestored() {
 	if s.Latest != m.Latest {
 		w.fail("restart", "the latest failure is restored as %q, committed was %q", s.Latest, m.Latest)
 	}
-	corrected := m.BackoffCause == record.CauseConfig || m.BackoffCause == record.CauseBreaker // a start ends these pauses, like a reload
-	if m.BackoffUntil > w.now.Wall.UnixNano() && (s.BackoffFor <= 0 || s.BackoffCause != m.BackoffCause) != corrected {
+	if m.BackoffUntil > w.now.Wall.UnixNano() && (s.BackoffFor <= 0 || s.BackoffCause != m.BackoffCause) != awaitsCorrection(m) {
 		w.fail("restart", "the back-off (%s) is restored as %v (%s)", m.BackoffCause, s.BackoffFor, s.BackoffCause)
 	}
 }

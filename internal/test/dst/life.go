@@ -29,6 +29,9 @@ func (w *world) start() {
 	}
 	w.real, w.core = core, core
 	w.lifeWall = w.now.Wall.UnixNano()
+	if w.corrected = 0; awaitsCorrection(&w.saved.Meta) {
+		w.corrected, w.restUntil = w.saved.Meta.BackoffUntil, 0
+	}
 	w.judgeRestored()
 	if w.opts.wrap != nil {
 		w.core = w.opts.wrap(core)
