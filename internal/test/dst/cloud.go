@@ -49,8 +49,10 @@ type machine struct {
 	stateDrift    time.Duration // the wall clock's drift at that time
 	priorAt       time.Duration // since when it had the committed state before
 	priorDrift    time.Duration
-	final         bool         // its delete was committed
-	prior         record.State // the committed state before
+	final         bool          // its delete was committed
+	prior         record.State  // the committed state before
+	ranBefore     time.Duration // the same, without the latest list that did
+	wasShown      fleet.Listed  // its state in lists before that last changed
 	bad           badWord
 	beatOp        uint64 // number of the latest heartbeat
 	deleteOp      uint64 // the latest delete that was sent: its number, the serial, and the life of the manager

@@ -171,9 +171,6 @@ const (
 func (c *coverage) rows(n int) (rows []row) {
 	scaled := max(n*perTenThou/10000, 1)
 	for f := range numFaults {
-		if waiting[f] != "" {
-			continue
-		}
 		rows = append(rows, row{"fault", f.String(), c.faults[f], max(int(float64(n)*faultShare), 1), true})
 	}
 	for from := record.Creating; from <= record.Unclaimed; from++ {

@@ -192,11 +192,6 @@ var faults = [numFaults]faultInfo{
 	FaultGivesUpAtRestart: {"gives up at restart", 0.15, "a caller does not come back after a restart"},
 }
 
-// waiting are the faults that the core does not withstand yet, and what is missing. They never occur.
-var waiting = map[Fault]string{
-	FaultNumbered: "an ID that is used again at once is taken for the deleted instance",
-}
-
 // String is the fault's name in tables and traces.
 func (f Fault) String() string {
 	if f < numFaults {
@@ -247,7 +242,7 @@ func (w *world) swarm() {
 		if w.opts.small {
 			times *= 2
 		}
-		if on && waiting[Fault(f)] == "" {
+		if on {
 			w.likely[f] = min(faults[f].rate*times, 0.9)
 		}
 	}

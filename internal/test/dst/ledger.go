@@ -18,6 +18,7 @@ type ledger struct {
 	created   bool    // a create brought something
 	booted    bool    // a preparation worked
 
+	stepDrift time.Duration // sum of all jumps of the wall clock at the latest event
 	backDrift time.Duration // sum of all jumps of the wall clock when the end of the back-off was committed
 }
 
@@ -31,6 +32,7 @@ func (w *world) ledgerEvent(ev *scaler.Event) {
 	if at := w.now.Wall.UnixNano(); !slices.Contains(w.walls, at) {
 		w.walls = append(w.walls, at)
 	}
+	w.stepDrift = w.drift
 	switch ev.Kind {
 	case scaler.EvReload:
 		w.reloaded = true
@@ -126,7 +128,7 @@ func (w *world) judgeIntent(to *record.Intent) {
 // judgeMeta compares two records of the group. Counts of consecutive failures end only by a success; a reload ends the pause they led to.
 func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 	w.cover.judged[oracleKept]++
-	ended := to.Fruitless+to.DiedYoung == 0
+	ended := to.Fruitless+to.DiedYoung == 0 || to.YoungSince != from.YoungSince // a run of failures ended; another one may have begun
 	what := ""
 	switch {
 	case from.Group != to.Group:
@@ -137,13 +139,13 @@ func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 		what = "the tokens of the throttle"
 	case to.Refusals < from.Refusals && !w.created && !w.reloaded:
 		what = "the number of refused creates"
-	case to.Fruitless < from.Fruitless && !w.booted && to.DiedYoung > 0:
+	case to.Fruitless < from.Fruitless && !w.booted && !ended:
 		what = "the number of failed boots"
 	case to.DiedYoung < from.DiedYoung && to.DiedYoung > 0 && w.fed == 1:
 		what = "the number of early failures"
 	case to.Trials < from.Trials && !w.reloaded && !ended && w.fed == 1:
 		what = "the number of failed tries"
-	case to.DiedYoung > from.DiedYoung && from.DiedYoung > 0 && !w.kept(from.YoungSince, to.YoungSince):
+	case to.DiedYoung > from.DiedYoung && from.DiedYoung > 0 && w.fed == 1 && !w.kept(from.YoungSince, to.YoungSince):
 		what = "the beginning of the early failures"
 	case to.BackoffUntil < from.BackoffUntil && w.drift == w.backDrift && !w.reloaded && !w.created && !w.booted && !ended &&
 		from.BackoffUntil != w.corrected:
@@ -152,7 +154,7 @@ func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 		what = "the cause of the back-off"
 	}
 	if from.BackoffUntil != to.BackoffUntil {
-		if w.backDrift = w.drift; len(w.walls) > 1 { // the wall clock jumped within this batch
+		if w.backDrift = w.stepDrift; len(w.walls) > 1 { // the wall clock jumped within this batch
 			w.backDrift = never
 		}
 	}

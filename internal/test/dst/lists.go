@@ -147,13 +147,13 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 			if m.denied && m.state == 0 && w.core.Summary().Requested > 0 { // the core counts it for another create: a consequence of the false answer (ADR 4)
 				w.confused = true
 			}
-			m.shown, m.missed = word, 0
+			m.wasShown, m.shown, m.missed = m.shown, word, 0
 			w.step(scaler.Event{Kind: scaler.EvAppeared, ID: m.id, Listed: word})
 		default:
 			if m.shown == fleet.ListedRunning {
 				m.ran = w.batchNo
 			}
-			m.shown = word
+			m.wasShown, m.shown = m.shown, word
 			w.step(scaler.Event{Kind: scaler.EvChanged, ID: m.id, Listed: word})
 		}
 		if word == fleet.ListedRunning {
@@ -163,10 +163,10 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 	}
 	for n, m := range w.machines {
 		if m.shown == fleet.ListedRunning {
-			m.ran, m.ranAt = w.batchNo, w.now.Mono
+			m.ran, m.ranBefore, m.ranAt = w.batchNo, m.ranAt, w.now.Mono
 		}
 		if m.shown != fleet.ListedAbsent && (n >= lacks || w.wordOf(m, asOf) == fleet.ListedAbsent) {
-			m.shown, m.missed, m.lacked, m.lackedAt = fleet.ListedAbsent, 0, 0, w.now.Mono
+			m.wasShown, m.shown, m.missed, m.lacked, m.lackedAt = m.shown, fleet.ListedAbsent, 0, 0, w.now.Mono
 			news = true
 			w.step(scaler.Event{Kind: scaler.EvMissing, ID: m.id})
 		}

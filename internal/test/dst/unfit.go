@@ -14,9 +14,10 @@ import (
 type badWord struct {
 	serial uint64 // 0: there was none
 	cause  record.Cause
-	least  int    // consecutive failed heartbeats in this life of the manager, at least
-	most   int    // the same, at most
-	maybe  uint64 // serial of which a heartbeat said that it is unhealthy
+	also   record.Cause // of a second report, if it differs
+	least  int          // consecutive failed heartbeats in this life of the manager, at least
+	most   int          // the same, at most
+	maybe  uint64       // serial of which a heartbeat said that it is unhealthy
 }
 
 // hears notes what the next event says about the health of a machine. An event about an earlier serial says nothing about this one.
@@ -97,18 +98,20 @@ func (w *world) isAbove() bool {
 
 // deserves reports whether a serial of m must not be used, or may have been found so.
 func (w *world) deserves(m *machine, serial uint64, why record.Cause) bool {
-	if m.bad.serial == serial && m.bad.cause == why {
+	if m.bad.serial == serial && (m.bad.cause == why || m.bad.also == why) {
 		return true
 	}
 	return why == record.CauseUnhealthy &&
-		(m.bad.maybe == serial || m.bad.most >= w.cfg.FailureThreshold || w.lastStep-m.ranAt >= w.cfg.CreatingDeadline)
+		(m.bad.maybe == serial || m.bad.most >= w.cfg.FailureThreshold || w.lastStep-m.ranBefore >= w.cfg.CreatingDeadline)
 }
 
 // condemn notes that m must not be used from now on.
 func (w *world) condemn(m *machine, why record.Cause) {
 	if m.bad.serial != m.serial {
-		m.bad.serial, m.bad.cause = m.serial, why
+		m.bad.serial, m.bad.cause, m.bad.also = m.serial, why, record.CauseNone
 		w.condemned = append(w.condemned, m)
+	} else if m.bad.cause != why {
+		m.bad.also = why
 	}
 }
 
@@ -222,10 +225,10 @@ func (w *world) judgeRevoked(g *scaler.Grant) {
 	}
 }
 
-// removing reports whether the latest list says that the provider removes m, or gave up on it.
+// removing reports whether the latest list, or the one before its state changed, says that the provider removes m, or gave up on it.
 func (w *world) removing(m *machine, why record.Cause) bool {
 	if why == record.CauseProviderTimeout {
-		return m.shown == fleet.ListedTimeout
+		return m.shown == fleet.ListedTimeout || m.wasShown == fleet.ListedTimeout
 	}
-	return m.shown == fleet.ListedDeleting || m.shown == fleet.ListedDeleted
+	return m.shown == fleet.ListedDeleting || m.shown == fleet.ListedDeleted || m.wasShown == fleet.ListedDeleting
 }
