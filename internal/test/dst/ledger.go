@@ -154,6 +154,9 @@ func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 		what = "the cause of the back-off"
 	}
 	if from.BackoffUntil != to.BackoffUntil {
+		if to.BackoffUntil == 0 {
+			w.restUntil = 0
+		}
 		if w.backDrift = w.stepDrift; len(w.walls) > 1 { // the wall clock jumped within this batch
 			w.backDrift = never
 		}

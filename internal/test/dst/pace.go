@@ -94,7 +94,7 @@ func (w *world) judgeDeletePace(cmd *scaler.Command) {
 // judgePace checks that a create keeps the pause that an earlier one asked for. An instance that works ends a pause of failed boots, and with it
 // a shorter one that began meanwhile.
 func (w *world) judgePace(cmd *scaler.Command) {
-	if w.lastStep < w.restUntil && !w.booted {
+	if w.lastStep < w.restUntil {
 		w.fail("pace", "create %d leaves %v before the end of the pause that an earlier one asked for", cmd.Op, w.restUntil-w.lastStep)
 	}
 }
