@@ -206,7 +206,7 @@ func (c Config) Validate() error {
 		faults = append(faults, fmt.Errorf("AdoptPreexisting is %d: use AdoptHold, AdoptAll or AdoptRemove", c.AdoptPreexisting))
 	}
 	if err := c.Throttle.Check(); err != nil {
-		faults = append(faults, fmt.Errorf("Throttle: %w", err))
+		faults = append(faults, fmt.Errorf("the field Throttle: %w", err))
 	}
 	return errors.Join(faults...)
 }
