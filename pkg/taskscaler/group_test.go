@@ -205,7 +205,7 @@ func (g *testGroup) ConnectInfo(ctx context.Context, id string) (provider.Connec
 
 func (g *testGroup) Heartbeat(ctx context.Context, id string) error {
 	g.called("heartbeat")
-	return g.onHeartbeat(ctx, id)
+	return hook(g, &g.onHeartbeat)(ctx, id)
 }
 
 func (g *testGroup) Shutdown(context.Context) error {
