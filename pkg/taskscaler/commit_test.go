@@ -266,6 +266,33 @@ func TestCallerThatGaveUpDuringAFailingCommitHoldsNothingAfterwards(t *testing.T
 	})
 }
 
+func TestReserveThatGaveUpDuringAFailingCommitReservesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := newStore()
+		f := start(t, withStore(store))
+		defer f.end()
+		f.acquire("held")
+		store.set(func(context.Context, statestore.Commit) error { return errors.New("disk full") })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		go func() { _, _ = f.Acquire(ctx, "first in the commit") }()
+		synctest.Wait()
+		if err := f.Reserve(ctx, "job"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("err = %v, want DeadlineExceeded", err)
+		}
+		store.set(nil)
+		recovered := time.Now()
+		f.until("a commit", func() bool { return !f.status().Stale })
+		time.Sleep(time.Second) // the slot is given back in the commit after that of the grant
+		if c := f.status().Counts; c.Reservations != 0 {
+			t.Errorf("%v after the recovery: %+v", time.Since(recovered), c)
+		}
+		if err := f.Reserve(t.Context(), "job"); err != nil {
+			t.Errorf("the next Reserve of the key: %v", err)
+		}
+	})
+}
+
 func TestNothingIsCommittedWhenNothingChanged(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := newStore()

@@ -216,20 +216,94 @@ func TestHostKeyThatChangesInTheFirstBoot(t *testing.T) {
 	}
 }
 
-// TestHostKeyStaysPinnedWhenItIsPreparedAgain: an instance that was ready keeps its key, although it is prepared again after it was lost.
+// TestHostKeyStaysPinnedWhenItIsPreparedAgain: an instance that was ready keeps its key, although it is prepared again after it was lost, with
+// new credentials or not, by this manager or the next.
 func TestHostKeyStaysPinnedWhenItIsPreparedAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		f := start(t, withConfig(func(c *Config) { c.ReadyCommand = "true" }))
-		defer f.end()
-		f.until("an instance is ready", func() bool { return f.status().Counts.ReadyCount == 1 })
-		at := f.group.instances["i-0001"]
-		f.group.vanish("i-0001")
-		f.until("it is lost", func() bool { return len(f.facts.of(scaler.FactLost)) == 1 })
-		f.net.rekey("i-0001", "ssh-ed25519 another")
-		f.group.change(func() { f.group.instances["i-0001"] = at })
-		f.until("its preparation failed", func() bool { return len(f.facts.of(scaler.FactPrepare)) == 1 })
-		if fact := f.facts.of(scaler.FactPrepare)[0]; fact.Failure.Kind != provider.KindUnhealthy {
-			t.Errorf("the failure is %+v", fact.Failure)
-		}
-	})
+	for name, tc := range map[string]struct {
+		expires time.Duration // of the credentials; 0: never
+		restart bool          // while the instance is lost
+	}{
+		"good for ever":                  {},
+		"expired":                        {expires: time.Minute},
+		"good for ever and a restart":    {restart: true},
+		"expired and another manager":    {expires: time.Minute, restart: true},
+		"expired when they are answered": {expires: -time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				connect := func(_ context.Context, id string) (provider.ConnectInfo, error) {
+					info := provider.ConnectInfo{ID: id, InternalAddr: "10.0.0.1"}
+					if tc.expires != 0 {
+						info.Expires = ptr(time.Now().Add(tc.expires))
+					}
+					return info, nil
+				}
+				opts := []any{
+					withConfig(func(c *Config) { c.ReadyCommand = "true" }), withGroup(func(g *testGroup) { g.onConnect = connect }),
+				}
+				f := start(t, opts...)
+				defer func() { f.end() }()
+				f.until("an instance is ready", func() bool { return f.status().Counts.ReadyCount == 1 })
+				at := f.group.instances["i-0001"]
+				f.group.vanish("i-0001")
+				f.until("it is lost", func() bool { return len(f.facts.of(scaler.FactLost)) == 1 })
+				f.net.rekey("i-0001", "ssh-ed25519 another")
+				if tc.restart {
+					store, group := f.crash()
+					f = start(t, append([]any{withStore(store), onGroup(group, f.net)}, opts...)...)
+				}
+				f.group.change(func() { f.group.instances["i-0001"] = at })
+				f.until("its preparation failed", func() bool { return len(f.facts.of(scaler.FactPrepare)) == 1 })
+				if fact := f.facts.of(scaler.FactPrepare)[0]; fact.ID != "i-0001" || fact.Failure.Kind != provider.KindUnhealthy {
+					t.Errorf("the failure is %+v", fact)
+				}
+			})
+		})
+	}
+}
+
+// TestTimeoutOfTheProvider: the connect info of a lease has the timeout that the provider gave, also after a restart. That of one attempt,
+// which is shorter, is not kept.
+func TestTimeoutOfTheProvider(t *testing.T) {
+	for name, life := range map[string]time.Duration{"good for ever": 0, "short-lived": time.Minute, "very short-lived": 3 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				const want = 7 * time.Minute
+				f, n := startLate(t, 2*time.Minute, life)
+				defer func() { f.end() }()
+				without := hook(f.group, &f.group.onConnect)
+				with := func(ctx context.Context, id string) (provider.ConnectInfo, error) {
+					info, err := without(ctx, id)
+					info.Timeout = want
+					return info, err
+				}
+				f.group.change(func() { f.group.onConnect = with })
+				info, err := f.acquire("job").ConnectInfo(t.Context())
+				if err != nil || info.Timeout != want {
+					t.Errorf("the timeout is %v, %v; want %v", info.Timeout, err, want)
+				}
+				store, group := f.crash()
+				snap, err := store.Load(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				vault, err := openVault(&snap, &f.config().Connector)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if stored, ok := vault.get("i-0001"); !ok || stored.info.Timeout != want {
+					t.Errorf("the stored timeout is %v, want %v", stored.info.Timeout, want)
+				}
+				group.onConnect = with
+				f = start(t, withStore(store), onGroup(group, &n.testNet), WithDialer(n.dial))
+				l, err := f.Reattach(t.Context(), "job")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if info, err = l.ConnectInfo(t.Context()); err != nil || info.Timeout != want {
+					t.Errorf("after a restart the timeout is %v, %v; want %v", info.Timeout, err, want)
+				}
+			})
+		})
+	}
 }

@@ -186,14 +186,37 @@ func TestInstancesBesideAnEmptyStoreAreHeld(t *testing.T) {
 		}
 		f := start(t, withConfig(func(c *Config) { c.Policies = nothing }), withGroup(func(g *testGroup) { g.add(3) }))
 		defer f.end()
-		time.Sleep(time.Hour)
-		if n := f.group.count("decrease"); n != 0 || len(f.group.ids()) != 3 {
-			t.Errorf("%d deletes, %d instances left of 3", n, len(f.group.ids()))
-		}
-		if c := f.status().Counts; c.Unclaimed != 3 || c.Free != 0 {
-			t.Errorf("counts = %+v", c)
-		}
+		threeAreHeld(f)
 	})
+}
+
+// TestInstancesBesideABoundStoreAreHeld: a store that names the group and remembers no instance knows nothing of those that are there.
+func TestInstancesBesideABoundStoreAreHeld(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := statestore.NewMemory()
+		if err := store.Commit(t.Context(), statestore.Commit{Changes: &record.Changes{Meta: &record.Meta{Group: "test/group"}}}); err != nil {
+			t.Fatal(err)
+		}
+		nothing, err := policy.Compile(nil, time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := start(t, withStore(store), withConfig(func(c *Config) { c.Policies = nothing }), withGroup(func(g *testGroup) { g.add(3) }))
+		defer f.end()
+		threeAreHeld(f)
+	})
+}
+
+// threeAreHeld checks that the group's three instances are neither used nor deleted within an hour.
+func threeAreHeld(f *fixture) {
+	f.t.Helper()
+	time.Sleep(time.Hour)
+	if n := f.group.count("decrease"); n != 0 || len(f.group.ids()) != 3 {
+		f.t.Errorf("%d deletes, %d instances left of 3", n, len(f.group.ids()))
+	}
+	if c := f.status().Counts; c.Unclaimed != 3 || c.Free != 0 {
+		f.t.Errorf("counts = %+v", c)
+	}
 }
 
 func TestNewThatFailsClosesWhatItWasGiven(t *testing.T) {

@@ -151,6 +151,27 @@ func TestShutdownCountsWhatMayStillCome(t *testing.T) {
 	})
 }
 
+// TestShutdownCountsWhatIsInDoubt: a create that was refused may have created its instance all the same. Until lists show that it did not, the
+// error counts it.
+func TestShutdownCountsWhatIsInDoubt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(deleting), withGroup(func(g *testGroup) {
+			g.onIncrease = func(context.Context, int) (int, error) {
+				g.change(func() { g.onUpdate = func(context.Context) error { return errors.New("no lists any more") } })
+				return 0, provider.Errorf(provider.KindQuota, "the account's limit")
+			}
+		}))
+		f.until("the create", func() bool { return f.group.count("increase") > 0 })
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err := f.Shutdown(ctx)
+		var left *LeftoverError
+		if !errors.As(err, &left) || left.Expected != 1 || len(left.Instances) != 0 {
+			t.Errorf("err = %v, want one instance that may still appear", err)
+		}
+	})
+}
+
 func TestShutdownReportsWhatDoesNotClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		no := errors.New("no")
@@ -219,6 +240,35 @@ func TestDrain(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.acquire("after")
+	})
+}
+
+// TestDrainWaitsForACreate: a create that is not answered may still bring an instance, which has to be deleted too.
+func TestDrainWaitsForACreate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		answer := make(chan struct{})
+		f := start(t, withConfig(deleting), withGroup(func(g *testGroup) {
+			g.onIncrease = func(_ context.Context, n int) (int, error) { <-answer; return n, nil }
+		}))
+		defer f.end()
+		f.until("the create", func() bool { return f.group.count("increase") == 1 })
+		drained := make(chan error, 1)
+		go func() { drained <- f.Drain(context.Background()) }()
+		time.Sleep(time.Minute)
+		select {
+		case err := <-drained:
+			t.Errorf("Drain returned while a create was under way: %v", err)
+			close(answer)
+			return
+		default:
+		}
+		close(answer)
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		if ids := f.group.ids(); len(ids) != 0 || f.group.count("decrease") == 0 {
+			t.Errorf("left: %v, after %d deletes", ids, f.group.count("decrease"))
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -68,6 +69,61 @@ func TestGarbledIDs(t *testing.T) {
 			t.Fatalf("failed lists: %+v", lists)
 		}
 		f.until("the instance is lost", func() bool { return held.Err() != nil })
+	})
+}
+
+// TestDoubtsAreInARow: an accepted list begins the count of refused lists anew.
+func TestDoubtsAreInARow(t *testing.T) {
+	clean, garbled := unusable{}, unusable{count: 1, first: `"a\n"`, why: "contains the character U+000A"}
+	row := func(n int) string { return strings.Repeat("g", n) }
+	for lists, refused := range map[string]int{ // c: clean, g: garbled and without a known instance, o: garbled besides all known ones
+		row(maxDoubts):                         maxDoubts,
+		row(maxDoubts + 1):                     maxDoubts,
+		row(maxDoubts+1) + "g":                 maxDoubts,
+		row(maxDoubts) + "c" + row(maxDoubts):  2 * maxDoubts,
+		row(maxDoubts-1) + "cg" + "cg":         maxDoubts + 1,
+		"o" + row(2):                           0,
+		"oc" + row(2):                          2,
+		row(maxDoubts+1) + "c" + row(3) + "cg": maxDoubts + 4,
+	} {
+		d := doubter{log: slog.New(slog.DiscardHandler)}
+		got := 0
+		for _, list := range lists {
+			bad := garbled
+			if list == 'c' {
+				bad = clean
+			}
+			if d.judge(bad, func() bool { return list == 'g' }) != nil {
+				got++
+			}
+		}
+		if got != refused {
+			t.Errorf("%s: %d lists were refused, want %d", lists, got, refused)
+		}
+	}
+}
+
+// TestGarbledIDsAfterARestart: the instances of the store are known, so they do not look lost in the first lists of the next manager.
+func TestGarbledIDsAfterARestart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t)
+		id := f.acquire("held").InstanceID()
+		store, group := f.crash()
+		group.vanish(id)
+		listToo(group, id+"\n")
+		f = start(t, withStore(store), onGroup(group, f.net))
+		defer f.end()
+		held, err := f.Reattach(t.Context(), "held")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.until("some lists", func() bool { return f.group.count("update") >= f.config().MissingLists+3 })
+		if held.Err() != nil {
+			t.Errorf("the lease ended: %v", held.Err())
+		}
+		if lists := f.facts.of(scaler.FactListFailed); len(lists) == 0 || !strings.Contains(lists[0].Failure.Message, "lacks known instances") {
+			t.Errorf("failed lists: %+v", lists)
+		}
 	})
 }
 
