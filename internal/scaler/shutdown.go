@@ -15,9 +15,11 @@ func (c *Core) shutDown(del bool) {
 	c.reg.Each(func(i *fleet.Instance) bool {
 		m := machineOf(i)
 		switch {
-		case i.State == record.Deleting && m.op == 0:
+		case i.State == record.Deleting:
 			m.tries = 0 // the shutdown counts its own tries
-			c.sendDelete(m)
+			if m.op == 0 {
+				c.sendDelete(m)
+			}
 		case i.Leased() == 0 && i.State == record.Draining: // its delete waited for the end of a pause
 			c.startDelete(m)
 		case i.Leased() == 0 && i.State != record.Unclaimed:
