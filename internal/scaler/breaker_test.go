@@ -269,3 +269,33 @@ func TestVanishYoung(t *testing.T) {
 	}
 	r.want("opened once", len(r.factsOf(FactBreaker)), 1)
 }
+
+// TestOlderInstanceProvesNothing: an instance that is older than the run of early failures may have another image. That it completes a job,
+// or has long survived its youth, does not close the breaker, after a restart as before it.
+func TestOlderInstanceProvesNothing(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		r := standing(t, 1)
+		r.acquire("long")
+		r.run(youth + time.Minute)
+		r.want("older ones", r.sum().Ready, 2)
+		r.reload(func(c *Config) { c.Schedule = always(policy.Settings{IdleCount: 4, IdleTime: time.Hour}) })
+		r.run(10 * sec)
+		for _, id := range []record.ID{"i-3", "i-4", "i-5"} {
+			r.do(Event{Kind: EvUnhealthy, ID: id, Cause: record.CauseUnhealthy})
+		}
+		open := func(what string) {
+			t.Helper()
+			r.want(what, [2]any{r.sum().Breaker, r.sum().DiedYoung}, [2]any{true, 3})
+		}
+		open("after three early failures")
+		if restarted {
+			r.restart(sec)
+			r.ask(EvReattach, "long")
+			open("after a restart")
+		}
+		r.release("long")
+		open("after a job on an older instance")
+		r.run(20 * sec)
+		open("while older ones are listed as running")
+	}
+}

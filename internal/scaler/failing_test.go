@@ -150,3 +150,30 @@ func TestLateAfterListsFailed(t *testing.T) {
 	r.run(r.cfg.UpdateInterval + sec)
 	r.want("retired", len(r.factsOf(FactRetire)), 1)
 }
+
+// TestOneFailedListPostponesDeadlines: a single failed list is enough. An instance that finished its boot, or appeared, just before its
+// deadline is not late only because the list that would have shown it failed.
+func TestOneFailedListPostponesDeadlines(t *testing.T) {
+	for name, seen := range map[string]bool{"requested": false, "creating": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, conf(deadlines))
+			deadline := r.cfg.WithDefaults().RequestedDeadline
+			if seen {
+				deadline = r.cfg.WithDefaults().CreatingDeadline
+			}
+			r.boot = deadline - 5*sec
+			r.acquire("a")
+			if seen {
+				r.list()
+			}
+			r.every, r.listAt = 0, 1<<62
+			r.run(deadline - 2*sec)
+			r.failList(1, false)
+			r.run(5 * sec)
+			r.want("retired, given up", [2]int{len(r.factsOf(FactRetire)), len(r.factsOf(FactIntent))}, [2]int{0, 0})
+			r.list()
+			r.settle()
+			r.want("lease, failed boots, creates", [3]any{r.leaseOf("a"), r.sum().Fruitless, len(r.made)}, [3]any{"i-1/0", 0, 1})
+		})
+	}
+}

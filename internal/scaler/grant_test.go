@@ -256,3 +256,19 @@ func TestReleaseUnhealthy(t *testing.T) {
 	r.want("cause", r.core.reg.Get("i-1").Cause, record.CauseChangedHostKey)
 	r.want("leases", r.sum().Leases, 0)
 }
+
+// TestReserveKnowsEveryLimit: reservations promise no more slots than the lower of our limit and the provider's allows, and a slot that is
+// leased or waited for is not promised again.
+func TestReserveKnowsEveryLimit(t *testing.T) {
+	for _, c := range []struct{ ours, theirs int }{{2, 0}, {0, 2}, {10, 2}, {2, 10}} {
+		r := newRig(t, conf(func(cfg *Config) { cfg.Capacity, cfg.MaxInstances, cfg.ProviderMax = 2, c.ours, c.theirs }))
+		r.acquire("leased")
+		r.run(10 * sec)
+		r.boot = time.Hour
+		r.acquire("leased too", "waits")
+		r.want("leases, waiters", [2]int{r.sum().Leases, r.sum().Waiters}, [2]int{2, 1})
+		r.want(fmt.Sprint("the last slot of ", c), r.ask(EvReserve, "a").Kind, GrantReserved)
+		g := r.ask(EvReserve, "b")
+		r.want(fmt.Sprint("one more than the slots of ", c), [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseNoCapacity})
+	}
+}

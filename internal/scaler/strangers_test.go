@@ -58,6 +58,53 @@ func TestReplacementComesFirst(t *testing.T) {
 	}
 }
 
+// TestReplacementStillBoots: a replacement that the group started first is taken in although it still boots, and nothing is created beside
+// it. It has the same time to boot as an instance that we asked for; then another one replaces it.
+func TestReplacementStillBoots(t *testing.T) {
+	for _, works := range []bool{true, false} {
+		r := standing(t, 1, deadlines)
+		r.boot = 10 * time.Hour
+		id := r.strangers(1)[0]
+		r.run(90 * sec)
+		r.reclaim("i-1", 20*sec)
+		r.run(30 * sec)
+		r.want("taken in", [2]any{r.state(id), r.core.reg.Get(id).Origin}, [2]any{record.Creating, record.Adopted})
+		r.want("creates beside it", len(r.made), 1)
+		r.boot = 5 * sec
+		if works {
+			r.cloud[id].boots = r.now.Mono
+		}
+		r.run(2 * time.Minute)
+		if works {
+			r.want("it serves", [3]any{r.state(id), r.sum().Ready, len(r.made)}, [3]any{record.Ready, 1, 1})
+			continue
+		}
+		retired := r.factsOf(FactRetire)
+		last := retired[len(retired)-1]
+		r.want("given up", [2]any{last.ID, last.Cause}, [2]any{id, record.CauseBootOverdue})
+		r.run(20 * sec)
+		r.want("another one is ready", [2]int{r.sum().Ready, len(r.made)}, [2]int{1, 2})
+	}
+}
+
+// TestOlderBootReplacesNothing: an instance of ours that was on its way before the loss is no replacement of what was lost. The group's own
+// replacement is taken in.
+func TestOlderBootReplacesNothing(t *testing.T) {
+	r := standing(t, 1)
+	r.boot = time.Minute
+	r.acquire("a")
+	r.run(5 * sec)
+	r.want("on its way", r.state("i-2"), record.Creating)
+	r.reclaim("i-1", 20*sec)
+	r.run(2 * time.Minute)
+	r.want("ready meanwhile", [2]any{r.state("i-1").Exists(), r.state("i-2")}, [2]any{false, record.Ready})
+	r.want("creates", len(r.made), 2)
+	r.boot = 5 * sec
+	id := r.strangers(1)[0]
+	r.run(10 * sec)
+	r.want("the group's replacement", [2]any{r.state(id), r.core.reg.Get(id).Origin}, [2]any{record.Ready, record.Adopted})
+}
+
 // TestReplacementTooEarly: instances that appeared longer before the loss than a group needs to replace it have nothing to do with it.
 func TestReplacementTooEarly(t *testing.T) {
 	r := standing(t, 1)
@@ -114,6 +161,32 @@ func TestLossesSurviveARestart(t *testing.T) {
 		r.run(10 * sec)
 		r.want("unclaimed", r.sum().Unclaimed, map[bool]int{false: 1, true: 2}[replaced])
 		r.want("taken in", r.core.reg.Get(ids[0]).Origin == record.Adopted, !replaced)
+	}
+}
+
+// TestEveryLossSurvivesARestart: the provider lists an instance as deleting, or an instance vanishes without a word. The manager restarts, and
+// then the group's replacement comes: it is taken in.
+func TestEveryLossSurvivesARestart(t *testing.T) {
+	for _, c := range []struct {
+		announced bool
+		after     time.Duration // until the restart
+		want      record.State
+	}{{true, 2 * sec, record.Deleting}, {true, 20 * sec, record.Gone}, {false, 40 * sec, record.Lost}} {
+		r := standing(t, 2, func(c *Config) { c.MaxInstances = 9 })
+		if c.announced {
+			r.reclaim("i-1", 10*sec)
+		} else {
+			delete(r.cloud, "i-1")
+		}
+		r.boot = time.Hour // of what we create in its place
+		r.run(c.after)
+		r.want("state", r.state("i-1"), c.want)
+		r.restart(20 * sec)
+		r.run(2 * sec)
+		ids := r.strangers(2)
+		r.run(10 * sec)
+		r.want(fmt.Sprint("one is taken in after ", c.want), r.core.reg.Get(ids[0]).Origin, record.Adopted)
+		r.want("the other is not", r.state(ids[1]), record.Unclaimed)
 	}
 }
 

@@ -155,6 +155,8 @@ func TestNeverHolds(t *testing.T) {
 		{"always, in another zone", []Policy{on("Asia/Seoul", "* 8-17 * * *"), on("UTC")}, []int{0}},
 		{"twice the same", []Policy{on("", "* 8 * * *"), on("", "* 8 * * *")}, []int{0}},
 		{"the same in another zone", []Policy{on("UTC", "* 8 * * *"), on("Asia/Seoul", "* 8 * * *")}, nil},
+		{"the same in the local zone", []Policy{on("Asia/Seoul", "* 8 * * *"), on("", "* 8 * * *")}, nil},
+		{"more in the local zone", []Policy{on("Asia/Seoul", "* 8 * * *"), on("Local", "* 8-17 * * *")}, nil},
 		{"two later ones together", []Policy{on("", "* 8-9 * * mon"), on("", "* 8 * * *"), on("", "* 9 * * 1-3")}, []int{0}},
 		{"two later ones, all but a minute", []Policy{on("", "* 8-9 * * mon"), on("", "* 8 * * *"), on("", "0-58 9 * * 1-3")}, nil},
 		{"no date", []Policy{on("", "* * 30 2 *")}, []int{0}},
