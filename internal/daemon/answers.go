@@ -268,8 +268,9 @@ func apiError(err error) error {
 // classify gives an error of package taskscaler its code for clients.
 func classify(err error) *control.APIError {
 	code := control.CodeInternal
+	var stopped *taskscaler.StopError
 	switch {
-	case errors.Is(err, taskscaler.ErrShutdown):
+	case errors.As(err, &stopped), errors.Is(err, taskscaler.ErrShutdown): // leases stay in the store: a new manager has them
 		code = control.CodeShutdown
 	case errors.Is(err, taskscaler.ErrNoCapacity):
 		code = control.CodeNoCapacity

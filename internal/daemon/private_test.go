@@ -64,6 +64,11 @@ func TestErrorCodes(t *testing.T) {
 			t.Errorf("%s: %v", want, got)
 		}
 	}
+	// A manager that stops itself is like one that shuts down: its leases are in the store.
+	stop := &taskscaler.StopError{Reason: "the state cannot be committed", Err: context.DeadlineExceeded}
+	if got := apiError(stop); !errors.Is(got, &control.APIError{Code: control.CodeShutdown}) {
+		t.Errorf("a manager that stopped itself: %v", got)
+	}
 	if apiError(nil) != nil {
 		t.Error("nil became an error")
 	}

@@ -127,7 +127,7 @@ func (r *run) reattach(ctx context.Context) (*control.Stream, error) {
 			return nil, context.Cause(ctx)
 		case errors.Is(err, &control.APIError{Code: control.CodeUnknownKey}):
 			return nil, lost("", "", "the manager no longer has this lease")
-		case !passing(err):
+		case refused(err):
 			return nil, lost("", "", err.Error())
 		}
 		r.note("%s", sentence("the command continues", err))
@@ -172,6 +172,20 @@ func passing(err error) bool {
 		return true
 	case errors.As(err, &api):
 		return api.Code == control.CodeShutdown || api.Code == control.CodeDraining || api.Code == control.CodeNotReady
+	}
+	return false
+}
+
+// refused reports whether the manager refused a reattach for good. Any other error says nothing about the lease, so the command continues: the
+// manager may be stopping, because its state cannot be written.
+func refused(err error) bool {
+	var api *control.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.Code {
+	case control.CodeDuplicateKey, control.CodeUnknownRunner, control.CodeRefused, control.CodeBadRequest:
+		return true
 	}
 	return false
 }

@@ -155,6 +155,29 @@ func TestManagerIsStoppedAtOnce(t *testing.T) {
 	w.empty()
 }
 
+// TestStateFileIsRemoved: the manager stops itself when its state is gone, and running jobs go on to their end.
+func TestStateFileIsRemoved(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, settings{autoscaler: "max_instances = 1\ncapacity_per_instance = 2"}.String())
+	m := w.manager()
+	jobs, letGo := heldJobs(w, 1)
+	files, err := filepath.Glob(filepath.Join(w.dir, ".taskscaler", "*", "state.db"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("state files: %v, %v", files, err)
+	}
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	other := w.exec("other", "true") // causes the commit that finds it out
+	if code := m.wait(); code != 1 {
+		t.Errorf("the manager's exit code is %d", code)
+	}
+	jobs[0].says("the command continues")
+	letGo()
+	jobs[0].expect(0, "on\noff\n")
+	other.refused(125, "was removed while it was in use")
+}
+
 // TestExecIsKilled: the slot is free again after the time to reattach is over.
 func TestExecIsKilled(t *testing.T) {
 	t.Parallel()
