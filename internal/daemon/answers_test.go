@@ -61,6 +61,28 @@ type silent struct{ connector.Client }
 
 func (silent) Close() error { return nil }
 
+// oneManager returns a manager of one instance with two slots. It ends with the test.
+func oneManager(ctx context.Context, t *testing.T) *taskscaler.Taskscaler {
+	t.Helper()
+	dial := func(context.Context, provider.ConnectInfo, connector.DialOptions) (connector.Client, error) {
+		return silent{}, nil
+	}
+	manager, err := taskscaler.New(ctx, &oneInstance{}, taskscaler.Config{
+		CapacityPerInstance: 2, MaxInstances: 1, UpdateIntervalWhenExpecting: 10 * time.Millisecond,
+	}, taskscaler.WithDialer(dial))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		gone, end := context.WithCancel(context.Background())
+		end()
+		if err := manager.Shutdown(gone); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	})
+	return manager
+}
+
 // TestReasonOfARelease: what one client says about an instance reaches the other clients on it, with its cause. Their own releases are then
 // answered as those of leases that no longer exist.
 func TestReasonOfARelease(t *testing.T) {
@@ -69,15 +91,7 @@ func TestReasonOfARelease(t *testing.T) {
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // only a hang takes so long
 		defer cancel()
-		dial := func(context.Context, provider.ConnectInfo, connector.DialOptions) (connector.Client, error) {
-			return silent{}, nil
-		}
-		manager, err := taskscaler.New(ctx, &oneInstance{}, taskscaler.Config{
-			CapacityPerInstance: 2, MaxInstances: 1, UpdateIntervalWhenExpecting: 10 * time.Millisecond,
-		}, taskscaler.WithDialer(dial))
-		if err != nil {
-			t.Fatal(err)
-		}
+		manager := oneManager(ctx, t)
 		runner := served{scaler: manager}
 		var leases []control.LiveLease
 		for _, key := range []string{"one", "two"} {
@@ -98,10 +112,52 @@ func TestReasonOfARelease(t *testing.T) {
 		if err := leases[1].Release(ctx, "", ""); !errors.Is(err, &control.APIError{Code: control.CodeUnknownKey}) {
 			t.Errorf("%s: the release of a revoked lease: %v", found, err)
 		}
-		gone, end := context.WithCancel(ctx)
-		end()
-		if err := manager.Shutdown(gone); err != nil {
-			t.Errorf("Shutdown: %v", err)
-		}
+	}
+}
+
+// TestLastEventOfALease: the stream of a lease ends with what ended the lease.
+func TestLastEventOfALease(t *testing.T) {
+	for name, tc := range map[string]struct {
+		end  func(ctx context.Context, s served) error
+		want func(control.Event) bool
+	}{
+		"released elsewhere": {
+			end:  func(ctx context.Context, s served) error { return s.Release(ctx, "job") },
+			want: func(ev control.Event) bool { return ev.Released && ev.Error == nil && ev.Revoked == nil },
+		},
+		"reattached elsewhere": {
+			end: func(ctx context.Context, s served) error { _, err := s.Reattach(ctx, "job"); return err },
+			want: func(ev control.Event) bool {
+				return !ev.Released && ev.Revoked == nil && ev.Error != nil && ev.Error.Code == control.CodeInternal
+			},
+		},
+		"the manager ends": {
+			end: func(ctx context.Context, s served) error {
+				gone, cancel := context.WithCancel(ctx)
+				cancel()
+				return s.scaler.Shutdown(gone)
+			},
+			want: func(ev control.Event) bool {
+				return !ev.Released && ev.Revoked == nil && errors.Is(ev.Error, &control.APIError{Code: control.CodeShutdown})
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // only a hang takes so long
+			defer cancel()
+			manager := oneManager(ctx, t)
+			runner := served{scaler: manager}
+			lease, err := runner.Acquire(ctx, "job")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tc.end(ctx, runner); err != nil {
+				t.Fatal(err)
+			}
+			<-lease.Ended()
+			if last := lease.Last(); !tc.want(last) {
+				t.Errorf("the lease ended with %+v", last)
+			}
+		})
 	}
 }

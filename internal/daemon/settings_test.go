@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -103,6 +104,33 @@ func TestPrivateCreatesOnlyWhatItNeeds(t *testing.T) {
 	}
 }
 
+// TestPrivateIgnoresWhatIsNotItsBusiness: whatever the file says, a private manager leaves the instances of others alone and its own do not stay.
+// All other keys have the values of the file.
+func TestPrivateIgnoresWhatIsNotItsBusiness(t *testing.T) {
+	text := strings.Replace(everyKey, `key_path = "key"`, "", 1)
+	for _, adopt := range []config.Adoption{config.AdoptHold, config.AdoptAdopt, config.AdoptRemove} {
+		for _, remove := range []bool{false, true} {
+			file := parse(t, t.TempDir(), text)
+			a := file.Runners[0].Autoscaler
+			a.AdoptPreexisting, a.DeleteInstancesOnShutdown = adopt, remove
+			cfg, err := setup.Config(file.Runners[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := private(cfg)
+			if got.AdoptPreexisting != taskscaler.AdoptHold || !got.DeleteOnShutdown || got.Policies != nil || got.ReattachAfterRestart > time.Second {
+				t.Errorf("with %s and %v: adopt %v, delete %v, policies %v, reattach %v", adopt, remove, got.AdoptPreexisting, got.DeleteOnShutdown,
+					got.Policies, got.ReattachAfterRestart)
+			}
+			got.AdoptPreexisting, got.DeleteOnShutdown, got.Policies, got.ReattachAfterRestart =
+				cfg.AdoptPreexisting, cfg.DeleteOnShutdown, cfg.Policies, cfg.ReattachAfterRestart
+			if !reflect.DeepEqual(got, cfg) {
+				t.Errorf("a private manager changes other keys of %+v: %+v", cfg, got)
+			}
+		}
+	}
+}
+
 func TestLogger(t *testing.T) {
 	file := parse(t, t.TempDir(), everyKey)
 	var out bytes.Buffer
@@ -143,6 +171,66 @@ func TestSameProcess(t *testing.T) {
 		if (err == nil) != (fault == "") || err != nil && !strings.HasPrefix(err.Error(), fault+" changed") {
 			t.Errorf("%s: %v", change, err)
 		}
+	}
+}
+
+// TestSameProcessKnowsEveryKey: a change of one key alone is refused if only a start can use it, and taken otherwise.
+func TestSameProcessKnowsEveryKey(t *testing.T) {
+	needsStart := []string{
+		"Plugin", "PluginConfig", "PluginSHA256", "Connector", "StateStorage", "Journal", "CallTimeouts.Init", "CallTimeouts.Shutdown",
+	}
+	notKeys := []string{"Line", "StateStorage.EnabledSet"}
+	old := parse(t, t.TempDir(), strings.Replace(everyKey, `key_path = "key"`, "", 1)).Runners[0].Autoscaler
+	other := parse(t, t.TempDir(), strings.NewReplacer(`key_path = "key"`, "", `password = "secret"`, `password = "another"`,
+		"[[runners.autoscaler.policy]]", "[runners.autoscaler.plugin_config]\na = 1\n[[runners.autoscaler.policy]]").Replace(everyKey)).Runners[0].Autoscaler
+	opaque := map[string]any{"PluginConfig": other.PluginConfig, "Connector.Password": other.Connector.Password}
+	seen := 0
+	try := func(path string, change func(*config.Autoscaler)) {
+		now := *old
+		change(&now)
+		err := sameProcess(old, &now)
+		refused := slices.ContainsFunc(needsStart, func(key string) bool { return path == key || strings.HasPrefix(path, key+".") })
+		if (err != nil) != refused {
+			t.Errorf("only %s changes: %v; want a refusal: %v", path, err, refused)
+		}
+		seen++
+	}
+	var walk func(typ reflect.Type, path string, index []int)
+	walk = func(typ reflect.Type, path string, index []int) {
+		for n := range typ.NumField() {
+			f := typ.Field(n)
+			name, at := strings.TrimPrefix(path+"."+f.Name, "."), append(slices.Clone(index), n)
+			value, isOpaque := opaque[name]
+			switch {
+			case slices.Contains(notKeys, name), !f.IsExported():
+			case isOpaque:
+				try(name, func(a *config.Autoscaler) { reflect.ValueOf(a).Elem().FieldByIndex(at).Set(reflect.ValueOf(value)) })
+			case f.Type.Kind() == reflect.Struct && f.Type != reflect.TypeFor[config.RawConfig]() && f.Type != reflect.TypeFor[config.Secret]():
+				walk(f.Type, name, at)
+			default:
+				try(name, func(a *config.Autoscaler) { another(reflect.ValueOf(a).Elem().FieldByIndex(at)) })
+			}
+		}
+	}
+	walk(reflect.TypeFor[config.Autoscaler](), "", nil)
+	if seen < 50 {
+		t.Errorf("%d keys were changed", seen)
+	}
+}
+
+// another sets v to a value that it does not have.
+func another(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Bool:
+		v.SetBool(!v.Bool())
+	case reflect.String:
+		v.SetString(v.String() + "x")
+	case reflect.Int, reflect.Int64:
+		v.SetInt(v.Int() + 1)
+	case reflect.Float64:
+		v.SetFloat(v.Float() + 1)
+	default: // of slices, pointers and the opaque types that no start depends on
+		v.SetZero()
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -158,4 +159,33 @@ func TestUnansweredCalls(t *testing.T) {
 	miss("Update", 30, 40, false)
 	miss("Update", 40, 50, true)
 	miss("Increase", 31, 41, true)
+}
+
+// TestPauseAfterASteadyRun: the pause before the next start grows with each short run, and is the shortest again after a long one.
+func TestPauseAfterASteadyRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess(LaunchOptions{Logger: slog.New(slog.DiscardHandler), RelaunchMin: time.Second, RelaunchMax: time.Minute})
+		defer p.stop()
+		ends := func(ran time.Duration) time.Duration {
+			p.cur = &child{born: time.Now().Add(-ran), run: &runner{}}
+			p.gone(p.cur)
+			return p.nextPause()
+		}
+		const most = 6 * time.Second / 5 // a second, and a fifth of it at random
+		var last time.Duration
+		for range 5 {
+			last = ends(steadyAfter - time.Second)
+		}
+		if last < 8*most {
+			t.Errorf("after five short runs the pause is %v", last)
+		}
+		for range 3 {
+			if pause := ends(steadyAfter); pause > most {
+				t.Errorf("after a long run the pause is %v", pause)
+			}
+		}
+		if pause := ends(0); pause <= most {
+			t.Errorf("after another short run the pause is %v", pause)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -110,6 +111,34 @@ func TestPartialSuccessAtTheDeadline(t *testing.T) {
 	})
 	if !p.Status().Up {
 		t.Error("a slow plugin was taken for a dead one")
+	}
+}
+
+// A call for several instances that fails for some reaches the host with the ids that it worked for, and with the failure.
+func TestPartialSuccessForIDs(t *testing.T) {
+	t.Parallel()
+	p := start(t, quick(`{"one_by_one": true}`))
+	if n, err := p.Increase(t.Context(), 3); n != 3 || err != nil {
+		t.Fatalf("Increase(3) = %d, %v", n, err)
+	}
+	var ids []string
+	until(t, "three machines to run", func() bool {
+		ids = nil
+		err := p.Update(t.Context(), func(id string, state provider.State) {
+			if state == provider.StateRunning {
+				ids = append(ids, id)
+			}
+		})
+		return err == nil && len(ids) == 3
+	})
+	for _, c := range []struct {
+		name string
+		do   func(context.Context, []string) ([]string, error)
+	}{{"Suspend", p.Suspend}, {"Resume", p.Resume}, {"Decrease", p.Decrease}} {
+		done, err := c.do(t.Context(), ids)
+		if !slices.Equal(done, ids[:1]) || provider.KindOf(err) != provider.KindThrottled || !strings.Contains(err.Error(), "one at a time") {
+			t.Errorf("%s(%q) = %q, %v; want the first one and the failure", c.name, ids, done, err)
+		}
 	}
 }
 

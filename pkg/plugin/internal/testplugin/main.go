@@ -23,6 +23,7 @@ type group struct {
 	DieOnceAt    string `json:"die_once_at"`    // a file; if it exists, Init removes it and exits
 	Leak         bool   `json:"leak"`           // writes all secrets to its log, to standard error and to standard output
 	Slow         bool   `json:"slow"`           // Increase accepts one machine per call, and returns when its context ends
+	OneByOne     bool   `json:"one_by_one"`     // Decrease, Suspend and Resume accept the first id, and return an error
 	Endless      bool   `json:"endless"`        // Update never returns
 	EndlessMark  string `json:"endless_mark"`   // a file that an endless Update creates first
 	ListSize     int    `json:"list_size"`      // how many invented instances Update reports
@@ -127,6 +128,29 @@ func (g *group) Increase(ctx context.Context, delta int) (int, error) {
 		return n, ctx.Err()
 	}
 	return g.Memory.Increase(ctx, delta)
+}
+
+func (g *group) Decrease(ctx context.Context, ids []string) ([]string, error) {
+	return g.forIDs(ctx, ids, g.Memory.Decrease)
+}
+
+func (g *group) Suspend(ctx context.Context, ids []string) ([]string, error) {
+	return g.forIDs(ctx, ids, g.Memory.Suspend)
+}
+
+func (g *group) Resume(ctx context.Context, ids []string) ([]string, error) {
+	return g.forIDs(ctx, ids, g.Memory.Resume)
+}
+
+func (g *group) forIDs(ctx context.Context, ids []string, do func(context.Context, []string) ([]string, error)) ([]string, error) {
+	if !g.OneByOne || len(ids) < 2 {
+		return do(ctx, ids)
+	}
+	done, err := do(ctx, ids[:1])
+	if err != nil {
+		return done, err
+	}
+	return done, provider.Errorf(provider.KindThrottled, "one at a time")
 }
 
 func (g *group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
