@@ -1,0 +1,132 @@
+package jobexec
+
+import (
+	"context"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+)
+
+// halfOpen is a connection to the manager that can break on this side. The other side does not notice.
+type halfOpen struct {
+	net.Conn
+	mu     sync.Mutex
+	broken bool
+}
+
+func (c *halfOpen) isBroken() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken
+}
+
+// breaks ends the reads of this side.
+func (c *halfOpen) breaks() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broken = true
+	return c.Conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// Read implements net.Conn.
+func (c *halfOpen) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && c.isBroken() {
+		err = &net.OpError{Op: "read", Net: "unix", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	}
+	return n, err
+}
+
+// Close implements net.Conn. A broken connection stays open on the other side.
+func (c *halfOpen) Close() error {
+	if c.isBroken() {
+		return nil
+	}
+	return c.Conn.Close()
+}
+
+// TestReattachesWhileTheManagerStillSeesTheOldConnection: the manager knows its caller again, although the connection that broke is still open
+// for it.
+func TestReattachesWhileTheManagerStillSeesTheOldConnection(t *testing.T) {
+	r := newRig(t, 1)
+	conns := make(chan *halfOpen, 16)
+	manager := control.NewClientWithDialer(r.path, func(ctx context.Context) (net.Conn, error) {
+		var d net.Dialer
+		conn, err := d.DialContext(ctx, "unix", r.path)
+		if err != nil {
+			return nil, err
+		}
+		half := &halfOpen{Conn: conn}
+		conns <- half
+		return half, nil
+	})
+	held := r.job("sh", "-c", "read line; exit 9")
+	input, goOn, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = input.Close() }()
+	held.Stdin = input
+	done := make(chan outcome, 1)
+	go func() {
+		code, err := Run(t.Context(), manager, held)
+		done <- outcome{code, err}
+	}()
+	<-r.started
+	first := <-conns // of the stream of the lease
+	defer func() { _ = first.Conn.Close() }()
+	if err := first.breaks(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the job to say that the lease stands, or to end", func() bool {
+		return strings.Contains(r.stderr.String(), "the lease is still valid") || len(done) > 0
+	})
+	if err := goOn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if o := <-done; o.code != 9 || o.err != nil {
+		t.Errorf("%+v", o)
+	}
+	r.await("release k")
+}
+
+// late is a manager whose answer comes too late: the lease is granted, and before its caller hears of it, the job ends.
+type late struct {
+	*control.Client
+	granted func()
+	end     func()
+}
+
+// Lease implements Manager.
+func (l *late) Lease(ctx context.Context, req control.LeaseRequest) (*control.Stream, error) {
+	stream, err := l.Client.Lease(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	l.granted()
+	l.end()
+	<-ctx.Done()
+	_ = stream.Close()
+	return nil, context.Cause(ctx)
+}
+
+// TestEndsInTheMomentOfTheGrant: the job did not hear of its lease, and gives it back all the same.
+func TestEndsInTheMomentOfTheGrant(t *testing.T) {
+	r := newRig(t, 1)
+	ctx, end := context.WithCancelCause(t.Context())
+	defer end(nil)
+	manager := &late{control.NewClient(r.path), func() { r.await("granted k") }, func() { end(&SignalError{syscall.SIGTERM}) }}
+	if code, err := Run(ctx, manager, r.job("true")); code != 143 || err == nil {
+		t.Errorf("%d, %v", code, err)
+	}
+	if calls := r.manager.Calls(); !slices.Contains(calls, "release k") {
+		t.Errorf("the lease was not released when the job had ended: %q", calls)
+	}
+}
