@@ -27,6 +27,9 @@ func newDrain(env environment) *cobra.Command {
 				do, done = manager.Undrain, "the drain is ended; new work is accepted again"
 			}
 			if err := do(soon, flags.runner); err != nil {
+				if soon.Err() != nil {
+					return &exitError{code: signalCode(soon), err: err}
+				}
 				return failed(err)
 			}
 			_, err = fmt.Fprintln(env.stdout, done)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -74,7 +75,7 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 	if faults == 0 && file != nil {
 		describe(&page, file)
 	}
-	if faults > 0 && !fragment && isFragment(path) {
+	if faults > 0 && !fragment && isFragment(path, report) {
 		fmt.Fprintf(&page, "note: as a part of a file, %s has no fault: if it is one, use --fragment\n", path)
 	}
 	fmt.Fprintf(&page, "%s: %s, %s\n", path, words.Count(faults, "fault"), words.Count(warnings, "warning"))
@@ -96,8 +97,13 @@ func read(path string, fragment bool) (*config.File, *config.Report, error) {
 	return file, report, nil
 }
 
-// isFragment reports whether the file has no fault if it is read as a part of a file.
-func isFragment(path string) bool {
+// isFragment reports whether the file looks like a part of a file: it has no [[runners]], and no fault if it is read as a part. whole is what was
+// found in it as a whole file.
+func isFragment(path string, whole *config.Report) bool {
+	begins := slices.ContainsFunc(whole.Problems, func(p config.Problem) bool { return p.Code == config.CodeLoneRunners })
+	if !begins {
+		return false
+	}
 	_, report, err := read(path, true)
 	return err == nil && len(report.Faults()) == 0
 }

@@ -167,6 +167,10 @@ func TestValidateFragments(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, "runner 1: policy 1: idle_count 3 = 3 jobs = 2 instances of capacity 2\n") {
 		t.Errorf("with --fragment: %d, %q", code, stdout)
 	}
+	whole := write(t, strings.Replace(tinyWith("3"), `plugin = "fake"`, `plugin = ""`, 1))
+	if _, stdout, _ := try(t, "validate", whole); strings.Contains(stdout, "--fragment") {
+		t.Errorf("a whole file: %q", stdout)
+	}
 	broken := write(t, "[runners.autoscaler]\nidle_count = -1\n")
 	if _, stdout, _ := try(t, "validate", broken); strings.Contains(stdout, "--fragment") {
 		t.Errorf("a fragment with faults: %q", stdout)

@@ -160,6 +160,9 @@ func sentence(doing string, err error) string {
 	if errors.As(err, &away) && away.Gone() {
 		return "the manager went away: " + doing
 	}
+	if errors.Is(err, &control.APIError{Code: control.CodeDraining}) {
+		return "the manager is draining and takes no new work: waiting for `taskscaler drain --undo`, or for the next manager"
+	}
 	return fmt.Sprintf("%s: %v", doing, err)
 }
 

@@ -90,6 +90,8 @@ func (r *reader) plugin(s section) string {
 	}
 	ref, err := parsePlugin(text)
 	switch {
+	case strings.HasPrefix(text, "~"):
+		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q begins with ~, which is not expanded in this file", text), "write the absolute path of the binary")
 	case err != nil:
 		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q is not a plugin name: %v", text, err),
 			`write name, repository/name or registry/repository/name, each with an optional :version such as ":1.5"; or the path of the binary`)

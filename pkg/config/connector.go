@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -38,6 +40,9 @@ func (r *reader) connector(s section) Connector {
 	}
 	if n := s.get("key_path"); n != nil {
 		c.keyLine = n.line
+		if text, ok := n.value.(string); ok && strings.HasPrefix(text, "~") {
+			s.fault(CodeValue, n, "key_path", fmt.Sprintf("%q begins with ~, which is not expanded in this file", text), "write the absolute path")
+		}
 	}
 	if c.WinRM() && s.path == "runners.autoscaler.connector_config" {
 		name := "protocol"
@@ -74,10 +79,19 @@ func (c Connector) LoadKey() ([]byte, error) {
 	}
 	key, err := os.ReadFile(c.KeyPath)
 	if err != nil {
-		return nil, fmt.Errorf("connector_config.key_path: cannot read the private key: %w", err)
+		return nil, &keyFileError{err}
 	}
 	return key, nil
 }
+
+// keyFileError is the error of a private key that cannot be read.
+type keyFileError struct{ err error }
+
+func (e *keyFileError) Error() string {
+	return "connector_config.key_path: cannot read the private key: " + e.err.Error()
+}
+
+func (e *keyFileError) Unwrap() error { return e.err }
 
 // ToProvider returns c in the form that providers take. key is the result of LoadKey.
 func (c Connector) ToProvider(key []byte) provider.ConnectorConfig {
@@ -98,7 +112,7 @@ func (f *File) CheckFiles() *Report {
 		c := r.Autoscaler.Connector
 		if _, err := c.LoadKey(); err != nil {
 			report.Problems = append(report.Problems, Problem{Severity: Fault, Code: CodeFile, Path: f.Path, Line: c.keyLine,
-				Key: "runners.autoscaler.connector_config.key_path", Message: err.Error(), Remedy: "make it readable for the user that runs taskscaler, or correct key_path"})
+				Key: "runners.autoscaler.connector_config.key_path", Message: "cannot read the private key: " + errors.Unwrap(err).Error(), Remedy: "make it readable for the user that runs taskscaler, or correct key_path"})
 		}
 	}
 	report.sort()

@@ -15,7 +15,7 @@ func TestDrainAndBack(t *testing.T) {
 	waiting := w.exec("waiting", "echo at last")
 	waiting.says("max_instances")
 	drain := w.start("drain")
-	waiting.says("waiting for the manager to come back")
+	waiting.says("the manager is draining and takes no new work")
 	w.fleet("it drains", func(f *taskscaler.Status) bool { return f.Draining })
 	w.exec("late", "true").refused(125, "draining")
 	w.start("drain", "--undo", "--runner", "e2e").expect(0, "the drain is ended; new work is accepted again\n")
