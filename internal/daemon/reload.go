@@ -134,7 +134,9 @@ func sameProcess(old, now *config.Autoscaler) error {
 	oldC, nowC := old.Connector, now.Connector
 	check("plugin", old.Plugin == now.Plugin && old.PluginSHA256 == now.PluginSHA256)
 	check("plugin_config", old.PluginConfig.Equal(now.PluginConfig))
-	check("state_storage", old.StateStorage == now.StateStorage)
+	oldState, nowState := old.StateStorage, now.StateStorage
+	oldState.EnabledSet, nowState.EnabledSet = false, false // whether the file has the key does not matter, only its value
+	check("state_storage", oldState == nowState)
 	check("journal", old.Journal == now.Journal)
 	check("call_timeouts.init", old.CallTimeouts.Init == now.CallTimeouts.Init)
 	check("call_timeouts.shutdown", old.CallTimeouts.Shutdown == now.CallTimeouts.Shutdown)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	_ "embed" // for rounds
 	"errors"
 	"fmt"
 	"os"
@@ -36,6 +37,11 @@ field is lost whenever its form is loaded. The simulation must notice, or intern
 |---|---|
 `
 
+// rounds is about faults that were planted once and are not kept as patches.
+//
+//go:embed rounds.md
+var rounds string
+
 // render makes the page. found maps each mutant's name to what found it.
 func render(patches []*patch, fields []field, found map[string]string) string {
 	var b strings.Builder
@@ -54,6 +60,7 @@ func render(patches []*patch, fields []field, found map[string]string) string {
 		fmt.Fprintf(&b, "| %s | %s |\n", f, cell(cmp.Or(found[string(f)], "not run yet")))
 	}
 	fmt.Fprintf(&b, "\n%d faults in the pure rooms, %d in the shell, and %d stored fields.\n", pure, shell, len(fields))
+	b.WriteString(rounds)
 	return b.String()
 }
 
