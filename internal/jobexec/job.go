@@ -35,6 +35,8 @@ type Job struct {
 	Stdout io.Writer
 	Stderr io.Writer // for the command, and for the messages of Run
 	Dial   DialFunc  // nil: connector.Dial
+
+	quiet time.Duration // 0: quietTime
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -376,6 +377,31 @@ func TestManagerRestartsWhileItRuns(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	r.await("release k")
+}
+
+// TestManagerThatIsSilent: a caller is told that the manager does not answer. An answer ends that.
+func TestManagerThatIsSilent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.sock")
+	l, err := net.Listen("unix", path) // accepts connections and reads nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var stderr safeBuffer
+	done := make(chan int, 1)
+	go func() {
+		code, _ := Run(ctx, control.NewClient(path), Job{Key: "k", Argv: []string{"true"}, Stdout: io.Discard, Stderr: &stderr, quiet: time.Millisecond})
+		done <- code
+	}()
+	waitFor(t, "the job to say that the manager is silent", func() bool {
+		return strings.Contains(stderr.String(), "waiting for the manager to answer")
+	})
+	_ = l.Close() // the release finds no manager and does not wait for an answer
+	cancel(&SignalError{Signal: syscall.SIGINT})
+	if code := <-done; code != 130 {
+		t.Errorf("exit code %d", code)
+	}
 }
 
 func TestManagerForgetsTheLease(t *testing.T) {

@@ -54,14 +54,26 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 	}
 }
 
+// quietTime is how long a manager may leave a request without any answer before the caller is told so.
+const quietTime = 5 * time.Second
+
 // ask opens one stream and reads it until the lease is granted. It sets queued when the manager has accepted the request.
 func (r *run) ask(ctx context.Context, req control.LeaseRequest, queued *bool) (lease control.Lease, stream *control.Stream, err error) {
+	quiet := r.job.quiet
+	if quiet == 0 {
+		quiet = quietTime
+	}
+	silence := time.AfterFunc(quiet, func() {
+		r.note("waiting for the manager to answer: it is busy, or it cannot write its state; `taskscaler status` may say more")
+	})
+	defer silence.Stop()
 	stream, err = r.manager.Lease(ctx, req)
 	if err != nil {
 		return lease, nil, err
 	}
 	for {
 		ev, err := stream.Next()
+		silence.Stop()
 		switch {
 		case err != nil:
 			*queued = true // the request was accepted, then the manager went away
