@@ -24,6 +24,15 @@ func TestReplayIsWhatHappened(t *testing.T) {
 	if err := a.w.Close(); err != nil {
 		t.Fatal(err)
 	}
+	first, err := OpenDir(dir) // before the second life, whose clock may be behind that of the first
+	if err != nil {
+		t.Fatal(err)
+	}
+	mid := first.Segments()[2].At
+	part, err := replayAll(t, dir, ReplayOptions{From: mid.Add(time.Second), Until: mid.Add(time.Minute)}, a)
+	if err != nil || part.rounds == 0 || part.rounds > 200 || len(part.begins) != 1 || part.first != firstAfter(a, mid) {
+		t.Errorf("from the middle: %+v, %v", part, err)
+	}
 	b := drive(t, dir, 2, o)
 	for range 300 {
 		b.round(1 + b.r.IntN(6))
@@ -50,11 +59,6 @@ func TestReplayIsWhatHappened(t *testing.T) {
 		if s.Err != nil || s.Version != "v1" || s.Number != uint64(n+1) {
 			t.Errorf("segment %+v", s)
 		}
-	}
-	mid := j.Segments()[2].At
-	out, err = replayAll(t, dir, ReplayOptions{From: mid.Add(time.Second), Until: mid.Add(time.Minute)}, a, b)
-	if err != nil || out.rounds == 0 || out.rounds > 200 || len(out.begins) != 1 || out.first != firstAfter(a, mid) {
-		t.Errorf("from the middle: %+v, %v", out, err)
 	}
 	one, err := replayAll(t, j.Segments()[1].Path, ReplayOptions{}, a)
 	if err != nil || one.rounds == 0 || len(one.begins) != 1 {

@@ -119,6 +119,7 @@ func statusOf(ctx context.Context, client *control.Client) (*taskscaler.Status, 
 		switch {
 		case err == nil && len(status.Runners) == 1 && status.Runners[0].Fleet != nil:
 			return status.Runners[0].Fleet, nil
+		case err == nil && len(status.Runners) == 1 && status.Runners[0].Starting: // ask again
 		case err == nil:
 			return nil, errors.New("the manager does not have exactly the one runner of the quickstart")
 		case !errors.As(err, &away):
