@@ -435,8 +435,8 @@ func TestManagerRestartsWhileItWaits(t *testing.T) {
 func TestSentences(t *testing.T) {
 	for want, err := range map[string]error{
 		"the manager went away: waiting": &control.AwayError{Where: "s", Err: syscall.ECONNRESET},
-		"waiting: the manager at s does not answer: not for us; check the manager's log": &control.AwayError{Where: "s", Err: errors.New("not for us")},
-		"waiting: it drains": control.Errorf(control.CodeDraining, "it drains"),
+		"waiting: the manager at s does not answer: not for us; check the manager's log":                                &control.AwayError{Where: "s", Err: errors.New("not for us")},
+		"the manager is draining and takes no new work: waiting for `taskscaler drain --undo`, or for the next manager": control.Errorf(control.CodeDraining, "it drains"),
 	} {
 		if got := sentence("waiting", err); got != want {
 			t.Errorf("%q, not %q", got, want)
