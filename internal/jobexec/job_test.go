@@ -397,8 +397,8 @@ func TestManagerThatIsSilent(t *testing.T) {
 	waitFor(t, "the job to say that the manager is silent", func() bool {
 		return strings.Contains(stderr.String(), "waiting for the manager to answer")
 	})
-	_ = l.Close() // the release finds no manager and does not wait for an answer
 	cancel(&SignalError{Signal: syscall.SIGINT})
+	_ = l.Close() // the release finds no manager and does not wait for an answer
 	if code := <-done; code != 130 {
 		t.Errorf("exit code %d", code)
 	}

@@ -96,9 +96,10 @@ func (s *instance) accept() {
 }
 
 func (s *instance) serve(conn net.Conn, f fault) {
-	ctx, cut := context.WithCancel(s.ctx)
+	ctx, end := context.WithCancel(s.ctx)
+	defer end()
+	cut := func() { _ = conn.Close(); end() } // nothing is sent after cut returns
 	defer cut()
-	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	_, channels, requests, err := ssh.NewServerConn(conn, s.config)
 	if err != nil {
