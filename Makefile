@@ -113,7 +113,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 
 examples: ## build the examples and run the embedding one against the fake plugin
 	$(GO) build -o $(BIN)/ ./examples/... ./plugins/fake/cmd/fleeting-plugin-fake
-	$(BIN)/embed -plugin ./$(BIN)/fleeting-plugin-fake
+	$(BIN)/embed -plugin $(abspath $(BIN))/fleeting-plugin-fake
 	$(MAKE) --no-print-directory demo-simulate
 
 # The benchmarks that have a budget. To compare the raw output: make bench COUNT=10 > new.txt; go run $(BENCHSTAT) old.txt new.txt

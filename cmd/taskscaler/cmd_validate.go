@@ -12,6 +12,8 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/setup"
 )
 
 func newValidate(env environment) *cobra.Command {
@@ -20,7 +22,7 @@ func newValidate(env environment) *cobra.Command {
 		Use:   "validate FILE…",
 		Short: "Check configuration files and print all faults at once",
 		Long: "validate reads each file and prints its faults and warnings, each with line, key and remedy, and what its policies ask for. It needs no\n" +
-			"network: it does not check plugins, groups and credentials.\n\nExit codes: 0 no fault (warnings are possible), 1 a fault, 2 wrong usage.",
+			"network: it does not check groups and credentials, and files and plugins only with --files.\n\nExit codes: 0 no fault (warnings are possible), 1 a fault, 2 wrong usage.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("name the files to check: validate FILE…")
@@ -50,7 +52,7 @@ func newValidate(env environment) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&fragment, "fragment", false, "the files are parts of a file that begin at [runners.…]")
-	cmd.Flags().BoolVar(&files, "files", false, "also check that the files named in the configuration can be read")
+	cmd.Flags().BoolVar(&files, "files", false, "also check that the files named in the configuration can be read, and that its plugins are installed and no other user can replace them")
 	return cmd
 }
 
@@ -66,6 +68,7 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 	all := config.Report{Problems: report.Problems}
 	if files && file != nil {
 		all.Problems = append(all.Problems, file.CheckFiles().Problems...)
+		all.Problems = append(all.Problems, checkPlugins(env, file)...)
 	}
 	var page strings.Builder
 	for _, p := range all.Problems {
@@ -83,6 +86,22 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 		err = fmt.Errorf("%w: %w", errWrite, err)
 	}
 	return faults == 0, err
+}
+
+// checkPlugins returns a fault for each plugin that a manager of this user would not find, or refuses because others can replace it.
+func checkPlugins(env environment, file *config.File) (faults []config.Problem) {
+	find := plugin.DefaultFindOptions(env.getenv)
+	for _, r := range file.Runners {
+		if r.Autoscaler == nil || r.Autoscaler.Plugin == "" {
+			continue
+		}
+		if err := setup.CheckPlugin(file, r, find); err != nil {
+			faults = append(faults, config.Problem{
+				Severity: config.Fault, Code: config.CodeFile, Path: file.Path, Line: r.Autoscaler.Line, Key: "runners.autoscaler.plugin", Message: err.Error(),
+			})
+		}
+	}
+	return faults
 }
 
 func read(path string, fragment bool) (*config.File, *config.Report, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -195,5 +196,38 @@ func TestSharedTemplate(t *testing.T) {
 	code, stdout, stderr := try(t, "validate", path)
 	if code != 0 || stderr != "" || !strings.Contains(stdout, "0 faults, 5 warnings") {
 		t.Errorf("%d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// TestValidateChecksPlugins: --files finds a plugin that other users can replace, as run does.
+func TestValidateChecksPlugins(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fleeting-plugin-x")
+	if err := os.WriteFile(path, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "config.toml")
+	text := fmt.Sprintf("[[runners]]\nname = \"a\"\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = %q\nmax_instances = 1\n"+
+		"[[runners.autoscaler.policy]]\nidle_count = 1\n", path)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, _ := try(t, "validate", "--files", file); code != 0 {
+		t.Errorf("a plugin that only its owner can replace: %d, %q", code, stdout)
+	}
+	if err := os.Chmod(path, 0o757); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, _ := try(t, "validate", "--files", file); code != 1 || !strings.Contains(stdout, "chmod go-w "+path) {
+		t.Errorf("a plugin that everybody can replace: %d, %q", code, stdout)
+	}
+	if code, stdout, _ := try(t, "validate", file); code != 0 {
+		t.Errorf("without --files: %d, %q", code, stdout)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, _ := try(t, "validate", "--files", file); code != 1 || !strings.Contains(stdout, "there is no file") {
+		t.Errorf("a plugin that is not there: %d, %q", code, stdout)
 	}
 }

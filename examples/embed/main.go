@@ -40,7 +40,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("embed", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	path := flags.String("plugin", "fleeting-plugin-fake", "the provider plugin: its path or its name")
+	path := flags.String("plugin", "fleeting-plugin-fake", "the provider plugin: its absolute path or its name")
 	jobs := flags.Int("jobs", 6, "number of jobs to run")
 	verbose := flags.Bool("v", false, "log what the manager does")
 	if err := flags.Parse(args); err != nil {

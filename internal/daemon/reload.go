@@ -132,7 +132,7 @@ func sameProcess(old, now *config.Autoscaler) error {
 		}
 	}
 	oldC, nowC := old.Connector, now.Connector
-	check("plugin", old.Plugin == now.Plugin && old.PluginSHA256 == now.PluginSHA256)
+	check("plugin", old.Plugin == now.Plugin && old.PluginSHA256 == now.PluginSHA256 && old.PluginInsecurePath == now.PluginInsecurePath)
 	check("plugin_config", old.PluginConfig.Equal(now.PluginConfig))
 	oldState, nowState := old.StateStorage, now.StateStorage
 	oldState.EnabledSet, nowState.EnabledSet = false, false // whether the file has the key does not matter, only its value

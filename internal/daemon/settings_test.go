@@ -177,7 +177,7 @@ func TestSameProcess(t *testing.T) {
 // TestSameProcessKnowsEveryKey: a change of one key alone is refused if only a start can use it, and taken otherwise.
 func TestSameProcessKnowsEveryKey(t *testing.T) {
 	needsStart := []string{
-		"Plugin", "PluginConfig", "PluginSHA256", "Connector", "StateStorage", "Journal", "CallTimeouts.Init", "CallTimeouts.Shutdown",
+		"Plugin", "PluginConfig", "PluginSHA256", "PluginInsecurePath", "Connector", "StateStorage", "Journal", "CallTimeouts.Init", "CallTimeouts.Shutdown",
 	}
 	notKeys := []string{"Line", "StateStorage.EnabledSet"}
 	old := parse(t, t.TempDir(), strings.Replace(everyKey, `key_path = "key"`, "", 1)).Runners[0].Autoscaler
@@ -237,7 +237,7 @@ func another(v reflect.Value) {
 // TestReloadIsDocumented: the table of keys does not say that a reload applies a key that it refuses or ignores.
 func TestReloadIsDocumented(t *testing.T) {
 	const ours = "runners.autoscaler."
-	refused := []string{"plugin", "plugin_sha256", "plugin_config", "connector_config", "state_storage", "journal"}
+	refused := []string{"plugin", "plugin_sha256", "plugin_insecure_path", "plugin_config", "connector_config", "state_storage", "journal"}
 	seen := 0
 	for _, k := range config.Keys() {
 		part, _, _ := strings.Cut(strings.TrimPrefix(k.Path, ours), ".")

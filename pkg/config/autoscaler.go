@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 		Plugin:                      r.plugin(s),
 		PluginConfig:                r.pluginConfig(s),
 		PluginSHA256:                r.checksum(s),
+		PluginInsecurePath:          s.flag("plugin_insecure_path", false),
 		Connector:                   r.connector(s.table("connector_config")),
 		InstanceReadyCommand:        s.str("instance_ready_command", ""),
 		InstanceAcquireTimeout:      s.duration("instance_acquire_timeout", 15*time.Minute),
@@ -67,8 +69,8 @@ func (s section) capacity() int {
 	return v
 }
 
-// plugin checks only the form of the name. Whether the plugin is installed is found out when it is started. A path is returned as an absolute
-// path.
+// plugin checks only the form of the name. Whether the plugin is installed is found out when it is started. The path of a binary must be
+// absolute.
 func (r *reader) plugin(s section) string {
 	n := s.get("plugin")
 	if n == nil || n.value == "" {
@@ -85,8 +87,12 @@ func (r *reader) plugin(s section) string {
 	if text == "" {
 		return ""
 	}
+	if filepath.IsAbs(text) {
+		return filepath.Clean(text)
+	}
 	if isPath(text) {
-		return r.resolve(text)
+		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q is a relative path", text), fmt.Sprintf("write plugin = %q", r.resolve(text)))
+		return ""
 	}
 	ref, err := parsePlugin(text)
 	switch {

@@ -51,6 +51,7 @@ type Autoscaler struct {
 	Plugin                      string
 	PluginConfig                RawConfig // JSON object; {} when the file has none
 	PluginSHA256                string    // lower-case hex; empty: any binary is accepted
+	PluginInsecurePath          bool
 	Connector                   Connector
 	InstanceReadyCommand        string
 	InstanceAcquireTimeout      time.Duration

@@ -107,7 +107,7 @@ func TestEverything(t *testing.T) {
 	a.Connector.keyLine = 0
 	equal(t, "autoscaler", a, Autoscaler{
 		Line: 29, CapacityPerInstance: 4, MaxUseCount: 7, MaxInstances: 20, Plugin: "registry.example.com:5000/group/sub/openstack:1.5",
-		PluginSHA256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+		PluginSHA256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", PluginInsecurePath: true,
 		Connector: Connector{OS: "darwin", Arch: "arm64", Protocol: provider.ProtocolWinRMHTTPS, ProtocolPort: 4321, Username: "ci",
 			Password: newSecret("hunter2"), KeyPath: beside("keys/id_ed25519"), UseStaticCredentials: true, Keepalive: 10 * time.Second,
 			Timeout: 4 * time.Minute, UseExternalAddr: true},

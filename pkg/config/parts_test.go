@@ -35,11 +35,11 @@ func TestParsePlugin(t *testing.T) {
 	}
 }
 
-// A path is taken as it is. A relative one starts at the folder of the file.
+// An absolute path is taken as it is. A relative one is a fault, and the message has the absolute one.
 func TestPluginPath(t *testing.T) {
 	for text, want := range map[string]string{
 		"/usr/local/bin/fleeting-plugin-digitalocean": "/usr/local/bin/fleeting-plugin-digitalocean",
-		"./plugins/mine": "/etc/runner/plugins/mine", "../mine": "/etc/mine", "fake:1.5": "fake:1.5",
+		"/opt/./mine": "/opt/mine", "fake:1.5": "fake:1.5",
 	} {
 		file, report := Parse("/etc/runner/config.toml", []byte(strings.ReplaceAll(fleet(""), `plugin = "aws"`, fmt.Sprintf("plugin = %q", text))))
 		if len(report.Problems) > 0 {
@@ -47,6 +47,12 @@ func TestPluginPath(t *testing.T) {
 		}
 		if got := file.Runners[0].Autoscaler.Plugin; got != want {
 			t.Errorf("plugin = %q: got %q, want %q", text, got, want)
+		}
+	}
+	for text, absolute := range map[string]string{"./plugins/mine": "/etc/runner/plugins/mine", "../mine": "/etc/mine"} {
+		_, report := Parse("/etc/runner/config.toml", []byte(strings.ReplaceAll(fleet(""), `plugin = "aws"`, fmt.Sprintf("plugin = %q", text))))
+		if f := report.Faults(); len(f) != 1 || f[0].Code != CodePlugin || !strings.Contains(f[0].Error(), `write plugin = "`+absolute+`"`) {
+			t.Errorf("plugin = %q: %v", text, f)
 		}
 	}
 }

@@ -44,7 +44,11 @@ var autoscalerKeys = []Key{
 	{"plugin", TypeString, "", "The name of the provider plugin, see above, or the path of its binary. Required.", GitLab, Restart},
 	{"plugin_config", TypeAny, "empty", "The plugin's own configuration. It is passed to the plugin as JSON; dates become RFC 3339 strings.",
 		GitLab, Restart},
-	{"plugin_sha256", TypeString, "empty", "SHA-256 of the plugin's binary, in hex. If it is set, no other binary is started.", Ours, Restart},
+	{"plugin_sha256", TypeString, "empty", "SHA-256 of the plugin's binary, in hex. If it is set, no other binary is started: the manager copies the binary " +
+		"to a private folder, and starts the copy if it has this sum.", Ours, Restart},
+	{"plugin_insecure_path", TypeBoolean, "false", "Whether the manager starts a plugin that users other than root and its own user can replace, because they may " +
+		"write to the binary or to a folder on the way to it. Such a user can then run programs as the user of the manager, with its credentials. " +
+		"With `plugin_sha256` only the given binary is started all the same.", Ours, Restart},
 	{"connector_config", TypeTable, "", "How to connect to instances.", GitLab, Restart},
 	{"instance_ready_command", TypeString, "empty", "A command that must succeed on a new instance before the instance gets jobs.", GitLab, NewInstances},
 	{"instance_acquire_timeout", TypeDuration, "15m", "How long a job waits for a slot.", GitLab, Live},

@@ -42,19 +42,26 @@ type child struct {
 
 // startChild starts the process and connects to it. It leaves nothing behind when it fails.
 func startChild(ctx context.Context, o *LaunchOptions, log *slog.Logger, redact *redactor) (*child, error) {
-	if err := inspect(o.Path, o.SHA256); err != nil {
+	if err := inspect(o.Path, o.InsecurePath); err != nil {
 		return nil, err
 	}
 	dir, err := newSocketDir()
 	if err != nil {
 		return nil, err
 	}
+	binary := o.Path
+	if o.SHA256 != "" {
+		if binary, err = copyChecked(o.Path, o.SHA256, dir.path); err != nil {
+			dir.remove()
+			return nil, err
+		}
+	}
 	c := &child{dir: dir, born: time.Now()}
 	c.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: handshake(),
 		Plugins:         goplugin.PluginSet{pluginName: &wire{}},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, _ string) (goprunner.Runner, error) {
-			r, err := newRunner(o, spec, dir.path, log, redact)
+			r, err := newRunner(o, binary, spec, dir.path, log, redact)
 			if err != nil {
 				return nil, err
 			}

@@ -16,11 +16,11 @@ const binaryPrefix = "fleeting-plugin-"
 // guide describes how to write and install plugins.
 const guide = "docs/plugins.md"
 
-// FindOptions says where Find looks for plugins, in this order. Empty places are skipped.
+// FindOptions says where Find looks for plugins, in this order. Empty places and relative folders are skipped.
 type FindOptions struct {
 	Beside string   // the folder of the taskscaler binary
 	Dirs   []string // plugin folders
-	Path   string   // a list of folders in the form of $PATH; relative folders are skipped
+	Path   string   // a list of folders in the form of $PATH
 }
 
 // DefaultFindOptions returns the usual places: the folder of the running binary; the folders of $TASKSCALER_PLUGIN_PATH and
@@ -74,14 +74,16 @@ func (e *FindError) Error() string {
 
 // Find returns the path of the plugin with a name from the configuration. NAME (e.g. "aws" or "fake") and fleeting-plugin-NAME both mean the
 // binary fleeting-plugin-NAME. "gcp" and "googlecloud" mean the same plugin. A version after a colon is accepted and ignored. An absolute
-// path, or one that starts with ./ or ../, is used as it is. If the plugin is not installed, or its name contains a registry or repository,
+// path is used as it is. A relative path is refused: what it means depends on the working directory. If the plugin is not installed, or its name contains a registry or repository,
 // the error is a *[FindError].
 func Find(name string, o FindOptions) (string, error) {
 	switch {
 	case strings.TrimSpace(name) == "":
 		return "", errors.New("no plugin is set: set `plugin` in [runners.autoscaler], e.g. plugin = \"fake\"")
-	case isPath(name):
+	case filepath.IsAbs(name):
 		return findPath(name)
+	case strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../"):
+		return "", fmt.Errorf("plugin %q is a relative path, and what it means depends on the working directory: write the absolute path", name)
 	case strings.ContainsAny(name, `/\`):
 		return "", &FindError{Name: name, Registry: true, Searched: o.folders(), Installed: o.installed()}
 	}
@@ -103,15 +105,8 @@ func Find(name string, o FindOptions) (string, error) {
 	return "", &FindError{Name: name, Searched: o.folders(), Installed: o.installed()}
 }
 
-func isPath(name string) bool {
-	return filepath.IsAbs(name) || strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../")
-}
-
 func findPath(name string) (string, error) {
-	path, err := filepath.Abs(name)
-	if err != nil {
-		return "", fmt.Errorf("resolving plugin %q: %w", name, err)
-	}
+	path := filepath.Clean(name)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("plugin %q: there is no file %s: install the plugin, or correct `plugin` in the configuration", name, path)
 	}
@@ -145,15 +140,9 @@ func binaries(name string) []string {
 
 // folders returns the places in order, each once.
 func (o FindOptions) folders() []string {
-	all := append([]string{o.Beside}, o.Dirs...)
-	for _, dir := range filepath.SplitList(o.Path) {
-		if filepath.IsAbs(dir) {
-			all = append(all, dir)
-		}
-	}
 	var out []string
-	for _, dir := range all {
-		if dir != "" && !slices.Contains(out, filepath.Clean(dir)) {
+	for _, dir := range slices.Concat([]string{o.Beside}, o.Dirs, filepath.SplitList(o.Path)) {
+		if filepath.IsAbs(dir) && !slices.Contains(out, filepath.Clean(dir)) {
 			out = append(out, filepath.Clean(dir))
 		}
 	}

@@ -45,8 +45,11 @@ func TestFind(t *testing.T) {
 		}
 	}
 	t.Chdir(own)
-	if got, err := plugin.Find("./fleeting-plugin-mine", o); err != nil || !filepath.IsAbs(got) || filepath.Base(got) != "fleeting-plugin-mine" {
+	if got, err := plugin.Find("./fleeting-plugin-mine", o); err == nil || !strings.Contains(err.Error(), "write the absolute path") {
 		t.Errorf("a relative path: %q, %v", got, err)
+	}
+	if got, err := plugin.Find("mine", plugin.FindOptions{Beside: ".", Dirs: []string{".", ""}, Path: ".:"}); err == nil {
+		t.Errorf("a plugin was found in a relative folder: %q", got)
 	}
 }
 

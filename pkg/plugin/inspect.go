@@ -2,59 +2,15 @@ package plugin
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"regexp"
-	"runtime"
 	"strings"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/safetext"
 )
-
-// inspect checks the executable before it is started.
-func inspect(path, sum string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return &LaunchError{Path: path, Reason: ReasonNotFound, Detail: fmt.Sprintf("there is no file %s", path)}
-	case err != nil:
-		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: "cannot be accessed", Err: err}
-	case info.IsDir():
-		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: fmt.Sprintf("%s is a folder", path)}
-	case runtime.GOOS != "windows" && info.Mode().Perm()&0o111 == 0:
-		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: fmt.Sprintf("%s is not executable: chmod +x %s", path, path)}
-	case sum == "":
-		return nil
-	}
-	got, err := fileSHA256(path)
-	if err != nil {
-		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: "cannot be read to check plugin_sha256", Err: err}
-	}
-	if !strings.EqualFold(got, strings.TrimSpace(sum)) {
-		return &LaunchError{Path: path, Reason: ReasonChecksum, Detail: fmt.Sprintf(
-			"%s has the SHA-256 sum %s, but plugin_sha256 is %s; it was not started", path, got, strings.TrimSpace(sum))}
-	}
-	return nil
-}
-
-func fileSHA256(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
 
 // classify returns a LaunchError that says why the plugin did not start. It uses what was observed, not go-plugin's error texts.
 func classify(path string, r *runner, err, gaveUp, cancelled error) error {

@@ -16,8 +16,13 @@ type LaunchOptions struct {
 	Dir    string          // working directory, to which relative paths in Config refer; empty: that of this process
 	Env    []string        // KEY=VALUE, added to the environment of this process
 	Config json.RawMessage // plugin_config as JSON; empty: none
-	SHA256 string          // if set, an executable with another SHA-256 sum (hexadecimal) is not started
-	Logger *slog.Logger    // receives messages about the plugin and those of the plugin; nil: none
+	// SHA256, if set, is the SHA-256 sum (hexadecimal) that the executable must have, at each start of a process. The bytes that were summed
+	// are executed: they are copied to a private folder, which exists as long as the process.
+	SHA256 string
+	// InsecurePath allows an executable that users other than root and the user of this process can replace: see CheckPath. Whoever can
+	// replace it can run programs as the user of this process, unless SHA256 is set.
+	InsecurePath bool
+	Logger       *slog.Logger // receives messages about the plugin and those of the plugin; nil: none
 
 	StartTimeout    time.Duration // how long the plugin may take until it is ready for Init; 0: 10 s
 	InitTimeout     time.Duration // how long the plugin's Init may take, at the start and after each restart (call_timeouts.init); 0: 2 m
@@ -59,7 +64,7 @@ func (o LaunchOptions) withDefaults() LaunchOptions {
 }
 
 // Launch starts the plugin and connects to it. Use the result like any InstanceGroup: call Init first, and Shutdown or Close at the end. If
-// the plugin does not start, the error is a *[LaunchError].
+// the plugin does not start, or other users can replace its executable, the error is a *[LaunchError].
 func Launch(ctx context.Context, opts LaunchOptions) (*Process, error) {
 	path, err := filepath.Abs(opts.Path)
 	if err != nil {

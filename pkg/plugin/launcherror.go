@@ -20,13 +20,14 @@ const (
 	ReasonStartTimeout           // it printed nothing within StartTimeout
 	ReasonExitedEarly            // it ended before it was ready
 	ReasonCancelled              // the context of Launch ended
+	ReasonInsecure               // other users can replace the executable
 )
 
 // String returns the name of the reason.
 func (r Reason) String() string {
 	names := [...]string{
 		"unknown", "not found", "not executable", "not a plugin", "foreign protocol", "checksum mismatch", "start timeout",
-		"exited early", "cancelled",
+		"exited early", "cancelled", "insecure path",
 	}
 	if int(r) < len(names) {
 		return names[r]
@@ -80,6 +81,8 @@ func (e *LaunchError) hint() string {
 		return fmt.Sprintf("taskscaler needs its own build of this plugin: put it beside the taskscaler binary, or replace %s", e.Path)
 	case ReasonChecksum:
 		return "if you have updated the plugin, update plugin_sha256 too"
+	case ReasonInsecure:
+		return "mend that first; plugin_insecure_path = true in [runners.autoscaler] accepts the risk that such a user runs programs as the user of the manager"
 	case ReasonStartTimeout:
 		return fmt.Sprintf("run `%s version` to see whether it is a taskscaler plugin", e.Path)
 	}

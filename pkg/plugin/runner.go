@@ -47,12 +47,14 @@ type runner struct {
 
 var _ goprunner.Runner = (*runner)(nil)
 
-// newRunner prepares the process. spec holds the environment variables of go-plugin.
-func newRunner(o *LaunchOptions, spec *exec.Cmd, dir string, log *slog.Logger, redact *redactor) (*runner, error) {
+// newRunner prepares the process. It executes binary, which is the plugin's executable or a copy of it. The process bears the path of the
+// plugin in either case. spec holds the environment variables of go-plugin.
+func newRunner(o *LaunchOptions, binary string, spec *exec.Cmd, dir string, log *slog.Logger, redact *redactor) (*runner, error) {
 	r := &runner{
 		pump: &logPump{log: log, redact: redact}, exited: make(chan struct{}), pumped: make(chan struct{}), heard: make(chan struct{}),
 	}
-	r.cmd = exec.Command(o.Path, o.Args...)
+	r.cmd = exec.Command(binary, o.Args...)
+	r.cmd.Args[0] = o.Path
 	r.cmd.Dir = o.Dir
 	r.cmd.Env = childEnv(os.Environ(), o.Env, spec.Env, []string{
 		goplugin.EnvUnixSocketDir + "=" + dir, envHostPID + "=" + strconv.Itoa(os.Getpid()), envLogLevel + "=" + pluginLevel(log),

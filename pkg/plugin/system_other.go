@@ -25,8 +25,12 @@ func closeOnExec(int) {}
 
 const canLifeline = false
 
+const nonBlock = 0
+
 func lockFile(*os.File) bool { return false }
 
 func isOurs(os.FileInfo) bool { return false }
+
+func noExec(string) bool { return false }
 
 func noExecFormat(error) bool { return false }

@@ -30,6 +30,9 @@ func closeOnExec(fd int) { unix.CloseOnExec(fd) }
 
 const canLifeline = true
 
+// nonBlock opens a named pipe without waiting for its writer.
+const nonBlock = unix.O_NONBLOCK
+
 // lockFile takes a lock that ends with the process. It returns false if another process holds it.
 func lockFile(f *os.File) bool { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil }
 

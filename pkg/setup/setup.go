@@ -95,9 +95,19 @@ func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin
 		return plugin.LaunchOptions{}, fmt.Errorf("%s: %w", r.Title(), err)
 	}
 	return plugin.LaunchOptions{
-		Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256,
+		Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256, InsecurePath: a.PluginInsecurePath,
 		InitTimeout: a.CallTimeouts.Init, ShutdownTimeout: a.CallTimeouts.Shutdown,
 	}, nil
+}
+
+// CheckPlugin finds the plugin of one runner of the file, as Plugin does, and checks that no other user can replace it (plugin.CheckPath), unless
+// plugin_insecure_path is set. The answer holds for this machine and the user of this process. It starts nothing.
+func CheckPlugin(file *config.File, r config.Runner, find plugin.FindOptions) error {
+	launch, err := Plugin(file, r, find)
+	if err != nil || launch.InsecurePath {
+		return err
+	}
+	return plugin.CheckPath(launch.Path)
 }
 
 // StateDir returns the directory of the runner's state, for statestore.OpenBolt. Each runner of a file has its own directory in

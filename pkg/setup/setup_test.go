@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -193,12 +194,22 @@ func TestPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := strings.Repeat("0a", 32)
-	text := strings.Replace(everyKey, "plugin = \"fake\"\n", "plugin = \"fake\"\nplugin_sha256 = \""+sum+"\"\n", 1)
+	text := strings.Replace(everyKey, "plugin = \"fake\"\n", "plugin = \"fake\"\nplugin_sha256 = \""+sum+"\"\nplugin_insecure_path = true\n", 1)
 	file := parse(t, dir, text+"[runners.autoscaler.plugin_config]\nname = \"x\"\n")
 	got, err := Plugin(file, file.Runners[0], plugin.FindOptions{Beside: dir})
-	if err != nil || got.Path != binary || got.Dir != dir || string(got.Config) != `{"name":"x"}` || got.SHA256 != sum ||
+	if err != nil || got.Path != binary || got.Dir != dir || string(got.Config) != `{"name":"x"}` || got.SHA256 != sum || !got.InsecurePath ||
 		got.InitTimeout != 28*time.Second || got.ShutdownTimeout != 34*time.Second {
 		t.Errorf("%+v, %v", got, err)
+	}
+	if err := os.Chmod(binary, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckPlugin(file, file.Runners[0], plugin.FindOptions{Beside: dir}); err != nil {
+		t.Errorf("with plugin_insecure_path: %v", err)
+	}
+	file.Runners[0].Autoscaler.PluginInsecurePath = false
+	if err := CheckPlugin(file, file.Runners[0], plugin.FindOptions{Beside: dir}); runtime.GOOS != "windows" && (err == nil || !strings.Contains(err.Error(), "chmod go-w "+binary)) {
+		t.Errorf("without: %v", err)
 	}
 	if _, err := Plugin(file, file.Runners[0], plugin.FindOptions{}); err == nil || !strings.Contains(err.Error(), `"all"`) {
 		t.Errorf("Plugin without an installed binary: %v", err)

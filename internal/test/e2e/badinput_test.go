@@ -52,7 +52,7 @@ func TestPluginThatIsNone(t *testing.T) {
 
 // TestPluginThatDiesAtInit uses a real plugin whose process ends when Init is called.
 func TestPluginThatDiesAtInit(t *testing.T) {
-	w := newWorld(t, strings.Replace(settings{}.String(), `plugin = "fake"`, `plugin = "./plugins/fleeting-plugin-dies"`, 1))
+	w := newWorld(t, settings{}.String())
 	w.build("fleeting-plugin-dies")
 	bothRefuse(w, `runner "e2e"`, "fleeting-plugin-dies", "out of luck")
 	if exists(filepath.Join(w.dir, ".taskscaler")) {
@@ -60,19 +60,27 @@ func TestPluginThatDiesAtInit(t *testing.T) {
 	}
 }
 
-// build builds dyingplugin under a name.
+// build builds dyingplugin under a name, and writes its path into the configuration.
 func (w *world) build(name string) {
 	w.t.Helper()
-	build := exec.Command("go", "build", "-o", filepath.Join(w.dir, "plugins", name), "./dyingplugin")
+	path := filepath.Join(w.dir, "plugins", name)
+	build := exec.Command("go", "build", "-o", path, "./dyingplugin")
 	if out, err := build.CombinedOutput(); err != nil {
 		w.t.Fatalf("building the plugin: %v\n%s", err, out)
+	}
+	text, err := os.ReadFile(w.config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(w.config, bytes.Replace(text, []byte(`plugin = "fake"`), fmt.Appendf(nil, "plugin = %q", path), 1), 0o600); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
 // TestPluginWhoseInitWaits: while Init runs, the status says so, jobs wait, and SIGTERM ends the manager at once.
 func TestPluginWhoseInitWaits(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, strings.Replace(settings{}.String(), `plugin = "fake"`, `plugin = "./plugins/fleeting-plugin-waits"`, 1))
+	w := newWorld(t, settings{}.String())
 	w.build("fleeting-plugin-waits")
 	m := w.start("run", "--config", w.config)
 	w.eventually("the status says that it starts", func() (bool, string) {
@@ -93,8 +101,7 @@ func TestPluginWhoseInitWaits(t *testing.T) {
 // TestInitTimeout: call_timeouts.init ends an Init, and the message names the key.
 func TestInitTimeout(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, strings.Replace(settings{autoscaler: "[runners.autoscaler.call_timeouts]\ninit = \"500ms\""}.String(), `plugin = "fake"`,
-		`plugin = "./plugins/fleeting-plugin-waits"`, 1))
+	w := newWorld(t, settings{autoscaler: "[runners.autoscaler.call_timeouts]\ninit = \"500ms\""}.String())
 	w.build("fleeting-plugin-waits")
 	bothRefuse(w, "call_timeouts.init")
 }
