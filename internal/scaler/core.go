@@ -140,7 +140,8 @@ func (c *Core) Step(now Time, ev Event) {
 	c.event++
 	c.now, c.stamp = now, stampOf(now)
 	c.refreshPolicy()
-	if c.paused {
+	listing := ev.Kind.partOfList()
+	if c.paused && !listing && ev.Kind != EvListed { // what a list tells comes first: an instance may be gone
 		c.watchForeign()
 	}
 	c.watchYoung()
@@ -148,7 +149,10 @@ func (c *Core) Step(now Time, ev Event) {
 	c.doing, c.because = ev.Kind, ev.Failure
 	c.handle(&ev)
 	c.doing, c.because = 0, failure.Failure{}
-	c.settle()
+	if c.paused && ev.Kind == EvListed {
+		c.watchForeign()
+	}
+	c.settle(!listing)
 }
 
 // handle dispatches each kind of event.
@@ -204,15 +208,18 @@ func (c *Core) handle(ev *Event) {
 }
 
 // settle moves the fleet towards what it should be: hand out slots, create, retire. Slots are handed out and idle instances judged only
-// here, so an instance that just took a lease is never retired as idle.
-func (c *Core) settle() {
+// here, so an instance that just took a lease is never retired as idle. whole is false within a list: what it has not told yet may be that
+// another instance is gone, so nothing is retired as too many before its end.
+func (c *Core) settle(whole bool) {
 	if c.closed() {
 		c.turnAway()
 	}
 	c.serve()
 	c.grow()
 	c.watchLimit()
-	c.shrink()
+	if whole {
+		c.shrink()
+	}
 	c.explainWaits()
 }
 

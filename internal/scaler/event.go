@@ -75,3 +75,6 @@ type Event struct {
 	Failure  failure.Failure
 	Config   *Config
 }
+
+// partOfList reports whether an event of kind k tells a part of a list. EvListed follows in the same batch.
+func (k EventKind) partOfList() bool { return k == EvAppeared || k == EvChanged || k == EvMissing }

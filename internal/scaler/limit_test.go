@@ -2,6 +2,8 @@ package scaler
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,4 +102,52 @@ func TestUnclaimedDoNotDisplace(t *testing.T) {
 	r.spawn("stranger")
 	r.run(time.Hour)
 	r.want("ours, unclaimed", [2]int{r.sum().Ready, r.sum().Unclaimed}, [2]int{2, 1})
+}
+
+// TestLimitIsJudgedByWholeLists: a list that brings a lost instance back and confirms the loss of another one leaves the fleet at its limit. So
+// nothing is retired, although the list tells of the one that is back first.
+func TestLimitIsJudgedByWholeLists(t *testing.T) {
+	r := standing(t, 3, func(c *Config) {
+		c.MaxInstances, c.Schedule = 3, always(policy.Settings{IdleCount: 3})
+	})
+	r.every = 0
+	pass := func(lists int) {
+		for range lists {
+			r.run(10 * sec)
+			r.list()
+		}
+	}
+	ids := slices.Sorted(maps.Keys(r.cloud))
+	back, goes := ids[0], ids[1]
+	r.cloud[back].away = true
+	pass(6)
+	r.want("lost, and replaced", [2]any{r.state(back), r.sum().Ready}, [2]any{record.Lost, 3})
+	r.cloud[goes].away = true
+	pass(2)
+	r.cloud[back].away = false
+	pass(1)
+	r.run(10 * sec)
+	r.want("one is lost, the other is back", [3]any{r.state(goes), r.state(back), r.sum().Ready}, [3]any{record.Lost, record.Ready, 3})
+	r.want("retired", len(r.factsOf(FactRetire)), 0)
+}
+
+// TestEndOfThePauseDeletesNothingThatIsLost: the list after which a pause of deletes ends also shows that an instance that waits for its delete
+// is gone. No delete is sent: the name may belong to another instance soon.
+func TestEndOfThePauseDeletesNothingThatIsLost(t *testing.T) {
+	r := standingAdopted(t)
+	r.every = 0
+	id := slices.Sorted(maps.Keys(r.cloud))[0]
+	for range foreignLimit {
+		r.core.foreign = append(r.core.foreign, arrival{at: r.now.Mono})
+	}
+	r.core.paused = true
+	r.do(Event{Kind: EvUnhealthy, ID: id, Cause: record.CauseUnhealthy})
+	r.want("its delete waits for the end of the pause", r.state(id), record.Draining)
+	r.cloud[id].away = true
+	for range 3 {
+		r.now.Mono += foreignWindow / 3
+		r.list()
+	}
+	r.want("the pause is over", r.core.paused, false)
+	r.want("lost, without a delete", [2]any{r.state(id), len(r.commandsOf(CmdDelete))}, [2]any{record.Lost, 0})
 }

@@ -188,11 +188,8 @@ func (c *Core) listDone(ev *Event) {
 	l.missed, l.failed, l.away = 0, 0, false
 	first := !l.started
 	l.started = true
-	for n := len(l.absent) - 1; n >= 0; n-- {
-		if n < len(l.absent) {
-			c.confirm(l.absent[n], ev.Since)
-		}
-	}
+	c.confirmAll(ev.Since, true)
+	c.confirmAll(ev.Since, false)
 	c.confirmIntents(ev.Since)
 	if first {
 		c.startClocks()
@@ -209,6 +206,17 @@ func (c *Core) short() bool {
 		before = lost + l.present
 	}
 	return before > 4 && lost*2 > before
+}
+
+// confirmAll judges the absent instances: those that are being deleted, or all others. Deletes come first: a loss may end a pause of deletes,
+// and none must be sent again for an instance that this list shows to be gone.
+func (c *Core) confirmAll(since time.Duration, deleting bool) {
+	l := &c.lists
+	for n := len(l.absent) - 1; n >= 0; n-- {
+		if n < len(l.absent) && (l.absent[n].State == record.Deleting) == deleting {
+			c.confirm(l.absent[n], since)
+		}
+	}
 }
 
 // confirm judges one absent instance after a complete list that was requested at since.

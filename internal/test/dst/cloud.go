@@ -171,7 +171,8 @@ func (w *world) renamed() *machine {
 	for _, m := range w.machines {
 		if !m.foreign && m.gone <= w.now.Mono && m.shown == fleet.ListedAbsent && m.held == 0 && m.missed >= missed && m.deletedSerial == m.serial {
 			fresh := machine{no: m.no, id: m.id, born: w.now.Mono, gone: never, dying: never, serial: m.serial, uses: m.uses,
-				prepared: m.prepared, deletedSerial: m.deletedSerial, retired: m.retired, retiredFor: m.retiredFor}
+				prepared: m.prepared, deletedSerial: m.deletedSerial, retired: m.retired, retiredFor: m.retiredFor,
+				bad: m.bad} // its serial tells whom the bad word is about
 			*m = fresh
 			return m
 		}

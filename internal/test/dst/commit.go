@@ -30,6 +30,12 @@ func (w *world) commit() {
 		return
 	}
 	w.throttleChanged()
+	w.failedBoots = 0
+	for i := range b.Facts {
+		if b.Facts[i].Kind == scaler.FactFruitless {
+			w.failedBoots++
+		}
+	}
 	point := w.crashPoint(b)
 	if point == FaultCrashBeforeCommit {
 		w.unsaid()

@@ -11,12 +11,13 @@ import (
 
 // ledger is what the world remembers of one batch to judge how committed records change.
 type ledger struct {
-	walls     []int64 // wall times of the events of this batch, Unix nanoseconds
-	lifeWall  int64   // wall time at which this life began
-	corrected int64   // the committed end of a back-off that the start of this life ended; 0: none
-	reloaded  bool    // the configuration was reloaded in this batch
-	created   bool    // a create brought something
-	booted    bool    // a preparation worked
+	walls       []int64 // wall times of the events of this batch, Unix nanoseconds
+	lifeWall    int64   // wall time at which this life began
+	corrected   int64   // the committed end of a back-off that the start of this life ended; 0: none
+	reloaded    bool    // the configuration was reloaded in this batch
+	created     bool    // a create brought something
+	booted      bool    // a preparation worked
+	failedBoots int     // facts of failed boots in this batch
 
 	stepDrift time.Duration // sum of all jumps of the wall clock at the latest event
 	backDrift time.Duration // sum of all jumps of the wall clock when the end of the back-off was committed
@@ -128,7 +129,8 @@ func (w *world) judgeIntent(to *record.Intent) {
 // judgeMeta compares two records of the group. Counts of consecutive failures end only by a success; a reload ends the pause they led to.
 func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 	w.cover.judged[oracleKept]++
-	ended := to.Fruitless+to.DiedYoung == 0 || to.YoungSince != from.YoungSince // a run of failures ended; another one may have begun
+	run := to.Fruitless + to.DiedYoung
+	ended := to.YoungSince != from.YoungSince || run <= w.failedBoots // a run of failures ended; another one may have begun in this batch
 	what := ""
 	switch {
 	case from.Group != to.Group:

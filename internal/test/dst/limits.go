@@ -50,7 +50,7 @@ func (w *world) judgeRoom(n int) {
 
 func (w *world) counts2(m *machine) bool {
 	switch {
-	case m.shown == fleet.ListedDeleted:
+	case m.shown == fleet.ListedDeleted || (m.foreign || m.replaces) && w.standsIn(m):
 		return false
 	case m.shown != fleet.ListedAbsent:
 		return true
@@ -58,6 +58,13 @@ func (w *world) counts2(m *machine) bool {
 		return false
 	}
 	return m.missed < w.cfg.MissingLists && !(m.accepted && m.missed > 0)
+}
+
+// standsIn reports whether the manager took m, which it did not ask for, for an instance of its create. Nothing tells them apart. So one that the
+// create did make counts as asked for by nobody, until a list shows it.
+func (w *world) standsIn(m *machine) bool {
+	rec := w.recordOf(m.id)
+	return rec != nil && rec.Origin == record.Created
 }
 
 // inForce is the current throttle, with its defaults.

@@ -1,6 +1,7 @@
 package dst
 
 import (
+	"slices"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
@@ -138,6 +139,9 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 		}
 		if m.state == record.Deleting || m.state == record.Gone { // the name of a deleted machine is listed again
 			m.wasGone, w.namesAt = true, w.now.Mono
+			if w.owed() {
+				m.accepts = 0 // it may be a new machine under this name
+			}
 		}
 		switch {
 		case m.shown == fleet.ListedAbsent:
@@ -224,4 +228,9 @@ func (w *world) disturb() {
 	if w.hit(FaultQuotaShrinks) {
 		w.quota, w.quotaTo = max(w.existing()-w.dice.below(3), 0), now+w.dice.skewed(30*time.Second, 20*time.Minute)
 	}
+}
+
+// owed reports whether a create may still bring a machine.
+func (w *world) owed() bool {
+	return slices.ContainsFunc(w.saved.Intents, func(r record.Intent) bool { return r.Open+r.Doubt+r.Faded > 0 })
 }
