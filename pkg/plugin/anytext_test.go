@@ -152,9 +152,9 @@ func TestPanicInACall(t *testing.T) {
 	failures["Suspend"] = sus.GetFailure()
 	res, err4 := client.Resume(t.Context(), &pb.InstancesRequest{})
 	failures["Resume"] = res.GetFailure()
-	info, err5 := client.ConnectInfo(t.Context(), &pb.InstanceRequest{})
+	info, err5 := client.ConnectInfo(t.Context(), &pb.InstanceRequest{Id: "a"})
 	failures["ConnectInfo"] = info.GetFailure()
-	beat, err6 := client.Heartbeat(t.Context(), &pb.InstanceRequest{})
+	beat, err6 := client.Heartbeat(t.Context(), &pb.InstanceRequest{Id: "a"})
 	failures["Heartbeat"] = beat.GetFailure()
 	stream, err7 := client.Update(t.Context(), &pb.UpdateRequest{})
 	if err := errors.Join(err, err2, err3, err4, err5, err6, err7); err != nil {

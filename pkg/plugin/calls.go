@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -91,13 +93,16 @@ func (p *Process) Update(ctx context.Context, update func(id string, state provi
 		if err != nil {
 			return nil, err
 		}
-		for {
+		for listed := 0; ; {
 			msg, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
 				return nil, errors.New("the list ended without its end mark")
 			}
 			if err != nil {
 				return nil, err
+			}
+			if listed += len(msg.GetInstances()); listed > maxListed {
+				return &pb.End{Failure: failureToWire(fmt.Errorf("the list has more than %d instances", maxListed))}, nil
 			}
 			for _, in := range msg.GetInstances() {
 				update(in.GetId(), provider.State(in.GetState()))
@@ -121,11 +126,11 @@ func (p *Process) Increase(ctx context.Context, delta int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n := int(r.GetSucceeded())
-	if n < 0 || n > delta {
-		return max(0, min(n, delta)), provider.Errorf(provider.KindTransient, "plugin %s says that it accepted %d of %d instances, which is impossible", p.name, n, delta)
+	n := r.GetSucceeded()
+	if n < 0 || n > int64(delta) {
+		return int(max(0, min(n, int64(delta)))), p.impossible("says that it accepted %d of %d instances", n, delta)
 	}
-	return n, failureFromWire(r.GetFailure(), p.redact.text)
+	return int(n), failureFromWire(r.GetFailure(), p.redact.text)
 }
 
 // Decrease implements provider.InstanceGroup.
@@ -150,7 +155,12 @@ func (p *Process) forIDs(ctx context.Context, name string, ids []string,
 	if err != nil {
 		return nil, err
 	}
-	return r.GetSucceeded(), failureFromWire(r.GetFailure(), p.redact.text)
+	done, others := accepted(ids, r.GetSucceeded())
+	err = failureFromWire(r.GetFailure(), p.redact.text)
+	if err == nil && others > 0 {
+		err = p.impossible("answers %s for %s that nobody asked for", name, words.Count(others, "id"))
+	}
+	return done, err
 }
 
 // ConnectInfo implements provider.InstanceGroup.
@@ -163,6 +173,9 @@ func (p *Process) ConnectInfo(ctx context.Context, id string) (provider.ConnectI
 	}
 	if err := failureFromWire(r.GetFailure(), p.redact.text); err != nil {
 		return provider.ConnectInfo{}, err
+	}
+	if err := plausibleConnectInfo(id, r); err != nil {
+		return provider.ConnectInfo{}, p.impossible("answers ConnectInfo of %s with an impossible value: %v", safetext.Quote(id), err)
 	}
 	info := connectInfoFromWire(r)
 	p.redact.addMade(info.ConnectorConfig)

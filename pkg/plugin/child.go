@@ -109,7 +109,7 @@ func (c *child) connect(ctx context.Context, o *LaunchOptions) error {
 	}
 	c.run = c.starting.Load()
 	if got.err == nil && gaveUp == nil {
-		c.rpc, c.health, c.pid = pb.NewInstanceGroupClient(got.conn), grpc_health_v1.NewHealthClient(got.conn), int(c.run.pid.Load())
+		c.rpc, c.health, c.pid = pb.NewInstanceGroupClient(boundedConn{got.conn}), grpc_health_v1.NewHealthClient(got.conn), int(c.run.pid.Load())
 		return nil
 	}
 	err := classify(o.Path, c.run, got.err, gaveUp, ctx.Err())

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -44,14 +45,20 @@ type remoteError struct {
 func (e *remoteError) Error() string { return e.text }
 func (e *remoteError) Unwrap() error { return e.is }
 
-func failureToWire(err error) *pb.Failure {
+// failureToWire returns nil for no error. An error value whose methods panic, such as a nil pointer of an error type, is a failure without a text.
+func failureToWire(err error) (f *pb.Failure) {
 	if err == nil {
 		return nil
 	}
+	defer func() {
+		if recover() != nil {
+			f = &pb.Failure{Kind: provider.KindTransient.String(), Message: fmt.Sprintf("an error of type %T, which cannot be read: this is a bug in the plugin", err)}
+		}
+	}()
 	kind := provider.KindOf(err)
-	f := &pb.Failure{Kind: kind.String(), Message: sentText(strings.TrimPrefix(err.Error(), kind.String()+": "))}
+	f = &pb.Failure{Kind: kind.String(), Message: sentText(strings.TrimPrefix(err.Error(), kind.String()+": "))}
 	var e *provider.Error
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && e != nil {
 		f.RetryAfterNs = int64(e.RetryAfter)
 	}
 	switch {
@@ -174,8 +181,8 @@ func infoFromWire(r *pb.InitResponse) provider.ProviderInfo {
 		ID: r.GetId(), MaxSize: int(min(r.GetMaxSize(), math.MaxInt)), Version: safetext.Line(r.GetVersion(), maxAbout),
 		BuildInfo: safetext.Line(r.GetBuildInfo(), maxAbout),
 	}
-	for _, c := range r.GetCapabilities() {
-		i.Capabilities = append(i.Capabilities, provider.Capability(c))
+	for _, c := range r.GetCapabilities()[:min(len(r.GetCapabilities()), maxCapabilities)] {
+		i.Capabilities = append(i.Capabilities, provider.Capability(safetext.Line(c, maxSentState)))
 	}
 	return i
 }

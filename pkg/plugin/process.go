@@ -245,6 +245,9 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 		}
 		return err
 	}
+	if err := p.plausibleInfo(resp); err != nil {
+		return err
+	}
 	info := infoFromWire(resp)
 	switch {
 	case provider.CheckID(info.ID) != nil:

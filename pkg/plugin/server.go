@@ -17,7 +17,11 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-const updateBatch = 512 // instances in one message of a list
+// Limits of one message of a list. The ids of a faulty group may be long.
+const (
+	updateBatch = 512     // instances
+	updateBytes = 1 << 20 // bytes of ids and states, before the last instance
+)
 
 // server answers the calls of the host with an InstanceGroup.
 type server struct {
@@ -101,6 +105,11 @@ func (s *server) begin(ctx context.Context) (context.Context, func(), *pb.Failur
 	return ctx, done, nil
 }
 
+// impossible is the error for a request that no correct host sends. The group does not see it.
+func impossible(format string, args ...any) error {
+	return provider.Errorf(provider.KindTransient, "the host %s, which is a fault of the host", fmt.Sprintf(format, args...))
+}
+
 // guard calls f, which calls the group. A panic of the group becomes the error of this one call: the plugin goes on with the others.
 func (s *server) guard(method string, f func() error) (err error) {
 	defer func() {
@@ -158,6 +167,7 @@ type lister struct {
 	mu     sync.Mutex
 	stream grpc.ServerStreamingServer[pb.UpdateResponse]
 	batch  []*pb.Instance
+	bytes  int // of the batch
 	failed error
 	closed bool
 }
@@ -168,10 +178,11 @@ func (l *lister) add(id string, state provider.State) {
 	if l.closed || l.failed != nil {
 		return
 	}
-	l.batch = append(l.batch, &pb.Instance{Id: sentName(id), State: safetext.Line(string(state), maxSentState)})
-	if len(l.batch) == updateBatch {
+	in := &pb.Instance{Id: sentName(id), State: safetext.Line(string(state), maxSentState)}
+	l.batch, l.bytes = append(l.batch, in), l.bytes+len(in.Id)+len(in.State)
+	if len(l.batch) == updateBatch || l.bytes >= updateBytes {
 		l.failed = l.stream.Send(&pb.UpdateResponse{Instances: l.batch})
-		l.batch = nil
+		l.batch, l.bytes = nil, 0
 	}
 }
 
@@ -190,6 +201,9 @@ func (s *server) Increase(ctx context.Context, req *pb.IncreaseRequest) (*pb.Inc
 	defer done()
 	if failure != nil {
 		return &pb.IncreaseResponse{Failure: failure}, nil
+	}
+	if n := req.GetDelta(); n < 1 || n > maxListed {
+		return &pb.IncreaseResponse{Failure: failureToWire(impossible("asks for %d instances", n))}, nil
 	}
 	var n int
 	err := s.guard("Increase", func() (err error) {
@@ -229,6 +243,11 @@ func (s *server) forIDs(ctx context.Context, method string, req *pb.InstancesReq
 	if failure != nil {
 		return &pb.InstancesResponse{Failure: failure}, nil
 	}
+	for _, id := range req.GetIds() {
+		if err := provider.CheckID(id); err != nil {
+			return &pb.InstancesResponse{Failure: failureToWire(impossible("calls %s for an id that %v", method, err))}, nil
+		}
+	}
 	var ids []string
 	err := s.guard(method, func() (err error) {
 		ids, err = f(ctx, req.GetIds())
@@ -242,6 +261,9 @@ func (s *server) ConnectInfo(ctx context.Context, req *pb.InstanceRequest) (*pb.
 	defer done()
 	if failure != nil {
 		return &pb.ConnectInfoResponse{Failure: failure}, nil
+	}
+	if err := provider.CheckID(req.GetId()); err != nil {
+		return &pb.ConnectInfoResponse{Failure: failureToWire(impossible("calls ConnectInfo for an id that %v", err))}, nil
 	}
 	var info provider.ConnectInfo
 	err := s.guard("ConnectInfo", func() (err error) {
@@ -262,6 +284,9 @@ func (s *server) Heartbeat(ctx context.Context, req *pb.InstanceRequest) (*pb.He
 	defer done()
 	if failure != nil {
 		return &pb.HeartbeatResponse{Failure: failure}, nil
+	}
+	if err := provider.CheckID(req.GetId()); err != nil {
+		return &pb.HeartbeatResponse{Failure: failureToWire(impossible("calls Heartbeat for an id that %v", err))}, nil
 	}
 	h, ok := s.impl.(provider.Heartbeater)
 	if !ok {

@@ -49,11 +49,24 @@ func Errorf(kind FailureKind, format string, args ...any) *Error {
 	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
 }
 
-// Error returns the kind, a colon and the text of Err.
-func (e *Error) Error() string { return e.Kind.String() + ": " + e.Err.Error() }
+// Error returns the kind, a colon and the text of Err. A nil *Error and one without Err have the text of a failure without a reason.
+func (e *Error) Error() string {
+	switch {
+	case e == nil:
+		return KindTransient.String() + ": no reason was given"
+	case e.Err == nil:
+		return e.Kind.String() + ": no reason was given"
+	}
+	return e.Kind.String() + ": " + e.Err.Error()
+}
 
 // Unwrap returns Err.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // KindOf returns the kind of err: failure.None for nil, the kind of the first *Error in its chain, KindUnhealthy for
 // ErrInstanceUnhealthy, and KindTransient for every other error.
@@ -62,7 +75,7 @@ func KindOf(err error) FailureKind {
 	switch {
 	case err == nil:
 		return failure.None
-	case errors.As(err, &e):
+	case errors.As(err, &e) && e != nil:
 		return e.Kind
 	case errors.Is(err, ErrInstanceUnhealthy):
 		return KindUnhealthy
@@ -82,7 +95,7 @@ func FailureOf(err error) failure.Failure {
 	}
 	f := failure.Failure{Kind: KindOf(err), Message: err.Error()}
 	var e *Error
-	if errors.As(err, &e) {
+	if errors.As(err, &e) && e != nil {
 		f.RetryAfter = e.RetryAfter
 	}
 	if errors.Is(err, context.Canceled) {
