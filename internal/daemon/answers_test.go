@@ -161,3 +161,36 @@ func TestLastEventOfALease(t *testing.T) {
 		})
 	}
 }
+
+// TestRunnersDrainAtTheSameTime: a runner whose job goes on for long does not keep another one from being drained.
+func TestRunnersDrainAtTheSameTime(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // only a hang takes so long
+	defer cancel()
+	busy, free := oneManager(ctx, t), oneManager(ctx, t)
+	lease, err := busy.Acquire(ctx, "job")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Daemon{runners: []*runner{{scaler: busy}, {scaler: free}}}
+	done := make(chan error, 1)
+	go func() { done <- d.each("", func(m *taskscaler.Taskscaler) error { return m.Drain(ctx) }) }()
+	for { // Drain returns at once once the runner is drained
+		status, err := free.Status(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status.Draining {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal("the free runner takes new jobs until the busy one is drained")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := lease.Release(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}

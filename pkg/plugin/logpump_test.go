@@ -59,6 +59,9 @@ func TestLogIsLimited(t *testing.T) {
 		for n := range 10_000 {
 			pump.line(fmt.Sprint("line ", n))
 		}
+		if last := pump.last(1); last[0] != "line 9999" {
+			t.Errorf("the last words of a plugin that prints too much are %q", last)
+		}
 		time.Sleep(time.Second)
 		pump.line("after a pause")
 		got := out.String()

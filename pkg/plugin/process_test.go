@@ -398,6 +398,25 @@ func TestCloseWhileAway(t *testing.T) {
 	}
 }
 
+// What Describe learned is what Info says from then on, and not what the first Init said: every list compares the limit with it.
+func TestDescribeIsKept(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "size")
+	write := func(size string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("5")
+	p := start(t, quick(fmt.Sprintf(`{"group": "g", "size_from": %q}`, file)))
+	write("7")
+	info, err := p.Describe(t.Context())
+	if err != nil || info.MaxSize != 7 || p.Info().MaxSize != 7 {
+		t.Errorf("Describe says %d, %v, and Info says %d", info.MaxSize, err, p.Info().MaxSize)
+	}
+}
+
 // Describe asks a second process, and leaves the one in use alone. What it says is then what Info says.
 func TestDescribe(t *testing.T) {
 	t.Parallel()

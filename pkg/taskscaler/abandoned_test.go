@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -207,4 +208,16 @@ func TestHungInitAndShutdown(t *testing.T) {
 		}
 		close(gate)
 	})
+}
+
+// TestReturnedBeforeItIsGivenUp: a call that returns in the moment in which its caller gives up counts as returned. Else no further call for
+// its instance would ever be made.
+func TestReturnedBeforeItIsGivenUp(t *testing.T) {
+	a := abandoned{log: slog.New(slog.DiscardHandler)}
+	c := &running{kind: callHeartbeat, id: "i-1"}
+	a.returned(c, time.Minute)
+	a.add(c)
+	if err := a.admit(callHeartbeat, "i-1"); err != nil || len(a.status()) != 0 {
+		t.Errorf("%v, status %+v", err, a.status())
+	}
 }

@@ -61,3 +61,34 @@ func TestProvidersLimitChanges(t *testing.T) {
 		limit(2)
 	})
 }
+
+// TestListsDoNotWaitForAReload: a reload waits for the plugin, for as long as an Init may take. Lists go on meanwhile: jobs boot and end.
+func TestListsDoNotWaitForAReload(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		info := provider.ProviderInfo{ID: "test/group", MaxSize: 1}
+		entered, goOn := make(chan struct{}), make(chan struct{})
+		g := &elasticGroup{testGroup: newGroup(), said: info, now: func() (provider.ProviderInfo, error) {
+			close(entered)
+			<-goOn
+			return info, nil
+		}}
+		f := start(t, option(func(f *fixture) { f.group, f.as = g.testGroup, g }))
+		defer f.end()
+		lists := func() uint64 {
+			n, err := query(t.Context(), f.Taskscaler, func(l *loop) uint64 { return uint64(l.core.Summary().Lists) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		done := make(chan error, 1)
+		go func() { done <- f.Reload(t.Context(), *f.config()) }()
+		<-entered
+		before := lists()
+		f.until("three more lists", func() bool { return lists() >= before+3 })
+		close(goOn)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}

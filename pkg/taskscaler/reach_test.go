@@ -307,3 +307,28 @@ func TestTimeoutOfTheProvider(t *testing.T) {
 		})
 	}
 }
+
+// TestSecondLookFails: an instance that cannot be reached after its ready command is not ready: the key that it had before must not stay pinned.
+func TestSecondLookFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ran, failed := 0, 0
+		f := start(t, withConfig(func(c *Config) { c.ReadyCommand = "cloud-init status --wait" }), withNet(func(n *testNet) {
+			n.run = func(context.Context, string, connector.RunOptions) error { ran++; return nil }
+			n.fail = func(string) error {
+				if ran == 1 && failed == 0 {
+					failed++
+					return &connector.LostError{Err: errors.New("reset after the ready command")}
+				}
+				return nil
+			}
+		}))
+		defer f.end()
+		f.acquire("job")
+		if ran != 2 {
+			t.Errorf("the ready command ran %d times: want a second preparation", ran)
+		}
+		if facts := f.facts.of(scaler.FactPrepare); len(facts) != 1 || !strings.Contains(facts[0].Failure.Message, "reset after the ready command") {
+			t.Errorf("facts %+v", facts)
+		}
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/failure"
@@ -258,6 +259,9 @@ func TestReadyCommand(t *testing.T) {
 			_, _ = fmt.Fprint(o.Stderr, "one\ntwo\nno docker here: password is s3cr3t-pass\nsorry\n")
 			return connector.NewExitError(7, "")
 		}, 2, "status 7; its last words: two | no docker here: password is [password] | sorry"},
+		"fails at length": {func(_ context.Context, o connector.RunOptions) error {
+			return provider.Errorf(provider.KindConfig, "%ss3cr3t-pass", strings.Repeat("x", safetext.MaxMessage-4))
+		}, 1, "xxx"},
 		"is cut off": {func(context.Context, connector.RunOptions) error {
 			return &connector.LostError{Err: errors.New("reset")}
 		}, 1, "did not finish"},
@@ -296,8 +300,8 @@ func TestReadyCommand(t *testing.T) {
 				if tc.fact != "" && (len(facts) == 0 || !strings.Contains(facts[0].Failure.Message, tc.fact)) {
 					t.Errorf("facts %+v, want one with %q", facts, tc.fact)
 				}
-				if f.log.has("s3cr3t-pass") {
-					t.Error("the password is in the log")
+				if f.log.has("s3cr3t-pass") || f.log.has("xs3cr") || len(facts) > 0 && strings.Contains(facts[0].Failure.Message, "xs3") {
+					t.Error("the password, or a part of it, is in the log")
 				}
 			})
 		})

@@ -79,6 +79,11 @@ func (s *suite) commandTooLong(t *testing.T) {
 	if _, err := c.DialRun(ctx, long); !errors.As(err, &tooLong) {
 		t.Errorf("DialRun: %v", err)
 	}
+	// What the connector adds counts too.
+	edge := "true " + strings.Repeat("x", tooLong.Limit-len("true "))
+	if err := c.Run(ctx, connector.RunOptions{Command: edge}); err != nil && !errors.As(err, &tooLong) {
+		t.Errorf("Run of a command at the limit: %v", err)
+	}
 	answer := make([]byte, 2)
 	if _, err := io.WriteString(goesOn, "ok"); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -28,6 +29,7 @@ type group struct {
 	EndlessMark  string `json:"endless_mark"`   // a file that an endless Update creates first
 	ListSize     int    `json:"list_size"`      // how many invented instances Update reports
 	GroupFrom    string `json:"group_from"`     // a file that holds the group's name
+	SizeFrom     string `json:"size_from"`      // a file that holds the group's limit
 	SpawnSleeper string `json:"spawn_sleeper"`  // a file for the process id of a child that Init starts
 	ShutdownMark string `json:"shutdown_mark"`  // a file that Shutdown creates
 	CleanEnvFile string `json:"clean_env_file"` // a file for the environment that children inherit
@@ -59,6 +61,15 @@ func (g *group) Init(ctx context.Context, log hclog.Logger, settings provider.Se
 			return provider.ProviderInfo{}, err
 		}
 		g.Group = string(name)
+	}
+	if g.SizeFrom != "" {
+		size, err := os.ReadFile(g.SizeFrom)
+		if err != nil {
+			return provider.ProviderInfo{}, err
+		}
+		if g.MaxSize, err = strconv.Atoi(string(size)); err != nil {
+			return provider.ProviderInfo{}, err
+		}
 	}
 	if g.CleanEnvFile != "" {
 		env, err := exec.Command("env").Output()
