@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/descriptors"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/setup"
@@ -135,6 +136,13 @@ func (d *Daemon) refuse(r config.Runner, why string) {
 
 // start prepares all runners before it starts the first one.
 func (d *Daemon) start(prepare, ctx context.Context) error {
+	if err := descriptors.KeepPrivate(); err != nil {
+		d.opts.Logger.Warn("plugins may inherit files that were open when this process was started", "error", err)
+	}
+	if limit, n := descriptors.Limit(), len(d.runners); descriptors.Short(limit, n) {
+		d.opts.Logger.Warn("the limit of file descriptors is low: with many clients, instances cannot be reached at times; raise LimitNOFILE or ulimit -Hn",
+			"limit", limit, "reserve", descriptors.Reserve(n))
+	}
 	for i, r := range d.runners {
 		if err := r.prepare(prepare, &d.opts, d.runners[:i]); err != nil {
 			return err

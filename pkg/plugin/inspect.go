@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/safetext"
@@ -17,6 +18,9 @@ func classify(path string, r *runner, err, gaveUp, cancelled error) error {
 	e := &LaunchError{Path: path, Err: err}
 	if r == nil || r.pid.Load() == 0 {
 		e.Reason, e.Detail = ReasonNotExecutable, "cannot be started"
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			e.Reason, e.Detail = ReasonUnknown, "cannot be started, because all file descriptors are in use: raise the limit (LimitNOFILE, ulimit -n)"
+		}
 		if errors.Is(err, fs.ErrNotExist) && !noExecFormat(err) {
 			e.Detail = "cannot be started: its interpreter or working directory is missing"
 		}

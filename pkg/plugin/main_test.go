@@ -22,6 +22,9 @@ import (
 
 const envHost = "TASKSCALER_TEST_AS_HOST" // the path of a plugin; makes this test binary a host process
 
+// envStarved makes this test binary a host that has few descriptors; see actStarved.
+const envStarved = "TASKSCALER_TEST_AS_STARVED_HOST"
+
 // hang bounds everything that a test of this package waits for, and every time limit of the product that must not pass in that test.
 // Only a hang reaches it: it is far longer than a busy machine needs.
 const hang = 2 * time.Minute
@@ -32,6 +35,10 @@ var testPlugin string
 func TestMain(m *testing.M) {
 	if path := os.Getenv(envHost); path != "" {
 		actAsHost(path)
+		return
+	}
+	if path := os.Getenv(envStarved); path != "" {
+		actStarved(path)
 		return
 	}
 	os.Exit(runTests(m))

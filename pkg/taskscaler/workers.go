@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/descriptors"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -16,7 +17,7 @@ import (
 
 // How many calls of each kind run at the same time. Of the other kinds, one call runs at a time.
 const (
-	preparesAtOnce   = 64
+	preparesAtOnce   = descriptors.PreparesAtOnce
 	heartbeatsAtOnce = 16
 	lookupsAtOnce    = 16
 )

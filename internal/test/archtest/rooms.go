@@ -102,6 +102,7 @@ var rooms = []room{
 	{dir: "internal/clock", bans: bans("it only reads clocks", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/words", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/safetext", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/descriptors", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/pathguard", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/nearest", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/test/soak/check", reach: true, bans: bans("the checker must share no code with the program that it checks", "~pkg", "~internal", "~cmd")},
