@@ -13,8 +13,8 @@ func Limit() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
 		return 256 // the lowest default among the supported systems
 	}
-	if cur := uint64(r.Cur); cur < most {
-		return int(cur)
+	if r.Cur < most {
+		return int(r.Cur)
 	}
 	return most
 }

@@ -14,7 +14,7 @@ func TestSoftLimitIsTheHardOne(t *testing.T) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Cur != r.Max && uint64(r.Cur) < 10240 { // darwin allows no more
+	if r.Cur != r.Max && r.Cur < 10240 { // darwin allows no more
 		t.Errorf("the soft limit is %d, the hard one %d", r.Cur, r.Max)
 	}
 }
