@@ -90,7 +90,13 @@ func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Opt
 func (r *runner) open(identity string, o *Options) (err error) {
 	r.identity = identity
 	r.state, err = openState(r.file, identity, o.Socket, o.Private)
-	return err
+	if err != nil {
+		return err
+	}
+	for _, w := range r.state.bolt.Warnings() {
+		r.log.Warn("the state directory is not safe", "warning", w)
+	}
+	return nil
 }
 
 // start makes the manager, which from then on changes the group.

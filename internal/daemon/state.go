@@ -33,6 +33,14 @@ func (s *state) journal() string { return filepath.Join(s.bolt.Dir(), "journal")
 // Close does nothing. The manager calls it at its end, but the lock must be held until finish.
 func (s *state) Close() error { return nil }
 
+// Check implements statestore.Checker.
+func (s *state) Check() error {
+	if store, ok := s.Store.(statestore.Checker); ok {
+		return store.Check()
+	}
+	return nil // a store in memory
+}
+
 // LeftStateError says that a private manager found the instances of another manager in the state directory.
 type LeftStateError struct {
 	Dir       string
@@ -148,4 +156,7 @@ func takeOver(from, to string) error {
 	return nil
 }
 
-var _ statestore.Store = (*state)(nil)
+var (
+	_ statestore.Store   = (*state)(nil)
+	_ statestore.Checker = (*state)(nil)
+)

@@ -19,7 +19,7 @@ func Log(log *slog.Logger) Observer {
 		},
 		Commit: func(err error, failures int) {
 			if err != nil {
-				log.Error("the state could not be committed; until a commit succeeds, no lease is granted and nothing is created or deleted: check the disk", "error", err, "failures", failures)
+				log.Error("the state could not be committed; until a commit succeeds, no lease is granted and nothing is created or deleted: check the disk and the state directory", "error", err, "failures", failures)
 				return
 			}
 			log.Info("the state is committed again", "failures", failures)

@@ -15,6 +15,9 @@ type Fault struct {
 	Mode   string // its mode in octal
 	Why    string // what is wrong with it
 	Remedy string // the command that mends it
+
+	Everyone bool // every user may write to it
+	Foreign  bool // another user than root and the user of this process owns it
 }
 
 // Error names the part, its owner and its mode, and the command that mends it.

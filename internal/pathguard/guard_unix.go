@@ -25,17 +25,24 @@ const maxLinks = 40
 //
 // path must be absolute. Other errors say that a part cannot be examined.
 func Check(path string) error {
+	return Walk(path, func(f *Fault) error { return f })
+}
+
+// Walk calls report with each part of the path that Check would object to, in the order of the walk. An error of report ends the walk, and Walk
+// returns it.
+func Walk(path string, report func(*Fault) error) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("%s is not an absolute path", path)
 	}
-	w := walk{me: whoAmI(), links: maxLinks}
+	w := walk{me: whoAmI(), links: maxLinks, report: report}
 	_, err := w.to("/", strings.Split(path, "/"))
 	return err
 }
 
 type walk struct {
-	me    identity
-	links int
+	me     identity
+	links  int
+	report func(*Fault) error
 }
 
 // to checks dir and then each of the parts below it, and returns where they lead to. The parts are not cleaned before: the kernel follows a
@@ -96,7 +103,7 @@ func (w *walk) check(path string) error {
 	return w.judge(path, info)
 }
 
-// judge returns a *Fault if others may change what info describes.
+// judge reports a *Fault if others may change what info describes, and returns what report says to it.
 func (w *walk) judge(path string, info fs.FileInfo) error {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
@@ -118,7 +125,8 @@ func (w *walk) judge(path string, info fs.FileInfo) error {
 		if what == "symbolic link" {
 			fault.Remedy = fmt.Sprintf("chown -h %d %s", w.me.uid, quote(path))
 		}
-		return fault
+		fault.Foreign = true
+		return w.report(fault)
 	}
 	if what == "symbolic link" || info.IsDir() && info.Mode()&fs.ModeSticky != 0 {
 		return nil // the mode of a link means nothing
@@ -126,12 +134,13 @@ func (w *walk) judge(path string, info fs.FileInfo) error {
 	switch mode := info.Mode().Perm(); {
 	case mode&0o002 != 0:
 		fault.Why, fault.Remedy = fmt.Sprintf("every user may write to this %s", what), "chmod go-w "+quote(path)
+		fault.Everyone = true
 	case mode&0o020 != 0 && !w.me.privateGroup(int(st.Gid)):
 		fault.Why, fault.Remedy = fmt.Sprintf("the group may write to this %s", what), "chmod g-w "+quote(path)
 	default:
 		return nil
 	}
-	return fault
+	return w.report(fault)
 }
 
 // identity is the user of this process.

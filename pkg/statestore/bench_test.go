@@ -138,6 +138,20 @@ func benchmarkBare(b *testing.B, commits []statestore.Commit) {
 	report(b, dir)
 }
 
+// BenchmarkCheck is what each commit pays twice to notice that the state file was replaced.
+func BenchmarkCheck(b *testing.B) {
+	store, err := statestore.OpenBolt(b.TempDir()+"/group", statestore.BoltOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	for b.Loop() {
+		if err := store.Check(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkOpen opens and loads a fleet of 10,000 instances.
 func BenchmarkOpen(b *testing.B) {
 	dir := b.TempDir() + "/group"

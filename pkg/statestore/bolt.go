@@ -47,6 +47,8 @@ type Bolt struct {
 	dir, path string
 	now       func() time.Time
 	made      []string // directories that OpenBolt created
+	warnings  []string
+	claim     claim
 
 	mu     sync.Mutex
 	db     *bolt.DB
@@ -59,7 +61,10 @@ type Bolt struct {
 	stats  CommitStats
 }
 
-var _ Store = (*Bolt)(nil)
+var (
+	_ Store   = (*Bolt)(nil)
+	_ Checker = (*Bolt)(nil)
+)
 
 // CommitStats is the cost of a Bolt's last commit that wrote something.
 type CommitStats struct {
@@ -70,8 +75,8 @@ type CommitStats struct {
 }
 
 // OpenBolt locks and opens the state in the directory dir, and reads all of it. It creates the directory and the file if they do not exist.
-// It returns a *LockedError if another manager has the state open, a *VersionError, a *CorruptError, or an error that says what is wrong
-// with the directory.
+// It returns a *LockedError if another manager has the state open, also if the file or the directory was replaced meanwhile; a *VersionError,
+// a *CorruptError, or an error that says what is wrong with the directory. If it cannot find out who has a lock, it waits for it for a second.
 func OpenBolt(dir string, opts BoltOptions) (*Bolt, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -81,18 +86,35 @@ func OpenBolt(dir string, opts BoltOptions) (*Bolt, error) {
 	if b.now == nil {
 		b.now = time.Now
 	}
-	if b.made, err = prepareDir(dir); err != nil {
-		return nil, err
-	}
 	if err := b.open(opts); err != nil {
 		_ = b.release() // err is the first error
+		b.claim.release()
 		removeDirs(b.made)
 		return nil, err
 	}
 	return b, nil
 }
 
+// open takes the locks before it creates anything: in the order path, directory, file.
 func (b *Bolt) open(opts BoltOptions) error {
+	real, err := resolve(b.dir)
+	if err != nil {
+		return err
+	}
+	if b.warnings, err = checkAbove(b.dir, real); err != nil {
+		return err
+	}
+	held, warnings, err := claimPath(b.dir, real)
+	if err != nil {
+		return err
+	}
+	b.claim, b.warnings = held, append(b.warnings, warnings...)
+	if b.made, err = prepareDir(b.dir); err != nil {
+		return err
+	}
+	if err := b.claim.claimDir(b.dir); err != nil {
+		return err
+	}
 	if err := b.openFile(opts); err != nil {
 		return err
 	}
@@ -114,6 +136,9 @@ func (b *Bolt) openFile(opts BoltOptions) (err error) {
 		info, statErr := os.Stat(b.path)
 		switch {
 		case errors.Is(statErr, fs.ErrNotExist):
+			if err := notDangling(b.path, "state file"); err != nil {
+				return err
+			}
 			if err := b.create(); err != nil {
 				return err
 			}
@@ -140,7 +165,7 @@ func (b *Bolt) openDB(opts BoltOptions) error {
 			OpenFile:        func(path string, _ int, _ fs.FileMode) (*os.File, error) { return b.openVerified(path) },
 		})
 		if errors.Is(err, berrors.ErrTimeout) {
-			return &LockedError{Dir: b.dir, Owner: readOwner(b.dir)}
+			return lockedBy(b.dir, b.file)
 		}
 		if err != nil {
 			return err
@@ -162,7 +187,7 @@ func (b *Bolt) openVerified(path string) (*os.File, error) {
 		return nil, fmt.Errorf("state file %s cannot be locked (does its file system support locks?): %w", path, err)
 	}
 	if !held {
-		return nil, &LockedError{Dir: b.dir, Owner: readOwner(b.dir)}
+		return nil, lockedBy(b.dir, f)
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -173,7 +198,12 @@ func (b *Bolt) openVerified(path string) (*os.File, error) {
 		return nil, errReplaced
 	}
 	b.opened = info
+	if err := checkOwner("state file", path, info); err != nil {
+		return nil, err
+	}
 	if info.Mode().Perm()&0o077 != 0 {
+		b.warnings = append(b.warnings, fmt.Sprintf("state file %s was open to other users (mode %04o): its mode is 0600 now, but they may have read the credentials of instances in it",
+			path, info.Mode().Perm()))
 		if err := f.Chmod(0o600); err != nil {
 			return nil, fmt.Errorf("state file %s is open to others (mode %04o), and its mode cannot be changed: %w", path, info.Mode().Perm(), err)
 		}
@@ -223,6 +253,9 @@ func (b *Bolt) layOut(tx *bolt.Tx) error {
 // Dir returns the state directory.
 func (b *Bolt) Dir() string { return b.dir }
 
+// Warnings returns what OpenBolt found that does not prevent the use of the state but should be mended, with what to do.
+func (b *Bolt) Warnings() []string { return b.warnings }
+
 // Stats returns the cost of the last commit that wrote something.
 func (b *Bolt) Stats() CommitStats {
 	b.mu.Lock()
@@ -245,7 +278,10 @@ func (b *Bolt) Remove() error {
 	if errors.Is(b.dead, ErrClosed) {
 		return ErrClosed
 	}
-	err := os.Remove(b.path) // while it is locked: a process that opens it now finds that it no longer has this name
+	err := b.inPlace()
+	if err == nil {
+		err = os.Remove(b.path) // while it is locked: a process that opens it now finds that it no longer has this name
+	}
 	err = errors.Join(err, b.close())
 	removeDirs(b.made)
 	return err
@@ -257,6 +293,7 @@ func (b *Bolt) close() error {
 	}
 	_ = os.Remove(filepath.Join(b.dir, ownerName)) // while we hold the lock; if this fails, the next owner overwrites it
 	err := b.release()
+	b.claim.release()
 	b.dead, b.first = ErrClosed, nil
 	if err != nil {
 		return fmt.Errorf("close state file %s: %w", b.path, err)

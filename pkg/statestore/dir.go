@@ -36,23 +36,39 @@ func prepareDir(dir string) (made []string, err error) {
 		return nil, fmt.Errorf("state directory: %w", err)
 	case !info.IsDir():
 		return nil, fmt.Errorf("state directory %s is a file: move it away, or set another directory", dir)
-	case info.Mode().Perm()&0o077 == 0, runtime.GOOS == "windows": // the mode has no meaning on Windows
+	case runtime.GOOS == "windows": // the mode has no meaning on Windows
 		return nil, nil
 	}
+	if err := checkOwner("state directory", dir, info); err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 == 0 {
+		return nil, nil
+	}
+	return nil, closeDir(dir, info)
+}
+
+// closeDir removes the access of other users to a directory. If they could write to it and it is not empty, it is refused instead, because
+// they may have put the state there.
+func closeDir(dir string, info fs.FileInfo) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("state directory: %w", err)
+		return fmt.Errorf("state directory: %w", err)
+	}
+	if info.Mode().Perm()&0o022 != 0 && len(entries) > 0 {
+		return fmt.Errorf("state directory %s can be written by other users (mode %04o), so its content may not be ours: "+
+			"check who owns its files, then chmod 700 %s", dir, info.Mode().Perm(), dir)
 	}
 	for _, e := range entries {
 		if !ours(e.Name()) {
-			return nil, fmt.Errorf("state directory %s is open to others (mode %04o) and holds other files (%s): "+
+			return fmt.Errorf("state directory %s is open to others (mode %04o) and holds other files (%s): "+
 				"set a directory of its own, or chmod 700 this one", dir, info.Mode().Perm(), e.Name())
 		}
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("state directory %s is open to others (mode %04o), and its mode cannot be changed: %w", dir, info.Mode().Perm(), err)
+		return fmt.Errorf("state directory %s is open to others (mode %04o), and its mode cannot be changed: %w", dir, info.Mode().Perm(), err)
 	}
-	return nil, nil
+	return nil
 }
 
 func makeDir(dir string) (made []string, err error) {
@@ -82,7 +98,7 @@ func removeDirs(dirs []string) {
 // damaged.
 func publish(tmp, path string) error {
 	err := os.Link(tmp, path)
-	if _, gone := os.Stat(path); err != nil && errors.Is(gone, fs.ErrNotExist) {
+	if _, gone := os.Lstat(path); err != nil && errors.Is(gone, fs.ErrNotExist) {
 		err = os.Rename(tmp, path) // a file system without links
 	} else {
 		err = nil

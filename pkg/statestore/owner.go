@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -16,7 +17,7 @@ func writeOwner(dir, socket string, start time.Time) error {
 	if err != nil {
 		host = "unknown"
 	}
-	text, err := json.Marshal(Owner{PID: os.Getpid(), Host: host, Start: start, Socket: socket})
+	text, err := json.Marshal(Owner{PID: os.Getpid(), Command: commandOf(os.Args), Host: host, Start: start, Socket: socket})
 	if err != nil {
 		return fmt.Errorf("statestore: encode owner: %w", err)
 	}
@@ -37,4 +38,16 @@ func readOwner(dir string) (o Owner) {
 		return Owner{}
 	}
 	return o
+}
+
+// commandOf returns the name of a program, and its first argument if that is a plain word. Other arguments may hold secrets.
+func commandOf(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	name := filepath.Base(args[0])
+	if len(args) > 1 && args[1] != "" && strings.Trim(args[1], "abcdefghijklmnopqrstuvwxyz") == "" {
+		name += " " + args[1]
+	}
+	return name
 }

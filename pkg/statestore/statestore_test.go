@@ -10,6 +10,7 @@ import (
 
 func TestMain(m *testing.M) {
 	killChild()
+	holdChild()
 	leakcheck.Main(m)
 }
 

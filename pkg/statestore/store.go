@@ -20,12 +20,18 @@ type Store interface {
 	// context that has ended prevents a commit, but does not interrupt one that has begun.
 	//
 	// The manager retries a failed commit for 5 minutes, unless IsPermanent(err). A store returns a *PermanentError for an error that
-	// no retry can mend: for example the file was removed, the file system is read-only, another owner took the store over, or c
-	// holds a record that could not be loaded again. The manager then stops at once.
+	// no retry can mend: for example the file system is read-only, another owner took the store over, or c holds a record that could
+	// not be loaded again. The manager then stops at once.
 	Commit(ctx context.Context, c Commit) error
 
 	// Close releases the store for the next owner. Later calls of Load and Commit return ErrClosed; a later Close returns nil.
 	Close() error
+}
+
+// Checker is a Store that can tell, without a commit, that a commit would fail. The manager calls Check every second, so that it does not
+// offer slots that it cannot grant. An error has the same effect as one of Commit. Check may be called while Commit runs, and must be cheap.
+type Checker interface {
+	Check() error
 }
 
 // Secret is the connect info of one instance. It is opaque to the store. The store keeps it while its instance has a record that is not

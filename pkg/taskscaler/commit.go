@@ -34,7 +34,16 @@ func (l *loop) commit(b *scaler.Batch) error {
 	if c.Empty() {
 		return nil
 	}
-	began, wait := l.last, commitRetryMin
+	if err := l.persist(c); err != nil {
+		return err
+	}
+	l.keep(&b.Changes)
+	return nil
+}
+
+// persist tries the commit again until it succeeds, or until the manager must stop.
+func (l *loop) persist(c statestore.Commit) error {
+	began, wait := l.t.clock.Mono(), commitRetryMin
 	l.t.health.commitSince.Store(int64(began) + 1)
 	defer l.t.health.commitSince.Store(0)
 	for {
@@ -44,7 +53,6 @@ func (l *loop) commit(b *scaler.Batch) error {
 		}
 		if err == nil {
 			l.recovered()
-			l.keep(&b.Changes)
 			return nil
 		}
 		l.failed(err)
@@ -66,7 +74,7 @@ func (l *loop) commit(b *scaler.Batch) error {
 // write makes one attempt. It unlocks mu meanwhile, so that the watchdog can stop the manager; dead is the error if it did.
 func (l *loop) write(c statestore.Commit) (err, dead error) {
 	l.mu.Unlock()
-	err = l.t.store.Commit(l.t.commitCtx, c)
+	err = l.t.put(c)
 	l.mu.Lock()
 	select {
 	case <-l.t.dead:

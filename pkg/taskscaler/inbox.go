@@ -23,6 +23,7 @@ type mail struct {
 	secrets []secret
 	queries []func(*loop)
 	ticked  bool // the loop's timer fired
+	doubted bool // the store says that a commit would fail
 }
 
 func (m *mail) reset() {
@@ -30,11 +31,12 @@ func (m *mail) reset() {
 	clear(m.waiters)
 	clear(m.secrets)
 	clear(m.queries)
-	m.events, m.waiters, m.secrets, m.queries, m.ticked = m.events[:0], m.waiters[:0], m.secrets[:0], m.queries[:0], false
+	m.events, m.waiters, m.secrets, m.queries = m.events[:0], m.waiters[:0], m.secrets[:0], m.queries[:0]
+	m.ticked, m.doubted = false, false
 }
 
 func (m *mail) empty() bool {
-	return len(m.events) == 0 && len(m.secrets) == 0 && len(m.queries) == 0 && !m.ticked
+	return len(m.events) == 0 && len(m.secrets) == 0 && len(m.queries) == 0 && !m.ticked && !m.doubted
 }
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1)} }
@@ -103,6 +105,17 @@ func (b *inbox) tick() {
 		return
 	}
 	b.mail.ticked = true
+	b.done()
+}
+
+// doubt makes the loop check the store.
+func (b *inbox) doubt() {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return
+	}
+	b.mail.doubted = true
 	b.done()
 }
 

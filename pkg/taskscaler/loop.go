@@ -111,6 +111,9 @@ func (l *loop) round() error {
 	for _, q := range l.mail.queries {
 		q(l)
 	}
+	if l.mail.doubted {
+		return l.checkStore()
+	}
 	return nil
 }
 

@@ -214,6 +214,9 @@ func (t *Taskscaler) start(core *scaler.Core, obs observe.Observer) {
 	go l.run()
 	go t.observer.run(watchCtx)
 	go t.watchdog(watchCtx, l)
+	if store, ok := t.store.(statestore.Checker); ok {
+		go t.watchStore(watchCtx, store)
+	}
 }
 
 // watchdog stops the manager when a commit blocks for too long. The loop cannot do that, because it waits for the commit.
@@ -287,7 +290,7 @@ func (t *Taskscaler) Ready() error {
 		return err
 	}
 	if tr := t.health.trouble.Load(); tr != nil {
-		return fmt.Errorf("the state cannot be committed since %s (%d failures), check the disk: %w", tr.since.Format(time.RFC3339), tr.failures, tr.err)
+		return fmt.Errorf("the state cannot be committed since %s (%d failures), check the disk and the state directory: %w", tr.since.Format(time.RFC3339), tr.failures, tr.err)
 	}
 	if since := t.health.commitSince.Load(); since > 0 {
 		if d := t.clock.Mono() - time.Duration(since); d > commitSlow {

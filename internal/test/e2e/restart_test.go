@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -155,27 +156,42 @@ func TestManagerIsStoppedAtOnce(t *testing.T) {
 	w.empty()
 }
 
-// TestStateFileIsRemoved: the manager stops itself when its state is gone, and running jobs go on to their end.
-func TestStateFileIsRemoved(t *testing.T) {
+// TestStateIsReplaced: while the state of a running manager is not in its place, the manager says so and gives no slot, no second manager gets
+// in, and running jobs go on. It serves again when the state is back.
+func TestStateIsReplaced(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, settings{autoscaler: "max_instances = 1\ncapacity_per_instance = 2"}.String())
+	w := newWorld(t, settings{autoscaler: "max_instances = 1\ncapacity_per_instance = 2\ndelete_instances_on_shutdown = true"}.String())
 	m := w.manager()
 	jobs, letGo := heldJobs(w, 1)
-	files, err := filepath.Glob(filepath.Join(w.dir, ".taskscaler", "*", "state.db"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("state files: %v, %v", files, err)
+	states, err := filepath.Glob(filepath.Join(w.dir, ".taskscaler", "*"))
+	if err != nil || len(states) != 1 {
+		t.Fatalf("state directories: %v, %v", states, err)
 	}
-	if err := os.Remove(files[0]); err != nil {
+	dir, away := states[0], filepath.Join(w.dir, "away")
+	backup, err := os.ReadFile(filepath.Join(dir, "state.db"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	other := w.exec("other", "true") // causes the commit that finds it out
-	if code := m.wait(); code != 1 {
-		t.Errorf("the manager's exit code is %d", code)
+	if err := errors.Join(os.Rename(dir, away), os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "state.db"), backup, 0o600)); err != nil {
+		t.Fatal(err)
 	}
-	jobs[0].says("the command continues")
+	w.fleet("the idle manager notices it", func(f *taskscaler.Status) bool {
+		return !f.Ready && strings.Contains(f.Commit.Error, "was replaced by another file")
+	})
+	m.says("was replaced by another file")
+	other := w.exec("other", "echo served")
+	other.says("store")
+	second := w.start("run", "--config", w.config, "--socket", filepath.Join(w.dir, "second.sock"))
+	second.refused(1, "is in use by another manager", fmt.Sprintf("process %d (taskscaler run)", m.cmd.Process.Pid))
+	if err := errors.Join(os.RemoveAll(dir), os.Rename(away, dir)); err != nil {
+		t.Fatal(err)
+	}
+	other.expect(0, "served\n")
 	letGo()
 	jobs[0].expect(0, "on\noff\n")
-	other.refused(125, "was removed while it was in use")
+	m.drained()
+	w.sound()
+	w.empty()
 }
 
 // TestExecIsKilled: the slot is free again after the time to reattach is over.

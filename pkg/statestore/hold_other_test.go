@@ -1,0 +1,5 @@
+//go:build !linux
+
+package statestore_test
+
+func holdChild() {}
