@@ -152,6 +152,29 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
+// BenchmarkScrub overwrites what the deletion of 100 of 10,000 instances has left in the file.
+func BenchmarkScrub(b *testing.B) {
+	store, err := statestore.OpenBolt(b.TempDir()+"/group", statestore.BoltOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	state := [...]record.State{record.Ready, record.Gone}
+	if err := store.Commit(context.Background(), fleetOf(0, benchFleet, record.Ready)); err != nil {
+		b.Fatal(err)
+	}
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		if err := store.Commit(context.Background(), fleetOf(0, 100, state[i%2])); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if err := statestore.Scrub(store); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkOpen opens and loads a fleet of 10,000 instances.
 func BenchmarkOpen(b *testing.B) {
 	dir := b.TempDir() + "/group"

@@ -57,8 +57,11 @@ type Bolt struct {
 	dead   error       // why db cannot be used any more: ErrClosed, or the damage that made it panic
 	first  *Snapshot   // the state that OpenBolt has read, until Load returns it or a commit changes it
 	again  bool        // the last commit failed: write the next one even if it changes nothing
-	enc    encoder
-	stats  CommitStats
+	soiled bool        // free pages may hold connect info that was removed
+
+	scrubber *time.Timer // of the next scrub; nil: none was needed yet
+	enc      encoder
+	stats    CommitStats
 }
 
 var (
@@ -122,6 +125,9 @@ func (b *Bolt) open(opts BoltOptions) error {
 	first, err := b.read()
 	if err != nil {
 		return err
+	}
+	if err := b.scrub(); err != nil {
+		b.warnings = append(b.warnings, fmt.Sprintf("credentials of deleted instances may still be in %s: %v", b.path, err))
 	}
 	b.first = &first
 	return writeOwner(b.dir, opts.Socket, b.now())
@@ -292,6 +298,12 @@ func (b *Bolt) close() error {
 		return nil
 	}
 	_ = os.Remove(filepath.Join(b.dir, ownerName)) // while we hold the lock; if this fails, the next owner overwrites it
+	if b.soiled && b.dead == nil {
+		_ = b.scrub() // if this fails, the next start does it
+	}
+	if b.scrubber != nil {
+		b.scrubber.Stop()
+	}
 	err := b.release()
 	b.claim.release()
 	b.dead, b.first = ErrClosed, nil

@@ -244,6 +244,9 @@ func (b *Bolt) finish(tx *bolt.Tx, w *writer) error {
 		return err
 	}
 	b.again = false
+	if w.soiled {
+		b.soil()
+	}
 	stats := tx.Stats()
 	w.stats.Seq, w.stats.Pages = w.guard.seq, int(stats.GetPageAlloc())/b.db.Info().PageSize
 	b.stats = w.stats
@@ -255,6 +258,8 @@ type writer struct {
 	enc   *encoder
 	guard guard
 	stats CommitStats
+
+	soiled bool // connect info was removed or replaced
 
 	meta, instances, intents, secrets *bolt.Bucket
 }
@@ -374,6 +379,7 @@ func (w *writer) put(bucket *bolt.Bucket, k kind, key []byte, start int) error {
 			return err
 		}
 		w.guard.remove(k, before)
+		w.soiled = w.soiled || k == kindSecret
 	}
 	w.guard.add(k, hash)
 	w.count(key, record)
@@ -393,6 +399,7 @@ func (w *writer) remove(bucket *bolt.Bucket, k kind, key []byte) error {
 		return err
 	}
 	w.guard.remove(k, before)
+	w.soiled = w.soiled || k == kindSecret
 	w.stats.Records++
 	if err := bucket.Delete(key); err != nil {
 		return fmt.Errorf("statestore: delete %s: %w", describe(k, key), err)

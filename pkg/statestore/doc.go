@@ -28,6 +28,12 @@
 //
 // Damage is reported as a [*CorruptError]. The file is copied aside and not modified. A file of a newer release is a [*VersionError].
 //
+// # What is removed
+//
+// bbolt keeps the bytes of removed records in free pages. The store overwrites free pages with zeros within ten seconds after a commit that
+// removed or replaced connect info, at Close, and at OpenBolt (scrub.go). So the file holds the connect info of instances that exist, and no
+// other. Copies are not covered: backups, snapshots of the file system, the copy of a damaged file, and cells that a flash disk has replaced.
+//
 // Two kinds of change cannot be found from within the file, because both restore a state that was once committed: an old copy of the
 // whole file, and the latest meta page replaced by its predecessor.
 package statestore

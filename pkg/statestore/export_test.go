@@ -11,3 +11,13 @@ var PermanentIf = permanentIf
 
 // Verify checks the pages of a file.
 var Verify = verify
+
+// ScrubDelay is how long bytes of removed connect info may stay in the file.
+const ScrubDelay = scrubDelay
+
+// Scrub overwrites the free pages of the file.
+func Scrub(b *Bolt) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.scrub()
+}

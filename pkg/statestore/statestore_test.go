@@ -11,6 +11,7 @@ import (
 func TestMain(m *testing.M) {
 	killChild()
 	holdChild()
+	leakChild()
 	leakcheck.Main(m)
 }
 

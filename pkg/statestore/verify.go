@@ -287,31 +287,37 @@ func part(id uint64, e []byte, pos, size uint64) ([]byte, error) {
 
 // freelist checks that no page is both free and used, because bbolt could overwrite it. A page that is neither only wastes space.
 func (v *verifier) freelist() error {
+	_, err := v.freePages()
+	return err
+}
+
+// freePages returns the free pages in ascending order. None of them is marked as used.
+func (v *verifier) freePages() ([]uint64, error) {
 	id := v.meta.freelist
 	buf, err := v.load(id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if order.Uint16(buf[8:]) != flagFreelist {
-		return damagef("page %d is not a list of free pages", id)
+		return nil, damagef("page %d is not a list of free pages", id)
 	}
 	count, list := uint64(order.Uint16(buf[10:])), buf[pageHeader:]
 	if count == 0xFFFF {
 		count, list = order.Uint64(list), list[8:]
 	}
 	if count > uint64(len(list))/8 {
-		return damagef("the list of free pages on page %d is truncated", id)
+		return nil, damagef("the list of free pages on page %d is truncated", id)
 	}
-	previous := uint64(1)
-	for i := range count {
+	pages, previous := make([]uint64, count), uint64(1)
+	for i := range pages {
 		free := order.Uint64(list[8*i:])
 		switch {
 		case free <= previous || free >= v.meta.pages:
-			return damagef("the list of free pages on page %d is out of order", id)
+			return nil, damagef("the list of free pages on page %d is out of order", id)
 		case v.isUsed(free):
-			return damagef("page %d is both free and used", free)
+			return nil, damagef("page %d is both free and used", free)
 		}
-		previous = free
+		pages[i], previous = free, free
 	}
-	return nil
+	return pages, nil
 }
