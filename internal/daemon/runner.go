@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/setup"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
@@ -22,6 +24,7 @@ type runner struct {
 	log      *slog.Logger
 	identity string // empty until it is known: a Shared runner needs the provider's group for it
 	settings taskscaler.Config
+	keys     statestore.BoltOptions // how the state is encrypted
 	state    *state
 	group    *group
 	scaler   *taskscaler.Taskscaler
@@ -45,6 +48,9 @@ var _ provider.InstanceGroup = (*group)(nil)
 // the group.
 func (r *runner) prepare(ctx context.Context, o *Options, earlier []*runner) (err error) {
 	if r.settings, err = setup.Config(r.file); err != nil {
+		return err
+	}
+	if r.keys, err = setup.StateOptions(r.file, os.Getenv); err != nil {
 		return err
 	}
 	if o.Private {
@@ -89,7 +95,9 @@ func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Opt
 
 func (r *runner) open(identity string, o *Options) (err error) {
 	r.identity = identity
-	r.state, err = openState(r.file, identity, o.Socket, o.Private)
+	opts := r.keys
+	opts.Socket = o.Socket
+	r.state, err = openState(r.file, identity, opts, o.Private)
 	if err != nil {
 		return err
 	}

@@ -56,15 +56,15 @@ func (e *LeftStateError) Error() string {
 }
 
 // openState locks the runner's state directory and opens the state in it. If state_storage.enabled is false, only the lock is used.
-func openState(r config.Runner, identity, socket string, private bool) (*state, error) {
+func openState(r config.Runner, identity string, opts statestore.BoltOptions, private bool) (*state, error) {
 	storage := r.Autoscaler.StateStorage
 	dir := filepath.Join(storage.Dir, identity)
 	if former := r.FormerIdentity(); former != "" && !r.Shared {
-		if err := takeOver(filepath.Join(storage.Dir, former), dir); err != nil {
+		if err := takeOver(filepath.Join(storage.Dir, former), dir, opts); err != nil {
 			return nil, err
 		}
 	}
-	bolt, err := statestore.OpenBolt(dir, statestore.BoltOptions{Socket: socket})
+	bolt, err := statestore.OpenBolt(dir, opts)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		err = fmt.Errorf("%w: make the folder writable for the user that runs taskscaler, or name another one with dir in "+
 			"[runners.autoscaler.state_storage]", err)
@@ -139,14 +139,14 @@ func (s *state) finish(remove bool) error {
 
 // takeOver moves the state of a runner that got an id from its former directory. It takes the lock first, so that the state of a running
 // manager is never moved.
-func takeOver(from, to string) error {
+func takeOver(from, to string, opts statestore.BoltOptions) error {
 	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if _, err := os.Stat(from); err != nil {
 		return nil //nolint:nilerr // there is no former state
 	}
-	old, err := statestore.OpenBolt(from, statestore.BoltOptions{})
+	old, err := statestore.OpenBolt(from, opts)
 	if err != nil {
 		return fmt.Errorf("taking over the state that this runner had before it got an id: %w", err)
 	}

@@ -1,14 +1,18 @@
 package daemon
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"filippo.io/age"
+
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/record"
+	"github.com/taskscaler/taskscaler/pkg/setup"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -20,7 +24,7 @@ func aRunner(t *testing.T, dir, more string) config.Runner {
 
 func mustOpen(t *testing.T, r config.Runner, private bool) *state {
 	t.Helper()
-	s, err := openState(r, r.Identity(), "", private)
+	s, err := openState(r, r.Identity(), statestore.BoltOptions{}, private)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +62,7 @@ func TestManagersCloseKeepsTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	var locked *statestore.LockedError
-	if _, err := openState(r, r.Identity(), "", false); !errors.As(err, &locked) || locked.Owner.PID != os.Getpid() {
+	if _, err := openState(r, r.Identity(), statestore.BoltOptions{}, false); !errors.As(err, &locked) || locked.Owner.PID != os.Getpid() {
 		t.Errorf("opened twice: %v", err)
 	}
 	finish(t, s, false)
@@ -98,7 +102,7 @@ func TestPrivateBesideAFleet(t *testing.T) {
 	save(t, s, record.Ready)
 	finish(t, s, false)
 	var left *LeftStateError
-	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &left) || left.Instances != 1 {
+	if _, err := openState(r, r.Identity(), statestore.BoltOptions{}, true); !errors.As(err, &left) || left.Instances != 1 {
 		t.Fatalf("with an instance in the state: %v", err)
 	}
 	s = mustOpen(t, r, false)
@@ -123,7 +127,7 @@ func TestStateThatAPrivateOneLeftBecomesTheManagers(t *testing.T) {
 	}
 	finish(t, mustOpen(t, r, false), false)
 	var left *LeftStateError
-	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &left) {
+	if _, err := openState(r, r.Identity(), statestore.BoltOptions{}, true); !errors.As(err, &left) {
 		t.Errorf("the next private manager: %v", err)
 	}
 }
@@ -135,11 +139,47 @@ func TestWithoutStateOnlyTheLockIsTaken(t *testing.T) {
 	s := mustOpen(t, r, false)
 	save(t, s, record.Ready)
 	var locked *statestore.LockedError
-	if _, err := openState(r, r.Identity(), "", true); !errors.As(err, &locked) {
+	if _, err := openState(r, r.Identity(), statestore.BoltOptions{}, true); !errors.As(err, &locked) {
 		t.Errorf("a private manager at the same time: %v", err)
 	}
 	finish(t, s, s.ours)
 	isEmpty(t, dir)
+}
+
+// TestEncryptedState: the key of the file is used for the state, also for one that is taken over.
+func TestEncryptedState(t *testing.T) {
+	dir := t.TempDir()
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "key"), []byte(id.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, after := aRunner(t, dir, ""), aRunner(t, dir, "id = 7\n")
+	for _, r := range []*config.Runner{&before, &after} {
+		r.Autoscaler.StateStorage.KeyFile, r.Autoscaler.StateStorage.Encrypt = filepath.Join(dir, "key"), true
+	}
+	opts, err := setup.StateOptions(before, os.Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []config.Runner{before, after} {
+		s, err := openState(r, r.Identity(), opts, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		save(t, s, record.Ready)
+		raw, err := os.ReadFile(filepath.Join(s.bolt.Dir(), "state.db"))
+		if err != nil || !bytes.Contains(raw, []byte("age-encryption.org")) {
+			t.Errorf("the state of %s is not encrypted (%v)", r.Identity(), err)
+		}
+		finish(t, s, false)
+	}
+	var key *statestore.KeyError
+	if _, err := openState(after, after.Identity(), statestore.BoltOptions{}, true); !errors.As(err, &key) {
+		t.Errorf("without the key: %v", err)
+	}
 }
 
 func TestStateFollowsARunnerThatGetsAnID(t *testing.T) {
@@ -152,7 +192,7 @@ func TestStateFollowsARunnerThatGetsAnID(t *testing.T) {
 		t.Fatal("the identity did not change")
 	}
 	var locked *statestore.LockedError
-	if _, err := openState(after, after.Identity(), "", false); !errors.As(err, &locked) {
+	if _, err := openState(after, after.Identity(), statestore.BoltOptions{}, false); !errors.As(err, &locked) {
 		t.Errorf("while the other manager runs: %v", err)
 	}
 	finish(t, s, false)

@@ -3,6 +3,7 @@ module github.com/taskscaler/taskscaler/internal/test
 go 1.26.0
 
 require (
+	filippo.io/age v1.3.2
 	github.com/hashicorp/go-hclog v1.6.3
 	github.com/taskscaler/taskscaler v0.1.0
 	github.com/taskscaler/taskscaler/pkg/simulate v0.1.0
@@ -12,6 +13,8 @@ require (
 	golang.org/x/term v0.47.0
 	golang.org/x/tools v0.52.0
 )
+
+require filippo.io/hpke v0.4.0 // indirect
 
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0 // indirect

@@ -140,6 +140,7 @@ func (r *reader) stateStorage(s section) StateStorage {
 		Enabled: s.flag("enabled", true), EnabledSet: s.has("enabled"),
 		KeepInstanceWithAcquisitions: s.flag("keep_instance_with_acquisitions", false),
 	}
+	r.stateKey(s, &out)
 	dir := s.str("dir", "")
 	if dir == "" {
 		dir = defaultStateDir
@@ -151,6 +152,26 @@ func (r *reader) stateStorage(s section) StateStorage {
 			"remove the line, or write enabled = true")
 	}
 	return out
+}
+
+// stateKey reads which key encrypts the state.
+func (r *reader) stateKey(s section, out *StateStorage) {
+	text := s.str("key_file", "")
+	credential, isCredential := strings.CutPrefix(text, "$CREDENTIALS_DIRECTORY/")
+	switch {
+	case !isCredential:
+		out.KeyFile = r.resolve(text)
+	case credential == "" || credential == "." || credential == ".." || strings.ContainsAny(credential, "/\\\x00"):
+		s.fault(CodeValue, s.get("key_file"), "key_file", fmt.Sprintf("%q is not the name of a credential", credential),
+			"write the name that stands before the colon in LoadCredential=NAME:FILE")
+	default:
+		out.KeyCredential = credential
+	}
+	out.Encrypt = s.flag("encrypt", text != "")
+	if out.Encrypt && text == "" {
+		s.fault(CodeMissing, s.get("encrypt"), "encrypt", "is true, but there is no key", "add key_file")
+		out.Encrypt = false
+	}
 }
 
 // The bounds of max_size, in bytes. 1 MiB holds eight files, together some hours of a small group. More than 1 TiB is too much to read.

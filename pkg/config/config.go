@@ -95,6 +95,9 @@ type StateStorage struct {
 	Enabled                      bool
 	EnabledSet                   bool   // the file sets enabled
 	Dir                          string // absolute; each runner has its own folder in it
+	KeyFile                      string // absolute; empty: none, or KeyCredential
+	KeyCredential                string // name of a credential of systemd; empty: none
+	Encrypt                      bool   // true needs one of the two
 	KeepInstanceWithAcquisitions bool
 }
 

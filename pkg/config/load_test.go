@@ -114,7 +114,7 @@ func TestEverything(t *testing.T) {
 		InstanceReadyCommand: "true", InstanceAcquireTimeout: time.Hour, UpdateInterval: 30 * time.Second, UpdateIntervalWhenExpecting: time.Second,
 		DeletionRetryInterval: 2 * time.Minute, ShutdownDeletionInterval: 11 * time.Second, ShutdownDeletionRetries: 5, FailureThreshold: 6,
 		Throttle: policy.Throttle{Limit: 0.5, Burst: 8}, LogInternalIP: true, LogExternalIP: true, DeleteInstancesOnShutdown: true,
-		StateStorage: StateStorage{Enabled: true, EnabledSet: true, Dir: beside("state/here"), KeepInstanceWithAcquisitions: true},
+		StateStorage: StateStorage{Enabled: true, EnabledSet: true, Dir: beside("state/here"), KeepInstanceWithAcquisitions: true, KeyFile: beside("keys/state")},
 		Journal:      Journal{Enabled: true, MaxSize: 16 << 20},
 		VMIsolation: VMIsolation{NestingHost: "tcp://localhost:1", Image: "guest",
 			Connector: Connector{OS: "linux", Password: newSecret("hunter2"), Keepalive: 30 * time.Second, Timeout: 10 * time.Minute}},

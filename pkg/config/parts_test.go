@@ -57,6 +57,40 @@ func TestPluginPath(t *testing.T) {
 	}
 }
 
+// TestStateKey: a file or a credential, and what cannot be one.
+func TestStateKey(t *testing.T) {
+	storage := func(lines string) (StateStorage, []Problem) {
+		file, report := Parse("/etc/runner/config.toml", []byte(fleet("[runners.autoscaler.state_storage]\n"+lines)))
+		if len(report.Problems) > 0 {
+			return StateStorage{}, report.Problems
+		}
+		return file.Runners[0].Autoscaler.StateStorage, nil
+	}
+	for lines, want := range map[string]StateStorage{
+		"": {}, "encrypt = false": {}, `key_file = ""`: {},
+		`key_file = "state.key"`:                                 {KeyFile: "/etc/runner/state.key", Encrypt: true},
+		`key_file = "/run/key"`:                                  {KeyFile: "/run/key", Encrypt: true},
+		"key_file = \"/run/key\"\nencrypt = false":               {KeyFile: "/run/key"},
+		`key_file = "$CREDENTIALS_DIRECTORY/state"`:              {KeyCredential: "state", Encrypt: true},
+		`key_file = "$CREDENTIALS_DIRECTORY/..2026_11_27.state"`: {KeyCredential: "..2026_11_27.state", Encrypt: true},
+	} {
+		want.Enabled, want.Dir = true, "/etc/runner/.taskscaler"
+		if got, problems := storage(lines); got != want || problems != nil {
+			t.Errorf("%s: %+v, %v; want %+v", lines, got, problems, want)
+		}
+	}
+	for lines, remedy := range map[string]string{
+		"encrypt = true":                                    "add key_file",
+		`key_file = "$CREDENTIALS_DIRECTORY/"`:              "LoadCredential=NAME:FILE",
+		`key_file = "$CREDENTIALS_DIRECTORY/.."`:            "LoadCredential=NAME:FILE",
+		`key_file = "$CREDENTIALS_DIRECTORY/../etc/shadow"`: "LoadCredential=NAME:FILE",
+	} {
+		if _, problems := storage(lines); len(problems) != 1 || !strings.Contains(problems[0].Error(), remedy) {
+			t.Errorf("%s: %v", lines, problems)
+		}
+	}
+}
+
 // The decoder's message names the first byte of a character of several bytes; ours names the character.
 func TestSyntaxFaultNamesTheCharacter(t *testing.T) {
 	for text, want := range map[string]string{"concurrent = ü\n": "U+00FC 'ü'", "a = 1\né = 2\n": "U+00E9 'é'", "name = \"a\" €\n": "U+20AC '€'",

@@ -37,6 +37,10 @@ func valueOf(t *draw.T, k Key) (written string, meant any) {
 		return `"` + strings.Repeat("AB", 32) + `"`, strings.Repeat("ab", 32)
 	case "key_path":
 		return `"keys/../id"`, "/etc/taskscaler/id"
+	case "key_file":
+		return `"keys/../state"`, "/etc/taskscaler/state"
+	case "encrypt": // true needs a key_file, which may be absent
+		return "false", false
 	case "max_size":
 		v := draw.Range[int64](1, 1<<20).Draw(t, k.Path)
 		return fmt.Sprintf(`"%d MiB"`, v), v << 20

@@ -140,6 +140,10 @@ var storageKeys = []Key{
 	{"dir", TypeString, ".taskscaler", "Folder of the state. A relative path starts at the folder of the config file. Each runner has its own folder " +
 		"in it.",
 		GitLab, Restart},
+	{"key_file", TypeString, "empty", "File with the key that encrypts the state: age identities, one on each line. The first encrypts, all of them decrypt. " +
+		"`age-keygen -o FILE` makes one. It must have mode 0600. A relative path starts at the folder of the config file. `$CREDENTIALS_DIRECTORY/NAME` is a credential of systemd.", Ours, Restart},
+	{"encrypt", TypeBoolean, "true if there is a key", "Whether the state is encrypted. If false, the key only opens an encrypted state, which is then stored in " +
+		"plain text.", Ours, Restart},
 	{"keep_instance_with_acquisitions", TypeBoolean, "false", "Whether an instance stays in use if its caller did not come back after a restart. If false, the instance is removed.",
 		GitLab, Restart},
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/statestore"
+	"github.com/taskscaler/taskscaler/pkg/statestore/agekeys"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
@@ -108,6 +110,31 @@ func CheckPlugin(file *config.File, r config.Runner, find plugin.FindOptions) er
 		return err
 	}
 	return plugin.CheckPath(launch.Path)
+}
+
+// StateOptions returns the options to open the runner's state with statestore.OpenBolt. It reads the key that state_storage names. getenv is
+// os.Getenv. Errors name the runner: ErrNoAutoscaler, and those of agekeys.Load and agekeys.LoadCredential.
+func StateOptions(r config.Runner, getenv func(string) string) (statestore.BoltOptions, error) {
+	if r.Autoscaler == nil {
+		return statestore.BoltOptions{}, fmt.Errorf("%s: %w", r.Title(), ErrNoAutoscaler)
+	}
+	storage := r.Autoscaler.StateStorage
+	o := statestore.BoltOptions{Plain: !storage.Encrypt}
+	var keys *agekeys.Keys
+	var err error
+	switch {
+	case storage.KeyFile != "":
+		keys, err = agekeys.Load(storage.KeyFile)
+	case storage.KeyCredential != "":
+		keys, err = agekeys.LoadCredential(storage.KeyCredential, getenv)
+	default:
+		return o, nil
+	}
+	if err != nil {
+		return statestore.BoltOptions{}, fmt.Errorf("%s: state_storage: %w", r.Title(), err)
+	}
+	o.Keyring = keys
+	return o, nil
 }
 
 // StateDir returns the directory of the runner's state, for statestore.OpenBolt. Each runner of a file has its own directory in

@@ -82,6 +82,16 @@ func BenchmarkGroupCommit(b *testing.B) {
 		benchmark(b, store, commits)
 		report(b, dir)
 	})
+	b.Run("encrypted bolt", func(b *testing.B) {
+		dir := b.TempDir() + "/group"
+		store, err := statestore.OpenBolt(dir, statestore.BoltOptions{Keyring: statestore.PlainRing})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer store.Close()
+		benchmark(b, store, commits)
+		report(b, dir)
+	})
 	b.Run("memory", func(b *testing.B) {
 		benchmark(b, statestore.NewMemory(), commits)
 		b.ReportMetric(float64(b.N*benchBatch)/b.Elapsed().Seconds(), "changes/s")

@@ -14,7 +14,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// layoutVersion is the version of the file's layout: buckets, keys and guard.
+// layoutVersion is the version of the layout of a plain file: buckets, keys and guard. An encrypted file has sealedLayout.
 const layoutVersion = 1
 
 var (
@@ -39,6 +39,13 @@ type BoltOptions struct {
 	Socket string           // path of the control socket, for Owner.Socket; empty: none
 	Now    func() time.Time // the clock for Owner.Start and the names of copies; nil: time.Now
 
+	// Keyring encrypts the state. Each payload is encrypted with a data key, which is in the file as the Keyring has wrapped it. A plain file is
+	// encrypted when it is opened. nil: the state is plain, and an encrypted one is refused with a *KeyError.
+	Keyring Keyring
+
+	// Plain makes OpenBolt decrypt an encrypted state, with Keyring, and store it in plain text from then on.
+	Plain bool
+
 	maxSize int // for tests: the largest size of the file in bytes, to imitate a full disk; 0: no limit
 }
 
@@ -58,6 +65,9 @@ type Bolt struct {
 	first  *Snapshot   // the state that OpenBolt has read, until Load returns it or a commit changes it
 	again  bool        // the last commit failed: write the next one even if it changes nothing
 	soiled bool        // free pages may hold connect info that was removed
+
+	ring    Keyring // nil: there is no key
+	current bool    // the file has the key that new files get
 
 	scrubber *time.Timer // of the next scrub; nil: none was needed yet
 	enc      encoder
@@ -85,7 +95,7 @@ func OpenBolt(dir string, opts BoltOptions) (*Bolt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
-	b := &Bolt{dir: dir, path: filepath.Join(dir, fileName), now: opts.Now}
+	b := &Bolt{dir: dir, path: filepath.Join(dir, fileName), now: opts.Now, ring: opts.Keyring}
 	if b.now == nil {
 		b.now = time.Now
 	}
@@ -100,14 +110,14 @@ func OpenBolt(dir string, opts BoltOptions) (*Bolt, error) {
 
 // open takes the locks before it creates anything: in the order path, directory, file.
 func (b *Bolt) open(opts BoltOptions) error {
-	real, err := resolve(b.dir)
+	direct, err := resolve(b.dir)
 	if err != nil {
 		return err
 	}
-	if b.warnings, err = checkAbove(b.dir, real); err != nil {
+	if b.warnings, err = checkAbove(b.dir, direct); err != nil {
 		return err
 	}
-	held, warnings, err := claimPath(b.dir, real)
+	held, warnings, err := claimPath(b.dir, direct)
 	if err != nil {
 		return err
 	}
@@ -126,11 +136,27 @@ func (b *Bolt) open(opts BoltOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := b.settleKey(&first, opts); err != nil {
+		return err
+	}
 	if err := b.scrub(); err != nil {
 		b.warnings = append(b.warnings, fmt.Sprintf("credentials of deleted instances may still be in %s: %v", b.path, err))
 	}
 	b.first = &first
 	return writeOwner(b.dir, opts.Socket, b.now())
+}
+
+// settleKey encrypts a plain state, decrypts an encrypted one, or changes its key, as the options ask for.
+func (b *Bolt) settleKey(first *Snapshot, opts BoltOptions) error {
+	ring := opts.Keyring
+	if opts.Plain {
+		ring = nil
+	}
+	switch isSealed := b.enc.aead != nil; {
+	case ring == nil && isSealed, ring != nil && !b.current:
+		return b.protect(func() error { return b.reseal(first, ring) })
+	}
+	return nil
 }
 
 var errReplaced = errors.New("the state file was replaced while it was opened")
@@ -246,10 +272,8 @@ func (b *Bolt) layOut(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	start := b.enc.begin(kindFormat)
-	b.enc.buf = appendFixed(b.enc.buf, 1, layoutVersion)
-	format, _ := b.enc.seal(start, keyFormat)
-	start = b.enc.begin(kindGuard)
+	format := b.enc.format(layoutVersion)
+	start := b.enc.begin(kindGuard)
 	b.enc.buf = new(guard).append(b.enc.buf)
 	empty, _ := b.enc.seal(start, keyGuard)
 	meta := tx.Bucket(bucketMeta)
@@ -339,7 +363,11 @@ func (b *Bolt) protect(fn func() error) (err error) {
 	err = fn()
 	var found damage
 	var version *VersionError
+	var key *KeyError
 	switch {
+	case errors.As(err, &key):
+		key.Path = b.path
+		return key
 	case errors.As(err, &found):
 		return b.corrupt(err.Error())
 	case errors.As(err, &version):

@@ -44,7 +44,14 @@ func (b *Bolt) read() (s Snapshot, err error) {
 		}
 		defer func() { _ = tx.Rollback() }() // of a read-only transaction
 		b.enc.reset()
-		s, err = load(tx, &b.enc)
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil {
+			return damagef("it is a bbolt file, but not a state file")
+		}
+		if b.current, err = unlockRecords(meta, &b.enc, b.ring); err != nil {
+			return err
+		}
+		s, err = load(tx, meta, &b.enc)
 		return err
 	})
 	if err != nil {
@@ -53,14 +60,7 @@ func (b *Bolt) read() (s Snapshot, err error) {
 	return s, nil
 }
 
-func load(tx *bolt.Tx, enc *encoder) (s Snapshot, err error) {
-	meta := tx.Bucket(bucketMeta)
-	if meta == nil {
-		return s, damagef("it is a bbolt file, but not a state file")
-	}
-	if err := checkFormat(meta, enc); err != nil {
-		return s, err
-	}
+func load(tx *bolt.Tx, meta *bolt.Bucket, enc *encoder) (s Snapshot, err error) {
 	var want, found guard
 	payload, _, err := enc.open(kindGuard, keyGuard, meta.Get(keyGuard))
 	if err != nil {
@@ -91,14 +91,13 @@ func load(tx *bolt.Tx, enc *encoder) (s Snapshot, err error) {
 	return s, want.compare(&found)
 }
 
-// checkFormat refuses a layout that this release does not know.
-func checkFormat(meta *bolt.Bucket, enc *encoder) error {
+// checkFormat returns the layout. It refuses one that this release does not know.
+func checkFormat(meta *bolt.Bucket, enc *encoder) (version uint64, err error) {
 	payload, _, err := enc.open(kindFormat, keyFormat, meta.Get(keyFormat))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	f := fields{rest: payload}
-	version := uint64(0)
 	for f.next() {
 		if f.num == 1 {
 			version = f.fixed()
@@ -108,13 +107,13 @@ func checkFormat(meta *bolt.Bucket, enc *encoder) error {
 	}
 	switch {
 	case f.err != nil:
-		return f.err
+		return 0, f.err
 	case version == 0:
-		return damagef("the version of its layout is missing")
-	case version > layoutVersion:
-		return &VersionError{What: "the layout", Found: version, Supported: layoutVersion}
+		return 0, damagef("the version of its layout is missing")
+	case version > sealedLayout:
+		return 0, &VersionError{What: "the layout", Found: version, Supported: sealedLayout}
 	}
-	return nil
+	return version, nil
 }
 
 // each calls fn with every record of a bucket, after it has checked the record's checksum and added it to found.
@@ -266,6 +265,14 @@ type writer struct {
 
 func (w *writer) apply(tx *bolt.Tx, c *Commit) error {
 	w.enc.reset()
+	if err := w.open(tx); err != nil {
+		return err
+	}
+	return w.write(c)
+}
+
+// open finds the buckets and reads the guard.
+func (w *writer) open(tx *bolt.Tx) error {
 	w.meta, w.instances = tx.Bucket(bucketMeta), tx.Bucket(bucketInstances)
 	w.intents, w.secrets = tx.Bucket(bucketIntents), tx.Bucket(bucketSecrets)
 	if w.meta == nil || w.instances == nil || w.intents == nil || w.secrets == nil {
@@ -275,9 +282,10 @@ func (w *writer) apply(tx *bolt.Tx, c *Commit) error {
 	if err != nil {
 		return err
 	}
-	if err := w.guard.decode(payload); err != nil {
-		return err
-	}
+	return w.guard.decode(payload)
+}
+
+func (w *writer) write(c *Commit) error {
 	if c.Changes != nil {
 		if err := w.changes(c.Changes); err != nil {
 			return err
@@ -368,19 +376,19 @@ func (w *writer) secret(s *Secret) error {
 
 // put writes the record that was begun at start, unless the bucket has an equal one.
 func (w *writer) put(bucket *bolt.Bucket, k kind, key []byte, start int) error {
-	record, hash := w.enc.seal(start, key)
 	if old := bucket.Get(key); old != nil {
-		if bytes.Equal(old, record) {
-			w.enc.buf = w.enc.buf[:start]
-			return nil
-		}
-		_, before, err := w.enc.open(k, key, old)
+		payload, before, err := w.enc.open(k, key, old)
 		if err != nil {
 			return err
+		}
+		if bytes.Equal(payload, w.enc.buf[start+headerSize:]) && old[0] == recordVersion {
+			w.enc.buf = w.enc.buf[:start]
+			return nil
 		}
 		w.guard.remove(k, before)
 		w.soiled = w.soiled || k == kindSecret
 	}
+	record, hash := w.enc.seal(start, key)
 	w.guard.add(k, hash)
 	w.count(key, record)
 	if err := bucket.Put(key, record); err != nil {

@@ -22,10 +22,10 @@ type claim struct {
 	dir  *os.File  // the locked directory; nil: its file system locks no directories
 }
 
-// claimPath locks the path of a directory, which need not exist. dir is the path as it was given, and real the path without symbolic links.
-func claimPath(dir, real string) (c claim, warnings []string, err error) {
+// claimPath locks the path of a directory, which need not exist. dir is the path as it was given, and direct the path without symbolic links.
+func claimPath(dir, direct string) (c claim, warnings []string, err error) {
 	err = patiently(func() (bool, error) {
-		name, holder, err := lockName(real)
+		name, holder, err := lockName(direct)
 		switch {
 		case err != nil:
 			warnings = []string{fmt.Sprintf("the path of state directory %s cannot be locked: %v; a second manager is still refused while the directory is not replaced", dir, err)}

@@ -64,7 +64,7 @@ func whoListens(addr *syscall.SockaddrUnix) (io.Closer, *Owner, error) {
 	peer, err := syscall.GetsockoptUcred(fd, syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	switch {
 	case err != nil:
-		return nil, &Owner{}, nil //nolint:nilerr // somebody holds the lock; only the name is unknown
+		return nil, &Owner{}, nil // somebody holds the lock; only the name is unknown
 	case peer.Uid != 0 && int(peer.Uid) != os.Geteuid():
 		return nil, nil, fmt.Errorf("process %d of user %d holds its name", peer.Pid, peer.Uid)
 	}

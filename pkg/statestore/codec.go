@@ -2,6 +2,7 @@ package statestore
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/crc32"
@@ -24,6 +25,7 @@ const (
 	kindInstance
 	kindIntent
 	kindSecret
+	kindKey
 )
 
 // A record is version, kind, checksum (little endian), payload.
@@ -36,6 +38,9 @@ type encoder struct {
 	buf  []byte
 	keys []byte
 	head [10]byte
+
+	aead                 cipher.AEAD // encrypts payloads; nil: they are plain
+	plain, opened, bound []byte      // its buffers
 }
 
 func (e *encoder) reset() { e.buf, e.keys = e.buf[:0], e.keys[:0] }
@@ -66,15 +71,18 @@ func (e *encoder) begin(k kind) int {
 	return len(e.buf) - headerSize
 }
 
-// seal completes the record that starts at start: it fills in the checksum and returns the record and its hash.
+// seal completes the record that starts at start: it encrypts the payload if the file is encrypted, fills in the checksum, and returns the record and its hash.
 func (e *encoder) seal(start int, key []byte) (record []byte, hash uint64) {
+	if e.aead != nil && kind(e.buf[start+1]).sealed() {
+		e.encrypt(start, key)
+	}
 	record = e.buf[start:len(e.buf):len(e.buf)]
 	crc, hash := e.sums(record[0], kind(record[1]), key, record[headerSize:])
 	binary.LittleEndian.PutUint32(record[2:], crc)
 	return record, hash
 }
 
-// open checks a record and returns its payload and hash. The payload is part of the record.
+// open checks a record and returns its payload and hash. The payload is part of the record, or valid until the next open.
 func (e *encoder) open(k kind, key, record []byte) (payload []byte, hash uint64, err error) {
 	if len(record) < headerSize {
 		return nil, 0, damagef("the record of %s is truncated", describe(k, key))
@@ -89,7 +97,18 @@ func (e *encoder) open(k kind, key, record []byte) (payload []byte, hash uint64,
 	case record[0] == 0 || kind(record[1]) != k:
 		return nil, 0, damagef("the record of %s is of another kind", describe(k, key))
 	}
-	return payload, hash, nil
+	if e.aead != nil && k.sealed() {
+		payload, err = e.decrypt(record[0], k, key, payload)
+	}
+	return payload, hash, err
+}
+
+// format returns the record that names the layout.
+func (e *encoder) format(layout uint64) []byte {
+	start := e.begin(kindFormat)
+	e.buf = appendFixed(e.buf, 1, layout)
+	record, _ := e.seal(start, keyFormat)
+	return record
 }
 
 // maxPlainKey is the length of the longest ID that is used as a key itself. bbolt refuses keys over 32 KiB, and long keys waste pages.

@@ -173,6 +173,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(byte(kindGroup), appendGroup(nil, &record.Meta{Group: "g", ThrottleTokens: 2.5}))
 	f.Add(byte(kindSecret), appendSecret(nil, &Secret{ID: "i", Value: []byte("v")}))
 	f.Add(byte(kindGuard), new(guard).append(nil))
+	f.Add(byte(kindKey), appendKey(nil, []byte("wrapped")))
 	f.Fuzz(func(t *testing.T, k byte, payload []byte) {
 		switch kind(k) {
 		case kindInstance:
@@ -204,6 +205,11 @@ func FuzzRecords(f *testing.F) {
 			var a, b guard
 			if a.decode(payload) == nil {
 				same(t, a, b.decode(a.append(nil)), func() any { return b })
+			}
+		case kindKey:
+			if a, err := decodeKey(payload); err == nil {
+				b, err := decodeKey(appendKey(nil, a))
+				same(t, a, err, func() any { return b })
 			}
 		default:
 			_, _, _ = new(encoder).open(kind(k), binary.AppendUvarint(nil, uint64(k)), payload)

@@ -28,6 +28,11 @@
 //
 // Damage is reported as a [*CorruptError]. The file is copied aside and not modified. A file of a newer release is a [*VersionError].
 //
+// # Encryption
+//
+// With BoltOptions.Keyring each payload is encrypted with a data key, which is a record of meta ("key"), wrapped by the Keyring (seal.go). The
+// layout is then 2.
+//
 // # What is removed
 //
 // bbolt keeps the bytes of removed records in free pages. The store overwrites free pages with zeros within ten seconds after a commit that

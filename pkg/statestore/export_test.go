@@ -21,3 +21,6 @@ func Scrub(b *Bolt) error {
 	defer b.mu.Unlock()
 	return b.scrub()
 }
+
+// PlainRing does not wrap the data key.
+var PlainRing Keyring = plainRing{}

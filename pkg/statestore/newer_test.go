@@ -26,7 +26,7 @@ func Newer(t *testing.T, what string) []byte {
 		switch what {
 		case "layout-v2.db":
 			start := enc.begin(kindFormat)
-			enc.buf = appendFixed(enc.buf, 1, layoutVersion+1)
+			enc.buf = appendFixed(enc.buf, 1, sealedLayout+1)
 			record, _ := enc.seal(start, keyFormat)
 			return tx.Bucket(bucketMeta).Put(keyFormat, record)
 		case "record-v2.db":

@@ -16,10 +16,10 @@ import (
 func resolve(dir string) (string, error) {
 	rest := ""
 	for at := dir; ; at = filepath.Dir(at) {
-		real, err := filepath.EvalSymlinks(at)
+		direct, err := filepath.EvalSymlinks(at)
 		switch {
 		case err == nil:
-			return filepath.Join(real, rest), nil
+			return filepath.Join(direct, rest), nil
 		case !errors.Is(err, fs.ErrNotExist):
 			return "", fmt.Errorf("state directory: %w", err)
 		}
@@ -46,8 +46,8 @@ func notDangling(path, what string) error {
 // checkAbove checks the directories above the state directory, by its path as it was given and without symbolic links: who can write to one
 // of them can put another state in the place of ours. If every user can, the directory is refused. If only a group or the owner of a
 // directory can, that is a warning: the volumes of containers are like that. Directories that do not exist yet are created with mode 0700.
-func checkAbove(dir, real string) (warnings []string, err error) {
-	for _, path := range []string{filepath.Dir(dir), filepath.Dir(real)} {
+func checkAbove(dir, direct string) (warnings []string, err error) {
+	for _, path := range []string{filepath.Dir(dir), filepath.Dir(direct)} {
 		err := pathguard.Walk(existing(path), func(f *pathguard.Fault) error {
 			if f.Everyone || f.Foreign && openToAll(filepath.Dir(f.Path)) {
 				return fmt.Errorf("another user can replace state directory %s: %w", dir, f)

@@ -151,6 +151,7 @@ var exclusive = []struct {
 }{
 	{"github.com/hashicorp/go-plugin", whyWire, []string{"pkg/plugin"}},
 	{"go.etcd.io/bbolt", whyDB, []string{"pkg/statestore"}},
+	{"filippo.io/age", "a store without encryption must not depend on it", []string{"pkg/statestore/agekeys"}},
 	{"github.com/aws", whySDK, []string{"plugins/aws", "internal/cloudtest"}},
 	{"cloud.google.com", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
 	{"google.golang.org/api", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
