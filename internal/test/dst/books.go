@@ -8,6 +8,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -16,6 +17,7 @@ type books struct {
 	batchNo  uint64
 	fed      int            // events stepped since the last batch
 	grants   []scaler.Grant // the grants of the current batch
+	quiet    bool           // this batch is one event, and consists of answers only
 	arrived  int            // machines that were listed for the first time since the last batch
 	capacity int            // the largest capacity in force since the last batch
 	uses     int
@@ -74,6 +76,7 @@ func (w *world) batchEnds() {
 	w.fed, w.arrived, w.capacity, w.uses, w.limit, w.idleTime, w.doubtful = 0, 0, 0, 0, 0, time.Hour, 0
 	w.ledgerEnds()
 	w.restWas, w.answered1 = w.restUntil, false
+	w.fruitless = w.saved.Meta.Fruitless
 	w.creates0 = append(w.creates0[:0], w.saved.Intents...)
 	w.widen()
 }
@@ -116,7 +119,7 @@ func (w *world) apply(c *record.Changes) {
 		if from != rec.State {
 			m.prior = from
 			m.priorAt, m.priorDrift, m.stateAt, m.stateDrift = m.stateAt, m.stateDrift, w.lastStep, w.drift
-			m.bad.least = 0
+			m.bad.least, m.strayTo = 0, 0
 			if rec.State == record.Gone {
 				m.wasGone, m.accepts, m.again = true, 0, 0
 			}
@@ -287,5 +290,14 @@ func (w *world) denial(g *scaler.Grant) {
 	w.cover.denials[g.Cause]++
 	if g.Cause == record.CauseNone {
 		w.fail("8", "%s was refused, but no cause was given", g.Key)
+	}
+	if s := w.cfg.Schedule.At(time.Unix(0, w.walls[0])).Settings; g.Cause == record.CausePolicy && w.quiet {
+		leases := 0
+		for i := range w.saved.Instances {
+			leases += len(w.saved.Instances[i].Leases)
+		}
+		if n := policy.IdleTarget(s, leases, w.waiters()); n > 0 {
+			w.fail("reason", "%s was told that the policy creates nothing, and the policy keeps %d slots free", g.Key, n)
+		}
 	}
 }

@@ -29,6 +29,7 @@ type machine struct {
 	late     bool          // it appears only minutes after its create was accepted
 	denied   bool          // the provider said clearly that it did not create it
 	word     fleet.Listed  // what lists say instead of the truth, until wordTo
+	flaps    bool          // this alternates between two states in which it does not run
 	wordTo   time.Duration
 	hidden   time.Duration // lists leave it out until then
 
@@ -39,6 +40,9 @@ type machine struct {
 	lackedAt time.Duration // since when
 	accepted bool          // a delete was accepted
 
+	lackedNow     bool          // the list that is being reported is the first to lack it
+	lackedTwice   bool          // a list that was suspiciously short was the first to lack it
+	strayTo       time.Duration // when it must run again, or be retired: it is ready, and lists show it as not running; 0: they do not
 	unreached     unreached     // the latest time that the provider could not say how to reach it
 	serial        uint64        // serial in the committed record
 	prepared      bool          // a preparation for this serial succeeded
@@ -352,11 +356,19 @@ func (w *world) rise(m *machine, _ uint64) {
 }
 
 // prepare connects to a machine and runs the ready command.
+// preparationWords are the messages of failed preparations: the words of a create are others.
+var preparationWords = func() (words [failure.Unhealthy + 1]string) {
+	for k := range words {
+		words[k] = "planted: the preparation failed as " + failure.Kind(k).String()
+	}
+	return words
+}()
+
 func (w *world) prepare(cmd *scaler.Command) {
 	ev := scaler.Event{Kind: scaler.EvPrepared, Op: cmd.Op, ID: cmd.ID, Serial: cmd.Serial}
 	latency := w.roll(streamLatency).span(200*time.Millisecond, 8*time.Second)
 	m := w.byID[cmd.ID]
-	fail := func(k failure.Kind) { ev.Failure = failure.Failure{Kind: k, Message: "planted"} }
+	fail := func(k failure.Kind) { ev.Failure = failure.Failure{Kind: k, Message: preparationWords[k]} }
 	switch {
 	case w.away():
 		ev.Away = true

@@ -1,6 +1,7 @@
 package dst
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
@@ -120,7 +121,7 @@ var crashes = [...]Fault{FaultCrashBeforeCommit, FaultCrashAfterCommit, FaultCra
 
 // dispatch sends the first answers and commands of a committed batch, up to these numbers.
 func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
-	w.grants = b.Grants
+	w.grants, w.quiet = b.Grants, w.fed == 1 && b.Changes.Empty() && len(b.Facts) == 0
 	for i := range b.Grants {
 		if i < grants {
 			w.answer(&b.Grants[i])
@@ -152,12 +153,7 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 	w.judgeExplained(b)
 	w.breakerMoves(b)
 	w.pauses(b)
-	w.retiring = 0
-	for i := range b.Facts {
-		if b.Facts[i].Kind == scaler.FactRetire {
-			w.retiring++
-		}
-	}
+	w.countFacts(b)
 	for i := range b.Facts {
 		if w.opts.trace {
 			w.sayFact(&b.Facts[i])
@@ -166,6 +162,26 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 		w.owes(&b.Facts[i])
 	}
 	w.judgeDeletes(b)
+}
+
+// countFacts counts what several oracles need to know of the facts of a batch before they judge. The stored words of the latest failure are those of
+// the last failed create or preparation.
+func (w *world) countFacts(b *scaler.Batch) {
+	w.retiring, w.failedBoots = 0, 0
+	words := ""
+	for i := range b.Facts {
+		switch f := &b.Facts[i]; f.Kind {
+		case scaler.FactRetire:
+			w.retiring++
+		case scaler.FactFruitless:
+			w.failedBoots++
+		case scaler.FactRefused, scaler.FactPrepare:
+			words = cmp.Or(f.Failure.Message, words)
+		}
+	}
+	if words != "" && w.saved.Meta.Latest != words {
+		w.fail("reason", "the latest failure says %q, and %q is stored as the latest", words, w.saved.Meta.Latest)
+	}
 }
 
 // unheard handles an answer that was committed but never sent. What it ended has ended nevertheless; its caller learns of it when it comes

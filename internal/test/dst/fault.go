@@ -129,7 +129,7 @@ var faults = [numFaults]faultInfo{
 	FaultComesBack:       {"comes back", 0.5, "a machine that vanished exists again"},
 	FaultRises:           {"rises", 0.08, "a machine exists again after its delete took effect"},
 	FaultLies:            {"lies", 0.025, "for a while lists show a wrong state of a machine"},
-	FaultGoesBackwards:   {"goes backwards", 0.03, "a running machine is listed as creating or suspended for a while"},
+	FaultGoesBackwards:   {"goes backwards", 0.03, "a running machine is listed as creating or suspended for a while, or as both in turn"},
 	FaultHidden:          {"hidden", 0.03, "for a while lists leave out a machine that exists"},
 	FaultReclaimed:       {"reclaimed", 0.02, "the provider deletes a machine without a request"},
 	FaultProviderTimeout: {"provider timeout", 0.04, "the provider gives up on a machine that boots"},

@@ -28,6 +28,7 @@ func (w *world) watch() {
 			m.shown, m.missed = fleet.ListedAbsent, 0
 		}
 		m.lacked, m.lackedAt, m.bad.least, m.bad.most = 0, w.now.Mono, 0, 0
+		m.lackedTwice, m.strayTo = false, 0
 	}
 	w.nextList(0)
 }
@@ -106,10 +107,13 @@ func (w *world) answerList() {
 	case w.hit(FaultListLags):
 		asOf -= w.dice.skewed(time.Second, 3*time.Minute)
 	}
+	exact := w.fed == 0 // the committed states are those that the manager has
+	firstOf := !w.first
 	w.first, w.tries = true, 0
 	news := false
 	if !repeated {
 		news = w.report(asOf, lacks)
+		w.noteShort(firstOf, exact)
 	}
 	for _, m := range w.machines {
 		if m.shown == fleet.ListedAbsent && m.born < since {
@@ -161,7 +165,7 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 			w.step(scaler.Event{Kind: scaler.EvChanged, ID: m.id, Listed: word})
 		}
 		if word == fleet.ListedRunning {
-			m.ran = w.batchNo
+			m.ran, m.strayTo = w.batchNo, 0
 		}
 		news = true
 	}
@@ -171,11 +175,31 @@ func (w *world) report(asOf time.Duration, lacks int) (news bool) {
 		}
 		if m.shown != fleet.ListedAbsent && (n >= lacks || w.wordOf(m, asOf) == fleet.ListedAbsent) {
 			m.wasShown, m.shown, m.missed, m.lacked, m.lackedAt = m.shown, fleet.ListedAbsent, 0, 0, w.now.Mono
+			m.lackedTwice, m.lackedNow = false, true
 			news = true
 			w.step(scaler.Event{Kind: scaler.EvMissing, ID: m.id})
 		}
 	}
 	return news
+}
+
+// noteShort notes which machines need twice as many lists to count as lost: the list that was the first to lack them lost more than half of more
+// than four. The first list of a life can lack everything that was committed.
+func (w *world) noteShort(first, exact bool) {
+	lost, shown := 0, 0
+	for _, m := range w.machines {
+		m.lackedNow = m.shown == fleet.ListedAbsent && (m.lackedNow || first) && m.state != 0 && m.state != record.Gone && m.state != record.Lost
+		if m.lackedNow {
+			lost++
+		} else if m.shown != fleet.ListedAbsent {
+			shown++
+		}
+	}
+	short := exact && lost+shown > 4 && lost > shown
+	for _, m := range w.machines {
+		m.lackedTwice = m.lackedTwice || short && m.lackedNow
+		m.lackedNow = false
+	}
 }
 
 // wordOf is the state of m in a list as of t.
@@ -185,6 +209,11 @@ func (w *world) wordOf(m *machine, t time.Duration) fleet.Listed {
 		return fleet.ListedAbsent
 	case t >= m.dying:
 		return fleet.ListedDeleting
+	case t < m.wordTo && m.flaps:
+		if t/(40*time.Second)%2 == 0 {
+			return fleet.ListedCreating
+		}
+		return fleet.ListedSuspended
 	case t < m.wordTo:
 		return m.word
 	case t < m.runs:
@@ -211,6 +240,7 @@ func (w *world) disturb() {
 	}
 	if w.hit(FaultLies) {
 		if m := w.anyMachine(&w.dice); m != nil {
+			m.flaps = false
 			m.word, m.wordTo = fleet.Listed(1+w.dice.below(6)), now+w.dice.skewed(time.Second, 5*time.Minute)
 		}
 	}
@@ -218,6 +248,9 @@ func (w *world) disturb() {
 		if m := w.anyMachine(&w.dice); m != nil && m.runs <= now {
 			m.word = pick(&w.dice, fleet.ListedCreating, fleet.ListedSuspended)
 			m.wordTo = now + w.dice.skewed(time.Second, 10*time.Minute)
+			if m.flaps = w.dice.below(3) == 0; m.flaps {
+				m.wordTo = now + w.dice.span(5*time.Minute, 20*time.Minute)
+			}
 		}
 	}
 	if w.hit(FaultHidden) {

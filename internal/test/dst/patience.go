@@ -14,7 +14,11 @@ func (w *world) judgeLost(m *machine) {
 	if m == nil {
 		return
 	}
-	if m.lacked < w.cfg.MissingLists || w.lastStep-m.lackedAt < 2*w.cfg.UpdateInterval {
+	lists, span := w.cfg.MissingLists, 2*w.cfg.UpdateInterval
+	if m.lackedTwice {
+		lists, span = 2*lists, 2*span
+	}
+	if m.lacked < lists || w.lastStep-m.lackedAt < span {
 		w.fail("9", "%s is lost after %d lists and %v without it", m.id, m.lacked, w.lastStep-m.lackedAt)
 	}
 }

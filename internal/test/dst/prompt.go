@@ -12,6 +12,8 @@ import (
 
 // prompt is what the oracles of promptness remember.
 type prompt struct {
+	blindTo   time.Duration // when the latest failed lists ended
+	fruitless int           // the committed number of consecutive failed boots before this batch
 	listedAt  time.Duration // when the complete list of this batch was asked for; 0: it has none
 	pausedBy  bool          // published: another manager seems to work on the group
 	turns     bool          // published: ids seem to be used again, so creates and deletes wait for each other, a minute at most (ADR 34)
@@ -40,11 +42,12 @@ func (w *world) judgePrompt(b *scaler.Batch) {
 				w.fail("prompt", "%s is listed as running, and is not prepared", rec.ID)
 			}
 		case record.Ready:
-			if waiters > 0 && !closed && m.shown == fleet.ListedRunning && w.freeOn(rec) > 0 && w.promises() == 0 && m.unreached.serial != m.serial {
+			if waiters > 0 && !closed && m.shown == fleet.ListedRunning && w.freeOn(rec) > 0 && w.promises() == 0 && !w.unreachable(m) && !m.unreached.vague {
 				w.fail("prompt", "%d wait while %s has a free slot that is promised to none", waiters, rec.ID)
 			}
+			w.judgeStray(m)
 		case record.Draining:
-			if len(rec.Leases) == 0 && !w.pausedBy && !w.turns {
+			if len(rec.Leases) == 0 && !w.pausedBy && !w.mayWaitForTurn(m) {
 				w.fail("prompt", "%s is retired and has no lease, and its delete is not sent", rec.ID)
 			}
 		case record.Deleting:
@@ -78,6 +81,31 @@ func (w *world) judgeDeleting(m *machine) {
 
 // takeTurns reports whether creates and deletes may take turns, because names of deleted machines are used again.
 func (w *world) takeTurns() bool { return w.namesAt > 0 && w.lastStep < w.namesAt+w.cfg.ForgetAfter }
+
+// turn is how long a delete may wait for creates, with the time until the manager looks again (ADR 34).
+const turn = time.Minute + 3*time.Second
+
+// mayWaitForTurn reports whether the delete of a retired machine may wait, because creates have not shown their instances. However many creates
+// follow each other, it waits only once.
+func (w *world) mayWaitForTurn(m *machine) bool {
+	return w.turns && (m.stateDrift != w.drift || w.lastStep < max(m.stateAt, w.lifeStart)+turn)
+}
+
+// judgeStray checks that a ready machine that lists show as not running has as long as a boot to run again, in whatever states it is listed
+// meanwhile. While lists fail, nothing is late.
+func (w *world) judgeStray(m *machine) {
+	switch {
+	case m.shown != fleet.ListedCreating && m.shown != fleet.ListedSuspended:
+	case m.strayTo == 0:
+		d := w.cfg.CreatingDeadline
+		for n := max(w.fruitless, w.saved.Meta.Fruitless) + w.failedBoots; n > 0 && d < time.Hour; n-- {
+			d *= 2
+		}
+		m.strayTo = w.lastStep + min(d, max(w.cfg.CreatingDeadline, time.Hour))
+	case !w.listsFail && w.lastStep > max(m.strayTo, w.blindTo+w.cfg.UpdateInterval)+time.Second:
+		w.fail("prompt", "%s is ready and is not listed as running since longer than a boot may take, and it is not retired", m.id)
+	}
+}
 
 // waiters are the callers that certainly wait, and for any instance.
 func (w *world) waiters() (n int) {

@@ -14,15 +14,18 @@ type unreached struct {
 	serial uint64 // 0: it can be reached
 	life   uint32
 	batch  uint64        // the batch in which the manager was told
+	vague  bool          // it was not ready by its committed record: it may have become ready in the batch of that word
 	since  time.Duration // when the machine entered the state that it had then
 }
 
 // unreach tells the manager that nobody can say how to reach m, and for a while nobody can.
 func (w *world) unreach(m *machine) {
-	if m.state == record.Ready {
-		m.unreached = unreached{m.serial, w.life, w.batchNo, m.stateAt}
+	m.unreached = unreached{serial: m.serial, life: w.life, batch: w.batchNo, vague: m.state != record.Ready, since: m.stateAt}
+	span := w.dice.skewed(time.Second, 10*time.Minute)
+	if w.dice.below(3) == 0 { // lists lose it too: it is prepared again when they show it, and nobody takes that word back
+		m.hidden, span = w.now.Mono+time.Duration(w.cfg.MissingLists)*w.cfg.UpdateInterval+w.dice.span(0, 5*time.Minute), 24*time.Hour
 	}
-	w.later(w.dice.skewed(time.Second, 10*time.Minute), itemHeal, m.no, healReach)
+	w.later(span, itemHeal, m.no, healReach)
 	w.step(scaler.Event{Kind: scaler.EvUnreachable, ID: m.id, Serial: m.serial, On: true, Failure: failure.Failure{Kind: failure.Transient, Message: "planted"}})
 }
 
@@ -32,13 +35,18 @@ func (w *world) reach(m *machine) {
 	w.step(scaler.Event{Kind: scaler.EvUnreachable, ID: m.id, Serial: m.serial})
 }
 
+// unreachable reports whether the manager was told, about this machine in this state, that nobody can say how to reach it.
+func (w *world) unreachable(m *machine) bool {
+	u := &m.unreached
+	return u.serial == m.serial && u.life == w.life && !u.vague && u.since == m.stateAt && m.state == record.Ready
+}
+
 // judgeReach fails for a lease on a machine that nobody can reach.
 func (w *world) judgeReach(m *machine, g *scaler.Grant) {
 	if m == nil {
 		return
 	}
-	u := &m.unreached
-	if u.serial == g.Serial && u.life == w.life && u.batch < w.batchNo && u.since == m.stateAt && m.state == record.Ready {
+	if m.serial == g.Serial && m.unreached.batch < w.batchNo && w.unreachable(m) {
 		w.fail("9", "%s was leased %s, which nobody can say how to reach", g.Key, g.ID)
 	}
 }

@@ -27,6 +27,11 @@ func (w *world) settle() {
 		if w.drained {
 			w.drained, w.undrained = false, w.batchNo
 		}
+		for _, m := range w.machines {
+			if m.unreached.serial != 0 && m.unreached.life == w.life {
+				w.reach(m)
+			}
+		}
 		w.step(scaler.Event{Kind: scaler.EvDrain})
 		w.commit()
 	}

@@ -24,6 +24,9 @@ type badWord struct {
 func (w *world) hears(ev *scaler.Event) {
 	m := w.byID[ev.ID]
 	if ev.Kind == scaler.EvListFailed || ev.Kind == scaler.EvListed {
+		if w.listsFail {
+			w.blindTo = w.now.Mono
+		}
 		w.listsFail = ev.Kind == scaler.EvListFailed
 	}
 	if m == nil || m.serial != ev.Serial {
@@ -52,10 +55,10 @@ func (w *world) beatSays(m *machine, ev *scaler.Event, sure bool) {
 			w.condemn(m, record.CauseUnhealthy)
 		}
 	case !ev.Away && k != failure.Throttled:
-		if m.bad.most++; !sure {
+		if w.listsFail { // the provider answers nothing, so this says nothing about the machine
 			return
 		}
-		if w.listsFail {
+		if m.bad.most++; !sure {
 			return
 		}
 		if m.bad.least++; m.bad.least >= w.surelyFailed() {

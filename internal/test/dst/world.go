@@ -70,9 +70,11 @@ type world struct {
 	stepped   bool   // something was stepped since the last batch
 	listsFail bool   // the latest list that the manager was told of failed
 	retiring  int    // instances that the latest batch retires
-	endLife   bool   // a shutdown reached its time limit
-	loseState bool   // the next life finds an empty store
-	forgotten bool   // some life found an empty store
+
+	failedBoots int  // failed boots that the latest batch counts
+	endLife     bool // a shutdown reached its time limit
+	loseState   bool // the next life finds an empty store
+	forgotten   bool // some life found an empty store
 
 	cover    *coverage
 	occurred []occurrence
