@@ -96,6 +96,21 @@ func TestLimitLoweredBelowBoots(t *testing.T) {
 	}
 }
 
+// TestSurplusLeavesReservedSlots: an instance on which a reservation holds a slot stays, although it has fewer jobs than another one.
+func TestSurplusLeavesReservedSlots(t *testing.T) {
+	r := standing(t, 2, func(c *Config) { c.Capacity, c.MaxInstances, c.ReservationDeadline = 2, 2, time.Hour },
+		withPolicy(policy.Settings{IdleCount: 4, IdleTime: 20 * sec, Preemptive: true}))
+	r.acquire("a", "b", "c")
+	r.want("reserved", r.ask(EvReserve, "d").Kind, GrantReserved)
+	claimed := r.core.reg.Reservation("d").Claim
+	r.want("jobs beside it", claimed.Leased(), 1)
+	r.reload(func(c *Config) { c.MaxInstances = 1 })
+	r.run(time.Minute)
+	r.want("instances in service, on their way out", [2]int{r.sum().Ready, r.sum().Draining}, [2]int{1, 1})
+	r.want("the reserved one", r.state(claimed.ID), record.Ready)
+	r.want("the job that was promised a slot", r.acquire("d").ID, claimed.ID)
+}
+
 // TestUnclaimedDoNotDisplace: instances of unknown owner count against the limit, but ours do not give way to them.
 func TestUnclaimedDoNotDisplace(t *testing.T) {
 	r := standing(t, 2, func(c *Config) { c.MaxInstances = 2 })

@@ -75,6 +75,45 @@ func TestNameUsedAgainAtOnce(t *testing.T) {
 	}
 }
 
+// TestNamesAreUsedAgainForHours: what is known about the provider's names holds as long as it uses them again. So an instance is deleted by
+// mistake only the first time.
+func TestNamesAreUsedAgainForHours(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances, c.MaxUses = 1, 1 }))
+	r.every = 2 * sec
+	r.places(1, 0)
+	r.acquire("job-0")
+	r.run(30 * sec)
+	for n := range 5 {
+		deletes := len(r.commandsOf(CmdDelete))
+		key := record.Key(fmt.Sprint("job-", n+1))
+		r.acquire(key)
+		r.release(record.Key(fmt.Sprint("job-", n)))
+		r.served(key)
+		if n > 0 {
+			r.want("deletes for one job", len(r.commandsOf(CmdDelete))-deletes, 1)
+		}
+		r.run(40 * time.Minute)
+	}
+}
+
+// TestReplaceAvoidsAnInstanceNotAName: a job asked for another instance than the one that it had. When that one is gone, a new instance under
+// its name serves the job.
+func TestReplaceAvoidsAnInstanceNotAName(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
+	r.every = 2 * sec
+	r.places(1, 5*sec)
+	r.acquire("job")
+	r.run(20 * sec)
+	first := r.last("job").Serial
+	r.ask(EvReplace, "job")
+	r.do(Event{Kind: EvUnhealthy, ID: "rack-1", Cause: record.CauseUnhealthy})
+	if d := r.served("job"); d > 2*time.Minute {
+		t.Fatalf("the job waited %v", d)
+	}
+	g := r.last("job")
+	r.want("the name, and whether it is another instance", [2]any{g.ID, g.Serial > first}, [2]any{record.ID("rack-1"), true})
+}
+
 // TestNameUsedAgainLater: in a quiet group lists are rare. The name is used again 90 seconds after the instance was removed.
 func TestNameUsedAgainLater(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.UpdateInterval = time.Minute }))

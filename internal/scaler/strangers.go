@@ -93,6 +93,7 @@ func (c *Core) enter(ev *Event, s record.State, o record.Origin, op uint64) *mac
 		return nil
 	}
 	m := c.newMachine(i)
+	c.renamed(i.ID)
 	c.reg.SetListed(i, ev.Listed)
 	if s == record.Creating {
 		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.CreatingDeadline))

@@ -83,6 +83,16 @@ func (c *Core) serve() {
 	}
 }
 
+// renamed ends what waiters say against an instance with this name: another instance has the name now.
+func (c *Core) renamed(id record.ID) {
+	for w := c.queue.head; w != nil && c.queue.picky > 0; w = w.next {
+		if w.not == id {
+			w.not = ""
+			c.queue.picky--
+		}
+	}
+}
+
 // dismiss removes w from the queue.
 func (c *Core) dismiss(w *waiter) {
 	c.timers.stop(&w.deadline)

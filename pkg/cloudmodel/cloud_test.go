@@ -152,6 +152,7 @@ func TestCreateRefusals(t *testing.T) {
 		{"stock-out", Config{StockOut: StockOut{Windows: []Window{window}}}, time.Minute, 0, 0, failure.Capacity},
 		{"after the stock-out", Config{StockOut: StockOut{Windows: []Window{window}}}, 2 * time.Minute, 4, 4, failure.None},
 		{"quota", Config{Quota: Quota{Limit: 3}}, 0, 3, 3, failure.Quota},
+		{"a window without any quota", Config{Quota: Quota{Limit: 3, Windows: []QuotaWindow{{Window: window}}}}, time.Minute, 0, 0, failure.Quota},
 		{"max size", Config{MaxSize: 2}, 0, 2, 2, failure.Quota},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -326,6 +327,7 @@ func TestPrices(t *testing.T) {
 		{Price{PerHour: 3.6}, 1500 * time.Millisecond, 0.002},
 		{Price{PerHour: 3.6, Minimum: D(time.Minute)}, time.Second, 0.06},
 		{Price{PerHour: 6, Billing: "minute"}, 61 * time.Second, 0.2},
+		{Price{PerHour: 6, Billing: "minute", Minimum: D(90 * time.Second)}, time.Second, 0.2}, // the minimum is rounded up too
 		{Price{PerHour: 2, Billing: "hour"}, time.Hour, 2},
 		{Price{PerHour: 2, Billing: "hour"}, time.Hour + 1, 4},
 		{Price{PerHour: 1, Billing: "day"}, time.Minute, 24},
