@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -63,7 +64,8 @@ func runTests(m *testing.M) int {
 	}
 	os.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
 	code := m.Run()
-	if left, err := os.ReadDir(filepath.Join(dir, "tmp")); code == 0 && (err != nil || len(left) > 0) {
+	fuzzing := flag.Lookup("test.fuzz").Value.String() != "" // the fuzzer kills its workers, so they leave their folders; dir goes with all of them
+	if left, err := os.ReadDir(filepath.Join(dir, "tmp")); code == 0 && !fuzzing && (err != nil || len(left) > 0) {
 		fmt.Fprintln(os.Stderr, "left behind in the temporary folder:", left, err)
 		code = 1
 	}
