@@ -67,6 +67,7 @@ type Autoscaler struct {
 	LogExternalIP               bool
 	DeleteInstancesOnShutdown   bool
 	StateStorage                StateStorage
+	stateKeyLine                int // of state_storage.key_file; not in StateStorage, because another line is no change of it
 	Journal                     Journal
 	VMIsolation                 VMIsolation
 	Buckets                     Buckets

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -106,7 +107,11 @@ func (c Connector) ToProvider(key []byte) provider.ConnectorConfig {
 func (f *File) CheckFiles() *Report {
 	report := &Report{}
 	for _, r := range f.Runners {
-		if r.Autoscaler == nil || r.Autoscaler.Connector.KeyPath == "" {
+		if r.Autoscaler == nil {
+			continue
+		}
+		f.checkStateKey(r.Autoscaler, report)
+		if r.Autoscaler.Connector.KeyPath == "" {
 			continue
 		}
 		c := r.Autoscaler.Connector
@@ -117,4 +122,25 @@ func (f *File) CheckFiles() *Report {
 	}
 	report.sort()
 	return report
+}
+
+// checkStateKey checks that the key of the state can be read, and only by its owner.
+func (f *File) checkStateKey(a *Autoscaler, report *Report) {
+	path := a.StateStorage.KeyFile
+	if path == "" {
+		return
+	}
+	problem := Problem{Severity: Fault, Code: CodeFile, Path: f.Path, Line: a.stateKeyLine, Key: "runners.autoscaler.state_storage.key_file"}
+	file, err := os.Open(path)
+	if err != nil {
+		problem.Message, problem.Remedy = "cannot read the key of the state: "+err.Error(), "make it readable for the user that runs taskscaler, or correct key_file"
+		report.Problems = append(report.Problems, problem)
+		return
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		problem.Message = fmt.Sprintf("other users can read or write the key of the state %s (mode %04o)", path, info.Mode().Perm())
+		problem.Remedy = "chmod 600 " + path
+		report.Problems = append(report.Problems, problem)
+	}
 }

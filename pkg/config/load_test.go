@@ -104,7 +104,7 @@ func TestEverything(t *testing.T) {
 	mondayNine := time.Date(2024, 12, 23, 0, 0, 0, 0, time.UTC) // 9 o'clock in Seoul
 	equal(t, "schedule", a.Schedule.At(mondayNine).Index, 1)
 	a.Schedule, a.Policies, a.PluginConfig, a.VMIsolation.NestingConfig = nil, nil, RawConfig{}, RawConfig{}
-	a.Connector.keyLine = 0
+	a.Connector.keyLine, a.stateKeyLine = 0, 0
 	equal(t, "autoscaler", a, Autoscaler{
 		Line: 29, CapacityPerInstance: 4, MaxUseCount: 7, MaxInstances: 20, Plugin: "registry.example.com:5000/group/sub/openstack:1.5",
 		PluginSHA256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", PluginInsecurePath: true,
@@ -219,6 +219,34 @@ func TestKeyFile(t *testing.T) {
 	}
 	if key, err := (Connector{}).LoadKey(); key != nil || err != nil {
 		t.Errorf("without key_path: got %q, %v", key, err)
+	}
+}
+
+// TestStateKeyFile: validate finds a key of the state that cannot be read, or that others can read.
+func TestStateKeyFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "config.toml")
+	if err := os.WriteFile(path, []byte(fleet("[runners.autoscaler.state_storage]\nkey_file = \"state.key\"\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, report, err := Load(path)
+	if err != nil || report.Err() != nil {
+		t.Fatal(err, report.Err())
+	}
+	key := filepath.Join(dir, "state.key")
+	check := func(what, want string) {
+		t.Helper()
+		if found := f.CheckFiles().Faults(); len(found) != 1 || found[0].Line != 6 || !strings.Contains(found[0].Error(), want) || !strings.Contains(found[0].Error(), key) {
+			t.Errorf("%s: %v", what, found)
+		}
+	}
+	check("absent", "correct key_file")
+	if err := errors.Join(os.WriteFile(key, nil, 0o600), os.Chmod(key, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	check("readable by the group", "chmod 600")
+	if err := os.Chmod(key, 0o600); err != nil || f.CheckFiles().Err() != nil {
+		t.Error(err, f.CheckFiles().Err())
 	}
 }
 

@@ -6,7 +6,8 @@
 //	cfg, err := setup.Config(runner)                            // limits, policies, deadlines, connector settings
 //	launch, err := setup.Plugin(file, runner, plugin.DefaultFindOptions(os.Getenv))
 //	group, err := plugin.Launch(ctx, launch)
-//	store, err := statestore.OpenBolt(setup.StateDir(runner, ""), statestore.BoltOptions{})
+//	state, err := setup.StateOptions(runner, os.Getenv)         // the key of an encrypted state
+//	store, err := statestore.OpenBolt(setup.StateDir(runner, ""), state)
 //	manager, err := taskscaler.New(ctx, group, cfg, taskscaler.WithStore(store))
 //
 // The taskscaler command uses the same functions.
