@@ -167,14 +167,12 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 // countFacts counts what several oracles need to know of the facts of a batch before they judge. The stored words of the latest failure are those of
 // the last failed create or preparation.
 func (w *world) countFacts(b *scaler.Batch) {
-	w.retiring, w.failedBoots = 0, 0
+	w.retiring = 0
 	words := ""
 	for i := range b.Facts {
 		switch f := &b.Facts[i]; f.Kind {
 		case scaler.FactRetire:
 			w.retiring++
-		case scaler.FactFruitless:
-			w.failedBoots++
 		case scaler.FactRefused, scaler.FactPrepare:
 			words = cmp.Or(f.Failure.Message, words)
 		}

@@ -11,13 +11,12 @@ import (
 
 // ledger is what the world remembers of one batch to judge how committed records change.
 type ledger struct {
-	walls       []int64 // wall times of the events of this batch, Unix nanoseconds
-	lifeWall    int64   // wall time at which this life began
-	corrected   int64   // the committed end of a back-off that the start of this life ended; 0: none
-	reloaded    bool    // the configuration was reloaded in this batch
-	created     bool    // a create brought something
-	booted      bool    // a preparation worked
-	failedBoots int     // facts of failed boots in this batch
+	walls     []int64 // wall times of the events of this batch, Unix nanoseconds
+	lifeWall  int64   // wall time at which this life began
+	corrected int64   // the committed end of a back-off that the start of this life ended; 0: none
+	reloaded  bool    // the configuration was reloaded in this batch
+	created   bool    // a create brought something
+	booted    bool    // a preparation worked
 
 	stepDrift time.Duration // sum of all jumps of the wall clock at the latest event
 	backDrift time.Duration // sum of all jumps of the wall clock when the end of the back-off was committed
