@@ -2,18 +2,23 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/setup"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
 // aRunner returns a runner whose state directory is in dir.
@@ -204,4 +209,48 @@ func TestStateFollowsARunnerThatGetsAnID(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, ".taskscaler", before.Identity())); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the old directory: %v", err)
 	}
+}
+
+// TestPrivateStateStaysAfterAFailedShutdown: instances that a private manager could not delete are in its state, and the next one deletes them.
+func TestPrivateStateStaysAfterAFailedShutdown(t *testing.T) {
+	dir := t.TempDir()
+	r := aRunner(t, dir, "")
+	s := mustOpen(t, r, true)
+	if _, err := s.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	manager, err := taskscaler.New(t.Context(), &undeletable{}, taskscaler.Config{
+		CapacityPerInstance: 1, MaxInstances: 1, DeleteOnShutdown: true, ShutdownDeletionRetries: 1, ShutdownDeletionInterval: 10 * time.Millisecond, UpdateIntervalWhenExpecting: 10 * time.Millisecond,
+	}, taskscaler.WithStore(s), taskscaler.WithDialer(func(context.Context, provider.ConnectInfo, connector.DialOptions) (connector.Client, error) {
+		return silent{}, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease, err := manager.Acquire(t.Context(), "job")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lease.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	gone, end := context.WithCancel(t.Context())
+	end()
+	run := &runner{file: r, state: s, scaler: manager}
+	if err := run.shutdown(gone); err == nil {
+		t.Fatal("the shutdown says that it left nothing behind")
+	}
+	again := mustOpen(t, r, true)
+	saved, err := again.Load(t.Context())
+	if err != nil || len(saved.State.Instances) != 1 || saved.State.Instances[0].ID != "i-1" {
+		t.Errorf("the next one finds %+v, %v", saved, err)
+	}
+	finish(t, again, true)
+}
+
+// undeletable is a group whose instance is never deleted.
+type undeletable struct{ oneInstance }
+
+func (g *undeletable) Decrease(context.Context, []string) ([]string, error) {
+	return nil, errors.New("the API is down")
 }

@@ -2,6 +2,7 @@ package jobexec
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
 // halfOpen is a connection to the manager that can break on this side. The other side does not notice.
@@ -130,3 +133,23 @@ func TestEndsInTheMomentOfTheGrant(t *testing.T) {
 		t.Errorf("the lease was not released when the job had ended: %q", calls)
 	}
 }
+
+// TestSecondContactOutlivesTheJob: an interrupted job whose connection broke still finds out whether the instance works. Else the instance would
+// be condemned for an interrupt, and the other jobs on it would end.
+func TestSecondContactOutlivesTheJob(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(&SignalError{Signal: syscall.SIGINT})
+	r := &run{job: Job{Dial: func(ctx context.Context, _ provider.ConnectInfo, _ connector.DialOptions) (connector.Client, error) {
+		return closes{}, ctx.Err()
+	}}}
+	lease := control.Lease{Instance: "i-1", Connect: &provider.ConnectInfo{ID: "i-1"}}
+	found := r.doubt(ctx, lease, errors.New("the connection broke"), func(ctx context.Context, _ connector.Client) error { return ctx.Err() })
+	if found != (verdict{}) {
+		t.Errorf("a healthy instance is condemned: %+v", found)
+	}
+}
+
+// closes is a client that is only closed.
+type closes struct{ connector.Client }
+
+func (closes) Close() error { return nil }

@@ -159,6 +159,12 @@ func TestOffendingLine(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", c.text, got, c.want)
 		}
 	}
+	key := "private = \"\"\"\nfirst line\nAAAAB3NzaC1yc2E==\nuser=third line\n\"\"\"\n"
+	for line := 2; line <= 4; line++ {
+		if got := offendingLine([]byte(key), line); got != "(line not shown: it may hold a secret)" {
+			t.Errorf("line %d of a secret of several lines: %q", line, got)
+		}
+	}
 	if got := offendingLine([]byte("a"), 7); got != "" {
 		t.Errorf("a line that is not there: got %q", got)
 	}

@@ -70,6 +70,32 @@ var (
 	keyLine    = regexp.MustCompile(`^\s*(\[|["'\w][^=]*=)`)
 )
 
+// ownerOf returns the line that has the key of a value which goes on in line at. In a string of several lines, a line may look like one with a
+// key: those of a private key end with "=".
+func ownerOf(lines []string, at int) int {
+	start, quotes := -1, ""
+	for n, text := range lines[:at] {
+		if start >= 0 {
+			if strings.Contains(text, quotes) {
+				start = -1
+			}
+			continue
+		}
+		for _, q := range []string{`"""`, "'''"} {
+			if strings.Count(text, q) == 1 {
+				start, quotes = n, q
+			}
+		}
+	}
+	if start >= 0 {
+		return start
+	}
+	for at > 0 && !keyLine.MatchString(lines[at]) {
+		at--
+	}
+	return at
+}
+
 // offendingLine returns the line as written in the file. If the line may hold a secret, it returns only the part before the "=". For a
 // line inside a value of several lines, the key of the value decides.
 func offendingLine(data []byte, line int) string {
@@ -78,10 +104,7 @@ func offendingLine(data []byte, line int) string {
 		return ""
 	}
 	text := lines[line-1]
-	owner := line - 1
-	for owner > 0 && !keyLine.MatchString(lines[owner]) {
-		owner--
-	}
+	owner := ownerOf(lines, line-1)
 	if secretWord.MatchString(lines[owner]) || secretWord.MatchString(text) {
 		head, _, found := strings.Cut(text, "=")
 		if !found || owner != line-1 {

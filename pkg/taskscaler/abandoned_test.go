@@ -190,7 +190,7 @@ func TestHungInitAndShutdown(t *testing.T) {
 		gate := make(chan struct{})
 		g := newGroup()
 		g.onInit = func() error { <-gate; return nil }
-		g.onShutdown = func() error { <-gate; return nil }
+		g.onShutdown = func(context.Context) error { <-gate; return nil }
 		began := time.Now()
 		_, err := New(t.Context(), g, Config{InitTimeout: 40 * time.Second, ShutdownTimeout: 20 * time.Second})
 		if took := time.Since(began); took != time.Minute+2*returnGrace {

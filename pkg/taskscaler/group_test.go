@@ -26,7 +26,7 @@ type testGroup struct {
 	onReport    func(n int) error // before a list reports instance n, starting at 0; an error ends the list
 	onConnect   func(ctx context.Context, id string) (provider.ConnectInfo, error)
 	onHeartbeat func(ctx context.Context, id string) error
-	onShutdown  func() error
+	onShutdown  func(context.Context) error
 
 	mu        sync.Mutex
 	next      int
@@ -208,12 +208,12 @@ func (g *testGroup) Heartbeat(ctx context.Context, id string) error {
 	return hook(g, &g.onHeartbeat)(ctx, id)
 }
 
-func (g *testGroup) Shutdown(context.Context) error {
+func (g *testGroup) Shutdown(ctx context.Context) error {
 	g.mu.Lock()
 	g.shut++
 	g.mu.Unlock()
 	if g.onShutdown != nil {
-		return g.onShutdown()
+		return g.onShutdown(ctx)
 	}
 	return nil
 }

@@ -332,3 +332,22 @@ func TestSecondLookFails(t *testing.T) {
 		}
 	})
 }
+
+// TestAwayWhileCredentialsAreRenewed: a plugin that is away when expired credentials are asked for again says nothing about the instance.
+func TestAwayWhileCredentialsAreRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, WithDialer(func(_ context.Context, info provider.ConnectInfo, _ connector.DialOptions) (connector.Client, error) {
+			time.Sleep(info.Timeout)
+			return nil, errors.New("no login")
+		}))
+		defer f.end()
+		soon := time.Now().Add(2 * time.Second)
+		info := provider.ConnectInfo{ID: "i-0001", InternalAddr: "10.0.0.1", Expires: &soon}
+		_, _, err := f.reach(t.Context(), info, func() (provider.ConnectInfo, error) {
+			return info, provider.Errorf(provider.KindThrottled, "%w: restarting", provider.ErrAway)
+		})
+		if !errors.Is(err, provider.ErrAway) || provider.KindOf(err) != provider.KindThrottled || !strings.Contains(err.Error(), "no login") {
+			t.Errorf("%v", err)
+		}
+	})
+}

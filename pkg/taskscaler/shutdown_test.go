@@ -175,7 +175,7 @@ func TestShutdownCountsWhatIsInDoubt(t *testing.T) {
 func TestShutdownReportsWhatDoesNotClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		no := errors.New("no")
-		f := start(t, withGroup(func(g *testGroup) { g.onShutdown = func() error { return no } }))
+		f := start(t, withGroup(func(g *testGroup) { g.onShutdown = func(context.Context) error { return no } }))
 		if err := f.Shutdown(t.Context()); !errors.Is(err, no) {
 			t.Errorf("err = %v", err)
 		}
@@ -442,4 +442,20 @@ func TestShutdownWhilePluginIsAway(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestProviderIsShutDownAfterTheTimeLimit: when the time limit of the shutdown is over, the provider still gets the time of its own limit to end in
+// order: its context has not ended.
+func TestProviderIsShutDownAfterTheTimeLimit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var ended error
+		f := start(t, withGroup(func(g *testGroup) { g.onShutdown = func(ctx context.Context) error { ended = ctx.Err(); return nil } }))
+		f.acquire("job")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_ = f.Shutdown(ctx) // the job goes on, so it ends by its limit
+		if f.group.shut != 1 || ended != nil {
+			t.Errorf("the provider was shut down %d times, with a context that ended: %v", f.group.shut, ended)
+		}
+	})
 }
