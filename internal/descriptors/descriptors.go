@@ -1,6 +1,6 @@
-// Package descriptors keeps descriptors private to the process (KeepPrivate), and divides the file descriptors of the manager's process between its own work and its clients. When clients use up the
-// descriptors, the manager can neither start a plugin again nor reach an instance, so no client gets what it waits for. So clients get what is left
-// after a reserve.
+// Package descriptors keeps the file descriptors of the manager private to its process (KeepPrivate), and says how many of them the manager needs
+// for its own work (Reserve) and how many are left for its clients (ForClients). When clients use up the descriptors, the manager can neither
+// start a plugin again nor reach an instance, so no client gets what it waits for. The control server does not limit its clients yet.
 //
 // Go raises the soft limit of a process to the hard limit when the process starts, and gives the old limit back to its child processes. So the limit
 // that counts is the hard one (LimitNOFILE= of systemd, ulimit -Hn).

@@ -74,8 +74,8 @@ func (e *FindError) Error() string {
 
 // Find returns the path of the plugin with a name from the configuration. NAME (e.g. "aws" or "fake") and fleeting-plugin-NAME both mean the
 // binary fleeting-plugin-NAME. "gcp" and "googlecloud" mean the same plugin. A version after a colon is accepted and ignored. An absolute
-// path is used as it is. A relative path is refused: what it means depends on the working directory. If the plugin is not installed, or its name contains a registry or repository,
-// the error is a *[FindError].
+// path is used as it is. A relative path is refused: what it means depends on the working directory. If the plugin is not installed, or its name
+// contains a registry or repository, the error is a *[FindError].
 func Find(name string, o FindOptions) (string, error) {
 	switch {
 	case strings.TrimSpace(name) == "":
