@@ -69,6 +69,7 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 	if files && file != nil {
 		all.Problems = append(all.Problems, file.CheckFiles().Problems...)
 		all.Problems = append(all.Problems, checkPlugins(env, file)...)
+		all.Problems = append(all.Problems, checkStateKeys(env, file, all.Problems)...)
 	}
 	var page strings.Builder
 	for _, p := range all.Problems {
@@ -98,6 +99,26 @@ func checkPlugins(env environment, file *config.File) (faults []config.Problem) 
 		if err := setup.CheckPlugin(file, r, find); err != nil {
 			faults = append(faults, config.Problem{
 				Severity: config.Fault, Code: config.CodeFile, Path: file.Path, Line: r.Autoscaler.Line, Key: "runners.autoscaler.plugin", Message: err.Error(),
+			})
+		}
+	}
+	return faults
+}
+
+// checkStateKeys returns a fault for each key of a state that is readable and is no key. Those that cannot be read are among the known problems. A
+// credential of systemd exists only in its unit.
+func checkStateKeys(env environment, file *config.File, known []config.Problem) (faults []config.Problem) {
+	const key = "runners.autoscaler.state_storage.key_file"
+	if slices.ContainsFunc(known, func(p config.Problem) bool { return p.Key == key }) {
+		return nil
+	}
+	for _, r := range file.Runners {
+		if r.Autoscaler == nil || r.Autoscaler.StateStorage.KeyFile == "" {
+			continue
+		}
+		if _, err := setup.StateOptions(r, env.getenv); err != nil {
+			faults = append(faults, config.Problem{
+				Severity: config.Fault, Code: config.CodeFile, Path: file.Path, Line: r.Autoscaler.Line, Key: key, Message: err.Error(),
 			})
 		}
 	}

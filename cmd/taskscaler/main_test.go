@@ -199,7 +199,7 @@ func TestSharedTemplate(t *testing.T) {
 	}
 }
 
-// TestValidateChecksPlugins: --files finds a plugin that other users can replace, as run does.
+// TestValidateChecksPlugins: --files finds a plugin that other users can replace, and a key of the state that is none, as run does.
 func TestValidateChecksPlugins(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "fleeting-plugin-x")
@@ -214,6 +214,19 @@ func TestValidateChecksPlugins(t *testing.T) {
 	}
 	if code, stdout, _ := try(t, "validate", "--files", file); code != 0 {
 		t.Errorf("a plugin that only its owner can replace: %d, %q", code, stdout)
+	}
+	keyed := filepath.Join(dir, "keyed.toml")
+	if err := os.WriteFile(keyed, []byte(text+"[runners.autoscaler.state_storage]\nkey_file = \"state.key\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for content, want := range map[string]string{"not a key\n": "age-keygen", "": "age-keygen"} {
+		if err := os.WriteFile(filepath.Join(dir, "state.key"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, stdout, _ := try(t, "validate", "--files", keyed)
+		if code != 1 || strings.Count(stdout, "state_storage.key_file") != 1 || !strings.Contains(stdout, want) || strings.Contains(stdout, "not a key") {
+			t.Errorf("a key file with %q: %d, %q", content, code, stdout)
+		}
 	}
 	if err := os.Chmod(path, 0o757); err != nil {
 		t.Fatal(err)
