@@ -165,7 +165,7 @@ func TestSecondManager(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words := []string{"in use by another manager", fmt.Sprintf("process %d on %s", m.cmd.Process.Pid, host), "stop that one"}
+	words := []string{"in use by another manager", fmt.Sprintf("process %d (taskscaler run) on %s", m.cmd.Process.Pid, host), "stop that one"}
 	w.start("run", "--config", w.config, "--socket", filepath.Join(w.dir, "other.sock")).refused(1, words...)
 	w.start("exec", "--config", w.config, "--", "true").refused(125, words...)
 	w.exec("still", "echo works").expect(0, "works\n")
