@@ -23,7 +23,17 @@ func Serve(now, soon context.Context, o Options, l *control.Listener) error {
 	}
 	server := control.NewServer(d, o.Logger)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }() // before the start: a plugin may take minutes for its Init, and a status says so
+	go func() { // before the start: a plugin may take minutes for its Init, and a status says so
+		defer close(served)
+		served <- server.Serve(l)
+	}()
+	// stop also waits for Serve, which closes l: it may not have begun when the start fails, and the socket would stay.
+	stop := func() error {
+		err := server.Close()
+		for range served {
+		}
+		return err
+	}
 	prepare, cancel := context.WithCancelCause(now)
 	defer cancel(nil)
 	defer context.AfterFunc(soon, func() { cancel(context.Cause(soon)) })()
@@ -32,7 +42,7 @@ func Serve(now, soon context.Context, o Options, l *control.Listener) error {
 			o.Logger.Info("stopped during the start; no group was changed", "reason", err)
 			err = nil
 		}
-		return errors.Join(err, server.Close())
+		return errors.Join(err, stop())
 	}
 	o.Logger.Info("taskscaler is running", "socket", l.Path(), "runners", len(d.runners), "config", o.File.Path)
 	err = d.run(now, soon, served)
@@ -40,7 +50,7 @@ func Serve(now, soon context.Context, o Options, l *control.Listener) error {
 		// Wait for nothing. But close the listener first, so that no new caller can connect.
 		return errors.Join(err, l.Close(), d.Abandon())
 	}
-	return errors.Join(err, server.Close()) // which closes l
+	return errors.Join(err, stop())
 }
 
 // run returns when the daemon must end: after a graceful shutdown, or at once when now ends.
