@@ -274,7 +274,7 @@ func (b *Bolt) layOut(tx *bolt.Tx) error {
 	}
 	format := b.enc.format(layoutVersion)
 	start := b.enc.begin(kindGuard)
-	b.enc.buf = new(guard).append(b.enc.buf)
+	b.enc.buf = (&guard{tx: uint64(tx.ID())}).append(b.enc.buf)
 	empty, _ := b.enc.seal(start, keyGuard)
 	meta := tx.Bucket(bucketMeta)
 	return errors.Join(meta.Put(keyFormat, format), meta.Put(keyGuard, empty))

@@ -88,7 +88,7 @@ func load(tx *bolt.Tx, meta *bolt.Bucket, enc *encoder) (s Snapshot, err error) 
 	if s.Secrets, err = loadSecrets(tx, enc, &found); err != nil {
 		return s, err
 	}
-	return s, want.compare(&found)
+	return s, cmp.Or(want.compare(&found), want.checkTx(tx.ID()))
 }
 
 // checkFormat returns the layout. It refuses one that this release does not know.
@@ -232,7 +232,7 @@ func permanentIf(err error) error {
 
 func (b *Bolt) finish(tx *bolt.Tx, w *writer) error {
 	b.again = true // until the commit has succeeded: a failed one may have been written
-	if err := w.putGuard(); err != nil {
+	if err := w.putGuard(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	if err := tx.Commit(); err != nil {
@@ -415,8 +415,9 @@ func (w *writer) remove(bucket *bolt.Bucket, k kind, key []byte) error {
 	return nil
 }
 
-func (w *writer) putGuard() error {
+func (w *writer) putGuard(tx *bolt.Tx) error {
 	w.guard.seq++
+	w.guard.tx = uint64(tx.ID())
 	start := w.enc.begin(kindGuard)
 	w.enc.buf = w.guard.append(w.enc.buf)
 	record, _ := w.enc.seal(start, keyGuard)

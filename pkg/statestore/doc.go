@@ -24,7 +24,8 @@
 //     works with the older one alone, but then an acknowledged commit is lost.
 //   - The checksum of a record covers its key, so a record in the place of another one is found.
 //   - Every transaction rewrites the guard record, which holds the number of records and the sum of their hashes. So a missing record is
-//     found, and so is an old one with a valid checksum. The sum is updated by difference: a commit costs only what it changes.
+//     found, and so is an old one with a valid checksum. The sum is updated by difference: a commit costs only what it changes. The guard
+//     also has the number of its transaction, so that a page which holds a whole older state is found.
 //
 // Damage is reported as a [*CorruptError]. The file is copied aside and not modified. A file of a newer release is a [*VersionError].
 //

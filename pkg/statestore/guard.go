@@ -6,10 +6,14 @@ import "google.golang.org/protobuf/encoding/protowire"
 // their hashes. Its payload has a fixed size, so that the bytes of a commit do not depend on the size of the fleet.
 type guard struct {
 	seq   uint64 // transactions so far
+	tx    uint64 // bbolt's number of the transaction that wrote the guard; 0: a release before this field wrote it
 	kinds [kindSecret + 1]tally
 }
 
 type tally struct{ count, sum uint64 }
+
+// fieldTx is the number of the field tx. The fields of the kinds come before it.
+const fieldTx protowire.Number = 64
 
 var guarded = [...]kind{kindGroup, kindInstance, kindIntent, kindSecret}
 
@@ -45,7 +49,16 @@ func (g *guard) append(b []byte) []byte {
 		b = appendFixed(b, fieldOf(i), g.kinds[k].count)
 		b = appendFixed(b, fieldOf(i)+1, g.kinds[k].sum)
 	}
-	return b
+	return appendFixed(b, fieldTx, g.tx)
+}
+
+// checkTx returns a damage if another transaction than tx wrote the guard, or nil. The number of the last transaction is on bbolt's meta page.
+// Without this check, a root page from the first commits could bring back the state of that time: a small state lies on it as a whole.
+func (g *guard) checkTx(tx int) error {
+	if g.tx != 0 && g.tx != uint64(tx) {
+		return damagef("it holds the state of transaction %d, and the last one was %d", g.tx, tx)
+	}
+	return nil
 }
 
 func (g *guard) decode(payload []byte) error {
@@ -55,6 +68,8 @@ func (g *guard) decode(payload []byte) error {
 		switch {
 		case f.num == 1:
 			g.seq = f.fixed()
+		case f.num == fieldTx:
+			g.tx = f.fixed()
 		case i >= len(guarded):
 			f.skip()
 		case f.num == fieldOf(i):

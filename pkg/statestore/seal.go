@@ -152,7 +152,7 @@ func (b *Bolt) reseal(s *Snapshot, ring Keyring) error {
 			return err
 		}
 		b.enc.aead = aead
-		return w.everything(s, wrapped)
+		return w.everything(tx, s, wrapped)
 	})
 	if err != nil {
 		b.enc.aead = before
@@ -183,7 +183,7 @@ func (b *Bolt) emptied(tx *bolt.Tx) (*writer, error) {
 }
 
 // everything writes a whole state into an emptied file. wrapped is the data key; empty: the records are plain.
-func (w *writer) everything(s *Snapshot, wrapped []byte) error {
+func (w *writer) everything(tx *bolt.Tx, s *Snapshot, wrapped []byte) error {
 	bound := w.meta.Get(keyGroup) != nil
 	if err := w.meta.Delete(keyGroup); err != nil {
 		return err
@@ -210,5 +210,5 @@ func (w *writer) everything(s *Snapshot, wrapped []byte) error {
 	} else if err := w.meta.Delete(keyDataKey); err != nil {
 		return err
 	}
-	return errors.Join(w.meta.Put(keyFormat, w.enc.format(layout)), w.putGuard())
+	return errors.Join(w.meta.Put(keyFormat, w.enc.format(layout)), w.putGuard(tx))
 }
