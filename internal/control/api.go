@@ -87,6 +87,7 @@ type Lease struct {
 	// Connect says how to connect to the instance. It contains credentials. It is nil after ModeReattach.
 	Connect         *provider.ConnectInfo `json:"connect,omitempty"`
 	UseExternalAddr bool                  `json:"use_external_addr,omitempty"`
+	AllowLegacySSH  bool                  `json:"allow_legacy_ssh,omitempty"`
 }
 
 // Revoked says that the manager ended the lease.

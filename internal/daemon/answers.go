@@ -47,13 +47,13 @@ func (d *Daemon) Runner(selector string) (control.Runner, error) {
 		if len(d.runners) > 1 {
 			return nil, control.Errorf(control.CodeUnknownRunner, "the manager has %d runners; choose one with --runner: %s", len(d.runners), d.names())
 		}
-		return served{d.runners[0].scaler, d.runners[0].settings.UseExternalAddr}, nil
+		return d.runners[0].served(), nil
 	}
 	found, err := d.selected(selector)
 	if err != nil {
 		return nil, err
 	}
-	return served{found[0].scaler, found[0].settings.UseExternalAddr}, nil
+	return found[0].served(), nil
 }
 
 // Status is part of control.Manager.
@@ -155,8 +155,15 @@ func (d *Daemon) Ready() error {
 
 // served makes a Taskscaler a control.Runner.
 type served struct {
-	scaler   *taskscaler.Taskscaler
-	external bool
+	scaler *taskscaler.Taskscaler
+	reach  reach
+}
+
+// reach is how a caller of a lease must connect, beside what its connect info says.
+type reach struct{ external, legacy bool }
+
+func (r *runner) served() served {
+	return served{r.scaler, reach{r.settings.UseExternalAddr, r.settings.AllowLegacySSH}}
 }
 
 // Reserve implements control.Runner.
@@ -173,7 +180,7 @@ func (s served) Acquire(ctx context.Context, key string) (control.LiveLease, err
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return liveLease{lease, s.external}, nil
+	return liveLease{lease, s.reach}, nil
 }
 
 // Reattach implements control.Runner.
@@ -182,7 +189,7 @@ func (s served) Reattach(ctx context.Context, key string) (control.LiveLease, er
 	if err != nil {
 		return nil, apiError(err)
 	}
-	return liveLease{lease, s.external}, nil
+	return liveLease{lease, s.reach}, nil
 }
 
 // Holds implements control.Runner.
@@ -210,13 +217,16 @@ func (s served) Waiting(ctx context.Context, key string) (control.Wait, bool) {
 
 // liveLease makes a Lease a control.LiveLease.
 type liveLease struct {
-	lease    *taskscaler.Lease
-	external bool
+	lease *taskscaler.Lease
+	reach reach
 }
 
 // Lease implements control.LiveLease.
 func (h liveLease) Lease() control.Lease {
-	return control.Lease{Key: h.lease.Key(), Instance: h.lease.InstanceID(), Slot: h.lease.Slot(), Use: h.lease.Use(), UseExternalAddr: h.external}
+	return control.Lease{
+		Key: h.lease.Key(), Instance: h.lease.InstanceID(), Slot: h.lease.Slot(), Use: h.lease.Use(),
+		UseExternalAddr: h.reach.external, AllowLegacySSH: h.reach.legacy,
+	}
 }
 
 // Connect implements control.LiveLease.

@@ -194,3 +194,24 @@ func TestRunnersDrainAtTheSameTime(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLeaseSaysHowToConnect: a lease that is granted or taken over carries the settings that its caller needs to connect.
+func TestLeaseSaysHowToConnect(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // only a hang takes so long
+	defer cancel()
+	r := &runner{scaler: oneManager(ctx, t), settings: taskscaler.Config{UseExternalAddr: true, AllowLegacySSH: true}}
+	granted, err := r.served().Acquire(ctx, "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.served().Detach("key")
+	taken, err := r.served().Reattach(ctx, "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lease := range []control.Lease{granted.Lease(), taken.Lease()} {
+		if !lease.UseExternalAddr || !lease.AllowLegacySSH {
+			t.Errorf("%+v", lease)
+		}
+	}
+}

@@ -141,7 +141,8 @@ func sameProcess(old, now *config.Autoscaler) error {
 	check("call_timeouts.init", old.CallTimeouts.Init == now.CallTimeouts.Init)
 	check("call_timeouts.shutdown", old.CallTimeouts.Shutdown == now.CallTimeouts.Shutdown)
 	check("connector_config", reflect.DeepEqual(oldC.ToProvider(nil), nowC.ToProvider(nil)) && oldC.KeyPath == nowC.KeyPath &&
-		oldC.UseExternalAddr == nowC.UseExternalAddr) // callers of leases already know this value
+		oldC.UseExternalAddr == nowC.UseExternalAddr && oldC.AllowLegacySSH == nowC.AllowLegacySSH && // callers of leases already know these
+		oldC.PasswordWithoutHostKey == nowC.PasswordWithoutHostKey)
 	if len(changed) > 0 {
 		return fmt.Errorf("%s changed: restart the manager to use the new value", strings.Join(changed, ", "))
 	}

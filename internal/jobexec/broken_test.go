@@ -153,3 +153,20 @@ func TestSecondContactOutlivesTheJob(t *testing.T) {
 type closes struct{ connector.Client }
 
 func (closes) Close() error { return nil }
+
+// TestDialAsTheLeaseSays: how a job connects is the manager's decision.
+func TestDialAsTheLeaseSays(t *testing.T) {
+	var got connector.DialOptions
+	r := &run{job: Job{Dial: func(_ context.Context, _ provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error) {
+		got = opts
+		return closes{}, nil
+	}}}
+	for _, lease := range []control.Lease{{UseExternalAddr: true}, {AllowLegacySSH: true}} {
+		if _, err := r.dial(t.Context(), lease, provider.ConnectInfo{}); err != nil {
+			t.Fatal(err)
+		}
+		if got.UseExternalAddr != lease.UseExternalAddr || got.LegacyAlgorithms != lease.AllowLegacySSH || got.Insecure || got.PasswordWithoutHostKey {
+			t.Errorf("lease %+v: options %+v", lease, got)
+		}
+	}
+}

@@ -147,7 +147,7 @@ func (r *run) command(ctx context.Context, lease control.Lease) (code int, found
 }
 
 func (r *run) dial(ctx context.Context, lease control.Lease, info provider.ConnectInfo) (connector.Client, error) {
-	return r.job.Dial(ctx, info, connector.DialOptions{UseExternalAddr: lease.UseExternalAddr})
+	return r.job.Dial(ctx, info, connector.DialOptions{UseExternalAddr: lease.UseExternalAddr, LegacyAlgorithms: lease.AllowLegacySSH})
 }
 
 // unstarted returns the error for a command that was not sent before ctx ended. If the manager revoked the lease, another instance can run it.

@@ -41,5 +41,6 @@ const (
 	CodePluginRegistry = "plugin_registry"         // a plugin of a registry or a repository, which taskscaler cannot use
 	CodePluginUnknown  = "plugin_unknown"          // a plugin that GitLab Runner has and taskscaler does not
 	CodeProtocol       = "protocol"                // WinRM, which is not supported yet
+	CodePassword       = "password_only"           // a password without a key, and without password_without_host_key
 	CodeUnbounded      = "concurrent_zero"         // concurrent = 0, which GitLab Runner refuses
 )

@@ -148,6 +148,10 @@ type Connector struct {
 	Keepalive            time.Duration
 	Timeout              time.Duration
 	UseExternalAddr      bool
+	// PasswordWithoutHostKey sends Password to an instance whose host key is unknown.
+	PasswordWithoutHostKey bool
+	// AllowLegacySSH accepts SSH servers that offer only SHA-1 or short RSA keys.
+	AllowLegacySSH bool
 
 	keyLine int // the line of key_path, for CheckFiles
 }

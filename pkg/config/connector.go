@@ -33,6 +33,9 @@ func (r *reader) connector(s section) Connector {
 		Keepalive:            s.duration("keepalive", defaultKeepalive),
 		Timeout:              s.duration("timeout", defaultConnectTimeout),
 		UseExternalAddr:      s.flag("use_external_addr", false),
+
+		PasswordWithoutHostKey: s.flag("password_without_host_key", false),
+		AllowLegacySSH:         s.flag("allow_legacy_ssh", false),
 	}
 	if c.ProtocolPort > maxPort {
 		s.fault(CodeRange, s.get("protocol_port"), "protocol_port", fmt.Sprintf("is %d, but the highest port is %d", c.ProtocolPort, maxPort),
@@ -44,6 +47,10 @@ func (r *reader) connector(s section) Connector {
 		if text, ok := n.value.(string); ok && strings.HasPrefix(text, "~") {
 			s.fault(CodeValue, n, "key_path", fmt.Sprintf("%q begins with ~, which is not expanded in this file", text), "write the absolute path")
 		}
+	}
+	if s.path == "runners.autoscaler.connector_config" && s.has("password") && c.KeyPath == "" && !c.PasswordWithoutHostKey && !c.WinRM() {
+		s.warn(CodePassword, s.get("password"), "password", "is sent only to instances whose host key the plugin reports: no other instance can be logged in to",
+			"log in with a key (key_path), or write password_without_host_key = true if you trust the network between the manager and its instances")
 	}
 	if c.WinRM() && s.path == "runners.autoscaler.connector_config" {
 		name := "protocol"

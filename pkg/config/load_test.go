@@ -110,7 +110,7 @@ func TestEverything(t *testing.T) {
 		PluginSHA256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", PluginInsecurePath: true,
 		Connector: Connector{OS: "darwin", Arch: "arm64", Protocol: provider.ProtocolWinRMHTTPS, ProtocolPort: 4321, Username: "ci",
 			Password: newSecret("hunter2"), KeyPath: beside("keys/id_ed25519"), UseStaticCredentials: true, Keepalive: 10 * time.Second,
-			Timeout: 4 * time.Minute, UseExternalAddr: true},
+			Timeout: 4 * time.Minute, UseExternalAddr: true, PasswordWithoutHostKey: true, AllowLegacySSH: true},
 		InstanceReadyCommand: "true", InstanceAcquireTimeout: time.Hour, UpdateInterval: 30 * time.Second, UpdateIntervalWhenExpecting: time.Second,
 		DeletionRetryInterval: 2 * time.Minute, ShutdownDeletionInterval: 11 * time.Second, ShutdownDeletionRetries: 5, FailureThreshold: 6,
 		Throttle: policy.Throttle{Limit: 0.5, Burst: 8}, LogInternalIP: true, LogExternalIP: true, DeleteInstancesOnShutdown: true,

@@ -110,6 +110,12 @@ var connectorKeys = []Key{
 	{"timeout", TypeDuration, "10m", "How long the manager tries to connect to a new instance.", GitLab, Restart},
 	{"use_external_addr", TypeBoolean, "false", "Whether the external address is used. If an instance has only one address, that one is used.",
 		GitLab, Restart},
+	{"password_without_host_key", TypeBoolean, "false", "Whether `password` is sent to an instance whose host key is unknown. Then whoever answers at its address " +
+		"learns the password, which often opens the other instances too. Host keys are known if the plugin reports them, and after the first login.",
+		Ours, Restart},
+	{"allow_legacy_ssh", TypeBoolean, "false", "Whether SSH servers of old images are accepted, which offer only SHA-1 (key exchange, MAC or signatures) or RSA keys " +
+		"below 2048 bits.",
+		Ours, Restart},
 }
 
 var throttleKeys = []Key{

@@ -70,6 +70,9 @@ func TestWarnings(t *testing.T) {
 		{"state on", CodeStateDisabled, "", "[runners.autoscaler.state_storage]\nenabled = true", 0},
 		{"state not said", CodeStateDisabled, "", "", 0},
 
+		{"password", CodePassword, "", "[runners.autoscaler.connector_config]\npassword = \"p\"", 2},
+		{"password and key", CodePassword, "", "[runners.autoscaler.connector_config]\npassword = \"p\"\nkey_path = \"k\"", 0},
+		{"password, said", CodePassword, "", "[runners.autoscaler.connector_config]\npassword = \"p\"\npassword_without_host_key = true", 0},
 		{"winrm", CodeProtocol, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm+https\"", 2},
 		{"windows", CodeProtocol, "", "[runners.autoscaler.connector_config]\nos = \"Windows\"", 2},
 		{"windows over ssh", CodeProtocol, "", "[runners.autoscaler.connector_config]\nos = \"windows\"\nprotocol = \"ssh\"", 0},

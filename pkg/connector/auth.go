@@ -2,6 +2,7 @@ package connector
 
 import (
 	"errors"
+	"fmt"
 
 	"golang.org/x/crypto/ssh"
 
@@ -9,9 +10,9 @@ import (
 )
 
 // authMethods returns the SSH authentication methods for key and password, the key first, and their names for messages.
-func authMethods(c provider.ConnectorConfig) (methods []ssh.AuthMethod, names []string, err error) {
+func authMethods(c provider.ConnectorConfig, legacy bool) (methods []ssh.AuthMethod, names []string, err error) {
 	if len(c.Key) > 0 {
-		signer, err := parseKey(c.Key)
+		signer, err := parseKey(c.Key, legacy)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -37,13 +38,18 @@ func answerWith(password string) ssh.KeyboardInteractiveChallenge {
 }
 
 // parseKey parses a private key. It does not pass on the parser's error, which may quote the key.
-func parseKey(pem []byte) (ssh.Signer, error) {
+func parseKey(pem []byte, legacy bool) (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(pem)
-	if err == nil {
-		return signer, nil
-	}
 	var locked *ssh.PassphraseMissingError
 	switch {
+	case err == nil && legacy:
+		return signer, nil
+	case err == nil:
+		if bits := shortRSA(signer.PublicKey()); bits > 0 {
+			return nil, &KeyError{Reason: fmt.Sprintf("it is an RSA key of %d bits, which is no longer secure: use an ed25519 key, or an RSA key of at least "+
+				"%d bits, or set allow_legacy_ssh = true", bits, minRSA)}
+		}
+		return withoutSHA1(signer)
 	case errors.As(err, &locked):
 		return nil, &KeyError{Reason: "it is encrypted with a passphrase, which cannot be entered here: remove the passphrase with ssh-keygen -p"}
 	default:

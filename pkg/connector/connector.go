@@ -25,6 +25,12 @@ type DialOptions struct {
 	PinHostKey func(key string) error
 	// Insecure accepts any host key if no key is known and PinHostKey is nil. Known keys are verified even if Insecure is set.
 	Insecure bool
+	// PasswordWithoutHostKey sends ConnectInfo.Password to an instance whose host key is not known yet, so that whoever answers at its address
+	// learns it. Without it (and without Insecure) the first login uses the key alone. The host key is known if ConnectInfo.HostKeys has it.
+	PasswordWithoutHostKey bool
+	// LegacyAlgorithms accepts SSH servers of old images: SHA-1 in key exchange, MAC and signatures, and RSA keys from 1024 bits. Without it a
+	// server that has nothing better is refused with a *LegacyError, and a private key that is too short with a *KeyError.
+	LegacyAlgorithms bool
 	// Logger receives debug messages about connecting and keepalives. They contain no secrets. Nil: no messages.
 	Logger *slog.Logger
 	// OnRetry receives the error of a failed attempt to connect, before the wait for the next attempt. It may be nil.
@@ -78,8 +84,9 @@ type RunOptions struct {
 }
 
 // Dial connects to the instance. It retries until info.Timeout (0: 10 m) has passed or ctx has ended, except for errors that waiting
-// cannot change. It returns an [*UnsupportedProtocolError], [ErrNoAddress], [ErrNoUsername], [ErrUnpinned] or a [*KeyError] if info cannot
-// work. Otherwise it returns a [*ConnectError] that wraps the last cause, for example a [*HostKeyError] or an [*AuthError].
+// cannot change. It returns an [*UnsupportedProtocolError], [ErrNoAddress], [ErrNoUsername], [ErrUnpinned], [ErrPasswordOnly] or a [*KeyError] if
+// info cannot work. Otherwise it returns a [*ConnectError] that wraps the last cause, for example a [*HostKeyError], a [*LegacyError] or an
+// [*AuthError].
 func Dial(ctx context.Context, info provider.ConnectInfo, opts DialOptions) (Client, error) {
 	switch p := protocolOf(info.ConnectorConfig); p {
 	case provider.ProtocolSSH:

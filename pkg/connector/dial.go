@@ -22,7 +22,9 @@ type sshDialer struct {
 	user      string
 	auth      []ssh.AuthMethod
 	authNames []string
+	withheld  bool // the password, because the host key is unknown
 	keys      *hostKeys
+	legacy    bool
 	dial      DialFunc
 	log       *slog.Logger
 	limits    *limits
@@ -39,12 +41,18 @@ func newSSHDialer(info provider.ConnectInfo, opts DialOptions) (*sshDialer, erro
 		return nil, fmt.Errorf("instance %q: %w", info.ID, ErrNoUsername)
 	}
 	d := &sshDialer{address: address, user: info.Username, dial: opts.Dial, log: opts.Logger, limits: opts.limits,
-		windows: isWindows(info.OS), keepalive: info.Keepalive}
-	if d.auth, d.authNames, err = authMethods(info.ConnectorConfig); err != nil {
-		return nil, fmt.Errorf("instance %q: %w", info.ID, err)
-	}
+		windows: isWindows(info.OS), keepalive: info.Keepalive, legacy: opts.LegacyAlgorithms}
 	if d.keys, err = newHostKeys(address, info.HostKeys, opts); err != nil {
 		return nil, fmt.Errorf("instance %q at %s: %w", info.ID, address, err)
+	}
+	login := info.ConnectorConfig
+	if login.Password != "" && !d.keys.known() && !opts.Insecure && !opts.PasswordWithoutHostKey {
+		if login.Password, d.withheld = "", true; len(login.Key) == 0 {
+			return nil, fmt.Errorf("instance %q at %s: %w", info.ID, address, ErrPasswordOnly)
+		}
+	}
+	if d.auth, d.authNames, err = authMethods(login, d.legacy); err != nil {
+		return nil, fmt.Errorf("instance %q: %w", info.ID, err)
 	}
 	if d.dial == nil {
 		d.dial = new(net.Dialer).DialContext
@@ -121,7 +129,8 @@ func dialSSH(ctx context.Context, info provider.ConnectInfo, opts DialOptions) (
 func final(err error) bool {
 	var hostKey *HostKeyError
 	var pin *pinError
-	return errors.As(err, &hostKey) || errors.As(err, &pin)
+	var legacy *LegacyError
+	return errors.As(err, &hostKey) || errors.As(err, &pin) || errors.As(err, &legacy)
 }
 
 // attempt connects once. It has a time limit of its own: a server that accepts and does not answer must not use up the whole timeout.
@@ -168,9 +177,7 @@ func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
 			return err
 		},
 	}
-	config.SetDefaults()
-	// Some hardened images offer only these.
-	config.KeyExchanges = append(config.KeyExchanges, ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDHGEXSHA256)
+	setAlgorithms(&config.Config, d.legacy)
 	c, channels, requests, err := ssh.NewClientConn(conn, d.address, config)
 	if err == nil {
 		d.keys.settle()
@@ -181,7 +188,7 @@ func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
 		return nil, mismatch
 	}
 	if trusted.Load() && !isNetwork(err) {
-		return nil, &AuthError{Username: d.user, Methods: d.authNames, Err: err}
+		return nil, &AuthError{Username: d.user, Methods: d.authNames, Withheld: d.withheld, Err: err}
 	}
 	return nil, err
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// The first three are errors of Dial that are not retried, the others are causes of a LostError.
+// The first four are errors of Dial that are not retried, the others are causes of a LostError.
 var (
 	// ErrNoAddress means that ConnectInfo has neither an internal nor an external address.
 	ErrNoAddress = errors.New("the instance has neither an internal nor an external address: check the provider's network settings")
@@ -20,6 +20,9 @@ var (
 	ErrNoUsername = errors.New("no username to log in with: set username in connector_config")
 	// ErrUnpinned means that the host key cannot be verified: see DialOptions.PinHostKey and Insecure.
 	ErrUnpinned = errors.New("refusing to connect without host key verification: no host key is known, none can be pinned, and insecure is not set")
+	// ErrPasswordOnly means that only a password could log in, and that the host key is not known: see DialOptions.PasswordWithoutHostKey.
+	ErrPasswordOnly = errors.New("the password is not sent to a machine whose host key is unknown: log in with a key (key_path), let the plugin report host " +
+		"keys, or set password_without_host_key = true in connector_config")
 	// ErrClosed means that this side called Close.
 	ErrClosed = errors.New("the connection was closed by this side")
 	// ErrKeepalive means that the instance stopped answering keepalives.
@@ -101,6 +104,7 @@ func (e *timeoutError) Is(target error) bool { return target == context.Deadline
 type AuthError struct {
 	Username string
 	Methods  []string // the methods that were offered: "publickey", "password"
+	Withheld bool     // there is a password, and it was not offered, because the host key is unknown: see DialOptions.PasswordWithoutHostKey
 	Err      error    // the server's refusal
 }
 
@@ -109,6 +113,9 @@ func (e *AuthError) Error() string {
 	offered := "nothing"
 	if len(e.Methods) > 0 {
 		offered = strings.Join(e.Methods, " and ")
+	}
+	if e.Withheld {
+		offered += ", not the password, because the host key is unknown and password_without_host_key is not set"
 	}
 	return fmt.Sprintf("login as %q refused (offered %s): check username, key and password in connector_config, and that the image "+
 		"installs the key: %v", e.Username, offered, e.Err)

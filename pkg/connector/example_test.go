@@ -30,6 +30,7 @@ func Example() {
 			fmt.Println("pinned a key of type", key[:len("ssh-ed25519")])
 			return nil
 		},
+		PasswordWithoutHostKey: true, // not needed with a key, which is better, or with info.HostKeys
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -17,6 +17,7 @@ type hostKeys struct {
 	address  string
 	pin      func(string) error
 	insecure bool
+	legacy   bool
 
 	mu      sync.Mutex
 	pinned  []ssh.PublicKey
@@ -24,7 +25,7 @@ type hostKeys struct {
 }
 
 func newHostKeys(address string, known []string, opts DialOptions) (*hostKeys, error) {
-	h := &hostKeys{address: address, pin: opts.PinHostKey, insecure: opts.Insecure}
+	h := &hostKeys{address: address, pin: opts.PinHostKey, insecure: opts.Insecure, legacy: opts.LegacyAlgorithms}
 	for i, line := range known {
 		key, err := parseHostKey(line)
 		if err != nil {
@@ -49,21 +50,26 @@ func parseHostKey(line string) (ssh.PublicKey, error) {
 	return key, nil
 }
 
+// known reports whether a host key is pinned.
+func (h *hostKeys) known() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.pinned) > 0
+}
+
 // algorithms returns the host key algorithms to offer. If keys are pinned, these are their algorithms, because a server with several keys
 // could otherwise present another key. If none is pinned, these are all secure ones, ed25519 first.
 func (h *hostKeys) algorithms() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.pinned) == 0 {
-		return []string{
-			ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
-		}
+		return append([]string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521}, h.ofRSA()...)
 	}
 	var algos []string
 	for _, k := range h.pinned {
 		add := []string{k.Type()}
 		if k.Type() == ssh.KeyAlgoRSA {
-			add = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+			add = h.ofRSA()
 		}
 		for _, a := range add {
 			if !slices.Contains(algos, a) {
@@ -74,10 +80,22 @@ func (h *hostKeys) algorithms() []string {
 	return algos
 }
 
+// ofRSA returns the signature algorithms to offer for RSA keys.
+func (h *hostKeys) ofRSA() []string {
+	algos := []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+	if h.legacy {
+		algos = append(algos, legacyHostKeys...)
+	}
+	return algos
+}
+
 // check is an ssh.HostKeyCallback. Before it is called, the server has proved with a signature that it owns the key.
 func (h *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if bits := shortRSA(key); bits > 0 && !h.legacy {
+		return &LegacyError{Address: h.address, Offers: fmt.Sprintf("an RSA host key of %d bits", bits)}
+	}
 	known := h.pinned
 	if len(known) == 0 && h.offered != nil { // a second key exchange on the same connection
 		known = []ssh.PublicKey{h.offered}
@@ -117,12 +135,22 @@ func (h *hostKeys) settle() {
 	}
 }
 
-// negotiation returns a HostKeyError if err says that the server has no key of a pinned type, else nil.
+// negotiation returns a LegacyError if err says that the server has only outdated algorithms, a HostKeyError if it has no key of a pinned type,
+// else nil.
 func (h *hostKeys) negotiation(err error) error {
 	var neg *ssh.AlgorithmNegotiationError
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.pinned) == 0 || !errors.As(err, &neg) || neg.What != "host key" {
+	if !errors.As(err, &neg) {
+		return nil
+	}
+	ofRSA := func(key ssh.PublicKey) bool { return key.Type() == ssh.KeyAlgoRSA }
+	if len(h.pinned) == 0 || neg.What != "host key" || slices.ContainsFunc(h.pinned, ofRSA) {
+		if old := legacyOf(h.address, neg); old != nil && !h.legacy {
+			return old
+		}
+	}
+	if len(h.pinned) == 0 || neg.What != "host key" {
 		return nil
 	}
 	return h.mismatch("only keys of type "+strings.Join(neg.RequestedAlgorithms, ", "), h.pinned)

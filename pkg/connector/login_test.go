@@ -159,7 +159,7 @@ func TestHostKeyOfARefusedLoginIsNotPinned(t *testing.T) {
 			var refused bool
 			var seen []string
 			opts := quick(connector.DialOptions{
-				Insecure: !pin,
+				Insecure: !pin, PasswordWithoutHostKey: pin,
 				Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 					to := image.listener.Addr().String()
 					if refused {

@@ -58,6 +58,8 @@ func Config(r config.Runner) (taskscaler.Config, error) {
 		AdoptPreexisting:             adoption(a),
 		Connector:                    a.Connector.ToProvider(key),
 		UseExternalAddr:              a.Connector.UseExternalAddr,
+		PasswordWithoutHostKey:       a.Connector.PasswordWithoutHostKey,
+		AllowLegacySSH:               a.Connector.AllowLegacySSH,
 		ReadyCommand:                 a.InstanceReadyCommand,
 		LogInternalIP:                a.LogInternalIP,
 		LogExternalIP:                a.LogExternalIP,

@@ -70,6 +70,8 @@ use_static_credentials = true
 keepalive = "26s"
 timeout = "27s"
 use_external_addr = true
+password_without_host_key = true
+allow_legacy_ssh = true
 [[runners.autoscaler.policy]]
 idle_count = 6
 preemptive_mode = false

@@ -108,6 +108,11 @@ type Config struct {
 	UseExternalAddr bool
 	// Insecure accepts any host key of an instance whose host key is not known yet. Known host keys are always verified.
 	Insecure bool
+	// PasswordWithoutHostKey sends Connector.Password to an instance whose host key is not known yet
+	// (connector_config.password_without_host_key). A password that the provider reports for one instance is always sent.
+	PasswordWithoutHostKey bool
+	// AllowLegacySSH accepts SSH servers that offer only SHA-1, and RSA keys below 2048 bits (connector_config.allow_legacy_ssh).
+	AllowLegacySSH bool
 	// ReadyCommand must succeed on a new instance before its first job (instance_ready_command). Default: empty, a login is enough.
 	ReadyCommand string
 

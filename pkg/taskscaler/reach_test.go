@@ -351,3 +351,39 @@ func TestAwayWhileCredentialsAreRenewed(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatALoginMayUse: the operator's password is sent to an unknown machine only if the operator said so, the password of one instance always.
+func TestWhatALoginMayUse(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var got connector.DialOptions
+		f := start(t, WithDialer(func(_ context.Context, _ provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error) {
+			got = opts
+			return nil, errors.New("no login")
+		}))
+		defer f.end()
+		for name, c := range map[string]struct {
+			operators, reported string
+			change              func(*Config)
+			password, legacy    bool
+		}{
+			"the operator's":                     {operators: "o", reported: "o"},
+			"the operator's, said":               {operators: "o", reported: "o", change: func(c *Config) { c.PasswordWithoutHostKey = true }, password: true},
+			"the instance's":                     {reported: "i", password: true},
+			"the instance's, not the operator's": {operators: "o", reported: "i", password: true},
+			"old servers":                        {operators: "o", reported: "o", change: func(c *Config) { c.AllowLegacySSH = true }, legacy: true},
+		} {
+			cfg := *f.config()
+			cfg.Connector.Password, cfg.PasswordWithoutHostKey, cfg.AllowLegacySSH = c.operators, false, false
+			if c.change != nil {
+				c.change(&cfg)
+			}
+			f.Taskscaler.cfg.Store(&cfg)
+			info := provider.ConnectInfo{ID: "i-0001", InternalAddr: "10.0.0.1"}
+			info.Password = c.reported
+			_, _, _ = f.dial(t.Context(), info)
+			if got.PasswordWithoutHostKey != c.password || got.LegacyAlgorithms != c.legacy {
+				t.Errorf("%s: password %t, legacy %t", name, got.PasswordWithoutHostKey, got.LegacyAlgorithms)
+			}
+		}
+	})
+}
