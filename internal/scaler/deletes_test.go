@@ -149,3 +149,49 @@ func TestDeletedIsShownAgain(t *testing.T) {
 	r.want("it is deleted again", [2]any{r.state("i-1"), r.leaseOf("b")}, [2]any{record.Deleting, ""})
 	r.want("prepared", len(r.commandsOf(CmdPrepare)), 1)
 }
+
+// TestNoDeleteOfWhatIsGone: a delete is repeated in the batch in which a list shows that the instance is gone, or that its name belongs to
+// another one. The delete is not sent: it would hit the new instance.
+func TestNoDeleteOfWhatIsGone(t *testing.T) {
+	missing := Event{Kind: EvMissing, ID: "i-1"}
+	boots := Event{Kind: EvChanged, ID: "i-1", Listed: fleet.ListedCreating}
+	for _, c := range []struct {
+		list   Event
+		serial uint64
+		count  int // instances that the batch asks for: for the jobs without one
+	}{{missing, 1, 2}, {boots, 2, 1}} {
+		r := newRig(t, conf(func(c *Config) { c.MaxUses, c.DeletionRetry = 1, time.Minute }))
+		r.deleteOf("i-1")
+		r.answer = func(Command, *Event) int { return 0 }
+		if c.list == boots {
+			r.acquire("a")
+		}
+		r.every, r.listAt = 0, 1<<62
+		sent := len(r.facts)
+		r.now.Mono += time.Minute
+		evs := []Event{{Kind: EvWake}, {Kind: EvAcquire, Key: "b", Ticket: 1}, c.list, {Kind: EvListed, Since: r.now.Mono}}
+		if c.list == missing {
+			evs = append(evs, Event{Kind: EvAcquire, Key: "c", Ticket: 2})
+		}
+		b := r.do(evs...)
+		r.want("commands", len(b.Commands), 1)
+		r.want("command", [2]any{b.Commands[0].Kind, b.Commands[0].Count}, [2]any{CmdIncrease, c.count})
+		for _, f := range r.facts[sent:] {
+			if f.Kind == FactDelete {
+				t.Errorf("told of a delete that was not sent: %+v", f)
+			}
+		}
+		r.want("serial", r.core.reg.Get("i-1").Serial, c.serial)
+	}
+}
+
+// deleteOf lets an instance serve its only job, and leaves it while its delete is accepted and has not taken effect.
+func (r *rig) deleteOf(id record.ID) {
+	r.t.Helper()
+	r.dying = time.Hour
+	r.acquire("first")
+	r.run(10 * sec)
+	r.release("first")
+	r.list()
+	r.want("deleting", r.state(id), record.Deleting)
+}

@@ -30,8 +30,11 @@ func (c *Core) increased(ev *Event) {
 	if sure {
 		c.reg.Answered(in)
 	}
-	if short := in.Asked - accepted; short > 0 {
+	short := in.Asked - accepted
+	if short > 0 || w.confirm { // what the answer is about may appear from now on, whatever earlier lists lacked
 		w.confirm, w.since, w.seen = true, c.now.Mono, 0
+	}
+	if short > 0 {
 		if n := min(short, in.Open); sure {
 			c.must(c.reg.Shift(in, -n, n, 0))
 		} else {
@@ -66,7 +69,9 @@ func (c *Core) confirmIntents(since time.Duration) {
 		c.must(c.reg.Shift(in, -unsure, -in.Doubt, unsure+in.Doubt))
 		in.Unsure = 0
 		c.reg.Answered(in)
-		c.fact(Fact{Kind: FactIntent, Op: in.Op, Count: in.Faded, Cause: record.CauseMissing})
+		if in.Faded > 0 { // else all of it appeared before lists could rule it out
+			c.fact(Fact{Kind: FactIntent, Op: in.Op, Count: in.Faded, Cause: record.CauseMissing})
+		}
 		if in.Open == 0 {
 			c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
 		}

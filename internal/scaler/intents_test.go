@@ -137,6 +137,49 @@ func TestListsAskedBeforeProveNothing(t *testing.T) {
 	r.want("told", r.factsOf(FactIntent)[0].Cause, record.CauseMissing)
 }
 
+// TestAcceptedAfterItWasGivenUp: a create is answered only after its instance was given up on: the call took long. The provider accepted it, so the
+// instance may appear from now on, and lists that were asked for before the answer prove nothing.
+func TestAcceptedAfterItWasGivenUp(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 1 }))
+	r.hold[CmdIncrease] = true
+	r.acquire("a")
+	r.every, r.listAt = 0, 1<<62
+	r.run(r.core.cfg.RequestedDeadline)
+	r.want("given up", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{0, 1})
+	r.now.Mono += sec
+	for range 2 {
+		r.do(Event{Kind: EvListed, Since: r.now.Mono})
+	}
+	r.now.Mono += sec
+	asked := r.now.Mono - 1
+	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Count: 1})
+	r.do(Event{Kind: EvListed, Since: asked})
+	for n := range 3 {
+		r.want(fmt.Sprintf("in doubt after %d lists", n), r.sum().Doubt, 1)
+		r.do(Event{Kind: EvListed, Since: r.now.Mono})
+	}
+	r.want("ruled out", r.sum().Doubt, 0)
+	r.spawn("late")
+	r.list()
+	r.want("taken in when it comes at last", r.core.reg.Get("late").Origin, record.Adopted)
+}
+
+// TestNothingLeftToRuleOut: the outcome of a create is unknown, and its instance appears before three lists came without it. Nobody is told that lists
+// do not show it.
+func TestNothingLeftToRuleOut(t *testing.T) {
+	r := newRig(t, conf())
+	r.answer = func(_ Command, ev *Event) int {
+		ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Transient}
+		return 1
+	}
+	r.acquire("a")
+	r.run(20 * sec)
+	r.want("served by", r.leaseOf("a"), "i-1/0")
+	for _, f := range r.factsOf(FactIntent) {
+		t.Errorf("told: %+v", f)
+	}
+}
+
 // TestLateAfterError: an instance that appears although its create returned an error is adopted and used.
 func TestLateAfterError(t *testing.T) {
 	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 4 }))

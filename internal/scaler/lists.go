@@ -69,7 +69,7 @@ func (c *Core) listed(ev *Event) {
 		if in := c.expected(); in != nil && !m.DeleteAsked {
 			if ev.Listed == fleet.ListedCreating && m.ReadyAt.Wall != 0 {
 				c.stop(m)
-				c.stranger(ev)
+				c.namesake(ev, in, c.outlasted(m))
 				return
 			}
 			c.unexpect(in) // this may be its instance, under the name of a lost one

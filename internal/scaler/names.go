@@ -29,11 +29,28 @@ func (c *Core) expected() *fleet.Intent {
 	return nil
 }
 
-// isAnother reports whether an instance that a list shows under the name of m, which was deleted, is certainly another one. A list may be
+// isAnother reports whether an instance that a list shows under the name of m, which was deleted, counts as another one. A list may be
 // late, and one list may be incomplete, so the list that confirmed the delete proves nothing. But what three more lists lacked is gone, and an
 // instance that was ready does not boot again.
 func (c *Core) isAnother(m *machine, l fleet.Listed) bool {
-	return c.lists.seq-m.absentSeq >= c.cfg.MissingLists || l == fleet.ListedCreating && m.ReadyAt.Wall != 0
+	return c.outlasted(m) || l == fleet.ListedCreating && m.ReadyAt.Wall != 0
+}
+
+// outlasted reports whether enough lists lacked m, since it was gone or lost, that no list can mean it any more.
+func (c *Core) outlasted(m *machine) bool { return c.lists.seq-m.absentSeq >= c.cfg.MissingLists }
+
+// namesake takes in another instance under the name of an earlier one, as an instance of in. If only its state says that it is another one
+// (not sure), a list from before the earlier one was ready would say the same. Then in may still bring its instance under another name, so
+// that one counts until lists rule it out.
+func (c *Core) namesake(ev *Event, in *fleet.Intent, sure bool) {
+	if sure {
+		c.stranger(ev)
+		return
+	}
+	c.unexpect(in)
+	if m := c.enter(ev, record.Creating, record.Created, in.Op); m != nil {
+		c.follow(m)
+	}
 }
 
 // risen handles an instance that was gone and is listed again. It is a new instance under the same name if a create expects one and the
@@ -46,7 +63,7 @@ func (c *Core) risen(m *machine, ev *Event) {
 		if c.takeTurns() {
 			c.names.again = c.now.Mono
 		}
-		c.stranger(ev)
+		c.namesake(ev, in, c.outlasted(m))
 		return
 	}
 	m.boot.kind = timerBoot
@@ -66,7 +83,7 @@ func (c *Core) relisted(m *machine, ev *Event, back bool) bool {
 	case ev.Listed == fleet.ListedCreating && m.ReadyAt.Wall != 0:
 		c.gone(m)
 		c.stop(m) // it is not remembered: its name is taken
-		c.stranger(ev)
+		c.namesake(ev, in, false)
 		return true
 	case back && (ev.Listed == fleet.ListedRunning || ev.Listed == fleet.ListedCreating):
 		m.accepted = false

@@ -177,6 +177,40 @@ func TestLateListIsNoNewInstance(t *testing.T) {
 	r.want("names are not used again", r.core.takeTurns(), false)
 }
 
+// TestLateListShowsABoot: an instance that is being deleted, and was ready before, is listed as creating while a create is open. It may be a new
+// instance under this name, or the list is from before the old one was ready. So the create may still bring its instance, and until lists rule
+// that out there is no place for another one.
+func TestLateListShowsABoot(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		r := newRig(t, conf(func(c *Config) { c.MaxInstances, c.MaxUses = 2, 1 }))
+		r.dying = 5 * time.Minute
+		r.acquire("first")
+		r.run(10 * sec)
+		r.release("first")
+		r.answer = func(Command, *Event) int { return 0 } // its instance comes later
+		r.acquire("a", "b")
+		r.run(2 * sec)
+		r.cloud["i-1"].word = fleet.ListedCreating
+		r.list()
+		r.want("another instance", [2]any{r.state("i-1"), r.core.reg.Get("i-1").Serial}, [2]any{record.Creating, 2})
+		r.want("expected, may still come, creates", [3]int{r.sum().Requested, r.sum().Doubt, len(r.commandsOf(CmdIncrease))}, [3]int{0, 1, 2})
+		if late {
+			r.cloud["i-1"].word = 0
+			r.list()
+			r.spawn("late")
+			r.run(10 * sec)
+			r.want("served by, unclaimed", [2]any{r.leaseOf("a"), r.sum().Unclaimed}, [2]any{"late/0", 0})
+			r.want("creates", len(r.commandsOf(CmdIncrease)), 2)
+			continue
+		}
+		r.cloud["i-1"] = &vm{word: fleet.ListedRunning}
+		r.run(sec)
+		r.want("creates before three lists", len(r.commandsOf(CmdIncrease)), 2)
+		r.run(2 * sec)
+		r.want("served by, creates", [2]any{r.leaseOf("a"), len(r.commandsOf(CmdIncrease))}, [2]any{"i-1/0", 3})
+	}
+}
+
 // TestLostNameUsedAgain: the place of a lost instance is used by the next create. No create stays open for it.
 func TestLostNameUsedAgain(t *testing.T) {
 	for _, boot := range []time.Duration{0, 5 * sec} {

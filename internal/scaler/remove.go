@@ -1,6 +1,8 @@
 package scaler
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
@@ -113,9 +115,25 @@ func (c *Core) deleted(ev *Event) {
 // gone records that the delete is confirmed. The instance is remembered for a while, because a list may be out of date.
 func (c *Core) gone(m *machine) {
 	if c.must(c.reg.Finish(m.Instance, c.stamp)) {
+		c.withdraw(m)
 		c.fact(Fact{Kind: FactGone, ID: m.ID, Cause: m.Cause, Took: c.now.Mono - m.Created.Mono})
 		c.remember(m)
 		m.absentSeq = c.lists.seq
 		c.names.clear = c.lists.seq + c.cfg.MissingLists
 	}
+}
+
+// withdraw takes back the delete of m that this batch decided on. Its command is not dispatched yet, m is gone, and by the time of the call its
+// name may belong to another instance.
+func (c *Core) withdraw(m *machine) {
+	b := &c.batch
+	at, ok := slices.BinarySearchFunc(b.Commands, m.op, func(cmd Command, op uint64) int { return cmp.Compare(cmd.Op, op) })
+	if m.op == 0 || !ok {
+		return
+	}
+	b.Commands = slices.Delete(b.Commands, at, at+1)
+	if c.batchCreateAt > at {
+		c.batchCreateAt--
+	}
+	b.Facts = slices.DeleteFunc(b.Facts, func(f Fact) bool { return f.Kind == FactDelete && f.ID == m.ID })
 }

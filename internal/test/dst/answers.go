@@ -180,6 +180,7 @@ func (w *world) released(j *job, kind scaler.EventKind, g *scaler.Grant) {
 }
 
 func (w *world) reattached(j *job, g *scaler.Grant) {
+	w.there(j, g)
 	if j.state == jobReleasing || j.state == jobWaiting { // it has already returned the lease that it asked for
 		return
 	}
@@ -187,7 +188,6 @@ func (w *world) reattached(j *job, g *scaler.Grant) {
 	if w.broken != nil {
 		return
 	}
-	w.there(j, g)
 	if j.on == nil {
 		w.occupy(j, g)
 	}

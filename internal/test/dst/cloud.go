@@ -58,8 +58,9 @@ type machine struct {
 	ranBefore     time.Duration // the same, without the latest list that did
 	wasShown      fleet.Listed  // its state in lists before that last changed
 	bad           badWord
-	beatOp        uint64 // number of the latest heartbeat
-	deleteOp      uint64 // the latest delete that was sent: its number, the serial, and the life of the manager
+	beatOp        uint64        // number of the latest heartbeat
+	beatIn        time.Duration // since when the machine was in the state in which that was sent
+	deleteOp      uint64        // the latest delete that was sent: its number, the serial, and the life of the manager
 	deleteSerial  uint64
 	deleteLife    uint32
 	accepts       time.Duration // when the manager heard that it was accepted; 0: it did not
@@ -419,7 +420,7 @@ func (w *world) beat(cmd *scaler.Command) {
 	latency := w.roll(streamLatency).span(10*time.Millisecond, time.Second)
 	m := w.byID[cmd.ID]
 	if m != nil {
-		m.beatOp = cmd.Op
+		m.beatOp, m.beatIn = cmd.Op, m.stateAt
 	}
 	switch {
 	case w.away():

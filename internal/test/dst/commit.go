@@ -167,16 +167,29 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 // countFacts counts what several oracles need to know of the facts of a batch before they judge. The stored words of the latest failure are those of
 // the last failed create or preparation.
 func (w *world) countFacts(b *scaler.Batch) {
-	w.retiring = 0
-	words := ""
+	w.went = 0
+	words, unexpected := "", 0
+	for i := range w.creates0 {
+		unexpected += w.creates0[i].Open
+	}
+	for i := range w.saved.Intents {
+		unexpected -= w.saved.Intents[i].Open
+	}
 	for i := range b.Facts {
 		switch f := &b.Facts[i]; f.Kind {
-		case scaler.FactRetire:
-			w.retiring++
+		case scaler.FactRetire, scaler.FactLost:
+			w.went++
+		case scaler.FactCreate:
+			unexpected += f.Count
+		case scaler.FactAppeared:
+			if f.Op != 0 {
+				unexpected--
+			}
 		case scaler.FactRefused, scaler.FactPrepare:
 			words = cmp.Or(f.Failure.Message, words)
 		}
 	}
+	w.went += max(unexpected, 0)
 	if words != "" && w.saved.Meta.Latest != words {
 		w.fail("reason", "the latest failure says %q, and %q is stored as the latest", words, w.saved.Meta.Latest)
 	}

@@ -154,7 +154,7 @@ func (w *world) judgeDelete(cmd *scaler.Command) {
 		w.fail("3", "%s is to be deleted while %s was told that it holds a slot of it", cmd.ID, w.holderOf(m))
 	case len(rec.Leases) > 0:
 		w.fail("3", "%s is to be deleted with a committed lease of %s", cmd.ID, rec.Leases[0].Key)
-	case !rec.DeleteAsked || rec.State != record.Deleting && w.fed == 1:
+	case !rec.DeleteAsked || rec.State != record.Deleting || rec.Serial != cmd.Serial:
 		w.fail("5", "%s is to be deleted, and its committed record is %s (delete asked: %v)", cmd.ID, rec.State, rec.DeleteAsked)
 	}
 	m.deletedSerial = m.serial

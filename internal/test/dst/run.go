@@ -39,6 +39,7 @@ type Report struct {
 	Steps       int64
 	Violations  int
 	Failures    []Failure // the first ones, shrunk
+	Others      []uint64  // seeds of the other ones
 	SmallWorlds int       // small worlds that were crashed at every point of every commit
 	Small       int       // schedules of these
 	SmallMost   int       // commits of the longest of them
@@ -240,6 +241,9 @@ func (r *runner) report() Report {
 	for n := 0; n < len(r.broken) && n < most; n++ {
 		out.Failures = append(out.Failures, r.explain(s, r.broken[n]))
 	}
+	for n := len(out.Failures); n < len(r.broken); n++ {
+		out.Others = append(out.Others, r.broken[n].seed)
+	}
 	out.Took = time.Since(r.began)
 	return out
 }
@@ -254,10 +258,16 @@ func (r *runner) explain(s *stage, bad outcome) Failure {
 	return f
 }
 
-// Replay plays one schedule. It returns the whole trace, the violation or nil, and the number of steps.
+// Replay plays one schedule. It returns the whole trace, the violation or nil, and the number of steps. Snapshots round the tokens of the throttle,
+// so a schedule can go on differently when it is recorded. It is therefore recorded only if it shows no violation otherwise.
 func Replay(seed uint64) (trace []string, broken *Violation, steps int) {
 	o := optionsOf(seed)
-	o.trace, o.journal = true, true
-	out := (&stage{}).play(o)
+	o.trace = true
+	s := &stage{}
+	out := s.play(o)
+	if out.broken == nil {
+		o.journal = true
+		out = s.play(o)
+	}
 	return out.lines, out.broken, out.steps
 }

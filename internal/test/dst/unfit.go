@@ -38,7 +38,8 @@ func (w *world) hears(ev *scaler.Event) {
 			w.condemn(m, ev.Cause)
 		}
 	case scaler.EvBeat:
-		w.beatSays(m, ev, m.state == record.Ready && w.fed == 1 && ev.Op == m.beatOp)
+		// If the machine was lost and came back in between, the manager does not wait for it any more.
+		w.beatSays(m, ev, m.state == record.Ready && w.fed == 1 && ev.Op == m.beatOp && m.beatIn == m.stateAt)
 	}
 }
 
@@ -84,10 +85,10 @@ func (w *world) surelyFailed() int {
 	return w.cfg.FailureThreshold
 }
 
-// isAbove reports whether more machines were standing or expected before this batch than the limit allows. The committed state shows what
-// is left, without those that the batch retired.
+// isAbove reports whether more machines may have been standing or expected at some moment of this batch than the limit allows: the committed
+// state shows what is left of them, and went counts those that the batch retired, lost, or no longer expects.
 func (w *world) isAbove() bool {
-	limit, n := maxInstances(&w.cfg), w.retiring
+	limit, n := maxInstances(&w.cfg), w.went
 	for i := range w.saved.Instances {
 		if s := w.saved.Instances[i].State; s >= record.Creating && s <= record.Ready {
 			n++
@@ -192,7 +193,7 @@ func (w *world) judgeRetired(f *scaler.Fact) {
 	case record.CauseOperator:
 		ok = w.drained || w.undrained == w.batchNo
 	case record.CauseAboveLimit:
-		ok = w.reloaded || w.isAbove() || w.fed > 2 // a list may have changed what stood before
+		ok = w.reloaded || w.isAbove()
 	}
 	if !ok && !again {
 		w.fail("reason", "%s is retired as %s, and this is not so (since %v; listed %s; bad word about serial %d: %s, %d failed heartbeats)", f.ID, f.Cause,
@@ -233,5 +234,6 @@ func (w *world) removing(m *machine, why record.Cause) bool {
 	if why == record.CauseProviderTimeout {
 		return m.shown == fleet.ListedTimeout || m.wasShown == fleet.ListedTimeout
 	}
-	return m.shown == fleet.ListedDeleting || m.shown == fleet.ListedDeleted || m.wasShown == fleet.ListedDeleting
+	return m.shown == fleet.ListedDeleting || m.shown == fleet.ListedDeleted || m.wasShown == fleet.ListedDeleting ||
+		m.wasShown == fleet.ListedDeleted
 }

@@ -69,7 +69,7 @@ type world struct {
 	undrained uint64 // the batch in which the last drain ended
 	stepped   bool   // something was stepped since the last batch
 	listsFail bool   // the latest list that the manager was told of failed
-	retiring  int    // instances that the latest batch retires
+	went      int    // machines that the latest batch retires, loses, or no longer expects
 
 	failedBoots int  // failed boots that the latest batch counts
 	endLife     bool // a shutdown reached its time limit

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/test/dst"
@@ -65,6 +66,9 @@ func show(r *dst.Report, quiet, noCoverage bool, out io.Writer) int {
 	}
 	for i := range r.Failures {
 		fmt.Fprintf(out, "\n%s", r.Failures[i].String())
+	}
+	if len(r.Others) > 0 {
+		fmt.Fprintf(out, "\nseeds of the other violations: %s\n", strings.Trim(fmt.Sprint(r.Others), "[]"))
 	}
 	fmt.Fprintf(out, "small worlds crashed at every point of every commit: %d (at most %d commits each), in %d of the schedules\n", r.SmallWorlds, r.SmallMost, r.Small)
 	fmt.Fprintf(out, "%.1f s, %.0f schedules a minute\n", r.Took.Seconds(), float64(r.Schedules)/r.Took.Minutes())

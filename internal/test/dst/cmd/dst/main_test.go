@@ -64,6 +64,7 @@ func TestExitCodes(t *testing.T) {
 		{dst.Report{Schedules: 1}, false, exitClean, "0 violations"},
 		{dst.Report{Short: []string{"fault x"}}, false, exitUncover, "not covered: fault x"},
 		{dst.Report{Short: []string{"fault x"}}, true, exitClean, "0 violations"},
+		{dst.Report{Violations: 3, Others: []uint64{8, 9}, Failures: []dst.Failure{failure}}, false, exitViolated, "seeds of the other violations: 8 9\n"},
 		{dst.Report{Violations: 1, Short: []string{"fault x"}, Failures: []dst.Failure{failure}}, false, exitViolated, "make dst SEED=7"},
 	} {
 		var out bytes.Buffer
