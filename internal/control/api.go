@@ -145,6 +145,7 @@ const (
 	CodeUndrained     Code = "undrained"      // the drain was undone before it was complete
 	CodeShutdown      Code = "shutdown"       // the manager is shutting down
 	CodeNotReady      Code = "not_ready"
+	CodeBusy          Code = "busy" // the manager has as many clients as its limit of open files allows
 	CodeInternal      Code = "internal"
 )
 

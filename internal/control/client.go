@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -31,7 +32,14 @@ type Dialer func(ctx context.Context) (net.Conn, error)
 func NewClient(path string) *Client {
 	return NewClientWithDialer(path, func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
+		conn, err := d.DialContext(ctx, "unix", path)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkManager(conn, path, os.Geteuid()); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+		return conn, nil
 	})
 }
 
@@ -179,7 +187,7 @@ func (c *Client) call(ctx context.Context, method, path, runner string, body, in
 	if into == nil {
 		_, err = io.Copy(io.Discard, res.Body)
 	} else {
-		err = json.NewDecoder(res.Body).Decode(into)
+		err = json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(into)
 	}
 	if err != nil {
 		return &AwayError{Where: c.where, Err: err}
@@ -210,6 +218,10 @@ func (c *Client) do(ctx context.Context, method, path, runner string, body any) 
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		var stranger *StrangerError
+		if errors.As(err, &stranger) {
+			return nil, stranger
+		}
 		return nil, &AwayError{Where: c.where, Err: err}
 	}
 	if res.StatusCode == http.StatusOK {
@@ -217,7 +229,7 @@ func (c *Client) do(ctx context.Context, method, path, runner string, body any) 
 	}
 	defer func() { _ = res.Body.Close() }()
 	var ev Event
-	if err := json.NewDecoder(res.Body).Decode(&ev); err != nil || ev.Error == nil {
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxEvent)).Decode(&ev); err != nil || ev.Error == nil {
 		return nil, fmt.Errorf("the manager at %s answered %s, which is not taskscaler's control API: check --socket", c.where, res.Status)
 	}
 	return nil, ev.Error
@@ -242,7 +254,7 @@ func (c *Client) Lease(ctx context.Context, req LeaseRequest) (*Stream, error) {
 
 // Next waits for the next event. An *AwayError says that the connection was lost.
 func (s *Stream) Next() (Event, error) {
-	line, err := s.lines.ReadBytes('\n')
+	line, err := readLine(s.lines, maxEvent)
 	if err != nil {
 		if s.ctx.Err() != nil {
 			return Event{}, context.Cause(s.ctx)
@@ -254,6 +266,26 @@ func (s *Stream) Next() (Event, error) {
 		return Event{}, fmt.Errorf("reading the manager's answer: %w", err)
 	}
 	return ev, nil
+}
+
+// Bounds of what a client reads, in bytes.
+const (
+	maxEvent  = 1 << 20 // one event of a stream, or an error
+	maxAnswer = 1 << 30 // a status: 200,000 instances have 100 MB
+)
+
+// readLine reads one line. A longer one than limit is an error.
+func readLine(r *bufio.Reader, limit int) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if line = append(line, part...); len(line) > limit {
+			return nil, fmt.Errorf("a line of the answer is longer than %d bytes", limit)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, err
+		}
+	}
 }
 
 // Close ends the stream. If its lease was not released, the lease is detached.

@@ -20,10 +20,25 @@ const (
 	everyLook = 500 * time.Millisecond
 )
 
+// admit counts a new lease stream, or refuses it: streams stay open for as long as jobs run, so they must leave connections for other requests.
+func (s *Server) admit() error {
+	n := int(s.streams.Add(1))
+	if s.limit > 0 && n > max(s.limit-spare, s.limit/2) {
+		s.streams.Add(-1)
+		return errBusy(s.limit)
+	}
+	return nil
+}
+
 // lease serves one lease stream.
 func (s *Server) lease(w http.ResponseWriter, r *http.Request) {
+	if err := s.admit(); err != nil {
+		s.fail(w, err)
+		return
+	}
+	defer s.streams.Add(-1)
 	var req LeaseRequest
-	if err := decode(w, r, &req); err != nil {
+	if err := s.decode(w, r, &req); err != nil {
 		s.fail(w, err)
 		return
 	}

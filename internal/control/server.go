@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/safetext"
@@ -19,11 +21,16 @@ type Server struct {
 	log     *slog.Logger
 	http    *http.Server
 	holders holders
+	limit   int // of connections; 0: none
+	streams atomic.Int64
+
+	requestTime time.Duration // for the head of a request, and as long again for its body
 }
 
-// NewServer makes a server. It does nothing until Serve is called.
-func NewServer(m Manager, log *slog.Logger) *Server {
-	s := &Server{manager: m, log: log, holders: newHolders()}
+// NewServer makes a server. It does nothing until Serve is called. It has at most so many connections at once as limit says (0: any number): more
+// are answered with CodeBusy, and so are lease streams that would leave less than a few for other requests.
+func NewServer(m Manager, limit int, log *slog.Logger) *Server {
+	s := &Server{manager: m, limit: limit, log: log, holders: newHolders(), requestTime: requestTime}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -35,15 +42,23 @@ func NewServer(m Manager, log *slog.Logger) *Server {
 	mux.HandleFunc("POST /v1/drain", s.drain)
 	s.http = &http.Server{
 		Handler:           mux,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: s.requestTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return s
 }
 
+const (
+	requestTime = 10 * time.Second
+	idleTime    = 30 * time.Second // between two requests on one connection
+	maxHeader   = 16 << 10
+)
+
 // Serve answers requests on l until Close is called. It then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(newDoor(l, s.limit, s.log)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the control socket: %w", err)
 	}
 	return nil
@@ -90,7 +105,7 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 	var req DrainRequest
 	runner, err := selected(r)
 	if err == nil && r.ContentLength != 0 {
-		err = decode(w, r, &req)
+		err = s.decode(w, r, &req)
 	}
 	switch {
 	case err != nil:
@@ -108,7 +123,7 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) reserve(w http.ResponseWriter, r *http.Request) {
 	var req ReserveRequest
-	err := decode(w, r, &req)
+	err := s.decode(w, r, &req)
 	if err == nil {
 		err = errors.Join(checkKey(req.Key), checkRunner(req.Runner))
 	}
@@ -133,7 +148,7 @@ func (s *Server) reserve(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) release(w http.ResponseWriter, r *http.Request) {
 	var req ReleaseRequest
-	err := decode(w, r, &req)
+	err := s.decode(w, r, &req)
 	if err == nil {
 		err = errors.Join(checkKey(req.Key), checkRunner(req.Runner))
 	}
@@ -168,12 +183,18 @@ func (s *Server) letGo(ctx context.Context, runner Runner, req ReleaseRequest) e
 // maxRequest is the largest body of a request, in bytes. Requests contain only a few names.
 const maxRequest = 64 << 10
 
-func decode(w http.ResponseWriter, r *http.Request, into any) error {
+func (s *Server) decode(w http.ResponseWriter, r *http.Request, into any) error {
+	deadline := http.NewResponseController(w)
+	_ = deadline.SetReadDeadline(time.Now().Add(s.requestTime)) // a connection of a test may have no deadlines
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
+	if err := d.Decode(into); err != nil { // the deadline stays, for the rest of the body
 		return Errorf(CodeBadRequest, "reading the request: %v", err)
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return Errorf(CodeBadRequest, "reading the request: there is more than one value in its body")
+	}
+	_ = deadline.SetReadDeadline(time.Time{})
 	return nil
 }
 
@@ -219,7 +240,7 @@ func httpStatus(c Code) int {
 		return http.StatusConflict
 	case CodeTimeout:
 		return http.StatusGatewayTimeout
-	case CodeDraining, CodeShutdown, CodeNotReady:
+	case CodeDraining, CodeShutdown, CodeNotReady, CodeBusy:
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

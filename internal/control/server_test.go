@@ -25,7 +25,7 @@ func serve(t *testing.T, m control.Manager) (*control.Client, *control.Server, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := control.NewServer(m, slog.New(slog.DiscardHandler))
+	s := control.NewServer(m, 0, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -294,7 +294,7 @@ func TestErrorsKeepTheirCode(t *testing.T) {
 
 func TestBadRequests(t *testing.T) {
 	m := controltest.New(1)
-	handler := control.NewServer(m, slog.New(slog.DiscardHandler))
+	handler := control.NewServer(m, 0, slog.New(slog.DiscardHandler))
 	for _, body := range []string{
 		"", "{", "[]", `{"key":""}`, `{"key":"k"}`, `{"key":"k","mode":"steal"}`, `{"key":"k","mode":"acquire","colour":1}`,
 		`{"mode":"acquire","key":"` + strings.Repeat("k", 513) + `"}`, `{"key":"` + strings.Repeat("k", 70_000) + `"}`,
@@ -319,7 +319,7 @@ func TestBadRequests(t *testing.T) {
 
 func TestHealth(t *testing.T) {
 	m := controltest.New(1)
-	handler := control.NewServer(m, slog.New(slog.DiscardHandler))
+	handler := control.NewServer(m, 0, slog.New(slog.DiscardHandler))
 	get := func(path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
@@ -451,7 +451,7 @@ func FuzzRequests(f *testing.F) {
 	f.Add("/v1/leases/release", []byte(`{"key":"k"}`))
 	f.Add("/v1/leases", []byte(`{"key":"k","mode":"reattach","holder":"h","runner":"one"}`))
 	f.Add("/v1/drain", []byte(nil))
-	handler := control.NewServer(controltest.New(0), slog.New(slog.DiscardHandler))
+	handler := control.NewServer(controltest.New(0), 0, slog.New(slog.DiscardHandler))
 	f.Fuzz(func(t *testing.T, path string, body []byte) {
 		if bytes.Contains(body, []byte("acquire")) || bytes.Contains(body, []byte("resume")) || bytes.Contains(body, []byte(`\`)) {
 			t.Skip("a valid request may wait for a slot")

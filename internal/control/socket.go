@@ -98,15 +98,21 @@ func Listen(path string, private bool) (*Listener, error) {
 	return bind(path)
 }
 
-func temporarySuffix() string { return fmt.Sprintf(".%d", os.Getpid()) }
+func temporarySuffix() string { return fmt.Sprintf(".%d/s", os.Getpid()) }
 
-// bind listens on a temporary name, sets the mode, and renames the socket. So no other user can connect at any moment, and there is always a
-// socket.
+// bind listens on a name in a directory that no other user can enter, sets the mode, and renames the socket. So no other user can connect at any
+// moment, whatever the umask is, and there is always a socket.
 func bind(path string) (*Listener, error) {
 	temporary := path + temporarySuffix()
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	dir := filepath.Dir(temporary)
+	err := errors.Join(removeIfThere(temporary), removeIfThere(dir)) // of a process that had this pid and was killed
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
+	defer func() { _ = os.Remove(dir) }()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -163,14 +169,29 @@ func checkPrivate(dir string) error {
 	return nil
 }
 
+const (
+	lockTime  = 10 * time.Second // how long lockDir waits; a manager holds the lock for milliseconds
+	lockPause = 20 * time.Millisecond
+)
+
 // lockDir locks the directory. Without the lock, two managers that start at the same time could each take the other's socket for a stale one.
 func lockDir(dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		return nil, fmt.Errorf("control socket: cannot lock %s: %w", dir, errors.Join(err, f.Close()))
+	for began := time.Now(); ; time.Sleep(lockPause) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			return nil, fmt.Errorf("control socket: cannot lock %s: %w", dir, errors.Join(err, f.Close()))
+		}
+		if time.Since(began) >= lockTime {
+			return nil, errors.Join(fmt.Errorf("control socket: another process holds the lock of %s for more than %s: find it with `fuser -v %s` and end it, or "+
+				"give another path with --socket", dir, lockTime, dir), f.Close())
+		}
 	}
 	return func() { _ = f.Close() }, nil // closing the file releases the lock
 }

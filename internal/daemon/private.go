@@ -24,7 +24,7 @@ func StartPrivate(ctx context.Context, o Options) (*Private, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Private{daemon: d, server: control.NewServer(d, o.Logger), listen: newMemoryListener()}
+	p := &Private{daemon: d, server: control.NewServer(d, 0, o.Logger), listen: newMemoryListener()}
 	p.client = control.NewClientWithDialer("this process", p.listen.dial)
 	go func() { _ = p.server.Serve(p.listen) }()
 	return p, nil

@@ -15,7 +15,7 @@ import (
 
 func TestMemoryListener(t *testing.T) {
 	l := newMemoryListener()
-	s := control.NewServer(controltest.New(1), slog.New(slog.DiscardHandler))
+	s := control.NewServer(controltest.New(1), 0, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	c := control.NewClientWithDialer("memory", l.dial)

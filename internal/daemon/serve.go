@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/descriptors"
 )
 
 // ErrStopped says that Serve was stopped before the graceful shutdown ended.
@@ -21,7 +22,7 @@ func Serve(now, soon context.Context, o Options, l *control.Listener) error {
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	server := control.NewServer(d, o.Logger)
+	server := control.NewServer(d, descriptors.ForClients(descriptors.Limit(), len(d.runners)), o.Logger)
 	served := make(chan error, 1)
 	go func() { // before the start: a plugin may take minutes for its Init, and a status says so
 		defer close(served)

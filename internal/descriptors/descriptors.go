@@ -1,6 +1,6 @@
 // Package descriptors keeps the file descriptors of the manager private to its process (KeepPrivate), and says how many of them the manager needs
 // for its own work (Reserve) and how many are left for its clients (ForClients). When clients use up the descriptors, the manager can neither
-// start a plugin again nor reach an instance, so no client gets what it waits for. The control server does not limit its clients yet.
+// start a plugin again nor reach an instance, so no client gets what it waits for. The control server therefore refuses more clients than that.
 //
 // Go raises the soft limit of a process to the hard limit when the process starts, and gives the old limit back to its child processes. So the limit
 // that counts is the hard one (LimitNOFILE= of systemd, ulimit -Hn).

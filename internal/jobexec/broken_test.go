@@ -170,3 +170,26 @@ func TestDialAsTheLeaseSays(t *testing.T) {
 		}
 	}
 }
+
+// TestManagerWithTooManyClients: a job that the manager has no connection for is told so, and waits.
+func TestManagerWithTooManyClients(t *testing.T) {
+	r := newRig(t, 2)
+	r.stop()
+	r.limit = 2 // one stream
+	r.start()
+	first, end := r.beginHeld(0)
+	second := r.begin(t.Context(), "true")
+	for !strings.Contains(r.stderr.String(), "as many clients as its limit of open files allows") {
+		select {
+		case got := <-second:
+			t.Fatalf("it did not wait: %+v", got)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	end()
+	for _, job := range []<-chan outcome{first, second} {
+		if got := <-job; got.code != 0 || got.err != nil {
+			t.Errorf("%+v", got)
+		}
+	}
+}

@@ -29,6 +29,7 @@ type rig struct {
 	path    string
 	manager *controltest.Manager
 	server  *control.Server
+	limit   int // of connections, from the next start on; 0: none
 	done    chan error
 
 	stdin          string
@@ -57,7 +58,7 @@ func (r *rig) start() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.server = control.NewServer(r.manager, slog.New(slog.DiscardHandler))
+	r.server = control.NewServer(r.manager, r.limit, slog.New(slog.DiscardHandler))
 	r.done = make(chan error, 1)
 	go func(s *control.Server) { r.done <- errors.Join(s.Serve(l), ignoreClosed(l.Close())) }(r.server)
 }

@@ -43,6 +43,12 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 			return lease, nil, ended(ctx, strings.TrimSuffix("no slot was leased, "+r.waited, ", "), ExitFailed)
 		case errors.Is(err, &control.APIError{Code: control.CodeTimeout}):
 			return lease, nil, &Error{Code: ExitTimeout, Err: err}
+		case errors.Is(err, &control.APIError{Code: control.CodeBusy}): // it was not queued, but a place becomes free when another job ends
+			r.note("%v", err)
+			if !again.wait(ctx) {
+				return lease, nil, ended(ctx, "the manager had no place for another client", ExitFailed)
+			}
+			continue
 		case !queued || !passing(err):
 			return lease, nil, err
 		}
@@ -178,7 +184,7 @@ func sentence(doing string, err error) string {
 	return fmt.Sprintf("%s: %v", doing, err)
 }
 
-// passing reports whether err will pass: no manager answered, or it is shutting down, draining or not ready.
+// passing reports whether err will pass: no manager answered, or it is shutting down, draining, not ready or busy.
 func passing(err error) bool {
 	var away *control.AwayError
 	var api *control.APIError
@@ -186,7 +192,7 @@ func passing(err error) bool {
 	case errors.As(err, &away):
 		return true
 	case errors.As(err, &api):
-		return api.Code == control.CodeShutdown || api.Code == control.CodeDraining || api.Code == control.CodeNotReady
+		return api.Code == control.CodeShutdown || api.Code == control.CodeDraining || api.Code == control.CodeNotReady || api.Code == control.CodeBusy
 	}
 	return false
 }
