@@ -201,7 +201,8 @@ func (r *runner) one(s *stage, seed uint64) {
 
 // tell reports the progress, and a schedule that does not return.
 func (r *runner) tell(ended <-chan struct{}) {
-	tick := time.NewTicker(time.Second)
+	dog := watchdog{workers: make([]watched, len(r.stages))}
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -212,8 +213,8 @@ func (r *runner) tell(ended <-chan struct{}) {
 		if r.o.Progress != nil {
 			r.o.Progress(int(r.done.Load()), r.o.Seeds)
 		}
-		for _, s := range r.stages {
-			if since := s.since.Load(); r.o.Hung != nil && since > 0 && time.Since(time.Unix(0, since)) > HungAfter {
+		for n, s := range r.stages {
+			if dog.look(n, s.since.Load()) && r.o.Hung != nil {
 				r.o.Hung(s.seed.Load())
 			}
 		}
