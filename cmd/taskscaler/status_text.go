@@ -50,6 +50,9 @@ func printStatus(w io.Writer, status control.Status, all bool) error {
 			continue
 		}
 		line(out, "runner %d\t%s", r.Position, name)
+		if r.Held > 0 {
+			line(out, "held\t%s: waiting for the end of the drain", words.Count(r.Held, "job"))
+		}
 		showFleet(out, r.Fleet, all)
 	}
 	return out.Flush()

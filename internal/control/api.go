@@ -38,6 +38,7 @@ type RunnerStatus struct {
 	Identity string             `json:"identity"`           // names its state directory
 	Refused  string             `json:"refused,omitempty"`  // why this runner was not started; Fleet is absent then
 	Starting bool               `json:"starting,omitempty"` // its plugin is being started; Fleet is absent then
+	Held     int                `json:"held,omitempty"`     // clients that waited for a slot when a drain began, and wait for its end
 	Journal  string             `json:"journal,omitempty"`  // directory of its journal, which contains everything in Fleet; empty: no journal
 	Fleet    *taskscaler.Status `json:"fleet,omitempty"`
 }
@@ -62,8 +63,11 @@ type LeaseRequest struct {
 	Holder string `json:"holder"`
 }
 
-// Event is one line of a lease stream. Exactly one field is set. After Revoked, Released or Error the stream ends.
+// Event is one line of a lease stream, or of a drain. Exactly one field is set; the last line of a complete drain has none. After Revoked, Released
+// or Error the stream ends.
 type Event struct {
+	// Alive is sent at regular times while there is nothing to say, so that a client can tell a wait from a manager that hangs.
+	Alive    bool      `json:"alive,omitempty"`
 	Wait     *Wait     `json:"wait,omitempty"`
 	Lease    *Lease    `json:"lease,omitempty"`
 	Revoked  *Revoked  `json:"revoked,omitempty"`

@@ -23,6 +23,7 @@ type Client struct {
 	where string
 	dial  Dialer
 	limit time.Duration // answerTimeout; tests set another
+	alive time.Duration // aliveWithin; tests set another
 }
 
 // Dialer opens a connection to the manager.
@@ -45,7 +46,7 @@ func NewClient(path string) *Client {
 
 // NewClientWithDialer returns a client that connects with dial. where names the manager in messages.
 func NewClientWithDialer(where string, dial Dialer) *Client {
-	return &Client{where: where, dial: dial, limit: answerTimeout}
+	return &Client{where: where, dial: dial, limit: answerTimeout, alive: aliveWithin}
 }
 
 // send sends req on a new connection, so that no connection to an old manager is used after a restart. An error also contains the error of
@@ -143,9 +144,19 @@ func (c *Client) Status(ctx context.Context, runner string) (Status, error) {
 	return status, c.soon(ctx, http.MethodGet, "/v1/status", runner, nil, &status)
 }
 
-// Drain asks the selected runner, or all, to take no new work. It returns when the last lease has ended.
+// Drain asks the selected runner, or all, to take no new work. It returns when the last lease has ended, which may take as long as jobs run; or with
+// an *AwayError, when the manager gives no sign of life.
 func (c *Client) Drain(ctx context.Context, runner string) error {
-	return c.call(ctx, http.MethodPost, "/v1/drain", runner, nil, nil)
+	s, err := c.open(ctx, "/v1/drain", runner, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	ev, err := s.Next()
+	if err == nil && ev.Error != nil {
+		err = ev.Error
+	}
+	return err
 }
 
 // Undrain asks the selected runner, or all, to take new work again.
@@ -155,7 +166,7 @@ func (c *Client) Undrain(ctx context.Context, runner string) error {
 
 // Release releases a lease.
 func (c *Client) Release(ctx context.Context, req ReleaseRequest) error {
-	return c.call(ctx, http.MethodPost, "/v1/leases/release", "", req, nil)
+	return c.soon(ctx, http.MethodPost, "/v1/leases/release", "", req, nil)
 }
 
 // Reserve makes a reservation, or cancels it.
@@ -235,37 +246,57 @@ func (c *Client) do(ctx context.Context, method, path, runner string, body any) 
 	return nil, ev.Error
 }
 
-// Stream is an open lease stream.
+// Stream is an open stream of events: a lease, or a drain.
 type Stream struct {
-	where string
-	ctx   context.Context
-	body  io.ReadCloser
-	lines *bufio.Reader
+	where  string
+	ctx    context.Context
+	cancel context.CancelFunc
+	body   io.ReadCloser
+	lines  *bufio.Reader
+	alive  time.Duration
+	watch  *time.Timer // ends ctx when the manager gave no sign of life
 }
 
-// Lease opens a lease stream. It lives until it is closed, ctx ends, or the manager goes away.
+// Lease opens a lease stream. It lives until it is closed, ctx ends, or the manager goes away or gives no sign of life.
 func (c *Client) Lease(ctx context.Context, req LeaseRequest) (*Stream, error) {
-	res, err := c.do(ctx, http.MethodPost, "/v1/leases", "", req) //nolint:bodyclose // the Stream closes it
+	return c.open(ctx, "/v1/leases", "", req)
+}
+
+func (c *Client) open(ctx context.Context, path, runner string, body any) (*Stream, error) {
+	late := &AwayError{Where: c.where, Err: fmt.Errorf("no sign of life within %s: it may be stopped or overloaded", c.alive)}
+	ctx, end := context.WithCancelCause(ctx)
+	s := &Stream{where: c.where, ctx: ctx, cancel: func() { end(nil) }, alive: c.alive}
+	s.watch = time.AfterFunc(c.alive, func() { end(late) })
+	res, err := c.do(ctx, http.MethodPost, path, runner, body) //nolint:bodyclose // Close closes it
 	if err != nil {
+		s.watch.Stop()
+		s.cancel()
 		return nil, err
 	}
-	return &Stream{where: c.where, ctx: ctx, body: res.Body, lines: bufio.NewReader(res.Body)}, nil
+	s.body, s.lines = res.Body, bufio.NewReader(res.Body)
+	return s, nil
 }
 
-// Next waits for the next event. An *AwayError says that the connection was lost.
+// Next waits for the next event that is no sign of life. An *AwayError says that the connection was lost, or that the manager hangs.
 func (s *Stream) Next() (Event, error) {
-	line, err := readLine(s.lines, maxEvent)
-	if err != nil {
-		if s.ctx.Err() != nil {
-			return Event{}, context.Cause(s.ctx)
+	defer s.watch.Stop() // nobody reads until the next call
+	for {
+		s.watch.Reset(s.alive)
+		line, err := readLine(s.lines, maxEvent)
+		if err != nil {
+			if s.ctx.Err() != nil {
+				return Event{}, context.Cause(s.ctx)
+			}
+			return Event{}, &AwayError{Where: s.where, Err: err}
 		}
-		return Event{}, &AwayError{Where: s.where, Err: err}
+		var ev Event
+		if err := json.Unmarshal(line, &ev); err != nil {
+			return Event{}, fmt.Errorf("reading the manager's answer: %w", err)
+		}
+		if !ev.Alive {
+			return ev, nil
+		}
 	}
-	var ev Event
-	if err := json.Unmarshal(line, &ev); err != nil {
-		return Event{}, fmt.Errorf("reading the manager's answer: %w", err)
-	}
-	return ev, nil
 }
 
 // Bounds of what a client reads, in bytes.
@@ -289,4 +320,8 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 }
 
 // Close ends the stream. If its lease was not released, the lease is detached.
-func (s *Stream) Close() error { return s.body.Close() }
+func (s *Stream) Close() error {
+	s.watch.Stop()
+	defer s.cancel()
+	return s.body.Close()
+}

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,29 +36,30 @@ func (s *Server) lease(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.streams.Add(-1)
+	out := s.stream(w)
+	defer out.end()
 	var req LeaseRequest
 	if err := s.decode(w, r, &req); err != nil {
-		s.fail(w, err)
+		out.fail(err)
 		return
 	}
 	if err := req.check(); err != nil {
-		s.fail(w, err)
+		out.fail(err)
 		return
 	}
 	runner, err := s.manager.Runner(req.Runner)
 	if err != nil {
-		s.fail(w, err)
+		out.fail(err)
 		return
 	}
 	holder, err := s.holders.take(r.Context(), runner, req)
 	if err != nil {
-		s.fail(w, err)
+		out.fail(err)
 		return
 	}
 	defer holder.drop()
-	stream := &eventWriter{w: w, flush: http.NewResponseController(w)}
-	stream.begin()
-	s.serveLease(holder, stream, runner, req)
+	out.begin()
+	s.serveLease(holder, out, runner, req)
 }
 
 func (req LeaseRequest) check() error {
@@ -172,46 +172,49 @@ func (s *Server) obtain(ctx context.Context, out *eventWriter, runner Runner, re
 			return live, err
 		}
 	}
+	told := Wait{}
+	for {
+		live, err := s.queue(ctx, out, runner, req.Key, &told)
+		if !errors.Is(err, &APIError{Code: CodeDraining}) || req.Mode == ModeAcquire && told == (Wait{}) {
+			return live, err
+		}
+		// It waited when the drain began. It waits here for the end of the drain: each further Acquire would be one more refusal in the journal.
+		held := Wait{Cause: record.CauseDraining.String(), Sentence: heldSentence}
+		if told != held {
+			told = held
+			out.send(Event{Wait: &held})
+		}
+		if err := runner.Reopened(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+const heldSentence = "the manager is draining and takes no new work: waiting for `taskscaler drain --undo`, or for the next manager"
+
+// queue waits for a slot. Meanwhile it tells the caller why it waits.
+func (s *Server) queue(ctx context.Context, out *eventWriter, runner Runner, key string, told *Wait) (LiveLease, error) {
 	type result struct {
 		live LiveLease
 		err  error
 	}
 	got := make(chan result, 1)
 	go func() {
-		live, err := runner.Acquire(ctx, req.Key)
+		live, err := runner.Acquire(ctx, key)
 		got <- result{live, err}
 	}()
 	look := time.NewTimer(firstLook)
 	defer look.Stop()
-	var told Wait
 	for {
 		select {
 		case r := <-got:
 			return r.live, r.err
 		case <-look.C:
-			if wait, ok := runner.Waiting(ctx, req.Key); ok && wait != told {
-				told = wait
+			if wait, ok := runner.Waiting(ctx, key); ok && wait != *told {
+				*told = wait
 				out.send(Event{Wait: &wait})
 			}
 			look.Reset(everyLook)
 		}
-	}
-}
-
-// eventWriter writes the lines of a stream. It ignores write errors: when the client is gone, the request's context ends.
-type eventWriter struct {
-	w     http.ResponseWriter
-	flush *http.ResponseController
-}
-
-func (e *eventWriter) begin() {
-	e.w.Header().Set("Content-Type", "application/x-ndjson")
-	e.w.WriteHeader(http.StatusOK)
-	_ = e.flush.Flush()
-}
-
-func (e *eventWriter) send(ev Event) {
-	if json.NewEncoder(e.w).Encode(ev) == nil {
-		_ = e.flush.Flush()
 	}
 }

@@ -41,6 +41,8 @@ type Runner interface {
 	Release(ctx context.Context, key string) error
 	// Detach says that the caller's connection was lost.
 	Detach(key string)
+	// Reopened waits until the runner, which is draining, takes new work again. It returns an error if ctx ends or the runner stops first.
+	Reopened(ctx context.Context) error
 	// Waiting says why key has no slot yet. It returns false if key does not wait.
 	Waiting(ctx context.Context, key string) (Wait, bool)
 }

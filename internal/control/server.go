@@ -24,13 +24,14 @@ type Server struct {
 	limit   int // of connections; 0: none
 	streams atomic.Int64
 
+	aliveEvery  time.Duration // between two signs of life on a stream
 	requestTime time.Duration // for the head of a request, and as long again for its body
 }
 
 // NewServer makes a server. It does nothing until Serve is called. It has at most so many connections at once as limit says (0: any number): more
 // are answered with CodeBusy, and so are lease streams that would leave less than a few for other requests.
 func NewServer(m Manager, limit int, log *slog.Logger) *Server {
-	s := &Server{manager: m, limit: limit, log: log, holders: newHolders(), requestTime: requestTime}
+	s := &Server{manager: m, limit: limit, log: log, holders: newHolders(), requestTime: requestTime, aliveEvery: aliveEvery}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -102,6 +103,8 @@ func selected(r *http.Request) (string, error) {
 }
 
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
+	out := s.stream(w)
+	defer out.end()
 	var req DrainRequest
 	runner, err := selected(r)
 	if err == nil && r.ContentLength != 0 {
@@ -115,10 +118,10 @@ func (s *Server) drain(w http.ResponseWriter, r *http.Request) {
 		err = s.manager.Drain(r.Context(), runner)
 	}
 	if err != nil {
-		s.fail(w, err)
+		out.fail(err)
 		return
 	}
-	s.answer(w, struct{}{})
+	out.send(Event{})
 }
 
 func (s *Server) reserve(w http.ResponseWriter, r *http.Request) {

@@ -82,6 +82,7 @@ func (d *Daemon) Status(ctx context.Context, selector string) (control.Status, e
 		}
 		status.Runners = append(status.Runners, control.RunnerStatus{
 			Name: r.file.Name, ID: r.file.ID, Position: r.file.Index, Identity: r.identity, Journal: r.scaler.Journal(), Fleet: &fleet,
+			Held: r.held.count(),
 		})
 		r.flush(ctx)
 	}
@@ -157,13 +158,14 @@ func (d *Daemon) Ready() error {
 type served struct {
 	scaler *taskscaler.Taskscaler
 	reach  reach
+	held   *held
 }
 
 // reach is how a caller of a lease must connect, beside what its connect info says.
 type reach struct{ external, legacy bool }
 
 func (r *runner) served() served {
-	return served{r.scaler, reach{r.settings.UseExternalAddr, r.settings.AllowLegacySSH}}
+	return served{r.scaler, reach{r.settings.UseExternalAddr, r.settings.AllowLegacySSH}, &r.held}
 }
 
 // Reserve implements control.Runner.
@@ -202,6 +204,9 @@ func (s served) Holds(ctx context.Context, key string) bool {
 func (s served) Release(ctx context.Context, key string) error {
 	return apiError(s.scaler.Release(ctx, key))
 }
+
+// Reopened implements control.Runner.
+func (s served) Reopened(ctx context.Context) error { return apiError(s.held.wait(ctx, s.scaler)) }
 
 // Detach implements control.Runner.
 func (s served) Detach(key string) { s.scaler.Detach(key) }

@@ -28,6 +28,7 @@ type runner struct {
 	state    *state
 	group    *group
 	scaler   *taskscaler.Taskscaler
+	held     held
 }
 
 // group is a plugin process. Its Init was called before its manager is made, so that all groups of the file are known before any of them is

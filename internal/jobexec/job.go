@@ -42,6 +42,7 @@ type Job struct {
 const (
 	maxInstances   = 3                // after so many unreachable instances the job fails
 	releasePatient = 10 * time.Second // how long a release waits for a manager that is away
+	leavePatient   = time.Second      // the same for a caller whose time is over, and which may have no lease at all
 	revokePatient  = 5 * time.Second  // after a lost connection: how long to wait for the manager's reason
 )
 

@@ -505,3 +505,27 @@ func waitFor(t *testing.T, what string, condition func() bool) {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
+
+// TestTimeoutOnAHungManager: the time that the caller set is the time that it waits, and there is one message.
+func TestTimeoutOnAHungManager(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hung.sock")
+	l, err := net.Listen("unix", path) // connections stay in its queue, as those to a stopped process do
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var stderr safeBuffer
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 50*time.Millisecond, ErrTimeout)
+	defer cancel()
+	began := time.Now()
+	code, err := Run(ctx, control.NewClient(path), Job{Key: "k", Argv: []string{"true"}, Stderr: &stderr})
+	if code != ExitTimeout || err == nil || !strings.HasPrefix(err.Error(), "no slot was leased, and the manager did not answer: ") {
+		t.Errorf("code %d, %v", code, err)
+	}
+	if stderr.String() != "" {
+		t.Errorf("another message: %s", stderr.String())
+	}
+	if took := time.Since(began); took >= releasePatient {
+		t.Errorf("it took %s", took)
+	}
+}

@@ -39,7 +39,7 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 		case err == nil:
 			return lease, stream, nil
 		case ctx.Err() != nil:
-			r.release(verdict{}) // a lease may have been granted when ctx ended
+			r.leave()
 			return lease, nil, ended(ctx, strings.TrimSuffix("no slot was leased, "+r.waited, ", "), ExitFailed)
 		case errors.Is(err, &control.APIError{Code: control.CodeTimeout}):
 			return lease, nil, &Error{Code: ExitTimeout, Err: err}
@@ -73,10 +73,12 @@ func (r *run) ask(ctx context.Context, req control.LeaseRequest, queued *bool) (
 		r.note("waiting for the manager to answer: it is busy, or it cannot write its state; `taskscaler status` may say more")
 	})
 	defer silence.Stop()
+	r.waited = "and the manager did not answer"
 	stream, err = r.manager.Lease(ctx, req)
 	if err != nil {
 		return lease, nil, err
 	}
+	r.waited = ""
 	for {
 		ev, err := stream.Next()
 		silence.Stop()
@@ -153,6 +155,14 @@ func (r *run) reattach(ctx context.Context) (*control.Stream, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// leave releases the lease that may have been granted when the caller's time was over. If the manager does not answer, it sees the end of the
+// stream, and revokes the lease after reattach_after_disconnect.
+func (r *run) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), leavePatient)
+	defer cancel()
+	_ = r.manager.Release(ctx, control.ReleaseRequest{Runner: r.job.Runner, Key: r.job.Key})
 }
 
 // release releases the lease. It waits some time for a manager that is away. It also works after the job's context ended.

@@ -26,6 +26,7 @@ type Manager struct {
 	denials  []error // the next calls of Acquire return these, one each
 	unknown  []error // the next calls of Connect return these, one each
 	draining bool
+	ousted   error // waiters get it
 	granted  int
 	notReady error
 }
@@ -186,6 +187,9 @@ func (m *Manager) Acquire(ctx context.Context, key string) (control.LiveLease, e
 	m.waiting = append(m.waiting, key)
 	defer func() { m.waiting = slices.DeleteFunc(m.waiting, func(k string) bool { return k == key }) }()
 	for len(m.leases) >= m.slots || m.waiting[0] != key {
+		if m.ousted != nil {
+			return nil, m.ousted
+		}
 		if !m.pause(ctx) {
 			m.note("gave up %s", key)
 			return nil, context.Cause(ctx)
@@ -287,6 +291,27 @@ func (m *Manager) Runner(selector string) (control.Runner, error) {
 	return m, nil
 }
 
+// RefuseWaiters drains, and makes the callers that wait for a slot, and those that come until the drain ends, get err.
+func (m *Manager) RefuseWaiters(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.draining, m.ousted = true, err
+	m.note("drain")
+}
+
+// Reopened implements control.Runner.
+func (m *Manager) Reopened(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.note("held")
+	for m.draining {
+		if !m.pause(ctx) {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
 // Status implements control.Manager.
 func (m *Manager) Status(_ context.Context, selector string) (control.Status, error) {
 	if _, err := m.Runner(selector); err != nil {
@@ -322,7 +347,7 @@ func (m *Manager) Undrain(_ context.Context, selector string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.draining = false
+	m.draining, m.ousted = false, nil
 	m.note("undrain")
 	return nil
 }

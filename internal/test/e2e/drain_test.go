@@ -17,6 +17,7 @@ func TestDrainAndBack(t *testing.T) {
 	drain := w.start("drain")
 	waiting.says("the manager is draining and takes no new work")
 	w.fleet("it drains", func(f *taskscaler.Status) bool { return f.Draining })
+	w.contains(w.prints("status"), "1 job: waiting for the end of the drain")
 	w.exec("late", "true").refused(125, "draining")
 	w.start("drain", "--undo", "--runner", "e2e").expect(0, "the drain is ended; new work is accepted again\n")
 	drain.refused(1, "undone")

@@ -1,0 +1,117 @@
+package control_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/control/controltest"
+)
+
+// TestSignsOfLife: a lease that lives long, a wait, and a drain last longer than a client waits for a sign of life. Nobody sees the signs.
+func TestSignsOfLife(t *testing.T) {
+	m := controltest.New(1)
+	path := filepath.Join(t.TempDir(), "s", "control.sock")
+	l, err := control.Listen(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := control.NewServer(m, 0, slog.New(slog.DiscardHandler))
+	s.SetAlive(2 * time.Millisecond)
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	defer func() { _ = errors.Join(s.Close(), <-done) }()
+	c := control.NewClient(path)
+	c.SetAlive(5 * time.Second) // a busy machine is late at times
+	held := open(t, c, acquire("held", "h"))
+	if ev := next(t, held); ev.Lease == nil {
+		t.Fatalf("first event %+v", ev)
+	}
+	waiting := open(t, c, acquire("waiting", "h"))
+	if ev := next(t, waiting); ev.Wait == nil {
+		t.Fatalf("first event %+v", ev)
+	}
+	drained := make(chan error, 1)
+	go func() { drained <- c.Drain(within(t), "") }()
+	await(t, m, "drain", 1)
+
+	silent := control.NewClient(path) // for this one, nothing is alive: it shows when the time has passed
+	silent.SetAlive(time.Nanosecond)
+	for range 20 {
+		var away *control.AwayError
+		if err := silent.Drain(within(t), ""); !errors.As(err, &away) {
+			t.Fatalf("a client without patience: %v", err)
+		}
+	}
+	if err := c.Release(within(t), control.ReleaseRequest{Key: "held"}); err != nil {
+		t.Fatal(err)
+	}
+	if ev := next(t, held); !ev.Released {
+		t.Errorf("the lease: %+v", ev)
+	}
+	ev := next(t, waiting)
+	for ; ev.Wait != nil; ev = next(t, waiting) {
+	}
+	if ev.Lease == nil {
+		t.Fatalf("the wait ends with %+v", ev)
+	}
+	_ = waiting.Close()
+	if err := c.Release(within(t), control.ReleaseRequest{Key: "waiting"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-drained; err != nil {
+		t.Errorf("the drain: %v", err)
+	}
+}
+
+// TestFailureAfterSignsOfLife: an error has an HTTP status if it comes first, and else it is the last line.
+func TestFailureAfterSignsOfLife(t *testing.T) {
+	s := control.NewServer(controltest.New(1), 0, slog.New(slog.DiscardHandler))
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/leases", strings.NewReader(`{"key":"k","mode":"acquire","runner":"none"}`)))
+	if w.Code != http.StatusNotFound {
+		t.Errorf("an early error: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestHeldDuringADrain: a caller that waits when a drain begins is told so once and keeps its stream. It is asked for a slot again when the drain
+// has ended, and not before: each attempt would be a refusal in the journal. A caller that comes later is refused.
+func TestHeldDuringADrain(t *testing.T) {
+	m := controltest.New(0)
+	c, _, _ := serve(t, m)
+	s := open(t, c, acquire("job", "h"))
+	if ev := next(t, s); ev.Wait == nil || ev.Wait.Cause != "boot" {
+		t.Fatalf("first event %+v", ev)
+	}
+	m.RefuseWaiters(control.Errorf(control.CodeDraining, "draining"))
+	if ev := next(t, s); ev.Wait == nil || ev.Wait.Cause != "draining" || !strings.Contains(ev.Wait.Sentence, "drain --undo") {
+		t.Fatalf("when the drain begins: %+v", ev)
+	}
+	await(t, m, "held", 1)
+	late := open(t, c, acquire("late", "h"))
+	if ev := next(t, late); ev.Error == nil || ev.Error.Code != control.CodeDraining {
+		t.Errorf("a late caller: %+v", ev)
+	}
+	m.AddSlots(1)
+	if err := c.Undrain(within(t), ""); err != nil {
+		t.Fatal(err)
+	}
+	if ev := next(t, s); ev.Lease == nil {
+		t.Errorf("after the drain: %+v", ev)
+	}
+	asked := 0
+	for _, call := range m.Calls() {
+		if call == "acquire job" {
+			asked++
+		}
+	}
+	if asked != 2 {
+		t.Errorf("the slot was asked for %d times: before and after the drain is enough", asked)
+	}
+}
