@@ -13,7 +13,8 @@ import (
 
 // The limits, in bytes.
 const (
-	MaxName    = 512     // a key, an id of an instance or of a group
+	MaxName    = 512     // a key, a name of a runner, an id of an instance or of a group
+	MaxPath    = 4 << 10 // a path, an address or another text of the configuration
 	MaxMessage = 512     // the text of a failure that the core, the log and the journal keep
 	MaxReport  = 4 << 10 // the text of a failure for a person who waits for the answer
 	shown      = 80      // what a message about a refused name shows of it
@@ -127,12 +128,15 @@ func upTo(s string, end int) string {
 
 // CheckName returns nil for a name that can be used: 1 to MaxName bytes of printable UTF-8 with more than spaces. Else it returns what is wrong
 // with it, to be put after the noun: "the key" + " is empty".
-func CheckName(s string) error {
+func CheckName(s string) error { return CheckLine(s, MaxName) }
+
+// CheckLine is CheckName with another limit, for paths and addresses.
+func CheckLine(s string, limit int) error {
 	switch {
 	case strings.TrimSpace(s) == "":
 		return errors.New("is empty")
-	case len(s) > MaxName:
-		return fmt.Errorf("has %d bytes, and at most %d can be used: %s", len(s), MaxName, Quote(s))
+	case len(s) > limit:
+		return fmt.Errorf("has %d bytes, and at most %d can be used: %s", len(s), limit, Quote(s))
 	case !utf8.ValidString(s):
 		return fmt.Errorf("is not valid UTF-8: %s", Quote(s))
 	}

@@ -56,6 +56,17 @@ func TestLineOfAnyBytes(t *testing.T) {
 	})
 }
 
+func TestCheckLine(t *testing.T) {
+	if err := safetext.CheckLine(strings.Repeat("k", safetext.MaxPath), safetext.MaxPath); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"/opt/a\nb", "/opt/\x1b", strings.Repeat("k", safetext.MaxPath+1)} {
+		if safetext.CheckLine(bad, safetext.MaxPath) == nil {
+			t.Errorf("%.20q is a line", bad)
+		}
+	}
+}
+
 func TestCheckName(t *testing.T) {
 	for _, good := range []string{"i", "job 12", "exec-ABC", "/subscriptions/1/vm_0", "größe", strings.Repeat("k", safetext.MaxName)} {
 		if err := safetext.CheckName(good); err != nil {

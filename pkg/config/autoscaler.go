@@ -87,7 +87,7 @@ func (r *reader) plugin(s section) string {
 		}
 		return ""
 	}
-	text := s.str("plugin", "")
+	text := s.line("plugin")
 	if text == "" {
 		return ""
 	}
@@ -145,7 +145,7 @@ func (r *reader) stateStorage(s section) StateStorage {
 		KeepInstanceWithAcquisitions: s.flag("keep_instance_with_acquisitions", false),
 	}
 	r.stateKey(s, &out)
-	dir := s.str("dir", "")
+	dir := s.line("dir")
 	if dir == "" {
 		dir = defaultStateDir
 	}
@@ -160,7 +160,7 @@ func (r *reader) stateStorage(s section) StateStorage {
 
 // stateKey reads which key encrypts the state.
 func (r *reader) stateKey(s section, out *StateStorage) {
-	text := s.str("key_file", "")
+	text := s.line("key_file")
 	credential, isCredential := strings.CutPrefix(text, "$CREDENTIALS_DIRECTORY/")
 	switch {
 	case !isCredential:
@@ -191,7 +191,7 @@ func (r *reader) journal(s section) Journal {
 
 func (r *reader) vmIsolation(s section) VMIsolation {
 	v := VMIsolation{
-		Enabled: s.flag("enabled", false), NestingHost: s.str("nesting_host", ""), Image: s.str("image", ""),
+		Enabled: s.flag("enabled", false), NestingHost: s.line("nesting_host"), Image: s.line("image"),
 		NestingConfig: r.nestingConfig(s), Connector: r.connector(s.table("connector_config")),
 	}
 	if v.Enabled {

@@ -8,6 +8,7 @@ const (
 	CodeNegative   = "negative"      // a count or duration below zero
 	CodeRange      = "range"         // a number outside its allowed range
 	CodeValue      = "value"         // a text that is not an allowed value
+	CodeText       = "text"          // a text that cannot be shown as one line, or is too long
 	CodeDuration   = "duration"      // a text that is not a duration
 	CodeMissing    = "missing"       // a required key that is absent
 	CodePeriod     = "period"        // a period that cannot be read

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/nearest"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 // maxFileSize is far more than any real config.toml has. It stops a wrong path from filling the memory.
@@ -85,7 +86,7 @@ func (r *reader) file(head section) *File {
 			"warning": "warn", "error": "error", "fatal": "error", "panic": "error"}, []string{"debug", "info", "warn", "error"}),
 		LogFormat: head.choice("log_format", "text", map[string]string{"text": "text", "runner": "text", "json": "json"},
 			[]string{"text", "json", "runner"}),
-		ListenAddress: head.str("listen_address", ""),
+		ListenAddress: head.line("listen_address"),
 	}
 	if n := head.get("concurrent"); n != nil && n.value == int64(0) {
 		head.warn(CodeUnbounded, n, "concurrent", "is 0: GitLab Runner does not start with this value, and taskscaler reads it as not set",
@@ -159,8 +160,8 @@ func (r *reader) runner(s section, index int) Runner {
 	r.strangers(s, gitlabRunner)
 	out := Runner{
 		Index: index, Line: s.n.line,
-		Name: s.str("name", ""), URL: s.str("url", ""), ID: s.id(), Token: newSecret(s.str("token", "")),
-		Executor: s.str("executor", ""), Limit: s.count("limit"), Instance: r.instance(s),
+		Name: s.line("name"), URL: s.line("url"), ID: s.id(), Token: newSecret(s.str("token", "")),
+		Executor: s.line("executor"), Limit: s.count("limit"), Instance: r.instance(s),
 	}
 	if n := s.get("autoscaler"); n != nil {
 		out.Autoscaler = r.autoscaler(s.table("autoscaler"))
@@ -221,7 +222,7 @@ func (r *reader) instance(s section) Instance {
 	images := t.get("allowed_images")
 	if images != nil && images.kind == kindString {
 		for _, image := range strings.Split(images.value.(string), ",") {
-			if image = strings.TrimSpace(image); image != "" {
+			if image = strings.TrimSpace(image); image != "" && t.isLine(images, "allowed_images", image, safetext.MaxPath) {
 				out.AllowedImages = append(out.AllowedImages, image)
 			}
 		}
@@ -229,8 +230,10 @@ func (r *reader) instance(s section) Instance {
 			quoteList(out.AllowedImages))
 		return out
 	}
-	for _, e := range t.texts("allowed_images") {
-		out.AllowedImages = append(out.AllowedImages, e.value.(string))
+	for i, e := range t.texts("allowed_images") {
+		if image := e.value.(string); t.isLine(e, fmt.Sprintf("allowed_images[%d]", i), image, safetext.MaxPath) {
+			out.AllowedImages = append(out.AllowedImages, image)
+		}
 	}
 	return out
 }
@@ -266,7 +269,7 @@ func (r *reader) executor(s section, runner Runner) {
 			s.fault(CodeValue, n, "executor", fmt.Sprintf("unknown executor %q", runner.Executor), nearest.DidYouMean(near))
 		}
 	case runner.Executor == "":
-		if n == nil || n.kind == kindString {
+		if n == nil || n.value == "" { // another value is a fault already
 			at := n
 			if at == nil {
 				at = s.n

@@ -50,6 +50,9 @@ func valueOf(t *draw.T, k Key) (written string, meant any) {
 	switch k.Type {
 	case TypeString:
 		v := draw.StringOf(draw.OneOf(draw.Range(' ', '~'), draw.From([]rune("é✓"))), 1, 20).Draw(t, k.Path)
+		if strings.TrimSpace(v) == "" { // a fault for most keys
+			v = "x" + v
+		}
 		return tomlString(t, v), v
 	case TypeInteger:
 		v := draw.Range(1, 1<<31-1).Draw(t, k.Path)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/nearest"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 // reader reads one document and collects its problems.
@@ -140,6 +141,35 @@ func (s section) str(name, absent string) string {
 		return absent
 	}
 	return n.value.(string)
+}
+
+// line reads a text that messages and logs contain, or a path. A control character in it could forge a line of the log.
+func (s section) line(name string) string {
+	limit := safetext.MaxPath
+	if name == "name" { // of a runner, which requests to the manager contain
+		limit = safetext.MaxName
+	}
+	text := s.str(name, "")
+	if n := s.get(name); n != nil && !s.isLine(n, name, text, limit) {
+		return ""
+	}
+	return text
+}
+
+// isLine reports whether text, the value of n, is empty or one printable line. Another text is a fault.
+func (s section) isLine(n *node, name, text string, limit int) bool {
+	if text == "" {
+		return true
+	}
+	if strings.TrimSpace(text) == "" {
+		s.fault(CodeText, n, name, "consists of white space", "write a value, or remove the line")
+		return false
+	}
+	if err := safetext.CheckLine(text, limit); err != nil {
+		s.fault(CodeText, n, name, err.Error(), fmt.Sprintf("write one line of at most %d bytes, without control characters", limit))
+		return false
+	}
+	return true
 }
 
 // stringRemedy does not show the value, which may be a secret.
