@@ -33,7 +33,7 @@ type Dialer func(ctx context.Context) (net.Conn, error)
 func NewClient(path string) *Client {
 	return NewClientWithDialer(path, func(ctx context.Context) (net.Conn, error) {
 		var d net.Dialer
-		conn, err := d.DialContext(ctx, "unix", path)
+		conn, err := patient(ctx, func() (net.Conn, error) { return d.DialContext(ctx, "unix", path) })
 		if err != nil {
 			return nil, err
 		}
@@ -257,13 +257,15 @@ type Stream struct {
 	watch  *time.Timer // ends ctx when the manager gave no sign of life
 }
 
-// Lease opens a lease stream. It lives until it is closed, ctx ends, or the manager goes away or gives no sign of life.
+// Lease opens a lease stream. It lives until it is closed, ctx ends, or the manager goes away or gives no sign of life. If ctx ends before the
+// manager has accepted the request, the error is an *UnansweredError.
 func (c *Client) Lease(ctx context.Context, req LeaseRequest) (*Stream, error) {
 	return c.open(ctx, "/v1/leases", "", req)
 }
 
 func (c *Client) open(ctx context.Context, path, runner string, body any) (*Stream, error) {
 	late := &AwayError{Where: c.where, Err: fmt.Errorf("no sign of life within %s: it may be stopped or overloaded", c.alive)}
+	caller, began := ctx, time.Now()
 	ctx, end := context.WithCancelCause(ctx)
 	s := &Stream{where: c.where, ctx: ctx, cancel: func() { end(nil) }, alive: c.alive}
 	s.watch = time.AfterFunc(c.alive, func() { end(late) })
@@ -271,6 +273,9 @@ func (c *Client) open(ctx context.Context, path, runner string, body any) (*Stre
 	if err != nil {
 		s.watch.Stop()
 		s.cancel()
+		if caller.Err() != nil {
+			err = c.unanswered(began, context.Cause(caller))
+		}
 		return nil, err
 	}
 	s.body, s.lines = res.Body, bufio.NewReader(res.Body)

@@ -105,7 +105,11 @@ func (r *run) once(ctx context.Context) (code int, err error) {
 	var following sync.WaitGroup
 	following.Go(func() { r.follow(holding, stream, end) })
 	code, found, err := r.command(leased, lease)
-	r.release(found)
+	patience := releasePatient
+	if errors.Is(context.Cause(ctx), ErrTimeout) {
+		patience = leavePatient
+	}
+	r.release(found, patience)
 	letGo(nil)
 	following.Wait()
 	if err != nil {

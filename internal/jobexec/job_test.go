@@ -519,7 +519,8 @@ func TestTimeoutOnAHungManager(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	code, err := Run(ctx, control.NewClient(path), Job{Key: "k", Argv: []string{"true"}, Stderr: &stderr})
-	if code != ExitTimeout || err == nil || !strings.HasPrefix(err.Error(), "no slot was leased, and the manager did not answer: ") {
+	if code != ExitTimeout || err == nil || !strings.HasPrefix(err.Error(), "no slot was leased, and the manager at "+path+" did not answer within ") ||
+		!strings.HasSuffix(err.Error(), "check its log): the time of --timeout has passed") {
 		t.Errorf("code %d, %v", code, err)
 	}
 	if stderr.String() != "" {

@@ -40,6 +40,10 @@ func (r *run) acquire(ctx, holding context.Context) (control.Lease, *control.Str
 			return lease, stream, nil
 		case ctx.Err() != nil:
 			r.leave()
+			var silent *control.UnansweredError
+			if errors.As(err, &silent) {
+				r.waited = "and " + silent.Error()
+			}
 			return lease, nil, ended(ctx, strings.TrimSuffix("no slot was leased, "+r.waited, ", "), ExitFailed)
 		case errors.Is(err, &control.APIError{Code: control.CodeTimeout}):
 			return lease, nil, &Error{Code: ExitTimeout, Err: err}
@@ -73,12 +77,11 @@ func (r *run) ask(ctx context.Context, req control.LeaseRequest, queued *bool) (
 		r.note("waiting for the manager to answer: it is busy, or it cannot write its state; `taskscaler status` may say more")
 	})
 	defer silence.Stop()
-	r.waited = "and the manager did not answer"
+	r.waited = ""
 	stream, err = r.manager.Lease(ctx, req)
 	if err != nil {
 		return lease, nil, err
 	}
-	r.waited = ""
 	for {
 		ev, err := stream.Next()
 		silence.Stop()
@@ -165,9 +168,9 @@ func (r *run) leave() {
 	_ = r.manager.Release(ctx, control.ReleaseRequest{Runner: r.job.Runner, Key: r.job.Key})
 }
 
-// release releases the lease. It waits some time for a manager that is away. It also works after the job's context ended.
-func (r *run) release(found verdict) {
-	ctx, cancel := context.WithTimeout(context.Background(), releasePatient)
+// release releases the lease. It waits for at most patience for a manager that is away. It also works after the job's context ended.
+func (r *run) release(found verdict, patience time.Duration) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, fmt.Errorf("the manager did not answer within %s", patience))
 	defer cancel()
 	again := newPause()
 	for {
