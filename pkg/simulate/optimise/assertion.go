@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/nearest"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 	"github.com/taskscaler/taskscaler/pkg/simulate/report"
 )
@@ -101,15 +103,62 @@ func ParseAssertions(texts []string) ([]Assertion, error) {
 	return all, nil
 }
 
-// known rejects a path that no report has. The tags, hours and causes are known only when there is a result.
+// known rejects a path that no report has. Which tags there are is known only with a workload: see CheckTags.
 func known(path string) error {
-	for _, some := range []string{"wait_by_tag.", "wait_by_hour.", "wait_by_cause.", "wait_histogram."} {
-		if strings.HasPrefix(path, some) && len(path) > len(some) {
-			return nil
+	const longest = 10 * 365 * 24 * 3600 // seconds; a wait is shorter
+	full := &simulate.Result{Waits: simulate.Waits{Max: longest}}
+	if tag, ok := tagOf(path); ok {
+		full.ByTag = []simulate.Slice{{Name: tag}}
+	}
+	for hour := range 24 {
+		full.ByHour = append(full.ByHour, simulate.Slice{Name: fmt.Sprintf("%02d:00", hour)})
+	}
+	_, err := report.ValueOf(full, path)
+	return err
+}
+
+// tagOf returns the tag that a path is about. It is "" for wait_by_tag.p95, the jobs without a tag.
+func tagOf(path string) (tag string, ok bool) {
+	rest, ok := strings.CutPrefix(path, "wait_by_tag.")
+	return rest[:max(strings.LastIndexByte(rest, '.'), 0)], ok
+}
+
+// CheckTags rejects assertions about tags that no job has. tags are the tags of the jobs of a workload.
+//
+// Errors: *AssertionError for each of them, joined.
+func CheckTags(asserted []Assertion, tags []string) error {
+	var faults []error
+	for _, a := range asserted {
+		tag, ok := tagOf(a.Path)
+		switch {
+		case !ok || slices.Contains(tags, tag):
+		case tag == "":
+			faults = append(faults, &AssertionError{Text: a.String(), Reason: "is about jobs without a tag, and every counted job has one: write wait_by_tag.TAG.p95, for example"})
+		default:
+			faults = append(faults, &AssertionError{Text: a.String(), Reason: fmt.Sprintf("no counted job has the tag %q; %s", tag, tagRemedy(tag, tags))})
 		}
 	}
-	_, err := report.ValueOf(&simulate.Result{}, path)
-	return err
+	return errors.Join(faults...)
+}
+
+func tagRemedy(tag string, tags []string) string {
+	var named []string
+	for _, t := range tags {
+		if t != "" {
+			named = append(named, t)
+		}
+	}
+	if len(named) == 0 {
+		return "the jobs have no tags, so use the figures of all jobs, such as p95_wait"
+	}
+	if near := nearest.Guess(tag, named); near != "" {
+		return nearest.DidYouMean(near)
+	}
+	const few = 12
+	if len(named) > few {
+		return "the report lists the tags under wait_by_tag"
+	}
+	return "the tags are " + strings.Join(named, ", ")
 }
 
 // unit is what a figure is measured in.

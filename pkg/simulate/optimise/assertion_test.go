@@ -67,6 +67,13 @@ func TestParseAssertionErrors(t *testing.T) {
 		"p59_wait<60s":       "did you mean",
 		"wait_seconds.p96<1": `"wait_seconds.p9`,
 		"wait_by_tag.<5":     "there is no figure",
+
+		"wait_by_tag.linux.p96<5": `did you mean "wait_by_tag.linux.p95"?`,
+		"wait_by_tag.linux<5":     "there is no figure",
+		"wait_by_hour.24:00.p5<5": "there is no figure",
+		"wait_by_hour.8.p95<5":    "there is no figure",
+		"wait_by_cause.luck<5":    "there is no figure",
+		"wait_histogram.x.jobs<5": "there is no figure",
 	} {
 		_, err := ParseAssertion(text)
 		var bad *AssertionError
@@ -76,6 +83,37 @@ func TestParseAssertionErrors(t *testing.T) {
 	}
 	if _, err := ParseAssertions([]string{"cost<1", "x", "y"}); err == nil || strings.Count(err.Error(), "no operator") != 2 {
 		t.Errorf("not every fault is told: %v", err)
+	}
+}
+
+// A tag that no job has is refused before anything is simulated. A tag may contain dots; jobs without a tag have none in the path.
+func TestCheckTags(t *testing.T) {
+	tags := []string{"", "linux", "linux.arm"}
+	if err := CheckTags(assertions(t, "wait_by_tag.linux.p95<1", "wait_by_tag.linux.arm.max<1", "wait_by_tag.mean<1", "cost<1"), tags); err != nil {
+		t.Error(err)
+	}
+	for text, want := range map[string]string{
+		"wait_by_tag.linx.p95<1":    `assertion "wait_by_tag.linx.p95<1": no counted job has the tag "linx"; did you mean "linux"?`,
+		"wait_by_tag.windows.p95<1": `no counted job has the tag "windows"; the tags are linux, linux.arm`,
+	} {
+		var bad *AssertionError
+		if err := CheckTags(assertions(t, text), tags); !errors.As(err, &bad) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	two := assertions(t, "wait_by_tag.a.p95<1", "wait_by_tag.b.p95<1")
+	if err := CheckTags(two, nil); err == nil || strings.Count(err.Error(), "the jobs have no tags") != 2 {
+		t.Errorf("not every fault is told: %v", err)
+	}
+	if err := CheckTags(assertions(t, "wait_by_tag.p95<1"), []string{"linux"}); err == nil || !strings.Contains(err.Error(), "jobs without a tag") {
+		t.Errorf("jobs without a tag: %v", err)
+	}
+	many := make([]string, 13)
+	for i := range many {
+		many[i] = strings.Repeat("x", 20+i)
+	}
+	if err := CheckTags(two[:1], many); err == nil || !strings.Contains(err.Error(), "the report lists the tags") {
+		t.Errorf("many tags: %v", err)
 	}
 }
 
@@ -107,6 +145,7 @@ func TestEvaluate(t *testing.T) {
 	for text, want := range map[string]bool{
 		"jobs.arrived>=200": true, "jobs.arrived>200": false, "jobs.arrived<=200": true, "jobs.arrived<200": false,
 		"mean_wait>0": true, "max_wait<1ms": false, "cost<=0": true, "utilization<=100%": true, "wait_by_cause.throttle<=0s": true,
+		"wait_histogram.20.jobs<1": true, "wait_by_hour.23:00.jobs<1": true,
 	} {
 		a, err := ParseAssertion(text)
 		if err != nil {

@@ -44,7 +44,7 @@ func Figures(res *simulate.Result) ([]Figure, error) {
 }
 
 // ValueOf returns the figure with this path, or with one of the aliases mean_wait, p50_wait, p90_wait, p95_wait, p99_wait, max_wait and
-// cost. A cause for which no job waited is 0.
+// cost. A cause for which no job waited is 0, and so is the number of jobs in a bin above the longest wait.
 //
 // Errors: *UnknownFigureError.
 func ValueOf(res *simulate.Result, path string) (float64, error) {
@@ -65,6 +65,9 @@ func ValueOf(res *simulate.Result, path string) (float64, error) {
 	if cause, ok := strings.CutPrefix(path, "wait_by_cause."); ok && knownCause(cause) {
 		return 0, nil
 	}
+	if bin, ok := strings.CutPrefix(path, "wait_histogram."); ok && longerBin(bin) {
+		return 0, nil
+	}
 	for short := range aliases() {
 		paths = append(paths, short)
 	}
@@ -81,7 +84,7 @@ type UnknownFigureError struct {
 
 // Error names the figure that was probably meant.
 func (e *UnknownFigureError) Error() string {
-	return fmt.Sprintf("there is no figure %q: did you mean %q? Paths are those of the JSON report; mean_wait, p95_wait, p99_wait and cost "+
+	return fmt.Sprintf("there is no figure %q; did you mean %q? Paths are those of the JSON report; mean_wait, p95_wait, p99_wait and cost "+
 		"are short names of common figures", e.Path, e.Nearest)
 }
 
@@ -184,6 +187,13 @@ func join(path, name string) string {
 		return path
 	}
 	return path + "." + name
+}
+
+// longerBin reports whether the rest of a path is the number of jobs in a bin that longer waits fill: "12.jobs".
+func longerBin(rest string) bool {
+	number, ok := strings.CutSuffix(rest, ".jobs")
+	n, err := strconv.Atoi(number)
+	return ok && err == nil && number == strconv.Itoa(n) && n >= 0 && n < 64
 }
 
 func knownCause(name string) bool {

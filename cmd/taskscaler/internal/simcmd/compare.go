@@ -31,10 +31,13 @@ func Compare(ctx context.Context, r CompareRequest, streams Streams) error {
 	}
 	asserted, err := optimise.ParseAssertions(r.Assert)
 	if err != nil {
-		return &UsageError{Flag: "assert", Err: err}
+		return &UsageError{Err: err}
 	}
 	scenes, err := r.prepare(&streams, r.Configs...)
 	if err != nil {
+		return err
+	}
+	if err := checkTags(asserted, scenes[0]); err != nil {
 		return err
 	}
 	variants := make([]optimise.Variant, len(scenes))

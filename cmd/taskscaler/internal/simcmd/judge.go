@@ -7,6 +7,14 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/simulate/optimise"
 )
 
+// checkTags returns a UsageError for an assertion about a tag that no job has, before anything is run.
+func checkTags(asserted []optimise.Assertion, c *scene) error {
+	if err := optimise.CheckTags(asserted, c.jobs.tags(c.options.Warmup)); err != nil {
+		return &UsageError{Err: err}
+	}
+	return nil
+}
+
 // judge checks the assertions. Each figure is its mean over the replicas.
 func judge(asserted []optimise.Assertion, results []*simulate.Result) error {
 	var failed []optimise.Verdict
@@ -15,7 +23,7 @@ func judge(asserted []optimise.Assertion, results []*simulate.Result) error {
 		for _, r := range results {
 			v, err := optimise.Evaluate(a, r)
 			if err != nil {
-				return &UsageError{Flag: "assert", Err: err}
+				return fmt.Errorf("assertion %s cannot be judged: %s", a, whyAbsent(r))
 			}
 			mean += v.Value / float64(len(results))
 		}
@@ -27,6 +35,14 @@ func judge(asserted []optimise.Assertion, results []*simulate.Result) error {
 		return &AssertionError{Failed: failed}
 	}
 	return nil
+}
+
+// whyAbsent says why a result lacks a figure that reports can have.
+func whyAbsent(r *simulate.Result) string {
+	if !r.Waits.Exact {
+		return "there are too many jobs to keep their waits by tag and hour; simulate fewer of them, with --from and --to"
+	}
+	return "no job that it is about has started"
 }
 
 func holds(a optimise.Assertion, v float64) bool {

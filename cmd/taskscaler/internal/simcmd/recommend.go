@@ -50,13 +50,16 @@ func Recommend(ctx context.Context, r RecommendRequest, streams Streams) error {
 	}
 	slo, err := optimise.ParseAssertions(r.SLO)
 	if err != nil {
-		return &UsageError{Flag: "slo", Err: err}
+		return &UsageError{Err: err}
 	}
 	scenes, err := r.prepare(&streams, r.Config)
 	if err != nil {
 		return err
 	}
 	c := scenes[0]
+	if err := checkTags(slo, c); err != nil {
+		return err
+	}
 	p := optimise.Problem{Options: c.options, Today: c.policies, Jobs: c.jobs.list(), Objective: r.Objective, SLO: slo, Capacities: r.Capacities,
 		Train: r.Train, Budget: r.Budget, Workers: runtime.GOMAXPROCS(0)}
 	for _, k := range r.Fixed {

@@ -41,13 +41,16 @@ func Run(ctx context.Context, r Request, streams Streams) error {
 	}
 	asserted, err := optimise.ParseAssertions(r.Assert)
 	if err != nil {
-		return &UsageError{Flag: "assert", Err: err}
+		return &UsageError{Err: err}
 	}
 	scenes, err := r.prepare(&streams, r.Config)
 	if err != nil {
 		return err
 	}
 	c := scenes[0]
+	if err := checkTags(asserted, c); err != nil {
+		return err
+	}
 	if r.Format == HTML || r.Format == Text || r.Timeline {
 		c.options.Timeline = points
 	}

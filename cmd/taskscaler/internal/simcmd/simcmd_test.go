@@ -248,6 +248,45 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// An assertion about a tag that no counted job has is refused before the run: nothing is simulated or written.
+func TestAssertionsAboutAbsentTags(t *testing.T) {
+	config := configWith(t, "", "")
+	log := put(t, "jobs.csv", "arrival,duration,tag\n2026-03-04T00:00:00Z,5,early\n2026-03-04T02:00:00Z,5,late\n")
+	for _, c := range []struct {
+		assert, workload string
+		warmup           time.Duration
+		repeat           int
+		want             string
+	}{
+		{"wait_by_tag.late.p95<1h", log, 0, 0, ""},
+		{"wait_by_tag.early.p95<1h", log, time.Hour, 2, ""},
+		{"wait_by_tag.early.p95<1h", log, time.Hour, 0, `no counted job has the tag "early"; the tags are late`},
+		{"wait_by_tag.x.p95<1h", log, 0, 0, `no counted job has the tag "x"`},
+		{"wait_by_tag.x.p95<1h", "burst:size=1,every=1h,duration=1s,jobs=1,tag=nightly", 0, 0, `no counted job has the tag "x"; the tags are nightly`},
+	} {
+		var out bytes.Buffer
+		setup := Setup{Timezone: "UTC", Warmup: c.warmup, Jobs: Jobs{Workload: c.workload, Repeat: c.repeat}}
+		err := Run(t.Context(), Request{Setup: setup, Config: config, Assert: []string{c.assert}}, Streams{Out: &out, Err: &bytes.Buffer{}})
+		var bad *UsageError
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.assert, err)
+		case c.want != "" && (!errors.As(err, &bad) || !strings.Contains(err.Error(), c.want) || out.Len() > 0):
+			t.Errorf("%s: %v, after %q", c.assert, err, out.String())
+		}
+		other := Compare(t.Context(), CompareRequest{Setup: setup, Configs: []string{config, config}, Assert: []string{c.assert}},
+			Streams{Out: &out, Err: &bytes.Buffer{}})
+		if c.want != "" && (other == nil || other.Error() != err.Error()) {
+			t.Errorf("compare: %v, want %v", other, err)
+		}
+	}
+	request := RecommendRequest{Setup: Setup{Timezone: "UTC", Jobs: Jobs{Workload: log}}, Config: config, SLO: []string{"wait_by_tag.x.p95<1h"}}
+	var bad *UsageError
+	if err := Recommend(t.Context(), request, Streams{Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}); !errors.As(err, &bad) {
+		t.Errorf("recommend: %v", err)
+	}
+}
+
 func TestNamesTellApart(t *testing.T) {
 	got := names([]string{"a/config.toml", "b/config.toml", "c/other.toml"})
 	if strings.Join(got, " ") != "a/config.toml b/config.toml other.toml" {

@@ -31,6 +31,7 @@ type source struct {
 	make  func(seed uint64) simulate.Workload
 	count int // approximate number of jobs
 	fixed bool
+	jobs  *simulate.Jobs // those of a log; nil: the workload is made from a spec
 	seed  uint64
 	notes []string
 }
@@ -98,6 +99,7 @@ func (s *source) log(j *Jobs, seed uint64, zone *time.Location, explicit bool) e
 		s.start = read.Origin.In(zone)
 	}
 	s.about.Format, s.about.Read, s.count, s.fixed = read.Format, read.Rows, len(read.Jobs.List)*max(j.Repeat, 1), true
+	s.jobs = read.Jobs
 	for _, d := range read.Dropped {
 		s.about.Dropped = append(s.about.Dropped, report.Dropped{Reason: d.Reason, Rows: d.Count})
 	}
@@ -217,6 +219,22 @@ func (j *Jobs) filters() (list []string) {
 		add("repeat", fmt.Sprint(j.Repeat))
 	}
 	return list
+}
+
+// tags returns the tags of the jobs that arrive after the warm-up.
+func (s *source) tags(warmup time.Duration) []string {
+	if s.jobs == nil {
+		return s.make(s.seed).Tags()
+	}
+	names, found := s.jobs.Tags(), map[int]bool{}
+	var out []string
+	for _, j := range s.jobs.List {
+		if !found[j.Tag] && (j.Arrival >= warmup || s.count > len(s.jobs.List)) { // a log that is repeated is longer
+			found[j.Tag] = true
+			out = append(out, names[j.Tag])
+		}
+	}
+	return out
 }
 
 // list returns all jobs in memory, for callers that read them more than once.
