@@ -110,8 +110,10 @@ func execPrivate(ctx context.Context, env environment, flags execFlags, argv []s
 	if err != nil {
 		return fail(err)
 	}
+	log, endLog := daemon.OpenLog(file, env.stderr, slog.LevelWarn)
+	defer endLog()
 	manager, err := daemon.StartPrivate(ctx, daemon.Options{
-		File: file, Select: flags.runner, Logger: daemon.NewLogger(file, env.stderr, slog.LevelWarn),
+		File: file, Select: flags.runner, Logger: log,
 		Plugins: plugin.DefaultFindOptions(env.getenv), Version: versionInfo().Version,
 	})
 	if err != nil {

@@ -53,8 +53,10 @@ func runManager(cmd *cobra.Command, env environment, path string, flags socketFl
 	defer stop()
 	reload, stopReload := reloads()
 	defer stopReload()
+	log, endLog := daemon.OpenLog(file, env.stderr, slog.LevelDebug)
+	defer endLog()
 	err = daemon.Serve(now, soon, daemon.Options{
-		File: file, Select: flags.runner, Logger: daemon.NewLogger(file, env.stderr, slog.LevelDebug),
+		File: file, Select: flags.runner, Logger: log,
 		Plugins: plugin.DefaultFindOptions(env.getenv), Version: versionInfo().Version, Reload: reload,
 	}, listener)
 	if errors.Is(err, daemon.ErrStopped) {

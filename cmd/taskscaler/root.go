@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,9 +53,25 @@ func run(ctx context.Context, args []string, env environment) int {
 		exit = usage(cmd, err)
 	}
 	if exit.err != nil {
-		_, _ = fmt.Fprintf(env.stderr, "taskscaler: %v\n", exit.err)
+		tell(env.stderr, fmt.Sprintf("taskscaler: %v\n", exit.err))
 	}
 	return exit.code
+}
+
+// tellPatience is how long the end of the program waits for somebody to read its last message.
+const tellPatience = 5 * time.Second
+
+// tell writes the last message of the program. If nobody reads it, the program ends all the same.
+func tell(w io.Writer, message string) {
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		_, _ = io.WriteString(w, message)
+	}()
+	select {
+	case <-told:
+	case <-time.After(tellPatience):
+	}
 }
 
 func newRoot(env environment) *cobra.Command {

@@ -134,7 +134,7 @@ func TestPrivateIgnoresWhatIsNotItsBusiness(t *testing.T) {
 func TestLogger(t *testing.T) {
 	file := parse(t, t.TempDir(), everyKey)
 	var out bytes.Buffer
-	log := NewLogger(file, &out, slog.LevelDebug)
+	log := newLogger(file, &out, slog.LevelDebug)
 	log.Info("not wanted")
 	log.Warn("wanted")
 	var line map[string]any
@@ -143,7 +143,7 @@ func TestLogger(t *testing.T) {
 	}
 	out.Reset()
 	file.LogFormat = "text"
-	log = NewLogger(file, &out, slog.LevelError)
+	log = newLogger(file, &out, slog.LevelError)
 	log.Warn("not wanted here")
 	log.Error("wanted")
 	if got := out.String(); !strings.Contains(got, "level=ERROR msg=wanted") || strings.Contains(got, "not wanted") {

@@ -78,7 +78,7 @@ func WithStore(s statestore.Store) Option {
 	return given("WithStore", s, func(o *options) { o.store = s })
 }
 
-// WithLogger logs facts, warnings and errors to log. Default: nothing is logged.
+// WithLogger logs facts, warnings and errors to log. Default: nothing is logged. The manager waits for the handler, so it must not block.
 func WithLogger(log *slog.Logger) Option {
 	return given("WithLogger", log, func(o *options) { o.log = log })
 }

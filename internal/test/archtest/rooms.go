@@ -101,6 +101,7 @@ var rooms = []room{
 		"~pkg/config", "~pkg/statestore", "~cmd")},
 	{dir: "internal/clock", bans: bans("it only reads clocks", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/words", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/logqueue", bans: bans("it only writes bytes", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/safetext", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/descriptors", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/pathguard", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
