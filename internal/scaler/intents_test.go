@@ -66,6 +66,29 @@ func TestPartialSuccess(t *testing.T) {
 	r.want("all served", r.sum().Leases, 4)
 }
 
+// TestEachDoubtNeedsItsOwnLists: a part of a create was refused, and lists have ruled that part out. When the rest is overdue, it is in doubt
+// until as many later lists came without it: until then it counts against max_instances.
+func TestEachDoubtNeedsItsOwnLists(t *testing.T) {
+	r := newRig(t, conf(deadlines, func(c *Config) { c.MaxInstances = 3 }))
+	first := true
+	r.answer = func(_ Command, ev *Event) int {
+		if first {
+			first = false
+			ev.Count, ev.Failure = 2, failure.Failure{Kind: failure.Config}
+		}
+		return 0 // of what was accepted, nothing appears
+	}
+	r.do(Event{Kind: EvAcquire, Key: "a", Ticket: 1}, Event{Kind: EvAcquire, Key: "b", Ticket: 2}, Event{Kind: EvAcquire, Key: "c", Ticket: 3})
+	r.settle()
+	r.want("requested, doubt", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{2, 1})
+	r.run(10 * sec)
+	r.want("the refused one is ruled out", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{2, 0})
+	r.run(50*sec + 2*r.every)
+	r.want("overdue, two lists later", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{0, 2})
+	r.run(3 * r.every)
+	r.want("ruled out by three lists", r.sum().Doubt, 0)
+}
+
 // TestPartialSuccessAgainAndAgain: a provider that gives one instance per call is asked again after the first back-off each time. If a
 // partial create counted as one more consecutive failure, the fifth instance would come after 155 s.
 func TestPartialSuccessAgainAndAgain(t *testing.T) {

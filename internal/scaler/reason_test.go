@@ -48,6 +48,16 @@ func TestRetryAfter(t *testing.T) {
 		r.acquire("a")
 		r.want(fmt.Sprint("back-off of creates, retry after ", after), [2]any{r.sum().BackoffFor, r.factsOf(FactRefused)[0].Took}, [2]any{want, want})
 	}
+	refusals := 0
+	short := newRig(t, conf())
+	short.answer = func(_ Command, ev *Event) int {
+		refusals++
+		ev.Count, ev.Failure = 0, failure.Failure{Kind: failure.Throttled, RetryAfter: 3 * sec}
+		return 0
+	}
+	short.acquire("a")
+	short.run(10 * sec)
+	short.want("tries in ten seconds with a rest of three, however often it was refused", refusals, 4)
 	r := newRig(t, conf())
 	r.hold[CmdPrepare] = true
 	r.acquire("a")

@@ -70,6 +70,22 @@ func TestDetach(t *testing.T) {
 	r.want("and goes with a's end", r.state("i-1"), record.Deleting)
 }
 
+// TestDetachUntil: a detach may say until when the caller can reattach. That may be sooner or later than reattach_after_disconnect, or over.
+func TestDetachUntil(t *testing.T) {
+	for _, patience := range []time.Duration{5 * sec, 2 * time.Minute, -sec} {
+		r := standing(t, 1, func(c *Config) { c.MaxInstances, c.ReattachAfterDisconnect = 1, 30*sec })
+		r.run(10 * time.Minute)
+		r.acquire("a")
+		r.do(Event{Kind: EvDetach, Key: "a", Deadline: r.now.Mono + patience})
+		r.run(max(patience-1, 0))
+		if patience > 0 {
+			r.want(fmt.Sprint("just before ", patience), r.leaseOf("a"), "i-1/0")
+		}
+		r.run(1)
+		r.want(fmt.Sprint("after ", patience), [2]any{r.last("a").Kind, r.last("a").Cause}, [2]any{GrantRevoked, record.CauseAbandoned})
+	}
+}
+
 // TestRestartMidLife: after a restart, instances in every state continue where they were.
 func TestRestartMidLife(t *testing.T) {
 	r := standing(t, 5, deadlines)

@@ -164,6 +164,22 @@ func TestLossesSurviveARestart(t *testing.T) {
 	}
 }
 
+// TestEarlyReplacementSurvivesARestart: what the group replaced before it took the old instance away is replaced after a restart too. The
+// next stranger is not ours.
+func TestEarlyReplacementSurvivesARestart(t *testing.T) {
+	r := standing(t, 2, func(c *Config) { c.MaxInstances = 9 })
+	early := r.strangers(1)[0]
+	r.run(90 * sec)
+	r.reclaim("i-1", sec)
+	r.run(time.Minute)
+	r.want("taken in", [2]any{r.state(early), r.core.reg.Get(early).Origin}, [2]any{record.Ready, record.Adopted})
+	r.restart(20 * sec)
+	r.run(2 * sec)
+	id := r.strangers(1)[0]
+	r.run(10 * sec)
+	r.want("another stranger", [2]any{r.state(id), len(r.core.debts)}, [2]any{record.Unclaimed, 0})
+}
+
 // TestEveryLossSurvivesARestart: the provider lists an instance as deleting, or an instance vanishes without a word. The manager restarts, and
 // then the group's replacement comes: it is taken in.
 func TestEveryLossSurvivesARestart(t *testing.T) {

@@ -95,6 +95,19 @@ func TestBootFailureModes(t *testing.T) {
 	}
 }
 
+// TestDiesWithoutNotice: an instance that dies soon after its boot is gone at once, also in a group whose instances are reclaimed with a notice.
+func TestDiesWithoutNotice(t *testing.T) {
+	c := newCloud(t, Config{
+		Boot: Constant(10 * time.Second), BootFailure: BootFailure{Probability: 1, Mode: FailDie, After: Constant(time.Second)},
+		Spot: Spot{ReclaimPerHour: 1e-6, Notice: D(2 * time.Minute)},
+	})
+	c.Create(0, 1)
+	want := []Event{{10 * time.Second, 1, BecameRunning}, {11 * time.Second, 1, Died}}
+	if got := c.Advance(time.Hour, nil); !slices.Equal(got, want) {
+		t.Errorf("events %v, want %v", got, want)
+	}
+}
+
 func TestShareOfFailedBoots(t *testing.T) {
 	c := newCloud(t, Config{BootFailure: BootFailure{Probability: 0.1}})
 	const n = 100000

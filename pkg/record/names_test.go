@@ -33,6 +33,26 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestCauseNames: scripts read these names in `status --json`, and people in the log.
+func TestCauseNames(t *testing.T) {
+	names := map[Cause]string{
+		CauseNone: "none", CauseIdle: "idle", CauseUsedUp: "used_up", CauseBootOverdue: "boot_overdue", CausePrepareOverdue: "prepare_overdue",
+		CausePrepareFailed: "prepare_failed", CauseUnhealthy: "unhealthy", CauseMissing: "missing", CauseProviderDeleting: "provider_deleting",
+		CauseProviderTimeout: "provider_timeout", CauseAbandoned: "abandoned", CausePreexisting: "preexisting", CauseReplaced: "replaced",
+		CauseShutdown: "shutdown", CauseZombie: "zombie", CauseOperator: "operator", CauseBoot: "boot", CauseThrottle: "throttle",
+		CauseMaxInstances: "max_instances", CauseQuota: "quota", CauseStockOut: "stock_out", CauseBackoff: "back_off", CausePlugin: "plugin",
+		CausePolicy: "policy", CauseConfig: "config", CauseForeign: "foreign_manager", CauseReleased: "released", CauseDeadline: "deadline",
+		CauseCancelled: "cancelled", CauseDraining: "draining", CauseChangedHostKey: "changed_host_key", CauseNoCapacity: "no_capacity",
+		CauseConfirming: "confirming", CauseThrottledAPI: "throttled_api", CauseDuplicate: "duplicate_key", CauseUnknownKey: "unknown_key",
+		CauseBreaker: "breaker", CauseLists: "lists", CauseProviderLimit: "provider_limit", CauseAboveLimit: "above_limit", CauseStore: "store",
+	}
+	for c := range numCauses {
+		if c.String() != names[c] {
+			t.Errorf("cause %d is called %q, want %q", c, c, names[c])
+		}
+	}
+}
+
 func TestStatesThatExist(t *testing.T) {
 	for s, want := range map[State]bool{
 		0: false, Creating: true, Preparing: true, Ready: true, Draining: true, Deleting: true, Gone: false, Lost: false, Unclaimed: true,
