@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -196,6 +197,24 @@ func TestSharedTemplate(t *testing.T) {
 	code, stdout, stderr := try(t, "validate", path)
 	if code != 0 || stderr != "" || !strings.Contains(stdout, "0 faults, 5 warnings") {
 		t.Errorf("%d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// TestTimeoutInAPrivateStart: the time of --timeout passes while the manager of exec --config still starts its plugin.
+func TestTimeoutInAPrivateStart(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the plugin is a shell script")
+	}
+	dir := t.TempDir()
+	plugin := filepath.Join(dir, "fleeting-plugin-x")
+	if err := os.WriteFile(plugin, []byte("#!/bin/sh\nexec sleep 600\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := write(t, fmt.Sprintf("[[runners]]\nname = \"a\"\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = %q\nmax_instances = 1\n"+
+		"[runners.autoscaler.state_storage]\ndir = %q\n[[runners.autoscaler.policy]]\nidle_count = 1\n", plugin, filepath.Join(dir, "state")))
+	code, _, stderr := try(t, "exec", "--config", file, "--timeout", "200ms", "--", "true")
+	if code != 124 || !strings.Contains(stderr, "the private manager was not started") || !strings.Contains(stderr, "the time of --timeout has passed") {
+		t.Errorf("%d, %q", code, stderr)
 	}
 }
 

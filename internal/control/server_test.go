@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,6 +119,32 @@ func TestWaitIsTold(t *testing.T) {
 	m.AddSlots(1)
 	if ev := next(t, s); ev.Lease == nil {
 		t.Fatalf("second event %+v", ev)
+	}
+}
+
+// changing is a manager whose callers wait for one thing in the first two looks, and then for another.
+type changing struct {
+	*controltest.Manager
+	looks atomic.Int32
+}
+
+func (m *changing) Runner(string) (control.Runner, error) { return m, nil }
+
+func (m *changing) Waiting(context.Context, string) (control.Wait, bool) {
+	if m.looks.Add(1) <= 2 {
+		return control.Wait{Cause: "boot"}, true
+	}
+	return control.Wait{Cause: "max_instances"}, true
+}
+
+// TestChangedWaitIsTold: a caller learns of every new reason, also after looks that found the old one.
+func TestChangedWaitIsTold(t *testing.T) {
+	c, _, _ := serve(t, &changing{Manager: controltest.New(0)})
+	s := open(t, c, acquire("job", "h"))
+	for _, want := range []string{"boot", "max_instances"} {
+		if ev, err := s.Next(); err != nil || ev.Wait == nil || ev.Wait.Cause != want {
+			t.Fatalf("told %+v, %v; want %s", ev, err, want)
+		}
 	}
 }
 

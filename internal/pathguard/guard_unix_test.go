@@ -152,6 +152,13 @@ func TestSecurityCheckOfOwners(t *testing.T) {
 	if err := Check(link); err != nil {
 		t.Error(err)
 	}
+	// The sticky bit keeps others from replacing what is not theirs. It does not keep the owner of the folder.
+	chmod(t, filepath.Dir(file), 0o777|fs.ModeSticky)
+	if err := os.Lchown(filepath.Dir(file), 4000017, 0); err != nil {
+		t.Fatal(err)
+	}
+	chmod(t, filepath.Dir(file), 0o777|fs.ModeSticky) // a chown may clear it
+	faultAt(t, file, filepath.Dir(file))
 }
 
 func TestQuote(t *testing.T) {

@@ -77,22 +77,6 @@ func TestUnreachable(t *testing.T) {
 	r.want("it gets leases again", r.leaseOf("d"), "i-1/0")
 }
 
-// TestReachableAfterSecondPreparation: an instance that could not be reached and was lost is prepared again when it comes back. That reached
-// it, so it gets leases.
-func TestReachableAfterSecondPreparation(t *testing.T) {
-	r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
-	r.do(Event{Kind: EvUnreachable, ID: "i-1", Serial: r.core.reg.Get("i-1").Serial, On: true, Failure: failure.Failure{Kind: failure.Transient}})
-	r.hold[CmdIncrease] = true
-	r.cloud["i-1"].away = true
-	r.run(30 * sec)
-	r.want("lost", r.state("i-1"), record.Lost)
-	r.cloud["i-1"].away = false
-	r.run(15 * sec)
-	r.want("back", r.state("i-1"), record.Ready)
-	r.acquire("a")
-	r.want("served", r.leaseOf("a"), "i-1/0")
-}
-
 // TestFirstListThatFails: before the first list, a failure is news at once.
 func TestFirstListThatFails(t *testing.T) {
 	r := bareRig(t, conf())

@@ -148,3 +148,15 @@ func TestTail(t *testing.T) {
 		t.Errorf("kept %d bytes, %q", len(s), s[len(s)-10:])
 	}
 }
+
+// TestOutputFailsAtTheEnd: the command has ended when the failure of its output is noticed. It ran, and its end was seen.
+func TestOutputFailsAtTheEnd(t *testing.T) {
+	full := errors.New("no space left on device")
+	r := newRun(nil, RunOptions{Command: "true", Unwrapped: true, Stdout: writerFunc(func([]byte) (int, error) { return 0, full })})
+	_, _ = r.out.Write([]byte("x"))
+	close(r.done)
+	var cancelled *CancelError
+	if err := r.result(); !errors.As(err, &cancelled) || !cancelled.Sent || !cancelled.Ended || !errors.Is(err, full) {
+		t.Errorf("got %#v", err)
+	}
+}

@@ -99,6 +99,35 @@ func TestSecretsOfDeletedInstancesLeaveTheFile(t *testing.T) {
 	})
 }
 
+// TestScrubIsRepeated: passwords that cannot be overwritten now are overwritten later.
+func TestScrubIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir() + "/group"
+		b := openBolt(t, dir)
+		defer b.Close()
+		for n := 0; n < 300; n += 20 {
+			commit(t, b, fleetOf(n, n+20, record.Ready))
+		}
+		commit(t, b, fleetOf(0, 200, record.Gone))
+		if err := os.Rename(dir+"/state.db", dir+"/moved"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(statestore.ScrubDelay)
+		synctest.Wait()
+		if len(found(t, dir, 200)) == 0 {
+			t.Fatal("a file that is not in its place was changed")
+		}
+		if err := os.Rename(dir+"/moved", dir+"/state.db"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(statestore.ScrubDelay)
+		synctest.Wait()
+		if left := found(t, dir, 200); len(left) > 0 {
+			t.Errorf("the passwords of %d instances are still in the file", len(left))
+		}
+	})
+}
+
 // TestScrubbedFileTakesCommits: random commits with scrubs in between leave what the commits say.
 func TestScrubbedFileTakesCommits(t *testing.T) {
 	dir := t.TempDir() + "/group"

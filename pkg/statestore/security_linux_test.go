@@ -160,6 +160,7 @@ func TestSecurityPlaces(t *testing.T) {
 		"written by the group":                         {above: 0o770, dir: 0o700, warned: "chmod g-w"},
 		"the directory is readable":                    {above: 0o755, dir: 0o755},
 		"the directory can be written":                 {above: 0o755, dir: 0o777, refused: "chmod 700"},
+		"the group can write to the directory":         {above: 0o755, dir: 0o770, refused: "chmod 700"},
 		"the one above is another user's":              {above: 0o755, dir: 0o700, foreign: "above", warned: "chown"},
 		"the directory is another user's":              {above: 0o755, dir: 0o700, foreign: "above/group", refused: "chown -R"},
 		"a directory that another user made before us": {above: 0o777 | os.ModeSticky, dir: 0o700, foreign: "above/squat", refused: "chown"},
@@ -204,6 +205,20 @@ func TestSecurityPlaces(t *testing.T) {
 				t.Errorf("warned: %q, want %q", all, c.warned)
 			}
 		})
+	}
+}
+
+// TestSecurityTargetOfALink: a state directory that is a link is judged by the place where it leads, too.
+func TestSecurityTargetOfALink(t *testing.T) {
+	base := t.TempDir()
+	dir := base + "/open/group"
+	_ = openBolt(t, dir).Close()
+	link := base + "/link"
+	if err := errors.Join(os.Symlink(dir, link), os.Chmod(base+"/open", 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := statestore.OpenBolt(link, statestore.BoltOptions{}); err == nil || !strings.Contains(err.Error(), "chmod go-w "+base+"/open") {
+		t.Error(err)
 	}
 }
 

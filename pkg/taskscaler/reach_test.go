@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -260,6 +261,28 @@ func TestHostKeyStaysPinnedWhenItIsPreparedAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNameOfALostInstance: a new instance under the name of one that was lost has a host key of its own, and is not held to the other one's.
+func TestNameOfALostInstance(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(func(c *Config) { c.CapacityPerInstance, c.Policies = 1, idle(t, 0, time.Hour) }),
+			withGroup(func(g *testGroup) { g.boot = 10 * time.Second }))
+		defer f.end()
+		f.acquire("first")
+		f.group.change(func() { f.group.next = 0 })
+		f.net.rekey("i-0001", "ssh-ed25519 of the new one")
+		f.group.vanish("i-0001")
+		f.until("it is lost", func() bool { return len(f.facts.of(scaler.FactLost)) == 1 })
+		l := f.acquire("second")
+		info, err := l.ConnectInfo(t.Context())
+		if err != nil || l.InstanceID() != "i-0001" || !slices.Equal(info.HostKeys, []string{"ssh-ed25519 of the new one"}) {
+			t.Errorf("leased %s with the keys %q, %v", l.InstanceID(), info.HostKeys, err)
+		}
+		if failed := f.facts.of(scaler.FactPrepare); len(failed) > 0 {
+			t.Errorf("its preparation failed: %+v", failed)
+		}
+	})
 }
 
 // TestTimeoutOfTheProvider: the connect info of a lease has the timeout that the provider gave, also after a restart. That of one attempt,
