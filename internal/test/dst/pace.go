@@ -104,9 +104,10 @@ func (w *world) judgeRest(f *scaler.Fact) {
 	w.cover.judged[oraclePace]++
 	most := 10 * time.Minute
 	if f.Kind == scaler.FactRefused {
-		_, most = restAfter(f.Failure.Kind, f.Cause == record.CausePlugin)
-		if f.Failure.Kind == failure.Throttled {
-			most = max(most, min(f.Failure.RetryAfter, longestRest))
+		var least time.Duration
+		least, most = restAfter(f.Failure.Kind, f.Cause == record.CausePlugin)
+		if f.Failure.Kind == failure.Throttled && f.Failure.RetryAfter > 0 { // the provider knows better than the number of refusals
+			most = max(least, min(f.Failure.RetryAfter, longestRest))
 		}
 	}
 	if f.Took > most || f.Took < 0 {
