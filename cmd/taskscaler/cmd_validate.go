@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -22,7 +23,13 @@ func newValidate(env environment) *cobra.Command {
 		Use:   "validate FILE…",
 		Short: "Check configuration files and print all faults at once",
 		Long: "validate reads each file and prints its faults and warnings, each with line, key and remedy, and what its policies ask for. It needs no\n" +
-			"network: it does not check groups and credentials, and files and plugins only with --files.\n\nExit codes: 0 no fault (warnings are possible), 1 a fault, 2 wrong usage.",
+			"network and starts nothing. With --files it also makes the checks of this machine that a start makes before it starts a plugin:\n\n" +
+			"  key_path      the file can be read\n" +
+			"  key_file      the file can be read, only by its owner, and holds an age identity (a credential of systemd: only inside its unit)\n" +
+			"  plugin        the plugin is installed, and no other user can replace it\n\n" +
+			"These checks hold for this machine and the user of this command. Nothing checks plugin_config, plugin_sha256, state_storage.dir, the group\n" +
+			"and the credentials of the provider: only a start finds out.\n\n" +
+			"Exit codes: 0 no fault (warnings are possible), 1 a fault, or a file that cannot be read, 2 wrong usage.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("name the files to check: validate FILE…")
@@ -30,20 +37,15 @@ func newValidate(env environment) *cobra.Command {
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			bad, unread := 0, []error{}
+			bad := 0
 			for _, path := range args {
 				good, err := validate(env, path, fragment, files)
-				switch {
-				case errors.Is(err, errWrite):
+				if err != nil { // of the output
 					return failed(unlessUnread(err))
-				case err != nil:
-					unread = append(unread, err)
-				case !good:
+				}
+				if !good {
 					bad++
 				}
-			}
-			if len(unread) > 0 {
-				return failed(errors.Join(unread...))
 			}
 			if bad > 0 {
 				return &exitError{code: exitFailed}
@@ -52,24 +54,19 @@ func newValidate(env environment) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&fragment, "fragment", false, "the files are parts of a file that begin at [runners.…]")
-	cmd.Flags().BoolVar(&files, "files", false, "also check that the files named in the configuration can be read, and that its plugins are installed and no other user can replace them")
+	cmd.Flags().BoolVar(&files, "files", false, "also check key_path, key_file and plugin on this machine, as a start does")
 	return cmd
 }
 
-// errWrite marks an error of the output, which ends the command. An error of one file does not.
-var errWrite = errors.New("writing the result")
-
-// validate prints all problems of one file and returns whether it can be used.
+// validate prints all problems of one file and returns whether it can be used. An error is one of the output.
 func validate(env environment, path string, fragment, files bool) (good bool, err error) {
 	file, report, err := read(path, fragment)
 	if err != nil {
-		return false, err
+		file, report = nil, &config.Report{Problems: []config.Problem{unreadable(path, err)}}
 	}
 	all := config.Report{Problems: report.Problems}
 	if files && file != nil {
-		all.Problems = append(all.Problems, file.CheckFiles().Problems...)
-		all.Problems = append(all.Problems, checkPlugins(env, file)...)
-		all.Problems = append(all.Problems, checkStateKeys(env, file, all.Problems)...)
+		all.Problems = append(all.Problems, setup.CheckFiles(file, file.Runners, plugin.DefaultFindOptions(env.getenv), env.getenv)...)
 	}
 	var page strings.Builder
 	for _, p := range all.Problems {
@@ -84,45 +81,19 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 	}
 	fmt.Fprintf(&page, "%s: %s, %s\n", path, words.Count(faults, "fault"), words.Count(warnings, "warning"))
 	if _, err = io.WriteString(env.stdout, page.String()); err != nil {
-		err = fmt.Errorf("%w: %w", errWrite, err)
+		err = fmt.Errorf("writing the result: %w", err)
 	}
 	return faults == 0, err
 }
 
-// checkPlugins returns a fault for each plugin that a manager of this user would not find, or refuses because others can replace it.
-func checkPlugins(env environment, file *config.File) (faults []config.Problem) {
-	find := plugin.DefaultFindOptions(env.getenv)
-	for _, r := range file.Runners {
-		if r.Autoscaler == nil || r.Autoscaler.Plugin == "" {
-			continue
-		}
-		if err := setup.CheckPlugin(file, r, find); err != nil {
-			faults = append(faults, config.Problem{
-				Severity: config.Fault, Code: config.CodeFile, Path: file.Path, Line: r.Autoscaler.Line, Key: "runners.autoscaler.plugin", Message: err.Error(),
-			})
-		}
+// unreadable is the fault of a file that cannot be read.
+func unreadable(path string, err error) config.Problem {
+	p := config.Problem{Severity: config.Fault, Code: config.CodeFile, Path: path, Message: err.Error()}
+	var inFile *fs.PathError
+	if errors.As(err, &inFile) {
+		p.Message, p.Remedy = "cannot be read: "+inFile.Err.Error(), "give the path of a config.toml that the user of this command can read"
 	}
-	return faults
-}
-
-// checkStateKeys returns a fault for each key of a state that is readable and is no key. Those that cannot be read are among the known problems. A
-// credential of systemd exists only in its unit.
-func checkStateKeys(env environment, file *config.File, known []config.Problem) (faults []config.Problem) {
-	const key = "runners.autoscaler.state_storage.key_file"
-	if slices.ContainsFunc(known, func(p config.Problem) bool { return p.Key == key }) {
-		return nil
-	}
-	for _, r := range file.Runners {
-		if r.Autoscaler == nil || r.Autoscaler.StateStorage.KeyFile == "" {
-			continue
-		}
-		if _, err := setup.StateOptions(r, env.getenv); err != nil {
-			faults = append(faults, config.Problem{
-				Severity: config.Fault, Code: config.CodeFile, Path: file.Path, Line: r.Autoscaler.Line, Key: key, Message: err.Error(),
-			})
-		}
-	}
-	return faults
+	return p
 }
 
 func read(path string, fragment bool) (*config.File, *config.Report, error) {

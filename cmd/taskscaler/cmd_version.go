@@ -16,7 +16,7 @@ func newVersion(env environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArguments(""),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(env.stdout, versionInfo().Full())
 			return failed(err)

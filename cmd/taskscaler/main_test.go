@@ -145,8 +145,13 @@ func TestValidate(t *testing.T) {
 	if code, stdout, _ := try(t, "validate", "--files", key); code != 1 || !strings.Contains(stdout, "nowhere") {
 		t.Errorf("with --files: %d, %q", code, stdout)
 	}
-	if code, _, stderr := try(t, "validate", filepath.Join(t.TempDir(), "none")); code != 1 || !strings.Contains(stderr, "no such file") {
-		t.Errorf("no file: %d, %q", code, stderr)
+	none := filepath.Join(t.TempDir(), "none")
+	for _, flag := range [][]string{nil, {"--fragment"}, {"--files"}} {
+		args := append([]string{"validate", none}, flag...)
+		if code, stdout, stderr := try(t, args...); code != 1 || stderr != "" || !strings.HasPrefix(stdout, "fault: "+none+": cannot be read: no such file") ||
+			!strings.HasSuffix(stdout, none+": 1 fault, 0 warnings\n") {
+			t.Errorf("no file, %q: %d, %q, %q", flag, code, stdout, stderr)
+		}
 	}
 }
 
@@ -154,8 +159,32 @@ func TestValidate(t *testing.T) {
 func TestValidateContinues(t *testing.T) {
 	good, missing := write(t, tinyWith("3")), filepath.Join(t.TempDir(), "none")
 	code, stdout, stderr := try(t, "validate", missing, good)
-	if code != 1 || !strings.Contains(stdout, good+": 0 faults") || !strings.Contains(stderr, missing) {
+	if code != 1 || stderr != "" || !strings.Contains(stdout, good+": 0 faults") || !strings.Contains(stdout, "fault: "+missing+": cannot be read: ") {
 		t.Errorf("%d, %q, %q", code, stdout, stderr)
+	}
+}
+
+// TestHelpersRefuseUnknownWords: the commands that the command-line library adds name the words that they know, and exit with 2.
+func TestHelpersRefuseUnknownWords(t *testing.T) {
+	for line, want := range map[string]string{
+		"completion":          "bash, fish, powershell, zsh",
+		"completion foo":      "bash, fish, powershell, zsh",
+		"completion bsh":      `did you mean "bash"?`,
+		"completion bash x":   `unexpected argument "x"`,
+		"help nope":           "completion, drain, exec, explain, help, replay, run, simulate, status, validate, version",
+		"help statsu":         `did you mean "status"?`,
+		"help completion foo": "bash, fish, powershell, zsh",
+		"help run x":          `unknown command "x"`,
+		"version x":           `unexpected argument "x"`,
+	} {
+		if code, stdout, stderr := try(t, strings.Fields(line)...); code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d, %q, %q", line, code, stdout, stderr)
+		}
+	}
+	for _, line := range []string{"help", "help run", "help completion bash", "completion zsh", "help simulate compare"} {
+		if code, stdout, stderr := try(t, strings.Fields(line)...); code != 0 || stdout == "" || stderr != "" {
+			t.Errorf("%s: %d, %q", line, code, stderr)
+		}
 	}
 }
 

@@ -91,6 +91,7 @@ func newRoot(env environment) *cobra.Command {
 	root.SetErr(env.stderr)
 	root.SetFlagErrorFunc(plainFlagError)
 	root.AddCommand(newRun(env), newExec(env), newStatus(env), newDrain(env), newExplain(env), newReplay(env), newValidate(env), newSimulate(env), newVersion(env))
+	strictHelpers(root)
 	return root
 }
 

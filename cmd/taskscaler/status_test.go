@@ -85,7 +85,7 @@ func TestStatusShowsTheLastReload(t *testing.T) {
 	s := aStatus()
 	s.Reload = &control.Reload{At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reloaded: []string{"one"}}
 	var out bytes.Buffer
-	if err := showText(&out, s); err != nil || !strings.Contains(out.String(), "\nreload   at 2026-01-02T03:04:05Z: 1 runner\n") {
+	if err := showText(&out, s); err != nil || !strings.Contains(out.String(), "\nreload   at 2026-01-02T03:04:05Z: 1 runner reloaded\n") {
 		t.Errorf("%v, %s", err, out.String())
 	}
 	s.Reload.Problems = []string{"plugin changed: restart the manager", "first\nsecond"}

@@ -29,10 +29,13 @@ func printStatus(w io.Writer, status control.Status, all bool) error {
 	if r := status.Reload; r != nil {
 		at := r.At.Format(time.RFC3339)
 		if len(r.Problems) == 0 {
-			line(out, "reload\tat %s: %s", at, words.Count(len(r.Reloaded), "runner"))
+			line(out, "reload\tat %s: %s reloaded", at, words.Count(len(r.Reloaded), "runner"))
 		}
 		for _, p := range r.Problems {
 			line(out, "reload\tat %s: %s", at, strings.ReplaceAll(p, "\n", "\n\t"))
+		}
+		for _, p := range r.Warnings {
+			line(out, "reload\twarning: %s", p)
 		}
 	}
 	for _, r := range status.Runners {

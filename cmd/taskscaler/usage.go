@@ -67,13 +67,53 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	names := commandNames(cmd)
+	return fmt.Errorf("unknown command %q: %s", args[0], nearest.Remedy(args[0], names, cmd.CommandPath()+" --help"))
+}
+
+// strictHelpers makes the commands that cobra adds, help and completion, refuse words that they do not know.
+func strictHelpers(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			show := c.Run
+			c.Args, c.Run = knownTopic, nil
+			c.RunE = func(c *cobra.Command, args []string) error { show(c, args); return nil }
+		case "completion":
+			c.Args, c.RunE = unknownCommand, func(c *cobra.Command, _ []string) error {
+				return usage(c, errors.New("name the shell: "+strings.Join(commandNames(c), ", ")))
+			}
+			for _, shell := range c.Commands() {
+				shell.Args = noArguments("")
+			}
+		}
+	}
+}
+
+// knownTopic refuses a topic of help that is no command.
+func knownTopic(cmd *cobra.Command, args []string) error {
+	at := cmd.Root()
+	for _, word := range args {
+		found := slices.IndexFunc(at.Commands(), func(c *cobra.Command) bool { return c.Name() == word })
+		if found < 0 {
+			return unknownCommand(at, []string{word})
+		}
+		at = at.Commands()[found]
+	}
+	return nil
+}
+
+// commandNames returns the names of the commands of cmd that people use.
+func commandNames(cmd *cobra.Command) []string {
 	var names []string
 	for _, c := range cmd.Commands() {
-		if c.IsAvailableCommand() {
+		if c.IsAvailableCommand() || c.Name() == "help" {
 			names = append(names, c.Name())
 		}
 	}
-	return fmt.Errorf("unknown command %q: %s", args[0], nearest.Remedy(args[0], names, "taskscaler --help"))
+	return names
 }
 
 // plainFlagError rewrites an error of the flag parser, which speaks of Go's types and functions.

@@ -28,6 +28,7 @@ type Reload struct {
 	At       time.Time `json:"at"`
 	Reloaded []string  `json:"reloaded,omitempty"` // names of the runners that use their new configuration
 	Problems []string  `json:"problems,omitempty"` // what did not take effect, why, and what to do; empty: everything did
+	Warnings []string  `json:"warnings,omitempty"` // the warnings of the file, if it was not refused
 }
 
 // RunnerStatus is one runner of the file.

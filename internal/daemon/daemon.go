@@ -69,7 +69,7 @@ func newDaemon(o Options) (*Daemon, error) {
 	}
 	d := &Daemon{opts: o, started: time.Now(), begun: make(chan struct{})}
 	for _, r := range selected {
-		if why := unsupported(r.Autoscaler); why != "" {
+		if why := setup.Unsupported(r); why != "" {
 			d.refuse(r, why)
 			continue
 		}
@@ -118,17 +118,6 @@ func (d *Daemon) awaitStart(ctx context.Context) error {
 	return nil
 }
 
-// unsupported says which setting of a runner is not supported yet, and what to do; "" if there is none.
-func unsupported(a *config.Autoscaler) string {
-	switch {
-	case a.VMIsolation.Enabled:
-		return "vm_isolation.enabled is true, but nested machines are not supported yet: set it to false to run this runner"
-	case a.Connector.WinRM():
-		return `connector_config asks for WinRM, which is not supported yet: install OpenSSH on the instances and write protocol = "ssh"`
-	}
-	return ""
-}
-
 func (d *Daemon) refuse(r config.Runner, why string) {
 	d.opts.Logger.Error("a runner is not started", "runner", setup.Name(r), "reason", why)
 	d.refused = append(d.refused, control.RunnerStatus{Name: r.Name, ID: r.ID, Position: r.Index, Identity: r.Identity(), Refused: why})
@@ -142,6 +131,13 @@ func (d *Daemon) start(prepare, ctx context.Context) error {
 	if limit, n := descriptors.Limit(), len(d.runners); descriptors.Short(limit, n) {
 		d.opts.Logger.Warn("the limit of file descriptors is low: with many clients, instances cannot be reached at times; raise LimitNOFILE or ulimit -Hn",
 			"limit", limit, "reserve", descriptors.Reserve(n))
+	}
+	wanted := make([]config.Runner, len(d.runners))
+	for i, r := range d.runners {
+		wanted[i] = r.file
+	}
+	if err := d.check(d.opts.File, wanted); err != nil {
+		return err
 	}
 	for i, r := range d.runners {
 		if err := r.prepare(prepare, &d.opts, d.runners[:i]); err != nil {

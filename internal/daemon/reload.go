@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,29 +19,36 @@ import (
 // wait for it.
 const reloadPatience = time.Minute
 
-// reload reads the file again and gives each runner its new configuration. A file with faults changes nothing. A runner whose change needs a
-// restart (of plugin, plugin_config, connector_config, state_storage, journal, and the init and shutdown of call_timeouts) is not reloaded. The
-// log and the status say what did not take effect.
+// reload reads the file again and gives each runner its new configuration. A file with faults, or one that a start would refuse, changes nothing. A
+// runner whose change needs a restart (of plugin, plugin_config, connector_config, state_storage, journal, and the init and shutdown of
+// call_timeouts) is not reloaded. The log and the status say what did not take effect, and show the warnings of the file.
 func (d *Daemon) reload(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reloadPatience)
 	defer cancel()
 	log := d.opts.Logger
 	result := control.Reload{At: time.Now()}
+	defer func() { d.noteReload(result) }()
 	file, report, err := config.Load(d.opts.File.Path)
 	if err == nil {
 		err = report.Err()
 	}
+	if err == nil {
+		err = d.check(file, d.running(file))
+	}
 	if err != nil {
 		log.Error("the configuration was not reloaded; the previous one stays in use: correct the file and send SIGHUP again", "error", err)
-		result.Problems = []string{"nothing was reloaded, the previous configuration stays in use: " + err.Error()}
-		d.noteReload(result)
+		result.Problems = []string{"nothing was reloaded, and the previous configuration stays in use: correct the file and send SIGHUP again\n" + err.Error()}
 		return
+	}
+	for _, p := range report.Warnings() {
+		log.Warn("the configuration has a warning", "warning", p.Error())
+		result.Warnings = append(result.Warnings, p.Error())
 	}
 	for _, r := range d.runners {
 		name := setup.Name(r.file)
 		if err := r.reload(ctx, file); err != nil {
 			log.Error("a runner was not reloaded; its previous configuration stays in use", "runner", name, "error", err)
-			result.Problems = append(result.Problems, fmt.Sprintf("%s was not reloaded, its previous configuration stays in use: %v", r.file.Title(), err))
+			result.Problems = append(result.Problems, fmt.Sprintf("%s was not reloaded, and its previous configuration stays in use: %v", r.file.Title(), err))
 			continue
 		}
 		log.Info("a runner was reloaded", "runner", name)
@@ -49,7 +58,34 @@ func (d *Daemon) reload(ctx context.Context) {
 		log.Warn("a change of the file needs a restart of the manager", "change", text)
 		result.Problems = append(result.Problems, text+": restart the manager")
 	}
-	d.noteReload(result)
+}
+
+// check returns the faults for which these runners of the file cannot be started on this machine. A start and a reload make the same check.
+func (d *Daemon) check(file *config.File, runners []config.Runner) error {
+	var faults config.Faults
+	for _, r := range runners {
+		if why := setup.Unsupported(r); why != "" {
+			faults = append(faults, config.Problem{
+				Severity: config.Fault, Code: config.CodeUnsupported, Path: file.Path, Line: r.Autoscaler.Line, Key: "runners.autoscaler", Message: why,
+			})
+		}
+	}
+	if faults = append(faults, setup.CheckFiles(file, runners, d.opts.Plugins, os.Getenv)...); len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
+// running returns the runners of the file that this manager runs.
+func (d *Daemon) running(file *config.File) []config.Runner {
+	var out []config.Runner
+	for _, next := range file.Runners {
+		runs := func(r *runner) bool { return r.file.Identity() == next.Identity() }
+		if next.Autoscaler != nil && slices.ContainsFunc(d.runners, runs) {
+			out = append(out, next)
+		}
+	}
+	return out
 }
 
 func (d *Daemon) noteReload(result control.Reload) {
@@ -65,7 +101,7 @@ func (d *Daemon) lastReload() *control.Reload {
 	return d.reloaded
 }
 
-// added names the autoscaling runners of the file that this manager does not run. If the manager runs only one selected runner, the others are not
+// added names the autoscaling runners of the file that this manager does not run, and those that it refused and could run now. If the manager runs only one selected runner, the others are not
 // its business.
 func (d *Daemon) added(file *config.File) []string {
 	if d.opts.Select != "" {
@@ -78,7 +114,12 @@ func (d *Daemon) added(file *config.File) []string {
 			known = known || r.file.Identity() == next.Identity()
 		}
 		for _, r := range d.refused {
-			known = known || r.Identity == next.Identity()
+			if r.Identity == next.Identity() && !known {
+				known = true
+				if setup.Unsupported(next) == "" {
+					out = append(out, next.Title()+" can be run now and is not started")
+				}
+			}
 		}
 		if !known {
 			out = append(out, next.Title()+" was added to the file and is not started")

@@ -2,22 +2,23 @@ package config
 
 // The codes of faults. A notice about a period has the code that package policy gives it.
 const (
-	CodeSyntax     = "syntax"        // the file is not valid TOML
-	CodeUnknownKey = "unknown_key"   // a key that does not exist
-	CodeType       = "type"          // a value of the wrong type
-	CodeNegative   = "negative"      // a count or duration below zero
-	CodeRange      = "range"         // a number outside its allowed range
-	CodeValue      = "value"         // a text that is not an allowed value
-	CodeText       = "text"          // a text that cannot be shown as one line, or is too long
-	CodeDuration   = "duration"      // a text that is not a duration
-	CodeMissing    = "missing"       // a required key that is absent
-	CodePeriod     = "period"        // a period that cannot be read
-	CodeTimezone   = "timezone"      // an unknown time zone
-	CodePlugin     = "plugin"        // a text that has neither the form of a plugin name nor that of a path
-	CodeJSON       = "json"          // bad JSON, or a value that JSON cannot hold
-	CodeNoSection  = "no_autoscaler" // executor docker-autoscaler or instance without [runners.autoscaler]
-	CodeSchedule   = "schedule"      // policies that cannot be compiled, for a reason that no other code covers
-	CodeFile       = "file"          // a file that the configuration names but that cannot be read (CheckFiles only)
+	CodeSyntax      = "syntax"        // the file is not valid TOML
+	CodeUnknownKey  = "unknown_key"   // a key that does not exist
+	CodeType        = "type"          // a value of the wrong type
+	CodeNegative    = "negative"      // a count or duration below zero
+	CodeRange       = "range"         // a number outside its allowed range
+	CodeValue       = "value"         // a text that is not an allowed value
+	CodeText        = "text"          // a text that cannot be shown as one line, or is too long
+	CodeDuration    = "duration"      // a text that is not a duration
+	CodeMissing     = "missing"       // a required key that is absent
+	CodeUnsupported = "unsupported"   // a setting for which a manager refuses the runner; Parse only warns of it
+	CodePeriod      = "period"        // a period that cannot be read
+	CodeTimezone    = "timezone"      // an unknown time zone
+	CodePlugin      = "plugin"        // a text that has neither the form of a plugin name nor that of a path
+	CodeJSON        = "json"          // bad JSON, or a value that JSON cannot hold
+	CodeNoSection   = "no_autoscaler" // executor docker-autoscaler or instance without [runners.autoscaler]
+	CodeSchedule    = "schedule"      // policies that cannot be compiled, for a reason that no other code covers
+	CodeFile        = "file"          // a file that the configuration names but that cannot be read (CheckFiles only)
 )
 
 // The codes of warnings.
