@@ -5,6 +5,7 @@ import (
 	"math"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,6 +56,7 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 	a.Throttle = r.throttle(s.table("scale_throttle"), a.MaxInstances)
 	a.InstanceDeadlines = r.deadlines(s.table("instance_deadlines"), a.Connector.Timeout)
 	a.CallTimeouts = r.callTimeouts(s.table("call_timeouts"))
+	r.warnDeadlines(s, a)
 	r.policies(s, a)
 	return a
 }
@@ -252,12 +254,14 @@ func (r *reader) throttle(s section, maxInstances int) policy.Throttle {
 	}
 	if limit == 0 {
 		limit = defaultThrottleLimit
+		s.zero("limit", strconv.Itoa(defaultThrottleLimit)+" a second")
 	}
 	if burst == 0 {
 		burst = maxInstances
-	}
-	if burst == 0 {
-		burst = int(min(max(math.Ceil(limit), 1), math.MaxInt32))
+		if burst == 0 {
+			burst = int(min(max(math.Ceil(limit), 1), math.MaxInt32))
+		}
+		s.zero("burst", strconv.Itoa(burst))
 	}
 	return policy.Throttle{Limit: limit, Burst: burst}
 }

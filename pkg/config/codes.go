@@ -44,5 +44,7 @@ const (
 	CodePluginUnknown  = "plugin_unknown"          // a plugin that GitLab Runner has and taskscaler does not
 	CodeProtocol       = "protocol"                // WinRM, which is not supported yet
 	CodePassword       = "password_only"           // a password without a key, and without password_without_host_key
+	CodeZeroDefault    = "zero_is_default"         // a key is 0, which means the default
+	CodeDeadlineShort  = "deadline_below_interval" // a deadline of instances is shorter than the interval of the lists that could show them
 	CodeUnbounded      = "concurrent_zero"         // concurrent = 0, which GitLab Runner refuses
 )

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -170,6 +171,13 @@ func TestZeroIsTheDefault(t *testing.T) {
 		}
 	}
 	equal(t, "autoscaler", parse(t, fleet(text.String())).Runners[0].Autoscaler, parse(t, fleet("")).Runners[0].Autoscaler)
+}
+
+func TestLongName(t *testing.T) {
+	for n, faults := range map[int]int{512: 0, 513: 1} {
+		_, report := Parse("c.toml", []byte(strings.Replace(fleet(""), "executor", "name = \""+strings.Repeat("n", n)+"\"\nexecutor", 1)))
+		equal(t, fmt.Sprint("faults of a name of ", n, " bytes"), len(report.Faults()), faults)
+	}
 }
 
 func TestConnectorAliases(t *testing.T) {

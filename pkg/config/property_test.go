@@ -61,7 +61,7 @@ func valueOf(t *draw.T, k Key) (written string, meant any) {
 		v := draw.Bool().Draw(t, k.Path)
 		return fmt.Sprint(v), v
 	case TypeDuration:
-		v := time.Duration(draw.Range[int64](1, 1<<55).Draw(t, k.Path))
+		v := time.Duration(draw.Range(int64(minDuration), int64(maxDuration)).Draw(t, k.Path))
 		return `"` + v.String() + `"`, v
 	case TypeNumbers:
 		v := []float64{draw.FloatRange(0, 1).Draw(t, k.Path), 2, 1e9}

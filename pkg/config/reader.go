@@ -12,6 +12,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/nearest"
 	"github.com/taskscaler/taskscaler/internal/safetext"
+	"github.com/taskscaler/taskscaler/internal/words"
 )
 
 // reader reads one document and collects its problems.
@@ -225,7 +226,33 @@ func (s section) positive(name string, absent int) int {
 	if v := s.count(name); v != 0 {
 		return v
 	}
+	s.zero(name, strconv.Itoa(absent))
 	return absent
+}
+
+// zero warns that a key is set to 0, which looks like "none" or "no limit" and means the default.
+func (s section) zero(name, absent string) {
+	n := s.get(name)
+	if n == nil {
+		return
+	}
+	if isZero(n.value) {
+		s.warn(CodeZeroDefault, n, name, "is 0, which means the default: "+absent, "remove the line, or write the value that you want")
+	}
+}
+
+// isZero reports whether v, the value of a key, is a number or a duration of 0.
+func isZero(v any) bool {
+	switch v := v.(type) {
+	case int64:
+		return v == 0
+	case float64:
+		return v == 0
+	case string:
+		d, err := time.ParseDuration(v)
+		return err == nil && d == 0
+	}
+	return false
 }
 
 func integerRemedy(name string, n *node) string {
@@ -399,12 +426,28 @@ func (s section) tables(name, header string, single func(n *node)) []*node {
 	return out
 }
 
+// The bounds of a duration that is not zero. Nothing that a manager waits for ends in less than the minimum, and a shorter interval would keep the
+// provider and a processor busy. No group needs the maximum, and sums of a few such times do not overflow.
+const (
+	minDuration = time.Millisecond
+	maxDuration = 100_000 * time.Hour // 11 years
+)
+
 // duration reads a Go duration. absent is the default, for an absent key and for zero.
 func (s section) duration(name string, absent time.Duration) time.Duration {
-	if d, set := s.rawDuration(name); set && d != 0 {
-		return d
+	d, set := s.rawDuration(name)
+	switch {
+	case !set:
+		return absent
+	case d == 0:
+		s.zero(name, words.Setting(absent))
+		return absent
+	case d < minDuration:
+		s.fault(CodeRange, s.get(name), name, fmt.Sprintf("is %s, which is too short to work", d),
+			fmt.Sprintf("write at least %q, or remove the line for the default, %s", minDuration, words.Setting(absent)))
+		return absent
 	}
-	return absent
+	return d
 }
 
 const durationRemedy = `write a duration such as "90s", "20m" or "1h30m"`
@@ -434,7 +477,11 @@ func (s section) rawDuration(name string) (d time.Duration, set bool) {
 			return 0, false
 		}
 		if d < 0 {
-			s.fault(CodeNegative, n, name, fmt.Sprintf("is %s, but a duration cannot be negative", v), `write "0s" or a positive duration`)
+			s.fault(CodeNegative, n, name, fmt.Sprintf("is %s, but a duration cannot be negative", v), "write a positive duration, or remove the line for the default")
+			return 0, false
+		}
+		if d > maxDuration {
+			s.fault(CodeRange, n, name, fmt.Sprintf("is %s, but the maximum is %dh", v, int64(maxDuration/time.Hour)), "write a shorter duration")
 			return 0, false
 		}
 		return d, true

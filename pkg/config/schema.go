@@ -10,7 +10,7 @@ var headKeys = []Key{
 	{"log_level", TypeString, "info", "`debug`, `info`, `warn` or `error`. `trace` means `debug`; `fatal` and `panic` mean `error`.",
 		GitLab, Restart},
 	{"log_format", TypeString, "text", "`text` or `json`. `runner` means `text`.", GitLab, Restart},
-	{"listen_address", TypeString, "empty", "Address of the metrics server, `host:port`. It is read and checked, but has no effect yet: there " +
+	{"listen_address", TypeString, "empty", "Address of the metrics server, `host:port`. It is read, but has no effect yet: there " +
 		"is no metrics server.", GitLab, NotUsed},
 	{"runners", TypeTables, "none", "The runners, each written as `[[runners]]`. A single `[runners]` table is read as one runner, with a warning. " +
 		"A new or removed runner takes effect after a restart.", GitLab, Restart},

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
@@ -50,6 +51,27 @@ func (t *policyTable) local() (what, period string) {
 		}
 	}
 	return "", ""
+}
+
+// warnDeadlines reports deadlines that end before a list could show that they are met.
+func (r *reader) warnDeadlines(s section, a *Autoscaler) {
+	t := r.section(s.get("instance_deadlines"), "runners.autoscaler.instance_deadlines")
+	for _, d := range []struct {
+		key   string
+		value time.Duration
+		event string
+	}{
+		{"requested", a.InstanceDeadlines.Requested, "is listed"}, {"creating", a.InstanceDeadlines.Creating, "runs"},
+	} {
+		n := t.get(d.key)
+		if n == nil { // then the interval is set too high
+			n = s.get("update_interval_when_expecting")
+		}
+		if n != nil && n.kind == kindString && d.value < a.UpdateIntervalWhenExpecting {
+			t.warn(CodeDeadlineShort, n, d.key, fmt.Sprintf("is %s, but the provider is asked only every %s (update_interval_when_expecting) whether an instance %s: "+
+				"instances are given up that are fine", words.Setting(d.value), words.Setting(a.UpdateIntervalWhenExpecting), d.event), "raise it, or lower update_interval_when_expecting")
+		}
+	}
 }
 
 // slots returns the most jobs that the group can run at once. 0: no limit.

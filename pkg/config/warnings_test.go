@@ -66,6 +66,17 @@ func TestWarnings(t *testing.T) {
 		{"burst beside a throttle", CodeBurstIgnored, "", "[runners.autoscaler.scale_throttle]\nlimit = 1\nburst = 5", 0},
 		{"burst ignored in a policy", CodeBurstIgnored, "", "[[runners.autoscaler.policy]]\nscale_throttle = {limit = -1, burst = 5}", 2},
 
+		{"a zero time-out", CodeZeroDefault, "", "[runners.autoscaler.call_timeouts]\nupdate = \"0s\"", 2},
+		{"a zero interval", CodeZeroDefault, "", "update_interval = \"0ms\"", 1},
+		{"a zero count", CodeZeroDefault, "", "shutdown_deletion_retries = 0", 1},
+		{"a zero throttle", CodeZeroDefault, "", "[runners.autoscaler.scale_throttle]\nlimit = 0.0", 2},
+		{"a zero burst", CodeZeroDefault, "", "[runners.autoscaler.scale_throttle]\nburst = 0", 2},
+		{"a zero with a meaning", CodeZeroDefault, "check_interval = 0", "max_instances = 0\n[[runners.autoscaler.policy]]\nidle_time = \"0s\"\nscale_factor = 0", 0},
+		{"a small time-out", CodeZeroDefault, "", "[runners.autoscaler.call_timeouts]\nupdate = \"1s\"", 0},
+		{"a deadline before the next list", CodeDeadlineShort, "", "[runners.autoscaler.instance_deadlines]\nrequested = \"1s\"", 2},
+		{"a deadline at the next list", CodeDeadlineShort, "", "[runners.autoscaler.instance_deadlines]\ncreating = \"2s\"", 0},
+		{"an interval after the deadlines", CodeDeadlineShort, "", "update_interval_when_expecting = \"12m\"", 1},
+
 		{"state off", CodeStateDisabled, "", "[runners.autoscaler.state_storage]\nenabled = false", 2},
 		{"state on", CodeStateDisabled, "", "[runners.autoscaler.state_storage]\nenabled = true", 0},
 		{"state not said", CodeStateDisabled, "", "", 0},

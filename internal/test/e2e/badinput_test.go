@@ -132,7 +132,7 @@ func TestConfigThatIsMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "")
 	w.start("run", "--config", "nowhere.toml").refused(1, "nowhere.toml", "no such file")
-	w.start("validate", "nowhere.toml").refused(1, "nowhere.toml")
+	w.start("validate", "nowhere.toml").expectContains(1, "fault: nowhere.toml: cannot be read", "1 fault")
 }
 
 // expectContains checks the exit code and the standard output of a process that has ended.
