@@ -325,12 +325,6 @@ func sizeScenarios() map[string]scenario {
 				w.write("config.toml", settings{autoscaler: instances(1), plugin: `capacity_per_host = 1`}.String())
 				m.signal(syscall.SIGHUP)
 				w.reloaded(`was not reloaded`, "plugin_config changed: restart the manager")
-				w.write("config.toml", settings{autoscaler: instances(2) + "[runners.autoscaler.vm_isolation]\nenabled = true\n"}.String())
-				m.signal(syscall.SIGHUP)
-				w.reloaded("nothing was reloaded", "config.toml:", "nested machines are not supported")
-				if f := w.mustAsk(); f.Group.MaxInstances != 1 {
-					w.t.Errorf("max_instances is %d after a file that a start refuses", f.Group.MaxInstances)
-				}
 				w.write("config.toml", settings{autoscaler: instances(2)}.String()+"\n[[runners]]\nname = \"late\"\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = \"fake\"\n")
 				m.signal(syscall.SIGHUP)
 				second.expect(0, "fine\n")
