@@ -14,7 +14,7 @@ type drainer struct {
 }
 
 // Drain makes the manager accept no new work. Waiters get ErrDraining, and instances without a lease are retired. Drain returns nil when
-// the last lease has ended; with Config.DeleteOnShutdown, when the last instance is deleted.
+// the last lease has ended; with Config.DeleteOnShutdown, when the last instance is deleted and no create may still bring one.
 //
 // If ctx ends first, Drain returns its cause, and the manager continues to drain. A ctx that has ended before the call drains nothing. Undrain ends the drain; Drain then returns ErrUndrained.
 // Other errors: ErrShutdown and *StopError.
@@ -70,7 +70,7 @@ func (l *loop) checkDrained() {
 	}
 	left := s.Leases + s.Waiters
 	if l.t.config().DeleteOnShutdown {
-		left += s.Creating + s.Preparing + s.Ready + s.Draining + s.Deleting + s.Requested
+		left += s.Creating + s.Preparing + s.Ready + s.Draining + s.Deleting + s.Requested + s.Doubt
 	}
 	if left == 0 {
 		l.endDrains(nil)

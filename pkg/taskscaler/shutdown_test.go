@@ -272,6 +272,31 @@ func TestDrainWaitsForACreate(t *testing.T) {
 	})
 }
 
+// TestDrainWaitsForWhatIsInDoubt: a create was refused, and its instance appears nevertheless. Drain does not return before that.
+func TestDrainWaitsForWhatIsInDoubt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(deleting), withGroup(func(g *testGroup) {
+			g.onIncrease = func(context.Context, int) (int, error) {
+				return 0, provider.Errorf(provider.KindQuota, "the account's limit")
+			}
+		}))
+		defer f.end()
+		f.until("a doubt", func() bool { return f.status().Counts.Doubt == 1 })
+		f.group.change(func() { f.group.onUpdate = func(context.Context) error { return errors.New("no lists") } })
+		drained := make(chan error, 1)
+		go func() { drained <- f.Drain(context.Background()) }()
+		time.Sleep(time.Minute)
+		f.group.add(1)
+		f.group.change(func() { f.group.onUpdate = nil })
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		if ids := f.group.ids(); len(ids) != 0 || f.group.count("decrease") == 0 {
+			t.Errorf("left: %v, after %d deletes", ids, f.group.count("decrease"))
+		}
+	})
+}
+
 func TestUndrainEndsADrain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := start(t)
