@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -100,9 +99,9 @@ func read(path string, fragment bool) (*config.File, *config.Report, error) {
 	if !fragment {
 		return config.Load(path)
 	}
-	data, err := os.ReadFile(path)
+	data, err := config.Read(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read configuration: %w", err)
+		return nil, nil, err
 	}
 	file, report := config.ParseFragment(path, data)
 	return file, report, nil

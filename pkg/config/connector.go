@@ -3,10 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -85,11 +87,31 @@ func (c Connector) LoadKey() ([]byte, error) {
 	if c.KeyPath == "" {
 		return nil, nil
 	}
-	key, err := os.ReadFile(c.KeyPath)
+	key, err := readSmall(c.KeyPath, maxKeyFile)
 	if err != nil {
 		return nil, &keyFileError{err}
 	}
 	return key, nil
+}
+
+// maxKeyFile is more than any private key has.
+const maxKeyFile = 64 << 10
+
+// readSmall reads a regular file. Another one could block for ever or never end, such as a pipe or a device.
+func readSmall(path string, limit int64) ([]byte, error) {
+	f, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s has more than %d KiB", path, limit>>10)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return data, nil
 }
 
 // keyFileError is the error of a private key that cannot be read.
@@ -131,6 +153,22 @@ func (f *File) CheckFiles() *Report {
 	return report
 }
 
+// openFile opens a regular file.
+func openFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe could wait for ever
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is a directory, a pipe or a device, not a file", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
 // checkStateKey checks that the key of the state can be read, and only by its owner.
 func (f *File) checkStateKey(a *Autoscaler, report *Report) {
 	path := a.StateStorage.KeyFile
@@ -138,7 +176,7 @@ func (f *File) checkStateKey(a *Autoscaler, report *Report) {
 		return
 	}
 	problem := Problem{Severity: Fault, Code: CodeFile, Path: f.Path, Line: a.stateKeyLine, Key: "runners.autoscaler.state_storage.key_file"}
-	file, err := os.Open(path)
+	file, err := openFile(path)
 	if err != nil {
 		problem.Message, problem.Remedy = "cannot read the key of the state: "+err.Error(), "make it readable for the user that runs taskscaler, or correct key_file"
 		report.Problems = append(report.Problems, problem)

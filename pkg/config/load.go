@@ -19,20 +19,29 @@ const maxFileSize = 4 << 20
 // Load reads and checks the file at path. It returns an error only when the file cannot be read; the Report says what is wrong in the
 // file. The File is complete only when the Report has no fault. It is nil when the file is not valid TOML.
 func Load(path string) (*File, *Report, error) {
+	data, err := Read(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	file, report := Parse(path, data)
+	return file, report, nil
+}
+
+// Read returns the bytes of a configuration file, for Parse or ParseFragment. It may be a pipe. A file that is far too large for one is an error.
+func Read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read configuration: %w", err)
+		return nil, fmt.Errorf("read configuration: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("read configuration: %w", err)
+		return nil, fmt.Errorf("read configuration: %w", err)
 	}
 	if len(data) > maxFileSize {
-		return nil, nil, fmt.Errorf("read configuration: %s is larger than %d MiB; give the path of a config.toml", path, maxFileSize>>20)
+		return nil, fmt.Errorf("read configuration: %s is larger than %d MiB; give the path of a config.toml", path, maxFileSize>>20)
 	}
-	file, report := Parse(path, data)
-	return file, report, nil
+	return data, nil
 }
 
 // Parse checks data as Load does. Messages name path, and relative paths in data start from its folder. The file at path is not read.

@@ -15,6 +15,9 @@ import (
 // parseDocument decodes the whole file. A file that is not valid TOML gives one fault.
 func parseDocument(path string, data []byte) (*node, *Problem) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if fault := boundsFault(path, newBuilder(data)); fault != nil {
+		return nil, fault
+	}
 	var values map[string]any
 	if err := toml.Unmarshal(data, &values); err != nil {
 		return nil, syntaxFault(path, data, err)

@@ -78,8 +78,8 @@ type builder struct {
 	end    int
 }
 
-// buildTree returns the document as nodes. The decoder must have accepted the document.
-func buildTree(data []byte) (*node, error) {
+// newBuilder returns a builder that knows where the lines of the document begin.
+func newBuilder(data []byte) *builder {
 	b := &builder{lines: []int{0}, end: len(data)}
 	for i := 0; ; {
 		j := bytes.IndexByte(data[i:], '\n')
@@ -89,9 +89,15 @@ func buildTree(data []byte) (*node, error) {
 		i += j + 1
 		b.lines = append(b.lines, i)
 	}
+	b.parser.Reset(data)
+	return b
+}
+
+// buildTree returns the document as nodes. The decoder must have accepted the document.
+func buildTree(data []byte) (*node, error) {
+	b := newBuilder(data)
 	root := newTable(1, 1)
 	current := root
-	b.parser.Reset(data)
 	for b.parser.NextExpression() {
 		switch e := b.parser.Expression(); e.Kind {
 		case unstable.Table, unstable.ArrayTable:

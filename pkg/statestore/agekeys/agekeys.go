@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"filippo.io/age"
 
@@ -57,7 +58,7 @@ func LoadCredential(name string, getenv func(string) string) (*Keys, error) {
 }
 
 func load(path string, check func(os.FileInfo) error) (*Keys, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe could wait for ever
 	if err != nil {
 		return nil, fmt.Errorf("key file: %w", err)
 	}
