@@ -189,7 +189,7 @@ func (h *History) denial(key record.Key, why record.Cause, c *caller) string {
 		return fmt.Sprintf("refused the reservation of %q: no ready slot is free (%s; %d free, %d claimed by reservations; %s)", key, slots, s.OpenSlots,
 			s.Claimed, h.policyName(s.Active.Index))
 	case why == record.CauseNoCapacity:
-		return fmt.Sprintf("refused the reservation of %q: all slots are taken (%s; max_instances %d × %d slots)", key, slots, s.MaxInstances, s.Capacity)
+		return fmt.Sprintf("refused the reservation of %q: all slots are taken (%s; max_instances %d × %s)", key, slots, s.MaxInstances, words.Count(s.Capacity, "slot"))
 	case why == record.CausePolicy:
 		return fmt.Sprintf("refused the reservation of %q: preemptive_mode is on and idle_count is 0, so no slot is ever created for it (%s)", key,
 			h.policyName(s.Active.Index))

@@ -66,8 +66,8 @@ func (h *History) retired(f *scaler.Fact) {
 
 // idled says why an idle instance is removed.
 func (h *History) idled(f *scaler.Fact) string {
-	return fmt.Sprintf("idle since %s (idle_time is %s); at most %d slots needed in that time, supply without it %d", h.clock(h.at.Add(-f.Took)),
-		words.Span(h.sum.Active.Settings.IdleTime), f.Peak, f.Left)
+	return fmt.Sprintf("idle since %s (idle_time is %s); at most %s needed in that time, supply without it %d", h.clock(h.at.Add(-f.Took)),
+		words.Span(h.sum.Active.Settings.IdleTime), words.Count(f.Peak, "slot"), f.Left)
 }
 
 // reason says why an instance is removed, as exactly as possible.

@@ -200,9 +200,9 @@ func (h *History) idle(v *scaler.InstanceView) IdleInstance {
 			observe.LimitName(s.MaxInstances, cfg.MaxInstances), words.Span(span))
 		out.MayGo = h.shrinks(may)
 	case left < s.Decision.Needed:
-		text += fmt.Sprintf("; it stays: %d slots needed now, supply without it %d", s.Decision.Needed, left)
+		text += fmt.Sprintf("; it stays: %s needed now, supply without it %d", words.Count(s.Decision.Needed, "slot"), left)
 	case left < s.Peak:
-		text += fmt.Sprintf("; it stays: up to %d slots needed in the last %s (idle_time), supply without it %d", s.Peak,
+		text += fmt.Sprintf("; it stays: up to %s needed in the last %s (idle_time), supply without it %d", words.Count(s.Peak, "slot"),
 			words.Span(span), left)
 		out.MayGo = h.shrinks(may)
 	default:

@@ -93,8 +93,8 @@ func instanceSentence(f *scaler.Fact) string {
 		return fmt.Sprintf("instance %s is ready, %s after it was first listed", f.ID, words.Span(f.Took))
 	case scaler.FactRetire:
 		if f.Cause == record.CauseIdle {
-			return fmt.Sprintf("instance %s is retired: %s (idle for %s; at most %d slots needed in that time; supply without it %d)", f.ID, Retire(f.Cause),
-				words.Span(f.Took), f.Peak, f.Left)
+			return fmt.Sprintf("instance %s is retired: %s (idle for %s; at most %s needed in that time; supply without it %d)", f.ID, Retire(f.Cause),
+				words.Span(f.Took), words.Count(f.Peak, "slot"), f.Left)
 		}
 		return fmt.Sprintf("instance %s is retired: %s%s", f.ID, Why(f), Reported(f))
 	case scaler.FactDelete:

@@ -2,6 +2,7 @@ package taskscaler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -58,17 +59,26 @@ func (l *loop) persist(c statestore.Commit) error {
 		l.failed(err)
 		if statestore.IsPermanent(err) {
 			return &StopError{Reason: "the state cannot be committed, and a retry does not help",
-				Err: fmt.Errorf("%w; repair or replace the state directory, then start the manager again", err)}
+				Err: withRemedy(err, "repair or replace the state directory, then start the manager again")}
 		}
 		if l.t.clock.Mono()-began >= commitPatience {
 			return &StopError{Reason: fmt.Sprintf("the state could not be committed for %s", commitPatience),
-				Err: fmt.Errorf("%w; check the disk of the state directory, then start the manager again", err)}
+				Err: withRemedy(err, "check the disk of the state directory, then start the manager again")}
 		}
 		if err := l.pause(wait); err != nil {
 			return err
 		}
 		wait = min(wait*2, commitRetryMax)
 	}
+}
+
+// withRemedy says what to do, unless err does.
+func withRemedy(err error, remedy string) error {
+	var replaced *statestore.ReplacedError
+	if errors.As(err, &replaced) {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, remedy)
 }
 
 // write makes one attempt. It unlocks mu meanwhile, so that the watchdog can stop the manager; dead is the error if it did.

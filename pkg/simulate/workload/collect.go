@@ -281,6 +281,9 @@ func (c *collector) cut() {
 	if end := o.Skip + o.Take; o.Take > 0 && end > 0 {
 		to, _ = slices.BinarySearchFunc(c.list, end, func(j simulate.Job, t time.Duration) int { return compare(j.Arrival-first, t) })
 	}
+	if from >= to {
+		c.hint = fmt.Sprintf("choose a span that holds jobs (--from, --to): the last one arrived %s after the first", c.list[len(c.list)-1].Arrival-first)
+	}
 	if out := len(c.list) - (to - from); out > 0 {
 		c.dropped = append(c.dropped, Dropped{Reason: "left out by skip and take", Count: out, First: c.rows})
 	}

@@ -139,7 +139,7 @@ func TestBadLogsAreMetWithWhatToDo(t *testing.T) {
 		},
 		"range, no dates":  {goodCSV, Options{From: monday}, "no calendar", "skip, take", 0},
 		"tag that is none": {goodCSV, Options{Tags: []string{"gpu"}}, "2 of them: filtered out by its tag", "", 2},
-		"skipped over":     {goodCSV, Options{Skip: time.Hour}, "2 of them: left out by skip and take", "", 2},
+		"skipped over":     {goodCSV, Options{Skip: time.Hour}, "2 of them: left out by skip and take", "choose a span that holds jobs (--from, --to)", 2},
 		"scaled away":      {goodCSV, Options{Scale: 1e-9}, "no job is left of 2 at a scale", "greater scale", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
