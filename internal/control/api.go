@@ -132,6 +132,8 @@ type Unhealthy string
 const (
 	UnhealthyUnreachable    Unhealthy = "unreachable"
 	UnhealthyChangedHostKey Unhealthy = "changed_host_key"
+	// UnhealthyDoubtful: it did not answer in time, or the command may still run on it. It gets no new lease, and its other leases go on.
+	UnhealthyDoubtful Unhealthy = "doubtful"
 )
 
 // Code classifies an APIError.

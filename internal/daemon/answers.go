@@ -246,6 +246,8 @@ func (h liveLease) Release(ctx context.Context, found control.Unhealthy, reason 
 		err = h.lease.Release(ctx)
 	case control.UnhealthyChangedHostKey:
 		err = h.lease.ReleaseChangedHostKey(ctx, reason)
+	case control.UnhealthyDoubtful:
+		err = h.lease.ReleaseDoubtful(ctx, reason)
 	default:
 		err = h.lease.ReleaseUnhealthy(ctx, reason)
 	}

@@ -115,6 +115,32 @@ func TestReasonOfARelease(t *testing.T) {
 	}
 }
 
+// TestDoubtfulRelease: the other clients on a doubtful instance keep their leases, and it serves nobody else.
+func TestDoubtfulRelease(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // only a hang takes so long
+	defer cancel()
+	manager := oneManager(ctx, t)
+	runner := served{scaler: manager}
+	one, err := runner.Acquire(ctx, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := runner.Acquire(ctx, "two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := one.Release(ctx, control.UnhealthyDoubtful, "no answer"); err != nil {
+		t.Error(err)
+	}
+	status, err := manager.Status(ctx)
+	if err != nil || len(status.Instances) != 1 || status.Instances[0].Cause != record.CauseDoubtful.String() || len(status.Instances[0].Leases) != 1 {
+		t.Errorf("%+v, %v", status.Instances, err)
+	}
+	if err := two.Release(ctx, "", ""); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLastEventOfALease: the stream of a lease ends with what ended the lease.
 func TestLastEventOfALease(t *testing.T) {
 	for name, tc := range map[string]struct {

@@ -143,16 +143,18 @@ func TestSecondContactOutlivesTheJob(t *testing.T) {
 		return closes{}, ctx.Err()
 	}}}
 	lease := control.Lease{Instance: "i-1", Connect: &provider.ConnectInfo{ID: "i-1"}}
-	found := r.doubt(ctx, lease, errors.New("the connection broke"), func(ctx context.Context, _ connector.Client) error { return ctx.Err() })
+	found := r.doubt(ctx, lease, errors.New("the connection broke"))
 	if found != (verdict{}) {
 		t.Errorf("a healthy instance is condemned: %+v", found)
 	}
 }
 
-// closes is a client that is only closed.
+// closes is a client on which each command succeeds.
 type closes struct{ connector.Client }
 
 func (closes) Close() error { return nil }
+
+func (closes) Run(ctx context.Context, _ connector.RunOptions) error { return ctx.Err() }
 
 // TestDialAsTheLeaseSays: how a job connects is the manager's decision.
 func TestDialAsTheLeaseSays(t *testing.T) {
@@ -162,7 +164,7 @@ func TestDialAsTheLeaseSays(t *testing.T) {
 		return closes{}, nil
 	}}}
 	for _, lease := range []control.Lease{{UseExternalAddr: true}, {AllowLegacySSH: true}} {
-		if _, err := r.dial(t.Context(), lease, provider.ConnectInfo{}); err != nil {
+		if _, err := r.dial(t.Context(), lease, provider.ConnectInfo{}, connector.DialOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		if got.UseExternalAddr != lease.UseExternalAddr || got.LegacyAlgorithms != lease.AllowLegacySSH || got.Insecure || got.PasswordWithoutHostKey {

@@ -3,7 +3,7 @@ package jobexec
 import (
 	"context"
 	"errors"
-	"fmt"
+	"sync"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
@@ -16,40 +16,69 @@ type verdict struct {
 	reason    string
 }
 
-// blame returns the verdict for an instance to which nothing of the caller's was sent, and which cannot be reached.
-func blame(err error) verdict {
-	var changed *connector.HostKeyError
-	if errors.As(err, &changed) {
+// verdictOf returns the verdict for a finding of the connector.
+func verdictOf(found connector.Finding, err error) verdict {
+	switch found {
+	case connector.FindingDoubtful:
+		return verdict{control.UnhealthyDoubtful, err.Error()}
+	case connector.FindingUnusable:
+		return verdict{control.UnhealthyUnreachable, err.Error()}
+	case connector.FindingChangedHostKey:
 		return verdict{control.UnhealthyChangedHostKey, err.Error()}
 	}
-	return verdict{control.UnhealthyUnreachable, err.Error()}
+	return verdict{}
 }
 
-// probePatience is how long a doubted instance may take to answer on a new connection, and to end what is left of the command.
-const probePatience = 15 * time.Second
+// unreached judges an instance to which no connection could be made. A changed host key needs no second contact, and a failure of this host
+// says nothing.
+func (r *run) unreached(ctx context.Context, lease control.Lease, err error) verdict {
+	switch found := connector.FindingOf(err); found {
+	case connector.FindingNone, connector.FindingChangedHostKey:
+		return verdictOf(found, err)
+	}
+	return r.doubt(ctx, lease, err)
+}
 
-// doubt judges an instance after a connection failed over which the caller had sent something. What a caller sends may break a connection,
-// and must not count against the instance and the other jobs on it. So a second contact decides: a new connection that ends what is left of the
-// command. failed is what happened to the first one.
-func (r *run) doubt(ctx context.Context, lease control.Lease, failed error, end func(context.Context, connector.Client) error) verdict {
+// doubt judges an instance after a first contact failed: a second contact decides, which also ends what is left of the command. See
+// connector.Examine.
+func (r *run) doubt(ctx context.Context, lease control.Lease, failed error) verdict {
 	var lost *LostLeaseError
 	if errors.As(context.Cause(ctx), &lost) {
 		return verdict{} // the manager knows more about the instance
 	}
-	probe, cancel := context.WithTimeout(context.WithoutCancel(ctx), probePatience)
-	defer cancel()
 	info := *lease.Connect
-	info.Timeout = probePatience
-	client, err := r.dial(probe, lease, info)
-	if err != nil {
-		found := blame(err)
-		found.reason = fmt.Sprintf("%v; then a new connection failed: %v", failed, err)
-		return found
+	info.Timeout = connector.ExamineTimeout
+	found, err := connector.Examine(ctx, failed, func(ctx context.Context, network connector.DialFunc) (connector.Client, error) {
+		return r.dial(ctx, lease, info, connector.DialOptions{Dial: network})
+	})
+	if found != connector.FindingNone {
+		r.note("instance %s gets no other job: %v", lease.Instance, err)
 	}
-	defer func() { _ = client.Close() }()
-	if err := end(probe, client); err != nil {
-		r.note("the command may still be running on instance %s, so the instance gets no other job", lease.Instance)
-		return verdict{control.UnhealthyUnreachable, fmt.Sprintf("%v; what is left of the command could not be ended over a new connection: %v", failed, err)}
-	}
-	return verdict{}
+	return verdictOf(found, err)
 }
+
+// refusedPatience is how long an instance may answer that it cannot be used. It was ready before, so the patience of a boot is not needed.
+const refusedPatience = 15 * time.Second
+
+// reach connects to the instance. It gives up early when the instance does nothing but refuse.
+func (r *run) reach(ctx context.Context, lease control.Lease) (connector.Client, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var mu sync.Mutex
+	var since time.Time // of the first refusal in a row
+	return r.dial(ctx, lease, *lease.Connect, connector.DialOptions{OnRetry: func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case connector.FindingOf(err) != connector.FindingUnusable:
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+		case time.Since(since) >= refusedPatience:
+			stop(errRefuses)
+		}
+	}})
+}
+
+// errRefuses is why connecting ended before its time.
+var errRefuses = errors.New("a ready instance answers, and refuses every connection")

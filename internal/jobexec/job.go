@@ -133,12 +133,12 @@ func (r *run) command(ctx context.Context, lease control.Lease) (code int, found
 	if lease.Connect == nil {
 		return 0, verdict{}, errors.New("the manager sent no connect info for the instance: use the same version of taskscaler for both")
 	}
-	client, err := r.dial(ctx, lease, *lease.Connect)
+	client, err := r.reach(ctx, lease)
 	if err != nil {
 		if ctx.Err() != nil {
 			return 0, verdict{}, r.unstarted(ctx, lease, "connecting to instance "+lease.Instance)
 		}
-		return 0, blame(err), &notRunError{what: fmt.Sprintf("instance %s cannot be reached", lease.Instance), err: err}
+		return 0, r.unreached(ctx, lease, err), &notRunError{what: fmt.Sprintf("instance %s cannot be reached", lease.Instance), err: err}
 	}
 	defer func() { _ = client.Close() }()
 	env := map[string]string{
@@ -151,8 +151,9 @@ func (r *run) command(ctx context.Context, lease control.Lease) (code int, found
 	return r.result(ctx, lease, err)
 }
 
-func (r *run) dial(ctx context.Context, lease control.Lease, info provider.ConnectInfo) (connector.Client, error) {
-	return r.job.Dial(ctx, info, connector.DialOptions{UseExternalAddr: lease.UseExternalAddr, LegacyAlgorithms: lease.AllowLegacySSH})
+func (r *run) dial(ctx context.Context, lease control.Lease, info provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error) {
+	opts.UseExternalAddr, opts.LegacyAlgorithms = lease.UseExternalAddr, lease.AllowLegacySSH
+	return r.job.Dial(ctx, info, opts)
 }
 
 // unstarted returns the error for a command that was not sent before ctx ended. If the manager revoked the lease, another instance can run it.
@@ -169,17 +170,25 @@ func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, 
 	var exit *connector.ExitError
 	var cancelled *connector.CancelError
 	var lost *connector.LostError
+	var refused *connector.RefusedError
 	switch {
 	case err == nil:
 		return 0, verdict{}, nil
 	case errors.As(err, &exit):
+		if exit.Unseen() && ctx.Err() == nil {
+			if found := r.doubt(ctx, lease, err); found.unhealthy == control.UnhealthyUnreachable { // the instance runs no commands
+				return 0, found, &notRunError{what: fmt.Sprintf("instance %s runs no commands", lease.Instance), err: err}
+			}
+		}
 		return exit.ExitCode(), verdict{}, nil
+	case errors.As(err, &refused):
+		return 0, r.doubt(ctx, lease, err), &notRunError{what: "the command was not started on instance " + lease.Instance, err: err}
 	case errors.As(err, &cancelled) && !cancelled.Sent:
 		return 0, verdict{}, r.unstarted(ctx, lease, "the command was not started")
 	case errors.As(err, &cancelled):
 		found := verdict{}
 		if !cancelled.Ended {
-			found = r.doubt(ctx, lease, err, cancelled.End)
+			found = r.doubt(ctx, lease, err)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -189,9 +198,9 @@ func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, 
 		}
 		return 0, found, &Error{Code: ExitLost, Err: fmt.Errorf("the command was ended, because its input or output failed: %w", cancelled.Cause)}
 	case errors.As(err, &lost) && !lost.Sent:
-		return 0, r.doubt(ctx, lease, err, lost.End), &notRunError{what: "the command was not started on instance " + lease.Instance, err: err}
+		return 0, r.doubt(ctx, lease, err), &notRunError{what: "the command was not started on instance " + lease.Instance, err: err}
 	case errors.As(err, &lost):
-		found := r.doubt(ctx, lease, err, lost.End)
+		found := r.doubt(ctx, lease, err)
 		return 0, found, r.explain(ctx, lease, err, found)
 	}
 	return 0, verdict{}, fmt.Errorf("instance %s: %w", lease.Instance, err)

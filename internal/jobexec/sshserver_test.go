@@ -29,6 +29,8 @@ const (
 	cutBeforeStatus              // when the command has ended
 	refusesSessions              // politely
 	refusesCommands              // politely
+	closesCommands               // it accepts each and closes its channel, without a status
+	failsCommands                // it accepts each, runs none and answers 1, as an account without a shell does
 	noSuchPort                   // it is gone
 	cutFirstOnly     fault = 100 // added to another one: only the first connection has the fault
 )
@@ -129,6 +131,18 @@ func (s *instance) session(ctx context.Context, cut func(), f fault, c ssh.Chann
 		if ok && f == cutBeforeRun {
 			cut()
 			return
+		}
+		if f == closesCommands || f == failsCommands {
+			if r.WantReply {
+				_ = r.Reply(ok, nil)
+			}
+			if ok && f == failsCommands {
+				_, _ = c.SendRequest("exit-status", false, ssh.Marshal(&struct{ Status uint32 }{1}))
+			}
+			if ok {
+				_ = c.Close()
+			}
+			continue
 		}
 		var cmd *exec.Cmd
 		if ok {

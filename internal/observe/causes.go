@@ -54,6 +54,7 @@ var causePhrases = [...]phrases{
 	record.CauseProviderLimit:    {"for another job to release its slot: the provider's limit on instances is reached", "the provider's limit on instances is reached"},
 	record.CauseAboveLimit:       {"for a slot", "more instances exist than max_instances or the provider's limit allows"},
 	record.CauseStore:            {"until the state can be stored: commits to the state store fail", "commits to the state store fail"},
+	record.CauseDoubtful:       {"for another instance", "a caller got no answer from it in time, or could not end its command there; its other leases go on"},
 }
 
 func phrasesOf(c record.Cause) phrases {

@@ -133,11 +133,11 @@ func (c *Core) cancel(ev *Event) {
 
 // release ends a lease. Releasing twice, or releasing a revoked lease, is harmless: the answer is CauseUnknownKey.
 func (c *Core) release(ev *Event) {
-	if ev.Cause != record.CauseNone {
-		if i, _ := c.reg.LeaseOf(ev.Key); i != nil {
+	if i, _ := c.reg.LeaseOf(ev.Key); i != nil && ev.Cause != record.CauseNone {
+		if ev.Cause != record.CauseDoubtful { // its other leases go on, and no boot has failed
 			c.unfit(machineOf(i), ev.Cause)
-			c.retireFor(machineOf(i), ev.Cause, ev.Failure)
 		}
+		c.retireFor(machineOf(i), ev.Cause, ev.Failure)
 	}
 	i := c.end(ev.Key)
 	if i == nil {
@@ -145,11 +145,13 @@ func (c *Core) release(ev *Event) {
 		return
 	}
 	c.grant(Grant{Kind: GrantReleased, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial})
-	if ev.Cause != record.CauseNone {
+	switch ev.Cause {
+	case record.CauseNone:
+		c.proven(machineOf(i))
+	case record.CauseDoubtful:
+	default:
 		c.unhealthy(machineOf(i), ev.Cause, ev.Failure)
-		return
 	}
-	c.proven(machineOf(i))
 }
 
 // end takes key's slot back and returns the instance, or nil when the key has no lease. The instance is retired or deleted if this was its

@@ -26,7 +26,7 @@ const (
 	EvUnreserve                      // Key (no answer)
 	EvAcquire                        // Key, Ticket, Deadline (0: none)
 	EvCancel                         // Key, Ticket of an EvAcquire or EvReplace: end that wait; ignored if it has ended
-	EvRelease                        // Key, Ticket, Cause (CauseNone; CauseUnhealthy or CauseChangedHostKey: the instance must not be used again), Failure (why not)
+	EvRelease                        // Key, Ticket, Cause (CauseNone; CauseUnhealthy or CauseChangedHostKey: the instance must not be used again; CauseDoubtful: it gets no new lease), Failure (why not)
 	EvReplace                        // Key, Ticket, Deadline: give the lease back and wait for one on another instance
 	EvReattach                       // Key, Ticket: the caller takes its lease up again
 	EvDetach                         // Key, Deadline (no answer): the caller's connection was lost; it has until Deadline to reattach, 0: reattach_after_disconnect

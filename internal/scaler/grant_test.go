@@ -272,3 +272,18 @@ func TestReserveKnowsEveryLimit(t *testing.T) {
 		r.want(fmt.Sprint("one more than the slots of ", c), [2]any{g.Kind, g.Cause}, [2]any{GrantDenied, record.CauseNoCapacity})
 	}
 }
+
+// TestReleaseDoubtful: an instance that did not answer one caller gets no new lease. It keeps its other leases, and no failed boot is counted.
+func TestReleaseDoubtful(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances = 3, 1 })
+	r.acquire("a", "b")
+	r.ask(EvRelease, "a", because(record.CauseDoubtful))
+	r.want("its neighbour", r.leaseOf("b"), "i-1/1")
+	i := r.core.reg.Get("i-1")
+	r.want("the instance", [2]any{i.State, i.Cause}, [2]any{record.Draining, record.CauseDoubtful})
+	r.want("failed boots", r.sum().DiedYoung, 0)
+	r.acquire("c")
+	r.want("the next caller", r.leaseOf("c"), "")
+	r.ask(EvRelease, "b")
+	r.want("after its last lease", r.state("i-1"), record.Deleting)
+}

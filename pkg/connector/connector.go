@@ -43,7 +43,7 @@ type DialOptions struct {
 type Client interface {
 	// Run runs one command and waits until it has exited and its output is closed. See [RunOptions].
 	//
-	// It returns nil for exit status 0, an [*ExitError] for another status or a signal, a [*LostError] if the connection was lost and
+	// It returns nil for exit status 0, an [*ExitError] for another status or a signal, a [*RefusedError] if the server refused it, a [*LostError] if the connection was lost and
 	// the status is unknown, and a [*CancelError] if ctx ended first. After ctx has ended, Run returns as soon as the remote processes
 	// are gone. If the server does not answer, it returns after 2 s. In the worst case (processes that survive KILL on a server that
 	// answers slowly) it returns after 12 s. On a server that does not answer, goroutines of Run stay until Close.

@@ -136,7 +136,7 @@ func final(err error) bool {
 // attempt connects once. It has a time limit of its own: a server that accepts and does not answer must not use up the whole timeout.
 func (d *sshDialer) attempt(ctx context.Context) (*ssh.Client, error) {
 	limit := d.limits.attempt
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no SSH handshake within %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, &handshakeTimeoutError{limit})
 	defer cancel()
 	conn, err := d.dial(ctx, "tcp", d.address)
 	if err != nil {

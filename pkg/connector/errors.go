@@ -99,6 +99,15 @@ func (e *timeoutError) Error() string {
 func (e *timeoutError) Timeout() bool        { return true }
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
+// handshakeTimeoutError is the cause of an attempt that took too long.
+type handshakeTimeoutError struct{ after time.Duration }
+
+func (e *handshakeTimeoutError) Error() string {
+	return fmt.Sprintf("no SSH handshake within %s", e.after)
+}
+func (e *handshakeTimeoutError) Timeout() bool   { return true }
+func (e *handshakeTimeoutError) Temporary() bool { return true }
+
 // AuthError means that the host key was accepted and the server refused the login. An instance that boots may do so until its keys are
 // installed, so Dial retries it, and returns it as the last failure of a ConnectError.
 type AuthError struct {
@@ -152,6 +161,7 @@ type ExitError struct {
 	code   int
 	signal string
 	stderr string
+	unseen bool
 }
 
 // NewExitError returns an ExitError, for other implementations of Client and for tests. signal is a name without SIG ("KILL"), or empty.
@@ -159,6 +169,10 @@ func NewExitError(code int, signal string) *ExitError { return &ExitError{code: 
 
 // ExitCode returns the exit code. If a signal ended the command, it is 128 plus the signal's number, or 128 if the number is unknown.
 func (e *ExitError) ExitCode() int { return e.code }
+
+// Unseen reports whether there was no sign that the server's shell had read the command: the process id, which Run asks for first, was not in
+// the output. An account without a shell ends every command so. A server that drops stderr looks the same.
+func (e *ExitError) Unseen() bool { return e.unseen }
 
 // Signal returns the name of the signal that ended the command, without SIG, or "".
 func (e *ExitError) Signal() string { return e.signal }
@@ -174,6 +188,24 @@ func (e *ExitError) Error() string {
 	}
 	return msg
 }
+
+// RefusedError means that the server, after the login, refused a session or the command. The command certainly did not run.
+type RefusedError struct {
+	Address string
+	Command bool  // the command was refused; else the session
+	Err     error // the server's words; nil: it said none
+}
+
+// Error says what was refused, and never quotes the command.
+func (e *RefusedError) Error() string {
+	if e.Command {
+		return e.Address + " refused to run the command"
+	}
+	return fmt.Sprintf("%s refuses another session on this connection: %v", e.Address, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *RefusedError) Unwrap() error { return e.Err }
 
 // LostError means that the connection was lost while a command ran. Its exit status is unknown, and it may still be running.
 type LostError struct {

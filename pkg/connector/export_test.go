@@ -13,3 +13,13 @@ func Quick(opts DialOptions, attempt, answer, grace, slack time.Duration) DialOp
 
 // EndScript returns the script that ends a process tree, as it is sent to the server.
 var EndScript = endScript
+
+// ExamineWithin is Examine with another time limit.
+var ExamineWithin = examine
+
+// LateAfter reports whether a process that was not run for this long counts as late.
+func LateAfter(pause time.Duration) bool {
+	c := &ownClock{start: time.Now().Add(-pause - clockTick)}
+	c.ran(pause + clockTick)
+	return c.late()
+}

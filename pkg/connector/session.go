@@ -221,10 +221,10 @@ func (r *run) startError(err error) error {
 	var refused *ssh.OpenChannelError
 	switch {
 	case errors.As(err, &refused):
-		return fmt.Errorf("%s refuses another session on this connection: %w", r.client.dialer.address, err)
+		return &RefusedError{Address: r.client.dialer.address, Err: err}
 	case r.sent && isRefusal(err):
 		// err is not passed on: x/crypto quotes the whole command in it, which does not belong in a log.
-		return fmt.Errorf("%s refused to run the command", r.client.dialer.address)
+		return &RefusedError{Address: r.client.dialer.address, Command: true}
 	}
 	return &LostError{Sent: r.sent, Err: r.client.explain(err)}
 }
@@ -243,7 +243,9 @@ func (r *run) exitError(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &exit):
-		return newExitError(exit)
+		seen := newExitError(exit)
+		seen.unseen = r.mark != "" && r.known == 0
+		return seen
 	}
 	// There was no status: the connection was lost, or the server's end of the session ended.
 	return &LostError{Started: true, Sent: true, Err: r.client.explain(err), remains: remains{r.known}}

@@ -47,6 +47,7 @@ const (
 	CauseProviderLimit          // waits because the provider's own limit on instances is reached
 	CauseAboveLimit             // more instances exist than max_instances or the provider's limit allows
 	CauseStore                  // waits until the state can be stored
+	CauseDoubtful             // a caller got no answer from it in time, or could not end its command there
 	numCauses
 )
 
@@ -55,7 +56,7 @@ var causeNames = [numCauses]string{
 	"provider_timeout", "abandoned", "preexisting", "replaced", "shutdown", "zombie", "operator", "boot", "throttle", "max_instances",
 	"quota", "stock_out", "back_off", "plugin", "policy", "config", "foreign_manager", "released", "deadline", "cancelled", "draining",
 	"changed_host_key", "no_capacity", "confirming", "throttled_api", "duplicate_key", "unknown_key", "breaker", "lists",
-	"provider_limit", "above_limit", "store",
+	"provider_limit", "above_limit", "store", "doubtful",
 }
 
 // String returns the cause's name as facts and status show it.

@@ -177,7 +177,7 @@ func (l *Lease) Release(ctx context.Context) error {
 }
 
 // ReleaseUnhealthy releases the lease of an instance that must not be used again. The instance gets no new lease, its other leases are
-// revoked, and it is deleted. reason says in a few words what is wrong. The *RevokedError of the other leases, the log and
+// revoked, and it is deleted. So report only what a second contact has confirmed: see ReleaseAfter. reason says in a few words what is wrong. The *RevokedError of the other leases, the log and
 // `taskscaler explain` show it. It may be empty. It becomes one line of at most 512 bytes:
 // a longer one loses its middle.
 func (l *Lease) ReleaseUnhealthy(ctx context.Context, reason string) error {
@@ -188,6 +188,39 @@ func (l *Lease) ReleaseUnhealthy(ctx context.Context, reason string) error {
 // their own. Callers of Dial do not need it, because Dial reports a changed host key.
 func (l *Lease) ReleaseChangedHostKey(ctx context.Context, reason string) error {
 	return l.releaseUnfit(ctx, record.CauseChangedHostKey, reason)
+}
+
+// ReleaseAfter releases the lease after an error of Dial, or of a method of the client that it returned. It decides what the error means for the
+// instance. An exit code, a cancelled command whose end was seen, or a failure of this host mean nothing. After other errors it makes a
+// second contact with the instance (connector.Examine, at most 15 s), because what a caller sends may break a connection and must not count
+// against the instance. If that fails too, the lease is released as by ReleaseUnhealthy; if it was only too slow, or what is left of a command
+// could not be ended, as by ReleaseDoubtful; else as by Release. A nil error is the same as Release.
+func (l *Lease) ReleaseAfter(ctx context.Context, failed error) error {
+	known, ok := l.t.vault.get(l.id)
+	if l.Err() != nil || !ok || known.serial != l.serial || connector.FindingOf(failed) == connector.FindingNone {
+		return l.Release(ctx)
+	}
+	info := known.copyInfo()
+	info.Timeout = connector.ExamineTimeout
+	found, err := connector.Examine(ctx, failed, func(ctx context.Context, network connector.DialFunc) (connector.Client, error) {
+		client, _, err := l.t.dialWith(ctx, info, network)
+		return client, err
+	})
+	switch found {
+	case connector.FindingNone:
+		return l.Release(ctx)
+	case connector.FindingDoubtful:
+		return l.ReleaseDoubtful(ctx, redact(err.Error(), &info.ConnectorConfig))
+	case connector.FindingChangedHostKey:
+		return l.ReleaseChangedHostKey(ctx, redact(err.Error(), &info.ConnectorConfig))
+	}
+	return l.ReleaseUnhealthy(ctx, redact(err.Error(), &info.ConnectorConfig))
+}
+
+// ReleaseDoubtful releases the lease of an instance that did not answer in time, or on which something of the caller may still run. The
+// instance gets no new lease, its other leases go on, and it is deleted when they have ended. reason is as for ReleaseUnhealthy.
+func (l *Lease) ReleaseDoubtful(ctx context.Context, reason string) error {
+	return l.releaseUnfit(ctx, record.CauseDoubtful, reason)
 }
 
 func (l *Lease) releaseUnfit(ctx context.Context, cause record.Cause, reason string) error {

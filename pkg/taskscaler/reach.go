@@ -69,9 +69,14 @@ func useful(info *provider.ConnectInfo) time.Duration {
 
 // dial connects. If the host key was not known, it pins the key and returns info with it.
 func (t *Taskscaler) dial(ctx context.Context, info provider.ConnectInfo) (connector.Client, provider.ConnectInfo, error) {
+	return t.dialWith(ctx, info, nil)
+}
+
+// dialWith is dial over a network. nil: the usual one.
+func (t *Taskscaler) dialWith(ctx context.Context, info provider.ConnectInfo, network connector.DialFunc) (connector.Client, provider.ConnectInfo, error) {
 	cfg := t.config()
 	opts := connector.DialOptions{
-		UseExternalAddr: cfg.UseExternalAddr, Insecure: cfg.Insecure, LegacyAlgorithms: cfg.AllowLegacySSH,
+		Dial: network, UseExternalAddr: cfg.UseExternalAddr, Insecure: cfg.Insecure, LegacyAlgorithms: cfg.AllowLegacySSH,
 		// The password of one instance opens no other one.
 		PasswordWithoutHostKey: cfg.PasswordWithoutHostKey || info.Password != cfg.Connector.Password,
 		Logger:                 t.log.With(slog.String("instance", info.ID)),

@@ -30,6 +30,7 @@ type books struct {
 	prompt
 	owners
 	condemned []*machine // of which this batch hears that they must not be used
+	silenced  []*machine // the same, for those that did not answer a caller
 
 	openBreaker bool // whether committed facts say that the breaker is open
 

@@ -297,6 +297,8 @@ func (w *world) end(j *job) {
 		cause = record.CauseUnhealthy
 	case w.hitAt(FaultReleaseHostKey, k):
 		cause = record.CauseChangedHostKey
+	case w.hitAt(FaultReleaseDoubtful, k):
+		cause = record.CauseDoubtful
 	}
 	if j.on != nil { // false: the lease was revoked and its caller was not told
 		w.leave(j, w.now.Mono)

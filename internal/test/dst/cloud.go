@@ -58,6 +58,7 @@ type machine struct {
 	ranBefore     time.Duration // the same, without the latest list that did
 	wasShown      fleet.Listed  // its state in lists before that last changed
 	bad           badWord
+	silent        uint64        // serial that did not answer a caller in time: no new lease, and the others go on
 	beatOp        uint64        // number of the latest heartbeat
 	beatIn        time.Duration // since when the machine was in the state in which that was sent
 	deleteOp      uint64        // the latest delete that was sent: its number, the serial, and the life of the manager

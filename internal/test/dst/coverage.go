@@ -205,7 +205,8 @@ func (c *coverage) rows(n int) (rows []row) {
 var (
 	retireCauses = []record.Cause{record.CauseIdle, record.CauseUsedUp, record.CauseBootOverdue, record.CausePrepareOverdue, record.CausePrepareFailed,
 		record.CauseUnhealthy, record.CauseMissing, record.CauseProviderDeleting, record.CauseProviderTimeout, record.CauseAbandoned,
-		record.CausePreexisting, record.CauseShutdown, record.CauseOperator, record.CauseChangedHostKey, record.CauseAboveLimit}
+		record.CausePreexisting, record.CauseShutdown, record.CauseOperator, record.CauseChangedHostKey, record.CauseAboveLimit,
+		record.CauseDoubtful}
 	revokeCauses = []record.Cause{record.CauseUnhealthy, record.CauseMissing, record.CauseProviderDeleting, record.CauseProviderTimeout,
 		record.CauseAbandoned, record.CauseShutdown, record.CauseChangedHostKey}
 	denyCauses = []record.Cause{record.CauseShutdown, record.CausePolicy, record.CauseDeadline, record.CauseCancelled, record.CauseDraining,

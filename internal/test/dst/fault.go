@@ -90,6 +90,7 @@ const (
 	FaultReleaseHostKey
 	FaultGivesUpAtRestart
 	FaultUnreachable
+	FaultReleaseDoubtful
 	numFaults
 )
 
@@ -179,17 +180,18 @@ var faults = [numFaults]faultInfo{
 	FaultWallWhileDown:      {"wall clock while down", 0.1, "the wall clock jumps while the manager is down"},
 	FaultStateLost:          {"state lost", 0.1, "the next life finds an empty store"},
 
-	FaultCancels:          {"caller cancels", 0.12, "a caller gives up its wait"},
-	FaultDoubleRelease:    {"double release", 0.08, "a caller releases twice"},
-	FaultLateRelease:      {"late release", 0.08, "a caller releases a lease that it no longer has"},
-	FaultUnreserveRace:    {"unreserve race", 0.08, "a caller cancels its reservation and acquires at the same time"},
-	FaultDuplicateAcquire: {"duplicate acquire", 0.08, "a caller acquires again under a key that waits or is served"},
-	FaultAbandons:         {"caller abandons", 0.04, "a caller goes away and never comes back"},
-	FaultReplaces:         {"caller replaces", 0.08, "a caller returns its lease for one on another instance"},
-	FaultDetaches:         {"caller detaches", 0.08, "a caller's connection is lost, and it comes back in time, or too late"},
-	FaultReleaseUnhealthy: {"release: unhealthy", 0.04, "a caller says that its instance is unhealthy"},
-	FaultReleaseHostKey:   {"release: host key", 0.02, "a caller met another host key"},
-	FaultGivesUpAtRestart: {"gives up at restart", 0.15, "a caller does not come back after a restart"},
+	FaultCancels:           {"caller cancels", 0.12, "a caller gives up its wait"},
+	FaultDoubleRelease:     {"double release", 0.08, "a caller releases twice"},
+	FaultLateRelease:       {"late release", 0.08, "a caller releases a lease that it no longer has"},
+	FaultUnreserveRace:     {"unreserve race", 0.08, "a caller cancels its reservation and acquires at the same time"},
+	FaultDuplicateAcquire:  {"duplicate acquire", 0.08, "a caller acquires again under a key that waits or is served"},
+	FaultAbandons:          {"caller abandons", 0.04, "a caller goes away and never comes back"},
+	FaultReplaces:          {"caller replaces", 0.08, "a caller returns its lease for one on another instance"},
+	FaultDetaches:          {"caller detaches", 0.08, "a caller's connection is lost, and it comes back in time, or too late"},
+	FaultReleaseUnhealthy:  {"release: unhealthy", 0.04, "a caller says that its instance is unhealthy"},
+	FaultReleaseHostKey:    {"release: host key", 0.02, "a caller met another host key"},
+	FaultReleaseDoubtful: {"release: doubtful", 0.03, "a caller got no answer from its instance in time"},
+	FaultGivesUpAtRestart:  {"gives up at restart", 0.15, "a caller does not come back after a restart"},
 }
 
 // String is the fault's name in tables and traces.

@@ -121,7 +121,13 @@ func (w *world) condemn(m *machine, why record.Cause) {
 
 // blamed notes that a caller returned its lease with a complaint about the machine.
 func (w *world) blamed(g *scaler.Grant, why record.Cause) {
-	if m := w.byID[g.ID]; why != record.CauseNone && m != nil && m.serial == g.Serial {
+	m := w.byID[g.ID]
+	switch {
+	case why == record.CauseNone || m == nil || m.serial != g.Serial:
+	case why == record.CauseDoubtful:
+		m.silent = m.serial
+		w.silenced = append(w.silenced, m)
+	default:
 		w.condemn(m, why)
 	}
 }
@@ -131,7 +137,10 @@ func (w *world) unsaid() {
 	for _, m := range w.condemned {
 		m.bad.serial, m.bad.cause = 0, record.CauseNone
 	}
-	w.condemned = w.condemned[:0]
+	for _, m := range w.silenced {
+		m.silent = 0
+	}
+	w.condemned, w.silenced = w.condemned[:0], w.silenced[:0]
 	w.restUntil = w.restWas
 }
 
@@ -147,7 +156,12 @@ func (w *world) judgeUnfit() {
 			w.fail("unfit", "%s must not be used (%s), and its committed record is %s", m.id, m.bad.cause, m.state)
 		}
 	}
-	w.condemned = w.condemned[:0]
+	for _, m := range w.silenced {
+		if m.silent == m.serial && m.state >= record.Creating && m.state <= record.Ready {
+			w.fail("unfit", "%s did not answer a caller, and its committed record is %s", m.id, m.state)
+		}
+	}
+	w.condemned, w.silenced = w.condemned[:0], w.silenced[:0]
 }
 
 // judgeFit checks that no lease starts on a machine after a bad word about it.
@@ -194,6 +208,8 @@ func (w *world) judgeRetired(f *scaler.Fact) {
 		ok = w.drained || w.undrained == w.batchNo
 	case record.CauseAboveLimit:
 		ok = w.reloaded || w.isAbove()
+	case record.CauseDoubtful:
+		ok = m.silent == m.serial
 	}
 	if !ok && !again {
 		w.fail("reason", "%s is retired as %s, and this is not so (since %v; listed %s; bad word about serial %d: %s, %d failed heartbeats)", f.ID, f.Cause,
