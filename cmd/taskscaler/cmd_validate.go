@@ -23,7 +23,8 @@ func newValidate(env environment) *cobra.Command {
 		Short: "Check configuration files and print all faults at once",
 		Long: "validate reads each file and prints its faults and warnings, each with line, key and remedy, and what its policies ask for. It needs no\n" +
 			"network and starts nothing. With --files it also makes the checks of this machine that a start makes before it starts a plugin:\n\n" +
-			"  key_path      the file can be read\n" +
+			"  the file      not every user can write it, and nobody else can read its secrets (a warning)\n" +
+			"  key_path      the same, and the file can be read\n" +
 			"  key_file      the file can be read, only by its owner, and holds an age identity (a credential of systemd: only inside its unit)\n" +
 			"  plugin        the plugin is installed, and no other user can replace it\n\n" +
 			"These checks hold for this machine and the user of this command. Nothing checks plugin_config, plugin_sha256, state_storage.dir, the group\n" +
@@ -65,6 +66,7 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 	}
 	all := config.Report{Problems: report.Problems}
 	if files && file != nil {
+		all.Problems = append(all.Problems, setup.CheckAccess(file)...)
 		all.Problems = append(all.Problems, setup.CheckFiles(file, file.Runners, plugin.DefaultFindOptions(env.getenv), env.getenv)...)
 	}
 	var page strings.Builder

@@ -5,11 +5,12 @@ import (
 	"io"
 
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/setup"
 )
 
 // load reads the configuration. It writes warnings to w and returns faults as the error.
 func load(path string, w io.Writer) (*config.File, error) {
-	file, report, err := config.Load(path)
+	file, report, err := setup.Load(path)
 	if err != nil {
 		return nil, err
 	}

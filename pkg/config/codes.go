@@ -46,6 +46,7 @@ const (
 	CodePassword       = "password_only"           // a password without a key, and without password_without_host_key
 	CodeZeroDefault    = "zero_is_default"         // a key is 0, which means the default
 	CodeDeadlineShort  = "deadline_below_interval" // a deadline of instances is shorter than the interval of the lists that could show them
+	CodeAccess         = "access"                  // other users can read or write a file
 	CodeBounds         = "too_large"               // more keys, or tables nested deeper, than can be read
 	CodeUnbounded      = "concurrent_zero"         // concurrent = 0, which GitLab Runner refuses
 )
