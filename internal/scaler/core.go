@@ -217,7 +217,8 @@ func (c *Core) settle(whole bool) {
 	c.serve()
 	c.grow()
 	c.watchLimit()
-	if whole {
+	if whole { // what holds creates back within a list may be over at its end
+		c.noteHeld(c.held)
 		c.shrink()
 	}
 	c.explainWaits()

@@ -177,6 +177,18 @@ func TestLateListIsNoNewInstance(t *testing.T) {
 	r.want("names are not used again", r.core.takeTurns(), false)
 }
 
+// TestTurnEndsWithinAMinute: while a create waits for names, a list brings back an instance, which fills the fleet, and confirms a delete, which
+// makes room again. What was true only within the list does not make the create wait another minute.
+func TestTurnEndsWithinAMinute(t *testing.T) {
+	r := newRig(t, conf())
+	r.core.names.held = r.now.Mono
+	r.core.held = record.CauseMaxInstances
+	r.core.settle(false)
+	r.want("waits since, within a list", r.core.names.held, r.now.Mono)
+	r.core.settle(true)
+	r.want("waits since, after it", r.core.names.held, time.Duration(0))
+}
+
 // TestLateListShowsABoot: an instance that is being deleted, and was ready before, is listed as creating while a create is open. It may be a new
 // instance under this name, or the list is from before the old one was ready. So the create may still bring its instance, and until lists rule
 // that out there is no place for another one.

@@ -57,7 +57,6 @@ func (c *Core) explainHold() {
 		c.fact(Fact{Kind: FactHold, Cause: why, Count: d.Wanted - d.Grow, Decision: *d})
 	}
 	c.held = why
-	c.noteHeld(why)
 }
 
 // boundCause translates the decision's bound to the cause that callers see.
