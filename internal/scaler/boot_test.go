@@ -360,3 +360,23 @@ func TestTwoReasonsToHoldOff(t *testing.T) {
 	r.run(sec)
 	r.want("and then", len(r.commandsOf(CmdIncrease)), 3)
 }
+
+// TestLaterPauseWins: of two pauses in force the later end counts, with its cause, in both orders and over a restart.
+func TestLaterPauseWins(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		r := newRig(t, conf())
+		long := func() { r.core.startBackoff(33*sec, record.CauseThrottledAPI) }
+		short := func() { r.core.startBackoff(5*sec, record.CauseBackoff) }
+		if first {
+			long()
+			short()
+		} else {
+			short()
+			long()
+		}
+		r.want("pause", [2]any{r.sum().BackoffFor, r.sum().BackoffCause}, [2]any{33 * sec, record.CauseThrottledAPI})
+		r.run(sec)
+		r.restart(sec)
+		r.want("after a restart", [2]any{r.sum().BackoffFor, r.sum().BackoffCause}, [2]any{31 * sec, record.CauseThrottledAPI})
+	}
+}

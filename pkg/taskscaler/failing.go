@@ -45,9 +45,10 @@ type fails struct {
 const manyFailing = 50
 
 // note records the result of a try. It logs the 1st, the 10th, the 100th failure in a row, and the success that follows a logged one. The end of a
-// context, and an absent plugin, say nothing.
+// context, and an absent plugin, say nothing. A create is the exception: a plugin that answers lists is not absent, and the failure of the latest
+// create is shown until one succeeds, also while the next try runs.
 func (f *failing) note(call string, id record.ID, err error) {
-	if errors.Is(err, context.Canceled) || errors.Is(err, provider.ErrAway) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, provider.ErrAway) && call != callLimits[callIncrease].name {
 		return
 	}
 	f.mu.Lock()

@@ -126,6 +126,42 @@ func TestFailuresOfTheGoneAreForgotten(t *testing.T) {
 	})
 }
 
+// TestFailingCreateStaysInTheStatus: the latest failure of a create is shown until one succeeds, also while the next try runs and lists work.
+func TestFailingCreateStaysInTheStatus(t *testing.T) {
+	for name, failure := range map[string]error{
+		"a stock-out":                provider.Errorf(provider.KindCapacity, "no machines"),
+		"an answer that never comes": provider.Errorf(provider.KindTransient, "%w: no machines", provider.ErrAway),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := start(t, withGroup(func(g *testGroup) {
+					g.onIncrease = func(context.Context, int) (int, error) {
+						time.Sleep(20 * time.Second)
+						return 0, failure
+					}
+				}))
+				defer f.end()
+				go func() { _, _ = f.Acquire(t.Context(), "job") }()
+				time.Sleep(25 * time.Second)
+				for range 300 {
+					if s := f.failingCall("Increase"); s.Failures == 0 || !strings.Contains(s.Error, "no machines") {
+						t.Fatalf("%s: the status says %+v", time.Now(), s)
+					}
+					time.Sleep(time.Second)
+				}
+				if n := f.failingCall("Increase").Failures; n < 3 {
+					t.Errorf("only %d tries", n)
+				}
+				f.group.change(func() { f.group.onIncrease = nil })
+				time.Sleep(15 * time.Minute)
+				if s := f.status().Failing; len(s) > 0 {
+					t.Errorf("afterwards: %+v", s)
+				}
+			})
+		})
+	}
+}
+
 // TestUnknownStatesAreTold: an instance whose state is no word of the contract is not used, and the log says so once for each word.
 func TestUnknownStatesAreTold(t *testing.T) {
 	bubble(t, func(t *testing.T) {

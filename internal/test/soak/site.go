@@ -124,7 +124,10 @@ func (s *site) current() *stage.Process {
 	return s.manager
 }
 
-// ask runs `taskscaler status --json` and writes the answer to the log.
+// errStarting means that the manager answers, and still starts its plugin.
+var errStarting = errors.New("status: the manager is starting")
+
+// ask runs `taskscaler status --json` and writes the answer to the log. The error is errStarting if there is no fleet to show yet.
 func (s *site) ask(ctx context.Context) (*taskscaler.Status, error) {
 	asked := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -148,6 +151,9 @@ func (s *site) ask(ctx context.Context) (*taskscaler.Status, error) {
 		return nil, err
 	}
 	s.note(seen)
+	if seen.Starting {
+		return nil, errStarting
+	}
 	return all.Runners[0].Fleet, nil
 }
 

@@ -108,6 +108,16 @@ func TestWhatIsAllowed(t *testing.T) {
 			s.log(Entry{Event: MachineBroken, Instance: "a"})
 			s.log(Entry{Event: Told, Key: "j", Code: code(codeLost), Notes: "taskscaler: the lease on instance a was lost: unhealthy"})
 		},
+		"a status of a manager that starts": func(s *story) {
+			s.begins("j", "a", 0, 1)
+			s.ends("j", "a", "")
+			s.told("j", code(0))
+			s.log(Entry{Event: ManagerKilled})
+			s.events(ManagerStarted)
+			asked := s.tick()
+			s.log(Entry{Event: StatusAnswered, Status: &Status{Asked: asked, Starting: true}})
+			s.events(ManagerServes)
+		},
 		"a stale status": func(s *story) {
 			s.begins("j", "a", 0, 1)
 			asked := s.tick()
@@ -225,12 +235,27 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestStartsAgainWithoutAStart: a manager that has served does not say that it is starting.
+func TestStartsAgainWithoutAStart(t *testing.T) {
+	s := newStory(Limits{Capacity: 1})
+	s.events(ManagerStarted, ManagerServes)
+	asked := s.tick()
+	s.log(Entry{Event: StatusAnswered, Status: &Status{Asked: asked, Starting: true}})
+	found, _ := Check(s.done())
+	if len(found) != 1 || !strings.Contains(found[0].String(), "says that it is starting") {
+		t.Errorf("found %v", found)
+	}
+}
+
 func TestParseStatus(t *testing.T) {
 	asked := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s, err := ParseStatus([]byte(`{"runners":[{"fleet":{"started":true,"instances":[{"id":"a","state":"ready","uses":2,"leases":[{"key":"k","slot":1}]}]}}]}`), asked)
 	if err != nil || !s.Started || !s.Asked.Equal(asked) || len(s.Instances) != 1 || s.Instances[0].Uses != 2 ||
 		s.Instances[0].Leases[0] != (StatusLease{Key: "k", Slot: 1}) {
 		t.Errorf("%+v, %v", s, err)
+	}
+	if s, err = ParseStatus([]byte(`{"runners":[{"starting":true}]}`), asked); err != nil || !s.Starting || !s.Asked.Equal(asked) {
+		t.Errorf("a manager that starts: %+v, %v", s, err)
 	}
 	for _, bad := range []string{"", "{}", `{"runners":[{}]}`, `{"runners":[{"fleet":{}},{"fleet":{}}]}`} {
 		if _, err := ParseStatus([]byte(bad), asked); err == nil {

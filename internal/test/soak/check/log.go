@@ -83,6 +83,7 @@ func (l *Left) Count() int {
 type Status struct {
 	Asked     time.Time        `json:"asked"` // before the question was sent; the entry's time is after the answer
 	Stale     bool             `json:"stale,omitempty"`
+	Starting  bool             `json:"starting,omitempty"` // the manager was still starting its plugin, so it had no instances to show
 	Started   bool             `json:"started"`
 	Instances []StatusInstance `json:"instances"`
 }
@@ -107,11 +108,15 @@ type StatusLease struct {
 func ParseStatus(raw []byte, asked time.Time) (*Status, error) {
 	var answer struct {
 		Runners []struct {
-			Fleet *Status `json:"fleet"`
+			Fleet    *Status `json:"fleet"`
+			Starting bool    `json:"starting"`
 		} `json:"runners"`
 	}
 	if err := json.Unmarshal(raw, &answer); err != nil {
 		return nil, fmt.Errorf("read the status: %w", err)
+	}
+	if len(answer.Runners) == 1 && answer.Runners[0].Starting && answer.Runners[0].Fleet == nil {
+		return &Status{Asked: asked, Starting: true}, nil
 	}
 	if len(answer.Runners) != 1 || answer.Runners[0].Fleet == nil {
 		return nil, fmt.Errorf("the status is not of one runner with a fleet: %s", brief(string(raw)))

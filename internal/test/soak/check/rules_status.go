@@ -11,14 +11,32 @@ import (
 // statuses compares every answer of status with the records and the log.
 func (c *checker) statuses() {
 	for i, e := range c.log {
-		if e.Event != StatusAnswered || e.Status == nil || e.Status.Stale {
-			continue // a stale status has no instances
+		if e.Event == StatusAnswered && e.Status != nil && e.Status.Starting {
+			c.starting(i)
+		}
+		if e.Event != StatusAnswered || e.Status == nil || e.Status.Stale || e.Status.Starting {
+			continue // a stale status has no instances, and a starting manager neither
 		}
 		c.itself(i, e.Status)
 		for n := range e.Status.Instances {
 			c.instance(i, &e.Status.Instances[n])
 		}
 		c.leases(i, e)
+	}
+}
+
+// starting checks that a manager that has served does not say that it starts.
+func (c *checker) starting(i int) {
+	for n := i - 1; n >= 0; n-- {
+		switch c.log[n].Event {
+		case ManagerStarted:
+			return
+		case ManagerServes:
+			if c.log[n].Time.Before(c.log[i].Status.Asked) {
+				c.violate("status", c.logLines(n, i), "the manager had served, and says that it is starting")
+			}
+			return
+		}
 	}
 }
 
