@@ -16,7 +16,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # Real SSH servers for the tests of the connector. Without them these tests are skipped and say so.
 PEERS    := openssh-server dropbear-bin tinysshd socat
 
-.PHONY: help build install-peers demo demo-simulate soak test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool ci clean
+.PHONY: help build install-peers demo demo-simulate soak test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool security ci clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +131,13 @@ budgets: ## print the sizes of files and functions beside their budgets
 	$(GO) test -count=1 -v -run 'Budget' ./internal/test/archtest/...
 
 SEEDS ?= 20000
+# The tests of SECURITY.md that need more than most machines of developers give: another user, a mount, a hostile peer.
+SECURITY := Security|Legacy|ShortHostKey|ShortPrivateKey|NoSignatureWithSHA1|PasswordNeedsAHostKey|HalfARequest|EndlessLine|TurnedAway|MoreConnections|Bounds|KeyFilesThatAreNone|BlockedLog|LeaveTheFile|TestAccess
+
+security: ## run the tests of attacks (as root: all of them), and list what was skipped and why
+	@[ "$$(id -u)" = 0 ] || echo "make security: not run as root, so the tests that need another user or a mount are skipped"
+	@$(GO) run ./internal/test/skips -count=1 -run '$(SECURITY)' $$(grep -rlE 'func Test[A-Za-z]*($(SECURITY))' --include='*_test.go' pkg internal cmd | grep -v internal/test/ | xargs -n1 dirname | sort -u | sed 's,^,./,')
+
 dst: ## run SEEDS schedules of the deterministic simulation (SEED=n replays one and prints its trace)
 	@mkdir -p $(BIN)
 	@$(GO) build -o $(BIN)/dst ./internal/test/dst/cmd/dst

@@ -2,8 +2,10 @@ package archtest
 
 import (
 	"fmt"
+	"go/ast"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -60,4 +62,27 @@ func (d declared) lookUp(pkg, name string, foreign map[string]bool) string {
 		return ""
 	}
 	return "there is no such package"
+}
+
+// claim matches a test that a document names, such as `TestPlaces` or `statestore.TestPlaces`.
+var claim = regexp.MustCompile("`(?:([a-z]\\w*)\\.)?((?:Test|Fuzz|Benchmark)[A-Z]\\w*)`")
+
+// absentTests lists the tests that a document names and that do not exist, in the package that it names if it names one.
+func absentTests(document string, list []*source) (absent []string) {
+	packages := make(map[string][]string) // the last part of the package's directory, by test
+	for _, s := range list {
+		for _, d := range s.file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && s.test {
+				packages[f.Name.Name] = append(packages[f.Name.Name], path.Base(s.dir()))
+			}
+		}
+	}
+	for i, line := range strings.Split(document, "\n") {
+		for _, m := range claim.FindAllStringSubmatch(line, -1) {
+			if in := packages[m[2]]; len(in) == 0 || m[1] != "" && !slices.Contains(in, m[1]) {
+				absent = append(absent, fmt.Sprintf("line %d: %s: there is no such test", i+1, m[0]))
+			}
+		}
+	}
+	return absent
 }

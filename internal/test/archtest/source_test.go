@@ -76,6 +76,34 @@ func TestNamesInDocuments(t *testing.T) {
 	}
 }
 
+// TestTestsInDocuments looks up every test that a document names as the proof of what it says.
+func TestTestsInDocuments(t *testing.T) {
+	list := loadSources(t, root)
+	for _, name := range []string{"SECURITY.md", "docs/guarantees.md", "docs/testing.md"} {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatalf("%s is gone: %v", name, err)
+		}
+		for _, absent := range absentTests(string(text), list) {
+			t.Errorf("%s, %s", name, absent)
+		}
+	}
+}
+
+func TestAbsentTests(t *testing.T) {
+	dir := write(t, map[string]string{"a/x_test.go": "package a_test\n\nfunc TestOne() {}\nfunc (s suite) TestTwo() {}\n", "b/y.go": "package b\n\nfunc TestThree() {}\n"})
+	got := absentTests("`TestOne` `a.TestOne` `b.TestOne`\n`TestTwo` `TestThree` TestFour `FuzzNone`", loadSources(t, dir))
+	want := []string{"line 1: `b.TestOne`", "line 2: `TestTwo`", "line 2: `TestThree`", "line 2: `FuzzNone`"}
+	if len(got) != len(want) {
+		t.Fatalf("%q, want %q", got, want)
+	}
+	for i, g := range got {
+		if !strings.HasPrefix(g, want[i]) {
+			t.Errorf("%q, want %q", g, want[i])
+		}
+	}
+}
+
 // write makes a tree of Go files.
 func write(t *testing.T, files map[string]string) string {
 	t.Helper()
