@@ -95,6 +95,15 @@ func TestStreamsAreApart(t *testing.T) {
 	}
 }
 
+// TestParts: a long run can be made in parts. Each part has its own schedules.
+func TestParts(t *testing.T) {
+	whole := Run(Options{Seeds: 60, After: 1000})
+	first, second := Run(Options{Seeds: 20, After: 1000}), Run(Options{Seeds: 40, After: 1020})
+	if whole.Steps != first.Steps+second.Steps || whole.Violations != 0 || first.Steps == 0 || whole.Small != 0 {
+		t.Errorf("%d steps in one run, %d and %d in two parts; %d violations, %d small worlds", whole.Steps, first.Steps, second.Steps, whole.Violations, whole.Small)
+	}
+}
+
 // TestSmallSeeds: the seed of a small world's schedule says all of it.
 func TestSmallSeeds(t *testing.T) {
 	for world := 1; world < 3000; world += 997 {

@@ -11,6 +11,7 @@ import (
 // Options configure a run.
 type Options struct {
 	Seeds     int                   // schedules to run, small worlds included
+	After     uint64                // the random worlds have the seeds after this one, and there are no small worlds; 0: a run from the beginning
 	Workers   int                   // 0: one for each processor
 	StopFirst bool                  // stop at the first violation
 	Record    int                   // one in this many schedules is recorded, replayed, and resumed from snapshots; 0: journalEvery
@@ -113,6 +114,9 @@ func (r *runner) options(seed uint64) runOptions {
 // taken only if all its schedules fit into half of the run.
 func (r *runner) plan() {
 	budget := r.o.Seeds / 2
+	if r.o.After > 0 {
+		budget = 0
+	}
 	for from := 1; budget-r.small > 8 && r.worlds < smallEnough && from < 100000; from += 64 {
 		commits := r.measure(from, 64)
 		for n, c := range commits {
@@ -130,7 +134,7 @@ func (r *runner) plan() {
 		}
 	}
 	for n := range r.o.Seeds - r.small {
-		r.tasks = append(r.tasks, task{seed: uint64(n + 1)})
+		r.tasks = append(r.tasks, task{seed: r.o.After + uint64(n+1)})
 	}
 }
 

@@ -26,6 +26,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("dst", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	seeds := flags.Int("seeds", 20000, "schedules to run")
+	after := flags.Uint64("after", 0, "run the schedules after this seed, without small worlds: the next part of a long run")
 	seed := flags.Uint64("seed", 0, "replay this one schedule and print its trace")
 	stopFirst := flags.Bool("stop-first", false, "stop at the first violation")
 	quiet := flags.Bool("quiet", false, "no coverage table and no progress")
@@ -42,7 +43,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *seed != 0 {
 		return replay(*seed, stdout)
 	}
-	o := dst.Options{Seeds: *seeds, Workers: *workers, StopFirst: *stopFirst, Record: *record}
+	o := dst.Options{Seeds: *seeds, After: *after, Workers: *workers, StopFirst: *stopFirst, Record: *record}
 	o.Hung = func(seed uint64) {
 		fmt.Fprintf(stdout, "seed %d: no return from a step within %v\nreplay: %s\ndst: 1 violations\n", seed, dst.HungAfter, dst.Command(seed))
 		os.Exit(exitViolated)
