@@ -380,3 +380,16 @@ func TestLaterPauseWins(t *testing.T) {
 		r.want("after a restart", [2]any{r.sum().BackoffFor, r.sum().BackoffCause}, [2]any{31 * sec, record.CauseThrottledAPI})
 	}
 }
+
+// TestUnreachableIdleInstanceDelaysNobody: an idle instance that nobody can reach counts for the idle target only. A caller that waits gets a create
+// at once.
+func TestUnreachableIdleInstanceDelaysNobody(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.Capacity, c.MaxInstances = 1, 5 })
+	serial := r.core.reg.Get("i-1").Serial
+	r.do(Event{Kind: EvUnreachable, ID: "i-1", Serial: serial, On: true, Failure: failure.Failure{Kind: failure.Transient}})
+	before := len(r.commandsOf(CmdIncrease))
+	r.acquire("a")
+	r.want("creates for the caller", len(r.commandsOf(CmdIncrease)), before+1)
+	r.run(10 * sec)
+	r.want("its lease", r.leaseOf("a"), "i-2/0")
+}
