@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
@@ -50,9 +51,9 @@ type LeftStateError struct {
 
 // Error says what was found, and what to do.
 func (e *LeftStateError) Error() string {
-	return fmt.Sprintf("state directory %s holds the instances of a manager that is not running (%d instances, %d unfinished creates); a private manager "+
+	return fmt.Sprintf("state directory %s holds the instances of a manager that is not running (%s, %s); a private manager "+
 		"deletes all instances at its end, so it was not started: start the other manager with `taskscaler run`, or give exec another configuration",
-		e.Dir, e.Instances, e.Intents)
+		e.Dir, words.Count(e.Instances, "instance"), words.Count(e.Intents, "unfinished create"))
 }
 
 // openState locks the runner's state directory and opens the state in it. If state_storage.enabled is false, only the lock is used.

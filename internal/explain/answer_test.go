@@ -377,8 +377,8 @@ func TestAnswerErrors(t *testing.T) {
 func TestGaveUpInFront(t *testing.T) {
 	for key, want := range map[string]string{
 		"front":  "at the end it was waiting for an instance to boot",
-		"behind": "at the end it was waiting for another job to release its slot: max_instances",
-		"": "at the end callers were waiting: the first 1 of 2 for an instance to boot, the others for another job to release its slot: " +
+		"behind": "at the end it was waiting for another job to release its slot, because max_instances",
+		"": "at the end callers were waiting: the first 1 of 2 for an instance to boot, the others for another job to release its slot, because " +
 			"max_instances",
 	} {
 		r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.MaxInstances = 1 }), explain.Options{})

@@ -109,7 +109,7 @@ func (h *History) createSentence(r *Record, d *policy.Decision, index int) {
 	if d.Grow < d.Wanted {
 		what = fmt.Sprintf("%d of %s", r.Count, words.Count(d.Wanted, "instance"))
 	}
-	r.Sentence = fmt.Sprintf("created %s: %s", what, observe.Sizing(d, h.policyName(index), h.burst()))
+	r.Sentence = fmt.Sprintf("asked the provider for %s: %s", what, observe.Sizing(d, h.policyName(index), h.burst()))
 }
 
 // held records creates that are needed but held back.
@@ -277,7 +277,7 @@ func (h *History) happened(f *scaler.Fact) {
 		}
 		h.forget(f.ID)
 	case scaler.FactAlarm:
-		because = fmt.Sprintf("the provider was asked %d times in %s to delete it", f.Count, words.Span(f.Took))
+		because = fmt.Sprintf("the provider was asked %s in %s to delete it", words.Count(f.Count, "time"), words.Span(f.Took))
 		if gone := h.removals[f.ID]; gone != nil && len(gone.asks) > 0 {
 			because += "; the latest answer: " + gone.asks[len(gone.asks)-1]
 		}

@@ -37,7 +37,7 @@ func TestOneLife(t *testing.T) {
 	want := []string{
 		"12:00:00 start: a manager started; its state has no instances",
 		"12:00:00 policy: policy 1 (always) starts to apply",
-		"12:00:00 create: created 2 instances: needed 2 = leased 0 + waiting 2 + idle target 0 (policy 1, always); supply 0; max_instances leaves 2 → " +
+		"12:00:00 create: asked the provider for 2 instances: needed 2 = leased 0 + waiting 2 + idle target 0 (policy 1, always); supply 0; max_instances leaves 2 → " +
 			"2 appeared: i-1, i-2, all ready after 4s",
 	}
 	for i, w := range want {

@@ -74,7 +74,7 @@ func TestReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"2026-03-02 12:00:00 created 2 instances: needed 2 = leased 0 + waiting 2", "2026-03-02 12:00:35 revoked the lease of \"b\" on instance i-2",
+		"2026-03-02 12:00:00 asked the provider for 2 instances: needed 2 = leased 0 + waiting 2", "2026-03-02 12:00:35 revoked the lease of \"b\" on instance i-2",
 		"there is   1 instance of at most 2: 1 ready", "replayed 67 rounds, 77 events, 2 manager runs, from 2026-03-02 12:00:00 to 2026-03-02 12:01:00\n",
 	} {
 		if !strings.Contains(out, want) {

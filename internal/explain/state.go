@@ -77,7 +77,7 @@ func (h *History) State() *State {
 	s := &h.sum
 	st := &State{
 		At: h.at, Sizing: sizingOf(&s.Decision, h.burst()), Policy: h.policyNow(),
-		Wanted: observe.Sizing(&s.Decision, h.policyName(s.Active.Index), h.burst()), Held: h.holding(), Instances: []InstanceState{},
+		Wanted: observe.Wanted(&s.Decision, h.policyName(s.Active.Index), h.burst()), Held: h.holding(), Instances: []InstanceState{},
 		Waiters: []Waiter{}, Idle: []IdleInstance{}, Waiting: observe.Waiting(s.Waiters, s.Booting, s.WaitCause),
 		Counts: map[string]int{
 			"creating": s.Creating, "preparing": s.Preparing, "ready": s.Ready, "draining": s.Draining, "deleting": s.Deleting,
@@ -88,9 +88,6 @@ func (h *History) State() *State {
 	st.Sentence = thereIs(s)
 	if s.Waiters == 0 {
 		st.Waiting = "no job is waiting"
-	}
-	if s.Decision.Missing == 0 {
-		st.Wanted += "; nothing to create"
 	}
 	h.core.Instances(func(v scaler.InstanceView) bool {
 		st.Instances = append(st.Instances, h.instanceState(&v))

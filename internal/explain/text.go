@@ -18,8 +18,8 @@ func (d *Document) Text(out io.Writer) error {
 	if title != "" {
 		title = "runner " + title + ": "
 	}
-	w.line("%sthe journal covers %s to %s: %d rounds, %s, %s; times are %s", title, d.Journal.From.Format(time.DateTime),
-		w.clock(d.Journal.To), d.Journal.Rounds, words.Count(d.Journal.Events, "event"), words.Count(d.Journal.Lives, "manager run"), d.Zone)
+	w.line("%sthe journal covers %s to %s: %s, %s, %s; times are %s", title, d.Journal.From.Format(time.DateTime),
+		w.clock(d.Journal.To), words.Count(d.Journal.Rounds, "round"), words.Count(d.Journal.Events, "event"), words.Count(d.Journal.Lives, "manager run"), d.Zone)
 	for _, n := range d.Notes {
 		w.line("note: %s", n)
 	}

@@ -17,7 +17,7 @@ const maxSentence = 2 << 10 // bytes
 func sentence(f *scaler.Fact) string {
 	switch f.Kind {
 	case scaler.FactCreate:
-		return fmt.Sprintf("created %s: %s", words.Count(f.Count, "instance"), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
+		return fmt.Sprintf("asked the provider for %s: %s", words.Count(f.Count, "instance"), Sizing(&f.Decision, PolicyName(f.Policy, nil), 0))
 	case scaler.FactWait:
 		return Waiting(f.Count, f.Booting, f.Cause)
 	case scaler.FactPolicy:

@@ -25,7 +25,7 @@ func TestSentences(t *testing.T) {
 		want string
 	}{
 		{scaler.Fact{Kind: scaler.FactCreate, Count: 3, Decision: decision},
-			"created 3 instances: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
+			"asked the provider for 3 instances: needed 17 = leased 9 + waiting 4 + idle target 4 (policy 1); supply 14"},
 		{scaler.Fact{Kind: scaler.FactAppeared, ID: "i-1"}, "instance i-1 appeared"},
 		{scaler.Fact{Kind: scaler.FactFruitless, ID: "i-1", On: true, Count: 3, Cause: record.CauseMissing, Took: 5 * time.Second},
 			"early failure of instance i-1 (3 in a row): the provider no longer lists it; the next create in 5s"},
@@ -136,6 +136,9 @@ func TestEveryCauseHasWords(t *testing.T) {
 	for c := record.CauseNone; c.String() != "unknown"; c++ {
 		if p := phrasesOf(c); p.wait == "" || p.retire == "" || strings.Contains(p.wait, "this version does not know") {
 			t.Errorf("cause %s has no words", c)
+		}
+		if p := phrasesOf(c); strings.Contains(p.wait, ":") { // it stands in sentences that have a colon already
+			t.Errorf("the wait for %s has a colon: %s", c, p.wait)
 		}
 		for name, text := range map[string]string{"Wait": Wait(c), "Retire": Retire(c), "Revoke": Revoke(c), "Denial": Denial(c)} {
 			if text == "" || strings.HasSuffix(text, ".") {

@@ -36,6 +36,15 @@ func Sizing(d *policy.Decision, name string, burst int) string {
 	return b.String()
 }
 
+// Wanted is Sizing for a decision that may need no instance.
+func Wanted(d *policy.Decision, name string, burst int) string {
+	text := Sizing(d, name, burst)
+	if d.Missing == 0 {
+		text += "; nothing to create"
+	}
+	return text
+}
+
 // Held says how many of the wanted instances of d are not created, and why.
 func Held(d *policy.Decision, cause record.Cause) string {
 	return fmt.Sprintf("%d of %s, because %s", d.Wanted-d.Grow, words.Count(d.Wanted, "needed instance"), Retire(cause))

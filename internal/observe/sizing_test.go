@@ -25,6 +25,9 @@ func TestSizing(t *testing.T) {
 	if got := Sizing(&d, PolicyName(-1, all), 3); got != "needed 0 = leased 0 + waiting 0 + idle target 0 (no policy matches); supply 2" {
 		t.Errorf("nothing missing: %s", got)
 	}
+	if got := Wanted(&d, "policy 1", 0); got != "needed 0 = leased 0 + waiting 0 + idle target 0 (policy 1); supply 2; nothing to create" {
+		t.Errorf("nothing to create: %s", got)
+	}
 	if got := PolicyName(7, nil); got != "policy 8" {
 		t.Errorf("a policy whose periods are not known: %s", got)
 	}

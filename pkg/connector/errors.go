@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
@@ -84,7 +85,7 @@ func (e *ConnectError) Error() string {
 	case e.Last == nil:
 		return fmt.Sprintf("%s%v", msg, e.Cause)
 	}
-	return fmt.Sprintf("%s%v (%d attempts in %s); the last failure: %v", msg, e.Cause, e.Attempts, e.Elapsed.Round(time.Millisecond), e.Last)
+	return fmt.Sprintf("%s%v (%s in %s); the last failure: %v", msg, e.Cause, words.Count(e.Attempts, "attempt"), e.Elapsed.Round(time.Millisecond), e.Last)
 }
 
 // Unwrap returns the last failure and the reason for giving up.

@@ -52,7 +52,7 @@ func (p *Process) transportError(ctx context.Context, c *child, name string, beg
 			return provider.Errorf(provider.KindTransient, "plugin %s: %s did not return in time: %w", p.name, name, cause)
 		}
 		p.unanswered(c, name, began)
-		return awayf("plugin %s did not answer %s in time: %w", p.name, name, cause)
+		return awayf("%w", &lateError{fmt.Sprintf("plugin %s did not answer %s in time", p.name, name)})
 	}
 	if c.exitsSoon(ctx, p.opts.exitGrace) {
 		return awayf("plugin %s went away during %s: %s", p.name, name, c.obituary())
@@ -60,6 +60,13 @@ func (p *Process) transportError(ctx context.Context, c *child, name string, beg
 	p.suspect(c)
 	return awayf("plugin %s: %s: %w", p.name, name, err)
 }
+
+// lateError says what did not answer in time. For errors.Is it is a context.DeadlineExceeded.
+type lateError struct{ text string }
+
+func (e *lateError) Error() string        { return e.text }
+func (e *lateError) Timeout() bool        { return true }
+func (e *lateError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // gaveUp returns the cause if err is a consequence of the end of ctx, else nil. gRPC's timer may fire a little earlier than that of ctx.
 func gaveUp(ctx context.Context, err error) error {

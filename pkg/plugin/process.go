@@ -230,8 +230,8 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 	if err := checkConnector(state.settings.ConnectorConfig); err != nil {
 		return provider.Errorf(provider.KindConfig, "connector_config: %w", bare(err))
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, p.opts.InitTimeout, fmt.Errorf("no answer within %s: raise call_timeouts.init if Init needs longer: %w",
-		p.opts.InitTimeout, context.DeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(ctx, p.opts.InitTimeout, &lateError{fmt.Sprintf(
+		"no answer within %s; raise call_timeouts.init if Init needs longer", p.opts.InitTimeout)})
 	defer cancel()
 	p.redact.addGiven(state.settings.ConnectorConfig)
 	began := time.Now()

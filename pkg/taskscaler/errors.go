@@ -9,6 +9,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/safetext"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
@@ -160,11 +161,11 @@ type LeftoverError struct {
 func (e *LeftoverError) Error() string {
 	var parts []string
 	if n := len(e.Instances); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d instances could not be deleted before the end of the shutdown and may still cost money: %s", n,
+		parts = append(parts, fmt.Sprintf("%s could not be deleted before the end of the shutdown and may still cost money: %s", words.Count(n, "instance"),
 			strings.Join(e.Instances, ", ")))
 	}
 	if e.Expected > 0 {
-		parts = append(parts, fmt.Sprintf("up to %d instances may still appear from creates that are not finished", e.Expected))
+		parts = append(parts, fmt.Sprintf("up to %s may still appear from creates that are not finished", words.Count(e.Expected, "instance")))
 	}
 	if e.Paused {
 		parts = append(parts, "creates were paused, because another manager seems to use the group: stop it, or give it another group")

@@ -31,7 +31,7 @@ func (l *listLog) events(now scaler.Time, evs []scaler.Event) {
 	for _, ev := range evs {
 		switch ev.Kind {
 		case scaler.EvAppeared, scaler.EvChanged, scaler.EvMissing:
-			l.open = append(l.open, words([]scaler.Event{ev})...)
+			l.open = append(l.open, texts([]scaler.Event{ev})...)
 		case scaler.EvListed, scaler.EvListFailed:
 			if ev.Kind == scaler.EvListFailed {
 				l.open = append(l.open, "failed")

@@ -54,13 +54,13 @@ func TestDiffer(t *testing.T) {
 		if last := evs[len(evs)-1]; last.Kind != scaler.EvListed || last.Since != since {
 			t.Errorf("list %d ends with %+v", n, last)
 		}
-		if got := fmt.Sprint(words(evs[:len(evs)-1])); got != tc.want {
+		if got := fmt.Sprint(texts(evs[:len(evs)-1])); got != tc.want {
 			t.Errorf("list %d: %s, want %s", n, got, tc.want)
 		}
 	}
 }
 
-func words(evs []scaler.Event) []string {
+func texts(evs []scaler.Event) []string {
 	var out []string
 	for _, ev := range evs {
 		switch ev.Kind {

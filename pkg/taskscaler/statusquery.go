@@ -128,7 +128,7 @@ func (l *loop) status() Status {
 	s := Status{
 		Name: cfg.Name, At: wall, Started: sum.Started, Draining: sum.Closed, ShuttingDown: sum.Shutdown, Paused: sum.Paused, Stale: l.trouble != nil,
 		Group: t.groupStatus(cfg), Policy: policyStatus(&sum), Counts: countsOf(&sum), Waiting: waitingStatus(&sum), Plugin: t.pluginStatus(), Lists: t.listsStatus(), Failing: t.failing.list(),
-		Commit: commitStatus(l.trouble), Sizing: SizingStatus{Sentence: sum.Decision.String(), Decision: sum.Decision},
+		Commit: commitStatus(l.trouble), Sizing: sizingStatus(&sum),
 		Instances: []InstanceStatus{}, Waiters: []WaitStatus{}, Intents: []IntentStatus{},
 	}
 	if sum.BackoffFor > 0 {
@@ -177,6 +177,10 @@ func policyStatus(s *scaler.Summary) PolicyStatus {
 		Position: s.Active.Index + 1, IdleCount: p.IdleCount, IdleTime: p.IdleTime, ScaleFactor: p.ScaleFactor, ScaleFactorLimit: p.ScaleFactorLimit,
 		ScaleFactorMode: p.ScaleFactorMode.String(), Preemptive: p.Preemptive,
 	}
+}
+
+func sizingStatus(s *scaler.Summary) SizingStatus {
+	return SizingStatus{Sentence: observe.Wanted(&s.Decision, observe.PolicyName(s.Active.Index, nil), 0), Decision: s.Decision}
 }
 
 func countsOf(s *scaler.Summary) Counts {

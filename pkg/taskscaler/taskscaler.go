@@ -14,6 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/journal"
 	"github.com/taskscaler/taskscaler/internal/observe"
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -290,7 +291,7 @@ func (t *Taskscaler) Ready() error {
 		return err
 	}
 	if tr := t.health.trouble.Load(); tr != nil {
-		return fmt.Errorf("the state cannot be committed since %s (%d failures), check the disk and the state directory: %w", tr.since.Format(time.RFC3339), tr.failures, tr.err)
+		return fmt.Errorf("the state cannot be committed since %s (%s); check the disk and the state directory: %w", tr.since.Format(time.RFC3339), words.Count(tr.failures, "failure"), tr.err)
 	}
 	if since := t.health.commitSince.Load(); since > 0 {
 		if d := t.clock.Mono() - time.Duration(since); d > commitSlow {
@@ -303,7 +304,7 @@ func (t *Taskscaler) Ready() error {
 	started, lists := t.health.started.Load(), t.health.lists.Load()
 	switch {
 	case lists != nil && (!started || lists.failures >= scaler.FailingLists):
-		return fmt.Errorf("the instances cannot be listed since %s (%d failures): %s", lists.since.Format(time.RFC3339), lists.failures, lists.words)
+		return fmt.Errorf("the instances cannot be listed since %s (%s): %s", lists.since.Format(time.RFC3339), words.Count(lists.failures, "failure"), lists.words)
 	case !started:
 		return errors.New("the provider has not returned its first list yet: wait")
 	}

@@ -279,7 +279,7 @@ func TestPrivateExecBesideAFleet(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{}.String())
 	file := stateFile(t, w)
-	w.start("exec", "--config", w.config, "--", "true").refused(125, "1 instances", "taskscaler run", filepath.Dir(file))
+	w.start("exec", "--config", w.config, "--", "true").refused(125, "1 instance,", "taskscaler run", filepath.Dir(file))
 	m := w.manager()
 	if created := w.created(); created != 1 {
 		t.Errorf("%d instances were created, not 1", created)

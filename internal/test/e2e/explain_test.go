@@ -59,7 +59,7 @@ func TestExplain(t *testing.T) {
 	m.wait()
 	w.start("explain").refused(1, "no manager is running", "taskscaler run --config FILE", "--config FILE or --journal DIR")
 	w.contains(w.prints("explain", "--config", w.config), "2 leases, 1 waiting", `leased to "job-01"`)
-	w.contains(w.prints("replay", journal), "created ", "1 manager run,")
+	w.contains(w.prints("replay", journal), "asked the provider for ", "1 manager run,")
 
 	m = w.manager()
 	w.fleet("all callers are back", func(f *taskscaler.Status) bool { return f.Counts.Waiters == 1 && detached(f) == 0 })

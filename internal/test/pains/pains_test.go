@@ -186,7 +186,7 @@ func TestJobsPileUp(t *testing.T) {
 		on[p.on(k)]++
 	}
 	p.want("leases by machine", on, map[record.ID]int{"i-1": 2, "i-2": 2, "i-3": 1})
-	p.says(explain.KindCreate, "created 2 instances: needed 5 = leased 2 \\+ waiting 3 \\+ idle target 0")
+	p.says(explain.KindCreate, "asked the provider for 2 instances: needed 5 = leased 2 \\+ waiting 3 \\+ idle target 0")
 }
 
 // TestPreemptiveMode: a reservation is granted only for a free and ready slot, and no other key gets this slot.

@@ -3,6 +3,7 @@ package simcmd
 import (
 	"fmt"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 	"github.com/taskscaler/taskscaler/pkg/simulate/optimise"
 )
@@ -82,9 +83,9 @@ func whyNone(c *scene, r *simulate.Result) string {
 	case n.Created == 0:
 		return "no instance was ever created: check stockout, quota and create_errors of the model, and max_instances of the configuration"
 	case n.Died+n.Reclaimed >= n.Created/2 && n.Died+n.Reclaimed > 0:
-		return fmt.Sprintf("%d instances were created, and %d of them failed or were reclaimed before a job could start: check boot_failure and spot of the model",
-			n.Created, n.Died+n.Reclaimed)
+		return fmt.Sprintf("%s created, and %d of them failed or were reclaimed before a job could start: check boot_failure and spot of the model",
+			words.Plural(n.Created, "instance was", "instances were"), n.Died+n.Reclaimed)
 	}
-	return fmt.Sprintf("%d instances were created, and none was ready in time: check boot and boot_failure of the model, and instance_deadlines "+
-		"of the configuration", n.Created)
+	return fmt.Sprintf("%s created, and none was ready in time: check boot and boot_failure of the model, and instance_deadlines "+
+		"of the configuration", words.Plural(n.Created, "instance was", "instances were"))
 }
