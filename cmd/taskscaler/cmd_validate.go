@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/taskscaler/taskscaler/internal/daemon"
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
@@ -66,7 +67,7 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 	}
 	all := config.Report{Problems: report.Problems}
 	if files && file != nil {
-		all.Problems = append(all.Problems, setup.CheckAccess(file)...)
+		all.Problems = append(all.Problems, daemon.CheckAccess(file)...)
 		all.Problems = append(all.Problems, setup.CheckFiles(file, file.Runners, plugin.DefaultFindOptions(env.getenv), env.getenv)...)
 	}
 	var page strings.Builder

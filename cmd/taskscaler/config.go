@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/taskscaler/taskscaler/internal/daemon"
 	"github.com/taskscaler/taskscaler/pkg/config"
-	"github.com/taskscaler/taskscaler/pkg/setup"
 )
 
 // load reads the configuration. It writes warnings to w and returns faults as the error.
 func load(path string, w io.Writer) (*config.File, error) {
-	file, report, err := setup.Load(path)
+	file, report, err := daemon.Load(path)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func (d *Daemon) reload(ctx context.Context) {
 	log := d.opts.Logger
 	result := control.Reload{At: time.Now()}
 	defer func() { d.noteReload(result) }()
-	file, report, err := setup.Load(d.opts.File.Path)
+	file, report, err := Load(d.opts.File.Path)
 	if err == nil {
 		err = report.Err()
 	}

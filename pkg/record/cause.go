@@ -47,7 +47,7 @@ const (
 	CauseProviderLimit          // waits because the provider's own limit on instances is reached
 	CauseAboveLimit             // more instances exist than max_instances or the provider's limit allows
 	CauseStore                  // waits until the state can be stored
-	CauseDoubtful             // a caller got no answer from it in time, or could not end its command there
+	CauseDoubtful               // a caller got no answer from it in time, or could not end its command there
 	numCauses
 )
 

@@ -1,4 +1,4 @@
-package setup
+package daemon
 
 import (
 	"os"
@@ -20,7 +20,7 @@ func Load(path string) (*config.File, *config.Report, error) {
 
 // CheckAccess checks who else can use the configuration file and the private keys that it names (key_path). It is a fault if every user can write
 // one of them: whoever does can run programs as the user of the manager. It is a warning if a group or the owner, another user, can; or if others
-// can read secrets in it. Files that do not exist are left to CheckFiles.
+// can read secrets in it. Files that do not exist are left to setup.CheckFiles.
 func CheckAccess(file *config.File) []config.Problem {
 	found := access(file.Path, file.Path, "", 0, hasSecrets(file))
 	seen := map[string]bool{}
