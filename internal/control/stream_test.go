@@ -1,13 +1,18 @@
 package control_test
 
 import (
+	"bufio"
+	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
@@ -114,4 +119,55 @@ func TestHeldDuringADrain(t *testing.T) {
 	if asked != 2 {
 		t.Errorf("the slot was asked for %d times: before and after the drain is enough", asked)
 	}
+}
+
+// TestResumedDuringADrain: a caller that waited at an earlier manager is held as well. The new manager never told it to wait.
+func TestResumedDuringADrain(t *testing.T) {
+	m := controltest.New(1)
+	c, _, _ := serve(t, m)
+	m.RefuseWaiters(control.Errorf(control.CodeDraining, "draining"))
+	s := open(t, c, control.LeaseRequest{Key: "job", Mode: control.ModeResume, Holder: "h"})
+	if ev := next(t, s); ev.Wait == nil || ev.Wait.Cause != "draining" {
+		t.Fatalf("during the drain: %+v", ev)
+	}
+	await(t, m, "held", 1)
+	if err := c.Undrain(within(t), ""); err != nil {
+		t.Fatal(err)
+	}
+	if ev := next(t, s); ev.Lease == nil {
+		t.Errorf("after the drain: %+v", ev)
+	}
+}
+
+// TestUnreadStreamLives: a client that does something else for longer than it waits for a sign of life keeps its stream. It reads no signs then.
+func TestUnreadStreamLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		more := make(chan string)
+		go func() {
+			defer func() { _ = theirs.Close() }()
+			if _, err := http.ReadRequest(bufio.NewReader(theirs)); err != nil {
+				t.Error(err)
+			}
+			_, _ = io.WriteString(theirs, "HTTP/1.1 200 OK\r\n\r\n"+`{"lease":{"key":"k","instance":"i-1"}}`+"\n")
+			for text := range more {
+				_, _ = io.WriteString(theirs, text+"\n")
+			}
+		}()
+		c := control.NewClientWithDialer("a pipe", func(context.Context) (net.Conn, error) { return ours, nil })
+		s, err := c.Lease(t.Context(), acquire("k", "h"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev, err := s.Next(); err != nil || ev.Lease == nil {
+			t.Fatalf("first event %+v, %v", ev, err)
+		}
+		time.Sleep(time.Hour)
+		more <- `{"released":true}`
+		close(more)
+		if ev, err := s.Next(); err != nil || !ev.Released {
+			t.Errorf("after an hour: %+v, %v", ev, err)
+		}
+		_ = s.Close()
+	})
 }

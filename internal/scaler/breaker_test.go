@@ -79,6 +79,30 @@ func TestOneTryIsOneStep(t *testing.T) {
 	r.want("consecutive failed boots", r.sum().Fruitless, 9)
 }
 
+// TestTriesOverlap: an instance that was on its way when the last one failed belongs to the same try, also if that last one was of the first.
+func TestTriesOverlap(t *testing.T) {
+	r := newRig(t, conf())
+	r.hold[CmdPrepare] = true
+	r.acquire("a", "b")
+	r.run(10 * sec)
+	fail := func(id record.ID) {
+		for _, c := range r.held {
+			if c.ID == id {
+				r.do(Event{Kind: EvPrepared, Op: c.Op, ID: c.ID, Serial: c.Serial, Failure: failure.Failure{Kind: failure.Config}})
+			}
+		}
+	}
+	fail("i-1")
+	r.run(15 * sec) // the pause, and the boot of another one
+	r.want("it is prepared", r.state("i-3"), record.Preparing)
+	fail("i-2")
+	fail("i-3")
+	for _, f := range r.factsOf(FactFruitless) {
+		r.want("pause after "+string(f.ID), f.Took, 5*sec)
+	}
+	r.want("failed boots", r.sum().Fruitless, 3)
+}
+
 // TestDiedYoung: instances that become ready and fail before they completed a job open the breaker too. Only one that survives closes it.
 func TestDiedYoung(t *testing.T) {
 	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 3, IdleTime: time.Minute})))
