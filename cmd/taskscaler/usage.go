@@ -20,7 +20,11 @@ func usage(cmd *cobra.Command, err error) *exitError {
 	if cmd.Name() == "exec" {
 		code = execFailed
 	}
-	return &exitError{code: code, err: fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+	about := cmd
+	if cmd.Name() == "help" { // its own help says nothing about commands
+		about = cmd.Root()
+	}
+	return &exitError{code: code, err: fmt.Errorf("%w (see %s --help)", err, about.CommandPath())}
 }
 
 // notEmpty refuses a flag with an empty value. For example, --key "$JOB" is empty if JOB is not set, and would change the question.
