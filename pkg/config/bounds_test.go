@@ -30,6 +30,8 @@ func TestBounds(t *testing.T) {
 		"header":                  {"[" + strings.Repeat("a.", 100_000) + "a]\n", 1, "nested more than 32 deep"},
 		"header of an array":      {"[[" + strings.Repeat("a.", 100_000) + "a]]\n", 1, "nested more than 32 deep"},
 		"header and key":          {"[" + strings.Repeat("a.", 19) + "a]\nok = 1\n" + strings.Repeat("a.", 12) + "a = 1\n", 3, "nested more than 32 deep"},
+		"header of an array, key": {"[[" + strings.Repeat("a.", 19) + "a]]\nok = 1\n" + strings.Repeat("a.", 12) + "a = 1\n", 3, "nested more than 32 deep"},
+		"after a deeper table":    {"[" + strings.Repeat("a.", 30) + "a]\n[[b]]\n" + strings.Repeat("a.", 5) + "a = 1\n", 0, ""},
 		"lists":                   {nested("[", "]", 9000), 1, "nested more than 32 deep"},
 		"inline tables":           {nested("{a = ", "}", 9000), 1, "nested more than 32 deep"},
 		"as deep as it may be":    {nested("[", "]", 30), 0, ""},

@@ -22,14 +22,15 @@ const ExamineTimeout = 15 * time.Second
 // dial connects with network as DialOptions.Dial. The end of ctx does not stop Examine: an interrupted caller must not condemn an instance. The
 // error says what failed, and is nil for FindingNone.
 func Examine(ctx context.Context, failed error, dial func(ctx context.Context, network DialFunc) (Client, error)) (Finding, error) {
-	return examine(ctx, ExamineTimeout, failed, dial)
+	return examine(ctx, ExamineTimeout, time.Now(), failed, dial)
 }
 
-func examine(ctx context.Context, timeout time.Duration, failed error, dial func(context.Context, DialFunc) (Client, error)) (Finding, error) {
+// examine is Examine with another time limit. since is from when on this host's own time is observed.
+func examine(ctx context.Context, timeout time.Duration, since time.Time, failed error, dial func(context.Context, DialFunc) (Client, error)) (Finding, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	var tried, accepted atomic.Bool
-	own := watchClock(ctx)
+	own := watchClock(ctx, since)
 	client, err := dial(ctx, func(ctx context.Context, network, addr string) (net.Conn, error) {
 		tried.Store(true)
 		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
@@ -86,8 +87,8 @@ type ownClock struct {
 	start time.Time
 }
 
-func watchClock(ctx context.Context) *ownClock {
-	c := &ownClock{start: time.Now()}
+func watchClock(ctx context.Context, since time.Time) *ownClock {
+	c := &ownClock{start: since}
 	go func() {
 		ticker := time.NewTicker(clockTick)
 		defer ticker.Stop()

@@ -87,11 +87,22 @@ func TestSecondContactIsNotInterrupted(t *testing.T) {
 }
 
 // TestNoConnectionAtAll: an instance that accepts no connection is unusable, although nothing but time-outs is seen. If the network was never
-// asked, because the embedder's dialer has its own, a time-out stays a doubt.
+// asked, because the embedder's dialer has its own, or if this process was not run in time, a time-out stays a doubt.
 func TestNoConnectionAtAll(t *testing.T) {
-	for asks, want := range map[bool]connector.Finding{true: connector.FindingUnusable, false: connector.FindingDoubtful} {
-		found, err := connector.ExamineWithin(t.Context(), 200*time.Millisecond, errFirst, func(ctx context.Context, network connector.DialFunc) (connector.Client, error) {
-			if asks {
+	for _, c := range []struct {
+		asks, late bool
+		want       connector.Finding
+	}{
+		{asks: true, want: connector.FindingUnusable},
+		{asks: false, want: connector.FindingDoubtful},
+		{asks: true, late: true, want: connector.FindingDoubtful},
+	} {
+		examine := connector.ExamineWithin
+		if c.late {
+			examine = connector.ExamineLate
+		}
+		found, err := examine(t.Context(), 200*time.Millisecond, errFirst, func(ctx context.Context, network connector.DialFunc) (connector.Client, error) {
+			if c.asks {
 				gone, cancel := context.WithCancel(ctx)
 				cancel()
 				_, _ = network(gone, "tcp", "127.0.0.1:1")
@@ -99,8 +110,8 @@ func TestNoConnectionAtAll(t *testing.T) {
 			<-ctx.Done()
 			return nil, &connector.ConnectError{Address: "a", Last: os.ErrDeadlineExceeded, Cause: context.Cause(ctx)}
 		})
-		if found != want || err == nil {
-			t.Errorf("the network was asked: %v; finding %d, want %d: %v", asks, found, want, err)
+		if found != c.want || err == nil {
+			t.Errorf("%+v: finding %d: %v", c, found, err)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package connector
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Quick returns opts with short pauses between attempts and with these limits. slack is the limit for what a slow server does after KILL.
 func Quick(opts DialOptions, attempt, answer, grace, slack time.Duration) DialOptions {
@@ -15,7 +18,14 @@ func Quick(opts DialOptions, attempt, answer, grace, slack time.Duration) DialOp
 var EndScript = endScript
 
 // ExamineWithin is Examine with another time limit.
-var ExamineWithin = examine
+func ExamineWithin(ctx context.Context, timeout time.Duration, failed error, dial func(context.Context, DialFunc) (Client, error)) (Finding, error) {
+	return examine(ctx, timeout, time.Now(), failed, dial)
+}
+
+// ExamineLate is ExamineWithin in a process that was not run in the last minute.
+func ExamineLate(ctx context.Context, timeout time.Duration, failed error, dial func(context.Context, DialFunc) (Client, error)) (Finding, error) {
+	return examine(ctx, timeout, time.Now().Add(-time.Minute), failed, dial)
+}
 
 // LateAfter reports whether a process that was not run for this long counts as late.
 func LateAfter(pause time.Duration) bool {

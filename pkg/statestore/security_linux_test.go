@@ -94,6 +94,11 @@ func TestSecurityOneManagerByEveryPath(t *testing.T) {
 	if by := heldBy(t, "through a hard link", base+"/hard", first); by.Path != dir+"/state.db" || !strings.Contains(by.Error(), by.Path) {
 		t.Errorf("the path of the first manager is missing: %v", by)
 	}
+	earlier := `{"pid":1,"command":"taskscaler run","host":"here","start":"2026-01-02T03:04:05Z"}`
+	if err := os.WriteFile(base+"/hard/owner.json", []byte(earlier), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	heldBy(t, "through a hard link, beside the name of an earlier manager", base+"/hard", first)
 	if err := os.Rename(dir, base+"/moved"); err != nil {
 		t.Fatal(err)
 	}
