@@ -165,3 +165,13 @@ func TestWatchWithoutReader(t *testing.T) {
 		t.Errorf("another error: %v", err)
 	}
 }
+
+// TestStatusOfAShutdownAfterADrain: both are said.
+func TestStatusOfAShutdownAfterADrain(t *testing.T) {
+	status := aStatus()
+	status.Runners[0].Fleet.ShuttingDown = true
+	var out bytes.Buffer
+	if err := showText(&out, status); err != nil || !strings.Contains(out.String(), "ready, draining, shutting down\n") {
+		t.Errorf("%v:\n%s", err, out.String())
+	}
+}

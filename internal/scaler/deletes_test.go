@@ -195,3 +195,18 @@ func (r *rig) deleteOf(id record.ID) {
 	r.list()
 	r.want("deleting", r.state(id), record.Deleting)
 }
+
+// TestDeleteOfAZombieIsNotAccepted: the answer to an earlier delete says nothing about the delete of an instance that is listed again. One
+// list that lacks it proves nothing.
+func TestDeleteOfAZombieIsNotAccepted(t *testing.T) {
+	r := newRig(t, conf())
+	r.deleted("a")
+	refused := true
+	refuseDeletes(r, &refused, failure.Failure{Kind: failure.Transient})
+	r.spawn("i-1")
+	r.run(10 * sec)
+	r.want("listed again", r.state("i-1"), record.Deleting)
+	r.cloud["i-1"].away = true
+	r.list()
+	r.want("one list lacks it", r.state("i-1"), record.Deleting)
+}

@@ -219,6 +219,16 @@ func TestReload(t *testing.T) {
 	refused.want("tried again at once", refused.leaseOf("a"), "i-1/0")
 }
 
+// TestReloadThrottle: the throttle of the new configuration's policy is in force at once, not from its next change on.
+func TestReloadThrottle(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{Throttle: &policy.Throttle{Limit: 5, Burst: 5}})))
+	want := policy.Throttle{Limit: 2, Burst: 3}
+	cfg := conf(withPolicy(policy.Settings{Throttle: &want}))
+	r.do(Event{Kind: EvReload, Config: &cfg})
+	r.want("throttle", r.core.Throttle(), want)
+}
+
+
 // TestReloadHeartbeats: a reload can switch heartbeats on and off.
 func TestReloadHeartbeats(t *testing.T) {
 	r := standing(t, 1)

@@ -278,3 +278,20 @@ func TestDrainTurnsWaitersAway(t *testing.T) {
 	r.run(time.Minute)
 	r.want("what was on its way is not kept", len(r.cloud), 0)
 }
+
+// TestClaimedSlotsAreIdleSlots: slots that reservations claim are no slots for waiters, but part of the idle target, which grows with the
+// waiters.
+func TestClaimedSlotsAreIdleSlots(t *testing.T) {
+	r := newRig(t, conf(withPolicy(policy.Settings{IdleCount: 1, IdleTime: time.Hour, ScaleFactor: 1, Preemptive: true}), func(c *Config) { c.MaxInstances = 100 }))
+	r.acquire("a", "b", "c")
+	r.run(10 * sec)
+	r.release("a", "b", "c")
+	ready := r.sum().Ready
+	for n := range ready {
+		r.want("reserved", r.ask(EvReserve, record.Key(fmt.Sprint("r", n))).Kind, GrantReserved)
+	}
+	for n := range ready {
+		r.acquire(record.Key(fmt.Sprint("w", n)))
+	}
+	r.want("one instance for each waiter", r.sum().Requested, ready)
+}

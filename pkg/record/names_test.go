@@ -45,6 +45,7 @@ func TestCauseNames(t *testing.T) {
 		CauseCancelled: "cancelled", CauseDraining: "draining", CauseChangedHostKey: "changed_host_key", CauseNoCapacity: "no_capacity",
 		CauseConfirming: "confirming", CauseThrottledAPI: "throttled_api", CauseDuplicate: "duplicate_key", CauseUnknownKey: "unknown_key",
 		CauseBreaker: "breaker", CauseLists: "lists", CauseProviderLimit: "provider_limit", CauseAboveLimit: "above_limit", CauseStore: "store",
+		CauseDoubtful: "doubtful",
 	}
 	for c := range numCauses {
 		if c.String() != names[c] {
