@@ -228,7 +228,6 @@ func TestReloadThrottle(t *testing.T) {
 	r.want("throttle", r.core.Throttle(), want)
 }
 
-
 // TestReloadHeartbeats: a reload can switch heartbeats on and off.
 func TestReloadHeartbeats(t *testing.T) {
 	r := standing(t, 1)
