@@ -23,21 +23,8 @@ import (
 // limited serves m with a limit of connections. It returns the socket, and the log.
 func limited(t *testing.T, m control.Manager, limit int) (path string, log func() string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "s", "control.sock")
-	l, err := control.Listen(path, true)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out lockedBuffer
-	s := control.NewServer(m, limit, slog.New(slog.NewTextHandler(&out, nil)))
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	t.Cleanup(func() {
-		_ = s.Close()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	_, path = serveWith(t, m, limit, slog.NewTextHandler(&out, nil), nil)
 	return path, out.String
 }
 
@@ -172,16 +159,7 @@ func TestManyTurnedAway(t *testing.T) {
 // A stream that was begun properly lives on.
 func TestHalfARequest(t *testing.T) {
 	m := controltest.New(0)
-	path := filepath.Join(t.TempDir(), "s", "control.sock")
-	l, err := control.Listen(path, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := control.NewServer(m, 0, slog.New(slog.DiscardHandler))
-	s.SetTimes(50 * time.Millisecond)
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	defer func() { _ = errors.Join(s.Close(), <-done) }()
+	_, path := serveWith(t, m, 0, slog.DiscardHandler, func(s *control.Server) { s.SetTimes(50 * time.Millisecond) })
 	waiting := open(t, control.NewClient(path), acquire("job", "h"))
 	if ev := next(t, waiting); ev.Wait == nil {
 		t.Fatalf("first event %+v", ev)

@@ -21,12 +21,22 @@ import (
 // serve serves m on a real socket and returns a client.
 func serve(t *testing.T, m control.Manager) (*control.Client, *control.Server, string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "s", "control.sock")
+	s, path := serveWith(t, m, 0, slog.DiscardHandler, nil)
+	return control.NewClient(path), s, path
+}
+
+// serveWith serves m on a real socket, with a limit of connections (0: none) and a log. adjust may change the server before it serves.
+func serveWith(t *testing.T, m control.Manager, limit int, log slog.Handler, adjust func(*control.Server)) (s *control.Server, path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "s", "control.sock")
 	l, err := control.Listen(path, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := control.NewServer(m, 0, slog.New(slog.DiscardHandler))
+	s = control.NewServer(m, limit, slog.New(log))
+	if adjust != nil {
+		adjust(s)
+	}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {
@@ -35,7 +45,7 @@ func serve(t *testing.T, m control.Manager) (*control.Client, *control.Server, s
 			t.Error(err)
 		}
 	})
-	return control.NewClient(path), s, path
+	return s, path
 }
 
 // hang limits every wait of these tests. Only a hang reaches it: a busy machine needs far less.

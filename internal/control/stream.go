@@ -19,36 +19,38 @@ type eventWriter struct {
 	server *Server
 	w      http.ResponseWriter
 	flush  *http.ResponseController
-	done   chan struct{} // closed to end the signs of life
-	ended  chan struct{} // closed when they have ended
 
 	mu    sync.Mutex
-	begun bool // the head of the answer was written
+	begun bool        // the head of the answer was written
+	over  bool        // nothing may be written any more
+	alive *time.Timer // of the next sign of life
 }
 
 // stream returns the writer for one request. Call end before the handler returns.
 func (s *Server) stream(w http.ResponseWriter) *eventWriter {
-	e := &eventWriter{server: s, w: w, flush: http.NewResponseController(w), done: make(chan struct{}), ended: make(chan struct{})}
-	go func() {
-		defer close(e.ended)
-		tick := time.NewTicker(s.aliveEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				e.send(Event{Alive: true})
-			case <-e.done:
-				return
-			}
-		}
-	}()
+	e := &eventWriter{server: s, w: w, flush: http.NewResponseController(w)}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.alive = time.AfterFunc(s.aliveEvery, e.sign)
 	return e
+}
+
+// sign writes a sign of life and sets the timer of the next one.
+func (e *eventWriter) sign() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.over {
+		e.write(Event{Alive: true})
+		e.alive.Reset(e.server.aliveEvery)
+	}
 }
 
 // end ends the signs of life. Nothing is written after it has returned.
 func (e *eventWriter) end() {
-	close(e.done)
-	<-e.ended
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.over = true
+	e.alive.Stop()
 }
 
 // begin writes the head of the answer, so that the client knows that its request was accepted.
@@ -59,7 +61,25 @@ func (e *eventWriter) begin() {
 	_ = e.flush.Flush()
 }
 
-// head writes the head once. mu must be held.
+func (e *eventWriter) send(ev Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.write(ev)
+}
+
+// fail answers an error: with an HTTP status if there was no line yet, else as the last line.
+func (e *eventWriter) fail(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.begun {
+		e.write(Event{Error: asAPIError(err)})
+		return
+	}
+	e.begun = true
+	e.server.fail(e.w, err)
+}
+
+// head writes the head once. mu must be held, here and in write.
 func (e *eventWriter) head() {
 	if !e.begun {
 		e.begun = true
@@ -68,25 +88,9 @@ func (e *eventWriter) head() {
 	}
 }
 
-func (e *eventWriter) send(ev Event) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (e *eventWriter) write(ev Event) {
 	e.head()
 	if json.NewEncoder(e.w).Encode(ev) == nil {
 		_ = e.flush.Flush()
-	}
-}
-
-// fail answers an error: with an HTTP status if there was no line yet, else as the last line.
-func (e *eventWriter) fail(err error) {
-	e.mu.Lock()
-	begun := e.begun
-	if !begun {
-		e.begun = true
-		e.server.fail(e.w, err)
-	}
-	e.mu.Unlock()
-	if begun {
-		e.send(Event{Error: asAPIError(err)})
 	}
 }

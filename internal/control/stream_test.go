@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,16 +21,7 @@ import (
 // TestSignsOfLife: a lease that lives long, a wait, and a drain last longer than a client waits for a sign of life. Nobody sees the signs.
 func TestSignsOfLife(t *testing.T) {
 	m := controltest.New(1)
-	path := filepath.Join(t.TempDir(), "s", "control.sock")
-	l, err := control.Listen(path, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := control.NewServer(m, 0, slog.New(slog.DiscardHandler))
-	s.SetAlive(2 * time.Millisecond)
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(l) }()
-	defer func() { _ = errors.Join(s.Close(), <-done) }()
+	_, path := serveWith(t, m, 0, slog.DiscardHandler, func(s *control.Server) { s.SetAlive(2 * time.Millisecond) })
 	c := control.NewClient(path)
 	c.SetAlive(5 * time.Second) // a busy machine is late at times
 	held := open(t, c, acquire("held", "h"))
@@ -75,13 +65,54 @@ func TestSignsOfLife(t *testing.T) {
 	}
 }
 
-// TestFailureAfterSignsOfLife: an error has an HTTP status if it comes first, and else it is the last line.
-func TestFailureAfterSignsOfLife(t *testing.T) {
-	s := control.NewServer(controltest.New(1), 0, slog.New(slog.DiscardHandler))
+// TestFailureOfAStream: an error has an HTTP status if it comes first. After a sign of life it is the last line.
+func TestFailureOfAStream(t *testing.T) {
+	early := control.NewServer(controltest.New(1), 0, slog.New(slog.DiscardHandler))
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/leases", strings.NewReader(`{"key":"k","mode":"acquire","runner":"none"}`)))
-	if w.Code != http.StatusNotFound {
+	early.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/leases", strings.NewReader(`{"key":"k","mode":"acquire","runner":"none"}`)))
+	if w.Code != http.StatusNotFound || strings.Contains(w.Body.String(), "alive") {
 		t.Errorf("an early error: %d %s", w.Code, w.Body)
+	}
+
+	m := controltest.New(1)
+	_, path := serveWith(t, m, 0, slog.DiscardHandler, func(s *control.Server) { s.SetAlive(time.Millisecond) })
+	c := control.NewClient(path)
+	if ev := next(t, open(t, c, acquire("job", "h"))); ev.Lease == nil {
+		t.Fatalf("first event %+v", ev)
+	}
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(hang)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "POST /v1/drain HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(conn)
+	until := func(part string) string {
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), part) {
+				return lines.Text()
+			}
+		}
+		t.Fatalf("the answer ends without %q: %v", part, lines.Err())
+		return ""
+	}
+	if first := until("HTTP/1.1"); !strings.Contains(first, "200") {
+		t.Errorf("status %q", first)
+	}
+	until(`{"alive":true}`)
+	if err := c.Undrain(within(t), ""); err != nil {
+		t.Fatal(err)
+	}
+	until(`"error":{"code":"undrained"`)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "{") {
+			t.Errorf("a line after the error: %s", lines.Text())
+		}
 	}
 }
 

@@ -56,6 +56,9 @@ func access(configPath, path, key string, line int, secrets bool) (found []confi
 		return nil
 	}
 	add := func(severity config.Severity, message, remedy string) {
+		if path != configPath { // which each problem names anyway
+			message = path + ": " + message
+		}
 		found = append(found, config.Problem{Severity: severity, Code: config.CodeAccess, Path: configPath, Line: line, Key: key, Message: message, Remedy: remedy})
 	}
 	_ = pathguard.Walk(target, func(f *pathguard.Fault) error { // an error says that a folder cannot be examined
@@ -66,11 +69,11 @@ func access(configPath, path, key string, line int, secrets bool) (found []confi
 		if f.Everyone {
 			severity = config.Fault
 		}
-		add(severity, path+": "+f.Why, f.Remedy)
+		add(severity, f.Why, f.Remedy)
 		return nil
 	})
 	if secrets && info.Mode().Perm()&0o044 != 0 && len(found) == 0 {
-		add(config.Warning, path+": other users can read the secrets in this file ("+info.Mode().Perm().String()+")", "chmod 600 "+target)
+		add(config.Warning, "other users can read the secrets in this file ("+info.Mode().Perm().String()+")", "chmod 600 "+target)
 	}
 	return found
 }

@@ -70,7 +70,7 @@ func TestAccess(t *testing.T) {
 					what = "link.toml"
 				}
 				text, remedy, _ := strings.Cut(words[2], " chmod ")
-				if p := got[i]; p.Severity.String() != words[0] || !strings.Contains(p.Message, what+": "+text) || !strings.HasPrefix(p.Remedy, "chmod "+remedy) ||
+				if p := got[i]; p.Severity.String() != words[0] || strings.Count(p.Error(), what+": "+text) != 1 || strings.Contains(p.Message, path) || !strings.HasPrefix(p.Remedy, "chmod "+remedy) ||
 					strings.Contains(p.Error(), "glrt-secret") {
 					t.Errorf("%s: %s: %v", name, p.Severity, p)
 				}

@@ -157,7 +157,7 @@ func (r *runner) reload(ctx context.Context, file *config.File) error {
 		}
 		err = r.scaler.Reload(ctx, cfg)
 		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("the manager did not take it within %s: %w; see `taskscaler status` and send SIGHUP again", reloadPatience, err)
+			err = fmt.Errorf("the manager did not take it within %s: see `taskscaler status`, and send SIGHUP again", reloadPatience)
 		}
 		return err
 	}

@@ -177,9 +177,9 @@ func (l *Lease) Release(ctx context.Context) error {
 }
 
 // ReleaseUnhealthy releases the lease of an instance that must not be used again. The instance gets no new lease, its other leases are
-// revoked, and it is deleted. So report only what a second contact has confirmed: see ReleaseAfter. reason says in a few words what is wrong. The *RevokedError of the other leases, the log and
-// `taskscaler explain` show it. It may be empty. It becomes one line of at most 512 bytes:
-// a longer one loses its middle.
+// revoked, and it is deleted. So report only what a second contact has confirmed: see ReleaseAfter. reason says in a few words what is wrong. The
+// *RevokedError of the other leases, the log and `taskscaler explain` show it. It may be empty. It becomes one line of at most 512 bytes: a
+// longer one loses its middle.
 func (l *Lease) ReleaseUnhealthy(ctx context.Context, reason string) error {
 	return l.releaseUnfit(ctx, record.CauseUnhealthy, reason)
 }

@@ -89,7 +89,7 @@ func New(ctx context.Context, group provider.InstanceGroup, cfg Config, opts ...
 		o.store = statestore.NewMemory()
 	}
 	if absent(group) {
-		return nil, errors.Join(errors.New("taskscaler: the group is nil: pass the provider.InstanceGroup to manage"), o.store.Close())
+		return nil, errors.Join(errors.New("the group is nil: pass the provider.InstanceGroup to manage"), o.store.Close())
 	}
 	t, err := prepareManager(ctx, group, cfg, &o)
 	if err != nil {
@@ -103,18 +103,18 @@ func New(ctx context.Context, group provider.InstanceGroup, cfg Config, opts ...
 // prepareManager does everything that can fail. Then it starts the goroutines.
 func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Config, o *options) (*Taskscaler, error) {
 	if err := errors.Join(o.faults...); err != nil {
-		return nil, fmt.Errorf("taskscaler: %w", err)
+		return nil, err
 	}
 	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("taskscaler: invalid Config: %w", err)
+		return nil, fmt.Errorf("invalid taskscaler.Config: %w", err)
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("taskscaler: the context of New has ended: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("the context of taskscaler.New has ended: %w", context.Cause(ctx))
 	}
 	cfg = cfg.WithDefaults()
 	snap, err := o.store.Load(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("taskscaler: load the state: %w", err)
+		return nil, fmt.Errorf("load the state: %w", err)
 	}
 	t := &Taskscaler{
 		group: group, store: o.store, log: o.log, ready: o.ready, dialer: o.dial, clock: o.clock, restored: restoredOf(&snap.State),
@@ -126,12 +126,12 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 	t.work, t.endWork = newWorkers(workCtx, t), endWork
 	if err := t.initialise(ctx, &snap); err != nil {
 		endWork(err)
-		return nil, fmt.Errorf("taskscaler: %w", err)
+		return nil, err
 	}
 	core, err := t.startCore(ctx, &snap.State)
 	if err != nil {
 		endWork(err)
-		return nil, fmt.Errorf("taskscaler: %w", err)
+		return nil, err
 	}
 	t.journal = openJournal(o, core)
 	t.start(core, observe.Tee(append([]observe.Observer{observe.Log(o.log)}, o.taps...)...))
