@@ -7,26 +7,34 @@ GO       ?= go
 BIN      ?= bin
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BENCHSTAT:= golang.org/x/perf/cmd/benchstat@latest
+SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 FUZZTIME ?= 5s
-# The modules of this repository; go.work makes them one workspace. docs/adr/0030-modules.md says why there are four.
-MODULES  := . pkg/simulate cmd/taskscaler internal/test
+# The modules of this repository; go.work makes them one workspace. docs/adr/0030-modules.md says why there are several.
+MODULES  := . pkg/simulate cmd/taskscaler examples/docker-autoscaler-executor internal/test
 PKGS     := $(foreach m,$(MODULES),./$(if $(filter .,$(m)),,$(m)/)...)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
-# Real SSH servers for the tests of the connector. Without them these tests are skipped and say so.
-PEERS    := openssh-server dropbear-bin tinysshd socat
+# Real counterparts: for the tests of the connector SSH servers, NTLM for a WinRM server, and a WinRM client; for those of an example a Docker engine and
+# the programs of its images. Without them these tests are skipped and say so.
+PEERS    := openssh-server dropbear-bin tinysshd socat gss-ntlmssp python3-gssapi python3-winrm docker.io busybox-static
 
-.PHONY: help build install-peers demo demo-simulate soak test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool security ci clean
+.PHONY: help build sbom install-peers demo demo-static demo-simulate soak figures-trust test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-ssh bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool security ci clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build taskscaler and the fake plugin into bin/
+build: ## build taskscaler and its plugins into bin/
 	@mkdir -p $(BIN)
-	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/taskscaler ./plugins/fake/cmd/fleeting-plugin-fake
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/taskscaler ./plugins/fake/cmd/fleeting-plugin-fake ./plugins/static/cmd/fleeting-plugin-static
+
+sbom: build ## write the software bill of materials of each binary into bin/, and check that it is complete
+	@GO=$(GO) internal/test/sbom.sh $(SBOM) $(BIN)/taskscaler $(BIN)/fleeting-plugin-fake $(BIN)/fleeting-plugin-static
 
 demo: ## run 40 jobs on a fleet of at most 5 instances on this machine, within a minute after the build
 	@$(GO) run ./internal/test/demo
+
+demo-static: ## run 12 jobs on three hosts that are always on: real SSH servers on this machine, each reset after every job
+	@$(GO) run ./internal/test/demostatic
 
 # A month of a company, about 200,000 jobs: office hours by day, and 250 jobs each night.
 MONTH := poisson:rate=730/h,profile=office,tz=Europe/Berlin,duration=lognormal:p50=4m,p95=22m,for=30d,tag=push + \
@@ -51,6 +59,9 @@ test: ## run all tests with the race detector; then list the skipped tests, why,
 
 test-short: ## run the tests without the race detector and without the long suites
 	$(GO) test -short $(PKGS)
+
+figures-trust: ## measure what a manager needs: descriptors, goroutines, memory, CPU; about 15 minutes; ONLY=regexp selects cases
+	@$(GO) run ./internal/test/figures -only '$(ONLY)'
 
 fmt: ## fail if gofmt would change a file
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed (run gofmt -w):"; echo "$$out"; exit 1; fi
@@ -111,15 +122,19 @@ fuzz: ## run every fuzz target for FUZZTIME
 	  done; \
 	done
 
-examples: ## build the examples and run the embedding one against the fake plugin
-	$(GO) build -o $(BIN)/ ./examples/... ./plugins/fake/cmd/fleeting-plugin-fake
+examples: ## build the examples, and run the embedding ones against the fake plugin
+	$(GO) build -o $(BIN)/ ./examples/... ./examples/docker-autoscaler-executor ./plugins/fake/cmd/fleeting-plugin-fake
 	$(BIN)/embed -plugin $(abspath $(BIN))/fleeting-plugin-fake
+	$(BIN)/instance-executor examples/instance-executor/job.json
 	$(MAKE) --no-print-directory demo-simulate
 
 # The benchmarks that have a budget. To compare the raw output: make bench COUNT=10 > new.txt; go run $(BENCHSTAT) old.txt new.txt
 ROWS := AcquireRelease|Reference|ListDiff|ScaleUpLatency|RandomRelease|Memory$$|TiledTrace|CheckedTrace
 bench: ## run the benchmarks that have a budget, each beside its reference; the output is ready for benchstat
 	@$(GO) test -run '^$$' -bench '$(ROWS)' -count $${COUNT:-1} ./pkg/taskscaler ./internal/scaler ./pkg/simulate ./internal/test/reference | $(GO) run ./internal/test/benchrows
+
+bench-ssh: ## run our SSH beside OpenSSH's ssh, with the same server and cipher, and print the quotients (5 minutes; the machine should be quiet)
+	@$(GO) test -run '^$$' -bench BesideOpenSSH -timeout 60m -count $${COUNT:-1} ./pkg/connector | $(GO) run ./internal/test/benchrows
 
 bench-all: ## run every benchmark
 	$(GO) test -run '^$$' -bench . -benchmem -count $${COUNT:-1} $(PKGS)
@@ -132,7 +147,7 @@ budgets: ## print the sizes of files and functions beside their budgets
 
 SEEDS ?= 20000
 # The tests of SECURITY.md that need more than most machines of developers give: another user, a mount, a hostile peer.
-SECURITY := Security|Legacy|ShortHostKey|ShortPrivateKey|NoSignatureWithSHA1|PasswordNeedsAHostKey|HalfARequest|EndlessLine|TurnedAway|MoreConnections|Bounds|KeyFilesThatAreNone|BlockedLog|LeaveTheFile|TestAccess
+SECURITY := Security|Legacy|SshdGroupExchange|SshdJumpHostIsToBlame|ShortHostKey|ShortPrivateKey|NoSignatureWithSHA1|PasswordNeedsAHostKey|HalfARequest|EndlessLine|TurnedAway|MoreConnections|SocketModes|Bounds|RefusalIsLinear|Impossible|KeyFilesThatAreNone|BlockedLog|LeaveTheFile|TestAccess|ByName|WinRMBasicIsKept|WinRMCertificates|WinRMLoginIsBound|PlainAnswer
 
 security: ## run the tests of attacks (as root: all of them), and list what was skipped and why
 	@[ "$$(id -u)" = 0 ] || echo "make security: not run as root, so the tests that need another user or a mount are skipped"
@@ -160,7 +175,7 @@ install-peers:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null || echo "could not install$$missing: tests that need them are skipped and say so"; \
 	else echo "not installed:$$missing; tests that need them are skipped and say so"; fi
 
-ci: install-peers fmt size-check vet tidy-check lowest-build lint arch generate-check test fuzz examples bench-compile demo ## run everything that CI runs
+ci: install-peers fmt size-check vet tidy-check lowest-build lint arch generate-check test fuzz examples bench-compile demo demo-static ## run everything that CI runs
 
 clean: ## remove everything that these targets built
 	rm -rf $(BIN)

@@ -1,9 +1,9 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
+
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 func newDrain(env environment) *cobra.Command {
@@ -32,7 +32,7 @@ func newDrain(env environment) *cobra.Command {
 				}
 				return failed(err)
 			}
-			_, err = fmt.Fprintln(env.stdout, done)
+			_, err = safetext.Fprintf(env.stdout, "%s\n", done)
 			return failed(err)
 		},
 	}

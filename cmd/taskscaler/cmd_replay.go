@@ -40,8 +40,8 @@ func newReplay(env environment) *cobra.Command {
 			if flags.socket != "" && (q.Path != "" || q.Source.Config != "") {
 				return usage(cmd, errors.New("--socket excludes a journal that is named and --config: use one of them"))
 			}
-			if isTerminal(env.stderr) && !isTerminal(env.stdout) {
-				q.Progress = env.stderr
+			if isTerminal(env.raw.stderr) && !isTerminal(env.raw.stdout) {
+				q.Progress = env.raw.stderr
 			}
 			return failed(unlessUnread(explain.Replay(soon, q)))
 		},

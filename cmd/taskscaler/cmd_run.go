@@ -41,9 +41,14 @@ func newRun(env environment) *cobra.Command {
 }
 
 func runManager(cmd *cobra.Command, env environment, path string, flags socketFlags) error {
-	file, err := load(path, env.stderr)
+	file, warnings, err := readConfig(path)
 	if err != nil {
 		return failed(err)
+	}
+	log, endLog := daemon.OpenLog(file, env.stderr, slog.LevelDebug)
+	defer endLog()
+	for _, p := range warnings {
+		log.Warn("the configuration has a warning", "warning", p.Error())
 	}
 	listener, err := control.Listen(flags.path(env), flags.socket == "")
 	if err != nil {
@@ -53,8 +58,6 @@ func runManager(cmd *cobra.Command, env environment, path string, flags socketFl
 	defer stop()
 	reload, stopReload := reloads()
 	defer stopReload()
-	log, endLog := daemon.OpenLog(file, env.stderr, slog.LevelDebug)
-	defer endLog()
 	err = daemon.Serve(now, soon, daemon.Options{
 		File: file, Select: flags.runner, Logger: log,
 		Plugins: plugin.DefaultFindOptions(env.getenv), Version: versionInfo().Version, Reload: reload,

@@ -71,12 +71,15 @@ func outputFlags(cmd *cobra.Command, o *simcmd.Output, formats string) {
 	cmd.Flags().StringVar(&o.File, "output", "", "write the report to this file")
 }
 
-// streams returns the output streams, and whether they are terminals.
+// streams returns the output streams, and those that are terminals.
 func streams(env environment) simcmd.Streams {
-	s := simcmd.Streams{Out: env.stdout, Err: env.stderr, ErrTerminal: isTerminal(env.stderr)}
-	if f, ok := env.stdout.(*os.File); ok && isTerminal(f) {
+	s := simcmd.Streams{Out: env.stdout, Err: env.stderr}
+	if isTerminal(env.raw.stderr) {
+		s.Bar = env.raw.stderr
+	}
+	if f, ok := env.raw.stdout.(*os.File); ok && isTerminal(f) {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			s.OutWidth = width
+			s.Screen, s.Width = f, width
 		}
 	}
 	return s

@@ -15,10 +15,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 // watchEvery is the time between two updates of status --watch.
 const watchEvery = time.Second
+
+// mostInstances is how many instances of a runner are listed without --all.
+const mostInstances = 2_000
 
 func newStatus(env environment) *cobra.Command {
 	var flags socketFlags
@@ -41,9 +45,14 @@ func newStatus(env environment) *cobra.Command {
 			if err != nil {
 				return failed(err)
 			}
-			ask := func() (control.Status, error) { return manager.Status(soon, flags.runner) }
+			ask := func() (control.Status, error) {
+				if all || asJSON {
+					return manager.Status(soon, flags.runner)
+				}
+				return manager.StatusOf(soon, flags.runner, mostInstances)
+			}
 			if watch {
-				return failed(watchStatus(soon, env.stdout, ask, show))
+				return failed(watchStatus(soon, env.raw.stdout, ask, show))
 			}
 			status, err := ask()
 			if err != nil {
@@ -54,12 +63,12 @@ func newStatus(env environment) *cobra.Command {
 	}
 	flags.add(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON; with --watch, one document per line")
-	cmd.Flags().BoolVar(&all, "all", false, "also list the instances that are gone; JSON always has them")
+	cmd.Flags().BoolVar(&all, "all", false, "list all instances, also those that are gone; JSON always has them")
 	cmd.Flags().BoolVar(&watch, "watch", false, "repeat every second, until interrupted")
 	return cmd
 }
 
-// watchStatus shows the status until ctx ends. On a terminal, each status replaces the one before.
+// watchStatus shows the status until ctx ends. On a terminal, each status replaces the one before. w has no guard, so that the screen can be cleared.
 func watchStatus(ctx context.Context, w io.Writer, ask func() (control.Status, error), show func(io.Writer, control.Status) error) error {
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
@@ -75,7 +84,7 @@ func watchStatus(ctx context.Context, w io.Writer, ask func() (control.Status, e
 		if err := show(&page, status); err != nil {
 			return err
 		}
-		text := page.String()
+		text := safetext.Escape(page.String())
 		if columns, rows, ok := terminalSize(w); ok {
 			text = "\x1b[H\x1b[2J" + fit(text, columns, rows)
 		}

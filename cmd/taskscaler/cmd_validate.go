@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taskscaler/taskscaler/internal/daemon"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
@@ -24,10 +25,13 @@ func newValidate(env environment) *cobra.Command {
 		Short: "Check configuration files and print all faults at once",
 		Long: "validate reads each file and prints its faults and warnings, each with line, key and remedy, and what its policies ask for. It needs no\n" +
 			"network and starts nothing. With --files it also makes the checks of this machine that a start makes before it starts a plugin:\n\n" +
-			"  the file      not every user can write it, and nobody else can read its secrets (a warning)\n" +
-			"  key_path      the same, and the file can be read\n" +
-			"  key_file      the file can be read, only by its owner, and holds an age identity (a credential of systemd: only inside its unit)\n" +
-			"  plugin        the plugin is installed, and no other user can replace it\n\n" +
+			"  the file                     not every user can write it, and nobody else can read its secrets (a warning)\n" +
+			"  key_path                     the same, the file can be read, and holds a key that its passphrase decrypts; so does proxy_jump_key_path\n" +
+			"  key_passphrase_path          the same as for the file, and it has one line; so has proxy_jump_key_passphrase_path\n" +
+			"  winrm_ca_file                not every user can write it, and it holds a certificate\n" +
+			"  proxy_jump_known_hosts_path  not every user can write it, and it holds a key of the jump host\n" +
+			"  key_file                     it can be read, only by its owner, and holds an age identity (a credential of systemd: only inside its unit)\n" +
+			"  plugin                       the plugin is installed, and no other user can replace it\n\n" +
 			"These checks hold for this machine and the user of this command. Nothing checks plugin_config, plugin_sha256, state_storage.dir, the group\n" +
 			"and the credentials of the provider: only a start finds out.\n\n" +
 			"Exit codes: 0 no fault (warnings are possible), 1 a fault, or a file that cannot be read, 2 wrong usage.",
@@ -55,7 +59,7 @@ func newValidate(env environment) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&fragment, "fragment", false, "the files are parts of a file that begin at [runners.…]")
-	cmd.Flags().BoolVar(&files, "files", false, "also check key_path, key_file and plugin on this machine, as a start does")
+	cmd.Flags().BoolVar(&files, "files", false, "also check the files and the plugin that it names on this machine, as a start does")
 	return cmd
 }
 
@@ -72,16 +76,16 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 	}
 	var page strings.Builder
 	for _, p := range all.Problems {
-		fmt.Fprintf(&page, "%s: %s\n", p.Severity, p.Error())
+		line(&page, "%s: %s", p.Severity, safetext.Lines(p.Error()))
 	}
 	faults, warnings := len(all.Faults()), len(all.Warnings())
 	if faults == 0 && file != nil {
 		describe(&page, file)
 	}
 	if faults > 0 && !fragment && isFragment(path, report) {
-		fmt.Fprintf(&page, "note: as a part of a file, %s has no fault: if it is one, use --fragment\n", path)
+		line(&page, "note: as a part of a file, %s has no fault: if it is one, use --fragment", path)
 	}
-	fmt.Fprintf(&page, "%s: %s, %s\n", path, words.Count(faults, "fault"), words.Count(warnings, "warning"))
+	line(&page, "%s: %s, %s", path, words.Count(faults, "fault"), words.Count(warnings, "warning"))
 	if _, err = io.WriteString(env.stdout, page.String()); err != nil {
 		err = fmt.Errorf("writing the result: %w", err)
 	}
@@ -135,8 +139,11 @@ func describe(w io.Writer, file *config.File) {
 		if titles[title] > 1 { // tell runners of one name apart
 			title += fmt.Sprintf(" (runner %d of the file)", r.Index)
 		}
-		for _, line := range r.Autoscaler.Describe() {
-			fmt.Fprintf(w, "%s: %s\n", title, line)
+		for _, asked := range r.Autoscaler.Describe() {
+			line(w, "%s: %s", title, asked)
 		}
 	}
 }
+
+// line prints one line, whatever the values contain. The writers that it is for do not fail.
+func line(w io.Writer, format string, args ...any) { _, _ = safetext.Fprintf(w, format+"\n", args...) }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"io"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -18,7 +18,7 @@ func newVersion(env environment) *cobra.Command {
 		Short: "Print the version",
 		Args:  noArguments(""),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprint(env.stdout, versionInfo().Full())
+			_, err := io.WriteString(env.stdout, versionInfo().Full())
 			return failed(err)
 		},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,6 +94,16 @@ func TestExitCodes(t *testing.T) {
 		"status, empty socket": {[]string{"status", "--socket", ""}, 2, "", "--socket is empty"},
 		"exec, empty key":      {[]string{"exec", "--key", "", "--", "true"}, 125, "", "--key is empty"},
 		"exec, empty runner":   {[]string{"exec", "--runner", "", "--", "true"}, 125, "", "--runner is empty"},
+		"exec, bad upload":     {[]string{"exec", "--upload", "a", "--", "true"}, 125, "", `--upload: "a" is not LOCAL:REMOTE`},
+		"exec, bad download":   {[]string{"exec", "--download", "a:", "--", "true"}, 125, "", `--download: "a:" is not REMOTE:LOCAL`},
+		"exec, no such upload": {[]string{"exec", "--upload", "none:x", "--", "true"}, 125, "", "--upload: stat none"},
+		"ssh without a key":    {[]string{"ssh"}, 125, "", "name the key of the lease"},
+		"ssh with a command":   {[]string{"ssh", "k", "true"}, 125, "", "exec --tty"},
+		"ssh, empty key":       {[]string{"ssh", ""}, 125, "", "is empty"},
+		"ssh without manager":  {[]string{"ssh", "k"}, 125, "", "taskscaler run"},
+		"tunnel without ends":  {[]string{"tunnel", "k"}, 125, "", "tunnel [flags] KEY LOCAL:REMOTE"},
+		"tunnel, bad ends":     {[]string{"tunnel", "k", "80"}, 125, "", "is not LOCAL:REMOTE"},
+		"tunnel, no listener":  {[]string{"tunnel", "k", "/none/s:80"}, 125, "", "/none/s"},
 		"exec, negative time":  {[]string{"exec", "--timeout", "-1s", "--", "true"}, 125, "", "--timeout is -1s: give a positive duration"},
 		"exec, time of a word": {[]string{"exec", "--timeout", "soon", "--", "true"}, 125, "", `--timeout: "soon" is not a duration such as 90s`},
 		"explain, last x":      {[]string{"explain", "--last", "x"}, 2, "", `--last: "x" is not a whole number`},
@@ -171,7 +182,7 @@ func TestHelpersRefuseUnknownWords(t *testing.T) {
 		"completion foo":      "bash, fish, powershell, zsh",
 		"completion bsh":      `did you mean "bash"?`,
 		"completion bash x":   `unexpected argument "x"`,
-		"help nope":           "completion, drain, exec, explain, help, replay, run, simulate, status, validate, version",
+		"help nope":           "completion, drain, exec, explain, help, replay, run, simulate, ssh, status, tunnel, validate, version",
 		"help statsu":         `did you mean "status"?`,
 		"help completion foo": "bash, fish, powershell, zsh",
 		"help run x":          `unknown command "x"`,
@@ -290,5 +301,19 @@ func TestValidateChecksPlugins(t *testing.T) {
 	}
 	if code, stdout, _ := try(t, "validate", "--files", file); code != 1 || !strings.Contains(stdout, "there is no file") {
 		t.Errorf("a plugin that is not there: %d, %q", code, stdout)
+	}
+}
+
+// TestRunLogsWarnings: warnings about the file are records of the log, in its format, each once.
+func TestRunLogsWarnings(t *testing.T) {
+	config := write(t, "log_format = \"json\"\n") // a file without a runner is a warning
+	code, _, stderr := try(t, "run", "--config", config, "--socket", filepath.Join(config, "no", "folder"))
+	first, _, _ := strings.Cut(stderr, "\n")
+	var record struct{ Level, Msg, Warning string }
+	if err := json.Unmarshal([]byte(first), &record); err != nil || record.Level != "WARN" || !strings.Contains(record.Warning, "[runners.autoscaler]") {
+		t.Errorf("%v: %q", err, stderr)
+	}
+	if n := strings.Count(stderr, "nothing to do"); code != exitFailed || n != 1 {
+		t.Errorf("exit code %d, and the warning %d times: %q", code, n, stderr)
 	}
 }

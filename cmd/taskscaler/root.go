@@ -10,13 +10,25 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 // environment is what a command uses of its process.
 type environment struct {
 	stdin          io.Reader
-	stdout, stderr io.Writer
+	stdout, stderr io.Writer // run puts a safetext.Guard before them
 	getenv         func(string) string
+
+	// raw are the streams without the guards: for the output of a job, and for what only a terminal gets.
+	raw struct{ stdout, stderr io.Writer }
+}
+
+// guarded returns the environment with guards before its streams, and their end.
+func (e environment) guarded() (_ environment, end func()) {
+	stdout, stderr := safetext.NewGuard(e.stdout), safetext.NewGuard(e.stderr)
+	e.raw.stdout, e.raw.stderr = e.stdout, e.stderr
+	e.stdout, e.stderr = stdout, stderr
+	return e, func() { _, _ = stdout.Close(), stderr.Close() } // the command has failed before, if they fail
 }
 
 // Exit codes. The exit codes of exec are in package jobexec.
@@ -42,6 +54,8 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // run is the whole program. It returns the exit code.
 func run(ctx context.Context, args []string, env environment) int {
+	env, end := env.guarded()
+	defer end()
 	root := newRoot(env)
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -53,7 +67,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		exit = usage(cmd, err)
 	}
 	if exit.err != nil {
-		tell(env.stderr, fmt.Sprintf("taskscaler: %v\n", exit.err))
+		tell(env.stderr, string(safetext.Sprintf("taskscaler: %s\n", safetext.Lines(exit.err.Error()))))
 	}
 	return exit.code
 }
@@ -90,7 +104,7 @@ func newRoot(env environment) *cobra.Command {
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
 	root.SetFlagErrorFunc(plainFlagError)
-	root.AddCommand(newRun(env), newExec(env), newStatus(env), newDrain(env), newExplain(env), newReplay(env), newValidate(env), newSimulate(env), newVersion(env))
+	root.AddCommand(newRun(env), newExec(env), newSSH(env), newStatus(env), newTunnel(env), newDrain(env), newExplain(env), newReplay(env), newValidate(env), newSimulate(env), newVersion(env))
 	strictHelpers(root)
 	return root
 }

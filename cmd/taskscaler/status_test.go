@@ -35,10 +35,13 @@ func aStatus() control.Status {
 			{ID: "i-2", State: "ready"},
 		},
 	}
+	fleet.MoreInstances = 7
+	next := time.Date(2026, 1, 1, 0, 0, 20, 0, time.UTC)
 	return control.Status{
 		Manager: control.ManagerInfo{PID: 7, Version: "v1", Started: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Config: "/etc/config.toml"},
 		Runners: []control.RunnerStatus{
 			{Name: "one", ID: "12", Position: 1, Identity: "one", Fleet: fleet}, {Name: "two", Position: 2, Refused: "because"},
+			{Name: "three", Position: 3, Failed: "no plugin", Tries: 2, NextTry: &next},
 		},
 	}
 }
@@ -69,8 +72,12 @@ store      cannot be written: disk full
   i-2      ready, 0 uses
   i-10     creating, 1 use
   1 more   gone or lost within the last hour; --all shows them
+  7 more   instances; --all shows them
 
 runner 2  two: not started: because
+
+runner 3  three: not started: no plugin
+          tried 2 times, and again at 2026-01-01T00:00:20Z or at a reload
 `
 	if got := out.String(); got != want {
 		t.Errorf("%s", got)

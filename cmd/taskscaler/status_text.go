@@ -6,11 +6,11 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
 	"github.com/taskscaler/taskscaler/internal/observe"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
@@ -23,100 +23,116 @@ func showText(w io.Writer, status control.Status) error { return printStatus(w, 
 func showAll(w io.Writer, status control.Status) error { return printStatus(w, status, true) }
 
 func printStatus(w io.Writer, status control.Status, all bool) error {
-	out := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	out := newTable(w)
 	m := status.Manager
-	line(out, "manager\tpid %d, %s, since %s, %s", m.PID, m.Version, m.Started.Format(time.RFC3339), m.Config)
+	out.line("manager", "pid %d, %s, since %s, %s", m.PID, m.Version, m.Started.Format(time.RFC3339), m.Config)
 	if r := status.Reload; r != nil {
 		at := r.At.Format(time.RFC3339)
 		if len(r.Problems) == 0 {
-			line(out, "reload\tat %s: %s reloaded", at, words.Count(len(r.Reloaded), "runner"))
+			out.line("reload", "at %s: %s reloaded", at, words.Count(len(r.Reloaded), "runner"))
 		}
 		for _, p := range r.Problems {
-			line(out, "reload\tat %s: %s", at, strings.ReplaceAll(p, "\n", "\n\t"))
+			name, what := "reload", "at "+at+": "
+			for one := range strings.Lines(string(safetext.Lines(p))) {
+				out.line(name, "%s%s", what, strings.TrimSpace(one))
+				name, what = "", ""
+			}
 		}
 		for _, p := range r.Warnings {
-			line(out, "reload\twarning: %s", p)
+			out.line("reload", "warning: %s", p)
 		}
 	}
 	for _, r := range status.Runners {
-		line(out, "")
-		name := r.Name
+		out.gap()
+		name := safetext.Sprintf("%s", r.Name)
 		if r.ID != "" {
-			name += " (id " + r.ID + ")"
+			name = safetext.Sprintf("%s (id %s)", r.Name, r.ID)
 		}
-		if r.Starting {
-			line(out, "runner %d\t%s: starting: the manager waits for the plugin", r.Position, name)
+		switch {
+		case r.Starting:
+			out.line(label(r), "%s: starting: the manager waits for the plugin", name)
+			continue
+		case r.Fleet == nil && r.Failed != "":
+			out.line(label(r), "%s: not started: %s", name, r.Failed)
+			if r.NextTry != nil {
+				out.line("", "tried %s, and again at %s or at a reload", words.Count(r.Tries, "time"), r.NextTry.Format(time.RFC3339))
+			}
+			continue
+		case r.Fleet == nil:
+			out.line(label(r), "%s: not started: %s", name, r.Refused)
 			continue
 		}
-		if r.Fleet == nil {
-			line(out, "runner %d\t%s: not started: %s", r.Position, name, r.Refused)
-			continue
-		}
-		line(out, "runner %d\t%s", r.Position, name)
+		out.line(label(r), "%s", name)
 		if r.Held > 0 {
-			line(out, "held\t%s: waiting for the end of the drain", words.Count(r.Held, "job"))
+			out.line("held", "%s: waiting for the end of the drain", words.Count(r.Held, "job"))
 		}
 		showFleet(out, r.Fleet, all)
 	}
-	return out.Flush()
+	return out.end()
 }
 
-func showFleet(out io.Writer, f *taskscaler.Status, all bool) {
+// label is the name of a runner's first line.
+func label(r control.RunnerStatus) string { return fmt.Sprintf("runner %d", r.Position) }
+
+func showFleet(out *table, f *taskscaler.Status, all bool) {
 	c := f.Counts
-	line(out, "state\t%s", stateOf(f))
-	line(out, "group\t%s", f.Group.ID)
-	line(out, "instances\t%d ready, %d preparing, %d creating, %d requested, %d draining, %d deleting, %d unclaimed (max %s)", c.ReadyCount, c.Preparing,
+	out.line("state", "%s", stateOf(f))
+	out.line("group", "%s", f.Group.ID)
+	out.line("instances", "%d ready, %d preparing, %d creating, %d requested, %d draining, %d deleting, %d unclaimed (max %s)", c.ReadyCount, c.Preparing,
 		c.Creating, c.Requested, c.Draining, c.Deleting, c.Unclaimed, limit(f.Group.MaxInstances))
-	line(out, "slots\t%d leased, %d free; %d waiting, %d reserved", c.Leases, c.Free, c.Waiters, c.Reservations)
-	line(out, "sizing\t%s", f.Sizing.Sentence)
+	out.line("slots", "%d leased, %d free; %d waiting, %d reserved", c.Leases, c.Free, c.Waiters, c.Reservations)
+	out.line("sizing", "%s", f.Sizing.Sentence)
 	if f.Waiting.Sentence != "" {
-		line(out, "waiting\t%s", f.Waiting.Sentence)
+		out.line("waiting", "%s", f.Waiting.Sentence)
 	}
 	if f.Hold != nil {
-		line(out, "held back\t%s", f.Hold.Sentence)
+		out.line("held back", "%s", f.Hold.Sentence)
 	}
 	if f.Breaker != nil {
-		line(out, "breaker\t%s%s", observe.Breaker(f.Breaker.Failures), observe.Latest(f.Breaker.Latest))
+		out.line("breaker", "%s%s", observe.Breaker(f.Breaker.Failures), observe.Latest(f.Breaker.Latest))
 	}
 	if f.Backoff != nil {
-		line(out, "back-off\tno instance is created until %s (%s)%s", f.Backoff.Until.Format(time.TimeOnly), f.Backoff.Cause, observe.Latest(f.Backoff.Latest))
+		out.line("back-off", "no instance is created until %s (%s)%s", f.Backoff.Until.Format(time.TimeOnly), f.Backoff.Cause, observe.Latest(f.Backoff.Latest))
 	}
 	if f.Plugin.Away {
-		line(out, "plugin\tdoes not answer: %s", f.Plugin.Error)
+		out.line("plugin", "does not answer: %s", f.Plugin.Error)
 	}
 	for _, u := range f.Plugin.Unanswered {
-		line(out, "plugin\t%s", u)
+		out.line("plugin", "%s", u)
 	}
 	if l := &f.Lists; l.Failing {
-		line(out, "lists\tfail since %s (%d in a row): %s", l.Since.Format(time.TimeOnly), l.Failures, l.Error)
+		out.line("lists", "fail since %s (%d in a row): %s", l.Since.Format(time.TimeOnly), l.Failures, l.Error)
 	}
 	showFailing(out, f.Failing)
 	if f.Commit.Failing {
-		line(out, "store\tcannot be written: %s", f.Commit.Error)
+		out.line("store", "cannot be written: %s", f.Commit.Error)
 	}
 	showInstances(out, f.Instances, all)
+	if f.MoreInstances > 0 {
+		out.line(fmt.Sprintf("  %d more", f.MoreInstances), "instances; --all shows them")
+	}
 }
 
 // mostFailing is how many failing calls are listed.
 const mostFailing = 5
 
 // showFailing lists the calls to the provider and the connections that fail now.
-func showFailing(out io.Writer, failing []taskscaler.FailingStatus) {
+func showFailing(out *table, failing []taskscaler.FailingStatus) {
 	for n, c := range failing {
 		if n == mostFailing {
-			line(out, "failing\tand %d more", len(failing)-n)
+			out.line("failing", "and %d more", len(failing)-n)
 			return
 		}
 		what := c.Call
 		if c.Instance != "" {
 			what += " " + c.Instance
 		}
-		line(out, "failing\t%s, since %s (%d in a row): %s", what, c.Since.Format(time.TimeOnly), c.Failures, c.Error)
+		out.line("failing", "%s, since %s (%d in a row): %s", what, c.Since.Format(time.TimeOnly), c.Failures, c.Error)
 	}
 }
 
 // showInstances lists the instances in the natural order of their ids: those that exist first, then those that are gone, or their number.
-func showInstances(out io.Writer, instances []taskscaler.InstanceStatus, all bool) {
+func showInstances(out *table, instances []taskscaler.InstanceStatus, all bool) {
 	sorted := slices.Clone(instances)
 	slices.SortStableFunc(sorted, func(a, b taskscaler.InstanceStatus) int {
 		return cmp.Or(cmp.Compare(btoi(over(a)), btoi(over(b))), words.CompareNatural(a.ID, b.ID))
@@ -134,10 +150,10 @@ func showInstances(out io.Writer, instances []taskscaler.InstanceStatus, all boo
 		if i.Unreachable {
 			state += ", the provider cannot say how to reach it"
 		}
-		line(out, "  %s\t%s, %s%s", i.ID, state, words.Count(i.Uses, "use"), leases(i.Leases))
+		out.line("  "+i.ID, "%s, %s%s", state, words.Count(i.Uses, "use"), leases(i.Leases))
 	}
 	if gone > 0 {
-		line(out, "  %d more\tgone or lost within the last hour; --all shows them", gone)
+		out.line(fmt.Sprintf("  %d more", gone), "gone or lost within the last hour; --all shows them")
 	}
 }
 
@@ -168,15 +184,15 @@ func stateOf(f *taskscaler.Status) string {
 	return strings.Join(words, ", ")
 }
 
-func leases(ls []taskscaler.LeaseStatus) string {
+func leases(ls []taskscaler.LeaseStatus) safetext.Text {
 	var b strings.Builder
 	for _, l := range ls {
-		fmt.Fprintf(&b, "; slot %d: %s", l.Slot, l.Key)
+		_, _ = safetext.Fprintf(&b, "; slot %d: %s", l.Slot, l.Key)
 		if l.Detached {
 			b.WriteString(" (detached)")
 		}
 	}
-	return b.String()
+	return safetext.Text(b.String())
 }
 
 func limit(n int) string {
@@ -185,6 +201,3 @@ func limit(n int) string {
 	}
 	return fmt.Sprint(n)
 }
-
-// line prints one line. Flush returns write errors.
-func line(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }

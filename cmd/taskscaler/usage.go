@@ -14,10 +14,10 @@ import (
 	"github.com/taskscaler/taskscaler/internal/nearest"
 )
 
-// usage returns the error for wrong usage of a command. The exit code of exec is that of a command that was not run.
+// usage returns the error for wrong usage of a command. The exit code of exec, ssh and tunnel is that of a command that was not run.
 func usage(cmd *cobra.Command, err error) *exitError {
 	code := exitUsage
-	if cmd.Name() == "exec" {
+	if slices.Contains([]string{"exec", "ssh", "tunnel"}, cmd.Name()) {
 		code = execFailed
 	}
 	about := cmd

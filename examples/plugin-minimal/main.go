@@ -24,6 +24,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 var version = "dev" // set at build time with -ldflags "-X main.version=..."
@@ -38,7 +39,7 @@ type Group struct {
 	Script []string `json:"script"`             // the executable and its first arguments
 	Max    int      `json:"max_size,omitempty"` // 0: no limit that the group knows of
 
-	settings provider.Settings
+	settings secret.Value[provider.Settings] // printing the group does not show the password
 	log      hclog.Logger
 }
 
@@ -52,7 +53,7 @@ const (
 
 // Init checks the configuration, and lists the machines to see whether the script works.
 func (g *Group) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
-	g.log, g.settings = log, settings
+	g.log, g.settings = log, secret.Hide(settings)
 	if g.Name == "" || len(g.Script) == 0 {
 		return provider.ProviderInfo{}, provider.Errorf(provider.KindConfig, `set name and script in plugin_config, e.g. script = ["/etc/vm.sh"]`)
 	}
@@ -117,7 +118,7 @@ func (g *Group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInf
 		if m.id != id {
 			continue
 		}
-		info := provider.ConnectInfo{ConnectorConfig: g.settings.ConnectorConfig, ID: id, InternalAddr: m.address, ExternalAddr: m.address}
+		info := provider.ConnectInfo{ConnectorConfig: g.settings.Reveal().ConnectorConfig, ID: id, InternalAddr: m.address, ExternalAddr: m.address}
 		if info.Username == "" {
 			info.Username = "root"
 		}

@@ -85,7 +85,7 @@ func TestGuide(t *testing.T) {
 		}
 		return string(text)
 	}
-	guide, code := read("../../docs/plugins.md"), read("main.go")+read("main_test.go")
+	guide, code := read("../../docs/plugins.md"), read("main.go")+read("main_test.go")+read("guide_test.go")
 	blocks := 0
 	for _, rest := range strings.Split(guide, "```go\n")[1:] {
 		block, _, _ := strings.Cut(rest, "```")

@@ -2,9 +2,11 @@ package control
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
@@ -39,6 +41,9 @@ type RunnerStatus struct {
 	Identity string             `json:"identity"`           // names its state directory
 	Refused  string             `json:"refused,omitempty"`  // why this runner was not started; Fleet is absent then
 	Starting bool               `json:"starting,omitempty"` // its plugin is being started; Fleet is absent then
+	Failed   string             `json:"failed,omitempty"`   // why it could not be started; it is tried again, and Fleet is absent until then
+	Tries    int                `json:"tries,omitempty"`    // how often it was tried
+	NextTry  *time.Time         `json:"next_try,omitempty"` // when it is tried again
 	Held     int                `json:"held,omitempty"`     // clients that waited for a slot when a drain began, and wait for its end
 	Journal  string             `json:"journal,omitempty"`  // directory of its journal, which contains everything in Fleet; empty: no journal
 	Fleet    *taskscaler.Status `json:"fleet,omitempty"`
@@ -90,9 +95,28 @@ type Lease struct {
 	Slot     int    `json:"slot"`
 	Use      int    `json:"use"` // the ordinal of this use of the instance, starting at 1
 	// Connect says how to connect to the instance. It contains credentials. It is nil after ModeReattach.
-	Connect         *provider.ConnectInfo `json:"connect,omitempty"`
-	UseExternalAddr bool                  `json:"use_external_addr,omitempty"`
-	AllowLegacySSH  bool                  `json:"allow_legacy_ssh,omitempty"`
+	Connect              *provider.ConnectInfo `json:"connect,omitempty"`
+	UseExternalAddr      bool                  `json:"use_external_addr,omitempty"`
+	AllowLegacySSH       bool                  `json:"allow_legacy_ssh,omitempty"`
+	AllowDHGroupExchange bool                  `json:"allow_dh_group_exchange,omitempty"`
+	Jump                 *JumpHost             `json:"jump,omitempty"`  // nil: none
+	WinRM                *WinRM                `json:"winrm,omitempty"` // nil: the defaults
+}
+
+// JumpHost is connector.JumpHost. Only the caller of the lease gets the key.
+type JumpHost struct {
+	Address  string      `json:"address"`
+	Username string      `json:"username"`
+	Key      secret.Text `json:"key"`
+	HostKeys []string    `json:"host_keys"`
+}
+
+// WinRM is connector.WinRMOptions. None of it is secret.
+type WinRM struct {
+	Shell    string `json:"shell,omitempty"`
+	Auth     string `json:"auth,omitempty"`
+	CA       []byte `json:"ca,omitempty"`
+	Insecure bool   `json:"insecure,omitempty"`
 }
 
 // Revoked says that the manager ended the lease.
@@ -141,19 +165,20 @@ type Code string
 
 // The codes.
 const (
-	CodeBadRequest    Code = "bad_request"
-	CodeUnknownRunner Code = "unknown_runner" // there is no such runner, or several runners match
-	CodeRefused       Code = "refused"        // this runner was not started; the message says why
-	CodeUnknownKey    Code = "unknown_key"    // the key has no lease
-	CodeDuplicateKey  Code = "duplicate_key"  // the key is in use
-	CodeNoCapacity    Code = "no_capacity"    // no slot can be reserved
-	CodeTimeout       Code = "timeout"        // no slot within instance_acquire_timeout
-	CodeDraining      Code = "draining"       // no new work is taken
-	CodeUndrained     Code = "undrained"      // the drain was undone before it was complete
-	CodeShutdown      Code = "shutdown"       // the manager is shutting down
-	CodeNotReady      Code = "not_ready"
-	CodeBusy          Code = "busy" // the manager has as many clients as its limit of open files allows
-	CodeInternal      Code = "internal"
+	CodeBadRequest     Code = "bad_request"
+	CodeUnknownRequest Code = "unknown_request" // the manager has no such path, or not with this method
+	CodeUnknownRunner  Code = "unknown_runner"  // there is no such runner, or several runners match
+	CodeRefused        Code = "refused"         // this runner was not started; the message says why
+	CodeUnknownKey     Code = "unknown_key"     // the key has no lease
+	CodeDuplicateKey   Code = "duplicate_key"   // the key is in use
+	CodeNoCapacity     Code = "no_capacity"     // no slot can be reserved
+	CodeTimeout        Code = "timeout"         // no slot within instance_acquire_timeout
+	CodeDraining       Code = "draining"        // no new work is taken
+	CodeUndrained      Code = "undrained"       // the drain was undone before it was complete
+	CodeShutdown       Code = "shutdown"        // the manager is shutting down
+	CodeNotReady       Code = "not_ready"
+	CodeBusy           Code = "busy" // the manager has as many clients as its limit of open files allows
+	CodeInternal       Code = "internal"
 )
 
 // APIError is an error that the manager answered.
@@ -162,13 +187,28 @@ type APIError struct {
 	Message string `json:"message"`
 }
 
+// complete returns e with a code and a message, for an error that came without them.
+func (e *APIError) complete() *APIError {
+	full := APIError{}
+	if e != nil { // else a nil pointer was wrapped as an error
+		full = *e
+	}
+	if full.Code == "" {
+		full.Code = CodeInternal
+	}
+	if strings.TrimSpace(full.Message) == "" {
+		full.Message = fmt.Sprintf("the manager gave no reason (%s); its log may have more", full.Code)
+	}
+	return &full
+}
+
 // Error returns the manager's message.
 func (e *APIError) Error() string { return e.Message }
 
 // Is lets errors.Is(err, &APIError{Code: c}) compare only the code.
 func (e *APIError) Is(target error) bool {
 	t, ok := target.(*APIError)
-	return ok && t.Code == e.Code && t.Message == ""
+	return ok && e != nil && t.Code == e.Code && t.Message == ""
 }
 
 // Errorf returns an *APIError. format and args are those of fmt.Sprintf.

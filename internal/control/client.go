@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -144,6 +146,12 @@ func (c *Client) Status(ctx context.Context, runner string) (Status, error) {
 	return status, c.soon(ctx, http.MethodGet, "/v1/status", runner, nil, &status)
 }
 
+// StatusOf is Status with at most so many instances of each runner. A manager of an earlier release sends all.
+func (c *Client) StatusOf(ctx context.Context, runner string, instances int) (Status, error) {
+	var status Status
+	return status, c.soon(ctx, http.MethodGet, "/v1/status?instances="+strconv.Itoa(instances), runner, nil, &status)
+}
+
 // Drain asks the selected runner, or all, to take no new work. It returns when the last lease has ended, which may take as long as jobs run; or with
 // an *AwayError, when the manager gives no sign of life.
 func (c *Client) Drain(ctx context.Context, runner string) error {
@@ -218,7 +226,11 @@ func (c *Client) do(ctx context.Context, method, path, runner string, body any) 
 	}
 	target := "http://taskscaler" + path
 	if runner != "" {
-		target += "?runner=" + url.QueryEscape(runner)
+		separator := "?"
+		if strings.Contains(path, "?") {
+			separator = "&"
+		}
+		target += separator + "runner=" + url.QueryEscape(runner)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, target, payload)
 	if err != nil {
@@ -243,7 +255,7 @@ func (c *Client) do(ctx context.Context, method, path, runner string, body any) 
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxEvent)).Decode(&ev); err != nil || ev.Error == nil {
 		return nil, fmt.Errorf("the manager at %s answered %s, which is not taskscaler's control API: check --socket", c.where, res.Status)
 	}
-	return nil, ev.Error
+	return nil, ev.Error.complete()
 }
 
 // Stream is an open stream of events: a lease, or a drain.
@@ -297,6 +309,9 @@ func (s *Stream) Next() (Event, error) {
 		var ev Event
 		if err := json.Unmarshal(line, &ev); err != nil {
 			return Event{}, fmt.Errorf("reading the manager's answer: %w", err)
+		}
+		if ev.Error != nil {
+			ev.Error = ev.Error.complete()
 		}
 		if !ev.Alive {
 			return ev, nil

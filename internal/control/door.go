@@ -20,6 +20,9 @@ const (
 	lingering = 8
 	// lingerTime is how long one of them is kept.
 	lingerTime = time.Second
+	// crowdTime is how long a further refused connection waits until one of them has ended. A client that has sent its request is answered in far less,
+	// so of many clients that come at once each learns why it is refused. Only clients that say nothing make others wait.
+	crowdTime = 500 * time.Millisecond
 	// everyTold is the time between two records in the log about refused connections.
 	everyTold = time.Minute
 )
@@ -67,15 +70,17 @@ func (d *door) Accept() (net.Conn, error) {
 	}
 }
 
-// turnAway closes a connection. If not many others are turned away at this moment, it answers the request first.
+// turnAway closes a connection. It answers the request first, unless too many others are turned away and do not send theirs.
 func (d *door) turnAway(conn net.Conn) {
+	patience := time.NewTimer(crowdTime)
+	defer patience.Stop()
 	select {
 	case d.linger <- struct{}{}:
 		go func() {
 			answerBusy(conn, d.limit)
 			<-d.linger
 		}()
-	default:
+	case <-patience.C:
 		_ = conn.Close()
 	}
 }

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 }
 
 // otherUser is what a process of another user does for TestSecurityOtherUsers: it listens at a socket that is open to all and tells what it
-// receives, or it asks the manager for its status.
+// receives, it connects, or it asks the manager for its status.
 func otherUser() {
 	if path := os.Getenv("CONTROL_TEST_SQUAT"); path != "" {
 		l, err := net.Listen("unix", path)
@@ -35,6 +35,11 @@ func otherUser() {
 				_ = conn.Close()
 			}
 		}
+		os.Exit(0)
+	}
+	if path := os.Getenv("CONTROL_TEST_CONNECT"); path != "" {
+		_, err := net.Dial("unix", path)
+		fmt.Println("connected:", err == nil)
 		os.Exit(0)
 	}
 	if path := os.Getenv("CONTROL_TEST_ASK"); path != "" {

@@ -12,8 +12,8 @@ type Manager interface {
 	// Runner returns the running runner with this name, id or position ("": the only runner), or an *APIError with CodeUnknownRunner or
 	// CodeRefused.
 	Runner(selector string) (Runner, error)
-	// Status returns the status of the selected runner, or of all.
-	Status(ctx context.Context, selector string) (Status, error)
+	// Status returns the status of the selected runner, or of all, with at most so many instances of each.
+	Status(ctx context.Context, selector string, instances int) (Status, error)
 	// Ready returns nil, or an error that says why a runner is not ready.
 	Ready() error
 	// Info describes the manager.

@@ -103,3 +103,36 @@ func TestSecurityOtherUsers(t *testing.T) {
 		t.Errorf("the log has:\n%s", log())
 	}
 }
+
+// TestSecuritySocketIsNeverOpen: another user cannot connect between the bind of the socket and the change of its mode, nor later, whatever the umask is
+// and although the user can enter the folder of the socket.
+func TestSecuritySocketIsNeverOpen(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a process of another user is needed: run this test as root")
+	}
+	dir, err := os.MkdirTemp("", "control")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Umask(syscall.Umask(0))
+	path, tried := filepath.Join(dir, "s"), false
+	connects := func(to string) { reads(t, asNobody(t, dir, "CONTROL_TEST_CONNECT="+to), "connected: false") }
+	l, err := control.ListenWith(path, func(temporary string) {
+		tried = true
+		info, err := os.Stat(temporary)
+		if err != nil || info.Mode().Perm()&0o002 == 0 {
+			t.Errorf("the socket is closed by its own mode already, so nothing is tried: %v, %v", info, err)
+		}
+		connects(temporary)
+		connects(path)
+	})
+	if err != nil || !tried {
+		t.Fatal(err, tried)
+	}
+	defer l.Close()
+	connects(path)
+}

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
+	"path"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -41,8 +44,9 @@ func NewServer(m Manager, limit int, log *slog.Logger) *Server {
 	mux.HandleFunc("POST /v1/leases/release", s.release)
 	mux.HandleFunc("POST /v1/reservations", s.reserve)
 	mux.HandleFunc("POST /v1/drain", s.drain)
+	mux.HandleFunc("/", s.unknown)
 	s.http = &http.Server{
-		Handler:           mux,
+		Handler:           s.guard(mux),
 		ReadHeaderTimeout: s.requestTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
@@ -75,6 +79,26 @@ func (s *Server) Close() error {
 	return err
 }
 
+// guard limits the time for the body of every request, also of those whose handler reads none: the server reads it before it answers. And it
+// refuses paths such as //v1/status, which a ServeMux answers with a redirect. Clients of this API follow none.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.requestTime)) // a connection of a test may have no deadlines
+		}
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			s.unknown(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, Errorf(CodeUnknownRequest, "this manager knows no request %s %s; it may be older or newer than its client",
+		safetext.Line(r.Method, safetext.MaxName), safetext.Line(r.URL.Path, safetext.MaxReport)))
+}
+
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	if err := s.manager.Ready(); err != nil {
 		s.fail(w, Errorf(CodeNotReady, "%s", err.Error()))
@@ -85,9 +109,15 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	runner, err := selected(r)
+	instances := math.MaxInt
+	if text := r.URL.Query().Get("instances"); err == nil && text != "" {
+		if instances, err = strconv.Atoi(text); err != nil || instances < 0 {
+			err = Errorf(CodeBadRequest, "instances=%s is not a number of instances", safetext.Quote(safetext.Line(text, safetext.MaxValue)))
+		}
+	}
 	var status Status
 	if err == nil {
-		status, err = s.manager.Status(r.Context(), runner)
+		status, err = s.manager.Status(r.Context(), runner, instances)
 	}
 	if err != nil {
 		s.fail(w, err)
@@ -187,8 +217,6 @@ func (s *Server) letGo(ctx context.Context, runner Runner, req ReleaseRequest) e
 const maxRequest = 64 << 10
 
 func (s *Server) decode(w http.ResponseWriter, r *http.Request, into any) error {
-	deadline := http.NewResponseController(w)
-	_ = deadline.SetReadDeadline(time.Now().Add(s.requestTime)) // a connection of a test may have no deadlines
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil { // the deadline stays, for the rest of the body
@@ -197,7 +225,7 @@ func (s *Server) decode(w http.ResponseWriter, r *http.Request, into any) error 
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return Errorf(CodeBadRequest, "reading the request: there is more than one value in its body")
 	}
-	_ = deadline.SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a lease stream may be long
 	return nil
 }
 
@@ -226,18 +254,18 @@ func asAPIError(err error) *APIError {
 	var api *APIError
 	switch {
 	case errors.As(err, &api):
-		return api
+		return api.complete()
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return Errorf(CodeShutdown, "%v", err)
 	}
-	return Errorf(CodeInternal, "%s", safetext.Line(err.Error(), safetext.MaxReport))
+	return Errorf(CodeInternal, "%s", safetext.Line(err.Error(), safetext.MaxReport)).complete()
 }
 
 func httpStatus(c Code) int {
 	switch c {
 	case CodeBadRequest:
 		return http.StatusBadRequest
-	case CodeUnknownRunner, CodeUnknownKey:
+	case CodeUnknownRunner, CodeUnknownKey, CodeUnknownRequest:
 		return http.StatusNotFound
 	case CodeDuplicateKey, CodeRefused, CodeNoCapacity, CodeUndrained:
 		return http.StatusConflict

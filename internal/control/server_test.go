@@ -3,12 +3,14 @@ package control_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -210,8 +212,14 @@ func TestInstanceGivenUpBeforeItsJobBegan(t *testing.T) {
 			t.Fatalf("the job was told of an instance that it never had: %+v", ev)
 		}
 		if ev.Lease != nil {
-			return
+			break
 		}
+	}
+	if err := c.Release(within(t), control.ReleaseRequest{Key: "job"}); err != nil {
+		t.Fatal(err)
+	}
+	if ev := next(t, s); !ev.Released {
+		t.Errorf("after the release of the second instance: %+v", ev)
 	}
 }
 
@@ -342,6 +350,13 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%.40q: %d %s", body, w.Code, w.Body)
 		}
 	}
+	for _, query := range []string{"x", "-1", "1e3", "99999999999999999999"} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/v1/status?instances="+query, nil))
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "not a number of instances") {
+			t.Errorf("a status of %s: %d %s", query, w.Code, w.Body)
+		}
+	}
 	for _, body := range []string{"{", `{"undo":1}`, `{"redo":true}`} {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v1/drain", strings.NewReader(body)))
@@ -372,8 +387,13 @@ func TestHealth(t *testing.T) {
 	if w := get("/readyz"); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "it is broken") {
 		t.Errorf("readyz: %d %s", w.Code, w.Body)
 	}
-	if w := get("/v1/nothing"); w.Code != http.StatusNotFound {
-		t.Errorf("an unknown path: %d", w.Code)
+	for _, unknown := range []string{"/", "/v1/nothing", "/v1/leases", "/v1//status", "//v1/status", "/v1/../v1/status", "/v1/status/"} {
+		w := get(unknown)
+		var answered control.Event
+		if err := json.Unmarshal(w.Body.Bytes(), &answered); w.Code != http.StatusNotFound || err != nil || answered.Error == nil ||
+			answered.Error.Code != control.CodeUnknownRequest || !strings.Contains(answered.Error.Message, "GET "+unknown+";") {
+			t.Errorf("%s: %d %s", unknown, w.Code, w.Body)
+		}
 	}
 }
 
@@ -387,6 +407,17 @@ func TestStatusInfoAndDrain(t *testing.T) {
 	status, err := c.Status(within(t), "one")
 	if err != nil || status.Manager != info || len(status.Runners) != 1 || status.Runners[0].Name != "one" {
 		t.Errorf("status %+v, %v", status, err)
+	}
+	if calls := m.Calls(); len(calls) > 0 {
+		t.Errorf("a status without a limit has the limit %q", calls)
+	}
+	for _, runner := range []string{"", "one"} {
+		if status, err := c.StatusOf(within(t), runner, 3); err != nil || len(status.Runners) != 1 {
+			t.Errorf("a status of three instances: %+v, %v", status, err)
+		}
+	}
+	if calls := m.Calls(); !slices.Equal(calls, []string{"status of 3", "status of 3"}) {
+		t.Errorf("the manager was asked %q", calls)
 	}
 	next(t, open(t, c, acquire("job", "h")))
 	drained := make(chan error, 1)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/taskscaler/taskscaler/internal/lockholder"
 )
 
 // maxSocketPath is the longest path that fits into a sockaddr_un, without the final zero byte.
@@ -87,7 +89,7 @@ func Listen(path string, private bool) (*Listener, error) {
 			return nil, err
 		}
 	}
-	unlock, err := lockDir(dir)
+	unlock, err := lockDir(dir, lockTime)
 	if err != nil {
 		return nil, err
 	}
@@ -95,14 +97,14 @@ func Listen(path string, private bool) (*Listener, error) {
 	if err := checkFree(path); err != nil {
 		return nil, err
 	}
-	return bind(path)
+	return bind(path, os.Chmod)
 }
 
 func temporarySuffix() string { return fmt.Sprintf(".%d/s", os.Getpid()) }
 
 // bind listens on a name in a directory that no other user can enter, sets the mode, and renames the socket. So no other user can connect at any
-// moment, whatever the umask is, and there is always a socket.
-func bind(path string) (*Listener, error) {
+// moment, whatever the umask is, and there is always a socket. chmod is os.Chmod.
+func bind(path string, chmod func(string, fs.FileMode) error) (*Listener, error) {
 	temporary := path + temporarySuffix()
 	dir := filepath.Dir(temporary)
 	err := errors.Join(removeIfThere(temporary), removeIfThere(dir)) // of a process that had this pid and was killed
@@ -121,7 +123,7 @@ func bind(path string) (*Listener, error) {
 	fail := func(err error) (*Listener, error) {
 		return nil, fmt.Errorf("control socket: %w", errors.Join(err, l.Close(), os.Remove(temporary)))
 	}
-	if err := os.Chmod(temporary, 0o600); err != nil {
+	if err := chmod(temporary, 0o600); err != nil {
 		return fail(err)
 	}
 	made, err := os.Lstat(temporary)
@@ -174,8 +176,8 @@ const (
 	lockPause = 20 * time.Millisecond
 )
 
-// lockDir locks the directory. Without the lock, two managers that start at the same time could each take the other's socket for a stale one.
-func lockDir(dir string) (unlock func(), err error) {
+// lockDir locks the directory. It gives up after so long as patience. Without the lock, two managers that start at the same time could each take the other's socket for a stale one.
+func lockDir(dir string, patience time.Duration) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -188,12 +190,20 @@ func lockDir(dir string) (unlock func(), err error) {
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return nil, fmt.Errorf("control socket: cannot lock %s: %w", dir, errors.Join(err, f.Close()))
 		}
-		if time.Since(began) >= lockTime {
-			return nil, errors.Join(fmt.Errorf("control socket: another process holds the lock of %s for more than %s: find it with `fuser -v %s` and end it, or "+
-				"give another path with --socket", dir, lockTime, dir), f.Close())
+		if time.Since(began) >= patience {
+			return nil, errors.Join(heldBy(dir, f), f.Close())
 		}
 	}
 	return func() { _ = f.Close() }, nil // closing the file releases the lock
+}
+
+// heldBy says which process has had the directory locked for too long.
+func heldBy(dir string, f *os.File) error {
+	if pid, _ := lockholder.Of(f); pid != 0 {
+		return fmt.Errorf("control socket: process %d has held the lock of %s for more than %s: end it, or give another path with --socket", pid, dir, lockTime)
+	}
+	return fmt.Errorf("control socket: another process has held the lock of %s for more than %s: find it with `fuser -v %s` and end it, or give another path "+
+		"with --socket", dir, lockTime, dir)
 }
 
 // checkFree returns nil when path does not exist, or is a socket that no process uses.

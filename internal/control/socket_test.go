@@ -65,6 +65,31 @@ func TestListenModesAndEnd(t *testing.T) {
 	}
 }
 
+// While the socket has the mode of the umask, it is in a folder that no other user can enter, and it has another name. It gets its own name with its mode.
+func TestSocketModesAtEveryMoment(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "s")
+	l, err := ListenWith(path, func(temporary string) {
+		info, err := os.Stat(filepath.Dir(temporary))
+		if err != nil || info.Mode() != fs.ModeDir|0o700 || filepath.Dir(temporary) == dir {
+			t.Errorf("between bind and chmod, the socket is %s in a folder with %v, %v", temporary, info, err)
+		}
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("it has its name already: %v", err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if info, err := os.Lstat(path); err != nil || info.Mode() != fs.ModeSocket|0o600 {
+		t.Errorf("the socket: %v, %v", info, err)
+	}
+	if left, _ := filepath.Glob(path + ".*"); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+}
+
 func TestListenReplacesAStaleSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s", "control.sock")
 	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/json"
 	"net/http"
 	"sync"
 	"time"
@@ -90,7 +89,7 @@ func (e *eventWriter) head() {
 
 func (e *eventWriter) write(ev Event) {
 	e.head()
-	if json.NewEncoder(e.w).Encode(ev) == nil {
+	if writeEvent(e.w, ev) == nil {
 		_ = e.flush.Flush()
 	}
 }

@@ -202,3 +202,39 @@ func TestUnreadStreamLives(t *testing.T) {
 		_ = s.Close()
 	})
 }
+
+// TestEachSignOfLifeCounts: a stream on which nothing but signs of life arrive for an hour is alive. One without them is given up.
+func TestEachSignOfLifeCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		go func() {
+			defer func() { _ = theirs.Close() }()
+			if _, err := http.ReadRequest(bufio.NewReader(theirs)); err != nil {
+				t.Error(err)
+			}
+			_, _ = io.WriteString(theirs, "HTTP/1.1 200 OK\r\n\r\n"+`{"lease":{"key":"k","instance":"i-1"}}`+"\n")
+			for range 120 {
+				time.Sleep(30 * time.Second)
+				_, _ = io.WriteString(theirs, `{"alive":true}`+"\n")
+			}
+			_, _ = io.WriteString(theirs, `{"wait":{"cause":"boot"}}`+"\n")
+			_, _ = io.Copy(io.Discard, theirs) // until the client gives up
+		}()
+		c := control.NewClientWithDialer("a pipe", func(context.Context) (net.Conn, error) { return ours, nil })
+		s, err := c.Lease(t.Context(), acquire("k", "h"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ev, err := s.Next(); err != nil || ev.Lease == nil {
+			t.Fatalf("first event %+v, %v", ev, err)
+		}
+		if ev, err := s.Next(); err != nil || ev.Wait == nil {
+			t.Fatalf("after an hour of signs of life: %+v, %v", ev, err)
+		}
+		var away *control.AwayError
+		if ev, err := s.Next(); !errors.As(err, &away) {
+			t.Errorf("after a minute without a sign: %+v, %v", ev, err)
+		}
+		_ = s.Close()
+	})
+}

@@ -1,11 +1,14 @@
 package daemon
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"github.com/taskscaler/taskscaler/internal/pathguard"
+	"github.com/taskscaler/taskscaler/internal/redact"
 	"github.com/taskscaler/taskscaler/pkg/config"
 )
 
@@ -18,31 +21,71 @@ func Load(path string) (*config.File, *config.Report, error) {
 	return file, report, err
 }
 
-// CheckAccess checks who else can use the configuration file and the private keys that it names (key_path). It is a fault if every user can write
-// one of them: whoever does can run programs as the user of the manager. It is a warning if a group or the owner, another user, can; or if others
-// can read secrets in it. Files that do not exist are left to setup.CheckFiles.
+// CheckAccess checks who else can use the configuration file and the files that its connector_config names: private keys, passphrases, certificates and known
+// hosts. It is a fault if every user can write one of them: such a user can run programs as the user of the manager, or pose as an instance or the jump host. It
+// is a warning if a group or the owner, another user, can; or if others can read secrets in it. Files that do not exist are left to setup.CheckFiles.
 func CheckAccess(file *config.File) []config.Problem {
 	found := access(file.Path, file.Path, "", 0, hasSecrets(file))
 	seen := map[string]bool{}
 	for _, r := range file.Runners {
-		if r.Autoscaler == nil || r.Autoscaler.Connector.KeyPath == "" || seen[r.Autoscaler.Connector.KeyPath] {
+		if r.Autoscaler == nil {
 			continue
 		}
-		path := r.Autoscaler.Connector.KeyPath
-		seen[path] = true
-		found = append(found, access(file.Path, path, "runners.autoscaler.connector_config.key_path", r.Autoscaler.Line, true)...)
+		c := r.Autoscaler.Connector
+		for _, named := range [...]struct {
+			key, path string
+			secrets   bool
+		}{
+			{"key_path", c.KeyPath, true}, {"key_passphrase_path", c.KeyPassphrasePath, true}, {"winrm_ca_file", c.WinRMCAFile, false},
+			{"proxy_jump_key_path", c.ProxyJump.KeyPath, true}, {"proxy_jump_key_passphrase_path", c.ProxyJump.KeyPassphrasePath, true},
+			{"proxy_jump_known_hosts_path", c.ProxyJump.KnownHostsPath, false},
+		} {
+			if key := "connector_config." + named.key; named.path != "" && !seen[named.path] {
+				seen[named.path] = true
+				found = append(found, access(file.Path, named.path, "runners.autoscaler."+key, r.Autoscaler.LineOf(key), named.secrets)...)
+			}
+		}
 	}
 	return found
 }
 
-// hasSecrets reports whether the file has a token or a password.
+// hasSecrets reports whether the file has a token, a password or a passphrase, or a text in plugin_config whose key says that it is a secret.
 func hasSecrets(file *config.File) bool {
 	for _, r := range file.Runners {
-		if r.Token.Reveal() != "" || r.Autoscaler != nil && r.Autoscaler.Connector.Password.Reveal() != "" {
+		if !r.Token.Empty() {
+			return true
+		}
+		if a := r.Autoscaler; a != nil && (!a.Connector.Password.Empty() || !a.Connector.KeyPassphrase.Empty() || pluginSecrets(a.PluginConfig)) {
 			return true
 		}
 	}
 	return false
+}
+
+// pluginSecrets reports whether plugin_config has a text below a key whose name is that of a secret.
+func pluginSecrets(c config.RawConfig) bool {
+	var v any
+	if json.Unmarshal(c.Raw(), &v) != nil {
+		return false
+	}
+	names := redact.NewByName()
+	var has func(v any, secret bool) bool
+	has = func(v any, secret bool) bool {
+		switch v := v.(type) {
+		case string:
+			return secret && v != ""
+		case []any:
+			return slices.ContainsFunc(v, func(e any) bool { return has(e, secret) })
+		case map[string]any:
+			for key, e := range v {
+				if has(e, secret || names.IsSecret(key)) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return has(v, false)
 }
 
 // access checks one file. key and line say where the configuration names it; the configuration itself has none.

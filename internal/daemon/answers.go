@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
+	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
@@ -47,17 +48,20 @@ func (d *Daemon) Runner(selector string) (control.Runner, error) {
 		if len(d.runners) > 1 {
 			return nil, control.Errorf(control.CodeUnknownRunner, "the manager has %d runners; choose one with --runner: %s", len(d.runners), d.names())
 		}
-		return d.runners[0].served(), nil
+		return d.runners[0].served(), nil // the only runner has started, or the start has failed
 	}
 	found, err := d.selected(selector)
 	if err != nil {
 		return nil, err
 	}
+	if found[0].running() == nil {
+		return nil, found[0].notStarted()
+	}
 	return found[0].served(), nil
 }
 
 // Status is part of control.Manager.
-func (d *Daemon) Status(ctx context.Context, selector string) (control.Status, error) {
+func (d *Daemon) Status(ctx context.Context, selector string, instances int) (control.Status, error) {
 	found := d.runners
 	status := control.Status{Manager: d.Info(), Reload: d.lastReload(), Runners: []control.RunnerStatus{}}
 	if selector != "" {
@@ -68,20 +72,24 @@ func (d *Daemon) Status(ctx context.Context, selector string) (control.Status, e
 	}
 	if d.starting() {
 		for _, r := range found {
-			status.Runners = append(status.Runners, control.RunnerStatus{Name: r.file.Name, ID: r.file.ID, Position: r.file.Index,
-				Identity: r.file.Identity(), Starting: true})
+			status.Runners = append(status.Runners, r.notStartedStatus())
 		}
 		found = nil
 	} else if err := d.awaitStart(ctx); err != nil {
 		return status, err
 	}
 	for _, r := range found {
-		fleet, err := r.scaler.Status(ctx)
+		scaler := r.running()
+		if scaler == nil {
+			status.Runners = append(status.Runners, r.notStartedStatus())
+			continue
+		}
+		fleet, err := scaler.StatusOf(ctx, instances)
 		if err != nil {
 			return status, r.wrap(apiError(err))
 		}
 		status.Runners = append(status.Runners, control.RunnerStatus{
-			Name: r.file.Name, ID: r.file.ID, Position: r.file.Index, Identity: r.identity, Journal: r.scaler.Journal(), Fleet: &fleet,
+			Name: r.file.Name, ID: r.file.ID, Position: r.file.Index, Identity: r.identity, Journal: scaler.Journal(), Fleet: &fleet,
 			Held: r.held.count(),
 		})
 		r.flush(ctx)
@@ -100,7 +108,7 @@ const flushPatience = time.Second
 func (r *runner) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushPatience)
 	defer cancel()
-	if err := r.scaler.FlushJournal(ctx); err != nil {
+	if err := r.running().FlushJournal(ctx); err != nil {
 		r.log.Debug("the journal was not written before a status", "error", err)
 	}
 }
@@ -121,7 +129,7 @@ func (d *Daemon) Undrain(ctx context.Context, selector string) error {
 	return d.each(selector, func(t *taskscaler.Taskscaler) error { return t.Undrain(ctx) })
 }
 
-// each calls do for the selected runner, or for all runners at the same time.
+// each calls do for the selected runner, or for all runners that have started, at the same time.
 func (d *Daemon) each(selector string, do func(*taskscaler.Taskscaler) error) error {
 	found := d.runners
 	if selector != "" {
@@ -133,7 +141,12 @@ func (d *Daemon) each(selector string, do func(*taskscaler.Taskscaler) error) er
 	errs := make([]error, len(found))
 	var all sync.WaitGroup
 	for i, r := range found {
-		all.Go(func() { errs[i] = r.wrap(apiError(do(r.scaler))) })
+		switch scaler := r.running(); {
+		case scaler != nil:
+			all.Go(func() { errs[i] = r.wrap(apiError(do(scaler))) })
+		case selector != "":
+			errs[i] = r.notStarted()
+		}
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -149,7 +162,11 @@ func (d *Daemon) Ready() error {
 	}
 	var errs []error
 	for _, r := range d.runners {
-		errs = append(errs, r.wrap(r.scaler.Ready()))
+		if scaler := r.running(); scaler != nil {
+			errs = append(errs, r.wrap(scaler.Ready()))
+			continue
+		}
+		errs = append(errs, r.notStarted())
 	}
 	return errors.Join(errs...)
 }
@@ -162,10 +179,20 @@ type served struct {
 }
 
 // reach is how a caller of a lease must connect, beside what its connect info says.
-type reach struct{ external, legacy bool }
+// It is comparable, because package control tells runners apart by ==.
+type reach struct {
+	external, legacy, groups, insecureWinRM bool
+	shell, auth, ca                         string // of WinRM
+	jump                                    *connector.JumpHost
+}
 
 func (r *runner) served() served {
-	return served{r.scaler, reach{r.settings.UseExternalAddr, r.settings.AllowLegacySSH}, &r.held}
+	s := r.settings.Reveal()
+	w := s.WinRM
+	return served{r.running(), reach{
+		external: s.UseExternalAddr, legacy: s.AllowLegacySSH, groups: s.AllowDHGroupExchange,
+		insecureWinRM: w.Insecure, shell: string(w.Shell), auth: string(w.Auth), ca: string(w.CA), jump: s.Jump,
+	}, &r.held}
 }
 
 // Reserve implements control.Runner.
@@ -230,8 +257,19 @@ type liveLease struct {
 func (h liveLease) Lease() control.Lease {
 	return control.Lease{
 		Key: h.lease.Key(), Instance: h.lease.InstanceID(), Slot: h.lease.Slot(), Use: h.lease.Use(),
-		UseExternalAddr: h.reach.external, AllowLegacySSH: h.reach.legacy,
+		UseExternalAddr: h.reach.external, AllowLegacySSH: h.reach.legacy, AllowDHGroupExchange: h.reach.groups, Jump: h.reach.jumpHost(), WinRM: h.reach.winrm(),
 	}
+}
+
+func (r reach) jumpHost() *control.JumpHost {
+	if r.jump == nil {
+		return nil
+	}
+	return &control.JumpHost{Address: r.jump.Address, Username: r.jump.Username, Key: r.jump.Key, HostKeys: r.jump.HostKeys}
+}
+
+func (r reach) winrm() *control.WinRM {
+	return &control.WinRM{Shell: r.shell, Auth: r.auth, CA: []byte(r.ca), Insecure: r.insecureWinRM}
 }
 
 // Connect implements control.LiveLease.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
@@ -225,7 +227,12 @@ func TestRunnersDrainAtTheSameTime(t *testing.T) {
 func TestLeaseSaysHowToConnect(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // only a hang takes so long
 	defer cancel()
-	r := &runner{scaler: oneManager(ctx, t), settings: taskscaler.Config{UseExternalAddr: true, AllowLegacySSH: true}}
+	r := &runner{scaler: oneManager(ctx, t), settings: secret.Hide(taskscaler.Config{UseExternalAddr: true, AllowLegacySSH: true, AllowDHGroupExchange: true,
+		Jump:  &connector.JumpHost{Address: "bastion:22", Username: "ops", Key: secret.New("k"), HostKeys: []string{"h"}},
+		WinRM: connector.WinRMOptions{Shell: connector.WinRMPowerShell, Auth: connector.WinRMBasic, CA: []byte("ca"), Insecure: true}})}
+	if holders := map[control.Runner]bool{r.served(): true}; !holders[r.served()] {
+		t.Error("a runner is not the same as itself")
+	}
 	granted, err := r.served().Acquire(ctx, "key")
 	if err != nil {
 		t.Fatal(err)
@@ -236,7 +243,9 @@ func TestLeaseSaysHowToConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, lease := range []control.Lease{granted.Lease(), taken.Lease()} {
-		if !lease.UseExternalAddr || !lease.AllowLegacySSH {
+		want := control.WinRM{Shell: "powershell", Auth: "basic", CA: []byte("ca"), Insecure: true}
+		if !lease.UseExternalAddr || !lease.AllowLegacySSH || !lease.AllowDHGroupExchange || !reflect.DeepEqual(lease.WinRM, &want) ||
+			!reflect.DeepEqual(lease.Jump, &control.JumpHost{Address: "bastion:22", Username: "ops", Key: secret.New("k"), HostKeys: []string{"h"}}) {
 			t.Errorf("%+v", lease)
 		}
 	}

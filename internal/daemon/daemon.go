@@ -45,11 +45,15 @@ type Daemon struct {
 	begun   chan struct{} // closed when the start has ended
 	failure error         // why the start failed; read it after begun is closed
 
+	retries    sync.WaitGroup // of runners that could not be started
+	endRetries context.CancelFunc
+
 	mu       sync.Mutex
 	reloaded *control.Reload // the result of the latest reload; nil: there was none
 }
 
-// Start starts a manager for each selected runner. If one of them cannot be prepared, none is started and no group is changed.
+// Start starts a manager for each selected runner. A runner that cannot be started does not stop the others: it is tried again, and the status says why.
+// It is an error if no runner can be started, or if two of them have the same group: then no group was changed.
 func Start(ctx context.Context, o Options) (*Daemon, error) {
 	d, err := newDaemon(o)
 	if err != nil {
@@ -67,13 +71,13 @@ func newDaemon(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{opts: o, started: time.Now(), begun: make(chan struct{})}
+	d := &Daemon{opts: o, started: time.Now(), begun: make(chan struct{}), endRetries: func() {}}
 	for _, r := range selected {
 		if why := setup.Unsupported(r); why != "" {
 			d.refuse(r, why)
 			continue
 		}
-		d.runners = append(d.runners, &runner{file: r, log: o.Logger.With("runner", setup.Name(r))})
+		d.runners = append(d.runners, newRunner(r, o.Logger))
 	}
 	switch {
 	case len(d.runners) == 0:
@@ -81,6 +85,7 @@ func newDaemon(o Options) (*Daemon, error) {
 	case o.Private && len(d.runners) > 1:
 		return nil, fmt.Errorf("%s has %d runners with [runners.autoscaler]; choose one with --runner: %s", o.File.Path, len(d.runners), d.names())
 	}
+	d.stopped = make(chan error, len(d.runners))
 	return d, nil
 }
 
@@ -91,7 +96,14 @@ func (d *Daemon) begin(prepare, ctx context.Context) error {
 		d.failure = err
 		return errors.Join(err, d.Abandon())
 	}
-	d.watch()
+	prepare, d.endRetries = context.WithCancel(prepare)
+	for _, r := range d.runners {
+		if r.running() == nil {
+			d.retries.Go(func() { d.retry(prepare, ctx, r) })
+			continue
+		}
+		d.watch(r)
+	}
 	return nil
 }
 
@@ -123,7 +135,7 @@ func (d *Daemon) refuse(r config.Runner, why string) {
 	d.refused = append(d.refused, control.RunnerStatus{Name: r.Name, ID: r.ID, Position: r.Index, Identity: r.Identity(), Refused: why})
 }
 
-// start prepares all runners before it starts the first one.
+// start prepares all runners before it starts the first one. A runner that fails is left out. It returns an error if all do.
 func (d *Daemon) start(prepare, ctx context.Context) error {
 	if err := descriptors.KeepPrivate(); err != nil {
 		d.opts.Logger.Warn("plugins may inherit files that were open when this process was started", "error", err)
@@ -132,47 +144,72 @@ func (d *Daemon) start(prepare, ctx context.Context) error {
 		d.opts.Logger.Warn("the limit of file descriptors is low: with many clients, instances cannot be reached at times; raise LimitNOFILE or ulimit -Hn",
 			"limit", limit, "reserve", descriptors.Reserve(n))
 	}
-	wanted := make([]config.Runner, len(d.runners))
-	for i, r := range d.runners {
-		wanted[i] = r.file
+	errs := make([]error, len(d.runners))
+	each := func(do func(r *runner, earlier []*runner) error) error {
+		var earlier []*runner
+		for i, r := range d.runners {
+			if errs[i] != nil {
+				continue
+			}
+			var taken *groupTakenError
+			if errs[i] = do(r, earlier); errors.As(errs[i], &taken) || errs[i] != nil && prepare.Err() != nil {
+				return errs[i]
+			}
+			if errs[i] == nil {
+				earlier = append(earlier, r)
+			}
+		}
+		if len(earlier) == 0 {
+			return errors.Join(errs...)
+		}
+		return nil
 	}
-	if err := d.check(d.opts.File, wanted); err != nil {
-		return err
-	}
-	for i, r := range d.runners {
-		if err := r.prepare(prepare, &d.opts, d.runners[:i]); err != nil {
+	for _, do := range []func(r *runner, earlier []*runner) error{
+		func(r *runner, _ []*runner) error { return d.check(d.opts.File, []config.Runner{r.file}) },
+		func(r *runner, earlier []*runner) error { return r.prepare(prepare, &d.opts, earlier) },
+		func(r *runner, _ []*runner) error { return r.start(ctx, &d.opts) },
+	} {
+		if err := each(do); err != nil {
 			return err
 		}
 	}
-	for _, r := range d.runners {
-		if err := r.start(ctx, &d.opts); err != nil {
-			return err
+	for i, r := range d.runners {
+		if errs[i] != nil {
+			d.tell(r, errs[i], r.fail(errs[i]))
 		}
 	}
 	return nil
 }
 
-// sameGroup returns an error if r has the group of an earlier runner, because each would see the other's instances as unknown.
-func sameGroup(earlier []*runner, r *runner) error {
-	for _, other := range earlier {
+// groupTakenError says that two runners have the same group: each would see the other's instances as unknown.
+type groupTakenError struct {
+	other, one config.Runner
+	group      string
+}
+
+// Error says what to do.
+func (e *groupTakenError) Error() string {
+	return fmt.Sprintf("%s (runner %d of the file) and %s (runner %d) manage the same provider group %q: give each runner its own group",
+		e.other.Title(), e.other.Index, e.one.Title(), e.one.Index, e.group)
+}
+
+// sameGroup returns an error if r has the group of one of the other runners.
+func sameGroup(others []*runner, r *runner) error {
+	for _, other := range others {
 		if other.group.info.ID == r.group.info.ID {
-			return fmt.Errorf("%s (runner %d of the file) and %s (runner %d) manage the same provider group %q: give each runner its own group",
-				other.file.Title(), other.file.Index, r.file.Title(), r.file.Index, r.group.info.ID)
+			return &groupTakenError{other: other.file, one: r.file, group: r.group.info.ID}
 		}
 	}
 	return nil
 }
 
-// watch reports each manager that stops.
-func (d *Daemon) watch() {
-	d.stopped = make(chan error, len(d.runners))
-	for _, r := range d.runners {
-		scaler := r.scaler
-		go func() {
-			<-scaler.Done()
-			d.stopped <- r.wrap(scaler.Err())
-		}()
-	}
+// watch reports when the manager of a runner stops.
+func (d *Daemon) watch(r *runner) {
+	scaler := r.running()
+	go func() {
+		<-scaler.Done()
+		d.stopped <- r.wrap(scaler.Err())
+	}()
 }
 
 // Stopped receives an error for each manager that has stopped, on its own or after Shutdown.
@@ -181,10 +218,14 @@ func (d *Daemon) Stopped() <-chan error { return d.stopped }
 // Shutdown ends all managers. They grant no new leases and wait for the live leases until ctx ends. See taskscaler.Shutdown for what
 // happens to instances.
 func (d *Daemon) Shutdown(ctx context.Context) error {
+	d.endRetries()
+	d.retries.Wait()
 	errs := make([]error, len(d.runners))
 	var all sync.WaitGroup
 	for i, r := range d.runners {
-		all.Go(func() { errs[i] = r.shutdown(ctx) })
+		if r.running() != nil {
+			all.Go(func() { errs[i] = r.shutdown(ctx) })
+		}
 	}
 	all.Wait()
 	return errors.Join(errs...)
@@ -192,11 +233,13 @@ func (d *Daemon) Shutdown(ctx context.Context) error {
 
 // Abandon only ends the plugins. Instances, leases and state stay as they are for the next start. The process should end after it.
 func (d *Daemon) Abandon() error {
+	d.endRetries()
+	d.retries.Wait()
 	errs := make([]error, len(d.runners))
 	var all sync.WaitGroup
 	for i, r := range d.runners {
 		all.Go(func() {
-			if r.scaler == nil {
+			if r.running() == nil {
 				errs[i] = r.close(r.state != nil && r.state.blank)
 				return
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/control"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/setup"
+	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
 // reloadPatience is the longest time that one reload may take. A manager that cannot commit its state does not answer, and a shutdown must not
@@ -21,7 +22,7 @@ const reloadPatience = time.Minute
 
 // reload reads the file again and gives each runner its new configuration. A file with faults, or one that a start would refuse, changes nothing. A
 // runner whose change needs a restart (of plugin, plugin_config, connector_config, state_storage, journal, and the init and shutdown of
-// call_timeouts) is not reloaded. The log and the status say what did not take effect, and show the warnings of the file.
+// call_timeouts) is not reloaded. A runner that could not be started is tried at once. The log and the status say what did not take effect, and show the warnings of the file.
 func (d *Daemon) reload(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reloadPatience)
 	defer cancel()
@@ -46,9 +47,14 @@ func (d *Daemon) reload(ctx context.Context) {
 	}
 	for _, r := range d.runners {
 		name := setup.Name(r.file)
+		waits := r.running() == nil
 		if err := r.reload(ctx, file); err != nil {
 			log.Error("a runner was not reloaded; its previous configuration stays in use", "runner", name, "error", err)
 			result.Problems = append(result.Problems, fmt.Sprintf("%s was not reloaded, and its previous configuration stays in use: %v", r.file.Title(), err))
+			continue
+		}
+		if waits {
+			log.Info("a runner that could not be started is tried with the new configuration", "runner", name)
 			continue
 		}
 		log.Info("a runner was reloaded", "runner", name)
@@ -60,27 +66,29 @@ func (d *Daemon) reload(ctx context.Context) {
 	}
 }
 
-// check returns the faults for which these runners of the file cannot be started on this machine. A start and a reload make the same check.
+// check returns the faults for which these runners of the file cannot be started on this machine, and logs the warnings. A start and a reload make the same check.
 func (d *Daemon) check(file *config.File, runners []config.Runner) error {
-	var faults config.Faults
+	var found config.Report
 	for _, r := range runners {
 		if why := setup.Unsupported(r); why != "" {
-			faults = append(faults, config.Problem{
-				Severity: config.Fault, Code: config.CodeUnsupported, Path: file.Path, Line: r.Autoscaler.Line, Key: "runners.autoscaler", Message: why,
+			const key = "vm_isolation.enabled" // the only setting that is not supported
+			found.Problems = append(found.Problems, config.Problem{
+				Severity: config.Fault, Code: config.CodeUnsupported, Path: file.Path, Line: r.Autoscaler.LineOf(key), Key: "runners.autoscaler." + key, Message: why,
 			})
 		}
 	}
-	if faults = append(faults, setup.CheckFiles(file, runners, d.opts.Plugins, os.Getenv)...); len(faults) > 0 {
-		return faults
+	found.Problems = append(found.Problems, setup.CheckFiles(file, runners, d.opts.Plugins, os.Getenv)...)
+	for _, p := range found.Warnings() {
+		d.opts.Logger.Warn("the configuration has a warning", "warning", p.Error())
 	}
-	return nil
+	return found.Err()
 }
 
-// running returns the runners of the file that this manager runs.
+// running returns the runners of the file that this manager runs. One that could not be started is checked when it is tried again.
 func (d *Daemon) running(file *config.File) []config.Runner {
 	var out []config.Runner
 	for _, next := range file.Runners {
-		runs := func(r *runner) bool { return r.file.Identity() == next.Identity() }
+		runs := func(r *runner) bool { return r.file.Identity() == next.Identity() && r.failure() == nil }
 		if next.Autoscaler != nil && slices.ContainsFunc(d.runners, runs) {
 			out = append(out, next)
 		}
@@ -148,20 +156,46 @@ func (r *runner) reload(ctx context.Context, file *config.File) error {
 		if next.Autoscaler == nil || next.Identity() != r.file.Identity() || next.Shared {
 			continue
 		}
-		if err := sameProcess(r.file.Autoscaler, next.Autoscaler); err != nil {
+		scaler := r.correct(next)
+		if scaler == nil {
+			return nil
+		}
+		if err := sameProcess(r.conf.Autoscaler, next.Autoscaler); err != nil {
 			return err
 		}
 		cfg, err := setup.Config(next)
 		if err != nil {
 			return err
 		}
-		err = r.scaler.Reload(ctx, cfg)
+		err = scaler.Reload(ctx, cfg)
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("the manager did not take it within %s: see `taskscaler status`, and send SIGHUP again", reloadPatience)
 		}
 		return err
 	}
 	return errors.New("the file no longer has exactly one autoscaling runner with this url and id (or name): correct the file, or restart the manager")
+}
+
+// correct returns the manager of the runner if it has started. Else the next try to start it uses next, and is made at once.
+func (r *runner) correct(next config.Runner) *taskscaler.Taskscaler {
+	if scaler := r.running(); scaler != nil {
+		return scaler
+	}
+	select {
+	case <-r.corrected: // an older correction
+	default:
+	}
+	r.corrected <- next // only reloads send, one after the other
+	scaler := r.running()
+	if scaler == nil {
+		return nil
+	}
+	select { // it has started meanwhile, perhaps with this configuration
+	case <-r.corrected:
+		return scaler
+	default:
+		return nil
+	}
 }
 
 // sameProcess returns an error for changes that a running plugin or an open state cannot take.
@@ -182,8 +216,11 @@ func sameProcess(old, now *config.Autoscaler) error {
 	check("call_timeouts.init", old.CallTimeouts.Init == now.CallTimeouts.Init)
 	check("call_timeouts.shutdown", old.CallTimeouts.Shutdown == now.CallTimeouts.Shutdown)
 	check("connector_config", reflect.DeepEqual(oldC.ToProvider(nil), nowC.ToProvider(nil)) && oldC.KeyPath == nowC.KeyPath &&
+		oldC.KeyPassphrase.Equal(nowC.KeyPassphrase) && oldC.KeyPassphrasePath == nowC.KeyPassphrasePath &&
 		oldC.UseExternalAddr == nowC.UseExternalAddr && oldC.AllowLegacySSH == nowC.AllowLegacySSH && // callers of leases already know these
-		oldC.PasswordWithoutHostKey == nowC.PasswordWithoutHostKey)
+		oldC.AllowDHGroupExchange == nowC.AllowDHGroupExchange && oldC.ProxyJump == nowC.ProxyJump &&
+		oldC.PasswordWithoutHostKey == nowC.PasswordWithoutHostKey && oldC.WinRMShell == nowC.WinRMShell &&
+		oldC.WinRMAuth == nowC.WinRMAuth && oldC.WinRMCAFile == nowC.WinRMCAFile && oldC.WinRMInsecure == nowC.WinRMInsecure)
 	if len(changed) > 0 {
 		return fmt.Errorf("%s changed: restart the manager to use the new value", strings.Join(changed, ", "))
 	}

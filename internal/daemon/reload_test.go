@@ -50,7 +50,7 @@ func TestReloadChecksWhatAStartChecks(t *testing.T) {
 	good := strings.Replace(everyKey, `key_path = "key"`, "", 1)
 	for name, step := range map[string]struct{ from, to, want string }{
 		"nested machines":                  {"[[runners.autoscaler.policy]]", "[runners.autoscaler.vm_isolation]\nenabled = true\n[[runners.autoscaler.policy]]", "nested machines are not supported"},
-		"WinRM":                            {`protocol = "ssh"`, `protocol = "winrm"`, "WinRM, which is not supported"},
+		"certificates that are not there":  {`protocol = "ssh"`, "protocol = \"winrm+https\"\nwinrm_ca_file = \"none\"", "cannot read the certificates"},
 		"a plugin of a registry":           {`plugin = "fake"`, `plugin = "registry.example.com/group/fake:1"`, "names a registry"},
 		"a plugin that is not installed":   {`plugin = "fake"`, `plugin = "another"`, "is not installed"},
 		"a private key that is not there":  {`username = "me"`, "username = \"me\"\nkey_path = \"none\"", "cannot read the private key"},
@@ -113,10 +113,10 @@ func TestReloadShowsWarnings(t *testing.T) {
 func TestReloadNamesACorrectedRunner(t *testing.T) {
 	dir := t.TempDir()
 	good := strings.Replace(everyKey, `key_path = "key"`, "", 1)
-	refused := strings.Replace(good, `protocol = "ssh"`, `protocol = "winrm"`, 1)
+	refused := strings.Replace(good, "[[runners.autoscaler.policy]]", "[runners.autoscaler.vm_isolation]\nenabled = true\n[[runners.autoscaler.policy]]", 1)
 	file := parse(t, dir, refused)
 	d := &Daemon{opts: Options{File: file, Logger: slog.New(slog.DiscardHandler)}}
-	d.refuse(file.Runners[0], "WinRM")
+	d.refuse(file.Runners[0], "nested machines")
 	for text, want := range map[string]string{refused: "", good: "can be run now and is not started: restart the manager"} {
 		if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

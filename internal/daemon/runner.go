@@ -7,12 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 	"github.com/taskscaler/taskscaler/pkg/setup"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
@@ -20,15 +22,25 @@ import (
 
 // runner is one autoscaling runner of the file with all its parts. The parts are made in the order of the fields.
 type runner struct {
-	file     config.Runner
+	file     config.Runner // as the manager's start has read it
+	conf     config.Runner // what it is made from: file, or its correction before it has started
 	log      *slog.Logger
 	identity string // empty until it is known: a Shared runner needs the provider's group for it
-	settings taskscaler.Config
+	settings secret.Value[taskscaler.Config]
 	keys     statestore.BoltOptions // how the state is encrypted
 	state    *state
 	group    *group
-	scaler   *taskscaler.Taskscaler
 	held     held
+
+	corrected chan config.Runner // for retry
+
+	mu     sync.Mutex
+	scaler *taskscaler.Taskscaler // nil: it has not started
+	failed *failed                // why not; nil: nothing has failed
+}
+
+func newRunner(r config.Runner, log *slog.Logger) *runner {
+	return &runner{file: r, conf: r, log: log.With("runner", setup.Name(r)), corrected: make(chan config.Runner, 1)}
 }
 
 // group is a plugin process. Its Init was called before its manager is made, so that all groups of the file are known before any of them is
@@ -48,16 +60,18 @@ var _ provider.InstanceGroup = (*group)(nil)
 // prepare takes the runner's lock, starts its plugin and asks for its group, which must not be that of an earlier runner. It changes nothing in
 // the group.
 func (r *runner) prepare(ctx context.Context, o *Options, earlier []*runner) (err error) {
-	if r.settings, err = setup.Config(r.file); err != nil {
+	settings, err := setup.Config(r.conf)
+	if err != nil {
 		return err
 	}
-	if r.keys, err = setup.StateOptions(r.file, os.Getenv); err != nil {
+	if r.keys, err = setup.StateOptions(r.conf, os.Getenv); err != nil {
 		return err
 	}
 	if o.Private {
-		r.settings = private(r.settings)
+		settings = private(settings)
 	}
-	launch, err := setup.Plugin(o.File, r.file, o.Plugins)
+	r.settings = secret.Hide(settings)
+	launch, err := setup.Plugin(o.File, r.conf, o.Plugins)
 	if err != nil {
 		return err
 	}
@@ -77,7 +91,7 @@ func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Opt
 		return r.wrap(err)
 	}
 	r.group = &group{Process: process}
-	r.group.info, err = process.Init(ctx, nil, provider.Settings{ConnectorConfig: r.settings.Connector})
+	r.group.info, err = process.Init(ctx, nil, provider.Settings{ConnectorConfig: r.settings.Reveal().Connector})
 	if err != nil {
 		hint := "see the plugin's messages in the log"
 		if provider.KindOf(err) == provider.KindConfig {
@@ -98,7 +112,7 @@ func (r *runner) open(identity string, o *Options) (err error) {
 	r.identity = identity
 	opts := r.keys
 	opts.Socket = o.Socket
-	r.state, err = openState(r.file, identity, opts, o.Private)
+	r.state, err = openState(r.conf, identity, opts, o.Private)
 	if err != nil {
 		return err
 	}
@@ -109,13 +123,17 @@ func (r *runner) open(identity string, o *Options) (err error) {
 }
 
 // start makes the manager, which from then on changes the group.
-func (r *runner) start(ctx context.Context, o *Options) (err error) {
+func (r *runner) start(ctx context.Context, o *Options) error {
 	opts := []taskscaler.Option{taskscaler.WithStore(r.state), taskscaler.WithLogger(r.log)}
-	if j := r.file.Autoscaler.Journal; j.Enabled && !o.Private {
+	if j := r.conf.Autoscaler.Journal; j.Enabled && !o.Private {
 		opts = append(opts, taskscaler.WithJournal(r.state.journal(), taskscaler.JournalOptions{MaxBytes: j.MaxSize, Version: o.Version}))
 	}
-	r.scaler, err = taskscaler.New(ctx, r.group, r.settings, opts...)
-	return r.wrap(err)
+	t, err := taskscaler.New(ctx, r.group, r.settings.Reveal(), opts...)
+	if err != nil {
+		return r.wrap(err)
+	}
+	r.begun(t)
+	return nil
 }
 
 func (r *runner) wrap(err error) error {
@@ -127,7 +145,7 @@ func (r *runner) wrap(err error) error {
 
 // shutdown ends the manager gracefully and releases what the runner holds.
 func (r *runner) shutdown(ctx context.Context) error {
-	err := r.scaler.Shutdown(ctx)
+	err := r.running().Shutdown(ctx)
 	return r.wrap(errors.Join(err, r.close(err == nil && r.state.ours)))
 }
 

@@ -161,6 +161,7 @@ func TestSameProcess(t *testing.T) {
 		`plugin = "fake" → plugin = "other"`:                                                                           "plugin",
 		`username = "me" → username = "you"`:                                                                           "connector_config",
 		"use_external_addr = true → use_external_addr = false":                                                         "connector_config",
+		"use_external_addr = true → use_external_addr = true\nwinrm_shell = \"powershell\"":                            "connector_config",
 		"[runners.autoscaler.state_storage] → [runners.autoscaler.state_storage]\ndir = \"x\"":                         "state_storage",
 		"[[runners.autoscaler.policy]] → [runners.autoscaler.journal]\nenabled = false\n[[runners.autoscaler.policy]]": "journal",
 		"[[runners.autoscaler.policy]] → [runners.autoscaler.plugin_config]\na = 1\n[[runners.autoscaler.policy]]":     "plugin_config",
@@ -174,6 +175,25 @@ func TestSameProcess(t *testing.T) {
 	}
 }
 
+// TestSameProcessOnOtherLines: a comment moves the keys below it to other lines and changes none of them, so a reload takes the file.
+func TestSameProcessOnOtherLines(t *testing.T) {
+	text := strings.NewReplacer(`key_path = "key"`, `key_path = "key"
+key_passphrase_path = "passphrase"
+winrm_ca_file = "ca"
+proxy_jump = "ops@bastion"
+proxy_jump_key_path = "jump"
+proxy_jump_key_passphrase_path = "jump.passphrase"
+proxy_jump_known_hosts_path = "hosts"`, "[runners.autoscaler.state_storage]", `[runners.autoscaler.plugin_config]
+name = "group"
+[runners.autoscaler.state_storage]
+key_file = "state"`).Replace(everyKey)
+	dir := t.TempDir()
+	old, now := parse(t, dir, text).Runners[0].Autoscaler, parse(t, dir, "# a comment\n"+text).Runners[0].Autoscaler
+	if err := sameProcess(old, now); err != nil || old.Line == now.Line {
+		t.Errorf("%v; the lines are %d and %d", err, old.Line, now.Line)
+	}
+}
+
 // TestSameProcessKnowsEveryKey: a change of one key alone is refused if only a start can use it, and taken otherwise.
 func TestSameProcessKnowsEveryKey(t *testing.T) {
 	needsStart := []string{
@@ -183,7 +203,8 @@ func TestSameProcessKnowsEveryKey(t *testing.T) {
 	old := parse(t, t.TempDir(), strings.Replace(everyKey, `key_path = "key"`, "", 1)).Runners[0].Autoscaler
 	other := parse(t, t.TempDir(), strings.NewReplacer(`key_path = "key"`, "", `password = "secret"`, `password = "another"`,
 		"[[runners.autoscaler.policy]]", "[runners.autoscaler.plugin_config]\na = 1\n[[runners.autoscaler.policy]]").Replace(everyKey)).Runners[0].Autoscaler
-	opaque := map[string]any{"PluginConfig": other.PluginConfig, "Connector.Password": other.Connector.Password}
+	opaque := map[string]any{"PluginConfig": other.PluginConfig, "Connector.Password": other.Connector.Password,
+		"Connector.KeyPassphrase": other.Connector.Password}
 	seen := 0
 	try := func(path string, change func(*config.Autoscaler)) {
 		now := *old

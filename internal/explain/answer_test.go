@@ -50,6 +50,7 @@ var scripts = []struct {
 	{"max-instances", nil, maxInstances},
 	{"quota", nil, quota},
 	{"breaker", nil, breakerOpens},
+	{"jump-host", map[string]explain.Question{"instance": {Instance: "i-1"}}, jumpHostAway},
 	{"unhealthy", map[string]explain.Question{"instance": {Instance: "i-1"}}, unhealthy},
 	{"missing", map[string]explain.Question{"key": {Key: "job"}}, missing},
 	{"reservations", map[string]explain.Question{"key": {Key: "poll"}, "at": {At: explaintest.Start.Add(15 * time.Second)}}, reservations},
@@ -124,6 +125,23 @@ func breakerOpens(t *testing.T) *explaintest.Rig {
 	}
 	r.Acquire("a", "b", "c", "d")
 	r.Run(30 * time.Second)
+	return r
+}
+
+// jumpHostAway: the way to the instances fails for a while.
+func jumpHostAway(t *testing.T) *explaintest.Rig {
+	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}), explain.Options{})
+	away := true
+	r.Answer = func(cmd scaler.Command, ev *scaler.Event) int {
+		if ev.On = cmd.Kind == scaler.CmdPrepare && away; ev.On {
+			ev.Failure = failure.Failure{Kind: failure.Transient, Message: "the jump host bastion:22 cannot be reached"}
+		}
+		return cmd.Count
+	}
+	r.Acquire("a")
+	r.Run(15 * time.Second)
+	away = false
+	r.Run(10 * time.Second)
 	return r
 }
 
@@ -308,6 +326,32 @@ func TestAnswers(t *testing.T) {
 		if !kinds[k] {
 			t.Errorf("no script has a record of kind %s", k)
 		}
+	}
+}
+
+// TestLeaseOverARestart: a lease that its caller has taken up again after a restart is held since it was granted.
+func TestLeaseOverARestart(t *testing.T) {
+	r := explaintest.New(t, explaintest.Config(policy.Settings{IdleTime: time.Minute}, func(c *scaler.Config) { c.ReattachAfterRestart = 20 * time.Second }),
+		explain.Options{})
+	r.Acquire("a")
+	r.Run(10 * time.Second)
+	before := r.Now.Wall
+	r.Restart(5 * time.Second)
+	r.Ask(scaler.EvReattach, "a")
+	r.Run(30 * time.Second)
+	r.Cloud["i-1"].Away = true
+	r.Run(time.Minute)
+	d, err := explain.Answer(explain.Question{Now: r.Now.Wall, Last: 30, Location: time.UTC}, r.Feed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := d.Text(&text); err != nil {
+		t.Fatal(err)
+	}
+	_, since, ok := strings.Cut(text.String(), `"a" held it since `)
+	if !ok || since[:8] >= before.UTC().Format(time.TimeOnly) {
+		t.Errorf("the restart was at %s; told:\n%s", before.UTC().Format(time.TimeOnly), text.String())
 	}
 }
 

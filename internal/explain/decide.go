@@ -289,6 +289,8 @@ func (h *History) happened(f *scaler.Fact) {
 			r.Sentence += ": the provider group replaced a lost instance"
 		case f.Cause == record.CauseOperator:
 			r.Sentence += ": adopt_preexisting is \"adopt\""
+		case f.Cause == record.CausePreexisting:
+			r.Sentence += ": a create was open when the manager stopped, and the instance may be from it"
 		}
 	}
 	h.decided(r, f, because)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/journal"
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/words"
 )
 
@@ -175,7 +176,7 @@ func (w *replayWriter) encode(v any) {
 	if err != nil {
 		raw = []byte(fmt.Sprintf(`{"error":%q}`, err))
 	}
-	w.page.line("%s", raw)
+	_, _ = w.page.Write(append(raw, '\n')) // Flush returns the error
 }
 
 func (w *replayWriter) record(r *Record) {
@@ -197,10 +198,10 @@ func (w *replayWriter) progress(over bool) {
 	s := w.h.Span()
 	switch {
 	case over && w.shown > 0:
-		_, _ = fmt.Fprint(w.q.Progress, "\r\x1b[K")
+		_, _ = io.WriteString(w.q.Progress, "\r\x1b[K")
 	case !over && s.Rounds >= w.shown+progressEvery:
 		w.shown = s.Rounds
-		_, _ = fmt.Fprintf(w.q.Progress, "\rreplayed %d events, up to %s", s.Events, s.To.Format(time.DateTime))
+		_, _ = safetext.Fprintf(w.q.Progress, "\rreplayed %d events, up to %s", s.Events, s.To.Format(time.DateTime))
 	}
 }
 

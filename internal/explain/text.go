@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -54,7 +55,10 @@ func newPage(out io.Writer, day time.Time) *page {
 
 func (w *page) clock(t time.Time) string { return clock(t, w.day) }
 
-func (w *page) line(format string, args ...any) { _, _ = fmt.Fprintf(w.Writer, format+"\n", args...) }
+// line writes one line, whatever the values contain.
+func (w *page) line(format string, args ...any) {
+	_, _ = safetext.Fprintf(w.Writer, format+"\n", args...) // Flush returns the error
+}
 
 // state writes the instances, the wanted size and why, what holds it back, and what comes next.
 func (w *page) state(s *State) {

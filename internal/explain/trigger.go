@@ -161,8 +161,11 @@ func answer(ev *scaler.Event, what string) string {
 
 // failure returns the kind and the message of a failed answer.
 func failure(ev *scaler.Event) string {
-	if ev.Away {
+	switch {
+	case ev.Away:
 		return "(no answer from the plugin): " + ev.Failure.Message
+	case ev.Kind == scaler.EvPrepared && ev.On:
+		return "(the way to it): " + ev.Failure.Message
 	}
 	return fmt.Sprintf("(%s): %s", ev.Failure.Kind, ev.Failure.Message)
 }

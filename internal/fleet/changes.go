@@ -11,6 +11,7 @@ import (
 func (r *Register) TakeChanges(c *record.Changes) {
 	c.Put, c.Drop, c.PutIntents, c.DropIntents, c.Meta = c.Put[:0], c.Drop[:0], c.PutIntents[:0], c.DropIntents[:0], nil
 	r.arena = r.arena[:0]
+	r.round++
 	need := 0
 	for _, i := range r.dirty {
 		need += i.leased

@@ -23,7 +23,7 @@ func (r *Register) Lease(i *Instance, key record.Key, at Stamp) (slotNo, use int
 	i.slots[n] = slot{key: key, at: at.Wall, use: i.Uses, used: true}
 	i.leased++
 	r.leased++
-	r.leases[key] = lease{on: i, slot: n}
+	r.leases[key] = lease{on: i, slot: n, since: r.round}
 	r.touch(i)
 	r.refresh(i)
 	return n, i.Uses, nil
@@ -59,6 +59,19 @@ func (r *Register) UseOf(key record.Key) int {
 		return l.on.slots[l.slot].use
 	}
 	return l.on.Uses
+}
+
+// Told returns the instance of key's lease if that began before the latest TakeChanges, else nil: of a later one nobody outside knows yet. If
+// serial is not 0, the lease must also be this use of the instance with this serial. One that was stored without its ordinal may be any use.
+func (r *Register) Told(key record.Key, serial uint64, use int) *Instance {
+	l, ok := r.leases[key]
+	if !ok || l.since == r.round {
+		return nil
+	}
+	if stored := l.on.slots[l.slot].use; serial != 0 && (l.on.Serial != serial || stored != use && stored != 0) {
+		return nil
+	}
+	return l.on
 }
 
 // LeaseOf returns the instance and slot of key's lease; nil when key has no lease.

@@ -93,6 +93,28 @@ func TestSlots(t *testing.T) {
 	}
 }
 
+// TestToldNamesItsLease: a request that names its lease is about no other lease of its key: neither one on another instance, nor a later use of the same.
+func TestToldNamesItsLease(t *testing.T) {
+	r := NewRegister(1, 0)
+	a, b := ready(t, r, "a", at(1)), ready(t, r, "b", at(1))
+	_, earlier, err := r.Lease(a, "k", at(2))
+	must(t, err)
+	r.End("k", at(3))
+	_, use, err := r.Lease(b, "k", at(4))
+	must(t, err)
+	var c record.Changes
+	r.TakeChanges(&c) // the caller knows the second lease from now on
+	for _, named := range []struct {
+		serial uint64
+		use    int
+		want   *Instance
+	}{{b.Serial, use, b}, {0, 0, b}, {a.Serial, earlier, nil}, {b.Serial, use + 1, nil}} {
+		if got := r.Told("k", named.serial, named.use); got != named.want {
+			t.Errorf("use %d of serial %d is a lease on %v, want %v", named.use, named.serial, got, named.want)
+		}
+	}
+}
+
 // TestPack: the fullest instance gets the next lease, so that others become idle. The test covers more than one word of the bucket index.
 func TestPack(t *testing.T) {
 	r := NewRegister(130, 0)

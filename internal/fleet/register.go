@@ -15,6 +15,7 @@ type Register struct {
 	capacity, maxUses int
 	byID              map[record.ID]*Instance
 	leases            map[record.Key]lease
+	round             uint64 // of changes: TakeChanges ends it
 	reservations      map[record.Key]*Reservation
 	intents           []*Intent // ascending by Op
 
@@ -37,13 +38,14 @@ type Register struct {
 }
 
 type lease struct {
-	on   *Instance
-	slot int
+	on    *Instance
+	slot  int
+	since uint64 // the round in which it began
 }
 
 // NewRegister returns an empty register for instances with this capacity (slots, at least 1) and maximum number of uses (0: no limit).
 func NewRegister(capacity, maxUses int) *Register {
-	r := &Register{byID: map[record.ID]*Instance{}, leases: map[record.Key]lease{}, reservations: map[record.Key]*Reservation{}, idle: list{of: idleLink}}
+	r := &Register{byID: map[record.ID]*Instance{}, leases: map[record.Key]lease{}, reservations: map[record.Key]*Reservation{}, idle: list{of: idleLink}, round: 1}
 	r.setLimits(capacity, maxUses)
 	return r
 }

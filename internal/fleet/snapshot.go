@@ -25,6 +25,7 @@ type Snapshot struct {
 	DirtyIntents []uint64
 	LostIntents  []uint64
 	MetaDirty    bool
+	Untold       []record.Key // ascending: leases that began since the last call of it
 }
 
 // InstanceSnapshot is one instance.
@@ -59,6 +60,7 @@ type IntentSnapshot struct {
 const (
 	maxCapacity = 1 << 20
 	maxSlots    = 1 << 22 // of all instances
+	maxAsked    = 1 << 40 // of one intent
 )
 
 // Snapshot copies the register's state. Owner fields are not part of it.
@@ -115,6 +117,12 @@ func (r *Register) snapshotDirty(s *Snapshot) {
 		}
 	}
 	s.LostIntents = append(s.LostIntents, r.lostIntents...)
+	for key, l := range r.leases { //archtest:unordered sorted below
+		if l.since == r.round {
+			s.Untold = append(s.Untold, key)
+		}
+	}
+	slices.Sort(s.Untold)
 }
 
 // SortedReservations returns the reservations in ascending order of key.
@@ -173,7 +181,7 @@ func (r *Register) restoreInstance(rec *InstanceSnapshot, slots *int) error {
 		i.slots = make([]slot, last+1)
 	}
 	for n, l := range rec.Leases {
-		if l.Slot < 0 || n > 0 && rec.Leases[n-1].Slot >= l.Slot {
+		if l.Slot < 0 || l.Slot >= len(i.slots) || n > 0 && rec.Leases[n-1].Slot >= l.Slot {
 			return bad("its leases are not in order")
 		}
 		if _, dup := r.leases[l.Key]; dup {
@@ -215,6 +223,9 @@ func (r *Register) restoreIntents(s *Snapshot) error {
 	for n, rec := range s.Intents {
 		if n > 0 && s.Intents[n-1].IntentRecord.Op >= rec.IntentRecord.Op {
 			return fmt.Errorf("fleet: the snapshot's intents are not in order at %d", rec.IntentRecord.Op)
+		}
+		if in := &rec.IntentRecord; in.Asked > maxAsked || max(in.Open, in.Doubt, in.Faded) > in.Asked { // their sums must not overflow
+			return fmt.Errorf("fleet: the snapshot's intent %d is out of range", in.Op)
 		}
 		r.intents = append(r.intents, &Intent{Intent: rec.IntentRecord, Unsure: rec.Unsure})
 		r.intentExpected += rec.IntentRecord.Open
@@ -283,5 +294,13 @@ func (r *Register) restoreDirty(s *Snapshot) error {
 		r.touchIntent(in)
 	}
 	r.lostIntents = append(r.lostIntents, s.LostIntents...)
+	for n, key := range s.Untold {
+		l, ok := r.leases[key]
+		if !ok || n > 0 && s.Untold[n-1] >= key {
+			return fmt.Errorf("fleet: the snapshot says that the lease of %q is new, but there is none, or the keys are not in order", key)
+		}
+		l.since = r.round
+		r.leases[key] = l
+	}
 	return nil
 }

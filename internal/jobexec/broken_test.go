@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/control"
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // halfOpen is a connection to the manager that can break on this side. The other side does not notice.
@@ -163,11 +165,27 @@ func TestDialAsTheLeaseSays(t *testing.T) {
 		got = opts
 		return closes{}, nil
 	}}}
-	for _, lease := range []control.Lease{{UseExternalAddr: true}, {AllowLegacySSH: true}} {
+	for _, lease := range []control.Lease{{UseExternalAddr: true}, {AllowLegacySSH: true}, {AllowDHGroupExchange: true},
+		{Jump: &control.JumpHost{Address: "bastion:22", Username: "ops", Key: secret.New("k"), HostKeys: []string{"h"}}},
+		{WinRM: &control.WinRM{Shell: "powershell", Auth: "basic", CA: []byte("ca"), Insecure: true}}} {
 		if _, err := r.dial(t.Context(), lease, provider.ConnectInfo{}, connector.DialOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if got.UseExternalAddr != lease.UseExternalAddr || got.LegacyAlgorithms != lease.AllowLegacySSH || got.Insecure || got.PasswordWithoutHostKey {
+		var winrm connector.WinRMOptions
+		if lease.WinRM != nil {
+			winrm = connector.WinRMOptions{Shell: connector.WinRMPowerShell, Auth: connector.WinRMBasic, CA: []byte("ca"), Insecure: true}
+		}
+		var jump *connector.JumpHost
+		if lease.Jump != nil {
+			jump = &connector.JumpHost{Address: "bastion:22", Username: "ops", Key: secret.New("k"), HostKeys: []string{"h"}}
+		}
+		if !reflect.DeepEqual(got.Jump, jump) {
+			t.Errorf("lease %+v: jump host %+v", lease, got.Jump)
+		}
+		if !reflect.DeepEqual(got.WinRM, winrm) {
+			t.Errorf("lease %+v: WinRM %+v", lease, got.WinRM)
+		}
+		if got.UseExternalAddr != lease.UseExternalAddr || got.LegacyAlgorithms != lease.AllowLegacySSH || got.GroupExchange != lease.AllowDHGroupExchange || got.Insecure || got.PasswordWithoutHostKey {
 			t.Errorf("lease %+v: options %+v", lease, got)
 		}
 	}

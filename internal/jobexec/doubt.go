@@ -67,6 +67,10 @@ func (r *run) reach(ctx context.Context, lease control.Lease) (connector.Client,
 	var mu sync.Mutex
 	var since time.Time // of the first refusal in a row
 	return r.dial(ctx, lease, *lease.Connect, connector.DialOptions{OnRetry: func(err error) {
+		var way *connector.JumpError
+		if errors.As(err, &way) {
+			r.note("%v; trying again", way)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		switch {

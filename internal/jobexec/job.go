@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,11 +31,19 @@ type DialFunc func(ctx context.Context, info provider.ConnectInfo, opts connecto
 type Job struct {
 	Runner string   // which runner of the manager; may be empty if there is only one
 	Key    string   // the key of the lease; empty: a random key
-	Argv   []string // the command and its arguments, which are passed unchanged
+	Argv   []string // the command and its arguments, which are passed unchanged; empty: the login shell of the remote user
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer // for the command, and for the messages of Run
 	Dial   DialFunc  // nil: connector.Dial
+
+	Uploads   []Copy // before the command, in this order
+	Downloads []Copy // after the command, in this order, whatever its exit code is
+
+	Tunnel *Tunnel // instead of a command; nil: none
+
+	// Terminal gives the command a terminal. It is called before the command is started, and restore when it has ended. Nil: no terminal.
+	Terminal func() (pty *connector.PTY, restore func(), err error)
 
 	quiet time.Duration // 0: quietTime
 }
@@ -43,6 +52,7 @@ const (
 	maxInstances   = 3                // after so many unreachable instances the job fails
 	releasePatient = 10 * time.Second // how long a release waits for a manager that is away
 	leavePatient   = time.Second      // the same for a caller whose time is over, and which may have no lease at all
+	signalPatient  = time.Second      // after a command that a signal ended: how long to wait for the manager to say that it revoked the lease
 	revokePatient  = 5 * time.Second  // after a lost connection: how long to wait for the manager's reason
 )
 
@@ -57,6 +67,7 @@ type run struct {
 	waited  string // the last reason for waiting, in words
 	notes   sync.Mutex
 	said    string
+	raw     atomic.Bool // a command has the terminal of the caller
 }
 
 // Run acquires a lease, runs the command and releases the lease. It returns the command's exit code. If there is none, the error is an *Error
@@ -67,6 +78,12 @@ func Run(ctx context.Context, manager Manager, job Job) (int, error) {
 	}
 	if job.Dial == nil {
 		job.Dial = connector.Dial
+	}
+	if err := checkUploads(job.Uploads); err != nil {
+		return failure(err)
+	}
+	if err := checkDownloads(ctx, job.Downloads); err != nil {
+		return failure(err)
 	}
 	r := &run{job: job, manager: manager, holder: rand.Text()}
 	for attempt := 1; ; attempt++ {
@@ -138,21 +155,64 @@ func (r *run) command(ctx context.Context, lease control.Lease) (code int, found
 		if ctx.Err() != nil {
 			return 0, verdict{}, r.unstarted(ctx, lease, "connecting to instance "+lease.Instance)
 		}
-		return 0, r.unreached(ctx, lease, err), &notRunError{what: fmt.Sprintf("instance %s cannot be reached", lease.Instance), err: err}
+		var way *connector.JumpError // another instance cannot be reached either
+		return 0, r.unreached(ctx, lease, err), &notRunError{what: fmt.Sprintf("instance %s cannot be reached", lease.Instance), err: err, final: errors.As(err, &way)}
 	}
 	defer func() { _ = client.Close() }()
+	if r.job.Tunnel != nil {
+		return r.serve(ctx, lease, client)
+	}
 	env := map[string]string{
 		"TASKSCALER_KEY": lease.Key, "TASKSCALER_INSTANCE": lease.Instance,
 		"TASKSCALER_SLOT": strconv.Itoa(lease.Slot), "TASKSCALER_USE": strconv.Itoa(lease.Use),
 	}
+	if found, err := r.upload(ctx, lease, client); err != nil {
+		return 0, found, err
+	}
+	pty, restore, err := r.terminal()
+	if err != nil {
+		return 0, verdict{}, err
+	}
 	err = client.Run(ctx, connector.RunOptions{
-		Command: withEnv(env, Quote(r.job.Argv)), Env: env, Stdin: r.job.Stdin, Stdout: r.job.Stdout, Stderr: r.job.Stderr,
+		Command: commandLine(lease, env, r.argv()), Env: env, Stdin: r.job.Stdin, Stdout: r.job.Stdout, Stderr: r.job.Stderr, PTY: pty,
 	})
-	return r.result(ctx, lease, err)
+	restore()
+	code, found, err = r.result(ctx, lease, err)
+	if err != nil || len(r.job.Downloads) == 0 {
+		return code, found, err
+	}
+	return r.download(ctx, lease, client, code)
+}
+
+// loginShell starts the shell of the remote user as a login does. It is a shell script, because any login shell must be able to read it.
+var loginShell = []string{"sh", "-c", `exec "${SHELL:-/bin/sh}" -l`}
+
+func (r *run) argv() []string {
+	if len(r.job.Argv) == 0 {
+		return loginShell
+	}
+	return r.job.Argv
+}
+
+// terminal prepares the terminal, if the job has one. restore may always be called.
+func (r *run) terminal() (pty *connector.PTY, restore func(), err error) {
+	if r.job.Terminal == nil {
+		return nil, func() {}, nil
+	}
+	pty, back, err := r.job.Terminal()
+	if err != nil {
+		return nil, nil, fmt.Errorf("the command was not started, because the terminal cannot be prepared: %w", err)
+	}
+	r.raw.Store(true)
+	return pty, func() { r.raw.Store(false); back() }, nil
 }
 
 func (r *run) dial(ctx context.Context, lease control.Lease, info provider.ConnectInfo, opts connector.DialOptions) (connector.Client, error) {
-	opts.UseExternalAddr, opts.LegacyAlgorithms = lease.UseExternalAddr, lease.AllowLegacySSH
+	opts.UseExternalAddr, opts.WinRM = lease.UseExternalAddr, winrmOptions(lease)
+	opts.LegacyAlgorithms, opts.GroupExchange = lease.AllowLegacySSH, lease.AllowDHGroupExchange
+	if j := lease.Jump; j != nil {
+		opts.Jump = &connector.JumpHost{Address: j.Address, Username: j.Username, Key: j.Key, HostKeys: j.HostKeys}
+	}
 	return r.job.Dial(ctx, info, opts)
 }
 
@@ -180,6 +240,9 @@ func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, 
 				return 0, found, &notRunError{what: fmt.Sprintf("instance %s runs no commands", lease.Instance), err: err}
 			}
 		}
+		if exit.Signal() != "" && r.revokedMeanwhile(ctx) {
+			return 0, verdict{}, ended(ctx, exit.Error(), ExitLost)
+		}
 		return exit.ExitCode(), verdict{}, nil
 	case errors.As(err, &refused):
 		return 0, r.doubt(ctx, lease, err), &notRunError{what: "the command was not started on instance " + lease.Instance, err: err}
@@ -204,6 +267,19 @@ func (r *run) result(ctx context.Context, lease control.Lease, err error) (int, 
 		return 0, found, r.explain(ctx, lease, err, found)
 	}
 	return 0, verdict{}, fmt.Errorf("instance %s: %w", lease.Instance, err)
+}
+
+// revokedMeanwhile reports whether the lease of a command that a signal ended was revoked. The manager says so before it deletes the instance, but the end
+// of the command may be seen first.
+func (r *run) revokedMeanwhile(ctx context.Context) bool {
+	timer := time.NewTimer(signalPatient)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	var lost *LostLeaseError
+	return errors.As(context.Cause(ctx), &lost)
 }
 
 // explain returns why the connection was lost while the command ran. If the instance cannot be reached any more, it waits a short time for the
@@ -232,5 +308,9 @@ func (r *run) note(format string, args ...any) {
 		return
 	}
 	r.said = line
-	_, _ = io.WriteString(r.job.Stderr, "taskscaler: "+line+"\n")
+	end := "\n"
+	if r.raw.Load() { // the terminal does not return to the first column by itself
+		end = "\r\n"
+	}
+	_, _ = io.WriteString(r.job.Stderr, "taskscaler: "+line+end)
 }

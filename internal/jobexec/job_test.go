@@ -135,14 +135,18 @@ func (r *rig) dial(ctx context.Context, info provider.ConnectInfo, _ connector.D
 	if info.ID == "" {
 		r.t.Error("no connect info")
 	}
-	if len(r.dialErrs) > 0 {
-		err := r.dialErrs[0]
-		r.dialErrs = r.dialErrs[1:]
-		if err != nil {
-			return nil, err
-		}
+	if err := r.nextDialErr(); err != nil {
+		return nil, err
 	}
 	return &shell{r}, nil
+}
+
+// nextDialErr takes the next of dialErrs.
+func (r *rig) nextDialErr() (err error) {
+	if len(r.dialErrs) > 0 {
+		err, r.dialErrs = r.dialErrs[0], r.dialErrs[1:]
+	}
+	return err
 }
 
 type shell struct{ r *rig }
@@ -322,6 +326,26 @@ func TestRevoked(t *testing.T) {
 	var lost *LostLeaseError
 	if o.code != ExitLost || !errors.As(o.err, &lost) || lost.Cause != "missing" || lost.Instance != "i-1" ||
 		!strings.Contains(o.err.Error(), "it is missing") {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestKilledByTheEndOfItsInstance: the instance of a revoked lease is deleted, and its command is killed. Whichever is seen first, the lease was lost and the
+// job did not fail. A command that was killed otherwise has the exit code of the signal.
+func TestKilledByTheEndOfItsInstance(t *testing.T) {
+	r := newRig(t, 1)
+	done := r.begin(t.Context(), "sleep", "60")
+	<-r.started
+	r.lose <- connector.NewExitError(137, "KILL")
+	r.manager.Revoke("k", "shutdown")
+	if o := <-done; o.code != ExitLost || !strings.Contains(o.err.Error(), "shutdown") {
+		t.Errorf("%+v", o)
+	}
+	r = newRig(t, 1)
+	done = r.begin(t.Context(), "sleep", "60")
+	<-r.started
+	r.lose <- connector.NewExitError(137, "KILL")
+	if o := <-done; o.code != 137 || o.err != nil {
 		t.Errorf("%+v", o)
 	}
 }

@@ -338,7 +338,12 @@ func (d *disk) probe() error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(make([]byte, fullBuffer))
+	return fill(f)
+}
+
+// fill writes f, closes it and removes it, whatever fails.
+func fill(f *os.File) error {
+	_, err := f.Write(make([]byte, fullBuffer))
 	return errors.Join(err, f.Close(), os.Remove(f.Name()))
 }
 

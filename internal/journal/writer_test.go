@@ -263,6 +263,47 @@ func TestFilesAreRemoved(t *testing.T) {
 	}
 }
 
+// TestOldSegmentsAreRemovedByHand: somebody who frees space removes old files. The journal goes on, within its size, without a gap.
+func TestOldSegmentsAreRemovedByHand(t *testing.T) {
+	dir := t.TempDir()
+	d := drive(t, dir, 18, Options{MaxBytes: 128 << 10})
+	segments := func() []string {
+		t.Helper()
+		all, err := filepath.Glob(filepath.Join(dir, "*"+extension))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	more := func() {
+		t.Helper()
+		if d.w.Due() {
+			s := d.core.Snapshot()
+			d.w.Rotate(&s)
+		}
+		d.round(5)
+		d.flush()
+	}
+	for len(segments()) < 3 {
+		more()
+	}
+	old := segments()
+	for _, path := range old[:len(old)-1] {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for last := old[len(old)-1]; slices.Contains(segments(), last); { // until the journal has removed this one
+		more()
+	}
+	if size, _ := size(t, dir); size > 128<<10 {
+		t.Errorf("the journal has %d bytes", size)
+	}
+	if out, err := replayAll(t, dir, ReplayOptions{}, d); err != nil || slices.Contains(out.begins, BeginGap) || len(out.problems) > 0 {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
 // TestClosed: after Close nothing is recorded, nothing panics, and Flush returns ErrClosed.
 func TestClosed(t *testing.T) {
 	dir := t.TempDir()

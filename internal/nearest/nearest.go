@@ -1,17 +1,13 @@
 // Package nearest finds the known name that a misspelled one probably stands for.
 package nearest
 
-import (
-	"strings"
-
-	"github.com/agext/levenshtein"
-)
+import "strings"
 
 // longest is the length in bytes of the longest text that counts as a misspelling; every known name is shorter.
 const longest = 64
 
 // few is how many known names a remedy lists in full.
-const few = 12
+const few = 13
 
 var separators = strings.NewReplacer("_", "", "-", "", " ", "")
 
@@ -26,14 +22,36 @@ func Closest(word string, known []string) (best string, edits int) {
 		return "", 0
 	}
 	for _, k := range known {
-		if d := levenshtein.Distance(w, Fold(k), nil); best == "" || d < edits {
+		if d := distance(w, Fold(k)); best == "" || d < edits {
 			best, edits = k, d
 		}
 	}
 	return best, edits
 }
 
-// Guess returns the known name that word probably stands for, or "" if none is near: about a third of the letters may differ.
+// distance returns the Levenshtein distance: how many characters must be inserted, removed or replaced to make b out of a.
+func distance(a, b string) int {
+	from, to := []rune(a), []rune(b)
+	row := make([]int, len(to)+1) // row[j] is the distance from the part of a that was read to the first j characters of b
+	for j := range row {
+		row[j] = j
+	}
+	for i, r := range from {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j, s := range to {
+			replaced := diagonal
+			if r != s {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(to)]
+}
+
+// Guess returns the known name that word probably stands for, or "" if none is near: about a third of the letters may differ, or the end is missing.
 func Guess(word string, known []string) string {
 	w := len(Fold(word))
 	var candidates []string
@@ -43,7 +61,35 @@ func Guess(word string, known []string) string {
 		}
 	}
 	best, edits := Closest(word, candidates)
-	if best == "" || edits > allowed(w, len(Fold(best))) {
+	near := best != "" && edits <= allowed(w, len(Fold(best)))
+	if whole := completed(word, known); whole != "" && (!near || edits > 1) {
+		return whole
+	}
+	if !near {
+		return ""
+	}
+	return best
+}
+
+// completed returns the known name that word is the beginning of, if word is at least half of it, or "": proxy_jump_key_path for proxy_jump_key. If there are
+// several, it is the one that lacks clearly less than the others.
+func completed(word string, known []string) string {
+	w := Fold(word)
+	best, least, next := "", len(w)+1, 0 // letters that are missing; next is that of the second best
+	for _, k := range known {
+		missing := len(Fold(k)) - len(w)
+		switch {
+		case missing <= 0 || !strings.HasPrefix(Fold(k), w):
+		case missing < least:
+			if best != "" {
+				next = least
+			}
+			best, least = k, missing
+		case next == 0 || missing < next:
+			next = missing
+		}
+	}
+	if len(w) < 4 || best == "" || next > 0 && 2*next < 3*least {
 		return ""
 	}
 	return best

@@ -55,17 +55,27 @@ func (c *Core) current(ev *Event) *machine {
 }
 
 // prepared handles the result of a preparation. A failure that says nothing about the instance is retried until the deadline. After any
-// other failure the instance is retired.
+// other failure the instance is retired. While the way to the instances fails, the deadline begins again with each failure: the instance had no chance yet,
+// and another instance has none either.
 func (c *Core) prepared(ev *Event) {
 	m := c.current(ev)
 	if m == nil || m.State != record.Preparing {
 		return
 	}
 	f := ev.Failure
-	c.note(f)
+	told := !ev.On || Milestone(m.tries) // each instance has the same failure
+	if told {
+		c.note(f)
+	}
 	switch {
 	case !f.Failed():
 		c.ready(m)
+	case ev.On:
+		if told {
+			c.fact(Fact{Kind: FactPrepare, ID: m.ID, Failure: f, Count: m.tries})
+		}
+		c.timers.set(&m.boot, c.now.Mono+c.bootDeadline(c.cfg.PreparingDeadline))
+		c.timers.set(&m.retry, c.now.Mono+prepareRetry.after(m.tries))
 	case ev.Away || f.Kind == failure.Transient || f.Kind == failure.Throttled:
 		c.fact(Fact{Kind: FactPrepare, ID: m.ID, Failure: f, Count: m.tries})
 		c.timers.set(&m.retry, c.now.Mono+c.rest(prepareRetry.after(m.tries), f))

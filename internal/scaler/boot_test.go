@@ -159,6 +159,35 @@ func TestPrepareOverdue(t *testing.T) {
 	}
 }
 
+// TestWayFails: while the way to the instances fails, no preparation is overdue, no boot counts as failed, and no other instance is created. When the way works, an
+// instance that does not has its whole time.
+func TestWayFails(t *testing.T) {
+	r := newRig(t, conf(deadlines, func(c *Config) { c.MaxInstances = 9 }))
+	r.hold[CmdPrepare] = true
+	r.acquire("a")
+	blocked := func(d time.Duration) {
+		for end := r.now.Mono + d; r.now.Mono < end; r.run(sec) {
+			for _, cmd := range r.held {
+				r.do(Event{Kind: EvPrepared, ID: cmd.ID, Op: cmd.Op, Serial: cmd.Serial, On: true,
+					Failure: failure.Failure{Kind: failure.Transient, Message: "the jump host is away"}})
+			}
+			r.held = nil
+		}
+	}
+	blocked(5 * time.Hour)
+	r.want("state", r.state("i-1"), record.Preparing)
+	r.want("failed boots, creates", [2]int{r.sum().Fruitless, len(r.commandsOf(CmdIncrease))}, [2]int{0, 1})
+	if tries, told := len(r.commandsOf(CmdPrepare)), len(r.factsOf(FactPrepare)); tries < 500 || told != 3 {
+		t.Errorf("%d tries, %d of them told", tries, told)
+	}
+	r.run(2 * time.Minute)
+	r.want("two minutes after the last failure of the way", r.state("i-1"), record.Preparing)
+	r.hold[CmdPrepare] = false
+	r.run(2 * time.Minute)
+	r.want("at the deadline", r.factsOf(FactRetire)[0].Cause, record.CausePrepareOverdue)
+	r.want("the next one serves", r.leaseOf("a"), "i-2/0")
+}
+
 // TestBackoffByKind: each kind of failure has its own back-off and cause. The back-off doubles with consecutive failures. The provider's
 // RetryAfter takes precedence. Success ends the back-off.
 func TestBackoffByKind(t *testing.T) {

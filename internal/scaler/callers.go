@@ -133,17 +133,18 @@ func (c *Core) cancel(ev *Event) {
 
 // release ends a lease. Releasing twice, or releasing a revoked lease, is harmless: the answer is CauseUnknownKey.
 func (c *Core) release(ev *Event) {
-	if i, _ := c.reg.LeaseOf(ev.Key); i != nil && ev.Cause != record.CauseNone {
+	i := c.leaseOf(ev)
+	if i == nil {
+		c.deny(ev.Key, ev.Ticket, record.CauseUnknownKey)
+		return
+	}
+	if ev.Cause != record.CauseNone {
 		if ev.Cause != record.CauseDoubtful { // its other leases go on, and no boot has failed
 			c.unfit(machineOf(i), ev.Cause)
 		}
 		c.retireFor(machineOf(i), ev.Cause, ev.Failure)
 	}
-	i := c.end(ev.Key)
-	if i == nil {
-		c.deny(ev.Key, ev.Ticket, record.CauseUnknownKey)
-		return
-	}
+	c.end(ev.Key)
 	c.grant(Grant{Kind: GrantReleased, Ticket: ev.Ticket, Key: ev.Key, ID: i.ID, Serial: i.Serial})
 	switch ev.Cause {
 	case record.CauseNone:
@@ -153,6 +154,10 @@ func (c *Core) release(ev *Event) {
 		c.unhealthy(machineOf(i), ev.Cause, ev.Failure)
 	}
 }
+
+// leaseOf returns the instance of the lease that ev is about, or nil if there is none. A lease under the same key that began in this batch is another
+// one: nobody was told of it yet. So is one that ev does not name, if ev names one.
+func (c *Core) leaseOf(ev *Event) *fleet.Instance { return c.reg.Told(ev.Key, ev.Serial, int(ev.Op)) }
 
 // end takes key's slot back and returns the instance, or nil when the key has no lease. The instance is retired or deleted if this was its
 // last use, or the last lease of a draining instance.
@@ -176,7 +181,7 @@ func (c *Core) end(key record.Key) *fleet.Instance {
 
 // replace gives a lease back and waits for one on another instance.
 func (c *Core) replace(ev *Event) {
-	i, _ := c.reg.LeaseOf(ev.Key)
+	i := c.leaseOf(ev)
 	switch {
 	case i == nil:
 		c.deny(ev.Key, ev.Ticket, record.CauseUnknownKey)
@@ -190,11 +195,12 @@ func (c *Core) replace(ev *Event) {
 
 // reattach gives a caller its lease back, after a restart of the manager or a lost connection.
 func (c *Core) reattach(ev *Event) {
-	i, slot := c.reg.LeaseOf(ev.Key)
+	i := c.leaseOf(ev)
 	if i == nil {
 		c.deny(ev.Key, ev.Ticket, record.CauseUnknownKey)
 		return
 	}
+	_, slot := c.reg.LeaseOf(ev.Key)
 	if t := c.orphans[ev.Key]; t != nil {
 		c.timers.stop(t)
 		delete(c.orphans, ev.Key)
@@ -203,7 +209,7 @@ func (c *Core) reattach(ev *Event) {
 }
 
 func (c *Core) detach(ev *Event) {
-	if i, _ := c.reg.LeaseOf(ev.Key); i == nil || c.orphans[ev.Key] != nil {
+	if c.leaseOf(ev) == nil || c.orphans[ev.Key] != nil {
 		return
 	}
 	patience := c.cfg.ReattachAfterDisconnect

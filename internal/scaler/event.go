@@ -22,11 +22,12 @@ type EventKind uint8
 const (
 	// Requests of callers. Each is answered by exactly one Grant with the same Ticket. The answer to an Acquire may come much later. A wait
 	// that EvCancel ends is answered under the ticket of that wait. An EvReplace is denied while no new work is accepted; the lease stands.
+	// A request about a lease is never about one that began in the same batch: nobody was told of that yet.
 	EvReserve   EventKind = iota + 1 // Key, Ticket
 	EvUnreserve                      // Key (no answer)
 	EvAcquire                        // Key, Ticket, Deadline (0: none)
 	EvCancel                         // Key, Ticket of an EvAcquire or EvReplace: end that wait; ignored if it has ended
-	EvRelease                        // Key, Ticket, Cause (CauseNone; CauseUnhealthy or CauseChangedHostKey: the instance must not be used again; CauseDoubtful: it gets no new lease), Failure (why not)
+	EvRelease                        // Key, Ticket, Serial and Op (which lease: the use of this ordinal of this instance; 0: the one that Key has), Cause (CauseNone; CauseUnhealthy or CauseChangedHostKey: the instance must not be used again; CauseDoubtful: it gets no new lease), Failure (why not)
 	EvReplace                        // Key, Ticket, Deadline: give the lease back and wait for one on another instance
 	EvReattach                       // Key, Ticket: the caller takes its lease up again
 	EvDetach                         // Key, Deadline (no answer): the caller's connection was lost; it has until Deadline to reattach, 0: reattach_after_disconnect
@@ -41,7 +42,7 @@ const (
 	// Results of commands. Op and Serial are those of the command.
 	EvIncreased // Op, Count (accepted), Failure, Away
 	EvDeleted   // Op, ID, Serial, Failure, Away (no failure or NotFound: accepted)
-	EvPrepared  // Op, ID, Serial, Failure, Away
+	EvPrepared  // Op, ID, Serial, Failure, Away, On (the way to the instances failed, and not the instance: for example the jump host)
 	EvBeat      // Op, ID, Serial, Failure, Away
 
 	// Events of the manager.
@@ -67,7 +68,7 @@ type Event struct {
 	Key      record.Key
 	ID       record.ID
 	Ticket   uint64        // chosen by the caller, never 0; copied to the Grant
-	Op       uint64        // number of the command that this is the result of
+	Op       uint64        // number of the command that this is the result of; of an EvRelease, see there
 	Serial   uint64        // of the instance, so that a late result never reaches another instance of the same ID
 	Count    int           // number of instances
 	Deadline time.Duration // on Time.Mono

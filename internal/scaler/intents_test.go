@@ -89,6 +89,57 @@ func TestEachDoubtNeedsItsOwnLists(t *testing.T) {
 	r.want("ruled out by three lists", r.sum().Doubt, 0)
 }
 
+// TestNewDoubtBeginsItsCountOfLists: lists have ruled out a part of a create. Then a deleted instance is listed again, so one of the rest may be that
+// one: it needs as many lists as the first part did.
+func TestNewDoubtBeginsItsCountOfLists(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances = 5 }))
+	r.acquire("a")
+	r.run(10 * sec)
+	r.every, r.listAt = 0, 1<<62
+	lists := func(n int) {
+		for range n {
+			r.run(sec)
+			r.list()
+		}
+	}
+	r.answer = func(_ Command, ev *Event) int {
+		ev.Count, ev.Failure = 2, failure.Failure{Kind: failure.Config}
+		return 0 // what was accepted takes long
+	}
+	r.do(Event{Kind: EvAcquire, Key: "b", Ticket: 101}, Event{Kind: EvAcquire, Key: "c", Ticket: 102}, Event{Kind: EvAcquire, Key: "d", Ticket: 103})
+	r.settle()
+	lists(5)
+	r.want("one is ruled out", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{2, 0})
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy})
+	r.settle()
+	lists(1)
+	r.want("deleted", r.state("i-1"), record.Gone)
+	r.spawn("i-1").boots = 0
+	for n := range r.core.cfg.MissingLists - 1 {
+		lists(1)
+		r.want(fmt.Sprint("in doubt after lists: ", n+1), [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{1, 1})
+	}
+	lists(1)
+	r.want("ruled out", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{1, 0})
+}
+
+// TestAllAcceptedWithAnError: the provider accepts all instances and returns an error beside. When all have come, nothing is left of the create, also
+// after a restart: a stranger is not taken for one of its instances.
+func TestAllAcceptedWithAnError(t *testing.T) {
+	r := newRig(t, conf())
+	r.answer = func(cmd Command, ev *Event) int {
+		ev.Failure = failure.Failure{Kind: failure.Transient}
+		return cmd.Count
+	}
+	r.acquire("a")
+	r.run(20 * sec)
+	r.want("served by", r.leaseOf("a"), "i-1/0")
+	r.want("creates that are open, stored", [2]int{len(collect(r.core.Intents)), len(r.saved.Intents)}, [2]int{0, 0})
+	r.spawn("stranger")
+	r.restart(sec)
+	r.want("the stranger", r.core.reg.Get("stranger").Origin == record.Adopted, false)
+}
+
 // TestPartialSuccessAgainAndAgain: a provider that gives one instance per call is asked again after the first back-off each time. If a
 // partial create counted as one more consecutive failure, the fifth instance would come after 155 s.
 func TestPartialSuccessAgainAndAgain(t *testing.T) {

@@ -168,6 +168,20 @@ func TestShrinkingList(t *testing.T) {
 	few.want("three of three are not suspicious", len(few.factsOf(FactLost)), 3)
 }
 
+// TestListsAreShortOneByOne: what earlier lists lacked does not count for a later one. A single loss is found in the usual time.
+func TestListsAreShortOneByOne(t *testing.T) {
+	r := standing(t, 6)
+	for range 12 {
+		r.cloud["i-2"].away = true
+		r.run(2 * sec)
+		r.cloud["i-2"].away = false
+		r.run(10 * sec)
+	}
+	r.cloud["i-3"].away = true
+	r.run(23 * sec)
+	r.want("lost", len(r.factsOf(FactLost)), 1)
+}
+
 // TestFailedListsProveNothing: while lists fail, no instance counts as missing.
 func TestFailedListsProveNothing(t *testing.T) {
 	r := standing(t, 1)

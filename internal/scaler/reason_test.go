@@ -135,6 +135,7 @@ func TestOutageOfTheChecker(t *testing.T) {
 	r.run(45 * sec)
 	r.want("leases when one fails", r.sum().Leases, 5)
 	r.want("it", r.state("i-2") >= record.Draining, true)
+	r.want("instances that fail, without it", r.core.ailing, 0)
 
 	r = fleet(map[record.ID]bool{"i-1": true, "i-2": true, "i-3": true, "i-4": true})
 	r.run(45 * sec)

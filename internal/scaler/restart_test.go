@@ -58,7 +58,9 @@ func TestDetach(t *testing.T) {
 		r.do(Event{Kind: EvDetach, Key: k})
 	}
 	r.run(20 * sec)
-	r.do(Event{Kind: EvDetach, Key: "c"}) // a second report does not extend it
+	for _, k := range []record.Key{"a", "c"} { // a second report does not extend it, and nothing of it is left when the caller is back
+		r.do(Event{Kind: EvDetach, Key: k})
+	}
 	r.want("back in time", r.ask(EvReattach, "a").Kind, GrantReattached)
 	r.release("b")
 	r.run(10 * sec)
@@ -66,6 +68,8 @@ func TestDetach(t *testing.T) {
 	r.want("c was revoked", [2]any{r.last("c").Kind, r.last("c").Cause}, [2]any{GrantRevoked, record.CauseAbandoned})
 	r.want("b was not", r.last("b").Kind, GrantReleased)
 	r.want("the instance drains for a", r.state("i-1"), record.Draining)
+	r.run(time.Minute)
+	r.want("a stays for good", r.leaseOf("a"), "i-1/0")
 	r.release("a")
 	r.want("and goes with a's end", r.state("i-1"), record.Deleting)
 }

@@ -181,8 +181,8 @@ var decided = map[string]string{
 	"scaler.intent":  "Intent timer confirm since seen restored reused asked",
 	"scaler.arrival": "id at", "scaler.unknowns": "excess named unnamed", "scaler.debt": "id at", "scaler.names": "again clear held",
 	"scaler.breaker": "open judged since young unseen", "scaler.trial": "m ready",
-	"scaler.waiter":   "key ticket not since deadline prev next",
-	"scaler.queue":    "head tail byKey picky spare",
+	"scaler.waiter":   "key ticket not since deadline place prev next",
+	"scaler.queue":    "head tail byKey picky spare before gaps",
 	"scaler.timer":    "at seq kind pos of",
 	"scaler.timers":   "heap seq",
 	"failure.Failure": "Kind RetryAfter Message",
@@ -191,14 +191,14 @@ var decided = map[string]string{
 	"scaler.window":   "current since past head",
 	"scaler.sample":   "value end",
 	"scaler.Batch":    "Changes Commands Grants Facts Wake Expecting Done Bug",
-	"fleet.Register": "Meta capacity maxUses byID leases reservations intents idle open openBits counts leased supply pending claims openSlots " +
+	"fleet.Register": "Meta capacity maxUses byID leases round reservations intents idle open openBits counts leased supply pending claims openSlots " +
 		"idleCount intentExpected intentDoubt dirty dropped arena dirtyIntent lostIntents metaDirty metaOut",
 	"fleet.Instance": "ID Serial State Listed Origin Cause DeleteAsked Unreachable Suspect Uses Created Since ReadyAt IdleAt Attached slots leased claims supply " +
 		"pending open bucket idle inOpen dirty",
 	"fleet.Intent":      "Intent Unsure Attached dirty closed",
 	"fleet.Reservation": "Key Claim Attached",
 	"fleet.slot":        "key at use used",
-	"fleet.lease":       "on slot",
+	"fleet.lease":       "on slot since",
 	"fleet.list":        "head tail of",
 	"fleet.link":        "prev next on",
 	"policy.Active":     "Index Settings",

@@ -20,8 +20,10 @@ func (c *Core) stranger(ev *Event) {
 	switch {
 	case c.lists.started && c.replacedByGroup():
 		c.adopt(ev, record.CauseMissing)
-	case !c.lists.started && c.unfinished, c.cfg.Adopt == AdoptAll:
-		c.adopt(ev, record.CauseNone)
+	case !c.lists.started && c.unfinished:
+		c.adopt(ev, record.CausePreexisting)
+	case c.cfg.Adopt == AdoptAll:
+		c.adopt(ev, record.CauseOperator)
 	case !c.lists.started && (c.known || c.cfg.Adopt == AdoptRemove):
 		if m := c.enter(ev, record.Creating, record.Preexisting, 0); m != nil {
 			c.retire(m, record.CausePreexisting)

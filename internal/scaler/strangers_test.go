@@ -265,6 +265,23 @@ func TestPauseAndOurOwn(t *testing.T) {
 	r.want("removed after the pause", r.state("i-1"), record.Gone)
 }
 
+// TestPauseHoldsRemoval: with adopt_preexisting "remove", set while the group is paused, the instances of the other manager are deleted after the pause.
+func TestPauseHoldsRemoval(t *testing.T) {
+	r := standing(t, 1)
+	ids := r.strangers(3)
+	r.run(10 * sec)
+	c := r.cfg
+	c.Adopt = AdoptRemove
+	deletes := len(r.commandsOf(CmdDelete))
+	r.do(Event{Kind: EvReload, Config: &c})
+	r.run(time.Minute)
+	r.want("paused, deletes", [2]any{r.sum().Paused, len(r.commandsOf(CmdDelete)) - deletes}, [2]any{true, 0})
+	r.run(foreignWindow)
+	for _, id := range ids {
+		r.want("after the pause, "+string(id), r.state(id), record.Gone)
+	}
+}
+
 // TestManyStrangers: whatever a provider lists, what is kept of instances of unknown owner has a bound: facts, records and memory.
 func TestManyStrangers(t *testing.T) {
 	const many = 30_000

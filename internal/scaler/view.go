@@ -105,11 +105,7 @@ func (c *Core) Wait(key record.Key) (WaitView, bool) {
 	if w == nil {
 		return WaitView{}, false
 	}
-	n := 1
-	for p := w.prev; p != nil; p = p.prev {
-		n++
-	}
-	return c.view(w, n), true
+	return c.view(w, c.queue.position(w)), true
 }
 
 // Waiters calls yield for every waiter, in the order in which they are served, until yield returns false.

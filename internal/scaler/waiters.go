@@ -14,6 +14,7 @@ type waiter struct {
 	not        record.ID // an instance that it must not get (EvReplace)
 	since      time.Duration
 	deadline   timer
+	place      int // see queue.position
 	prev, next *waiter
 }
 
@@ -23,6 +24,8 @@ type queue struct {
 	byKey      map[record.Key]*waiter
 	picky      int     // waiters with an instance that they must not get
 	spare      *waiter // unused waiters, kept for reuse
+	before     int     // the place of the last waiter that left from the head
+	gaps       bool    // a waiter has left from the middle, so the places must be counted again
 }
 
 func (q *queue) len() int { return len(q.byKey) }
@@ -38,8 +41,10 @@ func (q *queue) push(key record.Key, ticket uint64, not record.ID, since time.Du
 	w.key, w.ticket, w.not, w.since, w.prev, w.next = key, ticket, not, since, q.tail, nil
 	if q.tail == nil {
 		q.head = w
+		w.place, q.before, q.gaps = 1, 0, false
 	} else {
 		q.tail.next = w
+		w.place = q.tail.place + 1
 	}
 	q.tail = w
 	q.byKey[key] = w
@@ -49,11 +54,27 @@ func (q *queue) push(key record.Key, ticket uint64, not record.ID, since time.Du
 	return w
 }
 
+// position returns the place of w in the queue, starting at 1. Each of thousands of waiters asks for it again and again, so it counts only after a waiter
+// has left from the middle.
+func (q *queue) position(w *waiter) int {
+	if q.gaps {
+		n := 0
+		for v := q.head; v != nil; v = v.next {
+			n++
+			v.place = n
+		}
+		q.before, q.gaps = 0, false
+	}
+	return w.place - q.before
+}
+
 func (q *queue) remove(w *waiter) {
 	if w.prev == nil {
 		q.head = w.next
+		q.before = w.place
 	} else {
 		w.prev.next = w.next
+		q.gaps = q.gaps || w.next != nil
 	}
 	if w.next == nil {
 		q.tail = w.prev

@@ -17,9 +17,9 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 	if s.n == nil {
 		return nil
 	}
-	storage := s.table("state_storage")
 	a := &Autoscaler{
 		Line:                        s.n.line,
+		lines:                       linesOf(s.n),
 		CapacityPerInstance:         s.capacity(),
 		MaxUseCount:                 s.count("max_use_count"),
 		MaxInstances:                s.count("max_instances"),
@@ -40,7 +40,7 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 		LogInternalIP:               s.flag("log_internal_ip", false),
 		LogExternalIP:               s.flag("log_external_ip", false),
 		DeleteInstancesOnShutdown:   s.flag("delete_instances_on_shutdown", false),
-		StateStorage:                r.stateStorage(storage),
+		StateStorage:                r.stateStorage(s.table("state_storage")),
 		Journal:                     r.journal(s.table("journal")),
 		VMIsolation:                 r.vmIsolation(s.table("vm_isolation")),
 		Buckets:                     r.bucketsOf(s),
@@ -50,13 +50,11 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 		ReattachAfterRestart:    s.duration("reattach_after_restart", 5*time.Minute),
 		ReattachAfterDisconnect: s.duration("reattach_after_disconnect", 30*time.Second),
 	}
-	if n := storage.get("key_file"); n != nil {
-		a.stateKeyLine = n.line
-	}
 	a.Throttle = r.throttle(s.table("scale_throttle"), a.MaxInstances)
 	a.InstanceDeadlines = r.deadlines(s.table("instance_deadlines"), a.Connector.Timeout)
 	a.CallTimeouts = r.callTimeouts(s.table("call_timeouts"))
 	r.warnDeadlines(s, a)
+	s.warnInsecurePath(a)
 	r.policies(s, a)
 	return a
 }

@@ -7,9 +7,10 @@ import (
 )
 
 // Bounds of a document. Real files have a few hundred keys, nested seven deep. The decoder needs time and memory that grow with the square of the
-// number of keys in a table and of the length of a dotted key, so a document beyond these bounds is not decoded.
+// number of keys in a table and of the length of a dotted key, so a document beyond these bounds is not decoded: the
+// largest that is needs about a second.
 const (
-	maxKeys  = 20_000 // keys, tables and elements of arrays together
+	maxKeys  = 10_000 // keys, tables and elements of arrays together
 	maxDepth = 32     // of tables and arrays in each other
 )
 

@@ -35,12 +35,12 @@ func TestBounds(t *testing.T) {
 		"lists":                   {nested("[", "]", 9000), 1, "nested more than 32 deep"},
 		"inline tables":           {nested("{a = ", "}", 9000), 1, "nested more than 32 deep"},
 		"as deep as it may be":    {nested("[", "]", 30), 0, ""},
-		"keys":                    {lines(40_000, "k%d = 1\n"), 20_001, "more than 20000 keys"},
-		"tables":                  {lines(40_000, "[t%d]\n"), 20_001, "more than 20000 keys"},
-		"runners":                 {lines(40_000, "[[runners]] # %d\n"), 20_001, "more than 20000 keys"},
-		"elements":                {"a = 1\n" + list(40_000), 2, "more than 20000 keys"},
-		"keys of inline tables":   {"a = 1\nx = {" + lines(40_000, "k%d = 1,") + "z = 1}\n", 2, "more than 20000 keys"},
-		"as many as there may be": {list(19_999), 0, ""},
+		"keys":                    {lines(40_000, "k%d = 1\n"), 10_001, "more than 10000 keys"},
+		"tables":                  {lines(40_000, "[t%d]\n"), 10_001, "more than 10000 keys"},
+		"runners":                 {lines(40_000, "[[runners]] # %d\n"), 10_001, "more than 10000 keys"},
+		"elements":                {"a = 1\n" + list(40_000), 2, "more than 10000 keys"},
+		"keys of inline tables":   {"a = 1\nx = {" + lines(40_000, "k%d = 1,") + "z = 1}\n", 2, "more than 10000 keys"},
+		"as many as there may be": {list(9_999), 0, ""},
 	} {
 		_, report := Parse("config.toml", []byte(c.text))
 		var found []Problem
@@ -55,6 +55,26 @@ func TestBounds(t *testing.T) {
 		case c.line > 0 && (len(report.Problems) != 1 || len(found) != 1 || found[0].Line != c.line || !strings.Contains(found[0].Message, c.want) || found[0].Remedy == ""):
 			t.Errorf("%s: %.300v", name, report.Problems)
 		}
+	}
+}
+
+// A file beyond the bounds is refused by counting: four times as many keys need about four times the work, and nothing is decoded. Allocations are what
+// can be counted.
+func TestRefusalIsLinear(t *testing.T) {
+	work := func(n int) float64 {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "k%d = 1\n", i)
+		}
+		text := []byte(b.String())
+		return testing.AllocsPerRun(1, func() { Parse("config.toml", text) })
+	}
+	few, within := work(4*maxKeys), work(maxKeys/10)
+	if few > 100 || within < 1000 {
+		t.Errorf("%d keys need %.0f allocations, and %d, which are decoded, %.0f", 4*maxKeys, few, maxKeys/10, within)
+	}
+	if more := work(16 * maxKeys); more > 2*few {
+		t.Errorf("%d keys need %.0f allocations, and %d need %.0f", 4*maxKeys, few, 16*maxKeys, more)
 	}
 }
 

@@ -41,9 +41,12 @@ const (
 	CodeStateDisabled  = "state_storage_disabled"  // state_storage.enabled = false
 	CodeIsolation      = "vm_isolation"            // vm_isolation.enabled = true
 	CodePluginRegistry = "plugin_registry"         // a plugin of a registry or a repository, which taskscaler cannot use
+	CodePluginPath     = "plugin_insecure_path"    // a plugin that other users may replace is accepted
 	CodePluginUnknown  = "plugin_unknown"          // a plugin that GitLab Runner has and taskscaler does not
-	CodeProtocol       = "protocol"                // WinRM, which is not supported yet
+	CodeJump           = "proxy_jump"              // a jump host that cannot be used, or a key of it that is not used
+	CodeWinRM          = "winrm"                   // a setting of WinRM that is not used, not safe or not possible
 	CodePassword       = "password_only"           // a password without a key, and without password_without_host_key
+	CodePassphrase     = "passphrase_unused"       // a passphrase without a key file
 	CodeZeroDefault    = "zero_is_default"         // a key is 0, which means the default
 	CodeDeadlineShort  = "deadline_below_interval" // a deadline of instances is shorter than the interval of the lists that could show them
 	CodeAccess         = "access"                  // other users can read or write a file

@@ -44,10 +44,11 @@ type Instance struct {
 // Autoscaler is [runners.autoscaler]: the settings of one group. A field without a comment holds the key of the same name, which
 // docs/configuration.md explains.
 type Autoscaler struct {
-	Line                        int // the line where the section begins
-	CapacityPerInstance         int // at least 1
-	MaxUseCount                 int // 0: no limit
-	MaxInstances                int // 0: as many as the provider allows
+	Line                        int            // the line where the section begins
+	lines                       map[string]int // see LineOf
+	CapacityPerInstance         int            // at least 1
+	MaxUseCount                 int            // 0: no limit
+	MaxInstances                int            // 0: as many as the provider allows
 	Plugin                      string
 	PluginConfig                RawConfig // JSON object; {} when the file has none
 	PluginSHA256                string    // lower-case hex; empty: any binary is accepted
@@ -67,7 +68,6 @@ type Autoscaler struct {
 	LogExternalIP               bool
 	DeleteInstancesOnShutdown   bool
 	StateStorage                StateStorage
-	stateKeyLine                int // of state_storage.key_file; not in StateStorage, because another line is no change of it
 	Journal                     Journal
 	VMIsolation                 VMIsolation
 	Buckets                     Buckets
@@ -144,6 +144,8 @@ type Connector struct {
 	Username             string
 	Password             Secret
 	KeyPath              string // absolute; empty: none
+	KeyPassphrase        Secret // of the private key; empty: none, or that of KeyPassphrasePath
+	KeyPassphrasePath    string // the file that holds the passphrase; absolute; empty: none
 	UseStaticCredentials bool
 	Keepalive            time.Duration
 	Timeout              time.Duration
@@ -152,8 +154,17 @@ type Connector struct {
 	PasswordWithoutHostKey bool
 	// AllowLegacySSH accepts SSH servers that offer only SHA-1 or short RSA keys.
 	AllowLegacySSH bool
+	// AllowDHGroupExchange accepts the key exchange diffie-hellman-group-exchange-sha256.
+	AllowDHGroupExchange bool
 
-	keyLine int // the line of key_path, for CheckFiles
+	// ProxyJump is the jump host that connections go through.
+	ProxyJump ProxyJump
+
+	// The keys for WinRM.
+	WinRMShell    string // cmd or powershell; empty: cmd
+	WinRMAuth     string // ntlm, basic or empty: NTLM, or Basic if an instance offers only that over https
+	WinRMCAFile   string // absolute; empty: none
+	WinRMInsecure bool   // any certificate, and Basic without TLS
 }
 
 const (

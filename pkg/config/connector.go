@@ -1,16 +1,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 var (
@@ -29,8 +25,10 @@ func (r *reader) connector(s section) Connector {
 			[]string{"ssh", "winrm", "winrm+https"})),
 		ProtocolPort:         s.count("protocol_port"),
 		Username:             s.line("username"),
-		Password:             newSecret(s.str("password", "")),
+		Password:             secret.New(s.str("password", "")),
 		KeyPath:              r.resolve(s.line("key_path")),
+		KeyPassphrase:        secret.New(s.str("key_passphrase", "")),
+		KeyPassphrasePath:    r.resolve(s.line("key_passphrase_path")),
 		UseStaticCredentials: s.flag("use_static_credentials", false),
 		Keepalive:            s.duration("keepalive", defaultKeepalive),
 		Timeout:              s.duration("timeout", defaultConnectTimeout),
@@ -38,40 +36,50 @@ func (r *reader) connector(s section) Connector {
 
 		PasswordWithoutHostKey: s.flag("password_without_host_key", false),
 		AllowLegacySSH:         s.flag("allow_legacy_ssh", false),
+		AllowDHGroupExchange:   s.flag("allow_dh_group_exchange", false),
 	}
+	r.jump(s, &c)
+	r.winrm(s, &c)
 	if c.ProtocolPort > maxPort {
 		s.fault(CodeRange, s.get("protocol_port"), "protocol_port", fmt.Sprintf("is %d, but the highest port is %d", c.ProtocolPort, maxPort),
 			fmt.Sprintf("write a port from 1 to %d, or remove the line for the default", maxPort))
 		c.ProtocolPort = 0
 	}
-	if n := s.get("key_path"); n != nil {
-		c.keyLine = n.line
-		if text, ok := n.value.(string); ok && strings.HasPrefix(text, "~") {
-			s.fault(CodeValue, n, "key_path", fmt.Sprintf("%q begins with ~, which is not expanded in this file", text), "write the absolute path")
-		}
-	}
+	s.checkPath("key_path")
+	s.checkPath("key_passphrase_path")
+	checkPassphrase(s, &c)
 	if s.path == "runners.autoscaler.connector_config" && s.has("password") && c.KeyPath == "" && !c.PasswordWithoutHostKey && !c.WinRM() {
 		s.warn(CodePassword, s.get("password"), "password", "is sent only to instances whose host key the plugin reports: no other instance can be logged in to",
 			"log in with a key (key_path), or write password_without_host_key = true if you trust the network between the manager and its instances")
 	}
-	if c.WinRM() && s.path == "runners.autoscaler.connector_config" {
-		name := "protocol"
-		if !s.has(name) {
-			name = "os"
-		}
-		s.warn(CodeProtocol, s.get(name), name, "asks for WinRM, which is not supported yet: run and exec refuse this runner",
-			`install OpenSSH on the instances and write protocol = "ssh"`)
-	}
 	return c
 }
 
-// WinRM reports whether c asks for WinRM: by its protocol, or, without one, by the operating system.
-func (c Connector) WinRM() bool {
-	switch c.Protocol {
-	case provider.ProtocolWinRM, provider.ProtocolWinRMHTTPS:
-		return true
+// checkPath reports a path that begins with ~ as a fault.
+func (s section) checkPath(key string) {
+	n := s.get(key)
+	if n == nil {
+		return
 	}
-	return c.Protocol == "" && c.OS == "windows"
+	if text, ok := n.value.(string); ok && strings.HasPrefix(text, "~") {
+		s.fault(CodeValue, n, key, fmt.Sprintf("%q begins with ~, which is not expanded in this file", text), "write the absolute path")
+	}
+}
+
+// checkPassphrase checks that there is one passphrase at most, and a key that it belongs to.
+func checkPassphrase(s section, c *Connector) {
+	inline := !c.KeyPassphrase.Empty()
+	switch {
+	case inline && c.KeyPassphrasePath != "":
+		s.fault(CodeValue, s.get("key_passphrase"), "key_passphrase", "is set, and so is key_passphrase_path: only one of them can be right",
+			"remove key_passphrase, which stands in this file in plain text")
+		c.KeyPassphrase = Secret{}
+	case c.KeyPath != "":
+	case inline:
+		s.warn(CodePassphrase, s.get("key_passphrase"), "key_passphrase", "is not used, because there is no key_path", "add key_path, or remove the line")
+	case c.KeyPassphrasePath != "":
+		s.warn(CodePassphrase, s.get("key_passphrase_path"), "key_passphrase_path", "is not used, because there is no key_path", "add key_path, or remove the line")
+	}
 }
 
 // resolve makes a relative path absolute. It is relative to the folder of the config file.
@@ -82,110 +90,11 @@ func (r *reader) resolve(path string) string {
 	return filepath.Join(r.dir, path)
 }
 
-// LoadKey reads the private key from the file key_path. It returns nil when key_path is empty.
-func (c Connector) LoadKey() ([]byte, error) {
-	if c.KeyPath == "" {
-		return nil, nil
-	}
-	key, err := readSmall(c.KeyPath, maxKeyFile)
-	if err != nil {
-		return nil, &keyFileError{err}
-	}
-	return key, nil
-}
-
-// maxKeyFile is more than any private key has.
-const maxKeyFile = 64 << 10
-
-// readSmall reads a regular file. Another one could block for ever or never end, such as a pipe or a device.
-func readSmall(path string, limit int64) ([]byte, error) {
-	f, err := openFile(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s has more than %d KiB", path, limit>>10)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return data, nil
-}
-
-// keyFileError is the error of a private key that cannot be read.
-type keyFileError struct{ err error }
-
-func (e *keyFileError) Error() string {
-	return "connector_config.key_path: cannot read the private key: " + e.err.Error()
-}
-
-func (e *keyFileError) Unwrap() error { return e.err }
-
 // ToProvider returns c in the form that providers take. key is the result of LoadKey.
 func (c Connector) ToProvider(key []byte) provider.ConnectorConfig {
 	return provider.ConnectorConfig{
 		OS: c.OS, Arch: c.Arch, Protocol: c.Protocol, ProtocolPort: c.ProtocolPort,
 		Username: c.Username, Password: c.Password.Reveal(), Key: key, UseStaticCredentials: c.UseStaticCredentials,
 		Keepalive: c.Keepalive, Timeout: c.Timeout,
-	}
-}
-
-// CheckFiles checks that the files named in f can be read. Parse does not, because a configuration may be checked on another machine.
-func (f *File) CheckFiles() *Report {
-	report := &Report{}
-	for _, r := range f.Runners {
-		if r.Autoscaler == nil {
-			continue
-		}
-		f.checkStateKey(r.Autoscaler, report)
-		if r.Autoscaler.Connector.KeyPath == "" {
-			continue
-		}
-		c := r.Autoscaler.Connector
-		if _, err := c.LoadKey(); err != nil {
-			report.Problems = append(report.Problems, Problem{Severity: Fault, Code: CodeFile, Path: f.Path, Line: c.keyLine,
-				Key: "runners.autoscaler.connector_config.key_path", Message: "cannot read the private key: " + errors.Unwrap(err).Error(), Remedy: "make it readable for the user that runs taskscaler, or correct key_path"})
-		}
-	}
-	report.sort()
-	return report
-}
-
-// openFile opens a regular file.
-func openFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // opening a pipe could wait for ever
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is a directory, a pipe or a device, not a file", path)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// checkStateKey checks that the key of the state can be read, and only by its owner.
-func (f *File) checkStateKey(a *Autoscaler, report *Report) {
-	path := a.StateStorage.KeyFile
-	if path == "" {
-		return
-	}
-	problem := Problem{Severity: Fault, Code: CodeFile, Path: f.Path, Line: a.stateKeyLine, Key: "runners.autoscaler.state_storage.key_file"}
-	file, err := openFile(path)
-	if err != nil {
-		problem.Message, problem.Remedy = "cannot read the key of the state: "+err.Error(), "make it readable for the user that runs taskscaler, or correct key_file"
-		report.Problems = append(report.Problems, problem)
-		return
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		problem.Message = fmt.Sprintf("other users can read or write the key of the state %s (mode %04o)", path, info.Mode().Perm())
-		problem.Remedy = "chmod 600 " + path
-		report.Problems = append(report.Problems, problem)
 	}
 }

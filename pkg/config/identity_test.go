@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/taskscaler/taskscaler/internal/draw"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 func TestIdentity(t *testing.T) {
-	base := Runner{Index: 1, Name: "docker fleet", URL: "https://gitlab.example.com", ID: "42", Token: newSecret("a")}
+	base := Runner{Index: 1, Name: "docker fleet", URL: "https://gitlab.example.com", ID: "42", Token: secret.New("a")}
 	same := []Runner{
-		{Index: 7, Name: "docker fleet", URL: "https://gitlab.example.com", ID: "42", Token: newSecret("b"), Limit: 3}, // token, position
+		{Index: 7, Name: "docker fleet", URL: "https://gitlab.example.com", ID: "42", Token: secret.New("b"), Limit: 3}, // token, position
 		{Name: "renamed", URL: "https://gitlab.example.com/", ID: "42"},
 		{URL: "HTTPS://GitLab.Example.com:443//", ID: "42"},
 		{URL: " https://user:secret@gitlab.example.com", ID: "42"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/nearest"
 	"github.com/taskscaler/taskscaler/internal/safetext"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // maxFileSize is far more than any real config.toml has. It stops a wrong path from filling the memory.
@@ -169,7 +170,7 @@ func (r *reader) runner(s section, index int) Runner {
 	r.strangers(s, gitlabRunner)
 	out := Runner{
 		Index: index, Line: s.n.line,
-		Name: s.line("name"), URL: s.line("url"), ID: s.id(), Token: newSecret(s.str("token", "")),
+		Name: s.line("name"), URL: s.line("url"), ID: s.id(), Token: secret.New(s.str("token", "")),
 		Executor: s.line("executor"), Limit: s.count("limit"), Instance: r.instance(s),
 	}
 	if n := s.get("autoscaler"); n != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // parse returns the file that text describes. It fails the test on any fault.
@@ -43,12 +44,12 @@ func TestDefaults(t *testing.T) {
 	equal(t, "head", []any{f.Path, f.Concurrent, f.CheckInterval, f.ShutdownTimeout, f.LogLevel, f.LogFormat, f.ListenAddress},
 		[]any{"/etc/taskscaler/config.toml", 0, 3 * time.Second, time.Duration(0), "info", "text", ""})
 	r := f.Runners[0]
-	equal(t, "runner", []any{r.Index, r.Line, r.Name, r.URL, r.ID, r.Token.empty(), r.Executor, r.Limit, r.Shared},
+	equal(t, "runner", []any{r.Index, r.Line, r.Name, r.URL, r.ID, r.Token.Empty(), r.Executor, r.Limit, r.Shared},
 		[]any{1, 1, "", "", "", true, "instance", 0, false})
 	a := *r.Autoscaler
 	equal(t, "policies", a.Schedule.Len(), 0)
 	equal(t, "plugin_config", string(a.PluginConfig.Raw()), "{}")
-	a.Schedule, a.PluginConfig = nil, RawConfig{}
+	a.Schedule, a.PluginConfig, a.lines = nil, RawConfig{}, nil
 	connector := Connector{Keepalive: 30 * time.Second, Timeout: 10 * time.Minute}
 	equal(t, "autoscaler", a, Autoscaler{
 		Line: 3, CapacityPerInstance: 1, Plugin: "aws", Connector: connector,
@@ -105,20 +106,24 @@ func TestEverything(t *testing.T) {
 	mondayNine := time.Date(2024, 12, 23, 0, 0, 0, 0, time.UTC) // 9 o'clock in Seoul
 	equal(t, "schedule", a.Schedule.At(mondayNine).Index, 1)
 	a.Schedule, a.Policies, a.PluginConfig, a.VMIsolation.NestingConfig = nil, nil, RawConfig{}, RawConfig{}
-	a.Connector.keyLine, a.stateKeyLine = 0, 0
+	a.lines = nil
 	equal(t, "autoscaler", a, Autoscaler{
 		Line: 29, CapacityPerInstance: 4, MaxUseCount: 7, MaxInstances: 20, Plugin: "registry.example.com:5000/group/sub/openstack:1.5",
 		PluginSHA256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", PluginInsecurePath: true,
 		Connector: Connector{OS: "darwin", Arch: "arm64", Protocol: provider.ProtocolWinRMHTTPS, ProtocolPort: 4321, Username: "ci",
-			Password: newSecret("hunter2"), KeyPath: beside("keys/id_ed25519"), UseStaticCredentials: true, Keepalive: 10 * time.Second,
-			Timeout: 4 * time.Minute, UseExternalAddr: true, PasswordWithoutHostKey: true, AllowLegacySSH: true},
+			Password: secret.New("hunter2"), KeyPath: beside("keys/id_ed25519"), KeyPassphrasePath: beside("keys/passphrase"),
+			UseStaticCredentials: true, Keepalive: 10 * time.Second,
+			Timeout: 4 * time.Minute, UseExternalAddr: true, PasswordWithoutHostKey: true, AllowLegacySSH: true, AllowDHGroupExchange: true,
+			ProxyJump: ProxyJump{Username: "ops", Address: "[2001:db8::7]:2222", KeyPath: beside("keys/jump"), KeyPassphrasePath: beside("keys/jump.pass"),
+				HostKey: testHostKey},
+			WinRMShell: "powershell", WinRMAuth: "ntlm", WinRMCAFile: beside("keys/ca.pem"), WinRMInsecure: true},
 		InstanceReadyCommand: "true", InstanceAcquireTimeout: time.Hour, UpdateInterval: 30 * time.Second, UpdateIntervalWhenExpecting: time.Second,
 		DeletionRetryInterval: 2 * time.Minute, ShutdownDeletionInterval: 11 * time.Second, ShutdownDeletionRetries: 5, FailureThreshold: 6,
 		Throttle: policy.Throttle{Limit: 0.5, Burst: 8}, LogInternalIP: true, LogExternalIP: true, DeleteInstancesOnShutdown: true,
 		StateStorage: StateStorage{Enabled: true, EnabledSet: true, Dir: beside("state/here"), KeepInstanceWithAcquisitions: true, KeyFile: beside("keys/state")},
 		Journal:      Journal{Enabled: true, MaxSize: 16 << 20},
 		VMIsolation: VMIsolation{NestingHost: "tcp://localhost:1", Image: "guest",
-			Connector: Connector{OS: "linux", Password: newSecret("hunter2"), Keepalive: 30 * time.Second, Timeout: 10 * time.Minute}},
+			Connector: Connector{OS: "linux", Password: secret.New("hunter2"), Keepalive: 30 * time.Second, Timeout: 10 * time.Minute}},
 		Buckets: Buckets{[]float64{1, 2.5, 10}, []float64{2}, []float64{3}, []float64{4}, []float64{5}, []float64{6.5}},
 		InstanceDeadlines: InstanceDeadlines{Requested: time.Minute, Creating: 2 * time.Minute, Preparing: 3 * time.Minute,
 			DeletingAlarm: 4 * time.Minute},
@@ -170,7 +175,9 @@ func TestZeroIsTheDefault(t *testing.T) {
 			text.WriteString(k.name() + " = 0\n")
 		}
 	}
-	equal(t, "autoscaler", parse(t, fleet(text.String())).Runners[0].Autoscaler, parse(t, fleet("")).Runners[0].Autoscaler)
+	zeros, absent := parse(t, fleet(text.String())).Runners[0].Autoscaler, parse(t, fleet("")).Runners[0].Autoscaler
+	zeros.lines, absent.lines = nil, nil
+	equal(t, "autoscaler", zeros, absent)
 }
 
 func TestLongName(t *testing.T) {
@@ -379,6 +386,25 @@ func TestManyPolicies(t *testing.T) {
 	_, report = Parse("c.toml", []byte(fleet(strings.Repeat(table, maxPolicies+1))))
 	if faults := report.Faults(); len(faults) != 1 || faults[0].Code != CodeRange || faults[0].Line != 4+3*maxPolicies+1 {
 		t.Errorf("got %v", faults)
+	}
+}
+
+// BenchmarkKeys reads files with many keys: in one table, in plugin_config, and as tables. Files beyond the bound are refused before they are decoded.
+func BenchmarkKeys(b *testing.B) {
+	for name, line := range map[string]string{"plugin_config": "k%d = 1\n", "tables": "[runners.autoscaler.plugin_config.t%d]\n", "lists": "l%d = [1, 2]\n"} {
+		for _, n := range []int{2_500, 5_000, 10_000, 20_000, 40_000} {
+			var text strings.Builder
+			text.WriteString(fleet("[runners.autoscaler.plugin_config]\n"))
+			for i := range n {
+				fmt.Fprintf(&text, line, i)
+			}
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					Parse("config.toml", []byte(text.String()))
+				}
+			})
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 // Severity says whether the file can be used in spite of a Problem.
@@ -42,7 +44,7 @@ type Problem struct {
 	Remedy   string   `json:"remedy,omitempty"` // what to do
 }
 
-// Error returns "file:line: key: message (remedy)", without the parts that are empty.
+// Error returns "file:line: key: message (remedy)", without the parts that are empty. It is one printable line, whatever the file contains.
 func (p Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.Path)
@@ -57,7 +59,7 @@ func (p Problem) Error() string {
 	if p.Remedy != "" {
 		b.WriteString(" (" + p.Remedy + ")")
 	}
-	return b.String()
+	return safetext.Line(b.String(), safetext.MaxLine)
 }
 
 // Report is everything found in one file, sorted by line.

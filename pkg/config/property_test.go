@@ -37,6 +37,20 @@ func valueOf(t *draw.T, k Key) (written string, meant any) {
 		return `"` + strings.Repeat("AB", 32) + `"`, strings.Repeat("ab", 32)
 	case "key_path":
 		return `"keys/../id"`, "/etc/taskscaler/id"
+	case "winrm_shell":
+		return `"PowerShell"`, "powershell"
+	case "winrm_auth": // basic is a fault without TLS
+		return `"ntlm"`, "ntlm"
+	case "winrm_ca_file":
+		return `"keys/../ca.pem"`, "/etc/taskscaler/ca.pem"
+	case "proxy_jump", "proxy_jump_known_hosts_path": // they need other keys, or exclude them
+		return "", nil
+	case "proxy_jump_host_key":
+		return `"` + testHostKey + `"`, testHostKey
+	case "proxy_jump_key_path", "proxy_jump_key_passphrase_path":
+		return `"keys/../jump"`, "/etc/taskscaler/jump"
+	case "key_passphrase_path": // beside key_passphrase it is a fault
+		return "", nil
 	case "key_file":
 		return `"keys/../state"`, "/etc/taskscaler/state"
 	case "encrypt": // true needs a key_file, which may be absent
@@ -92,6 +106,9 @@ func fieldOf(a *Autoscaler, k Key) reflect.Value {
 		case strings.HasSuffix(name, "buckets"):
 			v = v.FieldByName("Buckets")
 			name = strings.TrimSuffix(strings.TrimPrefix(name, "instance"), "buckets")
+		case strings.HasPrefix(name, "proxyjump"):
+			v = v.FieldByName("ProxyJump")
+			name = strings.TrimPrefix(name, "proxyjump")
 		case name == "connectorconfig":
 			name = "connector"
 		case name == "scalethrottle":

@@ -104,6 +104,8 @@ var connectorKeys = []Key{
 	{"password", TypeString, "from the plugin", "Password to log in with. It is never printed.", GitLab, Restart},
 	{"key_path", TypeString, "from the plugin", "File with the private key to log in with. A relative path starts at the folder of the config file.",
 		GitLab, Restart},
+	{"key_passphrase", TypeString, "empty", "Passphrase of the private key in `key_path`. It is never printed.", Ours, Restart},
+	{"key_passphrase_path", TypeString, "empty", "File whose only line is that passphrase. A relative path starts at the folder of the config file.", Ours, Restart},
 	{"use_static_credentials", TypeBoolean, "false", "Whether only the credentials above are used. If false, the provider may give others.",
 		GitLab, Restart},
 	{"keepalive", TypeDuration, "30s", "How often the manager checks an open connection.", GitLab, Restart},
@@ -114,8 +116,26 @@ var connectorKeys = []Key{
 		"learns the password, which often opens the other instances too. Host keys are known if the plugin reports them, and after the first login.",
 		Ours, Restart},
 	{"allow_legacy_ssh", TypeBoolean, "false", "Whether SSH servers of old images are accepted, which offer only SHA-1 (key exchange, MAC or signatures) or RSA keys " +
-		"below 2048 bits.",
+		"below 2048 bits. It includes `allow_dh_group_exchange`.",
 		Ours, Restart},
+	{"allow_dh_group_exchange", TypeBoolean, "false", "Whether the SSH key exchange `diffie-hellman-group-exchange-sha256` is offered, which is the only one of some " +
+		"images. It is offered last.", Ours, Restart},
+	{"proxy_jump", TypeString, "empty", "The jump host that every connection to an instance goes through: `user@host` or `user@host:port`, as for ProxyJump of OpenSSH, also in the form `ssh://user@host:port`. " +
+		"One host. An IPv6 address stands in brackets: `user@[2001:db8::7]:22`. " +
+		"Its host key must be known: set `proxy_jump_host_key` or `proxy_jump_known_hosts_path`. It needs a private key.", Ours, Restart},
+	{"proxy_jump_key_path", TypeString, "key_path", "File with the private key to log in to the jump host with. A relative path starts at the folder of the config file. " +
+		"`exec` gets this key from the manager: use one that may only forward (`restrict,port-forwarding` in authorized_keys).", Ours, Restart},
+	{"proxy_jump_key_passphrase_path", TypeString, "empty", "File whose only line is the passphrase of that key. A relative path starts at the folder of the config file.", Ours, Restart},
+	{"proxy_jump_host_key", TypeString, "empty", "The host key of the jump host: a line that `ssh-keyscan -t ed25519 HOST` prints.", Ours, Restart},
+	{"proxy_jump_known_hosts_path", TypeString, "empty", "A known_hosts file of OpenSSH with the host keys of the jump host. The manager reads it when it starts. " +
+		"A relative path starts at the folder of the config file.", Ours, Restart},
+	{"winrm_shell", TypeString, "cmd", "The shell that runs commands over WinRM: `cmd` or `powershell`. cmd.exe runs commands of one line only.", Ours, Restart},
+	{"winrm_auth", TypeString, "ntlm; over https also basic", "How to log in over WinRM: `ntlm` or `basic`. NTLM does not send the password, and encrypts every " +
+		"message where there is no TLS. Without this key, Basic is used only over https, if the instance offers nothing else.", Ours, Restart},
+	{"winrm_ca_file", TypeString, "empty", "File with certificates in PEM form that sign the certificates of the instances (`winrm+https`). Without it, the manager " +
+		"pins the certificate that it sees at first contact. A relative path starts at the folder of the config file.", Ours, Restart},
+	{"winrm_insecure", TypeBoolean, "false", "Whether `winrm+https` accepts any certificate, and whether `winrm` may log in with Basic, which shows the password " +
+		"and every job to the network.", Ours, Restart},
 }
 
 var throttleKeys = []Key{

@@ -53,6 +53,14 @@ func (t *policyTable) local() (what, period string) {
 	return "", ""
 }
 
+// warnInsecurePath says what plugin_insecure_path risks. With a sum, no other binary runs.
+func (s section) warnInsecurePath(a *Autoscaler) {
+	if a.PluginInsecurePath && a.PluginSHA256 == "" {
+		s.warn(CodePluginPath, s.get("plugin_insecure_path"), "plugin_insecure_path", "is true: every user who can write to the plugin's binary, or to a folder on the way "+
+			"to it, can run programs as the user of the manager, with its credentials", "remove the line and mend the modes, or set plugin_sha256 too")
+	}
+}
+
 // warnDeadlines reports deadlines that end before a list could show that they are met.
 func (r *reader) warnDeadlines(s section, a *Autoscaler) {
 	t := r.section(s.get("instance_deadlines"), "runners.autoscaler.instance_deadlines")

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -81,13 +82,35 @@ func TestWarnings(t *testing.T) {
 		{"state on", CodeStateDisabled, "", "[runners.autoscaler.state_storage]\nenabled = true", 0},
 		{"state not said", CodeStateDisabled, "", "", 0},
 
+		{"a path that others may write", CodePluginPath, "", "plugin_insecure_path = true", 1},
+		{"one that others may not write", CodePluginPath, "", "plugin_insecure_path = false", 0},
+		{"such a path and a sum", CodePluginPath, "", "plugin_insecure_path = true\nplugin_sha256 = \"" + strings.Repeat("ab", 32) + "\"", 0},
+
 		{"password", CodePassword, "", "[runners.autoscaler.connector_config]\npassword = \"p\"", 2},
 		{"password and key", CodePassword, "", "[runners.autoscaler.connector_config]\npassword = \"p\"\nkey_path = \"k\"", 0},
 		{"password, said", CodePassword, "", "[runners.autoscaler.connector_config]\npassword = \"p\"\npassword_without_host_key = true", 0},
-		{"winrm", CodeProtocol, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm+https\"", 2},
-		{"windows", CodeProtocol, "", "[runners.autoscaler.connector_config]\nos = \"Windows\"", 2},
-		{"windows over ssh", CodeProtocol, "", "[runners.autoscaler.connector_config]\nos = \"windows\"\nprotocol = \"ssh\"", 0},
-		{"linux", CodeProtocol, "", "[runners.autoscaler.connector_config]\nos = \"linux\"", 0},
+		{"passphrase without a key", CodePassphrase, "", "[runners.autoscaler.connector_config]\nkey_passphrase = \"p\"", 2},
+		{"passphrase file without a key", CodePassphrase, "", "[runners.autoscaler.connector_config]\nkey_passphrase_path = \"p\"", 2},
+		{"passphrase and key", CodePassphrase, "", "[runners.autoscaler.connector_config]\nkey_passphrase = \"p\"\nkey_path = \"k\"", 0},
+		{"jump host", CodeJump, "", "[runners.autoscaler.connector_config]\nproxy_jump = \"ops@bastion\"\nkey_path = \"k\"\nproxy_jump_host_key = \"" + testHostKey + "\"", 0},
+		{"key of no jump host", CodeJump, "", "[runners.autoscaler.connector_config]\nproxy_jump_key_path = \"k\"", 2},
+		{"passphrase of no key of the jump host", CodeJump, "", "[runners.autoscaler.connector_config]\nproxy_jump = \"ops@bastion\"\nkey_path = \"k\"\n" +
+			"proxy_jump_known_hosts_path = \"h\"\nproxy_jump_key_passphrase_path = \"p\"", 5},
+		{"winrm through a jump host", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm\"\nproxy_jump = \"ops@bastion\"\n" +
+			"proxy_jump_key_path = \"k\"\nproxy_jump_known_hosts_path = \"h\"", 0},
+		{"winrm", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm+https\"\nwinrm_ca_file = \"ca\"\nwinrm_shell = \"powershell\"", 0},
+		{"windows", CodeWinRM, "", "[runners.autoscaler.connector_config]\nos = \"Windows\"\nwinrm_auth = \"ntlm\"", 0},
+		{"winrm of a plugin", CodeWinRM, "", "[runners.autoscaler.connector_config]\nwinrm_ca_file = \"ca\"", 0},
+		{"winrm keys over ssh", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"ssh\"\nwinrm_shell = \"powershell\"", 3},
+		{"winrm with a key", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm\"\nkey_path = \"k\"", 3},
+		{"winrm and algorithms of SSH", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm\"\nallow_legacy_ssh = true", 3},
+		{"winrm and a key exchange of SSH", CodeWinRM, "", "[runners.autoscaler.connector_config]\nos = \"windows\"\nallow_dh_group_exchange = true", 3},
+		{"winrm and what SSH would not do anyway", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm\"\nallow_legacy_ssh = false", 0},
+		{"winrm through a jump host that needs SSH's keys", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm\"\nproxy_jump = \"ops@bastion\"\n" +
+			"key_path = \"k\"\nkey_passphrase_path = \"p\"\nproxy_jump_known_hosts_path = \"h\"\nallow_legacy_ssh = true", 0},
+		{"certificates without TLS", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm\"\nwinrm_ca_file = \"ca\"", 3},
+		{"any certificate", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm+https\"\nwinrm_insecure = true", 3},
+		{"basic without TLS, said", CodeWinRM, "", "[runners.autoscaler.connector_config]\nprotocol = \"winrm\"\nwinrm_auth = \"basic\"\nwinrm_insecure = true", 4},
 
 		{"nested machines", CodeIsolation, "", "[runners.autoscaler.vm_isolation]\nenabled = true", 2},
 		{"lone policy", CodeLonePolicy, "", "[runners.autoscaler.policy]\nidle_count = 1", 1},
@@ -116,6 +139,20 @@ func TestWarnings(t *testing.T) {
 				t.Errorf("%s at lines %v, want %v; all:\n%s", c.code, lines, want, problems(report))
 			}
 		})
+	}
+}
+
+// TestWinRMWithAKeyThatIsEncrypted: the key and its passphrase have no effect, and each has its warning.
+func TestWinRMWithAKeyThatIsEncrypted(t *testing.T) {
+	for _, key := range []string{"key_passphrase", "key_passphrase_path"} {
+		_, report := Parse("c.toml", []byte(fleet("[runners.autoscaler.connector_config]\nprotocol = \"winrm\"\nkey_path = \"k\"\n"+key+" = \"p\"\n")))
+		var got []string
+		for _, p := range report.Problems {
+			got = append(got, fmt.Sprintf("%s %d %s", p.Code, p.Line, p.Key[strings.LastIndexByte(p.Key, '.')+1:]))
+		}
+		if want := []string{"winrm 7 key_path", "winrm 8 " + key}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// protocolOf returns the protocol. An empty one means ssh, or winrm if the operating system is windows.
-func protocolOf(c provider.ConnectorConfig) provider.Protocol {
+// ProtocolOf returns the protocol that Dial uses. An empty one means ssh, or winrm if the operating system is windows.
+func ProtocolOf(c provider.ConnectorConfig) provider.Protocol {
 	switch {
 	case c.Protocol != "":
 		return c.Protocol
@@ -38,13 +38,13 @@ func endpoint(info provider.ConnectInfo, external bool) (string, error) {
 	}
 	port := info.ProtocolPort
 	if port == 0 {
-		port = provider.DefaultProtocolPort(protocolOf(info.ConnectorConfig))
+		port = provider.DefaultProtocolPort(ProtocolOf(info.ConnectorConfig))
 	}
 	return joinPort(addr, port)
 }
 
 // joinPort returns addr as host:port. addr is a host name or an IP address (IPv6 with or without brackets and zone). A port in addr wins
-// over port.
+// over port, unless it is 0.
 func joinPort(addr string, port int) (string, error) {
 	addr = strings.TrimSpace(addr)
 	host, own, err := splitPort(addr)
@@ -60,7 +60,7 @@ func joinPort(addr string, port int) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(port)), nil
 }
 
-// splitPort splits addr. The port is 0 if addr has none.
+// splitPort splits addr. The port is 0 if addr has none, or has the port 0, as some providers write it.
 func splitPort(addr string) (host string, port int, err error) {
 	if ip, err := netip.ParseAddr(addr); err == nil {
 		return ip.String(), 0, checkHost(addr)
@@ -74,7 +74,7 @@ func splitPort(addr string) (host string, port int, err error) {
 		if host, text, err = net.SplitHostPort(addr); err != nil {
 			return "", 0, fmt.Errorf("expected host, host:port, IPv6 or [IPv6]:port: %w", err)
 		}
-		if port, err = strconv.Atoi(text); err != nil || port < 1 || port > 65535 || text[0] == '+' {
+		if port, err = strconv.Atoi(text); err != nil || port < 0 || port > 65535 || text[0] < '0' || text[0] > '9' {
 			return "", 0, fmt.Errorf("port %q is not a number between 1 and 65535", text)
 		}
 	}

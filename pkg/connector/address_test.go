@@ -25,6 +25,10 @@ func TestEndpoint(t *testing.T) {
 		{"configured port", "host.example", "", false, 2222, "", "host.example:2222"},
 		{"own port wins", "host.example:2200", "", false, 2222, "", "host.example:2200"},
 		{"protocol's port", "10.0.0.1", "", false, 0, provider.ProtocolWinRM, "10.0.0.1:5985"},
+		{"protocol's port with TLS", "10.0.0.1", "", false, 0, provider.ProtocolWinRMHTTPS, "10.0.0.1:5986"},
+		{"port 0 in the address", "10.0.0.1:0", "", false, 0, "", "10.0.0.1:22"},
+		{"port 0 in the address, configured port", "[2001:db8::1]:0", "", false, 2222, "", "[2001:db8::1]:2222"},
+		{"only external, with port", "", "[2001:db8::2]:2200", false, 22, "", "[2001:db8::2]:2200"},
 		{"IPv6", "2001:db8::1", "", false, 0, "", "[2001:db8::1]:22"},
 		{"IPv6 in brackets", "[2001:db8::1]", "", false, 0, "", "[2001:db8::1]:22"},
 		{"IPv6 with port", "[2001:db8::1]:2200", "", false, 0, "", "[2001:db8::1]:2200"},
@@ -44,7 +48,7 @@ func TestEndpointErrors(t *testing.T) {
 		t.Errorf("no address: %v", err)
 	}
 	for _, addr := range []string{
-		"host:", "host:0", "host:65536", "host:ssh", "host:+22", "host:-1", ":22", "a:b:c", "[::1", "[::1]22", "[]", "[]:22",
+		"host:", "host:-0", "host:65536", "host:ssh", "host:+22", "host:-1", ":22", "a:b:c", "[::1", "[::1]22", "[]", "[]:22",
 		"ho st", "user@host", "h/x", "fe80::1%a b", "[fe80::1%a/b]:22",
 	} {
 		if got, err := joinPort(addr, 22); err == nil {
@@ -94,7 +98,7 @@ func TestProtocolOf(t *testing.T) {
 		{provider.ConnectorConfig{OS: "Windows"}, provider.ProtocolWinRM},
 		{provider.ConnectorConfig{OS: "windows", Protocol: provider.ProtocolSSH}, provider.ProtocolSSH},
 	} {
-		if got := protocolOf(c.in); got != c.want {
+		if got := ProtocolOf(c.in); got != c.want {
 			t.Errorf("%v: %s", c.in, got)
 		}
 	}

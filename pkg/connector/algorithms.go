@@ -20,12 +20,30 @@ var (
 	legacyHostKeys  = []string{ssh.KeyAlgoRSA}
 )
 
-// setAlgorithms sets the algorithms that config offers: all that are secure, so that hardened images find theirs, and the legacy ones last.
-func setAlgorithms(config *ssh.Config, legacy bool) {
+// groupExchange is the key exchange that DialOptions.GroupExchange adds. It is not offered otherwise, because the server chooses the group, and the client
+// cannot check that the group is a good one.
+const groupExchange = ssh.KeyExchangeDHGEXSHA256
+
+// allowed says which algorithms are accepted beside the usual ones.
+type allowed struct {
+	legacy        bool // DialOptions.LegacyAlgorithms
+	groupExchange bool
+}
+
+func allowedBy(opts DialOptions) allowed {
+	return allowed{legacy: opts.LegacyAlgorithms, groupExchange: opts.GroupExchange || opts.LegacyAlgorithms}
+}
+
+// setAlgorithms sets the algorithms that config offers: all that are secure, so that hardened images find theirs, and the others that are allowed last.
+func setAlgorithms(config *ssh.Config, also allowed) {
 	all := ssh.SupportedAlgorithms()
-	config.KeyExchanges, config.Ciphers = all.KeyExchanges, all.Ciphers
+	config.Ciphers = all.Ciphers
+	config.KeyExchanges = slices.DeleteFunc(all.KeyExchanges, func(name string) bool { return name == groupExchange })
 	config.MACs = slices.DeleteFunc(all.MACs, func(name string) bool { return slices.Contains(legacyMACs, name) })
-	if legacy {
+	if also.groupExchange {
+		config.KeyExchanges = append(config.KeyExchanges, groupExchange)
+	}
+	if also.legacy {
 		config.KeyExchanges = append(config.KeyExchanges, legacyExchanges...)
 		config.MACs = append(config.MACs, legacyMACs...)
 	}
@@ -52,21 +70,33 @@ func shortRSA(key ssh.PublicKey) int {
 	return 0
 }
 
-// LegacyError means that the instance's SSH server is too old: it offers only algorithms with SHA-1, or has a short RSA key. Dial does not retry
-// it.
+// LegacyError means that the instance's SSH server offers only algorithms that are not used without a setting: those with SHA-1, a short RSA key, or the
+// group exchange with SHA-256. Dial does not retry it.
 type LegacyError struct {
 	Address string
 	Offers  string // "an RSA host key of 1024 bits", or the algorithms: "only the key exchange diffie-hellman-group14-sha1"
+
+	byGroup bool // GroupExchange is enough
 }
 
 // Error says what the server offers and what to do.
 func (e *LegacyError) Error() string {
+	if e.byGroup {
+		return fmt.Sprintf("the SSH server at %s offers %s, which is used only on demand: update the image, or set allow_dh_group_exchange = true in "+
+			"connector_config", e.Address, e.Offers)
+	}
 	return fmt.Sprintf("the SSH server at %s offers %s, which is no longer secure: update the image, or set allow_legacy_ssh = true in connector_config "+
 		"to accept it", e.Address, e.Offers)
 }
 
-// legacyOf returns a LegacyError if there was no common algorithm, and there would have been one with LegacyAlgorithms.
-func legacyOf(address string, none *ssh.AlgorithmNegotiationError) error {
+// legacyOf returns a LegacyError if there was no common algorithm, and there would have been one with GroupExchange or LegacyAlgorithms.
+func legacyOf(address string, none *ssh.AlgorithmNegotiationError, also allowed) error {
+	if also.legacy {
+		return nil
+	}
+	if !also.groupExchange && strings.Contains(none.What, "key exchange") && slices.Contains(none.RequestedAlgorithms, groupExchange) {
+		return &LegacyError{Address: address, Offers: "only the key exchange " + groupExchange, byGroup: true}
+	}
 	for _, kind := range [...]struct {
 		named, called string
 		legacy        []string

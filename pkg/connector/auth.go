@@ -37,6 +37,12 @@ func answerWith(password string) ssh.KeyboardInteractiveChallenge {
 	}
 }
 
+// CheckKey returns a *KeyError if no server can be logged in to with this private key, in PEM form and without a passphrase (see DecryptKey), and these options.
+func CheckKey(key []byte, opts DialOptions) error {
+	_, err := parseKey(key, allowedBy(opts).legacy)
+	return err
+}
+
 // parseKey parses a private key. It does not pass on the parser's error, which may quote the key.
 func parseKey(pem []byte, legacy bool) (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey(pem)
@@ -51,7 +57,7 @@ func parseKey(pem []byte, legacy bool) (ssh.Signer, error) {
 		}
 		return withoutSHA1(signer)
 	case errors.As(err, &locked):
-		return nil, &KeyError{Reason: "it is encrypted with a passphrase, which cannot be entered here: remove the passphrase with ssh-keygen -p"}
+		return nil, &KeyError{Reason: lockedReason}
 	default:
 		return nil, &KeyError{Reason: "it cannot be read: expected one ed25519, ecdsa or rsa key in PEM form (\"-----BEGIN … PRIVATE KEY-----\")"}
 	}

@@ -48,16 +48,7 @@ func (r *run) awaitPID() (pid int, known bool) {
 	return 0, false
 }
 
-func (r *run) awaitDone(limit time.Duration) bool {
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-r.done:
-		return true
-	case <-timer.C:
-		return false
-	}
-}
+func (r *run) awaitDone(limit time.Duration) bool { return closedWithin(r.done, limit) }
 
 // endBySignals uses the signals of the SSH protocol. It sends both at once to a server that does not answer, in case it recovers.
 func (r *run) endBySignals(frozen bool) bool {

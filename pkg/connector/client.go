@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -19,16 +20,22 @@ type sshClient struct {
 	gone   chan struct{} // closed when the connection is closed
 	wg     sync.WaitGroup
 
+	more further
+	root *sshClient // the client that opened this further connection; nil: it is none
+
 	mu   sync.Mutex
 	lost error // the first reason why the connection was lost
 }
 
-var _ Client = (*sshClient)(nil)
+var (
+	_ Client = (*sshClient)(nil)
+	_ Waiter = (*sshClient)(nil)
+)
 
 func newSSHClient(d *sshDialer, conn *ssh.Client) *sshClient {
 	c := &sshClient{dialer: d, conn: conn, gone: make(chan struct{})}
 	c.wg.Go(func() {
-		c.lose(conn.Wait())
+		c.lose(heard(conn.Wait()))
 		close(c.gone)
 	})
 	if d.keepalive > 0 && takesKeepalives(string(conn.ServerVersion())) {
@@ -77,8 +84,10 @@ func (c *sshClient) keepAlive(every time.Duration) {
 			return
 		case err := <-answers: // a refusal is an answer
 			waiting, missed = false, 0
-			if err != nil {
-				c.lose(err)
+			if err != nil { // the connection has ended: it tells the reason, which err does not
+				if !closedWithin(c.gone, reasonWait) {
+					c.lose(err)
+				}
 				return
 			}
 		case <-ticker.C:
@@ -102,20 +111,42 @@ func (c *sshClient) keepAlive(every time.Duration) {
 func (c *sshClient) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := c.conn.DialContext(ctx, network, addr)
 	if err != nil {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = context.Cause(ctx)
+		case c.why() != nil || errors.Is(err, io.EOF): // else the target refused, and the connection works
+			err = &LostError{Err: c.explain(err), during: "before the tunnel was open"}
 		}
-		return nil, fmt.Errorf("dial %s %s from %s: %w", network, addr, c.dialer.address, c.explain(err))
+		return nil, fmt.Errorf("dial %s %s from %s: %w", network, addr, c.dialer.address, heard(err))
 	}
 	return newStreamConn(conn, conn, closeWriter(conn), c.alive, conn.Close, conn.LocalAddr(), conn.RemoteAddr()), nil
 }
 
+// Wait implements Waiter.
+func (c *sshClient) Wait(ctx context.Context) error {
+	select {
+	case <-c.gone:
+		return fmt.Errorf("%s: %w", c.dialer.address, &LostError{Err: c.explain(io.EOF), during: "while nothing used it"})
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // alive returns an error if the connection was lost. A stream that ends because of the loss looks like one that ended normally.
 func (c *sshClient) alive() error {
-	if _, _, err := c.conn.SendRequest("keepalive@openssh.com", true, nil); err != nil {
-		return fmt.Errorf("connection to %s lost: %w", c.dialer.address, c.explain(err))
+	if err := c.asked(); err != nil {
+		return fmt.Errorf("connection to %s lost: %w", c.dialer.address, err)
 	}
 	return nil
+}
+
+// asked asks the server for a sign of life, and returns why the connection was lost if there is none.
+func (c *sshClient) asked() error {
+	_, _, err := c.conn.SendRequest("keepalive@openssh.com", true, nil)
+	if err != nil {
+		err = c.explain(err)
+	}
+	return err
 }
 
 // explain returns the reason why the connection was lost, if it was, else err: err only says how the loss looks from inside.
@@ -126,10 +157,41 @@ func (c *sshClient) explain(err error) error {
 	return err
 }
 
+// reasonWait bounds how long reason waits.
+const reasonWait = time.Second
+
+// reason is explain for an error that may be the first sign of a loss: the streams on a connection end before the connection has told why.
+func (c *sshClient) reason(err error) error {
+	if !takesKeepalives(string(c.conn.ServerVersion())) {
+		return c.explain(err)
+	}
+	timer := time.NewTimer(reasonWait)
+	defer timer.Stop()
+	asked := make(chan error, 1)
+	go func() { asked <- c.asked() }() // it ends with the connection, at the latest
+	select {
+	case <-c.gone:
+	case <-timer.C:
+	case lost := <-asked:
+		if lost == nil {
+			return err
+		}
+		select {
+		case <-c.gone:
+		case <-timer.C:
+		}
+	}
+	return c.explain(err)
+}
+
 // Close implements Client.
 func (c *sshClient) Close() error {
 	c.lose(ErrClosed)
+	c.closeFurther()
 	c.wg.Wait()
+	if c.root == nil {
+		c.dialer.jump.close()
+	}
 	return nil
 }
 

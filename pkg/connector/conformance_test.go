@@ -17,19 +17,19 @@ func quick(opts connector.DialOptions) connector.DialOptions {
 func TestConformanceSSHD(t *testing.T) {
 	foreign, _ := newKey(t)
 	connectortest.Run(t, connectortest.Target{
-		Info: startSSHD(t).info, Options: quick(connector.DialOptions{}), Tunnels: true, AcceptsEnv: "LC_TASKSCALER", ForeignKey: foreign,
+		Info: startSSHD(t, "Subsystem sftp internal-sftp").info, Options: quick(connector.DialOptions{}), Tunnels: true, Terminals: true, AcceptsEnv: "LC_TASKSCALER", ForeignKey: foreign,
 	})
 }
 
 func TestConformanceDropbear(t *testing.T) {
 	foreign, _ := newKey(t)
-	connectortest.Run(t, connectortest.Target{Info: startDropbear(t).info, Options: quick(connector.DialOptions{}), ForeignKey: foreign})
+	connectortest.Run(t, connectortest.Target{Info: startDropbear(t).info, Options: quick(connector.DialOptions{}), Terminals: true, ForeignKey: foreign})
 }
 
 func TestConformanceTinysshd(t *testing.T) {
 	foreign, _ := newKey(t)
 	connectortest.Run(t, connectortest.Target{
-		Info: startTinysshd(t).info, Options: quick(connector.DialOptions{}), SingleSession: true, AcceptsEnv: "LC_TASKSCALER", ForeignKey: foreign,
+		Info: startTinysshd(t).info, Options: quick(connector.DialOptions{}), SingleSession: true, Terminals: true, AcceptsEnv: "LC_TASKSCALER", ForeignKey: foreign,
 		DiesOfUnreadStdin: true, // fatal: unable to write data to child (broken pipe)
 	})
 }

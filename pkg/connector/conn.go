@@ -133,8 +133,12 @@ func (c *sshClient) DialRun(ctx context.Context, command string) (net.Conn, erro
 	}
 	result := make(chan outcome, 1)
 	go func() {
-		conn, err := c.startConn(command)
-		result <- outcome{conn, err}
+		var o outcome
+		o.err = c.spread(ctx, func(on *sshClient) (err error) {
+			o.conn, err = on.startConn(command)
+			return err
+		})
+		result <- o
 	}()
 	select {
 	case o := <-result:

@@ -16,8 +16,10 @@ type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 type DialOptions struct {
 	// UseExternalAddr prefers ConnectInfo.ExternalAddr to InternalAddr. If only one of them is set, that one is used.
 	UseExternalAddr bool
-	// Dial opens the connection to the instance. Nil: a net.Dialer does.
+	// Dial opens the connection to the instance, or to the jump host. Nil: a net.Dialer does.
 	Dial DialFunc
+	// Jump is the host that all connections to the instance go through. Nil: none. Its failures are of type *JumpError.
+	Jump *JumpHost
 	// PinHostKey is called if ConnectInfo.HostKeys is empty: in each attempt to connect, before authentication, with the instance's host key
 	// in authorized_keys form. An attempt whose login was refused pins nothing, because the first boot of an instance may replace the key:
 	// keep the key of the last call, and only if Dial succeeds. If PinHostKey returns an error, Dial fails without a retry. It is called on
@@ -31,7 +33,11 @@ type DialOptions struct {
 	// LegacyAlgorithms accepts SSH servers of old images: SHA-1 in key exchange, MAC and signatures, and RSA keys from 1024 bits. Without it a
 	// server that has nothing better is refused with a *LegacyError, and a private key that is too short with a *KeyError.
 	LegacyAlgorithms bool
-	// Logger receives debug messages about connecting and keepalives. They contain no secrets. Nil: no messages.
+	// GroupExchange accepts the key exchange diffie-hellman-group-exchange-sha256, which is the only one of some images. LegacyAlgorithms includes it.
+	GroupExchange bool
+	// WinRM says what is particular to instances that are reached over WinRM.
+	WinRM WinRMOptions
+	// Logger receives debug messages about connecting and keepalives, each with the instance. They contain no secrets. Nil: no messages.
 	Logger *slog.Logger
 	// OnRetry receives the error of a failed attempt to connect, before the wait for the next attempt. It may be nil.
 	OnRetry func(err error)
@@ -39,7 +45,7 @@ type DialOptions struct {
 	limits *limits // for tests; nil: the defaults
 }
 
-// Client is a connection to one instance. Its methods may be called from several goroutines at once.
+// Client is a connection to one instance, or several if the server limits the sessions on one. Its methods may be called from several goroutines at once.
 type Client interface {
 	// Run runs one command and waits until it has exited and its output is closed. See [RunOptions].
 	//
@@ -56,11 +62,17 @@ type Client interface {
 	DialRun(ctx context.Context, command string) (net.Conn, error)
 
 	// Dial opens a connection from the instance to addr. The network is tcp, tcp4, tcp6 or unix. ctx bounds only the time until the connection
-	// is open; the connection outlives it.
+	// is open; the connection outlives it. The error wraps a [*LostError] if the connection to the instance was lost; else the target refused.
 	Dial(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Close closes the connection and everything that uses it: a Run in progress returns a LostError. It does not end remote commands.
 	Close() error
+}
+
+// Waiter is a Client that knows when its connection ends, also while nothing uses it. Those of [Dial] over SSH do.
+type Waiter interface {
+	// Wait waits until the connection is lost or closed, and returns a [*LostError]. If ctx ends first, it returns the cause of ctx.
+	Wait(ctx context.Context) error
 }
 
 // RunOptions describes one command.
@@ -78,20 +90,33 @@ type RunOptions struct {
 	// different writers, or one that is safe for concurrent use. If a Write fails, the command is ended. No Write begins after Run has
 	// returned. After a cancellation, Run waits at most 1 s for a Write that blocks.
 	Stdout, Stderr io.Writer
+	// PTY gives the command a terminal of the instance. Its stderr then arrives as Stdout, line ends are "\r\n", and input is echoed. At the end of Stdin,
+	// the terminal gets its end-of-file character. A server without terminals refuses it ([RefusedError]). Nil: no terminal.
+	PTY *PTY
 	// Unwrapped sends Command unchanged. Use it for instances with a forced command or a restricted shell. A cancellation then has
 	// only the signals of the SSH protocol.
 	Unwrapped bool
 }
 
+// logOf returns the logger for messages about one instance.
+func (o *DialOptions) logOf(instance string) *slog.Logger {
+	if o.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return o.Logger.With("instance", instance)
+}
+
 // Dial connects to the instance. It retries until info.Timeout (0: 10 m) has passed or ctx has ended, except for errors that waiting
-// cannot change. It returns an [*UnsupportedProtocolError], [ErrNoAddress], [ErrNoUsername], [ErrUnpinned], [ErrPasswordOnly] or a [*KeyError] if
-// info cannot work. Otherwise it returns a [*ConnectError] that wraps the last cause, for example a [*HostKeyError], a [*LegacyError] or an
-// [*AuthError].
+// cannot change. It returns an [*UnsupportedProtocolError], [ErrNoAddress], [ErrNoUsername], [ErrUnpinned], [ErrPasswordOnly], a [*KeyError] or a
+// [*JumpError] if info or opts cannot work. Otherwise it returns a [*ConnectError] that wraps the last cause, for example a [*HostKeyError], a [*LegacyError], an
+// [*AuthError], or a [*JumpError] if the jump host is to blame.
 func Dial(ctx context.Context, info provider.ConnectInfo, opts DialOptions) (Client, error) {
-	switch p := protocolOf(info.ConnectorConfig); p {
+	switch p := ProtocolOf(info.ConnectorConfig); p {
 	case provider.ProtocolSSH:
 		return dialSSH(ctx, info, opts)
-	default: // WinRM's place
+	case provider.ProtocolWinRM, provider.ProtocolWinRMHTTPS:
+		return dialWinRM(ctx, info, opts, p == provider.ProtocolWinRMHTTPS)
+	default:
 		return nil, &UnsupportedProtocolError{Protocol: p}
 	}
 }

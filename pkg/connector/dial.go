@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -24,15 +23,19 @@ type sshDialer struct {
 	authNames []string
 	withheld  bool // the password, because the host key is unknown
 	keys      *hostKeys
-	legacy    bool
-	dial      DialFunc
+	also      allowed
+	jump      *jump    // nil: none
+	dial      DialFunc // through jump
 	log       *slog.Logger
 	limits    *limits
 	windows   bool
 	keepalive time.Duration // <= 0: none
+
+	noSFTP atomic.Bool // the server has none
 }
 
 func newSSHDialer(info provider.ConnectInfo, opts DialOptions) (*sshDialer, error) {
+	opts.Logger = opts.logOf(info.ID)
 	address, err := endpoint(info, opts.UseExternalAddr)
 	if err != nil {
 		return nil, fmt.Errorf("instance %q: %w", info.ID, err)
@@ -40,8 +43,12 @@ func newSSHDialer(info provider.ConnectInfo, opts DialOptions) (*sshDialer, erro
 	if info.Username == "" {
 		return nil, fmt.Errorf("instance %q: %w", info.ID, ErrNoUsername)
 	}
-	d := &sshDialer{address: address, user: info.Username, dial: opts.Dial, log: opts.Logger, limits: opts.limits,
-		windows: isWindows(info.OS), keepalive: info.Keepalive, legacy: opts.LegacyAlgorithms}
+	jump, err := newJump(opts, info.Keepalive)
+	if err != nil {
+		return nil, fmt.Errorf("instance %q: %w", info.ID, err)
+	}
+	d := &sshDialer{address: address, user: info.Username, jump: jump, dial: jump.through(opts.Dial), log: opts.Logger, limits: opts.limits,
+		windows: isWindows(info.OS), keepalive: info.Keepalive, also: allowedBy(opts)}
 	if d.keys, err = newHostKeys(address, info.HostKeys, opts); err != nil {
 		return nil, fmt.Errorf("instance %q at %s: %w", info.ID, address, err)
 	}
@@ -51,9 +58,16 @@ func newSSHDialer(info provider.ConnectInfo, opts DialOptions) (*sshDialer, erro
 			return nil, fmt.Errorf("instance %q at %s: %w", info.ID, address, ErrPasswordOnly)
 		}
 	}
-	if d.auth, d.authNames, err = authMethods(login, d.legacy); err != nil {
+	if d.auth, d.authNames, err = authMethods(login, d.also.legacy); err != nil {
 		return nil, fmt.Errorf("instance %q: %w", info.ID, err)
 	}
+	d.complete()
+	d.log = d.log.With("address", address)
+	return d, nil
+}
+
+// complete fills in the defaults.
+func (d *sshDialer) complete() {
 	if d.dial == nil {
 		d.dial = new(net.Dialer).DialContext
 	}
@@ -66,8 +80,6 @@ func newSSHDialer(info provider.ConnectInfo, opts DialOptions) (*sshDialer, erro
 	if d.keepalive == 0 {
 		d.keepalive = d.limits.keepalive
 	}
-	d.log = d.log.With("instance", info.ID, "address", address)
-	return d, nil
 }
 
 // dialSSH retries until it succeeds, cannot succeed, or has used up its time.
@@ -76,53 +88,13 @@ func dialSSH(ctx context.Context, info provider.ConnectInfo, opts DialOptions) (
 	if err != nil {
 		return nil, err
 	}
-	timeout := info.Timeout
-	if timeout <= 0 {
-		timeout = d.limits.timeout
-	}
-	outer := ctx
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &timeoutError{timeout})
-	defer cancel()
-
-	failure := &ConnectError{Address: d.address}
-	start := time.Now()
-	policy := backoff.NewExponentialBackOff()
-	policy.InitialInterval, policy.MaxInterval = d.limits.firstBackoff, d.limits.maxBackoff
-
-	client, err := backoff.Retry(ctx, func() (*ssh.Client, error) {
-		if ctx.Err() != nil {
-			return nil, backoff.Permanent(context.Cause(ctx))
-		}
-		failure.Attempts++
-		client, err := d.attempt(ctx)
-		switch {
-		case err == nil:
-			return client, nil
-		case ctx.Err() == nil || failure.Last == nil:
-			failure.Last = err // else the attempt was cut short: the error of the one before says more
-		}
-		if final(err) {
-			return nil, backoff.Permanent(err)
-		}
+	client, err := connect(ctx, retrier{d.address, info.Timeout, d.limits, d.log, opts.OnRetry}, d.attempt)
+	if err != nil {
+		d.jump.close()
 		return nil, err
-	}, backoff.WithBackOff(policy), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, next time.Duration) {
-		d.log.Debug("connecting failed, will be retried", "attempt", failure.Attempts, "error", err, "wait", next)
-		if opts.OnRetry != nil {
-			opts.OnRetry(err)
-		}
-	}))
-	if err == nil {
-		d.log.Debug("connected", "attempts", failure.Attempts, "server", string(client.ServerVersion()))
-		return newSSHClient(d, client), nil
 	}
-	failure.Elapsed = time.Since(start)
-	if !final(failure.Last) {
-		failure.Cause = context.Cause(ctx)
-	}
-	if outer.Err() != nil {
-		failure.Cause = context.Cause(outer)
-	}
-	return nil, failure
+	d.log.Debug("logged in", "server", string(client.ServerVersion()))
+	return newSSHClient(d, client), nil
 }
 
 // final reports whether err is a failure that waiting does not change.
@@ -130,13 +102,18 @@ func final(err error) bool {
 	var hostKey *HostKeyError
 	var pin *pinError
 	var legacy *LegacyError
-	return errors.As(err, &hostKey) || errors.As(err, &pin) || errors.As(err, &legacy)
+	var certificate *CertificateError
+	var way *JumpError
+	return errors.As(err, &way) && way.final || errors.As(err, &hostKey) || errors.As(err, &pin) || errors.As(err, &legacy) || errors.As(err, &certificate)
 }
 
 // attempt connects once. It has a time limit of its own: a server that accepts and does not answer must not use up the whole timeout.
 func (d *sshDialer) attempt(ctx context.Context) (*ssh.Client, error) {
+	if err := d.jump.ready(ctx); err != nil { // it has a time limit of its own
+		return nil, err
+	}
 	limit := d.limits.attempt
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, &handshakeTimeoutError{limit})
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, &handshakeTimeoutError{"SSH handshake", limit})
 	defer cancel()
 	conn, err := d.dial(ctx, "tcp", d.address)
 	if err != nil {
@@ -177,7 +154,7 @@ func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
 			return err
 		},
 	}
-	setAlgorithms(&config.Config, d.legacy)
+	setAlgorithms(&config.Config, d.also)
 	c, channels, requests, err := ssh.NewClientConn(conn, d.address, config)
 	if err == nil {
 		d.keys.settle()
@@ -187,7 +164,7 @@ func (d *sshDialer) handshake(conn net.Conn) (*ssh.Client, error) {
 	if mismatch := d.keys.negotiation(err); mismatch != nil {
 		return nil, mismatch
 	}
-	if trusted.Load() && !isNetwork(err) {
+	if err = heard(err); trusted.Load() && !isNetwork(err) {
 		return nil, &AuthError{Username: d.user, Methods: d.authNames, Withheld: d.withheld, Err: err}
 	}
 	return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -36,12 +37,18 @@ const maxCommand = 128<<10 - 1
 
 // CommandTooLongError means that a command line is longer than servers take. Nothing was sent, and the connection is as it was.
 type CommandTooLongError struct {
-	Bytes int // of the command line, with what Run adds to it
+	Bytes int // of the command line, with what Run adds to it; over WinRM characters
 	Limit int
+
+	shell WinRMShell // empty: over SSH
 }
 
 // Error names both lengths and says what to do instead.
 func (e *CommandTooLongError) Error() string {
+	if e.shell != "" {
+		return fmt.Sprintf("the command line has %d characters in the form that %s gets, and at most %d can be sent over WinRM: write long arguments to the "+
+			"command's stdin or into a file", e.Bytes, e.shell, e.Limit)
+	}
 	return fmt.Sprintf("the command line has %d bytes, and at most %d can be sent: write long arguments to the command's stdin or into a file", e.Bytes, e.Limit)
 }
 
@@ -53,18 +60,14 @@ func checkLength(command string) error {
 	return nil
 }
 
-// UnsupportedProtocolError means that this release does not support the protocol.
+// UnsupportedProtocolError means that the protocol is not known.
 type UnsupportedProtocolError struct {
 	Protocol provider.Protocol
 }
 
-// Error names the protocol and says what to use instead.
+// Error names the protocol and says which ones there are.
 func (e *UnsupportedProtocolError) Error() string {
-	switch e.Protocol {
-	case provider.ProtocolWinRM, provider.ProtocolWinRMHTTPS:
-		return fmt.Sprintf("protocol %q is not supported yet: set protocol = \"ssh\" in connector_config and run an SSH server on the machine", e.Protocol)
-	}
-	return fmt.Sprintf("unknown protocol %q: set protocol = \"ssh\" in connector_config", e.Protocol)
+	return fmt.Sprintf("unknown protocol %q: set protocol in connector_config to ssh, winrm or winrm+https", e.Protocol)
 }
 
 // ConnectError means that Dial could not connect.
@@ -85,7 +88,7 @@ func (e *ConnectError) Error() string {
 	case e.Last == nil:
 		return fmt.Sprintf("%s%v", msg, e.Cause)
 	}
-	return fmt.Sprintf("%s%v (%s in %s); the last failure: %v", msg, e.Cause, words.Count(e.Attempts, "attempt"), e.Elapsed.Round(time.Millisecond), e.Last)
+	return fmt.Sprintf("%s%v (%s in %s); the last failure: %v", msg, e.Cause, words.Count(e.Attempts, "attempt"), words.Span(e.Elapsed), e.Last)
 }
 
 // Unwrap returns the last failure and the reason for giving up.
@@ -95,16 +98,19 @@ func (e *ConnectError) Unwrap() []error { return []error{e.Last, e.Cause} }
 type timeoutError struct{ after time.Duration }
 
 func (e *timeoutError) Error() string {
-	return fmt.Sprintf("no connection within the timeout of %s", e.after)
+	return fmt.Sprintf("no connection within the timeout of %s", words.Span(e.after))
 }
 func (e *timeoutError) Timeout() bool        { return true }
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // handshakeTimeoutError is the cause of an attempt that took too long.
-type handshakeTimeoutError struct{ after time.Duration }
+type handshakeTimeoutError struct {
+	what  string
+	after time.Duration
+}
 
 func (e *handshakeTimeoutError) Error() string {
-	return fmt.Sprintf("no SSH handshake within %s", e.after)
+	return fmt.Sprintf("no %s within %s", e.what, words.Span(e.after))
 }
 func (e *handshakeTimeoutError) Timeout() bool   { return true }
 func (e *handshakeTimeoutError) Temporary() bool { return true }
@@ -113,9 +119,11 @@ func (e *handshakeTimeoutError) Temporary() bool { return true }
 // installed, so Dial retries it, and returns it as the last failure of a ConnectError.
 type AuthError struct {
 	Username string
-	Methods  []string // the methods that were offered: "publickey", "password"
+	Methods  []string // the methods that were offered: "publickey", "password"; over WinRM "ntlm", "basic"
 	Withheld bool     // there is a password, and it was not offered, because the host key is unknown: see DialOptions.PasswordWithoutHostKey
 	Err      error    // the server's refusal
+
+	remedy string // empty: the one for SSH
 }
 
 // Error names the user and the methods, never a secret.
@@ -127,8 +135,11 @@ func (e *AuthError) Error() string {
 	if e.Withheld {
 		offered += ", not the password, because the host key is unknown and password_without_host_key is not set"
 	}
-	return fmt.Sprintf("login as %q refused (offered %s): check username, key and password in connector_config, and that the image "+
-		"installs the key: %v", e.Username, offered, e.Err)
+	remedy := e.remedy
+	if remedy == "" {
+		remedy = "check username, key and password in connector_config, and that the image installs the key"
+	}
+	return fmt.Sprintf("login as %q refused (offered %s): %s: %v", e.Username, offered, remedy, e.Err)
 }
 
 // Unwrap returns Err.
@@ -157,6 +168,23 @@ func (e *HostKeyError) Error() string {
 
 func fingerprint(k ssh.PublicKey) string { return k.Type() + " " + ssh.FingerprintSHA256(k) }
 
+// heardError is an error with words of a server in it, which may be of any length.
+type heardError struct{ err error }
+
+// heard bounds the words of an error. A nil stays nil.
+func heard(err error) error {
+	if err == nil || len(err.Error()) <= safetext.MaxMessage {
+		return err
+	}
+	return &heardError{err}
+}
+
+func (e *heardError) Error() string { return safetext.Line(e.err.Error(), safetext.MaxMessage) }
+func (e *heardError) Unwrap() error { return e.err }
+
+// maxSignal bounds what a message shows of the name of a signal, which the server may choose.
+const maxSignal = 64
+
 // ExitError means that the command ran and failed.
 type ExitError struct {
 	code   int
@@ -182,7 +210,7 @@ func (e *ExitError) Signal() string { return e.signal }
 func (e *ExitError) Error() string {
 	msg := fmt.Sprintf("the command exited with status %d", e.code)
 	if e.signal != "" {
-		msg = fmt.Sprintf("the command was ended by signal %s (status %d)", e.signal, e.code)
+		msg = fmt.Sprintf("the command was ended by signal %s (status %d)", safetext.Line(e.signal, maxSignal), e.code)
 	}
 	if e.stderr != "" {
 		msg += ": " + e.stderr
@@ -190,17 +218,26 @@ func (e *ExitError) Error() string {
 	return msg
 }
 
-// RefusedError means that the server, after the login, refused a session or the command. The command certainly did not run.
+// RefusedError means that the server, after the login, refused a session (on new connections too), a terminal or the command. The command certainly did not run.
 type RefusedError struct {
 	Address string
 	Command bool  // the command was refused; else the session
 	Err     error // the server's words; nil: it said none
+
+	Terminal bool // RunOptions.PTY was refused
 }
 
 // Error says what was refused, and never quotes the command.
 func (e *RefusedError) Error() string {
-	if e.Command {
+	switch {
+	case e.Command && e.Err != nil:
+		return fmt.Sprintf("%s refused to run the command: %v", e.Address, e.Err)
+	case e.Command:
 		return e.Address + " refused to run the command"
+	case e.Terminal && e.Err != nil:
+		return fmt.Sprintf("%s gives no terminal: %v", e.Address, e.Err)
+	case e.Terminal:
+		return e.Address + " gives no terminal (PermitTTY of sshd)"
 	}
 	return fmt.Sprintf("%s refuses another session on this connection: %v", e.Address, e.Err)
 }
@@ -214,12 +251,15 @@ type LostError struct {
 	Sent    bool  // false: the command had not been sent, so it certainly does not run
 	Err     error // ErrKeepalive, ErrClosed, or an error of the network
 
+	during string // what it was, if it was no command
 	remains
 }
 
 // Error says whether the command had been started, and why the connection was lost.
 func (e *LostError) Error() string {
 	switch {
+	case e.during != "":
+		return fmt.Sprintf("connection lost %s: %v", e.during, e.Err)
 	case e.Started:
 		return fmt.Sprintf("connection lost while the command ran, its exit status is unknown: %v", e.Err)
 	case e.Sent:
@@ -241,11 +281,21 @@ type CancelError struct {
 }
 
 // remains is what may be left of a command whose end was not observed.
-type remains struct{ pid int } // of its process group; 0: unknown
+type remains struct {
+	pid   int    // of its process group; 0: unknown
+	shell string // the id of its shell, over WinRM; empty: unknown, or none
+}
 
 // End ends what is left of the command, over c, a new connection to the same instance. It returns nil if c runs commands and nothing of the
 // command is left, as far as its processes are known. So it also shows whether the instance still works.
 func (r remains) End(ctx context.Context, c Client) error {
+	if r.shell != "" {
+		of, ok := c.(shellDeleter)
+		if !ok {
+			return errors.New("the connection cannot end a shell of WinRM")
+		}
+		return of.deleteShell(ctx, r.shell)
+	}
 	command := "exit 0"
 	if r.pid > 0 {
 		l := defaultLimits()

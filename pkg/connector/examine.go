@@ -41,10 +41,12 @@ func examine(ctx context.Context, timeout time.Duration, since time.Time, failed
 	})
 	if err != nil {
 		found := FindingOf(err)
-		if ctx.Err() != nil && found == FindingNone {
+		var way *JumpError
+		if ctx.Err() != nil && found == FindingNone && !errors.As(err, &way) {
 			found = FindingDoubtful
 		}
-		if found == FindingDoubtful && tried.Load() && !accepted.Load() && !own.late() {
+		var beyond *beyondError
+		if found == FindingDoubtful && tried.Load() && (!accepted.Load() || errors.As(err, &beyond)) && !own.late() {
 			found = FindingUnusable
 		}
 		return found, fmt.Errorf("%w; then a new connection failed: %w", failed, err)
@@ -72,8 +74,8 @@ func examine(ctx context.Context, timeout time.Duration, since time.Time, failed
 	return max(FindingOf(err), FindingDoubtful), fmt.Errorf("%w; then a new connection worked, but no command did: %w", failed, err)
 }
 
-// unended reports whether a process of the command is known that may still run.
-func (r remains) unended() bool { return r.pid > 0 }
+// unended reports whether a process or a shell of the command is known that may still run.
+func (r remains) unended() bool { return r.pid > 0 || r.shell != "" }
 
 const (
 	clockTick = 50 * time.Millisecond

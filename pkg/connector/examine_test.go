@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -61,6 +64,7 @@ func TestSecondContact(t *testing.T) {
 		"it accepts and does not greet": {newInfo(t, silent.Addr().(*net.TCPAddr).Port, nil, public), connector.FindingDoubtful},
 		"it logs in and fails commands": {serve(func(*call) int { return 1 }), connector.FindingUnusable},
 		"it logs in and hangs":          {serve(func(c *call) int { <-c.ctx.Done(); return 0 }), connector.FindingDoubtful},
+		"it logs in, opens no session":  {newInfo(t, withoutSessions(t, host), nil, public), connector.FindingDoubtful},
 		"it has another host key":       {rebuilt, connector.FindingChangedHostKey},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,6 +75,75 @@ func TestSecondContact(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSecondContactEndsWhatIsLeft: what is left of a command is ended. If it cannot be, no new job may run beside it, and the other jobs go on.
+func TestSecondContactEndsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	host, public := newKey(t)
+	for name, c := range map[string]struct {
+		status int // of the script that ends what is left
+		want   connector.Finding
+	}{
+		"it is ended":     {0, connector.FindingNone},
+		"it is not ended": {1, connector.FindingDoubtful},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Bool
+			m, err := startMachine(&ssh.ServerConfig{NoClientAuth: true}, host, func(call *call) int {
+				if strings.Contains(call.command, "4711") {
+					asked.Store(true)
+					return c.status
+				}
+				return 0
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(m.close)
+			found, err := examined(t, connector.LostWithProcess(4711), newInfo(t, m.port(), nil, public))
+			if found != c.want || (err == nil) != (c.want == connector.FindingNone) || !asked.Load() {
+				t.Errorf("finding %d, want %d: %v; asked to end it: %v", found, c.want, err, asked.Load())
+			}
+		})
+	}
+}
+
+// withoutSessions serves logins, and never answers the request for a session. It returns the port.
+func withoutSessions(t *testing.T, hostKey []byte) int {
+	t.Helper()
+	signer, err := ssh.ParsePrivateKey(hostKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &ssh.ServerConfig{NoClientAuth: true}
+	config.AddHostKey(signer)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() {
+				defer conn.Close()
+				_, channels, requests, err := ssh.NewServerConn(conn, config)
+				if err != nil {
+					return
+				}
+				work.Go(func() { ssh.DiscardRequests(requests) })
+				for range channels { // until the client leaves
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { _ = listener.Close(); work.Wait() })
+	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // TestSecondContactIsNotInterrupted: the end of the caller says nothing about the instance.

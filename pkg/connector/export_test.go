@@ -33,3 +33,22 @@ func LateAfter(pause time.Duration) bool {
 	c.ran(pause + clockTick)
 	return c.late()
 }
+
+// WinRMCommand returns the line that cmd.exe gets over WinRM.
+var WinRMCommand = winrmCommand
+
+// The copies by PowerShell: over any Client, with the scripts and the command line as they are sent.
+var (
+	UploadPowerShell   = uploadPowerShell
+	DownloadPowerShell = downloadPowerShell
+	UploadScript       = bareScript(uploadPS1)
+	DownloadScript     = bareScript(downloadPS1)
+	UploadCommand      = copyCommand(uploadPS1)
+	DownloadCommand    = copyCommand(downloadPS1)
+	WindowsPath        = windowsPath
+)
+
+// LostWithProcess is the loss of a connection on which a command with this process id ran.
+func LostWithProcess(pid int) *LostError {
+	return &LostError{Started: true, Sent: true, Err: ErrKeepalive, remains: remains{pid: pid}}
+}

@@ -17,7 +17,7 @@ type hostKeys struct {
 	address  string
 	pin      func(string) error
 	insecure bool
-	legacy   bool
+	also     allowed
 
 	mu      sync.Mutex
 	pinned  []ssh.PublicKey
@@ -25,8 +25,11 @@ type hostKeys struct {
 }
 
 func newHostKeys(address string, known []string, opts DialOptions) (*hostKeys, error) {
-	h := &hostKeys{address: address, pin: opts.PinHostKey, insecure: opts.Insecure, legacy: opts.LegacyAlgorithms}
+	h := &hostKeys{address: address, pin: opts.PinHostKey, insecure: opts.Insecure, also: allowedBy(opts)}
 	for i, line := range known {
+		if strings.HasPrefix(line, certificatePrefix) {
+			continue // of WinRM's certificate
+		}
 		key, err := parseHostKey(line)
 		if err != nil {
 			return nil, fmt.Errorf("host key %d of %s: %w", i+1, address, err)
@@ -83,7 +86,7 @@ func (h *hostKeys) algorithms() []string {
 // ofRSA returns the signature algorithms to offer for RSA keys.
 func (h *hostKeys) ofRSA() []string {
 	algos := []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
-	if h.legacy {
+	if h.also.legacy {
 		algos = append(algos, legacyHostKeys...)
 	}
 	return algos
@@ -93,7 +96,7 @@ func (h *hostKeys) ofRSA() []string {
 func (h *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if bits := shortRSA(key); bits > 0 && !h.legacy {
+	if bits := shortRSA(key); bits > 0 && !h.also.legacy {
 		return &LegacyError{Address: h.address, Offers: fmt.Sprintf("an RSA host key of %d bits", bits)}
 	}
 	known := h.pinned
@@ -146,7 +149,7 @@ func (h *hostKeys) negotiation(err error) error {
 	}
 	ofRSA := func(key ssh.PublicKey) bool { return key.Type() == ssh.KeyAlgoRSA }
 	if len(h.pinned) == 0 || neg.What != "host key" || slices.ContainsFunc(h.pinned, ofRSA) {
-		if old := legacyOf(h.address, neg); old != nil && !h.legacy {
+		if old := legacyOf(h.address, neg, h.also); old != nil {
 			return old
 		}
 	}

@@ -1,14 +1,13 @@
 package connector_test
 
 import (
+	"cmp"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"io"
 	"net"
 	"os"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // line is one end of a connection in memory. Unlike that of net.Pipe, a Write does not wait for a Read: both sides of SSH write first.
@@ -74,20 +74,24 @@ func (l *line) SetDeadline(time.Time) error      { return nil }
 func (l *line) SetReadDeadline(time.Time) error  { return nil }
 func (l *line) SetWriteDeadline(time.Time) error { return nil }
 
+// openServer returns the settings of a server that lets everybody in, and its host key.
+func openServer(t *testing.T) (*ssh.ServerConfig, string) {
+	t.Helper()
+	key, public := newKey(t)
+	signer, err := ssh.ParsePrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &ssh.ServerConfig{NoClientAuth: true}
+	config.AddHostKey(signer)
+	return config, authorized(public)
+}
+
 // TestLateKeepalivesAreCountedInARow: a server that answers each keepalive late, but before the limit, keeps its connection for as long as it does
 // so. One that stops answering loses it.
 func TestLateKeepalivesAreCountedInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		signer, err := ssh.NewSignerFromKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config := &ssh.ServerConfig{PasswordCallback: func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) { return nil, nil }}
-		config.AddHostKey(signer)
+		config, hostKey := openServer(t)
 		ours, theirs := newLine()
 		defer theirs.Close()
 		const every = 10 * time.Second
@@ -114,7 +118,7 @@ func TestLateKeepalivesAreCountedInARow(t *testing.T) {
 				}
 			}
 		}()
-		info := provider.ConnectInfo{ID: "i-1", InternalAddr: "192.0.2.1", HostKeys: []string{strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))}}
+		info := provider.ConnectInfo{ID: "i-1", InternalAddr: "192.0.2.1", HostKeys: []string{hostKey}}
 		info.Username, info.Password, info.Keepalive = "ci", "pw", every
 		c, err := connector.Dial(t.Context(), info, connector.DialOptions{Dial: func(context.Context, string, string) (net.Conn, error) { return ours, nil }})
 		if err != nil {
@@ -131,4 +135,85 @@ func TestLateKeepalivesAreCountedInARow(t *testing.T) {
 		}
 		_ = c.Close()
 	})
+}
+
+// freezing is a connection to a server that freezes: from then on what is written is acknowledged, and nothing comes back.
+type freezing struct {
+	*line
+	frozen atomic.Bool
+}
+
+func (f *freezing) Write(p []byte) (int, error) {
+	if f.frozen.Load() {
+		return len(p), nil
+	}
+	return f.line.Write(p)
+}
+
+// memoryInstance serves SSH on a connection, and answers keepalives only.
+func memoryInstance(conn net.Conn, config *ssh.ServerConfig) {
+	_, channels, requests, err := ssh.NewServerConn(conn, config)
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	for c := range channels {
+		_ = c.Reject(ssh.Prohibited, "no sessions")
+	}
+}
+
+// memoryJumpHost is memoryInstance for a jump host. It takes some time to connect to an instance.
+func memoryJumpHost(conn net.Conn, config *ssh.ServerConfig, takes time.Duration) {
+	_, channels, requests, err := ssh.NewServerConn(conn, config)
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	for c := range channels {
+		time.Sleep(takes)
+		near, requests, err := c.Accept()
+		if err != nil {
+			return
+		}
+		go ssh.DiscardRequests(requests)
+		far, instance := newLine()
+		go memoryInstance(instance, config)
+		go func() { _, _ = io.Copy(far, near); _ = far.Close() }()
+		go func() { _, _ = io.Copy(near, far); _ = near.Close() }()
+	}
+}
+
+// TestFrozenJumpHostIsNoticedFirst: a jump host that freezes is noticed before the instance behind it seems to be, at whatever moment between two keepalives it
+// freezes. So the instance is not blamed.
+func TestFrozenJumpHostIsNoticedFirst(t *testing.T) {
+	const byDefault = 30 * time.Second
+	for _, every := range []time.Duration{0, 8 * time.Second, 40 * time.Second} {
+		interval := cmp.Or(every, byDefault)
+		for part := range 4 {
+			synctest.Test(t, func(t *testing.T) {
+				config, hostKey := openServer(t)
+				key, _ := newKey(t)
+				ours, theirs := newLine()
+				defer theirs.Close()
+				go memoryJumpHost(theirs, config, interval/4) // so the two keepalives are not sent at the same time
+				way := &freezing{line: ours}
+				jump := &connector.JumpHost{Address: "192.0.2.7:22", Username: "ops", Key: secret.New(string(key)), HostKeys: []string{hostKey}}
+				info := provider.ConnectInfo{ID: "i-1", InternalAddr: "192.0.2.1", HostKeys: []string{hostKey}}
+				info.Username, info.Password, info.Keepalive = "ci", "pw", every
+				c, err := connector.Dial(t.Context(), info, connector.DialOptions{Jump: jump, Dial: func(context.Context, string, string) (net.Conn, error) { return way, nil }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				time.Sleep(10*interval + interval/8 + time.Duration(part)*interval/4)
+				way.frozen.Store(true)
+				began := time.Now()
+				err = c.(connector.Waiter).Wait(t.Context())
+				checkWay(t, err, jump, connector.ErrKeepalive.Error())
+				if took := time.Since(began); took > 2*interval {
+					t.Errorf("with keepalives every %s it took %s", interval, took)
+				}
+			})
+		}
+	}
 }

@@ -70,6 +70,34 @@ func checkLegacy(t *testing.T, info provider.ConnectInfo, offers string) {
 	}
 }
 
+// TestSshdGroupExchange: the group exchange with SHA-256 is used only on demand. The error of a server that offers nothing else names the setting, and the
+// setting allows nothing with SHA-1.
+func TestSshdGroupExchange(t *testing.T) {
+	s := startSSHD(t, "KexAlgorithms diffie-hellman-group-exchange-sha256,diffie-hellman-group-exchange-sha1")
+	login := func(opts connector.DialOptions) error {
+		return runOnce(t.Context(), s.info, quick(opts), connector.RunOptions{Command: "true"})
+	}
+	err := login(connector.DialOptions{})
+	var old *connector.LegacyError
+	var failed *connector.ConnectError
+	if !errors.As(err, &old) || old.Offers != "only the key exchange diffie-hellman-group-exchange-sha256" || !strings.Contains(err.Error(), s.address()) ||
+		!strings.Contains(err.Error(), "allow_dh_group_exchange = true") || strings.Contains(err.Error(), "allow_legacy_ssh") {
+		t.Fatalf("got %v", err)
+	}
+	if !errors.As(err, &failed) || failed.Cause != nil {
+		t.Errorf("it was retried: %v", err)
+	}
+	for name, opts := range map[string]connector.DialOptions{"on demand": {GroupExchange: true}, "with all old algorithms": {LegacyAlgorithms: true}} {
+		if err := login(opts); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s = startSSHD(t, "KexAlgorithms diffie-hellman-group-exchange-sha1")
+	if err := login(connector.DialOptions{GroupExchange: true}); !errors.As(err, &old) || !strings.Contains(err.Error(), "allow_legacy_ssh = true") {
+		t.Errorf("with SHA-1: %v", err)
+	}
+}
+
 func TestShortHostKey(t *testing.T) {
 	host, public := marshalKey(t, shortKey(t))
 	info := newInfo(t, serveMore(t, host, &ssh.ServerConfig{NoClientAuth: true}).port(), nil)

@@ -92,13 +92,11 @@ func TestImpossibleInfo(t *testing.T) {
 			t.Errorf("host key %q: %v", line, err)
 		}
 	}
-	for _, p := range []provider.Protocol{provider.ProtocolWinRM, provider.ProtocolWinRMHTTPS, "telnet"} {
-		info := valid
-		info.Protocol = p
-		var unsupported *connector.UnsupportedProtocolError
-		if _, err := connector.Dial(t.Context(), info, connector.DialOptions{Insecure: true}); !errors.As(err, &unsupported) || unsupported.Protocol != p {
-			t.Errorf("%s: %v", p, err)
-		}
+	info := valid
+	info.Protocol = "telnet"
+	var unsupported *connector.UnsupportedProtocolError
+	if _, err := connector.Dial(t.Context(), info, connector.DialOptions{Insecure: true}); !errors.As(err, &unsupported) || unsupported.Protocol != "telnet" {
+		t.Errorf("telnet: %v", err)
 	}
 }
 
@@ -124,13 +122,6 @@ func TestKeyboardInteractive(t *testing.T) {
 	info.ProtocolPort, info.HostKeys, info.Key, info.Password = asking.port(), nil, nil, testPassword
 	err := runOnce(t.Context(), info, quick(connector.DialOptions{Insecure: true}), connector.RunOptions{Command: "true"})
 	if err != nil {
-		t.Error(err)
-	}
-}
-
-func TestOldKeyExchange(t *testing.T) {
-	s := startSSHD(t, "KexAlgorithms diffie-hellman-group-exchange-sha256")
-	if err := runOnce(t.Context(), s.info, quick(connector.DialOptions{}), connector.RunOptions{Command: "true"}); err != nil {
 		t.Error(err)
 	}
 }

@@ -31,6 +31,11 @@ type server struct {
 	log  string // file
 }
 
+// address returns what is dialled.
+func (s *server) address() string {
+	return net.JoinHostPort(s.info.InternalAddr, strconv.Itoa(s.info.ProtocolPort))
+}
+
 // newKey returns a new ed25519 key as PEM and its public half.
 func newKey(t testing.TB) ([]byte, ssh.PublicKey) {
 	t.Helper()
@@ -148,7 +153,7 @@ func startSSHD(t testing.TB, options ...string) *server {
 	port := freePort(t)
 	config := []string{
 		"ListenAddress 127.0.0.1", fmt.Sprint("Port ", port), "PidFile none", "StrictModes no", "UsePAM no", "AcceptEnv LC_TASKSCALER",
-		"PermitRootLogin yes", "LogLevel VERBOSE", "MaxStartups 100",
+		"PermitRootLogin yes", "LogLevel VERBOSE", "MaxStartups 1000",
 		"AuthorizedKeysFile " + write(t, filepath.Join(s.dir, "authorized_keys"), []byte(authorized(public)+"\n")),
 		"HostKey " + write(t, filepath.Join(s.dir, "ed25519"), hostKey),
 	}

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -26,18 +25,24 @@ type run struct {
 	pid     chan int      // receives at most one process id
 	done    chan struct{} // closed when err is set
 	err     error
-	mu      sync.Mutex
+	latch                // its mu is for all that follows
 	session *ssh.Session // nil until it is started
-	sent    bool         // the command was sent, or is about to be: from now on it may run
-	dropped bool         // Run has returned, or is about to
 	known   int          // the process id; 0: it has not arrived
 }
+
+// errConnClosed means that the connection of DialRun was closed.
+var errConnClosed = errors.New("the connection to the command was closed")
 
 // errHeldBack means that the command was cancelled before it was sent.
 var errHeldBack = errors.New("cancelled before the command was sent")
 
 // Run implements Client.
 func (c *sshClient) Run(ctx context.Context, opts RunOptions) error {
+	return c.spread(ctx, func(on *sshClient) error { return on.runHere(ctx, opts) })
+}
+
+// runHere is Run on this connection.
+func (c *sshClient) runHere(ctx context.Context, opts RunOptions) error {
 	if ctx.Err() != nil {
 		return &CancelError{Cause: context.Cause(ctx), Ended: true}
 	}
@@ -62,7 +67,7 @@ func (r *run) cancelled(cause error) *CancelError {
 	ended := r.end()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &CancelError{Cause: cause, Ended: ended, Sent: r.sent, remains: remains{r.known}}
+	return &CancelError{Cause: cause, Ended: ended, Sent: r.sent, remains: remains{pid: r.known}}
 }
 
 // result returns the error of the command, or if it succeeded the failure of its streams.
@@ -99,24 +104,6 @@ func (r *run) foundPID(pid int) {
 		r.known = pid
 		r.pid <- pid
 	}
-}
-
-// mayRun is called before the command is sent. It returns false if the command was cancelled.
-func (r *run) mayRun() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.sent = !r.dropped
-	return r.sent
-}
-
-// holdBack prevents that the command is sent. It returns false if it was sent already.
-func (r *run) holdBack() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.sent {
-		r.dropped = true
-	}
-	return !r.sent
 }
 
 // fail reports a failure of the caller's streams. The first one ends the command.
@@ -158,6 +145,12 @@ func (r *run) start() (*ssh.Session, error) {
 		session.Stdout, session.Stderr = r.filters[0], r.filters[1]
 	}
 	sendEnv(session, r.opts.Env)
+	if r.opts.PTY != nil {
+		if err := r.requestPTY(session); err != nil {
+			_ = session.Close()
+			return nil, err
+		}
+	}
 	if !r.mayRun() {
 		_ = session.Close()
 		return nil, errHeldBack
@@ -175,6 +168,9 @@ func (r *run) start() (*ssh.Session, error) {
 	}
 	r.session = session
 	go r.feed(stdin)
+	if r.opts.PTY != nil && r.opts.PTY.Resize != nil {
+		go r.resize(session)
+	}
 	return session, nil
 }
 
@@ -204,6 +200,10 @@ func (r *run) feed(stdin io.WriteCloser) {
 			return // without closing stdin: the command must not take a part of the input for the whole
 		}
 	}
+	if r.opts.PTY != nil { // some servers hang a terminal up when its channel gets no more input
+		_, _ = io.WriteString(stdin, endOfFile)
+		return
+	}
 	_ = stdin.Close()
 }
 
@@ -219,9 +219,12 @@ func (r *run) startError(err error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var refused *ssh.OpenChannelError
+	var noTerminal *RefusedError
 	switch {
+	case errors.As(err, &noTerminal):
+		return err
 	case errors.As(err, &refused):
-		return &RefusedError{Address: r.client.dialer.address, Err: err}
+		return &RefusedError{Address: r.client.dialer.address, Err: heard(err)}
 	case r.sent && isRefusal(err):
 		// err is not passed on: x/crypto quotes the whole command in it, which does not belong in a log.
 		return &RefusedError{Address: r.client.dialer.address, Command: true}
@@ -236,9 +239,12 @@ func isRefusal(err error) bool {
 
 // exitError turns the result of a session into an ExitError or a LostError.
 func (r *run) exitError(err error) error {
+	var exit *ssh.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		err = r.client.reason(err)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var exit *ssh.ExitError
 	switch {
 	case err == nil:
 		return nil
@@ -248,7 +254,7 @@ func (r *run) exitError(err error) error {
 		return seen
 	}
 	// There was no status: the connection was lost, or the server's end of the session ended.
-	return &LostError{Started: true, Sent: true, Err: r.client.explain(err), remains: remains{r.known}}
+	return &LostError{Started: true, Sent: true, Err: err, remains: remains{pid: r.known}}
 }
 
 func newExitError(exit *ssh.ExitError) *ExitError {

@@ -58,7 +58,12 @@ func (p *Process) transportError(ctx context.Context, c *child, name string, beg
 		return awayf("plugin %s went away during %s: %s", p.name, name, c.obituary())
 	}
 	p.suspect(c)
-	return awayf("plugin %s: %s: %w", p.name, name, err)
+	return awayf("plugin %s: %s: %w", p.name, name, p.wireError(err))
+}
+
+// wireError returns err with its text as one bounded line without secrets: a plugin can choose the text of an error of gRPC.
+func (p *Process) wireError(err error) error {
+	return &remoteError{text: heard(err.Error(), p.redact.text), is: err}
 }
 
 // lateError says what did not answer in time. For errors.Is it is a context.DeadlineExceeded.

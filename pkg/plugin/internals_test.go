@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -11,7 +12,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
+	"google.golang.org/grpc"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
@@ -53,13 +58,74 @@ func TestRedactorForgetsTheOldestMadeOnly(t *testing.T) {
 	}
 }
 
-// Whatever a plugin prints, the host does not panic and logs no secret.
+// A secret that comes after the first line of the log is removed from the next one, whoever it is from.
+func TestRedactorKnowsEachNewSecretAtOnce(t *testing.T) {
+	r := newRedactor()
+	for n, add := range []func(password string){
+		func(p string) { r.addMade(provider.ConnectorConfig{Password: p}) },
+		func(p string) { r.addGiven(provider.ConnectorConfig{Password: p}) },
+		func(p string) { r.addConfig(json.RawMessage(`{"api_key":"` + p + `"}`)) },
+		func(p string) { r.addMade(provider.ConnectorConfig{Password: p}) },
+	} {
+		secret := fmt.Sprintf("secret-word-%d", n)
+		line := "it logs in with " + secret
+		if got := r.text(line); got != line {
+			t.Errorf("before it is known: %q", got)
+		}
+		add(secret)
+		if got := r.text(line); got != "it logs in with [redacted]" {
+			t.Errorf("addition %d: %q", n, got)
+		}
+	}
+}
+
+// A secret in a plugin's output is removed if its bytes are broken, if it is cut, or if it goes over two lines. The rest of it is not shown either.
+func TestLogPumpRemovesDamagedSecrets(t *testing.T) {
+	const secret = "pw-secret-of-an-instance"
+	for name, text := range map[string]string{
+		"a broken byte":          "it is pw-secret\xff-of-an-instance",
+		"one in place of a byte": "it is pw-secret\xffof-an-instance",
+		"one in a record":        "{\"@message\":\"it is pw-sec\xffret-of-an-instance\"}",
+		"one in an attribute":    "{\"@message\":\"it is\",\"a\":[\"pw-secret-of\x00-an-instance\"]}",
+		"white space":            "{\"@message\":\"it is pw-secret-of-an-\\n\\tinstance\"}",
+		"two lines":              "it is pw-secret-of-an-ins\ntance",
+		"the end of a long line": strings.Repeat("x", maxLogLine-20) + secret,
+		"hexadecimal":            fmt.Sprintf("it is %x", secret),
+		"a header":               "it is Basic " + base64.StdEncoding.EncodeToString([]byte("user:"+secret)),
+		"an open quote":          "it is password=\"hunter2 pw-secret\n-of-an-instance",
+		"a number":               "{\"@message\":\"it is\",\"a\":314159265}",
+	} {
+		var out strings.Builder
+		r := newRedactor()
+		r.addGiven(provider.ConnectorConfig{Password: secret})
+		r.addConfig(json.RawMessage(`{"token": 314159265, "pem_secret": "-----BEGIN-----\nline-one-of-the-key\n-----END-----"}`))
+		pump := &logPump{log: slog.New(slog.NewTextHandler(&out, nil)), redact: r}
+		pump.read(strings.NewReader(text + "\nline-one-of-the-key\n"))
+		shown := out.String() + strings.Join(pump.last(tailLines), "\n")
+		for _, part := range []string{"pw-sec", "instance", "hunter2", "314159265", "3.14159265", "line-one", fmt.Sprintf("%x", secret)[:12], "cHctc2Vj", "B3LXNlY3"} {
+			if strings.Contains(shown, part) {
+				t.Errorf("%s: %q is shown:\n%s", name, part, shown)
+			}
+		}
+		if !strings.Contains(shown, "it is") && !strings.Contains(shown, "xxx") {
+			t.Errorf("%s: nothing is shown:\n%s", name, shown)
+		}
+	}
+}
+
+// Whatever a plugin prints, the host does not panic and logs no secret, also if noise is in it. A log record stays one bounded line of text.
 func FuzzLogPump(f *testing.F) {
 	for _, s := range []string{
 		`{"@level":"info","@message":"x","a":[1,"pw-secret"],"@timestamp":5}`, `{"@message":1}`, "panic: pw-secret\n\ngoroutine 1", "{", "\x00\xff", "",
-		"{\"@message\":\"\\u0070w-secret\"}", strings.Repeat("x", 2*maxLogLine),
+		"{\"@message\":\"\\u0070w-secret\"}", strings.Repeat("x", 2*maxLogLine), "pw-\xffsecret", "pw-se\ncret", "{\"@message\":\"pw-\xffsecret\",\"n\":[\"pw-\\u0000secret\"]}",
 	} {
 		f.Add(s)
+	}
+	noise := strings.NewReplacer(`\ufffd`, "", "\ufffd", "", `\x00`, "", `\xff`, "", `\n`, "", `\r`, "", `\t`, "")
+	check := func(t *testing.T, text, shown string) {
+		if strings.Contains(shown, "pw-secret") || strings.Contains(noise.Replace(shown), "pw-secret") {
+			t.Fatalf("%q is shown as %s", text, shown)
+		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var out strings.Builder
@@ -67,12 +133,16 @@ func FuzzLogPump(f *testing.F) {
 		r.addGiven(provider.ConnectorConfig{Password: "pw-secret"})
 		pump := &logPump{log: slog.New(slog.NewTextHandler(&out, nil)), redact: r}
 		pump.read(strings.NewReader(text))
-		if strings.Contains(out.String(), "pw-secret") {
-			t.Fatalf("%q was logged as %s", text, out.String())
+		for line := range strings.Lines(out.String()) {
+			check(t, text, line)
+			if len(line) > 4*(maxLogText+maxAttrs*(maxKey+maxValue)) || !utf8.ValidString(line) || strings.ContainsRune(line, 0x1b) {
+				t.Fatalf("%q is logged as %q", text, line)
+			}
 		}
 		for _, line := range pump.last(tailLines) {
-			if strings.Contains(line, "pw-secret") {
-				t.Fatalf("%q is remembered as %q", text, line)
+			check(t, text, line)
+			if len(line) > tailWidth {
+				t.Fatalf("%d bytes are remembered: %q", len(line), line)
 			}
 		}
 	})
@@ -159,6 +229,41 @@ func TestUnansweredCalls(t *testing.T) {
 	miss("Update", 30, 40, false)
 	miss("Update", 40, 50, true)
 	miss("Increase", 31, 41, true)
+}
+
+// diesAfterInit is a plugin whose process ends when it has answered Init, before the answer is noted.
+type diesAfterInit struct {
+	pb.InstanceGroupClient
+	end func()
+}
+
+// Init implements pb.InstanceGroupClient.
+func (d diesAfterInit) Init(context.Context, *pb.InitRequest, ...grpc.CallOption) (*pb.InitResponse, error) {
+	d.end()
+	return &pb.InitResponse{Id: "group"}, nil
+}
+
+// TestDeathRightAfterInit: a plugin that dies as soon as it has answered Init is started again, like one that dies later.
+func TestDeathRightAfterInit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess(LaunchOptions{Path: filepath.Join(t.TempDir(), "none"), Logger: slog.New(slog.DiscardHandler), InitTimeout: time.Minute,
+			RelaunchMin: time.Second, RelaunchMax: time.Second})
+		c := &child{born: time.Now(), run: &runner{}}
+		c.rpc = diesAfterInit{end: func() { p.gone(c) }}
+		p.cur = c
+		if info, err := p.Init(t.Context(), nil, provider.Settings{}); err != nil || info.ID != "group" {
+			t.Fatalf("%+v, %v", info, err)
+		}
+		time.Sleep(time.Minute)
+		p.mu.Lock()
+		attempts := p.attempts
+		p.mu.Unlock()
+		if attempts < 10 {
+			t.Errorf("%d attempts to start it again in a minute", attempts)
+		}
+		p.stop()
+		p.wg.Wait()
+	})
 }
 
 // TestPauseAfterASteadyRun: the pause before the next start grows with each short run, and is the shortest again after a long one.

@@ -26,8 +26,6 @@ const (
 	tailWidth  = 300      // bytes of each
 )
 
-func quote(s string) string { return strconv.Quote(s) }
-
 // logPump turns the lines that a plugin writes to standard error into log records of the host, and keeps the last ones. It assumes nothing
 // about the lines: a plugin may print anything.
 type logPump struct {
@@ -49,15 +47,16 @@ func (l *logPump) read(r io.Reader) {
 			l.tellDropped(l.flow.dropped)
 			return
 		}
-		text := string(line)
+		text, cut := string(line), more
 		for more && err == nil {
 			_, more, err = in.ReadLine()
 		}
-		l.line(text)
+		l.line(text, cut)
 	}
 }
 
-func (l *logPump) line(text string) {
+// line logs one line. cut says that it is the beginning of a longer one.
+func (l *logPump) line(text string, cut bool) {
 	text = strings.TrimRight(text, "\r\n")
 	if text == "" {
 		return
@@ -65,6 +64,9 @@ func (l *logPump) line(text string) {
 	level, msg, attrs, ok := parseHCLog(text, l.redact)
 	if !ok {
 		level, msg = l.plain(text)
+	}
+	if cut { // perhaps in the middle of a secret
+		msg = msg[:len(msg)/2]
 	}
 	l.remember(msg)
 	pass, dropped := l.flow.next(time.Now())
@@ -111,9 +113,9 @@ func (l *logPump) plain(text string) (slog.Level, string) {
 		l.panic = true
 	}
 	if l.panic {
-		return slog.LevelError, l.redact.text(text)
+		return slog.LevelError, l.redact.line(text)
 	}
-	return slog.LevelInfo, l.redact.text(text)
+	return slog.LevelInfo, l.redact.line(text)
 }
 
 func (l *logPump) remember(msg string) {
@@ -171,10 +173,15 @@ func parseHCLog(line string, redact *redactor) (level slog.Level, msg string, at
 	return levelOf(name), redact.text(text), []slog.Attr{{Key: "fields", Value: slog.GroupValue(attrs...)}}, true
 }
 
-// redactValue returns numbers and booleans unchanged, and any other value as a text without secrets.
+// redactValue returns booleans and numbers unchanged unless a number is a secret, and any other value as a text without secrets.
 func redactValue(v any, redact *redactor) any {
 	switch v := v.(type) {
-	case bool, float64, nil:
+	case bool, nil:
+		return v
+	case float64:
+		if text := strconv.FormatFloat(v, 'f', -1, 64); redact.text(text) != text {
+			return redacted
+		}
 		return v
 	case string:
 		return safetext.Line(redact.text(v), maxValue)

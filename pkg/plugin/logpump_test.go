@@ -57,13 +57,13 @@ func TestLogIsLimited(t *testing.T) {
 		var out strings.Builder
 		pump := &logPump{log: slog.New(slog.NewTextHandler(&out, nil)), redact: newRedactor()}
 		for n := range 10_000 {
-			pump.line(fmt.Sprint("line ", n))
+			pump.line(fmt.Sprint("line ", n), false)
 		}
 		if last := pump.last(1); last[0] != "line 9999" {
 			t.Errorf("the last words of a plugin that prints too much are %q", last)
 		}
 		time.Sleep(time.Second)
-		pump.line("after a pause")
+		pump.line("after a pause", false)
 		got := out.String()
 		if n := strings.Count(got, "msg=\"line "); n != maxPerSecond {
 			t.Errorf("%d lines were logged", n)

@@ -20,7 +20,7 @@ const (
 	maxListed       = 1_000_000 // instances in one list
 	maxHostKeys     = 64        // of one instance
 	maxCredential   = 64 << 10  // bytes of a password, a key or a host key
-	maxAddress      = 1 << 10   // bytes of an address or a user's name
+	maxAddress      = 1 << 10   // bytes of an address, a user's name, or another short text
 	maxCapabilities = 64
 	maxPort         = 65535
 )
@@ -74,21 +74,37 @@ func plausibleConnectInfo(id string, r *pb.ConnectInfoResponse) error {
 	if got := r.GetId(); got != "" && got != id {
 		return fmt.Errorf("the id is %s", safetext.Quote(safetext.Line(got, maxSentState)))
 	}
+	if err := plausibleConnector(c); err != nil {
+		return err
+	}
+	if err := plausibleTexts([]field{{"external_addr", r.GetExternalAddr()}, {"internal_addr", r.GetInternalAddr()}}); err != nil {
+		return err
+	}
+	return plausibleKeys(r)
+}
+
+// plausibleConnector returns an error that says why these settings cannot be used, in either direction. It shows no secret. A negative keepalive is
+// right: it means none.
+func plausibleConnector(c *pb.ConnectorConfig) error {
 	if port := c.GetProtocolPort(); port < 0 || port > maxPort {
 		return fmt.Errorf("the port is %d", port)
 	}
-	if c.GetKeepaliveNs() < 0 || c.GetTimeoutNs() < 0 {
-		return fmt.Errorf("keepalive is %s and timeout is %s", time.Duration(c.GetKeepaliveNs()), time.Duration(c.GetTimeoutNs()))
-	}
-	for _, f := range []field{{"external_addr", r.GetExternalAddr()}, {"internal_addr", r.GetInternalAddr()}, {"username", c.GetUsername()}} {
-		if len(f.text) > maxAddress || strings.ContainsFunc(f.text, unicode.IsControl) {
-			return fmt.Errorf("%s has %d bytes or a control character", f.name, len(f.text))
-		}
+	if c.GetTimeoutNs() < 0 {
+		return fmt.Errorf("the timeout is %s", time.Duration(c.GetTimeoutNs()))
 	}
 	if len(c.GetPassword()) > maxCredential || len(c.GetKey()) > maxCredential {
 		return fmt.Errorf("the password or the key has more than %d bytes", maxCredential)
 	}
-	return plausibleKeys(r)
+	return plausibleTexts([]field{{"os", c.GetOs()}, {"arch", c.GetArch()}, {"protocol", c.GetProtocol()}, {"username", c.GetUsername()}})
+}
+
+func plausibleTexts(fields []field) error {
+	for _, f := range fields {
+		if len(f.text) > maxAddress || strings.ContainsFunc(f.text, unicode.IsControl) {
+			return fmt.Errorf("%s has %d bytes or a control character", f.name, len(f.text))
+		}
+	}
+	return nil
 }
 
 func plausibleKeys(r *pb.ConnectInfoResponse) error {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/pkg/plugin/internal/pb"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // Process is an InstanceGroup in a plugin process. If the process dies or hangs, Process starts a new one and initialises it with the same
@@ -45,7 +46,7 @@ type Process struct {
 
 // initState holds the settings that the process was initialised with, and its answer.
 type initState struct {
-	settings provider.Settings
+	settings secret.Value[provider.Settings]
 	info     provider.ProviderInfo
 }
 
@@ -85,7 +86,7 @@ func (p *Process) Init(ctx context.Context, _ hclog.Logger, settings provider.Se
 		}
 		p.adopt(c)
 	}
-	state = &initState{settings: settings}
+	state = &initState{settings: secret.Hide(settings)}
 	if err := p.initialise(ctx, c, state); err != nil {
 		p.dismiss(c, err)
 		return provider.ProviderInfo{}, err
@@ -227,15 +228,15 @@ func (p *Process) start(ctx context.Context) (*child, error) {
 func (p *Process) initialise(ctx context.Context, c *child, state *initState) error {
 	ctx, done := p.untilClosed(ctx)
 	defer done()
-	if err := checkConnector(state.settings.ConnectorConfig); err != nil {
+	if err := checkConnector(state.settings.Reveal().ConnectorConfig); err != nil {
 		return provider.Errorf(provider.KindConfig, "connector_config: %w", bare(err))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.opts.InitTimeout, &lateError{fmt.Sprintf(
 		"no answer within %s; raise call_timeouts.init if Init needs longer", p.opts.InitTimeout)})
 	defer cancel()
-	p.redact.addGiven(state.settings.ConnectorConfig)
+	p.redact.addGiven(state.settings.Reveal().ConnectorConfig)
 	began := time.Now()
-	resp, err := c.rpc.Init(ctx, &pb.InitRequest{PluginConfig: p.opts.Config, Connector: connectorToWire(state.settings.ConnectorConfig)})
+	resp, err := c.rpc.Init(ctx, &pb.InitRequest{PluginConfig: p.opts.Config, Connector: connectorToWire(state.settings.Reveal().ConnectorConfig)})
 	if err != nil {
 		return p.initBroken(ctx, c, err)
 	}
@@ -266,7 +267,7 @@ func (p *Process) initBroken(ctx context.Context, c *child, err error) error {
 		return provider.Errorf(provider.KindTransient, "plugin %s: Init did not return in time: %w", p.name, cause)
 	}
 	if !c.exitsSoon(ctx, p.opts.exitGrace) {
-		return provider.Errorf(provider.KindTransient, "plugin %s: Init: %w", p.name, err)
+		return provider.Errorf(provider.KindTransient, "plugin %s: Init: %w", p.name, p.wireError(err))
 	}
 	<-c.run.pumped
 	return &provider.Error{Kind: provider.KindTransient, Err: &LaunchError{

@@ -182,6 +182,31 @@ func TestPluginThatDoesNotAnswerIsKilled(t *testing.T) {
 	}
 }
 
+// TestAnswersEndTheSilence: calls without an answer count only in a row. A plugin that misses one now and then stays.
+func TestAnswersEndTheSilence(t *testing.T) {
+	t.Parallel()
+	once := filepath.Join(t.TempDir(), "once")
+	p := start(t, plugin.WithShortCall(quick(fmt.Sprintf(`{"endless_once": %q}`, once)), 100*time.Millisecond))
+	for n := range 4 {
+		if err := os.WriteFile(once, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		err := p.Update(ctx, func(string, provider.State) {})
+		cancel()
+		if !errors.Is(err, provider.ErrAway) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("call %d without an answer: %v", n, err)
+		}
+		_ = os.Remove(once) // if the plugin was too slow to do so
+		if err := p.Update(t.Context(), func(string, provider.State) {}); err != nil {
+			t.Fatalf("after %d calls without an answer, each followed by one with an answer: %v", n+1, err)
+		}
+	}
+	if s := p.Status(); s.Restarts != 0 {
+		t.Errorf("the plugin was killed: %+v", s)
+	}
+}
+
 func TestKilledPluginComesBack(t *testing.T) {
 	t.Parallel()
 	var log buffer
@@ -415,6 +440,9 @@ func TestDescribeIsKept(t *testing.T) {
 	if err != nil || info.MaxSize != 7 || p.Info().MaxSize != 7 {
 		t.Errorf("Describe says %d, %v, and Info says %d", info.MaxSize, err, p.Info().MaxSize)
 	}
+	write("9")
+	signal(t, p.Status().PID, syscall.SIGKILL)
+	until(t, "the new process and its limit", func() bool { return p.Status().Restarts > 0 && p.Status().Up && p.Info().MaxSize == 9 })
 }
 
 // Describe asks a second process, and leaves the one in use alone. What it says is then what Info says.

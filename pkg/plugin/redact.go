@@ -1,79 +1,62 @@
 package plugin
 
 import (
-	"encoding/base64"
+	"bytes"
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/taskscaler/taskscaler/internal/redact"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
 const (
 	redacted       = "[redacted]"
 	minSecret      = 3   // bytes; shorter values are not redacted, because they occur in every text
-	minKeyLine     = 16  // bytes; shorter lines of a private key are not redacted
+	minNumber      = 6   // digits; shorter numbers of plugin_config are durations, ports and limits
 	maxMadeSecrets = 512 // how many secrets made by the plugin are remembered
 )
 
 // redactor removes secrets from texts: those that the operator configured, and the latest ones that the plugin made.
 type redactor struct {
-	mu       sync.Mutex
-	given    map[string]bool
-	made     []string // oldest first
-	replacer *strings.Replacer
+	mu     sync.Mutex
+	given  map[string]bool
+	made   []string       // oldest first
+	finder *redact.Finder // nil: to be made from given and made
 
-	names    *regexp.Regexp // of keys whose values are secret
-	assigned *regexp.Regexp // such a key with its value: password=x, "password":"x"
+	byName redact.ByName
 }
 
 func newRedactor() *redactor {
-	const names = `(?:passw|passphrase|secret|token|credential|private_?key|api_?key|access_?key)`
-	return &redactor{
-		given: map[string]bool{}, names: regexp.MustCompile(`(?i)` + names),
-		assigned: regexp.MustCompile(`(?i)((?:[\w.-]*` + names + `[\w.-]*)(?:\s*=\s*|\\?"\s*:\s*))(\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*'|[^\s"',;&})\]]+)`),
-	}
+	return &redactor{given: map[string]bool{}, byName: redact.NewByName()}
 }
 
-// isSecret reports whether the values of a key are secret. The name of a file is none.
-func (r *redactor) isSecret(key string) bool {
-	return r.names.MatchString(key) && !strings.HasSuffix(key, "_file") && !strings.HasSuffix(key, "_path")
-}
+// isSecret reports whether the values of a key are secret.
+func (r *redactor) isSecret(key string) bool { return r.byName.IsSecret(key) }
 
 // text returns s without secrets: the known ones, and what is assigned to a name that says that it is secret.
-func (r *redactor) text(s string) string {
-	r.mu.Lock()
-	if r.replacer == nil {
-		r.replacer = r.build()
-	}
-	replacer := r.replacer
-	r.mu.Unlock()
-	s = replacer.Replace(s)
-	if !r.names.MatchString(s) {
-		return s
-	}
-	return r.assigned.ReplaceAllString(s, `${1}`+redacted)
-}
+func (r *redactor) text(s string) string { return r.named(r.known().Text(s)) }
 
-func (r *redactor) build() *strings.Replacer {
-	all := slices.Clone(r.made)
-	for s := range r.given {
-		all = append(all, s)
-	}
-	// The longest first: a secret that is part of another one must not leave a rest of it.
-	slices.SortFunc(all, func(a, b string) int {
-		if len(a) != len(b) {
-			return len(b) - len(a)
+// line is text for one of several lines. It also removes a part of a secret that goes over the end of a line.
+func (r *redactor) line(s string) string { return r.named(r.known().Line(s)) }
+
+func (r *redactor) named(s string) string { return r.byName.Text(s, redacted) }
+
+func (r *redactor) known() *redact.Finder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.finder == nil {
+		all := make([]redact.Secret, 0, len(r.given)+len(r.made))
+		for s := range r.given {
+			all = append(all, redact.Secret{Text: s, Label: redacted})
 		}
-		return strings.Compare(a, b)
-	})
-	pairs := make([]string, 0, 2*len(all))
-	for _, s := range slices.Compact(all) {
-		pairs = append(pairs, s, redacted)
+		for _, s := range r.made {
+			all = append(all, redact.Secret{Text: s, Label: redacted})
+		}
+		r.finder = redact.New(all)
 	}
-	return strings.NewReplacer(pairs...)
+	return r.finder
 }
 
 // addGiven remembers secrets of the operator, for ever.
@@ -83,7 +66,7 @@ func (r *redactor) addGiven(c provider.ConnectorConfig) {
 	for _, s := range credentials(c) {
 		r.given[s] = true
 	}
-	r.replacer = nil
+	r.finder = nil
 }
 
 // addMade remembers the secrets of a ConnectInfo, until maxMadeSecrets newer ones have come.
@@ -95,27 +78,29 @@ func (r *redactor) addMade(c provider.ConnectorConfig) {
 			continue
 		}
 		r.made = append(r.made, s)
-		r.replacer = nil
+		r.finder = nil
 	}
 	if extra := len(r.made) - maxMadeSecrets; extra > 0 {
 		r.made = slices.Delete(r.made, 0, extra)
 	}
 }
 
-// addConfig remembers the strings in plugin_config whose key says that they are secret.
+// addConfig remembers the texts and the long numbers in plugin_config whose key says that they are secret.
 func (r *redactor) addConfig(config json.RawMessage) {
 	var v any
-	if json.Unmarshal(config, &v) != nil {
+	d := json.NewDecoder(bytes.NewReader(config))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.walkSecrets(v, false, func(s string) {
-		for _, form := range forms(s, minSecret) {
-			r.given[form] = true
+		for _, part := range parts(s) {
+			r.given[part] = true
 		}
 	})
-	r.replacer = nil
+	r.finder = nil
 }
 
 func (r *redactor) walkSecrets(v any, secret bool, found func(string)) {
@@ -123,6 +108,10 @@ func (r *redactor) walkSecrets(v any, secret bool, found func(string)) {
 	case string:
 		if secret {
 			found(v)
+		}
+	case json.Number:
+		if secret && len(v) >= minNumber {
+			found(v.String())
 		}
 	case []any:
 		for _, e := range v {
@@ -136,30 +125,25 @@ func (r *redactor) walkSecrets(v any, secret bool, found func(string)) {
 	}
 }
 
-// credentials returns the secrets of c in each form in which a text may contain them.
+// credentials returns the secrets of c.
 func credentials(c provider.ConnectorConfig) []string {
-	all := forms(c.Password, minSecret)
-	if len(c.Key) == 0 {
-		return all
-	}
-	all = append(all, forms(string(c.Key), minKeyLine)...)
-	all = append(all, base64.StdEncoding.EncodeToString(c.Key))
-	for line := range strings.Lines(string(c.Key)) {
-		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "-----") {
-			all = append(all, forms(line, minKeyLine)...)
-		}
+	all := parts(c.Password)
+	for _, s := range redact.Key(string(c.Key), redacted) {
+		all = append(all, s.Text)
 	}
 	return all
 }
 
-// forms returns s unchanged, as in JSON, and as in Go's %q.
-func forms(s string, atLeast int) []string {
-	if len(s) < atLeast {
+// parts returns s and, if it has several lines, its lines: a log shows them apart.
+func parts(s string) []string {
+	if len(s) < minSecret {
 		return nil
 	}
 	all := []string{s}
-	if quoted, err := json.Marshal(s); err == nil {
-		all = append(all, strings.Trim(string(quoted), `"`))
+	for _, line := range redact.Key(s, redacted) {
+		if line.Text != s {
+			all = append(all, line.Text)
+		}
 	}
-	return append(all, strings.TrimSuffix(strings.TrimPrefix(quote(s), `"`), `"`))
+	return all
 }

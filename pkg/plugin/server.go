@@ -125,6 +125,10 @@ func (s *server) Init(ctx context.Context, req *pb.InitRequest) (*pb.InitRespons
 	if s.started.Swap(true) {
 		return &pb.InitResponse{Failure: failureToWire(errors.New("the plugin is already initialised"))}, nil
 	}
+	if err := plausibleConnector(req.GetConnector()); err != nil {
+		err = provider.Errorf(provider.KindConfig, "connector_config cannot be used: %w", err)
+		return &pb.InitResponse{Failure: failureToWire(err)}, nil
+	}
 	if s.begun != nil {
 		s.begun()
 	}

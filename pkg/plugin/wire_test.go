@@ -114,7 +114,9 @@ func TestImpossibleAnswers(t *testing.T) {
 		"the port is -22":      {Connector: &pb.ConnectorConfig{ProtocolPort: -22}},
 		"the port is 70000":    {Connector: &pb.ConnectorConfig{ProtocolPort: 70000}},
 		"timeout is -1ns":      {Connector: &pb.ConnectorConfig{TimeoutNs: -1}},
-		"keepalive is -":       {Connector: &pb.ConnectorConfig{KeepaliveNs: math.MinInt64}},
+		"os has 1025 bytes":    {Connector: &pb.ConnectorConfig{Os: strings.Repeat("x", maxAddress+1)}},
+		"arch has 1 bytes":     {Connector: &pb.ConnectorConfig{Arch: "\n"}},
+		"protocol has 4 bytes": {Connector: &pb.ConnectorConfig{Protocol: "ssh\r"}},
 		"the id is \"b\"":      {Id: "b"},
 		"external_addr":        {ExternalAddr: "10.0.0.1\n"},
 		"internal_addr":        {InternalAddr: strings.Repeat("x", maxAddress+1)},
@@ -133,6 +135,10 @@ func TestImpossibleAnswers(t *testing.T) {
 	}
 	if _, err := talk(&wireAnswers{info: &pb.ConnectInfoResponse{}}).ConnectInfo(ctx, "a"); err != nil {
 		t.Errorf("an empty answer: %v", err)
+	}
+	none := &pb.ConnectInfoResponse{Connector: &pb.ConnectorConfig{KeepaliveNs: math.MinInt64}} // negative: no keepalives
+	if info, err := talk(&wireAnswers{info: none}).ConnectInfo(ctx, "a"); err != nil || info.Keepalive >= 0 {
+		t.Errorf("without keepalives: %s, %v", info.Keepalive, err)
 	}
 }
 
@@ -183,6 +189,48 @@ func TestImpossibleRequests(t *testing.T) {
 	if r, err := client.Heartbeat(t.Context(), &pb.InstanceRequest{}); err != nil || r.GetFailure() == nil {
 		t.Errorf("Heartbeat: %v, %v", r, err)
 	}
+}
+
+// Settings that no correct host sends are an error of Init that names the field and shows no value of a secret. The group does not see them.
+func TestImpossibleSettings(t *testing.T) {
+	for want, c := range map[string]*pb.ConnectorConfig{
+		"the port is 65536":              {ProtocolPort: 65536},
+		"the port is -2147483648":        {ProtocolPort: math.MinInt32},
+		"the timeout is -1ns":            {TimeoutNs: -1},
+		"os has 2048 bytes":              {Os: strings.Repeat("x", 2048)},
+		"arch has 3 bytes":               {Arch: "a\x1bb"},
+		"protocol has 1025 bytes":        {Protocol: strings.Repeat("x", maxAddress+1)},
+		"username has 5 bytes":           {Username: "root\n"},
+		"the password or the key has mo": {Password: strings.Repeat("p", maxCredential+1)},
+		"the key has more than 65536":    {Key: make([]byte, maxCredential+1)},
+	} {
+		group := &seen{}
+		_, client := serveInProcess(t, group)
+		r, err := client.Init(t.Context(), &pb.InitRequest{Connector: c})
+		got := failureFromWire(r.GetFailure(), same)
+		if err != nil || provider.KindOf(got) != provider.KindConfig || !strings.Contains(fmt.Sprint(got), want) || !strings.Contains(fmt.Sprint(got), "connector_config") || group.called {
+			t.Errorf("%s: %v, %v, called %t", want, got, err, group.called)
+		}
+		oneLine(t, got)
+	}
+	group := &seen{}
+	_, client := serveInProcess(t, group)
+	edge := &pb.ConnectorConfig{ProtocolPort: maxPort, TimeoutNs: math.MaxInt64, KeepaliveNs: -5, Username: strings.Repeat("u", maxAddress), Key: make([]byte, maxCredential)}
+	if r, err := client.Init(t.Context(), &pb.InitRequest{Connector: edge}); err != nil || r.GetFailure() != nil || !group.called || group.settings.Keepalive >= 0 {
+		t.Errorf("at the bounds: %v, %v, %v", r, err, group.settings)
+	}
+}
+
+// seen is a group that remembers its Init.
+type seen struct {
+	plain
+	called   bool
+	settings provider.Settings
+}
+
+func (s *seen) Init(_ context.Context, _ hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
+	s.called, s.settings = true, settings
+	return provider.ProviderInfo{ID: "seen"}, nil
 }
 
 // mute is an error type whose nil pointer cannot be read.
@@ -303,7 +351,10 @@ type strict struct {
 	t *testing.T
 }
 
-func (s *strict) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
+func (s *strict) Init(_ context.Context, _ hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
+	if settings.ProtocolPort < 0 || settings.ProtocolPort > maxPort || settings.Timeout < 0 || strings.ContainsFunc(settings.Username, unicode.IsControl) {
+		s.t.Errorf("Init with %v", settings)
+	}
 	return provider.ProviderInfo{ID: "strict"}, nil
 }
 
@@ -341,7 +392,7 @@ func (s *strict) check(id string) {
 func FuzzHostRequests(f *testing.F) {
 	for _, m := range []proto.Message{
 		&pb.InitRequest{PluginConfig: []byte(`{"name": 1}`), Connector: &pb.ConnectorConfig{TimeoutNs: -int64(time.Hour)}},
-		&pb.InitRequest{PluginConfig: []byte(`{"name": "x"}`)}, &pb.IncreaseRequest{Delta: -1},
+		&pb.InitRequest{PluginConfig: []byte(`{"name": "x"}`), Connector: &pb.ConnectorConfig{ProtocolPort: 70000, Username: "\n"}}, &pb.IncreaseRequest{Delta: -1},
 		&pb.InstancesRequest{Ids: []string{"", "\n"}}, &pb.InstanceRequest{Id: "a\x1b"},
 	} {
 		f.Add(encode(f, m))

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // rack is a fixed set of machines: the smallest useful provider.
@@ -14,7 +15,7 @@ type rack struct {
 	Room  string            `json:"room"`  // plugin_config.room
 	Hosts map[string]string `json:"hosts"` // plugin_config.hosts: id to address
 
-	settings provider.Settings
+	settings secret.Value[provider.Settings] // printing the group does not show the password
 }
 
 var _ provider.InstanceGroup = (*rack)(nil)
@@ -23,7 +24,7 @@ func (r *rack) Init(_ context.Context, _ hclog.Logger, settings provider.Setting
 	if len(r.Hosts) == 0 {
 		return provider.ProviderInfo{}, provider.Errorf(provider.KindConfig, "no hosts are configured: set hosts in plugin_config")
 	}
-	r.settings = settings
+	r.settings = secret.Hide(settings)
 	return provider.ProviderInfo{ID: "rack/" + r.Room, MaxSize: len(r.Hosts)}, nil
 }
 
@@ -50,7 +51,7 @@ func (r *rack) ConnectInfo(_ context.Context, id string) (provider.ConnectInfo, 
 	if !ok {
 		return provider.ConnectInfo{}, provider.Errorf(provider.KindNotFound, "there is no host %q", id)
 	}
-	return provider.ConnectInfo{ConnectorConfig: r.settings.ConnectorConfig, ID: id, InternalAddr: addr}, nil
+	return provider.ConnectInfo{ConnectorConfig: r.settings.Reveal().ConnectorConfig, ID: id, InternalAddr: addr}, nil
 }
 
 func (r *rack) Shutdown(context.Context) error { return nil }

@@ -2,9 +2,6 @@ package provider
 
 import (
 	"context"
-	"fmt"
-	"io"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -150,8 +147,10 @@ func DefaultProtocolPort(p Protocol) int {
 	return 0
 }
 
-// ConnectorConfig says how to connect to instances. The operator sets it in connector_config. Password and Key are secrets: they are in
-// no text form of this type and in no log.
+// ConnectorConfig says how to connect to instances. The operator sets it in connector_config. Password and Key are secrets. They have plain
+// types, so that a plugin that was written for fleeting compiles; ConnectorConfig itself shows them as [redacted] in every verb of fmt that vet accepts, in logs
+// and in JSON. Keep a ConnectorConfig, Settings or ConnectInfo in an unexported field as a secret.Value: fmt does not ask an unexported field how
+// it prints.
 type ConnectorConfig struct {
 	OS                   string        `json:"os,omitempty"`            // e.g. "linux" or "windows"; empty: unknown
 	Arch                 string        `json:"arch,omitempty"`          // e.g. "amd64"; empty: unknown
@@ -164,18 +163,6 @@ type ConnectorConfig struct {
 	Keepalive            time.Duration `json:"keepalive,omitempty"`              // see package connector; 0: its default, negative: none
 	Timeout              time.Duration `json:"timeout,omitempty"`                // how long connecting is retried; 0: the connector's default
 }
-
-// LogValue returns the fields for a structured log, without the secrets.
-func (c ConnectorConfig) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("os", c.OS), slog.String("arch", c.Arch), slog.String("protocol", string(c.Protocol)),
-		slog.Int("port", c.ProtocolPort), slog.String("username", c.Username))
-}
-
-// String returns the fields without the secrets.
-func (c ConnectorConfig) String() string { return c.LogValue().String() }
-
-// Format writes String for every verb of fmt, %#v and %d included: no verb shows the secrets.
-func (c ConnectorConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
 
 // Settings is what Init receives besides the configuration.
 type Settings struct {
@@ -190,19 +177,7 @@ type ConnectInfo struct {
 	InternalAddr string     `json:"internal_addr,omitempty"` // a host, or host:port
 	Expires      *time.Time `json:"expires,omitempty"`       // when the credentials end; nil: never
 
-	// HostKeys are the instance's SSH host keys in authorized_keys form, if the provider knows them. Empty: the manager pins the key
-	// that it sees at first contact.
+	// HostKeys are the instance's SSH host keys in authorized_keys form, if the provider knows them. For winrm+https an entry is "x509-sha256 " and the
+	// SHA-256 of the instance's certificate in hex. Empty: the manager pins what it sees at first contact.
 	HostKeys []string `json:"host_keys,omitempty"`
 }
-
-// LogValue returns the fields for a structured log, without the secrets.
-func (c ConnectInfo) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("id", c.ID), slog.String("external_addr", c.ExternalAddr), slog.String("internal_addr", c.InternalAddr),
-		slog.Any("connector", c.ConnectorConfig))
-}
-
-// String returns the fields without the secrets.
-func (c ConnectInfo) String() string { return c.LogValue().String() }
-
-// Format writes String for every verb of fmt, %#v and %d included: no verb shows the secrets.
-func (c ConnectInfo) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }

@@ -1,17 +1,13 @@
 package provider_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -118,43 +114,5 @@ func TestDefaultProtocolPort(t *testing.T) {
 		if got := provider.DefaultProtocolPort(p); got != want {
 			t.Errorf("DefaultProtocolPort(%q) = %d, want %d", p, got, want)
 		}
-	}
-}
-
-// Passwords and keys are in no text form and no structured log, whatever verb prints them.
-func TestSecretsDoNotPrint(t *testing.T) {
-	config := provider.ConnectorConfig{Username: "u", Password: "hunter2", Key: []byte("PRIVATE")}
-	var out bytes.Buffer
-	for _, v := range []any{config, &config, provider.Settings{ConnectorConfig: config}, provider.ConnectInfo{ConnectorConfig: config, ID: "i"}} {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-			fmt.Fprintf(&out, verb, v)
-		}
-		slog.New(slog.NewTextHandler(&out, nil)).Info("text", "v", v)
-		slog.New(slog.NewJSONHandler(&out, nil)).Info("json", "v", v)
-		hclog.New(&hclog.LoggerOptions{Output: &out}).Info("hclog", "v", v)
-	}
-	for _, secret := range []string{"hunter2", "PRIVATE", "[80 82 73", "UFJJVkFURQ"} {
-		if strings.Contains(out.String(), secret) {
-			t.Errorf("%q was printed:\n%s", secret, out.String())
-		}
-	}
-	if !strings.Contains(out.String(), "username=u") {
-		t.Errorf("nothing of use was printed:\n%s", out.String())
-	}
-}
-
-// The JSON form contains the secrets: the store keeps connect info in it.
-func TestConnectInfoSurvivesJSON(t *testing.T) {
-	want := provider.ConnectInfo{
-		ConnectorConfig: provider.ConnectorConfig{Password: "p", Key: []byte{0, 1}, Timeout: time.Minute}, ID: "i", HostKeys: []string{"k"},
-	}
-	raw, err := json.Marshal(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got provider.ConnectInfo
-	if err := json.Unmarshal(raw, &got); err != nil || got.Password != "p" || string(got.Key) != "\x00\x01" || got.Timeout != time.Minute ||
-		got.ID != "i" || len(got.HostKeys) != 1 {
-		t.Fatalf("%s came back as %s (%v)", raw, got, err)
 	}
 }

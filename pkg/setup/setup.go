@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 	"github.com/taskscaler/taskscaler/pkg/statestore/agekeys"
@@ -16,13 +17,23 @@ import (
 var ErrNoAutoscaler = errors.New("the runner has no [runners.autoscaler] section: add one, or select another runner")
 
 // Config returns the manager's settings for one runner of the file. It reads the private key from the file that connector_config.key_path
-// names. Errors: ErrNoAutoscaler, and the error of reading the key. Both name the runner.
+// names, and decrypts it with its passphrase. Errors: ErrNoAutoscaler, those of reading the key, its passphrase, winrm_ca_file or the files of the jump host, a
+// *connector.KeyError if the key cannot be used or its passphrase is wrong or absent, a *connector.SettingError if winrm_ca_file has no certificate, and a
+// *connector.JumpError if the jump host cannot work. All name the runner and the key of the file.
 func Config(r config.Runner) (taskscaler.Config, error) {
 	a := r.Autoscaler
 	if a == nil {
 		return taskscaler.Config{}, fmt.Errorf("%s: %w", r.Title(), ErrNoAutoscaler)
 	}
-	key, err := a.Connector.LoadKey()
+	key, err := loadKey(a.Connector)
+	if err != nil {
+		return taskscaler.Config{}, fmt.Errorf("%s: %w", r.Title(), err)
+	}
+	ca, err := loadCA(a.Connector)
+	if err != nil {
+		return taskscaler.Config{}, fmt.Errorf("%s: %w", r.Title(), err)
+	}
+	host, err := jump(a.Connector, key)
 	if err != nil {
 		return taskscaler.Config{}, fmt.Errorf("%s: %w", r.Title(), err)
 	}
@@ -60,11 +71,52 @@ func Config(r config.Runner) (taskscaler.Config, error) {
 		UseExternalAddr:              a.Connector.UseExternalAddr,
 		PasswordWithoutHostKey:       a.Connector.PasswordWithoutHostKey,
 		AllowLegacySSH:               a.Connector.AllowLegacySSH,
+		AllowDHGroupExchange:         a.Connector.AllowDHGroupExchange,
+		Jump:                         host,
+		WinRM:                        winrm(a.Connector, ca),
 		ReadyCommand:                 a.InstanceReadyCommand,
 		LogInternalIP:                a.LogInternalIP,
 		LogExternalIP:                a.LogExternalIP,
 		DeleteOnShutdown:             a.DeleteInstancesOnShutdown,
 	}, nil
+}
+
+// winrm returns the settings of WinRM. ca is the content of winrm_ca_file.
+func winrm(c config.Connector, ca []byte) connector.WinRMOptions {
+	return connector.WinRMOptions{Shell: connector.WinRMShell(c.WinRMShell), Auth: connector.WinRMAuth(c.WinRMAuth), CA: ca, Insecure: c.WinRMInsecure}
+}
+
+// loadKey returns the private key without its passphrase: decrypting it takes long on purpose, so it is done once and not for each connection. WinRM does not
+// use the key, so it is not examined then.
+func loadKey(c config.Connector) ([]byte, error) {
+	key, err := c.LoadKey()
+	if err != nil || key == nil {
+		return nil, err
+	}
+	passphrase, err := c.LoadPassphrase()
+	if err != nil {
+		return nil, err
+	}
+	key, err = connector.DecryptKey(key, passphrase)
+	if err == nil && !c.WinRM() {
+		err = connector.CheckKey(key, dialOptions(c))
+	}
+	if err != nil {
+		return nil, &settingError{"key_path", fmt.Errorf("%s: %w", c.KeyPath, err)}
+	}
+	return key, nil
+}
+
+// loadCA returns the certificates of winrm_ca_file.
+func loadCA(c config.Connector) ([]byte, error) {
+	ca, err := c.LoadCA()
+	if err != nil || c.WinRMCAFile == "" {
+		return nil, err
+	}
+	if err := connector.CheckCA(ca); err != nil {
+		return nil, &settingError{"winrm_ca_file", fmt.Errorf("%s: %w", c.WinRMCAFile, err)}
+	}
+	return ca, nil
 }
 
 // adoption returns the mode for adopt_preexisting. A manager whose state is not stored removes every instance that it finds at the start, as

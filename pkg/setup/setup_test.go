@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/taskscaler/taskscaler/pkg/config"
+	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
@@ -72,6 +75,12 @@ timeout = "27s"
 use_external_addr = true
 password_without_host_key = true
 allow_legacy_ssh = true
+allow_dh_group_exchange = true
+proxy_jump = "ops@bastion.example:2222"
+proxy_jump_key_path = "jump"
+proxy_jump_key_passphrase_path = "jump.pass"
+proxy_jump_host_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKSUTyz1HwHReFVvD5obVsALAgJRNarH4TRpNePnAS"
+winrm_shell = "powershell"
 [[runners.autoscaler.policy]]
 idle_count = 6
 preemptive_mode = false
@@ -87,12 +96,41 @@ func parse(t *testing.T, dir, text string) *config.File {
 	return file
 }
 
+// TestWinRMArrives: the keys of WinRM reach the manager's settings, and a file that is not there is named.
+func TestWinRMArrives(t *testing.T) {
+	dir := t.TempDir()
+	text := strings.NewReplacer(`key_path = "key"`, "", `protocol = "ssh"`, `protocol = "winrm+https"`, `winrm_shell = "powershell"`,
+		"winrm_shell = \"powershell\"\nwinrm_auth = \"basic\"\nwinrm_ca_file = \"ca.pem\"\nwinrm_insecure = true").Replace(everyKey)
+	writeJump(t, dir)
+	r := parse(t, dir, text).Runners[0]
+	if _, err := Config(r); err == nil || !strings.Contains(err.Error(), "winrm_ca_file") || !strings.Contains(err.Error(), "ca.pem") {
+		t.Errorf("without the file: %v", err)
+	}
+	ca := certificate(t)
+	for _, bad := range []string{"", "garbage", strings.Replace(string(ca), "CERTIFICATE", "PRIVATE KEY", 2), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"} {
+		writeFile(t, filepath.Join(dir, "ca.pem"), bad)
+		var setting *connector.SettingError
+		if _, err := Config(r); !errors.As(err, &setting) || !strings.Contains(err.Error(), "connector_config.winrm_ca_file: "+filepath.Join(dir, "ca.pem")) {
+			t.Errorf("with %q: %v", bad, err)
+		}
+	}
+	writeFile(t, filepath.Join(dir, "ca.pem"), string(ca))
+	got, err := Config(r)
+	want := connector.WinRMOptions{Shell: connector.WinRMPowerShell, Auth: connector.WinRMBasic, CA: ca, Insecure: true}
+	if err != nil || !reflect.DeepEqual(got.WinRM, want) || Unsupported(r) != "" {
+		t.Errorf("%+v, %v", got.WinRM, err)
+	}
+}
+
 // TestEveryKeyArrives: every key of the file reaches the manager's settings. Otherwise a key could be ignored without notice.
 func TestEveryKeyArrives(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "key"), []byte("private"), 0o600); err != nil {
+	writeKey(t, filepath.Join(dir, "key"))
+	key, err := os.ReadFile(filepath.Join(dir, "key"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	writeJump(t, dir)
 	got, err := Config(parse(t, dir, everyKey).Runners[0])
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +160,7 @@ func TestEveryKeyArrives(t *testing.T) {
 		"ShutdownTimeout":     {got.ShutdownTimeout, 34 * time.Second},
 		"CapacityPerInstance": {got.CapacityPerInstance, 3}, "MaxUseCount": {got.MaxUseCount, 4}, "MaxInstances": {got.MaxInstances, 5},
 		"Throttle.Limit": {got.Throttle.Limit, 2.5}, "Throttle.Burst": {got.Throttle.Burst, 21},
-		"AdoptPreexisting": {got.AdoptPreexisting, taskscaler.AdoptAll}, "Name": {got.Name, "all"}, "Key": {string(got.Connector.Key), "private"},
+		"AdoptPreexisting": {got.AdoptPreexisting, taskscaler.AdoptAll}, "Name": {got.Name, "all"}, "Key": {string(got.Connector.Key), string(key)},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])
@@ -130,6 +168,41 @@ func TestEveryKeyArrives(t *testing.T) {
 	}
 	if err := got.Validate(); err != nil {
 		t.Errorf("Validate: %v", err)
+	}
+}
+
+// TestEncryptedKey: the manager gets a key that needs no passphrase, or an error that says what is wrong with the passphrase and never what it is.
+func TestEncryptedKey(t *testing.T) {
+	dir := t.TempDir()
+	lock(t, filepath.Join(dir, "key"), "open sesame")
+	for name, text := range map[string]string{"right": "open sesame\n", "windows": "open sesame\r\n", "wrong": "hunter2\n", "empty": "\n", "lines": "open sesame\nhunter2\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line, want := range map[string]string{
+		`key_passphrase = "open sesame"`: "", `key_passphrase_path = "right"`: "", `key_passphrase_path = "windows"`: "",
+		"":                              "set key_passphrase_path or key_passphrase",
+		`key_passphrase = "hunter2"`:    "the passphrase is wrong",
+		`key_passphrase_path = "wrong"`: "the passphrase is wrong",
+		`key_passphrase_path = "empty"`: "is empty",
+		`key_passphrase_path = "lines"`: "more than one line",
+		`key_passphrase_path = "none"`:  "none: no such file",
+	} {
+		text := "[[runners]]\nname = \"r\"\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = \"fake\"\nmax_instances = 1\n" +
+			"[runners.autoscaler.connector_config]\nkey_path = \"key\"\n" + line + "\n"
+		got, err := Config(parse(t, dir, text).Runners[0])
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%s: %v", line, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		} else if _, err := ssh.ParsePrivateKey(got.Connector.Key); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/taskscaler/taskscaler/internal/lockholder"
 )
 
 // A manager holds three locks on its state. bbolt's lock is on the file. It is lost when another file gets the name, so there are two more:
@@ -92,7 +94,7 @@ func patiently(try func() (done bool, err error)) error {
 // lockedBy returns an error that names the process that has a lock on the file or directory f.
 func lockedBy(dir string, f *os.File) *LockedError {
 	written := readOwner(dir)
-	pid, path := holderOf(f)
+	pid, path := lockholder.Of(f)
 	switch {
 	case pid == 0, pid == written.PID:
 		return &LockedError{Dir: dir, Owner: written, Path: otherPath(f.Name(), path)}

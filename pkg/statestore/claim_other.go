@@ -2,16 +2,10 @@
 
 package statestore
 
-import (
-	"io"
-	"os"
-)
+import "io"
 
 // lockName does nothing: only Linux has names that are in no directory.
 func lockName(string) (held io.Closer, holder *Owner, err error) { return nil, nil, nil }
-
-// holderOf does not know who has a lock.
-func holderOf(*os.File) (pid int, path string) { return 0, "" }
 
 // processOwner knows only the number of a process.
 func processOwner(pid int) Owner { return Owner{PID: pid} }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 const ownerName = "owner.json"
@@ -31,11 +33,25 @@ func writeOwner(dir, socket string, start time.Time) error {
 	return nil
 }
 
-// readOwner returns the zero Owner if there is no readable owner.json.
+// Limits of an owner.json, in bytes. Other processes may write into the directory, and the owner is shown to a person.
+const (
+	maxOwner     = 64 << 10
+	maxOwnerText = 512
+)
+
+// readOwner returns the zero Owner if there is no readable owner.json. Its texts are bounded and printable.
 func readOwner(dir string) (o Owner) {
-	text, err := os.ReadFile(filepath.Join(dir, ownerName))
-	if err != nil || json.Unmarshal(text, &o) != nil {
+	path := filepath.Join(dir, ownerName)
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxOwner { // opening a pipe could wait for ever
 		return Owner{}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || json.Unmarshal(text, &o) != nil || o.PID <= 0 {
+		return Owner{}
+	}
+	o.Command, o.Host = safetext.Line(o.Command, maxOwnerText), safetext.Line(o.Host, maxOwnerText)
+	if safetext.CheckLine(o.Socket, safetext.MaxPath) != nil {
+		o.Socket = ""
 	}
 	return o
 }

@@ -104,6 +104,8 @@ func TestSecurityOneManagerByEveryPath(t *testing.T) {
 	}
 	heldBy(t, "the directory was moved, at its new place", base+"/moved", first)
 	heldBy(t, "the directory was moved, at its old place", dir, first)
+	makeDir(t, dir, 0o700)
+	heldBy(t, "another directory is at its old place, through a link", base+"/link", first)
 	if err := os.RemoveAll(base + "/moved"); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // abandoned are the calls that did not return although their contexts had ended. Nobody waits for them any more, but each holds a goroutine
@@ -26,6 +27,8 @@ type running struct {
 	since    time.Time
 	left, in bool // abandoned; returned
 }
+
+func (c *running) effort() effort { return effort{callLimits[c.kind].name, record.ID(c.id)} }
 
 // admit returns an error if no further call of this kind may start.
 func (a *abandoned) admit(kind callKind, id string) error {
@@ -57,8 +60,8 @@ func (a *abandoned) add(c *running) {
 	}
 	c.left, c.since = true, time.Now().Add(-returnGrace)
 	a.all = append(a.all, c)
-	a.log.Warn("a call to the provider does not return although its context has ended; it is given up, and other calls go on", "call", callLimits[c.kind].name,
-		"instance", c.id, "abandoned", len(a.all))
+	a.log.Warn("a call to the provider does not return although its context has ended; it is given up, and other calls go on",
+		append(c.effort().attrs(), "abandoned", len(a.all))...)
 }
 
 // returned records that c has returned after the time took.
@@ -70,8 +73,8 @@ func (a *abandoned) returned(c *running, took time.Duration) {
 		return
 	}
 	a.all = slices.DeleteFunc(a.all, func(x *running) bool { return x == c })
-	a.log.Info("a call to the provider that was given up has returned; its result is ignored", "call", callLimits[c.kind].name, "instance", c.id,
-		"took", took.Round(time.Second), "abandoned", len(a.all))
+	a.log.Info("a call to the provider that was given up has returned; its result is ignored",
+		append(c.effort().attrs(), "took", took.Round(time.Second), "abandoned", len(a.all))...)
 }
 
 // UnansweredStatus is about calls of one kind that do not return although their contexts have ended. The manager no longer waits for them.

@@ -19,7 +19,7 @@ import (
 // Errors: *NoCapacityError (ErrNoCapacity), ErrInvalidKey, ErrDraining, ErrShutdown, *StopError, ErrDuplicateKey, and an error if ctx ends first. A call
 // that returns an error leaves no reservation behind.
 func (t *Taskscaler) Reserve(ctx context.Context, key string) error {
-	if err := checkKey(key); err != nil {
+	if err := CheckKey(key); err != nil {
 		return fmt.Errorf("reserve: %w", err)
 	}
 	if ctx.Err() != nil {
@@ -55,7 +55,7 @@ func (t *Taskscaler) Unreserve(key string) {
 // matches context.DeadlineExceeded or context.Canceled, and says what the caller was waiting for. If the manager refused the call, it
 // matches ErrDraining, ErrShutdown or ErrDuplicateKey.
 func (t *Taskscaler) Acquire(ctx context.Context, key string) (*Lease, error) {
-	if err := checkKey(key); err != nil {
+	if err := CheckKey(key); err != nil {
 		return nil, fmt.Errorf("no lease: %w", err)
 	}
 	return t.lease(ctx, &scaler.Event{Kind: scaler.EvAcquire, Key: record.Key(key), Deadline: t.deadline(ctx)})

@@ -152,7 +152,7 @@ func (l *loop) secretsOf(c *record.Changes) []statestore.Secret {
 	kept := l.mail.secrets[:0]
 	for _, s := range l.mail.secrets {
 		if l.current(&s, c) {
-			out = append(out, statestore.Secret{ID: s.id, Value: s.stored})
+			out = append(out, statestore.Secret{ID: s.id, Value: s.stored.Reveal()})
 			kept = append(kept, s)
 		}
 	}
@@ -160,7 +160,7 @@ func (l *loop) secretsOf(c *record.Changes) []statestore.Secret {
 	return out
 }
 
-func (l *loop) current(s *secret, c *record.Changes) bool {
+func (l *loop) current(s *access, c *record.Changes) bool {
 	for i := range c.Put {
 		if c.Put[i].ID == s.id {
 			return c.Put[i].Serial == s.serial && c.Put[i].State != record.Gone
@@ -177,13 +177,21 @@ func (l *loop) keep(c *record.Changes) {
 			l.t.vault.drop(c.Put[i].ID)
 			l.t.failing.forget(c.Put[i].ID)
 		}
+		if c.Put[i].State != record.Preparing {
+			l.t.failing.prepares(c.Put[i].ID, false)
+		}
+		if s := c.Put[i].State; s != record.Ready && s != record.Draining {
+			l.t.keeper.forget(c.Put[i].ID)
+		}
 	}
 	for _, id := range c.Drop {
 		l.t.vault.drop(id)
+		l.t.keeper.forget(id)
 		l.t.failing.forget(id)
 	}
 	for _, s := range l.mail.secrets {
 		l.t.vault.set(s)
+		l.t.keeper.mind(s.id, s.serial, s.info.Reveal(), true)
 	}
 }
 

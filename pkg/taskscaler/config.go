@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -113,6 +114,13 @@ type Config struct {
 	PasswordWithoutHostKey bool
 	// AllowLegacySSH accepts SSH servers that offer only SHA-1, and RSA keys below 2048 bits (connector_config.allow_legacy_ssh).
 	AllowLegacySSH bool
+	// AllowDHGroupExchange accepts SSH servers whose only key exchange is diffie-hellman-group-exchange-sha256 (connector_config.allow_dh_group_exchange).
+	AllowDHGroupExchange bool
+	// Jump is the host that every connection to an instance goes through (connector_config.proxy_jump). Nil: none. Its failures say nothing about an instance:
+	// an instance that is prepared waits until the jump host works, and is not counted as a failed boot.
+	Jump *connector.JumpHost
+	// WinRM says what is particular to instances that are reached over WinRM (connector_config.winrm_shell, winrm_auth, winrm_ca_file and winrm_insecure).
+	WinRM connector.WinRMOptions
 	// ReadyCommand must succeed on a new instance before its first job (instance_ready_command). Default: empty, a login is enough.
 	ReadyCommand string
 
@@ -212,6 +220,16 @@ func (c Config) Validate() error {
 	}
 	if err := c.Throttle.Check(); err != nil {
 		faults = append(faults, fmt.Errorf("the field Throttle: %w", err))
+	}
+	if c.Jump != nil {
+		if err := c.Jump.Check(connector.DialOptions{LegacyAlgorithms: c.AllowLegacySSH}); err != nil {
+			faults = append(faults, fmt.Errorf("the field Jump: %w", err))
+		}
+	}
+	if len(c.WinRM.CA) > 0 {
+		if err := connector.CheckCA(c.WinRM.CA); err != nil {
+			faults = append(faults, fmt.Errorf("the field WinRM.CA: %w", err))
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -31,8 +31,8 @@ var (
 	ErrDuplicateKey = errors.New("the key already has a lease, a wait or a reservation")
 )
 
-// checkKey returns nil for a key under which a lease or a reservation can begin.
-func checkKey(key string) error {
+// CheckKey returns nil for a key under which a lease or a reservation can begin, and else an error that wraps ErrInvalidKey.
+func CheckKey(key string) error {
 	if err := safetext.CheckName(key); err != nil {
 		return fmt.Errorf("%w: it %w", ErrInvalidKey, err)
 	}
@@ -91,7 +91,7 @@ func waitSentence(e *WaitError, latest string) string {
 	var b strings.Builder
 	b.WriteString(observe.Denial(e.Cause))
 	if e.Waited > 0 {
-		fmt.Fprintf(&b, " after %s", e.Waited.Round(time.Millisecond))
+		fmt.Fprintf(&b, " after %s", words.Span(e.Waited))
 	}
 	if e.Why != record.CauseNone {
 		fmt.Fprintf(&b, "; it was waiting %s%s", observe.Wait(e.Why), observe.Latest(latest))

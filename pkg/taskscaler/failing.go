@@ -18,19 +18,31 @@ import (
 // connecting is the name of an attempt to connect to an instance, beside the names of the calls to the group.
 const connecting = "connect"
 
+// jumping is the name of a connection to the jump host.
+const jumping = "jump host"
+
 // failing keeps what fails at the moment and is tried again: calls to the provider and connections. It holds no success.
 type failing struct {
 	log   *slog.Logger
 	clock clock.Clock
 
-	mu  sync.Mutex
-	all map[effort]*fails
+	mu        sync.Mutex
+	all       map[effort]*fails
+	preparing map[record.ID]bool // instances that are not ready
 }
 
 // effort is one thing that is tried: a call, or a connection. id is the instance; "": the call concerns the group.
 type effort struct {
 	call string
 	id   record.ID
+}
+
+// attrs says in a log what is tried.
+func (e effort) attrs() []any {
+	if e.id == "" {
+		return []any{"call", e.call}
+	}
+	return []any{"call", e.call, "instance", string(e.id)}
 }
 
 // fails describes consecutive failures.
@@ -57,7 +69,7 @@ func (f *failing) note(call string, id record.ID, err error) {
 	had := f.all[e]
 	if err == nil {
 		if delete(f.all, e); had != nil && had.told {
-			f.log.Info(call+" works again", "call", call, "instance", string(id), "failures", had.count)
+			f.log.Info(call+" works again", append(e.attrs(), "failures", had.count)...)
 		}
 		return
 	}
@@ -73,7 +85,7 @@ func (f *failing) note(call string, id record.ID, err error) {
 	had.words = err.Error()
 	if scaler.Milestone(had.count) && worthTelling(call, had.count) && (had.told || len(f.all) <= manyFailing) {
 		had.told = true
-		f.log.Warn(call+" fails, and is tried again", "call", call, "instance", string(id), "failures", had.count, "error", had.words)
+		f.log.Warn(call+" fails, and is tried again", append(e.attrs(), "failures", had.count, "error", had.words)...)
 	}
 }
 
@@ -81,7 +93,7 @@ func (f *failing) note(call string, id record.ID, err error) {
 // some connections.
 func worthTelling(call string, count int) bool {
 	switch call {
-	case callLimits[callDecrease].name, callLimits[callHeartbeat].name:
+	case callLimits[callDecrease].name, callLimits[callHeartbeat].name, jumping:
 		return true
 	case connecting:
 		return count > 1
@@ -89,10 +101,53 @@ func worthTelling(call string, count int) bool {
 	return false
 }
 
+// bootPatience is for how long a booting instance refuses connections until that is worth a word: its server may not be there yet.
+const bootPatience = 5 * time.Second
+
+// prepares records whether an instance is being prepared. It still is between a failed preparation and the next one.
+func (f *failing) prepares(id record.ID, yes bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !yes {
+		delete(f.preparing, id)
+		return
+	}
+	if f.preparing == nil {
+		f.preparing = map[record.ID]bool{}
+	}
+	f.preparing[id] = true
+}
+
+// ofBoot returns the words of what has kept an instance, or the jump host to it, from being ready for longest; "" if nothing fails.
+func (f *failing) ofBoot() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.preparing) == 0 {
+		return ""
+	}
+	_, now := f.clock.Now()
+	var words string
+	var since time.Time
+	for e, n := range f.all {
+		switch {
+		case e.call == jumping:
+		case e.call != connecting && e.call != callLimits[callConnectInfo].name, !f.preparing[e.id]:
+			continue
+		case e.call == connecting && now.Sub(n.since) < bootPatience:
+			continue
+		}
+		if words == "" || n.since.Before(since) || n.since.Equal(since) && n.words < words {
+			words, since = n.words, n.since
+		}
+	}
+	return words
+}
+
 // forget drops what is known of an instance that is gone.
 func (f *failing) forget(id record.ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	delete(f.preparing, id)
 	for e := range f.all {
 		if e.id == id {
 			delete(f.all, e)

@@ -97,6 +97,52 @@ func TestFailingConnectionIsTold(t *testing.T) {
 	})
 }
 
+// TestWhyNothingGetsReadyIsTold: a job that waits for an instance to boot is told what keeps the instance from being ready, once that is more than a
+// server that is not there yet. What fails for an instance that is ready is no reason to wait.
+func TestWhyNothingGetsReadyIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f, n := startLate(t, time.Minute, 0)
+		defer f.end()
+		sentence := func(wait time.Duration) string {
+			ctx, cancel := context.WithTimeout(t.Context(), wait)
+			defer cancel()
+			_, err := f.Acquire(ctx, "job")
+			var denied *WaitError
+			if !errors.As(err, &denied) {
+				t.Fatal(err)
+			}
+			return denied.Sentence
+		}
+		if s := sentence(3 * time.Second); !strings.Contains(s, "waiting for an instance to boot") || strings.Contains(s, errLate.Error()) {
+			t.Errorf("at first: %s", s)
+		}
+		if s := sentence(10 * time.Second); !strings.Contains(s, "for an instance to boot; the latest failure: "+errLate.Error()) {
+			t.Errorf("after 10 seconds: %s", s)
+		}
+		time.Sleep(time.Until(n.open))
+		f.acquire("job")
+		f.failing.note(connecting, "i-0001", errLate)
+		time.Sleep(2 * bootPatience)
+		if s := f.failing.ofBoot(); s != "" {
+			t.Errorf("of an instance that is ready: %s", s)
+		}
+	})
+}
+
+// TestJumpHostKeepsInstancesFromBeingReady: the jump host's failure is the reason at once.
+func TestJumpHostKeepsInstancesFromBeingReady(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := &jumpNet{open: time.Now().Add(time.Minute), final: true}
+		f := start(t, WithDialer(n.dial))
+		defer f.end()
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		if _, err := f.Acquire(ctx, "job"); err == nil || !strings.Contains(err.Error(), errJump.Error()) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 // TestFailuresOfTheGoneAreForgotten: what failed for an instance that is gone is not shown any more.
 func TestFailuresOfTheGoneAreForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -78,6 +78,8 @@ func (l *loop) behind(cause record.Cause) string {
 	switch cause {
 	case record.CauseBackoff, record.CauseBreaker, record.CauseQuota, record.CauseStockOut, record.CauseConfig, record.CauseThrottledAPI:
 		return l.core.Summary().Latest
+	case record.CauseBoot:
+		return l.t.failing.ofBoot()
 	case record.CauseLists:
 		if u := l.t.health.lists.Load(); u != nil {
 			return u.told
@@ -96,7 +98,7 @@ func (l *loop) behind(cause record.Cause) string {
 func (l *loop) giveBack(g *scaler.Grant) bool {
 	switch g.Kind {
 	case scaler.GrantLease:
-		l.t.inbox.put(&scaler.Event{Kind: scaler.EvRelease, Key: g.Key}, l.t.spare.get(scaler.EvRelease, g.Key))
+		l.t.inbox.put(&scaler.Event{Kind: scaler.EvRelease, Key: g.Key, Serial: g.Serial, Op: uint64(g.Use)}, l.t.spare.get(scaler.EvRelease, g.Key))
 	case scaler.GrantReserved:
 		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnreserve, Key: g.Key}, nil)
 	case scaler.GrantReattached: // its job may be running: the lease keeps the caller that it had
@@ -129,7 +131,11 @@ func (l *loop) endLease(key record.Key, cause error) {
 func (l *loop) settleMoved(lease *Lease, b *scaler.Batch) {
 	for i := range b.Grants {
 		g := &b.Grants[i]
-		if g.Key == lease.key && g.Kind == scaler.GrantDenied && l.holds(lease) {
+		if g.Key != lease.key {
+			continue
+		}
+		// Refused: the lease stays. Revoked before: it ends when that is answered, with the cause.
+		if g.Kind == scaler.GrantDenied && l.holds(lease) || g.Kind == scaler.GrantRevoked && g.Serial == lease.serial {
 			return
 		}
 	}

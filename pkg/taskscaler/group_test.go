@@ -28,7 +28,7 @@ type testGroup struct {
 	onHeartbeat func(ctx context.Context, id string) error
 	onShutdown  func(context.Context) error
 
-	mu        sync.Mutex
+	mu        *sync.Mutex // shared with the group of the next manager, which has the same instances: calls of the last one may still run
 	next      int
 	instances map[string]time.Time // by ID: when it runs
 	states    map[string]provider.State
@@ -41,7 +41,7 @@ type testGroup struct {
 func newGroup() *testGroup {
 	return &testGroup{
 		id: "test/group", boot: time.Second, instances: map[string]time.Time{}, states: map[string]provider.State{}, calls: map[string]int{},
-		lists: map[context.Context]bool{},
+		lists: map[context.Context]bool{}, mu: &sync.Mutex{},
 	}
 }
 
@@ -64,7 +64,7 @@ func (g *testGroup) restart() *testGroup {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return &testGroup{id: g.id, boot: g.boot, max: g.max, instances: g.instances, states: g.states, calls: map[string]int{}, next: g.next,
-		lists: map[context.Context]bool{}}
+		lists: map[context.Context]bool{}, mu: g.mu}
 }
 
 func (g *testGroup) count(call string) int {

@@ -20,7 +20,7 @@ type inbox struct {
 type mail struct {
 	events  []scaler.Event
 	waiters []*waiter
-	secrets []secret
+	secrets []access
 	queries []func(*loop)
 	ticked  bool // the loop's timer fired
 	doubted bool // the store says that a commit would fail
@@ -70,7 +70,7 @@ func (b *inbox) putAll(evs []scaler.Event) bool {
 }
 
 // putSecret adds connect info and the event that belongs to it. ev may be nil.
-func (b *inbox) putSecret(s secret, ev *scaler.Event) bool {
+func (b *inbox) putSecret(s access, ev *scaler.Event) bool {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()

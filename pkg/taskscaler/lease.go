@@ -98,8 +98,9 @@ func (l *Lease) Err() error {
 	return l.ended
 }
 
-// ConnectInfo returns the addresses, the credentials and the host keys of the instance, for a connection of your own. It asks the provider
-// for new credentials when the known ones have expired. It is an error if the lease has ended or the provider cannot answer.
+// ConnectInfo returns the addresses, the credentials and the host keys of the instance, for a connection of your own. The manager asks the
+// provider for new credentials ahead of the end of the known ones. If they end within 10 s all the same, ConnectInfo asks itself. It is an error
+// if the lease has ended, or if they have expired and the provider cannot answer.
 //
 // An answer of kind NotFound or Unhealthy means that the instance cannot be used any more: the manager revokes its leases and deletes it. So
 // do Config.FailureThreshold consecutive failures of other kinds. An absent plugin and a throttled call say nothing about the instance.
@@ -108,21 +109,39 @@ func (l *Lease) ConnectInfo(ctx context.Context) (provider.ConnectInfo, error) {
 	if err := l.Err(); err != nil {
 		return provider.ConnectInfo{}, fmt.Errorf("connect info for lease %q: the lease has ended: %w", l.key, err)
 	}
-	known, ok := l.t.vault.get(l.id)
-	if ok && known.serial == l.serial && !expired(&known.info) {
-		return known.copyInfo(), nil
-	}
-	fresh, err := l.t.renew(ctx, l.id, l.serial)
+	found, err := l.credentials(ctx)
 	if err != nil {
 		return provider.ConnectInfo{}, fmt.Errorf("connect info of instance %s: %w", l.id, err)
 	}
-	return fresh.copyInfo(), nil
+	return found.copyInfo(), nil
 }
 
-// expiryMargin is how long credentials must still be valid, so that a login with them succeeds.
-const expiryMargin = 5 * time.Second
+// credentials returns the known connect info if it is good for long enough. If it is good for a short time only, it asks for another one, and uses
+// the known one if no answer comes in half of that time.
+func (l *Lease) credentials(ctx context.Context) (access, error) {
+	known, ok := l.t.vault.get(l.id)
+	if !ok || known.serial != l.serial || expired(known.info.Reveal()) {
+		return l.t.renew(ctx, l.id, l.serial, 1)
+	}
+	ends := known.info.Reveal().Expires
+	if ends == nil || time.Until(*ends) >= leaseMargin {
+		return known, nil
+	}
+	short, cancel := context.WithTimeout(ctx, (time.Until(*ends)-expiryMargin)/2)
+	defer cancel()
+	fresh, err := l.t.refresh(short, l.id, l.serial)
+	if err != nil && !condemns(err) {
+		return known, nil
+	}
+	return fresh, err
+}
 
-func expired(info *provider.ConnectInfo) bool {
+const (
+	expiryMargin = 5 * time.Second  // how long credentials must still be valid, so that a login with them succeeds
+	leaseMargin  = 10 * time.Second // how long they are still valid when a job gets them, if the provider can make others
+)
+
+func expired(info provider.ConnectInfo) bool {
 	return info.Expires != nil && time.Until(*info.Expires) < expiryMargin
 }
 
@@ -136,7 +155,7 @@ func (l *Lease) Dial(ctx context.Context) (connector.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, info, err := l.t.reach(ctx, info, func() (provider.ConnectInfo, error) { return l.ConnectInfo(ctx) })
+	client, info, err := l.t.reach(ctx, info, func() (provider.ConnectInfo, error) { return l.ConnectInfo(ctx) }, waitForTheWay)
 	var changed *connector.HostKeyError
 	if errors.As(err, &changed) {
 		l.t.inbox.put(&scaler.Event{Kind: scaler.EvUnhealthy, ID: l.id, Serial: l.serial, Cause: record.CauseChangedHostKey,
@@ -145,7 +164,7 @@ func (l *Lease) Dial(ctx context.Context) (connector.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dial instance %s: %w", l.id, err)
 	}
-	if known, ok := l.t.vault.get(l.id); ok && len(known.info.HostKeys) == 0 && len(info.HostKeys) > 0 {
+	if known, ok := l.t.vault.get(l.id); ok && len(known.info.Reveal().HostKeys) == 0 && len(info.HostKeys) > 0 {
 		l.t.remember(l.id, l.serial, info)
 	}
 	return closeWith(l.Context(), client), nil
@@ -161,6 +180,16 @@ func closeWith(ctx context.Context, c connector.Client) connector.Client {
 	return &leasedClient{Client: c, stop: context.AfterFunc(ctx, func() { _ = c.Close() })}
 }
 
+// Upload implements connector.Copier.
+func (c *leasedClient) Upload(ctx context.Context, opts connector.CopyOptions) error {
+	return connector.Upload(ctx, c.Client, opts)
+}
+
+// Download implements connector.Copier.
+func (c *leasedClient) Download(ctx context.Context, opts connector.CopyOptions) error {
+	return connector.Download(ctx, c.Client, opts)
+}
+
 // Close implements connector.Client.
 func (c *leasedClient) Close() error {
 	c.stop()
@@ -173,7 +202,7 @@ func (c *leasedClient) Close() error {
 // While the state cannot be committed, Release waits. If ctx ends first, the error is the cause of ctx; the release then takes effect with
 // the next commit.
 func (l *Lease) Release(ctx context.Context) error {
-	return l.release(ctx, &scaler.Event{Kind: scaler.EvRelease, Key: l.key})
+	return l.release(ctx, &scaler.Event{})
 }
 
 // ReleaseUnhealthy releases the lease of an instance that must not be used again. The instance gets no new lease, its other leases are
@@ -210,11 +239,11 @@ func (l *Lease) ReleaseAfter(ctx context.Context, failed error) error {
 	case connector.FindingNone:
 		return l.Release(ctx)
 	case connector.FindingDoubtful:
-		return l.ReleaseDoubtful(ctx, redact(err.Error(), &info.ConnectorConfig))
+		return l.ReleaseDoubtful(ctx, withoutSecrets(err.Error(), &info.ConnectorConfig))
 	case connector.FindingChangedHostKey:
-		return l.ReleaseChangedHostKey(ctx, redact(err.Error(), &info.ConnectorConfig))
+		return l.ReleaseChangedHostKey(ctx, withoutSecrets(err.Error(), &info.ConnectorConfig))
 	}
-	return l.ReleaseUnhealthy(ctx, redact(err.Error(), &info.ConnectorConfig))
+	return l.ReleaseUnhealthy(ctx, withoutSecrets(err.Error(), &info.ConnectorConfig))
 }
 
 // ReleaseDoubtful releases the lease of an instance that did not answer in time, or on which something of the caller may still run. The
@@ -225,11 +254,17 @@ func (l *Lease) ReleaseDoubtful(ctx context.Context, reason string) error {
 
 func (l *Lease) releaseUnfit(ctx context.Context, cause record.Cause, reason string) error {
 	because := failure.Failure{Kind: failure.Unhealthy, Message: bounded(reason)}
-	return l.release(ctx, &scaler.Event{Kind: scaler.EvRelease, Key: l.key, Cause: cause, Failure: because})
+	return l.release(ctx, &scaler.Event{Cause: cause, Failure: because})
 }
 
 // bounded returns reason as one line of at most safetext.MaxMessage bytes, which is also the limit of the journal.
 func bounded(reason string) string { return safetext.Line(reason, safetext.MaxMessage) }
+
+// releaseEvent makes ev the release of this lease and of no later one under the same key.
+func (l *Lease) releaseEvent(ev *scaler.Event) *scaler.Event {
+	ev.Kind, ev.Key, ev.Serial, ev.Op = scaler.EvRelease, l.key, l.serial, uint64(l.use)
+	return ev
+}
 
 func (l *Lease) release(ctx context.Context, ev *scaler.Event) error {
 	switch err := l.Err(); {
@@ -239,7 +274,7 @@ func (l *Lease) release(ctx context.Context, ev *scaler.Event) error {
 	default:
 		return err
 	}
-	err := l.t.release(ctx, ev)
+	err := l.t.release(ctx, l.releaseEvent(ev))
 	if errors.Is(err, ErrUnknownKey) { // the lease ended during the call
 		if ended := l.Err(); ended == nil || errors.Is(ended, context.Canceled) {
 			return nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 func TestLeaseFromRequestToRelease(t *testing.T) {
@@ -394,12 +396,11 @@ func TestUnhealthyInstanceGetsNoFurtherLease(t *testing.T) {
 
 func TestConnectInfoIsFetchedAgainWhenItExpired(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		n := 0
+		var n atomic.Int32
 		f := start(t, withGroup(func(g *testGroup) {
 			g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
-				n++
 				at := time.Now().Add(time.Minute)
-				return provider.ConnectInfo{ID: id, Expires: &at, ConnectorConfig: provider.ConnectorConfig{Password: fmt.Sprint("once-", n)}}, nil
+				return provider.ConnectInfo{ID: id, Expires: &at, ConnectorConfig: provider.ConnectorConfig{Password: fmt.Sprint("once-", n.Add(1))}}, nil
 			}
 		}))
 		defer f.end()
@@ -450,7 +451,7 @@ func TestConnectInfoThatFails(t *testing.T) {
 					g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
 						mu.Lock()
 						defer mu.Unlock()
-						at := time.Now().Add(time.Minute)
+						at := time.Now().Add(20 * time.Second) // too short to be replaced ahead of its end
 						info := provider.ConnectInfo{ID: id, Expires: &at}
 						if fails = prepared && (tc.err != nil || !fails); !fails { // without an error of its own: every other question fails
 							return info, nil
@@ -465,8 +466,10 @@ func TestConnectInfoThatFails(t *testing.T) {
 				l := f.acquire("job")
 				time.Sleep(time.Minute)
 				set(true)
-				for ask := 1; ask <= 8; ask++ {
-					_, err := l.ConnectInfo(t.Context())
+				for ask := 1; ask <= lookupsAtOnce+2; ask++ { // a question that failed does not keep its place
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					_, err := l.ConnectInfo(ctx)
+					cancel()
 					if tc.err != nil && !errors.Is(err, tc.err) {
 						t.Fatalf("question %d: %v", ask, err)
 					}
@@ -499,10 +502,10 @@ func TestConnectInfoThatFails(t *testing.T) {
 
 // TestLateConnectInfoIsDropped: connect info that comes when its instance has gone does not replace what is known of the next one.
 func TestLateConnectInfoIsDropped(t *testing.T) {
-	v := vault{all: map[record.ID]secret{"i-1": {id: "i-1", serial: 2, info: provider.ConnectInfo{InternalAddr: "new"}}}}
-	v.renew(secret{id: "i-1", serial: 1, info: provider.ConnectInfo{InternalAddr: "old"}})
-	v.renew(secret{id: "i-2", serial: 1})
-	if s, ok := v.get("i-1"); !ok || s.info.InternalAddr != "new" || len(v.all) != 1 {
+	v := vault{all: map[record.ID]access{"i-1": {id: "i-1", serial: 2, info: secret.Hide(provider.ConnectInfo{InternalAddr: "new"})}}}
+	v.renew(access{id: "i-1", serial: 1, info: secret.Hide(provider.ConnectInfo{InternalAddr: "old"})})
+	v.renew(access{id: "i-2", serial: 1})
+	if s, ok := v.get("i-1"); !ok || s.info.Reveal().InternalAddr != "new" || len(v.all) != 1 {
 		t.Errorf("%+v", v.all)
 	}
 	fail := func(what string, serial uint64, counts bool, want int, wantFirst bool) {
@@ -515,7 +518,7 @@ func TestLateConnectInfoIsDropped(t *testing.T) {
 	fail("the first", 2, true, 1, true)
 	fail("the second", 2, true, 2, false)
 	fail("one that says nothing", 2, false, 2, false)
-	if !v.renew(secret{id: "i-1", serial: 2}) || v.renew(secret{id: "i-1", serial: 2}) {
+	if !v.renew(access{id: "i-1", serial: 2}) || v.renew(access{id: "i-1", serial: 2}) {
 		t.Error("an answer does not say once that the instance can be reached again")
 	}
 	fail("after an answer", 2, false, 0, true)

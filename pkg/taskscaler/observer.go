@@ -79,7 +79,7 @@ func (o *observer) sleep(ctx context.Context) {
 		case <-timer.C:
 			return
 		case <-o.poke:
-			timer.Reset(max(since+o.interval()-o.t.clock.Mono(), 0))
+			timer.Reset(max(since+o.interval()-o.t.clock.Mono(), 1))
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package taskscaler
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +9,13 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/taskscaler/taskscaler/internal/redact"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/connector"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // prepare prepares a running instance for its first job. It gets the connect info, connects (which pins the host key), and runs the ready
@@ -29,7 +31,8 @@ func (w *workers) prepare(cmd scaler.Command) {
 	})
 	if err != nil {
 		ev.Failure, ev.Away = provider.FailureOf(err), errors.Is(err, provider.ErrAway)
-		ev.Failure.Message = bounded(redact(err.Error(), &info.ConnectorConfig)) // a secret that was cut could not be recognised
+		ev.On = ev.Failure.Kind == failure.Transient && ofTheWay(err)
+		ev.Failure.Message = bounded(withoutSecrets(err.Error(), &info.ConnectorConfig)) // a secret that was cut could not be recognised
 		w.t.inbox.put(&ev, nil)
 		return
 	}
@@ -40,7 +43,7 @@ func (w *workers) prepare(cmd scaler.Command) {
 		w.t.inbox.put(&ev, nil)
 		return
 	}
-	w.t.inbox.putSecret(secret{id: cmd.ID, serial: cmd.Serial, info: info, stored: stored}, &ev)
+	w.t.inbox.putSecret(access{id: cmd.ID, serial: cmd.Serial, info: secret.Hide(info), stored: stored}, &ev)
 }
 
 func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (provider.ConnectInfo, error) {
@@ -50,7 +53,7 @@ func (w *workers) makeReady(ctx context.Context, cmd *scaler.Command) (provider.
 		return info, err
 	}
 	given := len(info.HostKeys) > 0
-	client, info, err := w.t.reach(ctx, info, ask)
+	client, info, err := w.t.reach(ctx, info, ask, giveUpTheWay)
 	if err != nil {
 		return info, reachFailure(err)
 	}
@@ -79,10 +82,10 @@ func (w *workers) infoFor(ctx context.Context, cmd *scaler.Command) (provider.Co
 	case err == nil:
 		w.t.failing.note(callLimits[callConnectInfo].name, cmd.ID, nil)
 	case !errors.Is(err, provider.ErrAway):
-		w.t.failing.note(callLimits[callConnectInfo].name, cmd.ID, errors.New(redact(err.Error(), &info.ConnectorConfig)))
+		w.t.failing.note(callLimits[callConnectInfo].name, cmd.ID, errors.New(withoutSecrets(err.Error(), &info.ConnectorConfig)))
 	}
 	if known, ok := w.t.vault.get(cmd.ID); ok && known.serial == cmd.Serial && len(info.HostKeys) == 0 {
-		info.HostKeys = known.info.HostKeys
+		info.HostKeys = known.info.Reveal().HostKeys
 	}
 	return info, err
 }
@@ -91,14 +94,14 @@ func (w *workers) infoFor(ctx context.Context, cmd *scaler.Command) (provider.Co
 // the key of its image. No job has run there yet, so the whole preparation is the first contact.
 func (w *workers) lookAgain(ctx context.Context, first provider.ConnectInfo, ask func() (provider.ConnectInfo, error)) (provider.ConnectInfo, error) {
 	again := first
-	if again.HostKeys = nil; expired(&again) {
+	if again.HostKeys = nil; expired(again) {
 		fresh, err := ask()
 		if err != nil {
 			return first, err
 		}
 		again = fresh
 	}
-	client, again, err := w.t.reach(ctx, again, ask)
+	client, again, err := w.t.reach(ctx, again, ask, giveUpTheWay)
 	if err != nil {
 		return first, reachFailure(err)
 	}
@@ -135,22 +138,30 @@ func dialFailure(err error) error {
 	var hostKey *connector.HostKeyError
 	var protocol *connector.UnsupportedProtocolError
 	var key *connector.KeyError
+	var setting *connector.SettingError
 	switch {
+	case ofTheWay(err):
+		return &provider.Error{Kind: provider.KindTransient, Err: err}
 	case errors.As(err, &hostKey):
 		return &provider.Error{Kind: provider.KindUnhealthy, Err: err}
-	case errors.As(err, &protocol), errors.As(err, &key), errors.Is(err, connector.ErrNoUsername):
+	case errors.As(err, &protocol), errors.As(err, &key), errors.As(err, &setting), errors.Is(err, connector.ErrNoUsername),
+		errors.Is(err, connector.ErrNoPassword), errors.Is(err, connector.ErrPlainBasic):
 		return &provider.Error{Kind: provider.KindConfig, Err: err}
 	}
 	return &provider.Error{Kind: provider.KindTransient, Err: err}
 }
 
-// readyFailure adds the kind to an error of the ReadyFunc. Without a kind of its own, it means that the instance is unhealthy.
+// readyFailure adds the kind to an error of the ReadyFunc. Without a kind of its own, it means that the instance is unhealthy, unless the jump host is to blame.
 func readyFailure(err error) error {
 	var kind *provider.Error
 	if errors.As(err, &kind) {
 		return err
 	}
-	return &provider.Error{Kind: provider.KindUnhealthy, Err: fmt.Errorf("ready function: %w", err)}
+	kindOf := provider.KindUnhealthy
+	if ofTheWay(err) {
+		kindOf = provider.KindTransient
+	}
+	return &provider.Error{Kind: kindOf, Err: fmt.Errorf("ready function: %w", err)}
 }
 
 // runReady runs the ready command. If the command fails, the instance is unhealthy. If it was interrupted, the result is unknown, and the
@@ -199,17 +210,13 @@ func (t *tail) String() string {
 	return "; its last words: " + strings.Join(lines[max(len(lines)-3, 0):], " | ")
 }
 
-// redact removes the instance's credentials from a text that the instance wrote.
-func redact(text string, c *provider.ConnectorConfig) string {
+// withoutSecrets removes the instance's credentials from a text that the instance wrote.
+func withoutSecrets(text string, c *provider.ConnectorConfig) string {
+	var secrets []redact.Secret
 	if len(c.Password) >= 4 {
-		text = strings.ReplaceAll(text, c.Password, "[password]")
+		secrets = append(secrets, redact.Secret{Text: c.Password, Label: "[password]"})
 	}
-	for line := range bytes.Lines(c.Key) {
-		if line = bytes.TrimSpace(line); len(line) >= 16 && !bytes.HasPrefix(line, []byte("-----")) {
-			text = strings.ReplaceAll(text, string(line), "[key]")
-		}
-	}
-	return text
+	return redact.New(append(secrets, redact.Key(string(c.Key), "[key]")...)).Text(text)
 }
 
 // logReady logs the addresses that LogInternalIP and LogExternalIP select.
@@ -234,5 +241,5 @@ func (t *Taskscaler) remember(id record.ID, serial uint64, info provider.Connect
 		t.log.Error("the connect info cannot be stored: this is a bug in the plugin, update or report it", "instance", string(id), "error", err)
 		return
 	}
-	t.inbox.putSecret(secret{id: id, serial: serial, info: info, stored: stored}, nil)
+	t.inbox.putSecret(access{id: id, serial: serial, info: secret.Hide(info), stored: stored}, nil)
 }

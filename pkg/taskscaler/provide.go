@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
@@ -103,7 +104,7 @@ func overdue(kind callKind, limit, took time.Duration, err error) error {
 		return err
 	}
 	k := &callLimits[kind]
-	return fmt.Errorf("%s was cancelled after %s: raise %s if it needs more time: %w", k.name, limit, k.key, err)
+	return fmt.Errorf("%s was cancelled after %s: raise %s if it needs more time: %w", k.name, words.Span(limit), k.key, err)
 }
 
 // shutdownGroup calls the group's Shutdown. It waits for the call no longer than its limit.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +23,32 @@ import (
 type lateNet struct {
 	testNet
 	open    time.Time
+	late    sync.Mutex           // jobs and the manager ask and log in at the same time
+	asked   int                  // questions for credentials
 	expires map[string]time.Time // by password; no entry: never
+}
+
+// issue returns new credentials that are good for life (0: for ever).
+func (n *lateNet) issue(id string, life time.Duration) provider.ConnectInfo {
+	n.late.Lock()
+	defer n.late.Unlock()
+	n.asked++
+	info := provider.ConnectInfo{ID: id, ConnectorConfig: provider.ConnectorConfig{Password: fmt.Sprint("once-", n.asked)}}
+	if life != 0 {
+		at := time.Now().Add(life)
+		if info.Expires = &at; life >= time.Second { // a login takes longer than that, so no network can refuse it
+			n.expires[info.Password] = at
+		}
+	}
+	return info
+}
+
+// accepts reports whether a login with a password can succeed now.
+func (n *lateNet) accepts(password string) bool {
+	n.late.Lock()
+	defer n.late.Unlock()
+	expires, does := n.expires[password]
+	return !time.Now().Before(n.open) && (!does || time.Now().Before(expires))
 }
 
 var errLate = errors.New("connection refused")
@@ -30,8 +57,7 @@ func (n *lateNet) dial(ctx context.Context, info provider.ConnectInfo, opts conn
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(info.Timeout, dialTimeout))
 	defer cancel()
 	for {
-		expires, does := n.expires[info.Password]
-		if !time.Now().Before(n.open) && (!does || time.Now().Before(expires)) {
+		if n.accepts(info.Password) {
 			return n.testNet.dial(ctx, info, opts)
 		}
 		if opts.OnRetry != nil {
@@ -49,19 +75,8 @@ func (n *lateNet) dial(ctx context.Context, info provider.ConnectInfo, opts conn
 // ever). A life below a second is only what the provider says.
 func startLate(t *testing.T, late, life time.Duration, opts ...any) (*fixture, *lateNet) {
 	n := &lateNet{open: time.Now().Add(late), expires: map[string]time.Time{}}
-	asked := 0
 	return start(t, append([]any{WithDialer(n.dial), withGroup(func(g *testGroup) {
-		g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) {
-			asked++
-			info := provider.ConnectInfo{ID: id, ConnectorConfig: provider.ConnectorConfig{Password: fmt.Sprint("once-", asked)}}
-			if life != 0 {
-				at := time.Now().Add(life)
-				if info.Expires = &at; life >= time.Second { // a login takes longer than that, so no network can refuse it
-					n.expires[info.Password] = at
-				}
-			}
-			return info, nil
-		}
+		g.onConnect = func(_ context.Context, id string) (provider.ConnectInfo, error) { return n.issue(id, life), nil }
 	})}, opts...)...), n
 }
 
@@ -125,10 +140,10 @@ func TestNewCredentialsCannotBeHad(t *testing.T) {
 				f, _ := startLate(t, 4*time.Minute, time.Minute)
 				defer f.end()
 				good := hook(f.group, &f.group.onConnect)
-				asked := 0
+				var asked atomic.Int32
 				f.group.change(func() {
 					f.group.onConnect = func(ctx context.Context, id string) (provider.ConnectInfo, error) {
-						if asked++; asked == 2 {
+						if asked.Add(1) == 2 {
 							return provider.ConnectInfo{}, tc.err
 						}
 						return good(ctx, id)
@@ -314,8 +329,8 @@ func TestTimeoutOfTheProvider(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if stored, ok := vault.get("i-0001"); !ok || stored.info.Timeout != want {
-					t.Errorf("the stored timeout is %v, want %v", stored.info.Timeout, want)
+				if stored, ok := vault.get("i-0001"); !ok || stored.info.Reveal().Timeout != want {
+					t.Errorf("the stored timeout is %v, want %v", stored.info.Reveal().Timeout, want)
 				}
 				group.onConnect = with
 				f = start(t, withStore(store), onGroup(group, &n.testNet), WithDialer(n.dial))
@@ -368,7 +383,7 @@ func TestAwayWhileCredentialsAreRenewed(t *testing.T) {
 		info := provider.ConnectInfo{ID: "i-0001", InternalAddr: "10.0.0.1", Expires: &soon}
 		_, _, err := f.reach(t.Context(), info, func() (provider.ConnectInfo, error) {
 			return info, provider.Errorf(provider.KindThrottled, "%w: restarting", provider.ErrAway)
-		})
+		}, waitForTheWay)
 		if !errors.Is(err, provider.ErrAway) || provider.KindOf(err) != provider.KindThrottled || !strings.Contains(err.Error(), "no login") {
 			t.Errorf("%v", err)
 		}
@@ -388,15 +403,19 @@ func TestWhatALoginMayUse(t *testing.T) {
 			operators, reported string
 			change              func(*Config)
 			password, legacy    bool
+			groups              bool
 		}{
 			"the operator's":                     {operators: "o", reported: "o"},
 			"the operator's, said":               {operators: "o", reported: "o", change: func(c *Config) { c.PasswordWithoutHostKey = true }, password: true},
 			"the instance's":                     {reported: "i", password: true},
 			"the instance's, not the operator's": {operators: "o", reported: "i", password: true},
 			"old servers":                        {operators: "o", reported: "o", change: func(c *Config) { c.AllowLegacySSH = true }, legacy: true},
+			"the group exchange":                 {operators: "o", reported: "o", change: func(c *Config) { c.AllowDHGroupExchange = true }, groups: true},
 		} {
 			cfg := *f.config()
 			cfg.Connector.Password, cfg.PasswordWithoutHostKey, cfg.AllowLegacySSH = c.operators, false, false
+			cfg.AllowDHGroupExchange = false
+			cfg.WinRM.Shell = connector.WinRMPowerShell
 			if c.change != nil {
 				c.change(&cfg)
 			}
@@ -404,9 +423,36 @@ func TestWhatALoginMayUse(t *testing.T) {
 			info := provider.ConnectInfo{ID: "i-0001", InternalAddr: "10.0.0.1"}
 			info.Password = c.reported
 			_, _, _ = f.dial(t.Context(), info)
-			if got.PasswordWithoutHostKey != c.password || got.LegacyAlgorithms != c.legacy {
-				t.Errorf("%s: password %t, legacy %t", name, got.PasswordWithoutHostKey, got.LegacyAlgorithms)
+			if got.WinRM.Shell != connector.WinRMPowerShell {
+				t.Errorf("%s: WinRM %+v", name, got.WinRM)
 			}
+			if got.PasswordWithoutHostKey != c.password || got.LegacyAlgorithms != c.legacy || got.GroupExchange != c.groups {
+				t.Errorf("%s: %+v", name, got)
+			}
+		}
+	})
+}
+
+// TestReachableAfterARace: one question for connect info fails while another is answered, and the core hears of the failure last. The instance serves
+// again when it is asked about next.
+func TestReachableAfterARace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(func(c *Config) { c.MaxInstances = 1 }))
+		defer f.end()
+		l := f.acquire("one")
+		if err := l.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.inbox.put(&scaler.Event{Kind: scaler.EvUnreachable, ID: l.id, Serial: l.serial, On: true}, nil)
+		f.work.running.start(func() { f.probe(l.id, l.serial, 1) })
+		ctx, cancel := context.WithTimeout(t.Context(), 2*probeFirst)
+		defer cancel()
+		next, err := f.Acquire(ctx, "two")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next.InstanceID() != l.InstanceID() || next.Waited() == 0 {
+			t.Errorf("%s after %v, want %s after a wait", next.InstanceID(), next.Waited(), l.InstanceID())
 		}
 	})
 }

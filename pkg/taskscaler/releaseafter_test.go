@@ -5,6 +5,7 @@ import (
 	"errors"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -55,6 +56,7 @@ func TestReleaseAfter(t *testing.T) {
 				if dials != c.dials {
 					t.Errorf("%d connections, want %d", dials, c.dials)
 				}
+				synctest.Wait() // the other callers are told after this one
 				var revoked *RevokedError
 				if c.revokes != errors.As(two.Err(), &revoked) || c.revokes && revoked.Cause != c.want {
 					t.Errorf("the other lease: %v", two.Err())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // TestUnreachableInstanceGetsNoFurtherJob: until the provider says again how to reach an instance, no other job gets it, also when the job that
@@ -30,7 +31,7 @@ func TestUnreachableInstanceGetsNoFurtherJob(t *testing.T) {
 						if id == hook(g, &bad) {
 							return provider.ConnectInfo{}, failure
 						}
-						at := time.Now().Add(time.Minute)
+						at := time.Now().Add(20 * time.Second) // too short to be replaced ahead of its end
 						return provider.ConnectInfo{ID: id, Expires: &at}, nil
 					}
 				}))
@@ -99,5 +100,34 @@ func TestUnreachableInstanceIsGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.until("it is retired", func() bool { return len(f.facts.of(scaler.FactRetire)) == 1 })
+	})
+}
+
+// TestFailureThatIsToldAfterTheAnswer: one job's question fails and another one's is answered at the same time, and the core hears of the answer first. The
+// instance gets jobs again all the same.
+func TestFailureThatIsToldAfterTheAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := start(t, withConfig(func(c *Config) { c.MaxInstances, c.FailureThreshold, c.Policies = 1, 10, idle(t, 1, time.Hour) }))
+		defer f.end()
+		f.until("it is ready", func() bool { return f.status().Counts.ReadyCount == 1 })
+		s, ok := f.vault.get(record.ID(f.status().Instances[0].ID))
+		if !ok {
+			t.Fatal("the vault does not know the instance")
+		}
+		f.doubt(s.id, s.serial, errors.New("500 internal error"), 1)
+		if _, err := f.fetch(t.Context(), s.id, s.serial); err != nil {
+			t.Fatal(err)
+		}
+		f.inbox.put(&scaler.Event{Kind: scaler.EvUnreachable, ID: s.id, Serial: s.serial, On: true}, nil) // that of doubt, as if it came only now
+		synctest.Wait()
+		if facts := f.facts.of(scaler.FactUnreachable); len(facts) == 0 || !facts[len(facts)-1].On {
+			t.Fatalf("facts %+v", facts)
+		}
+		time.Sleep(2 * probeFirst)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := f.Acquire(ctx, "job"); err != nil {
+			t.Errorf("the instance gets no job: %v", err)
+		}
 	})
 }

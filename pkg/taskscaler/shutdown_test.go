@@ -373,6 +373,12 @@ func TestStatus(t *testing.T) {
 		if l := s.Instances[0].Leases; len(l) != 2 || l[0].Key != "b" || l[0].Slot != 0 || l[1].Key != "a" || l[1].Slot != 1 {
 			t.Errorf("leases: %+v", l)
 		}
+		for limit, want := range map[int]int{0: 0, 1: 1, 2: 2, 3: 2} {
+			some, err := f.StatusOf(t.Context(), limit)
+			if err != nil || len(some.Instances) != want || some.MoreInstances != 2-want || some.Counts != s.Counts || want > 0 && some.Instances[0].ID != "i-0001" {
+				t.Errorf("with at most %d instances: %+v, %v", limit, some, err)
+			}
+		}
 		first, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)

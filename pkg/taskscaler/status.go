@@ -34,7 +34,9 @@ type Status struct {
 	Commit    CommitStatus     `json:"commit"`
 	Intents   []IntentStatus   `json:"intents"`   // unfinished creates, oldest first
 	Instances []InstanceStatus `json:"instances"` // ascending by ID; gone and lost instances are included while they are remembered
-	Waiters   []WaitStatus     `json:"waiters"`   // in the order in which they get slots
+	// MoreInstances counts the instances that were left out of Instances; see Taskscaler.StatusOf.
+	MoreInstances int          `json:"more_instances,omitempty"`
+	Waiters       []WaitStatus `json:"waiters"` // in the order in which they get slots
 }
 
 // GroupStatus describes the provider's group and its limits.
@@ -139,9 +141,9 @@ type ListsStatus struct {
 	Error    string     `json:"error,omitempty"`    // message of the last one
 }
 
-// FailingStatus is a call to the provider, or a connection to an instance, that failed and is tried again.
+// FailingStatus is a call to the provider, or a connection to an instance or to the jump host, that failed and is tried again.
 type FailingStatus struct {
-	Call     string    `json:"call"`               // Increase, Decrease, Heartbeat, ConnectInfo; or connect: a connection to the instance
+	Call     string    `json:"call"`               // Increase, Decrease, Heartbeat, ConnectInfo; connect: a connection to the instance; or jump host: a connection to that
 	Instance string    `json:"instance,omitempty"` // empty: the call concerns the group
 	Since    time.Time `json:"since"`              // first of the consecutive failures
 	Failures int       `json:"failures"`           // consecutive failures

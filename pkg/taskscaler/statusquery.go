@@ -13,8 +13,12 @@ import (
 
 // Status returns what the manager knows at this moment. It also works while commits fail (see Status.Stale). Errors: ErrShutdown or
 // *StopError after the manager has stopped, and the cause of ctx.
-func (t *Taskscaler) Status(ctx context.Context) (Status, error) {
-	s, err := query(ctx, t, func(l *loop) Status { return l.status() })
+func (t *Taskscaler) Status(ctx context.Context) (Status, error) { return t.StatusOf(ctx, math.MaxInt) }
+
+// StatusOf is Status with at most so many instances, those with the lowest IDs. Status.MoreInstances counts the others. With a limit, its cost hardly
+// depends on the size of the fleet.
+func (t *Taskscaler) StatusOf(ctx context.Context, instances int) (Status, error) {
+	s, err := query(ctx, t, func(l *loop) Status { return l.status(instances) })
 	if err != nil {
 		return Status{}, fmt.Errorf("status: %w", err)
 	}
@@ -116,8 +120,8 @@ func query[R any](ctx context.Context, t *Taskscaler, f func(*loop) R) (R, error
 	}
 }
 
-// status returns the loop's part of Status. While a commit is retried, the core is ahead of the store, so the status does not show it.
-func (l *loop) status() Status {
+// status returns the loop's part of StatusOf. While a commit is retried, the core is ahead of the store, so the status does not show it.
+func (l *loop) status(instances int) Status {
 	t := l.t
 	cfg := t.config()
 	_, wall := t.clock.Now()
@@ -143,7 +147,11 @@ func (l *loop) status() Status {
 		return s
 	}
 	l.core.Instances(func(v scaler.InstanceView) bool {
-		s.Instances = append(s.Instances, instanceStatus(&v))
+		if len(s.Instances) < instances {
+			s.Instances = append(s.Instances, instanceStatus(&v))
+		} else {
+			s.MoreInstances++
+		}
 		return true
 	})
 	l.core.Waiters(func(v scaler.WaitView) bool {

@@ -38,6 +38,7 @@ type Taskscaler struct {
 	inbox    *inbox
 	spare    waiterPool
 	vault    *vault
+	keeper   *keeper
 	work     *workers
 	observer *observer
 	health   health
@@ -122,6 +123,7 @@ func prepareManager(ctx context.Context, group provider.InstanceGroup, cfg Confi
 	}
 	t.failing.log, t.failing.clock = o.log, o.clock
 	t.cfg.Store(&cfg)
+	t.keeper = newKeeper(t)
 	workCtx, endWork := context.WithCancelCause(context.Background())
 	t.work, t.endWork = newWorkers(workCtx, t), endWork
 	if err := t.initialise(ctx, &snap); err != nil {
@@ -211,6 +213,11 @@ func (t *Taskscaler) start(core *scaler.Core, obs observe.Observer) {
 	t.commitCtx, t.giveUpHope = context.WithCancelCause(context.Background())
 	t.endWatch, t.watching = endWatch, watchCtx
 	t.observer = newObserver(t)
+	for id, s := range t.vault.all {
+		if !s.resting {
+			t.keeper.mind(id, s.serial, s.info.Reveal(), true)
+		}
+	}
 	l := &loop{t: t, core: core, obs: obs, leases: map[record.Key]*Lease{}}
 	go l.run()
 	go t.observer.run(watchCtx)

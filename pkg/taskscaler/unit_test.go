@@ -2,7 +2,6 @@ package taskscaler
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
@@ -33,14 +33,14 @@ func TestConnectInfoAtRest(t *testing.T) {
 	}
 	snap := &statestore.Snapshot{
 		State:   record.Saved{Instances: []record.Instance{{ID: "i-1", Serial: 7}, {ID: "i-2", Serial: 1}, {ID: "i-3", Serial: 8}}},
-		Secrets: map[record.ID][]byte{"i-1": value, "i-3": value},
+		Secrets: map[record.ID][]byte{"i-1": value.Reveal(), "i-3": value.Reveal()},
 	}
 	v, err := openVault(snap, &own)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, ok := v.get("i-1"); !ok || !reflect.DeepEqual(s.info, info) || s.serial != 7 {
-		t.Errorf("stored and loaded: %+v", s.info.HostKeys)
+	if s, ok := v.get("i-1"); !ok || !reflect.DeepEqual(s.info.Reveal(), info) || s.serial != 7 {
+		t.Errorf("stored and loaded: %+v", s.info.Reveal().HostKeys)
 	}
 	if _, ok := v.get("i-2"); ok {
 		t.Error("an instance without a secret has one")
@@ -70,24 +70,25 @@ func FuzzConnectInfoAtRest(f *testing.F) {
 		if !ok {
 			return
 		}
-		again, err := encodeInfo(1, s.info, own)
+		again, err := encodeInfo(1, s.info.Reveal(), own)
 		if err != nil {
 			return // JSON cannot represent this time
 		}
-		snap.Secrets["i-1"] = again
+		snap.Secrets["i-1"] = again.Reveal()
 		if v, err = openVault(snap, own); err != nil {
-			t.Fatalf("%q was read, and written as %q, which cannot be read: %v", value, again, err)
+			t.Fatalf("%q was read, and written as %q, which cannot be read: %v", value, again.Reveal(), err)
 		}
-		a, _ := json.Marshal(s.info)
+		a, _ := s.info.Reveal().RevealJSON()
 		two, _ := v.get("i-1")
-		if b, _ := json.Marshal(two.info); string(a) != string(b) {
+		if b, _ := two.info.Reveal().RevealJSON(); string(a) != string(b) {
 			t.Fatalf("%s became %s", a, b)
 		}
 	})
 }
 
 func TestSecretsDoNotPrint(t *testing.T) {
-	s := secret{id: "i-1", info: provider.ConnectInfo{ConnectorConfig: provider.ConnectorConfig{Password: "hunter2"}}, stored: []byte("hunter2")}
+	s := access{id: "i-1", stored: secret.Hide([]byte("hunter2")),
+		info: secret.Hide(provider.ConnectInfo{ConnectorConfig: provider.ConnectorConfig{Password: "hunter2"}})}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		if text := fmt.Sprintf(verb, s); strings.Contains(text, "hunter2") || strings.Contains(text, "68756e74657232") {
 			t.Errorf("%s prints %s", verb, text)
@@ -98,7 +99,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 // TestEventsHaveNoSecrets: no type that goes into the journal can contain connect info, including fields that are added later.
 func TestEventsHaveNoSecrets(t *testing.T) {
 	bad := map[reflect.Type]bool{
-		reflect.TypeFor[provider.ConnectInfo](): true, reflect.TypeFor[provider.ConnectorConfig](): true, reflect.TypeFor[secret](): true,
+		reflect.TypeFor[provider.ConnectInfo](): true, reflect.TypeFor[provider.ConnectorConfig](): true, reflect.TypeFor[access](): true,
+		reflect.TypeFor[secret.Text](): true,
 	}
 	seen := map[reflect.Type]bool{}
 	var walk func(reflect.Type, string)
@@ -168,7 +170,7 @@ func TestErrorsAreWhatTheySay(t *testing.T) {
 		record.CauseDraining:   ErrDraining,
 		record.CauseUnknownKey: ErrUnknownKey, record.CauseDuplicate: ErrDuplicateKey, record.CauseNoCapacity: ErrNoCapacity, record.CausePlugin: nil,
 	} {
-		err := &WaitError{Key: "job", Cause: cause, Why: record.CauseQuota, Waited: time.Minute}
+		err := &WaitError{Key: "job", Cause: cause, Why: record.CauseQuota, Waited: time.Minute - 40}
 		for _, sentinel := range all {
 			if got := errors.Is(err, sentinel); got != (sentinel == want) {
 				t.Errorf("%v is %v: %v", cause, sentinel, got)

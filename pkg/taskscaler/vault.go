@@ -4,33 +4,35 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/record"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 	"github.com/taskscaler/taskscaler/pkg/statestore"
 )
 
-// secret is the connect info of one instance. The core never sees it.
-type secret struct {
+// access is the connect info of one instance. The core never sees it.
+type access struct {
 	id     record.ID
 	serial uint64
-	info   provider.ConnectInfo
-	stored []byte // the value for the store; nil: the store is not changed
+	info   secret.Value[provider.ConnectInfo]
+	stored secret.Value[[]byte] // the value for the store; zero: the store is not changed
 
+	resting     bool // its instance is not used any more, or not yet
 	failed      int  // consecutive failures to renew it that say something about the instance
 	unreachable bool // the latest question for it failed
 }
 
-// Format implements fmt.Formatter, so that no fmt verb prints the secret.
-func (s secret) Format(f fmt.State, _ rune) {
-	_, _ = io.WriteString(f, "connect info of "+string(s.id))
+// config returns the settings with the credentials.
+func (s *access) config() *provider.ConnectorConfig {
+	info := s.info.Reveal()
+	return &info.ConnectorConfig
 }
 
-func (s *secret) copyInfo() provider.ConnectInfo {
-	info := s.info
+func (s *access) copyInfo() provider.ConnectInfo {
+	info := s.info.Reveal()
 	info.Key, info.HostKeys = bytes.Clone(info.Key), slices.Clone(info.HostKeys)
 	if info.Expires != nil {
 		at := *info.Expires
@@ -42,26 +44,26 @@ func (s *secret) copyInfo() provider.ConnectInfo {
 // vault holds the connect info of every prepared instance. Only the loop writes it when it commits; every goroutine may read it.
 type vault struct {
 	mu  sync.RWMutex
-	all map[record.ID]secret
+	all map[record.ID]access
 }
 
-func (v *vault) get(id record.ID) (secret, bool) {
+func (v *vault) get(id record.ID) (access, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	s, ok := v.all[id]
 	return s, ok
 }
 
-func (v *vault) set(s secret) {
+func (v *vault) set(s access) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s.stored = nil
+	s.stored = secret.Value[[]byte]{}
 	v.all[s.id] = s
 }
 
 // renew replaces the connect info of an instance that it still has, and reports whether the instance was unreachable before. A late answer never
 // replaces that of another instance with the same ID.
-func (v *vault) renew(s secret) (back bool) {
+func (v *vault) renew(s access) (back bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	old, ok := v.all[s.id]
@@ -97,34 +99,41 @@ func (v *vault) drop(id record.ID) {
 
 // storedInfo is connect info in the store. Credentials from the operator's settings are not stored. They are read from the settings at the
 // start, so a changed password also applies to instances that already exist.
-type storedInfo struct {
-	Serial         uint64               `json:"serial"`
-	Info           provider.ConnectInfo `json:"info"`
-	StaticPassword bool                 `json:"static_password,omitempty"`
-	StaticKey      bool                 `json:"static_key,omitempty"`
+//
+// Info is a provider.ConnectInfo when it is read. When it is written, it is the ConnectInfo with its secrets in JSON.
+type storedInfo[Info provider.ConnectInfo | json.RawMessage] struct {
+	Serial         uint64 `json:"serial"`
+	Info           Info   `json:"info"`
+	StaticPassword bool   `json:"static_password,omitempty"`
+	StaticKey      bool   `json:"static_key,omitempty"`
 }
 
-func encodeInfo(serial uint64, info provider.ConnectInfo, own *provider.ConnectorConfig) ([]byte, error) {
-	s := storedInfo{Serial: serial, Info: info}
+func encodeInfo(serial uint64, info provider.ConnectInfo, own *provider.ConnectorConfig) (secret.Value[[]byte], error) {
+	s := storedInfo[json.RawMessage]{Serial: serial}
 	if info.Password != "" && info.Password == own.Password {
-		s.StaticPassword, s.Info.Password = true, ""
+		s.StaticPassword, info.Password = true, ""
 	}
 	if len(info.Key) > 0 && bytes.Equal(info.Key, own.Key) {
-		s.StaticKey, s.Info.Key = true, nil
+		s.StaticKey, info.Key = true, nil
 	}
-	return json.Marshal(s)
+	var err error
+	if s.Info, err = info.RevealJSON(); err != nil {
+		return secret.Value[[]byte]{}, err
+	}
+	raw, err := json.Marshal(s)
+	return secret.Hide(raw), err
 }
 
 // openVault reads the connect info of the instances in snap.
 func openVault(snap *statestore.Snapshot, own *provider.ConnectorConfig) (*vault, error) {
-	v := &vault{all: make(map[record.ID]secret, len(snap.Secrets))}
+	v := &vault{all: make(map[record.ID]access, len(snap.Secrets))}
 	for i := range snap.State.Instances {
 		rec := &snap.State.Instances[i]
 		value, ok := snap.Secrets[rec.ID]
 		if !ok {
 			continue
 		}
-		var s storedInfo
+		var s storedInfo[provider.ConnectInfo]
 		if err := json.Unmarshal(value, &s); err != nil {
 			return nil, fmt.Errorf("the stored connect info of instance %s cannot be read: %w; restore a backup of the state directory, or move it away", rec.ID, err)
 		}
@@ -137,7 +146,7 @@ func openVault(snap *statestore.Snapshot, own *provider.ConnectorConfig) (*vault
 		if s.StaticKey {
 			s.Info.Key = bytes.Clone(own.Key)
 		}
-		v.all[rec.ID] = secret{id: rec.ID, serial: rec.Serial, info: s.Info}
+		v.all[rec.ID] = access{id: rec.ID, serial: rec.Serial, info: secret.Hide(s.Info), resting: rec.State != record.Ready && rec.State != record.Draining}
 	}
 	return v, nil
 }

@@ -55,6 +55,7 @@ func (w *workers) do(cmds []scaler.Command) {
 		case scaler.CmdDelete:
 			w.gathered = append(w.gathered, cmds[i])
 		case scaler.CmdPrepare:
+			w.t.failing.prepares(cmds[i].ID, true)
 			w.prepares.put(cmds[i])
 		case scaler.CmdHeartbeat:
 			w.beats.put(cmds[i])

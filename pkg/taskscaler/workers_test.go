@@ -370,7 +370,10 @@ func TestDialFailures(t *testing.T) {
 		{&connector.ConnectError{Last: errors.New("refused"), Cause: context.DeadlineExceeded}, provider.KindTransient},
 		{&connector.ConnectError{Last: &connector.HostKeyError{}}, provider.KindUnhealthy},
 		{&connector.ConnectError{Last: &connector.AuthError{Err: errors.New("denied")}}, provider.KindTransient},
-		{&connector.UnsupportedProtocolError{Protocol: "winrm"}, provider.KindConfig},
+		{&connector.UnsupportedProtocolError{Protocol: "telnet"}, provider.KindConfig},
+		{&connector.SettingError{Reason: "no such shell"}, provider.KindConfig},
+		{connector.ErrNoPassword, provider.KindConfig},
+		{connector.ErrPlainBasic, provider.KindConfig},
 		{&connector.KeyError{Reason: "encrypted"}, provider.KindConfig},
 		{connector.ErrNoUsername, provider.KindConfig},
 		{connector.ErrNoAddress, provider.KindTransient},
@@ -402,11 +405,11 @@ func TestTailKeepsTheEnd(t *testing.T) {
 func TestRedact(t *testing.T) {
 	key := []byte("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\nQyNTUxOQAAACB\n-----END OPENSSH PRIVATE KEY-----\n")
 	c := &provider.ConnectorConfig{Password: "correct horse", Key: key}
-	got := redact("tried correct horse and b3BlbnNzaC1rZXktdjEAAAAA in vain", c)
+	got := withoutSecrets("tried correct horse and b3BlbnNzaC1rZXktdjEAAAAA in vain", c)
 	if got != "tried [password] and [key] in vain" {
 		t.Errorf("%q", got)
 	}
-	if got := redact("abc", &provider.ConnectorConfig{Password: "a"}); got != "abc" {
+	if got := withoutSecrets("abc", &provider.ConnectorConfig{Password: "a"}); got != "abc" {
 		t.Errorf("a password of one letter was redacted: %q", got)
 	}
 }

@@ -10,7 +10,7 @@
 //	<dir>/lock              held (flock) while the group is changed
 //	<dir>/group.json        its start time and the counters
 //	<dir>/<id>/spec.json    the instance and its fate; no secret
-//	<dir>/<id>/secret.json  the username and password that the instance generated
+//	<dir>/<id>/secret.json  the username and the private key that were made for the instance
 //	<dir>/<id>/lock         locked by the instance's process as long as it runs; holds its process id
 //	<dir>/<id>/ready.json   written when it serves SSH
 //	<dir>/<id>/deleting.json  written when it is deleted

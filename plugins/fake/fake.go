@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -34,7 +35,7 @@ type InstanceGroup struct {
 	cloudmodel.Config
 
 	log      hclog.Logger
-	settings provider.Settings
+	settings secret.Value[provider.Settings]
 	access   access // the logins that the operator's credentials allow
 
 	mu       sync.Mutex // guards the fields below; the holder of lock holds it too
@@ -56,7 +57,7 @@ var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
 
 // Init reads the configuration and finds the instances of an earlier plugin process. It creates no folder for a new group.
 func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
-	g.log, g.settings = log, settings
+	g.log, g.settings = log, secret.Hide(settings)
 	if g.log == nil {
 		g.log = hclog.NewNullLogger()
 	}
@@ -113,9 +114,9 @@ func (g *InstanceGroup) prepare() error {
 	return errors.Join(faults...)
 }
 
-// prepareAccess reads the logins that instances accept, beside their own password, from the operator's connector settings.
+// prepareAccess reads the logins that instances accept, beside their own key, from the operator's connector settings.
 func (g *InstanceGroup) prepareAccess() error {
-	s := &g.settings
+	s := g.settings.Reveal()
 	g.access = access{Username: s.Username}
 	if g.access.Username == "" {
 		g.access.Username = "fake"
@@ -161,11 +162,11 @@ func (g *InstanceGroup) ConnectInfo(ctx context.Context, id string) (provider.Co
 	if f.ready == nil {
 		return provider.ConnectInfo{}, provider.Errorf(provider.KindTransient, "instance %s does not serve SSH yet", id)
 	}
-	own, err := f.readSecret()
+	own, err := f.readLogin()
 	if err != nil {
 		return provider.ConnectInfo{}, provider.Errorf(provider.KindTransient, "instance %s: %w", id, err)
 	}
-	info := provider.ConnectInfo{ConnectorConfig: g.settings.ConnectorConfig, ID: id, ExternalAddr: f.ready.Address, InternalAddr: f.ready.Address}
+	info := provider.ConnectInfo{ConnectorConfig: g.settings.Reveal().ConnectorConfig, ID: id, ExternalAddr: f.ready.Address, InternalAddr: f.ready.Address}
 	info.Protocol = provider.ProtocolSSH
 	if info.ProtocolPort == 0 {
 		_, port, _ := net.SplitHostPort(f.ready.Address)
@@ -173,10 +174,7 @@ func (g *InstanceGroup) ConnectInfo(ctx context.Context, id string) (provider.Co
 	}
 	fill(&info.OS, runtime.GOOS)
 	fill(&info.Arch, runtime.GOARCH)
-	fill(&info.Username, own.Username)
-	if info.Password == "" && len(info.Key) == 0 {
-		info.Password = own.Password
-	}
+	own.use(&info.ConnectorConfig)
 	if g.GiveHostKeys {
 		info.HostKeys = []string{f.ready.HostKey}
 	}

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
@@ -75,10 +78,24 @@ func (p passwordHash) matches(password string) bool {
 	return subtle.ConstantTimeCompare(p.Hash, saltedHash(p.Salt, password)) == 1
 }
 
-// secret holds the credentials that an instance generated.
-type secret struct {
-	Username string `json:"username"`
-	Password string `json:"password"`
+// login holds the credentials that were made for an instance.
+type login struct {
+	Username string      `json:"username"`
+	Key      secret.Text `json:"key"`      // a private key
+	Password secret.Text `json:"password"` // in place of a key: an earlier release made the instance
+}
+
+// reveal returns the content of secretFile.
+func (l login) reveal() map[string]string {
+	return map[string]string{"username": l.Username, "key": l.Key.Reveal()}
+}
+
+// use fills in what the operator has not set.
+func (l login) use(c *provider.ConnectorConfig) {
+	fill(&c.Username, l.Username)
+	if !(plugin.Key{Private: l.Key}).Use(c) && len(c.Key) == 0 {
+		fill(&c.Password, l.Password.Reveal())
+	}
 }
 
 // readiness says how to connect to an instance.

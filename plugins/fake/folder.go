@@ -1,7 +1,6 @@
 package fake
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
@@ -65,12 +65,12 @@ func (f *folder) refresh() error {
 	return nil
 }
 
-func (f *folder) readSecret() (s secret, err error) {
-	found, err := readJSON(f.path(secretFile), &s)
+func (f *folder) readLogin() (l login, err error) {
+	found, err := readJSON(f.path(secretFile), &l)
 	if err == nil && !found {
 		err = errors.New("its credentials are missing")
 	}
-	return s, err
+	return l, err
 }
 
 // end returns when the instance is gone, and with which event.
@@ -169,12 +169,16 @@ func (g *InstanceGroup) fill(f *folder) (lock *os.File, err error) {
 	if !tryLock(lock) {
 		return lock, fmt.Errorf("%s is locked by another process", lock.Name())
 	}
-	own := secret{Username: f.spec.Access.Username, Password: rand.Text()}
-	if err := writeJSON(f.path(secretFile), own); err != nil {
+	key, err := plugin.NewKey(f.spec.ID)
+	if err != nil {
+		return lock, err
+	}
+	own := login{Username: f.spec.Access.Username, Key: key.Private}
+	if err := writeJSON(f.path(secretFile), own.reveal()); err != nil {
 		return lock, err
 	}
 	full := f.spec
-	full.Access.Passwords = append([]passwordHash{hashPassword(own.Password)}, full.Access.Passwords...)
+	full.Access.Keys = append([]string{key.Public}, full.Access.Keys...)
 	return lock, writeJSON(f.path(specFile), full)
 }
 

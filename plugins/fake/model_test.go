@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,7 +43,7 @@ func TestRestartFindsEverythingAgain(t *testing.T) {
 		t.Fatalf("after a restart %v, want all three, the first deleting", got)
 	}
 	after := connectInfo(t, again, ids[1])
-	if after.ExternalAddr != before.ExternalAddr || after.Password != before.Password {
+	if after.ExternalAddr != before.ExternalAddr || !bytes.Equal(after.Key, before.Key) {
 		t.Error("the connect info of an instance changed with the restart")
 	}
 	if out := run(t, dial(t, after), "echo alive"); out != "alive\n" {

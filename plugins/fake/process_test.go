@@ -195,12 +195,12 @@ func TestCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := f.readSecret()
+	own, err := f.readLogin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dial(t, info)
-	info.Password = own.Password
+	info.Password, info.Key = "", []byte(own.Key.Reveal())
 	dial(t, info)
 	for _, bad := range []struct{ user, password string }{{"fake", "wrong"}, {"fake", ""}, {"root", operators}} {
 		config := &ssh.ClientConfig{User: bad.user, Auth: []ssh.AuthMethod{ssh.Password(bad.password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()}
@@ -218,7 +218,23 @@ func TestCredentials(t *testing.T) {
 		_ = c.Close()
 		t.Error("an unknown key could log in")
 	}
-	secretsStayInside(t, g, operators, own.Password)
+	secretsStayInside(t, g, operators, strings.Fields(own.Key.Reveal())[5])
+}
+
+// TestLoginOfAnEarlierRelease: an instance that was made with a password keeps it.
+func TestLoginOfAnEarlierRelease(t *testing.T) {
+	var old login
+	if err := json.Unmarshal([]byte(`{"username":"fake","password":"once"}`), &old); err != nil {
+		t.Fatal(err)
+	}
+	var c provider.ConnectorConfig
+	if old.use(&c); c.Username != "fake" || c.Password != "once" || len(c.Key) != 0 {
+		t.Errorf("the login is %v", c)
+	}
+	c = provider.ConnectorConfig{Username: "me", Key: []byte("k")}
+	if old.use(&c); c.Username != "me" || c.Password != "" {
+		t.Errorf("the operator's login became %v", c)
+	}
 }
 
 // secretsStayInside looks for secrets in command lines and environments, which all users can read, and in files that must not contain secrets.

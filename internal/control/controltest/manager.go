@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -237,8 +238,12 @@ func (m *Manager) Release(_ context.Context, key string) error { return m.releas
 
 func (h *lease) Release(_ context.Context, found control.Unhealthy, reason string) error {
 	h.m.mu.Lock()
+	current := h.m.leases[h.data.Key]
 	h.m.reasons[h.data.Key] = reason
 	h.m.mu.Unlock()
+	if current != h {
+		return control.Errorf(control.CodeUnknownKey, "this lease of %q has ended", h.data.Key)
+	}
 	return h.m.release(h.data.Key, found)
 }
 
@@ -313,9 +318,14 @@ func (m *Manager) Reopened(ctx context.Context) error {
 }
 
 // Status implements control.Manager.
-func (m *Manager) Status(_ context.Context, selector string) (control.Status, error) {
+func (m *Manager) Status(_ context.Context, selector string, instances int) (control.Status, error) {
 	if _, err := m.Runner(selector); err != nil {
 		return control.Status{}, err
+	}
+	if instances != math.MaxInt {
+		m.mu.Lock()
+		m.note("status of %d", instances)
+		m.mu.Unlock()
 	}
 	return control.Status{Manager: m.Info(), Runners: []control.RunnerStatus{{Name: "one", Position: 1, Identity: "one"}}}, nil
 }

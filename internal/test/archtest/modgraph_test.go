@@ -13,6 +13,7 @@ import (
 var notInLibrary = []struct{ why, prefixes string }{
 	{"the command line is a module of its own, cmd/taskscaler", "github.com/schollz/progressbar github.com/mitchellh/colorstring"},
 	{"reports are a module of their own, pkg/simulate", "github.com/HdrHistogram github.com/santhosh-tekuri/jsonschema"},
+	{"the example that needs it is a module of its own, examples/docker-autoscaler-executor", "github.com/moby github.com/docker github.com/containerd"},
 	{whySDK, "github.com/aws github.com/Azure google.golang.org/api cloud.google.com/go/storage"},
 	{"a store that needs more than a file is a module of its own", "go.etcd.io/etcd"},
 	{"tests that need it belong into internal/test; others use internal/draw and internal/leakcheck",

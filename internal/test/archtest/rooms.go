@@ -67,6 +67,7 @@ var rooms = []room{
 		allow: []string{"github.com/robfig/cron/v3", "time/tzdata"}},
 	{dir: "pkg/record", reach: true, bans: with(bans("records are data and do not decide", "~internal", "~pkg/policy", "~pkg/failure")...)},
 	{dir: "pkg/failure", reach: true, bans: with(bans("kinds of failure are data and do not decide", "~internal", "~pkg/policy", "~pkg/record")...)},
+	{dir: "pkg/secret", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/fleet", reach: true, bans: with(ban{"~pkg/policy", "the register must not depend on policies"},
 		ban{"~internal/scaler", "the core uses the register, and the register does not use the core"})},
 	{dir: "internal/scaler", reach: true, bans: pureAndSDKs(), allow: []string{"golang.org/x/time/rate", "github.com/robfig/cron/v3"}},
@@ -102,18 +103,23 @@ var rooms = []room{
 	{dir: "internal/clock", bans: bans("it only reads clocks", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/words", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/logqueue", bans: bans("it only writes bytes", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/redact", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/safetext", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/descriptors", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/lockholder", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/pathguard", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
+	{dir: "internal/winrm", bans: bans("it only speaks a protocol, and does not know what for", "~pkg", "~internal", "~cmd"),
+		allow: []string{module + "/internal/safetext", module + "/pkg/secret"}},
 	{dir: "internal/nearest", bans: bans("every package may use it, so it uses none", "~pkg", "~internal", "~cmd")},
 	{dir: "internal/test/soak/check", reach: true, bans: bans("the checker must share no code with the program that it checks", "~pkg", "~internal", "~cmd")},
+	{dir: "examples", bans: bans("an example is copied into another repository, which can import public packages only", "~internal", "~plugins", "~cmd")},
 	{dir: "cmd", bans: slices.Concat(sdks, bans(whyDB, "go.etcd.io/bbolt"), bans(whyWire, "github.com/hashicorp/go-plugin"))},
 }
 
 func pureAndSDKs() []ban { return with() }
 
 // nested lists the folders that are modules of their own. The rest of the repository is the library.
-var nested = []string{"cmd/taskscaler", "pkg/simulate", "internal/test"}
+var nested = []string{"cmd/taskscaler", "pkg/simulate", "examples/docker-autoscaler-executor", "internal/test"}
 
 // moduleOf returns the folder of the module that contains the package p; "" is the root.
 func moduleOf(p string) string {
@@ -156,6 +162,7 @@ var exclusive = []struct {
 	{"github.com/aws", whySDK, []string{"plugins/aws", "internal/cloudtest"}},
 	{"cloud.google.com", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
 	{"google.golang.org/api", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
+	{"github.com/moby", "only an executor of containers speaks to a Docker engine", []string{"examples/docker-autoscaler-executor"}},
 	{"github.com/spf13/cobra", "only commands have flags", []string{"cmd"}},
 	{"github.com/robfig/cron/v3", "only pkg/policy parses periods", []string{"pkg/policy"}},
 }

@@ -15,6 +15,8 @@ var secretTypes = []string{
 	path.Join(module, "pkg/provider") + ".ConnectInfo",
 	path.Join(module, "pkg/provider") + ".ConnectorConfig",
 	path.Join(module, "pkg/provider") + ".Settings",
+	path.Join(module, "pkg/secret") + ".Text",
+	path.Join(module, "pkg/secret") + ".Value",
 	path.Join(module, "pkg/statestore") + ".Secret",
 	path.Join(module, "pkg/statestore") + ".Snapshot",
 	path.Join(module, "pkg/statestore") + ".Commit",

@@ -47,6 +47,23 @@ var rows = []row{
 	{"simulate, every step checked", figure{"simulate.CheckedTrace", "jobs/s"}, figure{}, 50_000, false},
 }
 
+// besideOpenSSH is a table of its own: make bench-ssh measures it alone.
+var besideOpenSSH = []row{
+	beside("connections a second, cold", "cold", "conn/s", 0, false),
+	beside("a command on a warm connection, p95", "warm", "p95-ms", 1.5, true),
+	beside("1 GiB to the instance", "transfer/up", "MB/s", 0.5, false),
+	beside("  seconds of CPU", "transfer/up", "cpu-s", 0, true),
+	beside("1 GiB from the instance", "transfer/down", "MB/s", 0.5, false),
+	beside("  seconds of CPU", "transfer/down", "cpu-s", 0, true),
+	beside("1,000 sessions on 50 instances, until all run", "sessions", "s", 0, true),
+}
+
+// beside is a row of BenchmarkBesideOpenSSH: ours in quotients of OpenSSH's ssh.
+func beside(what, bench, unit string, required float64, atMost bool) row {
+	of := "connector.BesideOpenSSH/" + bench
+	return row{what, figure{of, "ours-" + unit}, figure{of, "ssh-" + unit}, required, atMost}
+}
+
 func main() {
 	if err := run(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "benchrows:", err)
@@ -60,9 +77,14 @@ func run(in io.Reader, out io.Writer) error {
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprint(w, "\nbudget\trequired\tmeasured\treference\t\n")
-	for _, r := range rows {
-		_, _ = fmt.Fprintln(w, r.line(values))
+	for _, table := range [][]row{rows, besideOpenSSH} {
+		if !slices.ContainsFunc(table, func(r row) bool { return len(values[r.of]) > 0 }) {
+			continue
+		}
+		_, _ = fmt.Fprint(w, "\nbudget\trequired\tmeasured\treference\t\n")
+		for _, r := range table {
+			_, _ = fmt.Fprintln(w, r.line(values))
+		}
 	}
 	return w.Flush()
 }

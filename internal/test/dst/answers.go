@@ -209,8 +209,8 @@ func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 	case scaler.EvReattach:
 		w.unknown(j)
 	case scaler.EvReplace:
-		if id, slot, ok := w.core.Lease(j.key); ok && g.Cause != record.CauseUnknownKey {
-			w.occupy(j, &scaler.Grant{Key: j.key, ID: id, Slot: slot, Serial: w.byID[id].serial}) // refused: j keeps the lease
+		if id, slot, ok := w.core.Lease(j.key); ok && (g.Cause == record.CauseDraining || g.Cause == record.CauseShutdown) {
+			w.occupy(j, &scaler.Grant{Key: j.key, ID: id, Slot: slot, Serial: w.byID[id].serial, Use: j.use}) // refused: j keeps the lease
 			j.state = jobHolding
 			w.plan(j, j.hold, actEnd)
 			return
@@ -233,6 +233,7 @@ func (w *world) denied(j *job, kind scaler.EventKind, g *scaler.Grant) {
 // unknown handles the answer that j has no lease.
 func (w *world) unknown(j *job) {
 	switch {
+	case j.on != nil && j.toldIn == w.batchNo: // another of its requests got a lease of the same key in this batch
 	case j.on != nil:
 		w.fail("4", "%s was told that it holds slot %d of %s, and is now told that there is no such lease", j.key, j.slot, j.on.id)
 	case j.state == jobReturning && j.was == jobWaiting && !j.given && !w.closing:
@@ -260,6 +261,7 @@ func (w *world) revoked(g *scaler.Grant) {
 			w.judgeAbandoned(j, g)
 			w.leave(j, w.lastStep)
 		}
+		j.away = 0 // what its caller waits for now is another lease
 		if j.state == jobHolding || j.state == jobReturning {
 			w.done(j)
 		}

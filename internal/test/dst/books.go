@@ -40,6 +40,7 @@ type books struct {
 	drift      time.Duration // sum of all jumps of the wall clock
 	spentDrift time.Duration // drift when the last create was committed
 	moved      time.Duration // when the last create or delete was sent
+	moves      []moved       // the changes of state that this batch commits
 }
 
 type creation struct {
@@ -54,7 +55,7 @@ type throttled struct {
 }
 
 func (b *books) reset() {
-	*b = books{owners: owners{losses: b.losses[:0], creates0: b.creates0[:0]}, condemned: b.condemned[:0], creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0], ledger: ledger{walls: b.walls[:0]}}
+	*b = books{owners: owners{losses: b.losses[:0], creates0: b.creates0[:0]}, condemned: b.condemned[:0], creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0], moves: b.moves[:0], ledger: ledger{walls: b.walls[:0]}}
 }
 
 // widen notes limits that are in force from now on. In this batch, the earlier limits are valid, too.
@@ -105,6 +106,7 @@ func (w *world) noteEvent(ev *scaler.Event) {
 // apply commits the changes of a batch and updates the model's view of what is committed.
 func (w *world) apply(c *record.Changes) {
 	w.judgeLedger(c)
+	w.moves = w.moves[:0]
 	for i := range c.Put {
 		rec := &c.Put[i]
 		m := w.byID[rec.ID]
@@ -113,11 +115,14 @@ func (w *world) apply(c *record.Changes) {
 			return
 		}
 		from := m.state
+		m.forgot = m.forgot && from == 0
 		if m.serial != rec.Serial {
 			m.serial, m.prepared, m.uses, m.deletedSerial, from = rec.Serial, false, 0, 0, 0
 			m.bad, m.retired, m.final = badWord{}, 0, false
+			m.firstAt, m.firstLife = w.lastStep, w.life
 		}
 		if from != rec.State {
+			w.moves = append(w.moves, moved{rec.ID, from, rec.State})
 			m.prior = from
 			m.priorAt, m.priorDrift, m.stateAt, m.stateDrift = m.stateAt, m.stateDrift, w.lastStep, w.drift
 			m.bad.least, m.strayTo = 0, 0
@@ -129,7 +134,7 @@ func (w *world) apply(c *record.Changes) {
 		m.state = rec.State
 	}
 	for _, id := range c.Drop {
-		w.byID[id].state = 0
+		w.byID[id].state, w.byID[id].forgot = 0, true
 	}
 	w.saved.Apply(c)
 	w.judgeDoubt()
@@ -159,7 +164,7 @@ func (w *world) occupy(j *job, g *scaler.Grant) {
 	}
 	m.slots[g.Slot] = j.no + 1
 	m.held++
-	j.on, j.slot, j.serial = m, g.Slot, g.Serial
+	j.on, j.slot, j.serial, j.use, j.toldIn = m, g.Slot, g.Serial, g.Use, w.batchNo
 }
 
 // leave notes that j has not had its slot since at.

@@ -43,6 +43,9 @@ func (w *world) judgeBreaker(b *scaler.Batch, cmd *scaler.Command) {
 		w.fail("breaker", "%d machines are expected while the runaway breaker is open", s.Requested)
 	}
 	for _, m := range w.machines {
+		if m.prior == record.Unclaimed && m.stateAt == w.lastStep { // it was taken in later in this batch
+			continue
+		}
 		if m.shown != fleet.ListedAbsent && (m.state == record.Creating || m.state == record.Preparing) {
 			w.fail("breaker", "a machine is asked for while the runaway breaker is open and %s is %s", m.id, m.state)
 			return

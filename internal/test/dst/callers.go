@@ -62,6 +62,8 @@ type job struct {
 	on       *machine // the machine that it was told it has; nil: none
 	serial   uint64
 	slot     int
+	use      int           // the ordinal of its use of the machine
+	toldIn   uint64        // the batch in which it was told
 	promised time.Duration // until when its reservation holds
 	moving   bool          // it asked for another instance
 	given    bool          // it gave up: if a lease still comes, it returns it at once
@@ -195,6 +197,9 @@ func (w *world) plan(j *job, d time.Duration, a action) { w.later(d, itemJob, in
 func (w *world) ask(j *job, kind scaler.EventKind, cause record.Cause) uint64 {
 	j.asked++
 	ev := scaler.Event{Kind: kind, Key: j.key, Cause: cause, Ticket: uint64(j.no+1)<<16 | j.asked}
+	if kind == scaler.EvRelease && j.no%2 == 0 { // by the handle of the latest lease that it was told of, not by its key alone
+		ev.Serial, ev.Op = j.serial, uint64(j.use)
+	}
 	if kind == scaler.EvAcquire || kind == scaler.EvReplace {
 		ev.Deadline = j.deadline
 	}
@@ -284,6 +289,20 @@ func (w *world) race(j *job) {
 	}
 	w.acquire(j)
 	w.step(undo)
+}
+
+// overtake gives j's lease back in the batch in which it was revoked, behind another acquire of its key.
+func (w *world) overtake(j *job) {
+	k := uint64(j.no)
+	if j.state != jobHolding || !w.hitAt(FaultOvertaken, k) {
+		return
+	}
+	w.ask(j, scaler.EvAcquire, record.CauseNone)
+	if k%3 == 0 {
+		w.end(j)
+	} else {
+		w.replace(j)
+	}
 }
 
 // end returns the lease.

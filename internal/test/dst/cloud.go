@@ -45,6 +45,8 @@ type machine struct {
 	strayTo       time.Duration // when it must run again, or be retired: it is ready, and lists show it as not running; 0: they do not
 	unreached     unreached     // the latest time that the provider could not say how to reach it
 	serial        uint64        // serial in the committed record
+	firstAt       time.Duration // when that serial was committed first
+	firstLife     uint32        // in which life of the manager
 	prepared      bool          // a preparation for this serial succeeded
 	uses          int           // grants told, for this serial
 	deletedSerial uint64        // a delete was sent for this serial
@@ -67,6 +69,7 @@ type machine struct {
 	accepts       time.Duration // when the manager heard that it was accepted; 0: it did not
 	again         time.Duration // when it must be repeated; 0: it has no answer
 	notBefore     time.Duration // before when the provider does not want it repeated
+	forgot        bool          // its record was dropped, and the next one is new
 	wasGone       bool          // it counted as gone since, or its name was listed in another state
 	retired       uint64        // serial for which it was retired
 	retiredFor    record.Cause
@@ -177,6 +180,7 @@ func (w *world) renamed() *machine {
 	for _, m := range w.machines {
 		if !m.foreign && m.gone <= w.now.Mono && m.shown == fleet.ListedAbsent && m.held == 0 && m.missed >= missed && m.deletedSerial == m.serial {
 			fresh := machine{no: m.no, id: m.id, born: w.now.Mono, gone: never, dying: never, serial: m.serial, uses: m.uses,
+				firstAt: m.firstAt, firstLife: m.firstLife,
 				prepared: m.prepared, deletedSerial: m.deletedSerial, retired: m.retired, retiredFor: m.retiredFor,
 				bad: m.bad} // its serial tells whom the bad word is about
 			*m = fresh
@@ -381,6 +385,7 @@ func (w *world) prepare(cmd *scaler.Command) {
 		fail(pick(&w.dice, failure.Transient, failure.Transient, failure.Unhealthy))
 	case w.hit(FaultPrepareFails):
 		fail(pick(&w.dice, failure.Transient, failure.Throttled))
+		ev.On = ev.Failure.Kind == failure.Transient && cmd.Op%2 == 0 // on the way: no draw of its own, so that the worlds stay as they are
 	case w.hit(FaultPrepareRefused):
 		fail(pick(&w.dice, failure.NotFound, failure.Capacity, failure.Quota, failure.Config, failure.Unhealthy))
 	case w.hit(FaultPrepareHangs):

@@ -2,9 +2,11 @@ package dst
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/scaler"
+	"github.com/taskscaler/taskscaler/pkg/record"
 )
 
 // commit takes the batch and handles it in the required order: the changes in one transaction, then answers, commands, facts, and the
@@ -146,12 +148,10 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 			w.judgeDelete(cmd)
 			w.judgeDeletePace(cmd)
 		}
-		if i < commands && w.broken == nil {
-			w.carryOut(cmd)
-		}
 	}
 	w.judgeExplained(b)
 	w.breakerMoves(b)
+	paused := w.pausedBy && !slices.ContainsFunc(b.Facts, func(f scaler.Fact) bool { return f.Kind == scaler.FactForeign && !f.On })
 	w.pauses(b)
 	w.countFacts(b)
 	for i := range b.Facts {
@@ -161,7 +161,13 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 		w.judgeFact(&b.Facts[i])
 		w.owes(&b.Facts[i])
 	}
-	w.judgeDeletes(b)
+	w.judgeDeletes(b, paused)
+	w.judgeTold(b)
+	for i := range b.Commands[:commands] { // after the facts are judged: a create may give a new machine the name of one that a fact is about
+		if w.broken == nil {
+			w.carryOut(&b.Commands[i])
+		}
+	}
 }
 
 // countFacts counts what several oracles need to know of the facts of a batch before they judge. The stored words of the latest failure are those of
@@ -184,6 +190,10 @@ func (w *world) countFacts(b *scaler.Batch) {
 		case scaler.FactAppeared:
 			if f.Op != 0 {
 				unexpected--
+			}
+		case scaler.FactReturned:
+			if m := w.byID[f.ID]; m != nil && f.Cause == record.CauseZombie { // it counted as gone, perhaps within this batch only
+				m.wasGone, m.accepts, m.again = true, 0, 0
 			}
 		case scaler.FactRefused, scaler.FactPrepare:
 			words = cmp.Or(f.Failure.Message, words)

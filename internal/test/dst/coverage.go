@@ -49,11 +49,12 @@ const (
 	oraclePace
 	oracleSizing
 	oracleBreaker
+	oracleTold
 	numOracles
 )
 
 // oracleNames are the oracles as a violation names them.
-var oracleNames = [numOracles]string{"kept", "restart", "unfit", "reason", "final", "owner", "admission", "prompt", "pace", "sizing", "breaker"}
+var oracleNames = [numOracles]string{"kept", "restart", "unfit", "reason", "final", "owner", "admission", "prompt", "pace", "sizing", "breaker", "told"}
 
 // legalPaths: path[a][b] is the shortest legal path from a to b, including both.
 func legalPaths() (path [numStates][numStates][]record.State) {

@@ -83,6 +83,7 @@ const (
 	FaultLateRelease
 	FaultUnreserveRace
 	FaultDuplicateAcquire
+	FaultOvertaken
 	FaultAbandons
 	FaultReplaces
 	FaultDetaches
@@ -186,6 +187,7 @@ var faults = [numFaults]faultInfo{
 	FaultUnreserveRace:    {"unreserve race", 0.08, "a caller cancels its reservation and acquires at the same time"},
 	FaultDuplicateAcquire: {"duplicate acquire", 0.08, "a caller acquires again under a key that waits or is served"},
 	FaultAbandons:         {"caller abandons", 0.04, "a caller goes away and never comes back"},
+	FaultOvertaken:        {"key overtaken", 0.3, "the provider cannot say how to reach a machine, while its lease's key is acquired again and its caller gives it back"},
 	FaultReplaces:         {"caller replaces", 0.08, "a caller returns its lease for one on another instance"},
 	FaultDetaches:         {"caller detaches", 0.08, "a caller's connection is lost, and it comes back in time, or too late"},
 	FaultReleaseUnhealthy: {"release: unhealthy", 0.04, "a caller says that its instance is unhealthy"},

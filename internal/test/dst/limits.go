@@ -178,10 +178,7 @@ func (w *world) judgeFact(f *scaler.Fact) {
 	if f.Kind == scaler.FactRefused || f.Kind == scaler.FactFruitless {
 		w.judgeRest(f)
 	}
-	if f.Kind == scaler.FactRetire {
-		w.judgeRetired(f)
-	}
-	if f.Kind != scaler.FactRetire || f.Cause != record.CauseIdle {
+	if f.Kind != scaler.FactRetire || w.judgeRetired(f) || f.Cause != record.CauseIdle {
 		return
 	}
 	m := w.byID[f.ID]

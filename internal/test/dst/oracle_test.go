@@ -358,6 +358,38 @@ func TestOraclesFire(t *testing.T) {
 				b.Facts = without(b.Facts, func(f *scaler.Fact) bool { return f.Kind == scaler.FactBreaker })
 			}
 		}},
+		{"a preparation that no fact tells of", "told", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				b.Facts = slices.DeleteFunc(b.Facts, func(f scaler.Fact) bool { return f.Kind == scaler.FactReady })
+			}
+		}},
+		{"a create of which facts say less", "told", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				for i := range b.Facts {
+					if f := &b.Facts[i]; f.Kind == scaler.FactCreate && f.Count > 1 {
+						f.Op = 0
+					}
+				}
+			}
+		}},
+		{"a failed preparation without its words", "told", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				for i := range b.Facts {
+					if f := &b.Facts[i]; f.Kind == scaler.FactPrepare {
+						f.Count = 0
+					}
+				}
+			}
+		}},
+		{"an age that is wrong", "told", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				for i := range b.Facts {
+					if f := &b.Facts[i]; f.Kind == scaler.FactGone {
+						f.Took += time.Second
+					}
+				}
+			}
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) { caught(t, c.invariant, c.make) })
 	}

@@ -27,8 +27,10 @@ func (w *world) judgeFinal(m *machine, g *scaler.Grant) {
 	}
 }
 
-// judgeDeletes checks that a machine is deleted only after it was retired, or because it was deleted before.
-func (w *world) judgeDeletes(b *scaler.Batch) {
+// judgeDeletes checks that a machine is deleted only after it was retired, or because it was deleted before. While the group is paused, because another
+// manager seems to work on it, no delete of a machine of that one begins, unless it came in place of one that we asked for. Only a shutdown that deletes
+// does not wait.
+func (w *world) judgeDeletes(b *scaler.Batch, paused bool) {
 	for i := range b.Commands {
 		cmd := &b.Commands[i]
 		m := w.byID[cmd.ID]
@@ -37,6 +39,10 @@ func (w *world) judgeDeletes(b *scaler.Batch) {
 		}
 		if m.retired != cmd.Serial {
 			w.fail("final", "%s is to be deleted, but it was not retired", cmd.ID)
+		}
+		rec := w.recordOf(cmd.ID)
+		if paused && m.foreign && !m.final && !(w.over > 0 && w.deletes) && rec != nil && rec.Origin != record.Created {
+			w.fail("owner", "%s is another manager's, and it is deleted while the group is paused for that", cmd.ID)
 		}
 		m.final = true
 		w.cover.judged[oracleFinal]++

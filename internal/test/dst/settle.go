@@ -100,7 +100,7 @@ func (w *world) operator() {
 // calm reports whether nothing is in progress. What remains must stay as it is.
 func (w *world) calm(s *scaler.Summary) bool {
 	return w.active == 0 && s.Waiters+s.Leases+s.Creating+s.Preparing+s.Draining+s.Deleting+s.Requested+s.Doubt == 0 && s.BackoffFor <= w.now.Mono-w.lastStep &&
-		!s.Paused && s.Started
+		!s.Paused && s.Started && !w.hangList && !w.real.AwaitsList()
 }
 
 // unsettled reports what did not finish.

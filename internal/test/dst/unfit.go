@@ -171,11 +171,11 @@ func (w *world) judgeFit(m *machine, g *scaler.Grant) {
 	}
 }
 
-// judgeRetired checks that a machine is retired for a reason that is true in the world.
-func (w *world) judgeRetired(f *scaler.Fact) {
+// judgeRetired checks that a machine is retired for a reason that is true in the world. It reports whether the same was said of it before.
+func (w *world) judgeRetired(f *scaler.Fact) (again bool) {
 	w.cover.judged[oracleReason]++
 	m, c := w.byID[f.ID], &w.cfg
-	again := m.retired == m.serial && m.retiredFor == f.Cause // it was lost in between
+	again = m.retired == m.serial && m.retiredFor == f.Cause // it was lost in between
 	m.retired, m.retiredFor = m.serial, f.Cause
 	since := w.lastStep - m.priorAt
 	exact := m.priorDrift == w.drift // else a restart may have read another time from the wall clock
@@ -201,7 +201,7 @@ func (w *world) judgeRetired(f *scaler.Fact) {
 			return g.Kind == scaler.GrantRevoked && g.ID == f.ID && g.Cause == record.CauseAbandoned
 		})
 	case record.CausePreexisting:
-		ok = m.foreign || m.replaces || m.denied || m.late || w.confused || w.forgotten || m.prior == record.Unclaimed
+		ok = m.foreign || m.replaces || m.denied || m.late || w.confused || w.forgotten || m.forgot || m.prior == record.Unclaimed
 	case record.CauseShutdown:
 		ok = w.over > 0 && w.deletes
 	case record.CauseOperator:
@@ -215,6 +215,7 @@ func (w *world) judgeRetired(f *scaler.Fact) {
 		w.fail("reason", "%s is retired as %s, and this is not so (since %v; listed %s; bad word about serial %d: %s, %d failed heartbeats)", f.ID, f.Cause,
 			since, m.shown, m.bad.serial, m.bad.cause, m.bad.most)
 	}
+	return again
 }
 
 // judgeRevoked checks that a lease is revoked for a reason that is true in the world.

@@ -216,6 +216,7 @@ func (w *world) handle(it *item) {
 		if j := &w.jobs[it.n]; !stale && j.on != nil {
 			w.step(scaler.Event{Kind: scaler.EvUnhealthy, ID: j.on.id, Serial: j.serial, Cause: record.CauseUnhealthy,
 				Failure: failure.Failure{Kind: failure.Unhealthy, Message: "connect info: planted"}})
+			w.overtake(j)
 		}
 	case itemRise:
 		w.rise(w.machines[it.n], uint64(it.act))

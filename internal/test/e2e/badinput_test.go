@@ -2,10 +2,14 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -88,6 +92,11 @@ func TestPluginWhoseInitWaits(t *testing.T) {
 		return err == nil && len(s.Runners) == 1 && s.Runners[0].Starting && s.Runners[0].Fleet == nil, fmt.Sprint(err, s)
 	})
 	w.contains(w.prints("status"), "starting: the manager waits for the plugin")
+	for path, want := range map[string]string{"/healthz": "200 ok", "/readyz": "503 the manager is starting"} {
+		if got := w.get(path); !strings.HasPrefix(got, want[:3]) || !strings.Contains(got, want[4:]) {
+			t.Errorf("%s: %s, not %s", path, got, want)
+		}
+	}
 	job := w.exec("early", "true")
 	m.drained()
 	if code := job.wait(); code != 125 { // it waited for the start, or came when the manager had ended
@@ -96,6 +105,25 @@ func TestPluginWhoseInitWaits(t *testing.T) {
 	if exists(filepath.Join(w.dir, ".taskscaler")) {
 		t.Error("a state directory is left")
 	}
+}
+
+// get asks the manager like curl --unix-socket, and returns the code and the body of the answer.
+func (w *world) get(path string) string {
+	w.t.Helper()
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(w.dir, "taskscaler", "control.sock"))
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}, Timeout: hang}
+	answer, err := client.Get("http://taskscaler" + path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return fmt.Sprint(answer.StatusCode, " ", string(body))
 }
 
 // TestInitTimeout: call_timeouts.init ends an Init, and the message names the key.
@@ -304,10 +332,12 @@ func TestVMIsolationIsRefused(t *testing.T) {
 	m.drained()
 }
 
-func TestWinRMIsRefused(t *testing.T) {
+// TestPlainBasicIsRefused: a password that everybody in the network could read is no setting of an oversight.
+func TestPlainBasicIsRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, settings{autoscaler: "[runners.autoscaler.connector_config]\nos = \"windows\""}.String())
-	bothRefuse(w, "e2e", "WinRM, which is not supported yet", `protocol = "ssh"`)
+	w := newWorld(t, settings{autoscaler: "[runners.autoscaler.connector_config]\nos = \"windows\"\nwinrm_auth = \"basic\""}.String())
+	w.start("run", "--config", w.config).refused(1, "winrm_auth", "shows the password to the network", "winrm+https")
+	onlyTheConfig(t, w)
 }
 
 func TestTwoRunnersOnOneGroup(t *testing.T) {

@@ -26,15 +26,16 @@ func TestEncryptedState(t *testing.T) {
 	if err != nil || len(states) != 1 {
 		t.Fatalf("state files %q, %v", states, err)
 	}
-	holdsPassword := func() bool {
+	holdsKey := func() bool {
 		raw, err := os.ReadFile(states[0])
 		if err != nil {
 			t.Fatal(err)
 		}
-		return strings.Contains(string(raw), w.passwords()[0])
+		encoded, _ := w.keys()
+		return strings.Contains(string(raw), encoded[0])
 	}
-	if !holdsPassword() {
-		t.Fatal("the plain state has no password, so this test proves nothing")
+	if !holdsKey() {
+		t.Fatal("the plain state has no key, so this test proves nothing")
 	}
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -46,8 +47,8 @@ func TestEncryptedState(t *testing.T) {
 	m.wait()
 	m = w.manager()
 	w.fleet("the caller is back", func(f *taskscaler.Status) bool { return f.Counts.Leases == 1 && detached(f) == 0 })
-	if holdsPassword() {
-		t.Error("the encrypted state has the password of an instance")
+	if holdsKey() {
+		t.Error("the encrypted state has the key of an instance")
 	}
 	letGo()
 	jobs[0].expect(0, "on\noff\n")

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"errors"
+	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -101,6 +103,73 @@ func TestPrivateExecAfterOneThatWasKilled(t *testing.T) {
 	w.private("--", "echo", "again").expect(0, "again\n")
 	onlyTheConfig(t, w)
 	w.empty()
+}
+
+// TestExecCopies: files go to the instance before the command, and come back after it, also from one that failed.
+func TestExecCopies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, settings{}.String())
+	m := w.manager()
+	here, there := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(here, "program"), []byte("#!/bin/sh\necho \"$1\" >result; exit 9\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w.start("exec", "--upload", here+":"+there+"/work", "--download", there+"/work/result:"+here+"/", "--", "sh", "-c", "cd "+there+"/work && ./program yes").expect(9, "")
+	if got, err := os.ReadFile(filepath.Join(here, "result")); string(got) != "yes\n" || err != nil {
+		t.Errorf("downloaded %q, %v", got, err)
+	}
+	again := w.start("exec", "--upload", here+":"+there+"/work", "--", "true")
+	if again.expect(125, ""); !strings.Contains(again.stderr.String(), "existing folder") {
+		t.Errorf("over a folder: %s", &again.stderr)
+	}
+	none := w.start("exec", "--download", there+"/none:"+here+"/none", "--", "true")
+	if none.expect(123, ""); !strings.Contains(none.stderr.String(), "the command succeeded, but: download") {
+		t.Errorf("nothing to download: %s", &none.stderr)
+	}
+	m.drained()
+}
+
+// TestTunnel: a socket here reaches a server that the instance sees. An interrupt ends the tunnel and releases the slot.
+func TestTunnel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, settings{}.String())
+	m := w.manager()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	go func() {
+		conn, err := server.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = io.Copy(conn, conn)
+		_ = conn.Close()
+	}()
+	local := filepath.Join(w.dir, "t.sock")
+	p := w.start("tunnel", "k", local+":"+server.Addr().String())
+	p.says("is open, through instance")
+	conn, err := net.Dial("unix", local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(local); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the socket is not private: %v", err)
+	}
+	go func() {
+		_, _ = io.WriteString(conn, "hello")
+		_ = conn.(*net.UnixConn).CloseWrite()
+	}()
+	if got, err := io.ReadAll(conn); string(got) != "hello" || err != nil {
+		t.Errorf("through the tunnel came %q, %v", got, err)
+	}
+	p.signal(syscall.SIGINT)
+	p.expect(130, "")
+	if _, err := os.Stat(local); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket is left: %v", err)
+	}
+	m.drained()
 }
 
 func TestExecArguments(t *testing.T) {

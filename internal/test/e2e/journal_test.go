@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -15,7 +16,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
 
-// TestJournalHoldsNoSecrets: a manager with a token and real passwords of instances is killed and started again. Neither the files of its
+// TestJournalHoldsNoSecrets: a manager with a token and real keys of instances is killed and started again. Neither the files of its
 // journal nor the output of a replay contain these secrets, and the whole journal can be replayed.
 func TestJournalHoldsNoSecrets(t *testing.T) {
 	t.Parallel()
@@ -26,7 +27,8 @@ func TestJournalHoldsNoSecrets(t *testing.T) {
 	w := newWorld(t, strings.Replace(config, "name = \"e2e\"\n", "name = \"e2e\"\ntoken = \""+secrets[0]+"\"\n", 1))
 	m := w.manager()
 	jobs, letGo := heldJobs(w, 2)
-	secrets = append(secrets, w.passwords()...)
+	encoded, lines := w.keys()
+	secrets = append(append(secrets, encoded...), lines...)
 	var status control.Status
 	if err := json.Unmarshal([]byte(w.prints("status", "--json")), &status); err != nil {
 		t.Fatal(err)
@@ -36,9 +38,9 @@ func TestJournalHoldsNoSecrets(t *testing.T) {
 		t.Errorf("the journal is in %q", dir)
 	}
 	state, err := os.ReadFile(filepath.Join(filepath.Dir(dir), "state.db"))
-	for _, s := range secrets[1:] {
+	for _, s := range encoded {
 		if err != nil || !bytes.Contains(state, []byte(s)) {
-			t.Errorf("the state file contains no passwords, so this test proves nothing (%v)", err)
+			t.Errorf("the state file contains no keys, so this test proves nothing (%v)", err)
 		}
 	}
 	keys := map[string]bool{}
@@ -61,28 +63,30 @@ func TestJournalHoldsNoSecrets(t *testing.T) {
 	w.sound()
 }
 
-// passwords returns the passwords that the fake plugin generated for its instances.
-func (w *world) passwords() (all []string) {
+// keys returns the private keys of the instances, as they stand in JSON and line by line. The first line of a key is the same for all of them.
+func (w *world) keys() (encoded, lines []string) {
 	w.t.Helper()
 	files, err := filepath.Glob(filepath.Join(w.dir, ".taskscaler-fake", "*", "*", "secret.json"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for _, f := range files {
-		var own struct{ Password string }
+		var own struct{ Key string }
 		data, err := os.ReadFile(f)
 		if err == nil {
 			err = json.Unmarshal(data, &own)
 		}
-		if err != nil || own.Password == "" {
-			w.t.Fatalf("%s: %v", f, err)
+		all := strings.Fields(own.Key)
+		if err != nil || len(all) < 8 {
+			w.t.Fatalf("%s: %d words, %v", f, len(all), err)
 		}
-		all = append(all, own.Password)
+		encoded = append(encoded, base64.StdEncoding.EncodeToString([]byte(own.Key)))
+		lines = append(lines, all[5], all[6])
 	}
-	if len(all) == 0 {
-		w.t.Fatal("no instance has a password")
+	if len(lines) == 0 {
+		w.t.Fatal("no instance has a key")
 	}
-	return all
+	return encoded, lines
 }
 
 // replayed replays a journal and looks for secrets in it. It returns the number of lives, and the keys that asked for a lease.

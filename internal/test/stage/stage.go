@@ -30,14 +30,15 @@ func New(ctx context.Context, dir string) (*Stage, error) {
 	return s, err
 }
 
-// Build builds taskscaler and fleeting-plugin-fake into the folder bin. It returns the root of the source tree.
+// Build builds taskscaler and the plugins into the folder bin. It returns the root of the source tree.
 func Build(ctx context.Context, bin string) (root string, err error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/taskscaler/taskscaler").Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the source tree: %w", err)
 	}
 	root = strings.TrimSpace(string(out))
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin+"/", "./cmd/taskscaler", "./plugins/fake/cmd/fleeting-plugin-fake")
+	build := exec.CommandContext(ctx, "go", "build", "-o", bin+"/", "./cmd/taskscaler", "./plugins/fake/cmd/fleeting-plugin-fake",
+		"./plugins/static/cmd/fleeting-plugin-static")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the binaries: %w\n%s", err, out)

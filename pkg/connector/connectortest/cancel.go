@@ -27,12 +27,18 @@ func (s *suite) cancelBeforeStart(t *testing.T) {
 // cancelled starts command, waits for its first line, cancels it, and returns the line and the error of Run.
 func (s *suite) cancelled(t *testing.T, c connector.Client, command string) (string, error) {
 	t.Helper()
+	return s.cancelledWith(t, c, connector.RunOptions{Command: command})
+}
+
+func (s *suite) cancelledWith(t *testing.T, c connector.Client, opts connector.RunOptions) (string, error) {
+	t.Helper()
 	ctx, cancel := context.WithCancelCause(s.context(t))
 	defer cancel(nil)
 	out, in := io.Pipe()
 	result := make(chan error, 1)
 	go func() {
-		err := c.Run(ctx, connector.RunOptions{Command: command, Stdout: in})
+		opts.Stdout = in
+		err := c.Run(ctx, opts)
 		_ = in.Close()
 		result <- err
 	}()
@@ -65,8 +71,8 @@ func wantCancelled(t *testing.T, err error) {
 // has reaped them. The first process of some containers never does.
 func (s *suite) wantGone(t *testing.T, pids string) {
 	t.Helper()
-	command := fmt.Sprintf(`n=0; for p in %s; do while kill -0 $p 2>/dev/null && ! grep -q ") Z" /proc/$p/stat 2>/dev/null; do
-		n=$((n+1)); [ $n -lt 2400 ] || exit 1; sleep 0.05; done; done`, pids)
+	command := fmt.Sprintf(`n=0; for p in %s; do while kill -0 $p 2>/dev/null && ! grep -q ") Z" /proc/$p/stat 2>/dev/null; do `+
+		`n=$((n+1)); [ $n -lt 2400 ] || exit 1; sleep 0.05; done; done`, pids)
 	if err := s.run(t, connector.RunOptions{Command: command}); err != nil {
 		t.Errorf("processes %s are left: %v", pids, err)
 	}
@@ -86,7 +92,7 @@ func (s *suite) cancelEndsTheStubborn(t *testing.T) {
 }
 
 func (s *suite) cancelSparesOthers(t *testing.T) {
-	if s.target.SingleSession {
+	if s.Target.SingleSession {
 		t.Skip("the server runs only one command per connection")
 	}
 	c := s.dial(t)
@@ -111,6 +117,9 @@ func (s *suite) cancelSparesOthers(t *testing.T) {
 
 // cancelIsGentle: a command that handles TERM gets it once, and has time to finish.
 func (s *suite) cancelIsGentle(t *testing.T) {
+	if s.Target.WinRM {
+		t.Skip("WinRM has no TERM")
+	}
 	for began := time.Now(); ; {
 		// On a busy machine the command may not be through with it before KILL comes. Then there is another.
 		if left := s.gently(t); left == "caught\ncleaned\n" {
@@ -137,7 +146,7 @@ func (s *suite) gently(t *testing.T) string {
 }
 
 func (s *suite) closeWhileRunning(t *testing.T) {
-	c, err := connector.Dial(s.context(t), s.target.Info, s.target.Options)
+	c, err := connector.Dial(s.context(t), s.Target.Info, s.Target.Options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (s *suite) tunnelUnix(t *testing.T) {
 }
 
 func (s *suite) tunnel(t *testing.T, network, addr string) {
-	if !s.target.Tunnels {
+	if !s.Target.Tunnels {
 		t.Skip("the server does not forward connections")
 	}
 	l, err := net.Listen(network, addr)
@@ -125,6 +125,9 @@ func (s *suite) tunnelCancelled(t *testing.T) {
 
 // wrongHostKey pins another key: alone, and beside the right one.
 func (s *suite) wrongHostKey(t *testing.T) {
+	if s.Target.WinRM {
+		t.Skip("WinRM has no keys of SSH")
+	}
 	public, _, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -133,16 +136,16 @@ func (s *suite) wrongHostKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := s.target.Info
+	info := s.Target.Info
 	other := string(ssh.MarshalAuthorizedKey(key))
 	info.HostKeys = []string{other}
-	_, err = connector.Dial(s.context(t), info, s.target.Options)
+	_, err = connector.Dial(s.context(t), info, s.Target.Options)
 	var mismatch *connector.HostKeyError
 	if !errors.As(err, &mismatch) || mismatch.Presented == "" || !strings.Contains(mismatch.Pinned[0], ssh.FingerprintSHA256(key)) {
 		t.Fatalf("got %v", err)
 	}
-	info.HostKeys = append([]string{other}, s.target.Info.HostKeys...)
-	c, err := connector.Dial(s.context(t), info, s.target.Options)
+	info.HostKeys = append([]string{other}, s.Target.Info.HostKeys...)
+	c, err := connector.Dial(s.context(t), info, s.Target.Options)
 	if err != nil {
 		t.Fatalf("the second of two known keys: %v", err)
 	}
@@ -150,7 +153,10 @@ func (s *suite) wrongHostKey(t *testing.T) {
 }
 
 func (s *suite) pinHostKey(t *testing.T) {
-	info, opts := s.target.Info, s.target.Options
+	if s.Target.WinRM {
+		t.Skip("WinRM has no keys of SSH")
+	}
+	info, opts := s.Target.Info, s.Target.Options
 	info.HostKeys, opts.Insecure = nil, false
 	if _, err := connector.Dial(s.context(t), info, opts); !errors.Is(err, connector.ErrUnpinned) {
 		t.Errorf("nothing to check against: %v", err)
@@ -166,7 +172,7 @@ func (s *suite) pinHostKey(t *testing.T) {
 		t.Fatalf("pinned %d times", len(pinned))
 	}
 	info.HostKeys = pinned
-	if c, err = connector.Dial(s.context(t), info, s.target.Options); err != nil {
+	if c, err = connector.Dial(s.context(t), info, s.Target.Options); err != nil {
 		t.Fatalf("with the pinned key: %v", err)
 	}
 	_ = c.Close()
@@ -178,11 +184,11 @@ func (s *suite) pinHostKey(t *testing.T) {
 }
 
 func (s *suite) refusedLogin(t *testing.T) {
-	if s.target.ForeignKey == nil {
+	if s.Target.ForeignKey == nil {
 		t.Skip("no foreign key was given")
 	}
-	info, opts := s.target.Info, s.target.Options
-	info.Key, info.Password, info.Timeout = s.target.ForeignKey, "", hang
+	info, opts := s.Target.Info, s.Target.Options
+	info.Key, info.Password, info.Timeout = s.Target.ForeignKey, "", hang
 	ctx, cancel := context.WithCancel(s.context(t))
 	opts.OnRetry = func(error) { cancel() } // one refusal is enough
 	_, err := connector.Dial(ctx, info, opts)

@@ -1,10 +1,11 @@
-// Package connectortest checks that package connector keeps its promises with one SSH server. [Run] runs the suite. The server needs a
+// Package connectortest checks that package connector keeps its promises with one server of SSH or WinRM. [Run] runs the suite. The server needs a
 // POSIX shell, and the user must be allowed to check processes there with kill -0.
 package connectortest
 
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,8 +23,16 @@ type Target struct {
 	DiesOfUnreadStdin bool
 	// Tunnels says that the server forwards TCP and Unix sockets, and runs on this machine.
 	Tunnels bool
+	// Terminals says that the server gives terminals. Else it must refuse them.
+	Terminals bool
 	// AcceptsEnv is the name of an environment variable that the server accepts. Empty: it accepts none.
 	AcceptsEnv string
+	// WinRM says that the server speaks WinRM: a command has one line, a cancelled command gets no TERM, and there are no keys of SSH. The server must
+	// run commands with a POSIX shell all the same.
+	WinRM bool
+	// PlainCopies says that files of the machine have neither permissions nor symlinks, and only names that Windows can have. It is true over WinRM, where the
+	// server needs a powershell.exe that copies. Without it, the tests of copies are skipped over WinRM.
+	PlainCopies bool
 	// ForeignKey is a private key in PEM form that the server refuses. Nil: the test of a refused login is skipped.
 	ForeignKey []byte
 }
@@ -56,6 +65,15 @@ func Run(t *testing.T, target Target) {
 		{"CancelEndsTheStubborn", s.cancelEndsTheStubborn},
 		{"CancelSparesOthers", s.cancelSparesOthers},
 		{"CancelIsGentle", s.cancelIsGentle},
+		{"Terminal", s.terminal},
+		{"TerminalResized", s.terminalResized},
+		{"TerminalEndOfInput", s.terminalEndOfInput},
+		{"TerminalCancelled", s.terminalCancelled},
+		{"CopyFile", s.copyFile},
+		{"CopyFolder", s.copyFolder},
+		{"CopyTarget", s.copyTarget},
+		{"CopyFails", s.copyFails},
+		{"CopyCancelled", s.copyCancelled},
 		{"DialRun", s.dialRun},
 		{"DialRunDeadline", s.dialRunDeadline},
 		{"DialRunFailure", s.dialRunFailure},
@@ -67,11 +85,16 @@ func Run(t *testing.T, target Target) {
 		{"PinHostKey", s.pinHostKey},
 		{"RefusedLogin", s.refusedLogin},
 	} {
-		t.Run(c.name, c.test)
+		t.Run(c.name, func(t *testing.T) {
+			if target.WinRM && !target.PlainCopies && strings.HasPrefix(c.name, "Copy") {
+				t.Skip("the server has no powershell.exe, which copies files over WinRM")
+			}
+			c.test(t)
+		})
 	}
 }
 
-type suite struct{ target Target }
+type suite struct{ Target Target }
 
 func (s *suite) context(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
@@ -81,7 +104,7 @@ func (s *suite) context(t *testing.T) context.Context {
 
 func (s *suite) dial(t *testing.T) connector.Client {
 	t.Helper()
-	c, err := connector.Dial(s.context(t), s.target.Info, s.target.Options)
+	c, err := connector.Dial(s.context(t), s.Target.Info, s.Target.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +120,7 @@ func (s *suite) dial(t *testing.T) connector.Client {
 func (s *suite) run(t *testing.T, opts connector.RunOptions) error {
 	t.Helper()
 	ctx := s.context(t)
-	c, err := connector.Dial(ctx, s.target.Info, s.target.Options)
+	c, err := connector.Dial(ctx, s.Target.Info, s.Target.Options)
 	if err != nil {
 		return err
 	}

@@ -15,21 +15,22 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // Memory is a reference InstanceGroup. Its machines are entries of a table. If File is set, all groups with that file share the table,
 // and it outlives the process, like a cloud. The exported fields are its plugin_config. The zero value is ready to use.
 type Memory struct {
-	Group     string `json:"group"`          // ProviderInfo.ID is "memory/<group>"
-	MaxSize   int    `json:"max_size"`       // the most machines; 0: 100
-	BootMS    int    `json:"boot_ms"`        // milliseconds from creating to running
-	DeleteMS  int    `json:"delete_ms"`      // milliseconds from deleting to gone
-	File      string `json:"file,omitempty"` // the file that keeps the table; empty: the table is in this value
-	Password  string `json:"password"`       // the password of the machines, if the operator sets none
-	Populated int    `json:"populated"`      // how many machines a new table has
+	Group     string      `json:"group"`          // ProviderInfo.ID is "memory/<group>"
+	MaxSize   int         `json:"max_size"`       // the most machines; 0: 100
+	BootMS    int         `json:"boot_ms"`        // milliseconds from creating to running
+	DeleteMS  int         `json:"delete_ms"`      // milliseconds from deleting to gone
+	File      string      `json:"file,omitempty"` // the file that keeps the table; empty: the table is in this value
+	Password  secret.Text `json:"password"`       // the password of the machines, if the operator sets none
+	Populated int         `json:"populated"`      // how many machines a new table has
 
 	mu       sync.Mutex
-	settings provider.Settings
+	settings secret.Value[provider.Settings]
 	log      hclog.Logger
 	table    memoryTable
 }
@@ -59,7 +60,7 @@ func (m *Memory) Init(ctx context.Context, log hclog.Logger, settings provider.S
 	if m.MaxSize == 0 {
 		m.MaxSize = 100
 	}
-	m.settings, m.log = settings, log
+	m.settings, m.log = secret.Hide(settings), log
 	err := m.change(ctx, func(time.Time) error { return nil })
 	return provider.ProviderInfo{ID: "memory/" + m.Group, MaxSize: m.MaxSize, Version: "1", BuildInfo: "reference"}, err
 }
@@ -127,12 +128,12 @@ func (m *Memory) ConnectInfo(ctx context.Context, id string) (provider.ConnectIn
 		return provider.ConnectInfo{}, fmt.Errorf("machine %s is %s", id, machine.State)
 	}
 	info := provider.ConnectInfo{
-		ConnectorConfig: m.settings.ConnectorConfig, ID: id, ExternalAddr: "203.0.113.1", InternalAddr: "10.0.0.1",
+		ConnectorConfig: m.settings.Reveal().ConnectorConfig, ID: id, ExternalAddr: "203.0.113.1", InternalAddr: "10.0.0.1",
 	}
 	fill(&info.OS, "linux")
 	fill(&info.Arch, "amd64")
 	fill(&info.Username, "memory")
-	fill(&info.Password, m.Password)
+	fill(&info.Password, m.Password.Reveal())
 	fill(&info.Protocol, provider.ProtocolSSH)
 	if info.ProtocolPort == 0 {
 		info.ProtocolPort = provider.DefaultProtocolPort(info.Protocol)

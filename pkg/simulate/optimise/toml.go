@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/internal/words"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
@@ -17,7 +17,7 @@ import (
 // [runners.autoscaler] and of its scale_throttle that differ from today's come first, because a file can have these sections only once.
 func (r *Recommendation) TOML(w io.Writer, source string) error {
 	var b strings.Builder
-	r.evidence(func(format string, args ...any) { comment(&b, fmt.Sprintf(format, args...)) }, source)
+	r.evidence(func(format string, args ...any) { comment(&b, format, args...) }, source)
 	best, today := r.Best().Setup, r.Points[r.Today].Setup
 	changed, throttle := changes(today, best), best.Throttle != today.Throttle
 	if len(changed) > 0 || throttle {
@@ -39,14 +39,9 @@ func (r *Recommendation) TOML(w io.Writer, source string) error {
 	return err
 }
 
-// comment writes a comment line. Whatever the text contains, the result stays one comment.
-func comment(b *strings.Builder, text string) {
-	b.WriteString("# " + strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) || c == unicode.ReplacementChar {
-			return ' '
-		}
-		return c
-	}, text) + "\n")
+// comment writes a comment line. Whatever the values contain, the result stays one comment.
+func comment(b *strings.Builder, format string, args ...any) {
+	_, _ = safetext.Fprintf(b, "# "+format+"\n", args...)
 }
 
 func (r *Recommendation) evidence(say func(format string, args ...any), source string) {

@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/taskscaler/taskscaler/internal/safetext"
 )
 
 // WriteText writes the comparison as text: a table of figures by run with the differences from the first run, and the Pareto front.
 func (c *Comparison) WriteText(w io.Writer, o TextOptions) error {
 	s := &screen{o: o.withDefaults()}
-	s.line("%s", s.paint(bold, clean(c.title())))
+	s.line("%s", s.paint(bold, c.title()))
 	if len(c.Runs) > 0 {
 		rows, err := c.table()
 		if err != nil {
@@ -55,26 +57,23 @@ func (s *screen) comparison(c *Comparison, rows []tableRow) {
 	const first = 18
 	width := make([]int, len(c.Runs))
 	for i := range c.Runs {
-		width[i] = utf8.RuneCountInString(clean(c.Runs[i].Name))
+		width[i] = utf8.RuneCountInString(short(c.Runs[i].Name))
 		for _, r := range rows {
 			one := r.Cells[i]
 			width[i] = max(width[i], utf8.RuneCountInString(one.Value), utf8.RuneCountInString(one.Diff)+2, utf8.RuneCountInString(one.Range))
 		}
 	}
 	row := func(name string, text func(i int) (string, string)) {
-		line := pad(name, first)
+		line := safetext.Text(pad(name, first))
 		for i := range c.Runs {
 			plain, colour := text(i)
 			blank := strings.Repeat(" ", width[i]-utf8.RuneCountInString(plain))
-			if colour != "" {
-				plain = s.paint(colour, plain)
-			}
-			line += "  " + blank + plain
+			line += "  " + safetext.Text(blank) + s.paint(colour, plain)
 		}
 		s.line("%s", line)
 	}
 	s.line("")
-	row("", func(i int) (string, string) { return clean(c.Runs[i].Name), bold })
+	row("", func(i int) (string, string) { return short(c.Runs[i].Name), bold })
 	for _, r := range rows {
 		row(r.Name, func(i int) (string, string) { return r.Cells[i].Value, "" })
 		if slices.ContainsFunc(r.Cells, func(o cell) bool { return o.Diff != "" && o.Diff != "=" }) {
@@ -123,7 +122,7 @@ func (s *screen) pareto(p *Pareto) {
 		case q.Chosen:
 			mark = "◆"
 		}
-		s.line("  %s %s  %s  %s", mark, padLeft(money(q.Cost), 12), padLeft(seconds(q.P95Wait), 10), clean(q.Name))
+		s.line("  %s %s  %s  %s", mark, padLeft(money(q.Cost), 12), padLeft(seconds(q.P95Wait), 10), q.Name)
 	}
 	if v := p.Verdict(); v != "" {
 		s.line("")

@@ -50,6 +50,6 @@ func ExampleComparison_WriteText() {
 	//                              −33.00 … −25.00
 	// peak instances          40                40
 	// note: differences are from today, with 95 % confidence intervals over 5 replicas
-	// with the same random numbers; ▼ and ▲ mark differences that chance does not
-	// explain
+	//   with the same random numbers; ▼ and ▲ mark differences that chance does not
+	//   explain
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -84,8 +85,12 @@ type UnknownFigureError struct {
 
 // Error names the figure that was probably meant.
 func (e *UnknownFigureError) Error() string {
-	return fmt.Sprintf("there is no figure %q; did you mean %q? Paths are those of the JSON report; mean_wait, p95_wait, p99_wait and cost "+
-		"are short names of common figures", e.Path, e.Nearest)
+	guess := ""
+	if e.Nearest != "" {
+		guess = fmt.Sprintf("; did you mean %q?", e.Nearest)
+	}
+	return fmt.Sprintf("there is no figure %q%s Paths are those of the JSON report; mean_wait, p95_wait, p99_wait and cost are short names of "+
+		"common figures", e.Path, cmp.Or(guess, "."))
 }
 
 // row is one scalar of a document.

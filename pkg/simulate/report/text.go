@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
@@ -40,16 +41,18 @@ type screen struct {
 	b strings.Builder
 }
 
-// paint colours a text, if colours are on.
-func (s *screen) paint(code, text string) string {
+// paint makes a text printable, and colours it if colours are on.
+func (s *screen) paint(code, text string) safetext.Text {
+	shown := safetext.Sprintf("%s", text)
 	if !s.o.Color || code == "" || text == "" {
-		return text
+		return shown
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return "\x1b[" + safetext.Text(code) + "m" + shown + "\x1b[0m"
 }
 
+// line writes one line, whatever the values contain.
 func (s *screen) line(format string, args ...any) {
-	s.b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	s.b.WriteString(strings.TrimRight(string(safetext.Sprintf(format, args...)), " "))
 	s.b.WriteByte('\n')
 }
 
@@ -60,20 +63,28 @@ func (s *screen) head(title string) {
 }
 
 // field is one line of figures: a name, then the values with space between them.
-func (s *screen) field(name string, values ...string) {
-	s.line("  %s%s", s.paint(dim, pad(name, 12)), strings.Join(values, "  "))
+func (s *screen) field(name string, values ...any) {
+	line := safetext.Sprintf("  %s", s.paint(dim, pad(name, 12)))
+	for i, v := range values {
+		if i > 0 {
+			line += "  "
+		}
+		line += safetext.Sprintf("%s", v)
+	}
+	s.line("%s", line)
 }
 
-// prose writes sentences, with line breaks between words at the width of the screen.
+// prose writes sentences, with line breaks between words at the width of the screen. Further lines are indented, so that no word of a value begins
+// a line as a sentence does.
 func (s *screen) prose(colour, text string) {
 	line := ""
-	for _, word := range strings.Fields(clean(text)) {
+	for _, word := range strings.Fields(safetext.Line(text, longestNote)) {
 		switch {
 		case line == "":
 			line = word
 		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > s.o.Width:
 			s.line("%s", s.paint(colour, line))
-			line = word
+			line = "  " + word
 		default:
 			line += " " + word
 		}
@@ -90,15 +101,14 @@ func padLeft(text string, width int) string {
 	return strings.Repeat(" ", max(width-utf8.RuneCountInString(text), 0)) + text
 }
 
-// clean makes a user's text safe for a terminal: no control characters, one line.
-func clean(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
-			return '�'
-		}
-		return c
-	}, text)
-}
+// The limits of texts from outside, in bytes.
+const (
+	longestName = 60      // at the head of a column
+	longestNote = 4 << 10 // a remark below the figures
+)
+
+// short returns a name for the head of a column.
+func short(name string) string { return safetext.Line(name, longestName) }
 
 // WriteText writes the report as text: about one screen of aligned figures, and small charts.
 func (r *Report) WriteText(w io.Writer, o TextOptions) error {
@@ -115,11 +125,11 @@ func (r *Report) WriteText(w io.Writer, o TextOptions) error {
 
 func (s *screen) header(r *Report) {
 	res := r.Result
-	s.line("%s", s.paint(bold, clean(r.title())))
+	s.line("%s", s.paint(bold, r.title()))
 	end := res.Start.Add(res.End)
 	s.line("%s to %s %s (%s), seed %d", moment(res.Start), moment(end), zone(res), seconds(res.End.Seconds()), res.Seed)
 	if r.Workload.Name != "" {
-		s.line("%s", s.paint(dim, clean(r.Workload.describe())))
+		s.line("%s", s.paint(dim, r.Workload.describe()))
 	}
 }
 
@@ -140,7 +150,7 @@ func (w *Workload) describe() string {
 func (s *screen) figures(r *Report) {
 	res, w := r.Result, &r.Result.Waits
 	s.head("Figures")
-	jobs := []string{count(res.Arrived) + " arrived", count(res.Completed) + " completed"}
+	jobs := []any{count(res.Arrived) + " arrived", count(res.Completed) + " completed"}
 	if res.Censored > 0 {
 		jobs = append(jobs, s.paint(red, count(res.Censored)+" censored"))
 	}
@@ -152,7 +162,7 @@ func (s *screen) figures(r *Report) {
 	}
 	s.field("jobs", jobs...)
 	s.field("wait", "mean "+seconds(w.Mean)+r.plusMinus("wait_seconds.mean", seconds), "longest "+seconds(w.Max), percent(w.Fraction)+" waited")
-	var quantiles []string
+	var quantiles []any
 	for _, q := range []struct {
 		name string
 		p    float64
@@ -161,7 +171,7 @@ func (s *screen) figures(r *Report) {
 	}
 	s.field("", quantiles...)
 	in := res.Instances
-	instances := []string{count(in.Created) + " created", count(in.Deleted) + " deleted", "peak " + count(in.Peak)}
+	instances := []any{count(in.Created) + " created", count(in.Deleted) + " deleted", "peak " + count(in.Peak)}
 	if in.Unproductive > 0 {
 		instances = append(instances, count(in.Unproductive)+" unproductive")
 	}

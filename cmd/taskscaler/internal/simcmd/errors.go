@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/pkg/simulate/optimise"
 )
 
@@ -42,7 +43,7 @@ type AssertionError struct {
 func (e *AssertionError) Error() string {
 	lines := make([]string, len(e.Failed))
 	for i, v := range e.Failed {
-		lines[i] = "assertion " + v.String()
+		lines[i] = safetext.Line("assertion "+v.String(), safetext.MaxLine)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -47,10 +47,10 @@ func (o *Output) resolve(known ...string) error {
 
 // textOptions returns the options for a terminal if the report goes to one.
 func (o *Output) textOptions(s *Streams) report.TextOptions {
-	if o.File != "" || s.OutWidth == 0 {
+	if o.File != "" || s.Screen == nil {
 		return report.TextOptions{}
 	}
-	return report.TextOptions{Width: s.OutWidth, Color: true}
+	return report.TextOptions{Width: s.Width, Color: true}
 }
 
 // write renders the whole report before it writes the first byte. So a failed rendering leaves no half of a report.
@@ -60,8 +60,11 @@ func (o *Output) write(s *Streams, render func(w io.Writer) error) error {
 		return err
 	}
 	if o.File == "" {
-		_, err := s.Out.Write(page.Bytes())
-		if err != nil {
+		out := s.Out
+		if o.Format == Text && s.Screen != nil {
+			out = s.Screen // it has colours
+		}
+		if _, err := out.Write(page.Bytes()); err != nil {
 			return fmt.Errorf("write the report: %w", err)
 		}
 		return nil

@@ -1,18 +1,22 @@
 package simcmd
 
 import (
+	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"github.com/taskscaler/taskscaler/pkg/simulate"
 )
 
-// patience is the time after which a command shows a progress bar. A faster command shows none.
-const patience = time.Second
+const (
+	patience = time.Second            // after this time a command shows a progress bar; a faster command shows none
+	rhythm   = 100 * time.Millisecond // between two drawings
+	width    = 30                     // of the bar, in characters
+	wipe     = "\r\x1b[K"             // to the begin of the line, and erase it
+)
 
 // bar is a progress bar on a terminal. Without a terminal its methods do nothing. Several goroutines may call them.
 type bar struct {
@@ -22,15 +26,11 @@ type bar struct {
 	total int
 	begun time.Time
 	done  atomic.Int64
-	shown *progressbar.ProgressBar
+	drawn time.Time // zero: nothing is shown
 }
 
 func newBar(s *Streams, what string, total int) *bar {
-	b := &bar{what: what, total: max(total, 1), begun: time.Now()}
-	if s.ErrTerminal {
-		b.w = s.Err
-	}
-	return b
+	return &bar{w: s.Bar, what: what, total: max(total, 1), begun: time.Now()}
 }
 
 // set shows done of the total.
@@ -40,24 +40,33 @@ func (b *bar) set(done int) {
 	}
 	b.lock.Lock()
 	defer b.lock.Unlock()
-	if b.shown == nil {
-		if time.Since(b.begun) < patience {
-			return
-		}
-		b.shown = progressbar.NewOptions(b.total, progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription(b.what),
-			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("jobs"), progressbar.OptionSetWidth(30),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(true))
+	now := time.Now()
+	if now.Sub(b.begun) < patience || now.Sub(b.drawn) < rhythm {
+		return
 	}
-	_ = b.shown.Set(min(done, b.total)) // if the terminal cannot be written to, the simulation continues
+	b.drawn = now
+	_, _ = io.WriteString(b.w, wipe+b.line(min(done, b.total), now.Sub(b.begun))) // if the terminal cannot be written to, the simulation continues
+}
+
+// line returns the bar as text: the share that is done, the counts, the speed, and the times that passed and that remain.
+func (b *bar) line(done int, passed time.Duration) string {
+	share := float64(done) / float64(b.total)
+	full := int(share * width)
+	text := fmt.Sprintf("%s %3d%% |%s%s| (%d/%d, %.0f jobs/s) [%s", b.what, int(100*share), strings.Repeat("█", full), strings.Repeat(" ", width-full),
+		done, b.total, float64(done)/passed.Seconds(), passed.Round(time.Second))
+	if done > 0 {
+		text += ":" + time.Duration(float64(passed)*(1-share)/share).Round(time.Second).String()
+	}
+	return text + "]"
 }
 
 // end removes the bar from the terminal.
 func (b *bar) end() {
 	b.lock.Lock()
 	defer b.lock.Unlock()
-	if b.shown != nil {
-		_ = b.shown.Clear()
-		_ = b.shown.Exit()
+	if !b.drawn.IsZero() {
+		_, _ = io.WriteString(b.w, wipe)
+		b.drawn = time.Time{}
 	}
 }
 

@@ -90,7 +90,7 @@ func (r *RecommendRequest) deliver(streams *Streams, c *scene, found *optimise.R
 			return err
 		}
 		if r.Policy == "" {
-			_, err := fmt.Fprintf(w, "\n%s", policy.Bytes())
+			_, err := io.WriteString(w, "\n"+policy.String())
 			return err
 		}
 		return nil

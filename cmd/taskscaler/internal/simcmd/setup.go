@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/taskscaler/taskscaler/internal/safetext"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/simulate"
@@ -40,13 +42,14 @@ const MostInstances = 1_000_000
 // Streams holds the writers of a command.
 type Streams struct {
 	Out, Err io.Writer
-	// OutWidth is the width in columns if Out is a terminal, else 0. ErrTerminal says that Err is a terminal: it gets a progress bar.
-	OutWidth    int
-	ErrTerminal bool
+	Bar      io.Writer // a terminal for a progress bar; nil: none
+	Screen   io.Writer // Out, if it is a terminal that shows colours; else nil
+	Width    int       // columns of Screen
 }
 
+// note prints one line, whatever the values contain.
 func (s *Streams) note(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.Err, "taskscaler: "+format+"\n", args...)
+	_, _ = safetext.Fprintf(s.Err, "taskscaler: "+format+"\n", args...)
 }
 
 // scene holds everything that a run needs.
@@ -126,7 +129,7 @@ func (s *Setup) scene(streams *Streams, path string, zone *time.Location) (*scen
 		return nil, cannotUse("configuration", err)
 	}
 	for _, p := range found.Warnings() {
-		streams.note("warning: %s", p.Error())
+		streams.note("warning: %s", safetext.Lines(p.Error()))
 	}
 	runners, err := file.Select(s.Runner)
 	switch {

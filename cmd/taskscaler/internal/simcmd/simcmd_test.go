@@ -176,7 +176,7 @@ func TestProgressBar(t *testing.T) {
 	if err := Run(t.Context(), r, Streams{Out: &out, Err: &notes}); err != nil || notes.Len() > 0 {
 		t.Errorf("no terminal: %v, %q", err, notes.String())
 	}
-	b := newBar(&Streams{Err: &notes, ErrTerminal: true}, "simulating", 100)
+	b := newBar(&Streams{Err: &notes, Bar: &notes}, "simulating", 100)
 	b.set(50)
 	if notes.Len() > 0 {
 		t.Errorf("at once: %q", notes.String())
@@ -186,6 +186,13 @@ func TestProgressBar(t *testing.T) {
 	b.end()
 	if text := notes.String(); !strings.Contains(text, "simulating") || !strings.Contains(text, "60/100") {
 		t.Errorf("after a second: %q", text)
+	}
+	if text := notes.String(); strings.Count(text, "\n") > 0 || !strings.HasSuffix(text, wipe) {
+		t.Errorf("the bar stays on the terminal: %q", text)
+	}
+	line := (&bar{what: "simulating", total: 200}).line(50, 10*time.Second)
+	if want := "simulating  25% |███████                       | (50/200, 5 jobs/s) [10s:30s]"; line != want {
+		t.Errorf("got  %q\nwant %q", line, want)
 	}
 	w := &counted{Workload: &simulate.Jobs{List: make([]simulate.Job, 10_000)}, bar: b}
 	for _, ok := w.Next(); ok; _, ok = w.Next() {

@@ -14,6 +14,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/provider/providertest"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // group adds faults to the reference group.
@@ -27,6 +28,7 @@ type group struct {
 	OneByOne     bool   `json:"one_by_one"`     // Decrease, Suspend and Resume accept the first id, and return an error
 	Endless      bool   `json:"endless"`        // Update never returns
 	EndlessMark  string `json:"endless_mark"`   // a file that an endless Update creates first
+	EndlessOnce  string `json:"endless_once"`   // a file; if it exists, Update removes it and never returns
 	ListSize     int    `json:"list_size"`      // how many invented instances Update reports
 	GroupFrom    string `json:"group_from"`     // a file that holds the group's name
 	SizeFrom     string `json:"size_from"`      // a file that holds the group's limit
@@ -34,12 +36,12 @@ type group struct {
 	ShutdownMark string `json:"shutdown_mark"`  // a file that Shutdown creates
 	CleanEnvFile string `json:"clean_env_file"` // a file for the environment that children inherit
 
-	secret provider.Settings
-	log    hclog.Logger
+	settings secret.Value[provider.Settings]
+	log      hclog.Logger
 }
 
 func (g *group) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
-	g.log, g.secret = log, settings
+	g.log, g.settings = log, secret.Hide(settings)
 	switch g.DieAtInit {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "cannot go on: the moon is down")
@@ -102,10 +104,10 @@ func spawnSleeper(file string) error {
 }
 
 func (g *group) leak() {
-	s := g.secret
-	g.log.Info("the password is "+s.Password, "settings", s, "nested", map[string]any{"p": s.Password, "k": s.Key}, "own", g.Password)
+	s := g.settings.Reveal()
+	g.log.Info("the password is "+s.Password, "settings", s, "nested", map[string]any{"p": s.Password, "k": s.Key}, "own", g.Password.Reveal())
 	g.log.Debug("the key is " + string(s.Key))
-	fmt.Fprintf(os.NewFile(2, "stderr"), "raw %q\n%s\n{\"@message\": 1}\n{\"@level\": \"info\"\nplain %s\n", s.Password, s.Key, g.Password)
+	fmt.Fprintf(os.NewFile(2, "stderr"), "raw %q\n%s\n{\"@message\": 1}\n{\"@level\": \"info\"\nplain %s\n", s.Password, s.Key, g.Password.Reveal())
 	fmt.Println("printed " + s.Password)
 	fmt.Fprintln(os.Stderr, "complained "+s.Password)
 }
@@ -118,6 +120,9 @@ func (g *group) Update(ctx context.Context, update func(id string, state provide
 			}
 		}
 		update("m-endless", provider.StateRunning)
+		select {}
+	}
+	if g.EndlessOnce != "" && os.Remove(g.EndlessOnce) == nil {
 		select {}
 	}
 	for i := range g.ListSize {
@@ -168,7 +173,7 @@ func (g *group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInf
 	switch id {
 	case "throttled":
 		return provider.ConnectInfo{}, &provider.Error{
-			Kind: provider.KindThrottled, RetryAfter: 7 * time.Second, Err: fmt.Errorf("slow down, %s", g.secret.Password),
+			Kind: provider.KindThrottled, RetryAfter: 7 * time.Second, Err: fmt.Errorf("slow down, %s", g.settings.Reveal().Password),
 		}
 	case "exit":
 		os.Exit(5)

@@ -1,0 +1,74 @@
+package plugin_test
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/taskscaler/taskscaler/pkg/plugin"
+	"github.com/taskscaler/taskscaler/pkg/provider"
+)
+
+func TestKey(t *testing.T) {
+	for comment, want := range map[string]string{"": "", "i-1": "i-1", " two words\n": "two words", "a\nssh-ed25519 AAAA": "a ssh-ed25519 AAAA"} {
+		key, err := plugin.NewKey(comment)
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, note, options, rest, err := ssh.ParseAuthorizedKey([]byte(key.Public))
+		if err != nil || note != want || len(options)+len(rest) > 0 || strings.Contains(key.Public, "\n") || strings.TrimSpace(key.Public) != key.Public {
+			t.Errorf("the public half %q: %v", key.Public, err)
+		}
+		signer, err := ssh.ParsePrivateKey([]byte(key.Private.Reveal()))
+		if err != nil || signer.PublicKey().Type() != ssh.KeyAlgoED25519 || !bytes.Equal(signer.PublicKey().Marshal(), public.Marshal()) {
+			t.Fatalf("the private half does not belong to the public one: %v", err)
+		}
+		if block, rest := pem.Decode([]byte(key.Private.Reveal())); block == nil || block.Type != "OPENSSH PRIVATE KEY" || len(rest) > 0 {
+			t.Error("the private half is not in OpenSSH's form")
+		}
+		if text := fmt.Sprintf("%v %+v %#v", key, key, key); strings.Contains(text, "PRIVATE") {
+			t.Errorf("it prints as %s", text)
+		}
+	}
+	a, errA := plugin.NewKey("x")
+	b, errB := plugin.NewKey("x")
+	if errA != nil || errB != nil || a.Public == b.Public || a.Private.Equal(b.Private) {
+		t.Error("two keys are the same")
+	}
+}
+
+// TestKeyLeavesTheOperatorsCredentials: what the operator set wins.
+func TestKeyLeavesTheOperatorsCredentials(t *testing.T) {
+	key, err := plugin.NewKey("i-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c provider.ConnectorConfig
+	if !key.Use(&c) || string(c.Key) != key.Private.Reveal() {
+		t.Error("the key is not used")
+	}
+	for name, c := range map[string]provider.ConnectorConfig{
+		"password": {Password: "p"}, "key": {Key: []byte("k")}, "static": {UseStaticCredentials: true},
+	} {
+		before := string(c.Key)
+		if key.Use(&c) || string(c.Key) != before {
+			t.Errorf("%s: the operator's credentials were replaced", name)
+		}
+	}
+	if (plugin.Key{}).Use(&provider.ConnectorConfig{}) {
+		t.Error("an empty key is used")
+	}
+}
+
+// BenchmarkNewKey: a key must not delay a job.
+func BenchmarkNewKey(b *testing.B) {
+	for b.Loop() {
+		if _, err := plugin.NewKey("i-1"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
