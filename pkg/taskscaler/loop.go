@@ -204,7 +204,7 @@ func (l *loop) arm(mono time.Duration) {
 		return
 	}
 	l.armed = due
-	l.timer.Reset(max(due-mono, 0))
+	l.timer.Reset(max(due-mono, 1)) // in a bubble of testing/synctest, 0 fires within Reset, and the race detector of Go 1.26 crashes there now and then
 }
 
 // dispatch carries out a committed batch: answers first, then commands, then facts. So the caller of a revoked lease is told before the
@@ -275,13 +275,13 @@ func (l *loop) leave(err error) {
 		}
 		last.reset()
 	}
-	l.waiters.each(func(w *waiter) { w.tell(answer{err: err}) })
-	l.waiters = waiters{}
-	l.endDrains(err)
-	for _, lease := range l.leases {
+	for _, lease := range l.leases { // first, so that no caller can know of the end before the holders do
 		lease.end(errors.Join(ErrShutdown, onlyStop(err)))
 	}
 	clear(l.leases)
+	l.waiters.each(func(w *waiter) { w.tell(answer{err: err}) })
+	l.waiters = waiters{}
+	l.endDrains(err)
 }
 
 // onlyStop returns err if the manager stopped itself, and nil after a shutdown.
