@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -33,21 +34,53 @@ func Configure(impl any, config json.RawMessage) error {
 		return provider.Errorf(provider.KindConfig, "plugin_config: %s", strings.Join(faults, "; "))
 	}
 	if err := json.Unmarshal(config, impl); err != nil {
-		return &provider.Error{Kind: provider.KindConfig, Err: describeJSON(err)}
+		return &provider.Error{Kind: provider.KindConfig, Err: describeJSON(err, culprit(config, t, ""))}
 	}
 	return nil
 }
 
-// describeJSON returns err in words for the author of the configuration. It shows no value, because a value may be a secret.
-func describeJSON(err error) error {
+// describeJSON returns err in words for the author of the configuration. key is the value that could not be decoded, if it is known. It shows no value, because a value may be a secret.
+func describeJSON(err error, key string) error {
 	var mistyped *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &mistyped) && mistyped.Field != "":
 		return fmt.Errorf("plugin_config: %s must be %s, not %s", mistyped.Field, typeName(mistyped.Type), jsonKind(mistyped.Value))
 	case errors.As(err, &mistyped):
 		return fmt.Errorf("plugin_config must be a table, not %s", jsonKind(mistyped.Value))
+	case key != "": // the type's own decoder does not know the key
+		return fmt.Errorf("plugin_config: %s: %w", key, err)
 	}
 	return fmt.Errorf("plugin_config: %w", err)
+}
+
+// culprit returns the path of the first value that its type cannot decode; empty if there is none.
+func culprit(raw json.RawMessage, t reflect.Type, path string) string {
+	for t.Kind() == reflect.Pointer && !decodesItself(t) {
+		t = t.Elem()
+	}
+	if json.Unmarshal(raw, reflect.New(t).Interface()) == nil {
+		return ""
+	}
+	if decodesItself(reflect.PointerTo(t)) {
+		return path
+	}
+	known := map[string]reflect.Type{}
+	if t.Kind() == reflect.Struct {
+		known = jsonFields(t)
+	}
+	for _, key := range keysOf(raw) {
+		field, ok := lookup(known, key.name)
+		if t.Kind() == reflect.Map {
+			field, ok = t.Elem(), true
+		}
+		if !ok {
+			continue
+		}
+		if deeper := culprit(key.value, field, join(path, key.name)); deeper != "" {
+			return deeper
+		}
+	}
+	return path
 }
 
 // jsonKind returns the kind of a value in words. For a number that does not fit, encoding/json adds the literal.
@@ -67,6 +100,9 @@ func jsonKind(value string) string {
 }
 
 func typeName(t reflect.Type) string {
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return "a string"
+	}
 	switch t.Kind() {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16,
 		reflect.Uint32, reflect.Uint64:

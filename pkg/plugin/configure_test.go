@@ -81,7 +81,8 @@ func TestConfigureFaults(t *testing.T) {
 		{`{"rate": "1"}`, []string{"rate must be a number"}},
 		{`{"tags": []}`, []string{"tags must be a table, not a list"}},
 		{`{"hosts": {"a": {"port": 1.5}}}`, []string{"port must be a whole number, not one that has a fraction"}},
-		{`{"boot": "soon"}`, []string{"invalid duration"}},
+		{`{"boot": "soon"}`, []string{"plugin_config: boot: ", "invalid duration"}},
+		{`{"boot": 5}`, []string{"boot"}},
 		{`{"name": "x"`, []string{"unexpected end"}},
 		{`"text"`, []string{"must be a table, not a string"}},
 	} {

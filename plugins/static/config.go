@@ -19,6 +19,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/taskscaler/taskscaler/internal/nearest"
+	"github.com/taskscaler/taskscaler/pkg/connector"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/secret"
 )
@@ -81,7 +82,7 @@ func (g *InstanceGroup) prepare() error {
 		fault("write the hosts into instances, or set instances_file to a file that has them, and not both")
 	}
 	if len(faults) > 0 {
-		return errors.Join(faults...)
+		return all(faults)
 	}
 	hosts, err := g.read()
 	if err != nil {
@@ -95,10 +96,11 @@ func (g *InstanceGroup) prepare() error {
 func (g *InstanceGroup) read() (map[string]Host, error) {
 	hosts, where := g.Instances, "instances"
 	if g.InstancesFile != "" {
-		where = g.InstancesFile
+		g.InstancesFile = absolute(g.InstancesFile)
+		where = "instances_file: " + g.InstancesFile
 		b, err := readFile(g.InstancesFile)
 		if err != nil {
-			return nil, fmt.Errorf("instances_file: %w", err)
+			return nil, fmt.Errorf("instances_file: %w: correct the path, or write the file: a table for each host, such as [build1] with internal_addr = \"10.0.0.5\"", err)
 		}
 		if hosts, err = parseHosts(b); err != nil {
 			return nil, fmt.Errorf("instances_file: %s: %w", g.InstancesFile, err)
@@ -117,7 +119,19 @@ func (g *InstanceGroup) read() (map[string]Host, error) {
 			faults = append(faults, fmt.Errorf("%s: %s: %w", where, name, err))
 		}
 	}
-	return hosts, errors.Join(faults...)
+	return hosts, all(faults)
+}
+
+// all returns the faults as one error; nil if there is none.
+func all(faults []error) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	texts := make([]string, 0, len(faults))
+	for _, f := range faults {
+		texts = append(texts, f.Error())
+	}
+	return errors.New(strings.Join(texts, "; "))
 }
 
 // hostKeys are the keys of a Host.
@@ -154,7 +168,10 @@ func parseHosts(b []byte) (map[string]Host, error) {
 		return nil, fmt.Errorf("line %d: unknown key %q (%s)", line, strings.Join(key, "."), nearest.Remedy(key[len(key)-1], hostKeys, "the plugin's documentation"))
 	case errors.As(err, &syntax):
 		line, _ := syntax.Position()
-		return nil, fmt.Errorf("line %d: %w", line, err)
+		if key := syntax.Key(); len(key) > 0 && strings.Contains(err.Error(), "cannot decode") { // the library's text names types of Go
+			return nil, fmt.Errorf("line %d: %s has the wrong type: a host is a table such as [build1], host_keys is a list, and the other values are texts in quotes", line, strings.Join(key, "."))
+		}
+		return nil, fmt.Errorf("line %d: %s: correct it; to change the file while the manager runs, write a new one and rename it", line, strings.TrimPrefix(err.Error(), "toml: "))
 	}
 	return hosts, err
 }
@@ -168,9 +185,9 @@ func (h *Host) check(name string) (faults []error) {
 	if h.ExternalAddr == "" && h.InternalAddr == "" {
 		fault("set internal_addr or external_addr")
 	}
-	for key, addr := range map[string]string{"external_addr": h.ExternalAddr, "internal_addr": h.InternalAddr} {
-		if err := checkAddr(addr); err != nil {
-			fault("%s: %w", key, err)
+	for _, a := range [][2]string{{"external_addr", h.ExternalAddr}, {"internal_addr", h.InternalAddr}} {
+		if err := checkAddr(a[1]); err != nil {
+			fault("%s: %w", a[0], err)
 		}
 	}
 	switch provider.Protocol(h.Protocol) {
@@ -179,11 +196,21 @@ func (h *Host) check(name string) (faults []error) {
 		fault("protocol: %q is not known: use ssh, winrm or winrm+https", h.Protocol)
 	}
 	if h.KeyPath != "" {
-		if _, err := readFile(h.KeyPath); err != nil {
-			fault("key_path: %w", err)
+		if key, err := readFile(h.KeyPath); err != nil {
+			fault("key_path: %w: correct the path, or put the private key there, readable by the user of the manager", err)
+		} else if err := connector.CheckKey(key, connector.DialOptions{LegacyAlgorithms: true}); err != nil && !strings.HasPrefix(h.Protocol, "winrm") {
+			fault("key_path: %s: %w", absolute(h.KeyPath), err)
 		}
 	}
 	return faults
+}
+
+// absolute returns the path as messages print it. Relative paths begin at the working directory, which is the folder of the configuration.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 // checkAddr refuses what no address is. An empty one is not set.
@@ -203,6 +230,7 @@ func checkAddr(addr string) error {
 
 // readFile reads a small regular file.
 func readFile(path string) ([]byte, error) {
+	path = absolute(path)
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

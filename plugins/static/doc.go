@@ -11,6 +11,7 @@
 // Which hosts are in use is in a file, so that a new plugin process, or the second process of a reload, knows it:
 //
 //	<dir>/lock        held (flock) while the state is read and changed
+//	<dir>/manager     the process of the manager; held (flock, shared) as long as its plugin works with the folder
 //	<dir>/state.json  the uses; no secret
 //
 // A host whose reset command fails stays in state deleting, and the command is repeated until it succeeds. Such a host is not used again before.

@@ -128,6 +128,10 @@ func (g *InstanceGroup) free(s *state, silent map[string]error) (list []candidat
 			}
 			continue
 		}
+		if g.unclean(s, name) {
+			resetting++
+			continue
+		}
 		if silent[name] != nil {
 			continue
 		}
@@ -178,6 +182,9 @@ func (g *InstanceGroup) why(resetting int, silent map[string]error) string {
 	text := fmt.Sprintf("the list has %d", len(g.hosts))
 	if resetting > 0 {
 		text += fmt.Sprintf(", %d of them are being reset", resetting)
+		if id, err := g.failingReset(); err != nil {
+			text += fmt.Sprintf(" (%s: %v)", id, err)
+		}
 	}
 	if len(silent) > 0 {
 		name := slices.Min(slices.Collect(maps.Keys(silent)))

@@ -2,7 +2,10 @@ package static
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +17,9 @@ const (
 	resetFirst = 10 * time.Second
 	resetLast  = 5 * time.Minute
 )
+
+// resetConnect is how long one try to connect for a reset is repeated.
+const resetConnect = 30 * time.Second
 
 // reset is the reset of a host after one use.
 type reset struct {
@@ -38,8 +44,7 @@ func (r *reset) fail(err error) {
 }
 
 // startReset begins to reset a host, unless that runs already. g.mu is held.
-func (g *InstanceGroup) startReset(name string, u *use) {
-	id := u.id(name)
+func (g *InstanceGroup) startReset(name, id string) {
 	if g.resets[id] != nil || g.ends.Err() != nil {
 		return
 	}
@@ -48,23 +53,33 @@ func (g *InstanceGroup) startReset(name string, u *use) {
 	g.working.Go(func() { g.reset(name, id, r) })
 }
 
-// reset runs the reset command until it succeeds, and then frees the host.
+// startCleaning begins to reset the hosts that left the list without a reset, and are in the list again. g.mu is held.
+func (g *InstanceGroup) startCleaning(s *state) {
+	for name := range g.hosts {
+		if g.unclean(s, name) {
+			g.startReset(name, s.latest(name))
+		}
+	}
+}
+
+// unclean reports whether a host that is not in use must be reset before it may be used.
+func (g *InstanceGroup) unclean(s *state, name string) bool {
+	return g.ResetCommand != "" && s.dirty(name)
+}
+
+// reset runs the reset command until it succeeds, and then frees the host. A host that is no longer in the list gets one try: it may be gone for
+// ever, and if it returns, it is reset before it is used.
 func (g *InstanceGroup) reset(name, id string, r *reset) {
 	for pause := resetFirst; ; pause = min(2*pause, resetLast) {
 		err := g.runReset(name, id)
 		if err == nil {
-			err = g.locked(g.ends, func(s *state) (bool, error) {
-				if host, u := s.find(id); u != nil {
-					s.free(host)
-				}
-				return true, nil
-			})
+			err = g.settle(id, func(s *state) { s.cleaned(name, id) })
+		} else if g.ends.Err() == nil && !g.listed(name) {
+			g.log.Warn("the host left the list and was not reset; if it returns, it is reset before it is used", "host", name, "instance", id, "error", err)
+			err = g.settle(id, func(s *state) { s.abandoned(name, id) })
 		}
-		if err == nil { // stored: until then, Update must not begin a second reset of the host
-			g.mu.Lock()
-			delete(g.resets, id)
-			g.mu.Unlock()
-			g.log.Info("the host is free", "host", name)
+		if err == nil {
+			g.log.Info("the use of the host has ended", "host", name, "instance", id)
 			return
 		}
 		if g.ends.Err() != nil {
@@ -80,6 +95,38 @@ func (g *InstanceGroup) reset(name, id string, r *reset) {
 	}
 }
 
+// settle stores how a reset ended, and forgets the reset. Until it is stored, Update must not begin a second reset of the host.
+func (g *InstanceGroup) settle(id string, change func(*state)) error {
+	err := g.locked(g.ends, func(s *state) (bool, error) {
+		change(s)
+		return true, nil
+	})
+	if err == nil {
+		g.mu.Lock()
+		delete(g.resets, id)
+		g.mu.Unlock()
+	}
+	return err
+}
+
+// listed reports whether the host is in the list now.
+func (g *InstanceGroup) listed(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.hosts[name]
+	return ok
+}
+
+// failingReset returns the first use, by id, whose reset has failed, and why. g.mu is held.
+func (g *InstanceGroup) failingReset() (id string, err error) {
+	for _, id := range slices.Sorted(maps.Keys(g.resets)) {
+		if err := g.resets[id].latest(); err != nil {
+			return id, err
+		}
+	}
+	return "", nil
+}
+
 // runReset runs the reset command once. Without one there is nothing to do: it was removed from the configuration meanwhile.
 func (g *InstanceGroup) runReset(name, id string) error {
 	if g.ResetCommand == "" {
@@ -88,17 +135,16 @@ func (g *InstanceGroup) runReset(name, id string) error {
 	g.mu.Lock()
 	h, ok := g.host(name)
 	g.mu.Unlock()
-	if !ok { // it left the list while no plugin ran: it is not taken into use again
-		g.log.Warn("the host left the list before it was reset", "host", name)
-		return nil
+	if !ok { // it left the list while no plugin ran
+		return errors.New("this process does not know how to reach it")
 	}
 	info, err := g.connectInfo(&h, id)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(g.ends, time.Duration(g.ResetTimeout), fmt.Errorf("reset_timeout (%s) has passed", time.Duration(g.ResetTimeout)))
+	ctx, cancel := context.WithTimeoutCause(g.ends, time.Duration(g.ResetTimeout), fmt.Errorf("reset_timeout (%s) has passed; raise it if the command needs longer", time.Duration(g.ResetTimeout)))
 	defer cancel()
-	info.Timeout = time.Duration(g.ResetTimeout)
+	info.Timeout = min(time.Duration(g.ResetTimeout), resetConnect) // the host is always on: a long wait would only hide why it fails
 	client, err := connector.Dial(ctx, info, connector.DialOptions{
 		UseExternalAddr: g.UseExternalAddr, Dial: connector.DialFunc(g.dial),
 		// Without host_keys the key of the host is not known here. The operator's password for all hosts is not sent then.

@@ -38,6 +38,7 @@ type use struct {
 type past struct {
 	Uses  int       `json:"uses"` // including the present one
 	Ended time.Time `json:"ended,omitzero"`
+	Dirty bool      `json:"dirty,omitempty"` // the latest use ended without its reset, because the host had left the list; it is reset when it returns
 }
 
 func (u *use) id(host string) string { return host + "-" + strconv.Itoa(u.Number) }
@@ -63,6 +64,7 @@ func (s *state) take(host string) {
 		s.Past[host] = p
 	}
 	p.Uses++
+	p.Dirty = false
 	s.Uses[host] = &use{Number: p.Uses, Since: time.Now().UTC()}
 }
 
@@ -72,6 +74,55 @@ func (s *state) free(host string) {
 	if p := s.Past[host]; p != nil {
 		p.Ended = time.Now().UTC()
 	}
+}
+
+// dirty reports whether a host that is not in use must be reset before it may be used.
+func (s *state) dirty(host string) bool {
+	p := s.Past[host]
+	return p != nil && p.Dirty && s.Uses[host] == nil
+}
+
+// latest returns the id of the latest use of a host.
+func (s *state) latest(host string) string {
+	return (&use{Number: s.Past[host].Uses}).id(host)
+}
+
+// cleaned records that the reset of a host after a use has succeeded.
+func (s *state) cleaned(host, id string) {
+	if _, u := s.find(id); u != nil {
+		s.free(host)
+	} else if s.dirty(host) && s.latest(host) == id {
+		s.Past[host].Dirty = false
+	}
+}
+
+// abandoned records that a host was not reset after a use, because it has left the list.
+func (s *state) abandoned(host, id string) {
+	if _, u := s.find(id); u != nil {
+		s.free(host)
+		s.Past[host].Dirty = true // check has made the entry
+	}
+}
+
+// check returns what cannot be true of a state. It mends what an earlier version may have left out.
+func (s *state) check() error {
+	for host, u := range s.Uses {
+		if u == nil || u.Number <= 0 {
+			return fmt.Errorf("the use of host %q has no number", host)
+		}
+		if s.Past[host] == nil {
+			s.Past[host] = &past{}
+		}
+		s.Past[host].Uses = max(s.Past[host].Uses, u.Number) // else a later use would get the same id
+	}
+	for host, p := range s.Past {
+		if p == nil {
+			delete(s.Past, host)
+		} else if p.Uses < 0 {
+			return fmt.Errorf("the number of uses of host %q is negative", host)
+		}
+	}
+	return nil
 }
 
 // locked reads the state while no other process or goroutine changes it. do says whether it changed the state, which is then stored.
@@ -131,8 +182,7 @@ func (g *InstanceGroup) load() (*state, error) {
 		return nil, provider.Errorf(provider.KindConfig, "read which hosts are in use: %w", err)
 	default:
 		if err := json.Unmarshal(b, s); err != nil {
-			return nil, provider.Errorf(provider.KindConfig,
-				"%s is damaged (%w): if no host is in use, remove the file; else correct it", path, err)
+			return nil, damaged(path, err)
 		}
 	}
 	if s.Uses == nil {
@@ -141,12 +191,14 @@ func (g *InstanceGroup) load() (*state, error) {
 	if s.Past == nil {
 		s.Past = map[string]*past{}
 	}
-	for host, u := range s.Uses {
-		if u == nil || u.Number <= 0 {
-			return nil, provider.Errorf(provider.KindConfig, "%s is damaged (the use of host %q has no number): if no host is in use, remove the file; else correct it", path, host)
-		}
+	if err := s.check(); err != nil {
+		return nil, damaged(path, err)
 	}
 	return s, nil
+}
+
+func damaged(path string, why error) error {
+	return provider.Errorf(provider.KindConfig, "%s is damaged (%w): correct it, or remove it if no host is in use and every host is clean", path, why)
 }
 
 // store writes the state to a new file and renames it, so that a crash leaves the old or the new one.

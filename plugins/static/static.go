@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -28,9 +29,13 @@ type InstanceGroup struct {
 	UseExternalAddr bool            `json:"use_external_addr,omitempty"` // the plugin itself connects to external_addr, if both are set
 	NoCheck         bool            `json:"no_check,omitempty"`          // do not connect to a host before it is taken into use, and not at a heartbeat: the plugin cannot reach the hosts
 
+	// Manager is the id of the process that uses this group. All processes with one Dir must have the same. Default: this process.
+	Manager int `json:"-"`
+
 	log      hclog.Logger
 	settings secret.Value[provider.Settings]
 	dial     dialFunc // nil: the network
+	claimed  *os.File // open as long as this process works with Dir
 
 	mu      sync.Mutex
 	hosts   map[string]Host // as last read
@@ -59,7 +64,7 @@ func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings pro
 	}
 	g.left, g.silent, g.resets = map[string]Host{}, map[string]bool{}, map[string]*reset{}
 	g.ends, g.end = context.WithCancel(context.Background())
-	if err := g.locked(ctx, func(*state) (bool, error) { return false, nil }); err != nil {
+	if err := g.claimDir(ctx); err != nil {
 		return provider.ProviderInfo{}, err
 	}
 	return g.describe(), nil
@@ -123,9 +128,10 @@ func (g *InstanceGroup) Update(ctx context.Context, update func(id string, state
 		for name, u := range s.Uses {
 			if uses[u.id(name)] = provider.StateRunning; u.Resetting {
 				uses[u.id(name)] = provider.StateDeleting
-				g.startReset(name, u)
+				g.startReset(name, u.id(name))
 			}
 		}
+		g.startCleaning(s)
 		return false, nil
 	})
 	if err != nil {
@@ -147,6 +153,7 @@ func (g *InstanceGroup) Increase(ctx context.Context, delta int) (int, error) {
 			if err := g.reread(); err != nil {
 				return false, provider.Errorf(provider.KindConfig, "%w", err)
 			}
+			g.startCleaning(s)
 			free, resetting = g.free(s, silent)
 			return false, nil
 		})
@@ -179,7 +186,7 @@ func (g *InstanceGroup) take(ctx context.Context, fit []candidate, silent map[st
 		}
 		for _, c := range fit {
 			delete(g.silent, c.name)
-			if _, listed := g.hosts[c.name]; listed && s.Uses[c.name] == nil {
+			if _, listed := g.hosts[c.name]; listed && s.Uses[c.name] == nil && !g.unclean(s, c.name) {
 				s.take(c.name)
 				n++
 			}
@@ -210,9 +217,9 @@ func (g *InstanceGroup) Decrease(ctx context.Context, ids []string) ([]string, e
 				changed = true
 			case !u.Resetting:
 				u.Resetting, changed = true, true
-				g.startReset(name, u)
+				g.startReset(name, u.id(name))
 			default:
-				g.startReset(name, u)
+				g.startReset(name, u.id(name))
 				if why := g.resets[u.id(name)].latest(); why != nil {
 					failed = provider.Errorf(provider.KindTransient, "host %s is not free: %w", name, why)
 					continue
@@ -266,6 +273,7 @@ func (g *InstanceGroup) Shutdown(ctx context.Context) error {
 	g.end()
 	over := make(chan struct{})
 	go func() { g.working.Wait(); close(over) }()
+	defer g.release()
 	select {
 	case <-over:
 		return nil

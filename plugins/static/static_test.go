@@ -357,21 +357,34 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	file := func(text string) *InstanceGroup {
+		path := filepath.Join(t.TempDir(), "hosts.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return &InstanceGroup{InstancesFile: path}
+	}
 	for name, c := range map[string]struct {
 		group *InstanceGroup
 		want  []string
 	}{
-		"nothing":   {&InstanceGroup{}, []string{"write the hosts into instances, or set instances_file"}},
-		"both":      {&InstanceGroup{Instances: map[string]Host{"a": {InternalAddr: "a"}}, InstancesFile: "f"}, []string{"and not both"}},
-		"a name":    {&InstanceGroup{Name: "a/b", Instances: map[string]Host{"a": {InternalAddr: "a"}}}, []string{`name: "a/b" is not a valid name`}},
-		"no file":   {&InstanceGroup{InstancesFile: "/nowhere/hosts.toml"}, []string{"instances_file: open /nowhere/hosts.toml"}},
-		"a folder":  {&InstanceGroup{InstancesFile: t.TempDir()}, []string{"is not a regular file"}},
-		"open file": {&InstanceGroup{InstancesFile: open}, []string{"which has passwords: chmod o-r"}},
+		"half a file":   {file("[a]\ninternal_addr = 'a'\n[b]\ninternal_ad"), []string{"hosts.toml: line 4: expected", "rename it"}},
+		"a host twice":  {file("[a]\ninternal_addr = 'a'\n[a]\n"), []string{"hosts.toml: line 3: table a already exists"}},
+		"no table":      {file("a = 'a'\n"), []string{"line 1: a has the wrong type: a host is a table such as [build1]"}},
+		"a number":      {file("[a]\ninternal_addr = 5\n"), []string{"line 2: a.internal_addr has the wrong type"}},
+		"an empty file": {file(""), []string{"hosts.toml has no host: write a table for each"}},
+		"no key":        {&InstanceGroup{Instances: map[string]Host{"a": {InternalAddr: "a", KeyPath: open}}}, []string{"instances: a: key_path: " + open + ": "}},
+		"nothing":       {&InstanceGroup{}, []string{"write the hosts into instances, or set instances_file"}},
+		"both":          {&InstanceGroup{Instances: map[string]Host{"a": {InternalAddr: "a"}}, InstancesFile: "f"}, []string{"and not both"}},
+		"a name":        {&InstanceGroup{Name: "a/b", Instances: map[string]Host{"a": {InternalAddr: "a"}}}, []string{`name: "a/b" is not a valid name`}},
+		"no file":       {&InstanceGroup{InstancesFile: "/nowhere/hosts.toml"}, []string{"instances_file: open /nowhere/hosts.toml"}},
+		"a folder":      {&InstanceGroup{InstancesFile: t.TempDir()}, []string{"is not a regular file"}},
+		"open file":     {&InstanceGroup{InstancesFile: open}, []string{"which has passwords: chmod o-r"}},
 		"hosts": {&InstanceGroup{Instances: map[string]Host{
 			"a b": {InternalAddr: "a"}, "c": {}, "d": {InternalAddr: "a b", ExternalAddr: "x:99999"}, "e": {InternalAddr: "ssh://e", Protocol: "telnet"},
 			"f": {InternalAddr: "f", KeyPath: "/nowhere/key"}, "g": {InternalAddr: "::1", ExternalAddr: "[::1]:22"},
 		}}, []string{`"a b" is not a valid name of a host`, "instances: c: set internal_addr or external_addr", `d: internal_addr: "a b" is not an address`,
-			`d: external_addr: "x:99999" has no valid port`, `e: internal_addr: "ssh://e"`, `protocol: "telnet" is not known`, "f: key_path: open /nowhere/key"}},
+			`d: external_addr: "x:99999" has no valid port`, `e: internal_addr: "ssh://e"`, `protocol: "telnet" is not known`, "f: key_path: open /nowhere/key: no such file or directory: correct the path"}},
 	} {
 		g := c.group
 		g.Dir = t.TempDir()

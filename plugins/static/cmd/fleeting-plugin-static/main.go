@@ -2,6 +2,8 @@
 package main
 
 import (
+	"os"
+
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/plugins/static"
 )
@@ -15,7 +17,7 @@ var (
 )
 
 func main() {
-	plugin.Main(&static.InstanceGroup{}, plugin.VersionInfo{
+	plugin.Main(&static.InstanceGroup{Manager: os.Getppid()}, plugin.VersionInfo{
 		Name: "fleeting-plugin-static", Version: version, Revision: revision, Reference: reference, BuiltAt: builtAt,
 	})
 }
