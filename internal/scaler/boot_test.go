@@ -422,3 +422,61 @@ func TestUnreachableIdleInstanceDelaysNobody(t *testing.T) {
 	r.run(10 * sec)
 	r.want("its lease", r.leaseOf("a"), "i-2/0")
 }
+
+// TestOverdueInstanceAppearsAfterAll: the first create is overdue, and the second is under way. What appears is counted for the second, but may
+// be the first one's. So two instances are counted against max_instances until the second create's time is over too, and no longer.
+func TestOverdueInstanceAppearsAfterAll(t *testing.T) {
+	r := newRig(t, conf(deadlines, func(c *Config) { c.MaxInstances = 2 }))
+	r.answer = func(Command, *Event) int { return 0 } // accepted, and late
+	r.acquire("a")
+	r.run(time.Minute - 1)
+	r.every = 0
+	r.listAt = r.now.Mono + 100*time.Hour
+	r.run(30 * sec)
+	r.want("requested again although in doubt", [2]int{len(r.commandsOf(CmdIncrease)), r.sum().Doubt}, [2]int{2, 1})
+	r.spawn("first")
+	r.every, r.listAt = sec, r.now.Mono+sec
+	r.acquire("b")
+	r.run(20 * sec)
+	r.want("after many lists: doubt, creates", [2]int{r.sum().Doubt, len(r.commandsOf(CmdIncrease))}, [2]int{1, 2})
+	r.want("one serves", r.leaseOf("a"), "first/0")
+	r.spawn("second")
+	r.run(10 * sec)
+	r.want("the other one serves, and nothing is in doubt", [2]any{r.leaseOf("b"), r.sum().Doubt}, [2]any{"second/0", 0})
+	r.want("creates", len(r.commandsOf(CmdIncrease)), 2)
+}
+
+// TestOverdueDoubtEnds: as above, but the first create never brings anything. Its place is free after the time of the second, even while other
+// creates succeed all the time.
+func TestOverdueDoubtEnds(t *testing.T) {
+	r := newRig(t, conf(deadlines, func(c *Config) { c.MaxInstances, c.MaxUses = 3, 1 }))
+	answers := 0
+	r.answer = func(_ Command, ev *Event) int {
+		if answers++; answers == 1 {
+			return 0
+		}
+		return ev.Count
+	}
+	r.acquire("a")
+	r.run(time.Minute - 1)
+	r.every = 0
+	r.listAt = r.now.Mono + 100*time.Hour
+	r.run(30 * sec)
+	r.every, r.listAt = sec, r.now.Mono+sec
+	r.run(10 * sec)
+	r.release("a")
+	held := 0
+	for n := range 60 {
+		key := record.Key(fmt.Sprint("job-", n))
+		r.acquire(key)
+		r.run(7 * sec)
+		r.release(key)
+		r.run(3 * sec)
+		if r.sum().Doubt > 0 {
+			held++
+		}
+	}
+	r.want("instances of other creates", len(r.made) > 50, true)
+	r.want("held for more than three lists, and for no more than a deadline after a failed boot", held > 1 && held < 20, true)
+	r.want("in doubt at the end", r.sum().Doubt, 0)
+}

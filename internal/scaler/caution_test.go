@@ -60,6 +60,32 @@ func TestDrainingHeartbeat(t *testing.T) {
 	r.want("the caller of its last job is told", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseUnhealthy})
 }
 
+// TestHeartbeatThatWasUnderWay: the instance is retired while its heartbeat is under way. The answer, and the failures before it, still matter to
+// the caller of its last job.
+func TestHeartbeatThatWasUnderWay(t *testing.T) {
+	for name, bad := range map[string][]failure.Failure{
+		"unhealthy": {{Kind: failure.Unhealthy}}, "the last of three failures": {{Kind: failure.Transient}, {Kind: failure.Transient}, {Kind: failure.Transient}},
+	} {
+		r := standing(t, 1, func(c *Config) {
+			c.Capacity, c.MaxInstances, c.Heartbeat, c.MaxUses, c.FailureThreshold = 2, 1, true, 0, 3
+		})
+		r.acquire("a", "b")
+		r.hold[CmdHeartbeat] = true
+		for n, f := range bad {
+			r.run(11 * sec)
+			beats := r.commandsOf(CmdHeartbeat)
+			if n == len(bad)-1 {
+				r.ask(EvRelease, "b", func(ev *Event) { ev.Cause = record.CauseDoubtful })
+				r.want(name+": draining", r.state("i-1"), record.Draining)
+			}
+			beat := beats[len(beats)-1]
+			r.do(Event{Kind: EvBeat, Op: beat.Op, ID: beat.ID, Serial: beat.Serial, Failure: f})
+		}
+		g := r.last("a")
+		r.want(name, [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseUnhealthy})
+	}
+}
+
 // TestPauseHoldsEveryDelete: while another manager seems to be at work, an instance that is listed again after its deletion is not deleted
 // either.
 func TestPauseHoldsEveryDelete(t *testing.T) {

@@ -115,8 +115,9 @@ func (c *Core) restore() {
 	for _, in := range c.reg.Intents() {
 		w := c.newIntent(in)
 		w.restored = true
-		w.confirm = !in.Answered || in.Doubt > 0
-		w.since = c.now.Mono
+		w.confirm, w.late = !in.Answered || in.Doubt > 0, in.Doubt > 0
+		// The call of the previous run may still be under way: the list that is asked for at this very moment rules nothing out.
+		w.since = c.now.Mono + 1
 	}
 	c.restoreDebts()
 	c.restoreBreaker()

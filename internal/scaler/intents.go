@@ -32,7 +32,7 @@ func (c *Core) increased(ev *Event) {
 	}
 	short := in.Asked - accepted
 	if short > 0 || w.confirm { // what the answer is about may appear from now on, whatever earlier lists lacked
-		w.confirm, w.since, w.seen = true, c.now.Mono, 0
+		w.confirm, w.since, w.seen = true, max(w.since, c.now.Mono), 0
 	}
 	if short > 0 {
 		if n := min(short, in.Open); sure {
@@ -94,10 +94,22 @@ func (c *Core) intentOverdue(w *intent) {
 	n, accepted := w.Open, w.Answered
 	c.must(c.reg.Shift(w.Intent, -n, n, 0))
 	c.reg.Answered(w.Intent)
-	w.confirm, w.since, w.seen = true, c.now.Mono, 0
+	w.confirm, w.since, w.seen, w.late = true, c.now.Mono, 0, true
 	c.fact(Fact{Kind: FactIntent, Op: w.Op, Count: n, Cause: record.CauseBootOverdue, On: accepted})
 	c.failedBoot(Fact{Cause: record.CauseBootOverdue, Op: w.Op, On: accepted}, w.asked, &c.reg.Meta.Fruitless)
 	c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)
+}
+
+// confused notes that an instance was counted for the create in, although an overdue create may have brought it at last. Then what is missing
+// is an instance of in, which has its own time to appear. So lists rule it out only after that time. This happens once: else a create that
+// never brings anything would take a place for as long as other creates succeed.
+func (c *Core) confused(in *fleet.Intent) {
+	for _, other := range c.reg.Intents() {
+		w := other.Attached.(*intent)
+		if other != in && other.Doubt > 0 && w.late {
+			w.late, w.since, w.seen = false, c.now.Mono+c.bootDeadline(c.cfg.RequestedDeadline), 0
+		}
+	}
 }
 
 // close ends an intent whose instances have all appeared.

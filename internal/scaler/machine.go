@@ -32,11 +32,12 @@ type intent struct {
 	*fleet.Intent
 	timer    timer
 	confirm  bool          // complete lists requested after since count towards giving up on Unsure and Doubt
-	since    time.Duration // when the doubt began
+	since    time.Duration // when the doubt began, or begins
 	seen     int           // number of such lists
 	restored bool          // from before a restart: no answer will come
 	reused   bool          // part of Doubt may be an instance that we deleted, because it had an earlier name
 	asked    time.Duration // when it was asked for; after a restart, when it was restored
+	late     bool          // the provider accepted Doubt, as far as we know, and no other create was confused with this one yet
 }
 
 func machineOf(i *fleet.Instance) *machine { return i.Attached.(*machine) }

@@ -405,3 +405,22 @@ func TestReasonSurvivesRestart(t *testing.T) {
 	r.run(20 * sec)
 	r.want("closed by what works", [2]any{r.sum().Breaker, r.leaseOf("d") != ""}, [2]any{false, true})
 }
+
+// TestListOfTheRestartRulesNothingOut: the list that is asked for in the moment of the restart may be older than what a call of the previous run
+// brings. So it does not count against an unfinished create.
+func TestListOfTheRestartRulesNothingOut(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MissingLists, c.MaxInstances = 2, 1 }))
+	r.hold[CmdIncrease] = true
+	r.acquire("a")
+	r.every = 0
+	r.listAt = r.now.Mono + 100*time.Hour
+	r.start(true)
+	asked := r.now.Mono
+	r.acquire("a")
+	for n, at := range []time.Duration{asked, asked + sec, asked + 2*sec} {
+		r.now = Time{Mono: at + sec, Wall: r.now.Wall.Add(sec)}
+		r.do(Event{Kind: EvListed, Since: at})
+		r.want(fmt.Sprint("unfinished after list ", n+1), r.sum().Requested+r.sum().Doubt, []int{1, 1, 1}[n])
+		r.want(fmt.Sprint("creates after list ", n+1), len(r.commandsOf(CmdIncrease)), []int{1, 1, 2}[n])
+	}
+}

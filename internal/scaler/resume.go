@@ -97,7 +97,7 @@ func (r *resumption) creates() error {
 	for n, in := range r.c.reg.Intents() {
 		s := &r.s.Creates[n]
 		w := r.c.newIntent(in)
-		w.confirm, w.restored, w.reused, w.since, w.asked, w.seen = s.Confirm, s.Restored, s.Reused, s.Since, s.Asked, s.Seen
+		w.confirm, w.restored, w.reused, w.since, w.asked, w.seen, w.late = s.Confirm, s.Restored, s.Reused, s.Since, s.Asked, s.Seen, s.Late
 		r.arm(&w.timer, s.Timer)
 	}
 	return nil

@@ -93,6 +93,7 @@ type CreateSnapshot struct {
 	Reused            bool
 	Since, Asked      time.Duration
 	Seen              int
+	Late              bool
 }
 
 // WaiterSnapshot is one acquire that has no slot yet.
@@ -181,6 +182,7 @@ func (c *Core) Snapshot() Snapshot {
 		w := in.Attached.(*intent)
 		s.Creates = append(s.Creates, CreateSnapshot{
 			Timer: w.timer.snapshot(), Confirm: w.confirm, Restored: w.restored, Reused: w.reused, Since: w.since, Asked: w.asked, Seen: w.seen,
+			Late: w.late,
 		})
 	}
 	for _, res := range c.reg.SortedReservations() {

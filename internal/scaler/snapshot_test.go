@@ -178,7 +178,7 @@ var decided = map[string]string{
 	"scaler.Core": "cfg reg now stamp batch bug taken timers queue orphans window active nextEdge hasEdge evaluated decision bucket throttled " +
 		"settled settledAs batchCreate batchCreateAt lists backoff breaker foreign unknown names paused ailing above debts waiting held event doing because known unfinished draining shutdown deleting",
 	"scaler.machine": "Instance boot retry op tries beatFail accepted gaveUp alarmed strayed absentAt absentSeq absentMul absentPos acceptedAt",
-	"scaler.intent":  "Intent timer confirm since seen restored reused asked",
+	"scaler.intent":  "Intent timer confirm since seen restored reused asked late",
 	"scaler.arrival": "id at", "scaler.unknowns": "excess named unnamed", "scaler.debt": "id at", "scaler.names": "again clear held",
 	"scaler.breaker": "open judged since young unseen", "scaler.trial": "m ready",
 	"scaler.waiter":   "key ticket not since deadline place prev next",

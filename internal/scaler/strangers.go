@@ -60,6 +60,7 @@ func (c *Core) takeIn(ev *Event, in *fleet.Intent) {
 	switch {
 	case in.Open > 0:
 		expected = -1
+		c.confused(in)
 	case in.Doubt > 0:
 		origin, doubt = record.Adopted, -1
 		c.notMistaken(in)

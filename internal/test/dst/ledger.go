@@ -151,7 +151,8 @@ func (w *world) judgeMeta(from, to *record.Meta, creates bool) {
 	case to.BackoffUntil < from.BackoffUntil && w.drift == w.backDrift && !w.reloaded && !w.created && !w.booted && !ended &&
 		from.BackoffUntil != w.corrected:
 		what = "the end of the back-off"
-	case to.BackoffUntil == from.BackoffUntil && to.BackoffCause != from.BackoffCause:
+	case to.BackoffUntil == from.BackoffUntil && to.BackoffCause != from.BackoffCause &&
+		!(w.reloaded && w.failedBoots > 0): // the reload ended one back-off, and the other one happens to end at the same time
 		what = "the cause of the back-off"
 	}
 	if from.BackoffUntil != to.BackoffUntil {
