@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/taskscaler/taskscaler/internal/pathguard"
 	"github.com/taskscaler/taskscaler/internal/redact"
@@ -55,11 +56,16 @@ func hasSecrets(file *config.File) bool {
 		if !r.Token.Empty() {
 			return true
 		}
-		if a := r.Autoscaler; a != nil && (!a.Connector.Password.Empty() || !a.Connector.KeyPassphrase.Empty() || pluginSecrets(a.PluginConfig)) {
+		if a := r.Autoscaler; a != nil && (!a.Connector.Password.Empty() || !a.Connector.KeyPassphrase.Empty() || pluginSecrets(a.PluginConfig) || setsVariables(a.PluginEnv)) {
 			return true
 		}
 	}
 	return false
+}
+
+// setsVariables reports whether plugin_env has a value. What it is for is not known, so it may be a secret.
+func setsVariables(env []config.Secret) bool {
+	return slices.ContainsFunc(env, func(e config.Secret) bool { return strings.Contains(e.Reveal(), "=") })
 }
 
 // pluginSecrets reports whether plugin_config has a text below a key whose name is that of a secret.

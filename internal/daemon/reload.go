@@ -21,7 +21,7 @@ import (
 const reloadPatience = time.Minute
 
 // reload reads the file again and gives each runner its new configuration. A file with faults, or one that a start would refuse, changes nothing. A
-// runner whose change needs a restart (of plugin, plugin_config, connector_config, state_storage, journal, and the init and shutdown of
+// runner whose change needs a restart (of plugin, plugin_env, plugin_config, connector_config, state_storage, journal, and the init and shutdown of
 // call_timeouts) is not reloaded. A runner that could not be started is tried at once. The log and the status say what did not take effect, and show the warnings of the file.
 func (d *Daemon) reload(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, reloadPatience)
@@ -208,6 +208,7 @@ func sameProcess(old, now *config.Autoscaler) error {
 	}
 	oldC, nowC := old.Connector, now.Connector
 	check("plugin", old.Plugin == now.Plugin && old.PluginSHA256 == now.PluginSHA256 && old.PluginInsecurePath == now.PluginInsecurePath)
+	check("plugin_env", slices.EqualFunc(old.PluginEnv, now.PluginEnv, config.Secret.Equal))
 	check("plugin_config", old.PluginConfig.Equal(now.PluginConfig))
 	oldState, nowState := old.StateStorage, now.StateStorage
 	oldState.EnabledSet, nowState.EnabledSet = false, false // whether the file has the key does not matter, only its value

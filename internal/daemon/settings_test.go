@@ -26,6 +26,7 @@ name = "all"
 executor = "instance"
 [runners.autoscaler]
 plugin = "fake"
+plugin_env = ["ONE=1"]
 capacity_per_instance = 3
 max_use_count = 4
 max_instances = 5
@@ -197,7 +198,7 @@ key_file = "state"`).Replace(everyKey)
 // TestSameProcessKnowsEveryKey: a change of one key alone is refused if only a start can use it, and taken otherwise.
 func TestSameProcessKnowsEveryKey(t *testing.T) {
 	needsStart := []string{
-		"Plugin", "PluginConfig", "PluginSHA256", "PluginInsecurePath", "Connector", "StateStorage", "Journal", "CallTimeouts.Init", "CallTimeouts.Shutdown",
+		"Plugin", "PluginConfig", "PluginEnv", "PluginSHA256", "PluginInsecurePath", "Connector", "StateStorage", "Journal", "CallTimeouts.Init", "CallTimeouts.Shutdown",
 	}
 	notKeys := []string{"Line", "StateStorage.EnabledSet"}
 	old := parse(t, t.TempDir(), strings.Replace(everyKey, `key_path = "key"`, "", 1)).Runners[0].Autoscaler
@@ -258,7 +259,7 @@ func another(v reflect.Value) {
 // TestReloadIsDocumented: the table of keys does not say that a reload applies a key that it refuses or ignores.
 func TestReloadIsDocumented(t *testing.T) {
 	const ours = "runners.autoscaler."
-	refused := []string{"plugin", "plugin_sha256", "plugin_insecure_path", "plugin_config", "connector_config", "state_storage", "journal"}
+	refused := []string{"plugin", "plugin_sha256", "plugin_insecure_path", "plugin_env", "plugin_config", "connector_config", "state_storage", "journal"}
 	seen := 0
 	for _, k := range config.Keys() {
 		part, _, _ := strings.Cut(strings.TrimPrefix(k.Path, ours), ".")

@@ -27,6 +27,7 @@ func (r *reader) autoscaler(s section) *Autoscaler {
 		PluginConfig:                r.pluginConfig(s),
 		PluginSHA256:                r.checksum(s),
 		PluginInsecurePath:          s.flag("plugin_insecure_path", false),
+		PluginEnv:                   s.environment("plugin_env"),
 		Connector:                   r.connector(s.table("connector_config")),
 		InstanceReadyCommand:        s.str("instance_ready_command", ""),
 		InstanceAcquireTimeout:      s.duration("instance_acquire_timeout", 15*time.Minute),

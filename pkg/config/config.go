@@ -53,6 +53,7 @@ type Autoscaler struct {
 	PluginConfig                RawConfig // JSON object; {} when the file has none
 	PluginSHA256                string    // lower-case hex; empty: any binary is accepted
 	PluginInsecurePath          bool
+	PluginEnv                   []Secret // NAME, PREFIX_* or NAME=value
 	Connector                   Connector
 	InstanceReadyCommand        string
 	InstanceAcquireTimeout      time.Duration

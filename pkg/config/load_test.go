@@ -110,6 +110,7 @@ func TestEverything(t *testing.T) {
 	equal(t, "autoscaler", a, Autoscaler{
 		Line: 29, CapacityPerInstance: 4, MaxUseCount: 7, MaxInstances: 20, Plugin: "registry.example.com:5000/group/sub/openstack:1.5",
 		PluginSHA256: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", PluginInsecurePath: true,
+		PluginEnv: []Secret{secret.New("OS_*"), secret.New("VAULT_TOKEN=hunter2")},
 		Connector: Connector{OS: "darwin", Arch: "arm64", Protocol: provider.ProtocolWinRMHTTPS, ProtocolPort: 4321, Username: "ci",
 			Password: secret.New("hunter2"), KeyPath: beside("keys/id_ed25519"), KeyPassphrasePath: beside("keys/passphrase"),
 			UseStaticCredentials: true, Keepalive: 10 * time.Second,

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // pluginRef holds the parts of a plugin's name: name, repository/name or registry/repository/name, each with an optional :constraint.
@@ -54,6 +57,39 @@ func parsePlugin(text string) (pluginRef, error) {
 		return pluginRef{}, fmt.Errorf("%q is not a valid name", ref.Name)
 	}
 	return ref, nil
+}
+
+var environmentName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// environment reads a list of environment variables: NAME, PREFIX_* or NAME=value. Its messages do not show values.
+func (s section) environment(key string) []Secret {
+	const remedy = `write "NAME" to pass a variable of the manager, "PREFIX_*" for all that begin so, or "NAME=value"`
+	var out []Secret
+	seen := map[string]bool{}
+	for i, n := range s.texts(key) {
+		text, _ := n.value.(string)
+		name, value, sets := strings.Cut(text, "=")
+		at := fmt.Sprintf("%s[%d]", key, i)
+		switch {
+		case !environmentName.MatchString(strings.TrimSuffix(name, "*")) || sets && strings.HasSuffix(name, "*"):
+			s.fault(CodeValue, n, at, "does not begin with the name of a variable, which has letters, digits and underscores", remedy)
+		case strings.ContainsRune(value, 0):
+			s.fault(CodeValue, n, at, "the value of "+name+" has a byte of zero, which no variable can have", "remove it")
+		case seen[name]:
+			s.fault(CodeValue, n, at, name+" is in the list twice", "remove one of both")
+		case strings.HasPrefix(name, "TASKSCALER_PLUGIN_") && name != "TASKSCALER_PLUGIN_PATH" || slices.Contains(transportVariables, name):
+			s.fault(CodeValue, n, at, name+" belongs to the connection of manager and plugin, and the manager sets it", "remove it")
+		default:
+			out = append(out, secret.New(text))
+		}
+		seen[name] = true
+	}
+	return out
+}
+
+// transportVariables are set for each plugin process by the library that connects it.
+var transportVariables = []string{
+	"PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_CLIENT_CERT", "PLUGIN_MULTIPLEX_GRPC", "PLUGIN_UNIX_SOCKET_DIR", "PLUGIN_UNIX_SOCKET_GROUP",
 }
 
 // isPath reports whether a plugin is written as the path of its binary.

@@ -12,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/taskscaler/taskscaler/internal/draw"
 	"github.com/taskscaler/taskscaler/internal/nearest"
+	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
 // valueOf returns a valid value for the key, as written in a file, and the value that the reader must return for it.
@@ -35,6 +36,8 @@ func valueOf(t *draw.T, k Key) (written string, meant any) {
 		return `"group/openstack:1.5"`, "group/openstack:1.5"
 	case "plugin_sha256":
 		return `"` + strings.Repeat("AB", 32) + `"`, strings.Repeat("ab", 32)
+	case "plugin_env":
+		return `["A", "B=x"]`, []Secret{secret.New("A"), secret.New("B=x")}
 	case "key_path":
 		return `"keys/../id"`, "/etc/taskscaler/id"
 	case "winrm_shell":

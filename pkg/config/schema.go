@@ -49,6 +49,8 @@ var autoscalerKeys = []Key{
 	{"plugin_insecure_path", TypeBoolean, "false", "Whether the manager starts a plugin that users other than root and its own user can replace, because they may " +
 		"write to the binary or to a folder on the way to it. Such a user can then run programs as the user of the manager, with its credentials. " +
 		"With `plugin_sha256` only the given binary is started all the same.", Ours, Restart},
+	{"plugin_env", TypeStrings, "empty", "What the plugin's environment has beyond the usual, see above: `\"NAME\"` passes the variable of the manager, `\"PREFIX_*\"` all that begin so, " +
+		"and `\"NAME=value\"` sets one. Values are never printed.", Ours, Restart},
 	{"connector_config", TypeTable, "", "How to connect to instances.", GitLab, Restart},
 	{"instance_ready_command", TypeString, "empty", "A command that must succeed on a new instance before the instance gets jobs.", GitLab, NewInstances},
 	{"instance_acquire_timeout", TypeDuration, "15m", "How long a job waits for a slot.", GitLab, Live},

@@ -5,16 +5,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
 // LaunchOptions says which plugin to run, and how. Only Path is required.
 type LaunchOptions struct {
-	Path   string          // the executable; see Find
-	Args   []string        // arguments; none if the plugin's main function calls Main
-	Dir    string          // working directory, to which relative paths in Config refer; empty: that of this process
-	Env    []string        // KEY=VALUE, added to the environment of this process
+	Path string   // the executable; see Find
+	Args []string // arguments; none if the plugin's main function calls Main
+	Dir  string   // working directory, to which relative paths in Config refer; empty: that of this process
+	// Env is what the plugin's environment has beyond [PassedEnv]: NAME=value sets a variable, NAME passes the one of this process, and PREFIX* all of
+	// this process that begin so. See CheckEnv.
+	Env    []string
 	Config json.RawMessage // plugin_config as JSON; empty: none
 	// SHA256, if set, is the SHA-256 sum (hexadecimal) that the executable must have, at each start of a process. The bytes that were summed
 	// are executed: they are copied to a private folder, which exists as long as the process.
@@ -70,9 +74,18 @@ func Launch(ctx context.Context, opts LaunchOptions) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resolving the plugin's path: %w", err)
 	}
+	for i, entry := range opts.Env {
+		if err := CheckEnv(entry); err != nil {
+			return nil, fmt.Errorf("entry %d for the plugin's environment: %w", i+1, err)
+		}
+	}
 	opts.Path = path
 	p := newProcess(opts.withDefaults())
 	p.redact.addConfig(opts.Config)
+	p.redact.addEnv(childEnv(os.Environ(), opts.Env))
+	if names := unset(os.Environ(), opts.Env); len(names) > 0 {
+		p.log.Warn("variables for the plugin are not set in the environment of this process: set them, or correct plugin_env", slog.String("variables", strings.Join(names, ", ")))
+	}
 	c, err := startChild(ctx, &p.opts, p.log, p.redact)
 	if err != nil {
 		return nil, err

@@ -165,11 +165,16 @@ func TestInitThatHangs(t *testing.T) {
 	}
 }
 
-// Relative paths are relative to the working directory. The plugin's children do not inherit the private environment variables.
-func TestEnvironment(t *testing.T) {
-	t.Setenv("PLUGIN_MIN_PORT", "from-an-outer-plugin")
+// Relative paths are relative to the working directory. The plugin gets only the variables that it may have, and its children not the private ones.
+func TestSecurityEnvironment(t *testing.T) {
+	for _, kv := range [][2]string{
+		{"PLUGIN_MIN_PORT", "from-an-outer-plugin"}, {"CI_JOB_TOKEN", "of-another-program"}, {"LD_LIBRARY_PATH", "/nowhere"}, {"AWS_PROFILE", "ci"}, {"OS_CLOUD", "c"}, {"WANTED", "w"},
+	} {
+		t.Setenv(kv[0], kv[1])
+	}
+	var log buffer
 	opts := quick(`{"clean_env_file": "env", "file": "table"}`)
-	opts.Dir, opts.Env = t.TempDir(), []string{"GIVEN=value"}
+	opts.Dir, opts.Env, opts.Logger = t.TempDir(), []string{"GIVEN=value", "OS_*", "WANTED", "NOT_THERE"}, jsonLogger(&log)
 	p := start(t, opts)
 	if n, err := p.Increase(t.Context(), 1); n != 1 || err != nil {
 		t.Fatalf("Increase = %d, %v", n, err)
@@ -182,14 +187,23 @@ func TestEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := string(raw)
-	if !strings.Contains(env, "GIVEN=value\n") || !strings.Contains(env, "PATH=") {
-		t.Errorf("something is missing in:\n%s", env)
+	for _, want := range []string{"GIVEN=value\n", "PATH=", "AWS_PROFILE=ci\n", "OS_CLOUD=c\n", "WANTED=w\n"} {
+		if !strings.Contains(env, want) {
+			t.Errorf("%q is missing in:\n%s", want, env)
+		}
 	}
-	for _, key := range []string{"PLUGIN_", "TASKSCALER_PLUGIN"} {
+	for _, key := range []string{"PLUGIN_", "TASKSCALER_PLUGIN", "CI_JOB_TOKEN", "LD_", "NOT_THERE"} {
 		for line := range strings.Lines(env) {
 			if strings.HasPrefix(line, key) {
 				t.Errorf("a plugin's children inherit %s", line)
 			}
 		}
+	}
+	if !strings.Contains(log.String(), "NOT_THERE") || strings.Contains(log.String(), "WANTED") {
+		t.Errorf("the log does not say which variable is not set: %s", log.String())
+	}
+	opts.Env = []string{"NO NAME=hunter2"}
+	if _, err := plugin.Launch(t.Context(), opts); err == nil || !strings.Contains(err.Error(), "entry 1") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("%v", err)
 	}
 }

@@ -56,7 +56,7 @@ func newRunner(o *LaunchOptions, binary string, spec *exec.Cmd, dir string, log 
 	r.cmd = exec.Command(binary, o.Args...)
 	r.cmd.Args[0] = o.Path
 	r.cmd.Dir = o.Dir
-	r.cmd.Env = childEnv(os.Environ(), o.Env, spec.Env, []string{
+	r.cmd.Env = slices.Concat(childEnv(os.Environ(), o.Env), spec.Env, []string{
 		goplugin.EnvUnixSocketDir + "=" + dir, envHostPID + "=" + strconv.Itoa(os.Getpid()), envLogLevel + "=" + pluginLevel(log),
 	})
 	isolate(r.cmd)
@@ -89,19 +89,6 @@ func (r *runner) pipe(give func(w *os.File)) (*os.File, error) {
 	give(write)
 	r.childs = append(r.childs, write)
 	return read, nil
-}
-
-// childEnv returns the environment of the host (cloud SDKs need it), without what is private to another plugin, and with the lists of more.
-func childEnv(host []string, more ...[]string) []string {
-	private := privateEnv()
-	env := slices.DeleteFunc(slices.Clone(host), func(kv string) bool {
-		key, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(private, key)
-	})
-	for _, m := range more {
-		env = append(env, m...)
-	}
-	return env
 }
 
 // Start starts the process and begins to read its output.

@@ -151,9 +151,16 @@ func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin
 		return plugin.LaunchOptions{}, fmt.Errorf("%s: %w", r.Title(), err)
 	}
 	return plugin.LaunchOptions{
-		Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256, InsecurePath: a.PluginInsecurePath,
+		Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256, Env: environment(a.PluginEnv), InsecurePath: a.PluginInsecurePath,
 		InitTimeout: a.CallTimeouts.Init, ShutdownTimeout: a.CallTimeouts.Shutdown,
 	}, nil
+}
+
+func environment(entries []config.Secret) (env []string) {
+	for _, e := range entries {
+		env = append(env, e.Reveal())
+	}
+	return env
 }
 
 // CheckPlugin finds the plugin of one runner of the file, as Plugin does, and checks that no other user can replace it (plugin.CheckPath), unless
