@@ -24,6 +24,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/provider/pluginkit"
 	"github.com/taskscaler/taskscaler/pkg/secret"
 )
 
@@ -54,8 +55,14 @@ const (
 // Init checks the configuration, and lists the machines to see whether the script works.
 func (g *Group) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
 	g.log, g.settings = log, secret.Hide(settings)
-	if g.Name == "" || len(g.Script) == 0 {
-		return provider.ProviderInfo{}, provider.Errorf(provider.KindConfig, `set name and script in plugin_config, e.g. script = ["/etc/vm.sh"]`)
+	var faults pluginkit.Faults
+	faults.Required("name", g.Name)
+	faults.AtLeast("max_size", g.Max, 0)
+	if len(g.Script) == 0 {
+		faults.Add("script", `is missing, such as script = ["/etc/vm.sh"]`)
+	}
+	if err := faults.Err(); err != nil {
+		return provider.ProviderInfo{}, err
 	}
 	_, err := g.list(ctx)
 	return provider.ProviderInfo{ID: "script/" + g.Name, MaxSize: g.Max}, err
@@ -108,7 +115,7 @@ func (g *Group) Decrease(ctx context.Context, ids []string) ([]string, error) {
 	return accepted, err
 }
 
-// ConnectInfo starts from the operator's settings and fills in only the empty fields.
+// ConnectInfo says where the machine is. What the operator set wins.
 func (g *Group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
 	machines, err := g.list(ctx)
 	if err != nil {
@@ -118,11 +125,9 @@ func (g *Group) ConnectInfo(ctx context.Context, id string) (provider.ConnectInf
 		if m.id != id {
 			continue
 		}
-		info := provider.ConnectInfo{ConnectorConfig: g.settings.Reveal().ConnectorConfig, ID: id, InternalAddr: m.address, ExternalAddr: m.address}
-		if info.Username == "" {
-			info.Username = "root"
-		}
-		return info, nil
+		return pluginkit.Connect(g.settings.Reveal(), provider.ConnectInfo{
+			ID: id, InternalAddr: m.address, ExternalAddr: m.address, ConnectorConfig: provider.ConnectorConfig{Username: "root"},
+		}), nil
 	}
 	return provider.ConnectInfo{}, provider.Errorf(provider.KindNotFound, "the script lists no machine %q", id)
 }

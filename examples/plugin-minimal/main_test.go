@@ -44,6 +44,12 @@ func newGroup(t *testing.T) *Group {
 	return &Group{Name: filepath.Base(dir), Script: []string{"sh", path, dir}, Max: 3}
 }
 
+// conform runs the conformance suite on another group.
+func conform(t *testing.T, open func(*testing.T) provider.InstanceGroup, reopen func(*testing.T, provider.InstanceGroup) provider.InstanceGroup) {
+	t.Helper()
+	providertest.Run(t, providertest.Options{New: open, Reopen: reopen})
+}
+
 func TestConformance(t *testing.T) {
 	providertest.Run(t, providertest.Options{
 		New: func(t *testing.T) provider.InstanceGroup { return newGroup(t) },
@@ -85,7 +91,7 @@ func TestGuide(t *testing.T) {
 		}
 		return string(text)
 	}
-	guide, code := read("../../docs/plugins.md"), read("main.go")+read("main_test.go")+read("guide_test.go")
+	guide, code := read("../../docs/plugins.md"), read("main.go")+read("main_test.go")+read("guide_test.go")+read("helpers_test.go")
 	blocks := 0
 	for _, rest := range strings.Split(guide, "```go\n")[1:] {
 		block, _, _ := strings.Cut(rest, "```")

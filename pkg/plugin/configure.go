@@ -19,8 +19,15 @@ import (
 // Configure unmarshals config, the plugin_config as JSON, into impl, a pointer to a struct with json tags. An empty config and null change
 // nothing. Unknown keys at any depth are an error of KindConfig that names each of them, with the nearest known key. A value of the wrong
 // type is an error of KindConfig too. A plugin process calls Configure before Init. A program that runs an InstanceGroup in its own process
-// calls it itself.
+// calls it itself. A group around another one, such as that of provider.Serial, has a method Unwrap() provider.InstanceGroup: then the other one is filled.
 func Configure(impl any, config json.RawMessage) error {
+	for {
+		outer, ok := impl.(interface{ Unwrap() provider.InstanceGroup })
+		if !ok {
+			break
+		}
+		impl = outer.Unwrap()
+	}
 	if len(bytes.TrimSpace(config)) == 0 || bytes.Equal(bytes.TrimSpace(config), []byte("null")) {
 		return nil
 	}
@@ -43,6 +50,8 @@ func Configure(impl any, config json.RawMessage) error {
 func describeJSON(err error, key string) error {
 	var mistyped *json.UnmarshalTypeError
 	switch {
+	case errors.As(err, &mistyped) && mistyped.Type == reflect.TypeFor[provider.Duration]():
+		return fmt.Errorf(`plugin_config: %s must be a duration such as "90s" or "10m", or a number of seconds below a million`, mistyped.Field)
 	case errors.As(err, &mistyped) && mistyped.Field != "":
 		return fmt.Errorf("plugin_config: %s must be %s, not %s", mistyped.Field, typeName(mistyped.Type), jsonKind(mistyped.Value))
 	case errors.As(err, &mistyped):

@@ -64,6 +64,44 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
+// TestConfigureDuration: provider.Duration reads text and seconds, and a fault names the key.
+func TestConfigureDuration(t *testing.T) {
+	var c struct {
+		Boot struct {
+			Wait provider.Duration `json:"wait"`
+		} `json:"boot"`
+	}
+	for text, want := range map[string]time.Duration{`"90s"`: 90 * time.Second, `45`: 45 * time.Second} {
+		if err := plugin.Configure(&c, json.RawMessage(`{"boot": {"wait": `+text+`}}`)); err != nil || c.Boot.Wait.Std() != want {
+			t.Errorf("%s is %v, %v", text, c.Boot.Wait, err)
+		}
+	}
+	for _, text := range []string{`"soon"`, `60000000000`, `true`} {
+		err := plugin.Configure(&c, json.RawMessage(`{"boot": {"wait": `+text+`}}`))
+		if provider.KindOf(err) != provider.KindConfig || !strings.Contains(err.Error(), "plugin_config: boot.wait must be a duration") || strings.Contains(err.Error(), "soon") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// named is a group with one key.
+type named struct {
+	provider.InstanceGroup
+	Name string `json:"name"`
+}
+
+// TestConfigureFillsTheInnerGroup: a group that takes turns is configured by the keys of the group that it gives its calls to.
+func TestConfigureFillsTheInnerGroup(t *testing.T) {
+	inner := &named{}
+	outer := provider.Serial(provider.Serial(inner))
+	if err := plugin.Configure(outer, json.RawMessage(`{"name": "n"}`)); err != nil || inner.Name != "n" {
+		t.Errorf("%q, %v", inner.Name, err)
+	}
+	if err := plugin.Configure(outer, json.RawMessage(`{"nmae": "n"}`)); err == nil || !strings.Contains(err.Error(), `did you mean "name"`) {
+		t.Errorf("an unknown key: %v", err)
+	}
+}
+
 func TestConfigureFaults(t *testing.T) {
 	for _, c := range []struct {
 		json string

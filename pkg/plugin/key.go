@@ -22,12 +22,7 @@ type Key struct {
 // NewKey makes a key. comment names it in authorized_keys; control characters in it become spaces. It takes well below a millisecond, unlike a new
 // RSA key, which takes up to seconds: never make one while a job waits.
 func NewKey(comment string) (Key, error) {
-	comment = strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, comment))
+	comment = inOneLine(comment)
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return Key{}, err
@@ -40,11 +35,39 @@ func NewKey(comment string) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	text := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(line)))
-	if comment != "" {
-		text += " " + comment
+	return Key{Public: authorized(line, comment), Private: secret.New(string(pem.EncodeToMemory(block)))}, nil
+}
+
+// KeyFor returns the key for a new instance, whose Public half the plugin gives to the machine: the operator's key if connector_config has one, an empty Key
+// if the operator set a password or use_static_credentials without a key, because then the image knows the login, and else a new key. comment names the key
+// in authorized_keys. A key of the operator that cannot be used is an error of KindConfig, so call KeyFor once in Init.
+func KeyFor(c provider.ConnectorConfig, comment string) (Key, error) {
+	switch {
+	case len(c.Key) > 0:
+		signer, err := ssh.ParsePrivateKey(c.Key)
+		if err != nil {
+			return Key{}, provider.Errorf(provider.KindConfig, "the private key of connector_config cannot be used, set key_path to another one: %w", err)
+		}
+		return Key{Public: authorized(signer.PublicKey(), inOneLine(comment)), Private: secret.New(string(c.Key))}, nil
+	case c.Password != "", c.UseStaticCredentials:
+		return Key{}, nil
 	}
-	return Key{Public: text, Private: secret.New(string(pem.EncodeToMemory(block)))}, nil
+	return NewKey(comment)
+}
+
+// authorized returns the line of authorized_keys.
+func authorized(key ssh.PublicKey, comment string) string {
+	return strings.TrimSpace(strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key))) + " " + comment)
+}
+
+// inOneLine returns a comment of one line.
+func inOneLine(comment string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, comment))
 }
 
 // Use sets the private half in c, unless the operator has set a password or a key, or wants only what they have set. It reports whether it did.

@@ -64,6 +64,33 @@ func TestKeyLeavesTheOperatorsCredentials(t *testing.T) {
 	}
 }
 
+// TestKeyFor: the operator's key goes to the machine by its public half, a login of the image needs none, and else there is a new one.
+func TestKeyFor(t *testing.T) {
+	operators, err := plugin.NewKey("ops@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := []byte(operators.Private.Reveal())
+	for _, static := range []bool{false, true} {
+		got, err := plugin.KeyFor(provider.ConnectorConfig{Key: private, UseStaticCredentials: static}, "ops@example.com")
+		if err != nil || got.Public != operators.Public || got.Private.Reveal() != string(private) {
+			t.Errorf("the operator's key became %v, %v", got, err)
+		}
+	}
+	for _, c := range []provider.ConnectorConfig{{Password: "p"}, {UseStaticCredentials: true}} {
+		if got, err := plugin.KeyFor(c, "i-1"); err != nil || got.Public != "" || !got.Private.Empty() {
+			t.Errorf("%v has the key %v, %v", c, got, err)
+		}
+	}
+	if got, err := plugin.KeyFor(provider.ConnectorConfig{}, "i-1"); err != nil || !strings.HasSuffix(got.Public, " i-1") || got.Public == operators.Public {
+		t.Errorf("a new key is %v, %v", got, err)
+	}
+	_, err = plugin.KeyFor(provider.ConnectorConfig{Key: []byte("-----BEGIN NONSENSE-----")}, "i-1")
+	if provider.KindOf(err) != provider.KindConfig || !strings.Contains(err.Error(), "key_path") {
+		t.Errorf("a key that is none: %v", err)
+	}
+}
+
 // BenchmarkNewKey: a key must not delay a job.
 func BenchmarkNewKey(b *testing.B) {
 	for b.Loop() {

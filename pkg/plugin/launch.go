@@ -20,6 +20,9 @@ type LaunchOptions struct {
 	// this process that begin so. See CheckEnv.
 	Env    []string
 	Config json.RawMessage // plugin_config as JSON; empty: none
+	// StateDir is provider.Settings.StateDir for a plugin whose Init gets none. It is created, with mode 0700, before each Init. A relative path refers
+	// to the folder of this process. Empty: none.
+	StateDir string
 	// SHA256, if set, is the SHA-256 sum (hexadecimal) that the executable must have, at each start of a process. The bytes that were summed
 	// are executed: they are copied to a private folder, which exists as long as the process.
 	SHA256 string
@@ -80,6 +83,11 @@ func Launch(ctx context.Context, opts LaunchOptions) (*Process, error) {
 		}
 	}
 	opts.Path = path
+	if opts.StateDir != "" {
+		if opts.StateDir, err = filepath.Abs(opts.StateDir); err != nil {
+			return nil, fmt.Errorf("resolving the folder of the plugin's state: %w", err)
+		}
+	}
 	p := newProcess(opts.withDefaults())
 	p.redact.addConfig(opts.Config)
 	p.redact.addEnv(childEnv(os.Environ(), opts.Env))

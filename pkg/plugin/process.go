@@ -1,10 +1,12 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -235,8 +237,14 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 		"no answer within %s; raise call_timeouts.init if Init needs longer", p.opts.InitTimeout)})
 	defer cancel()
 	p.redact.addGiven(state.settings.Reveal().ConnectorConfig)
+	dir, err := p.stateDir(state)
+	if err != nil {
+		return err
+	}
 	began := time.Now()
-	resp, err := c.rpc.Init(ctx, &pb.InitRequest{PluginConfig: p.opts.Config, Connector: connectorToWire(state.settings.Reveal().ConnectorConfig)})
+	resp, err := c.rpc.Init(ctx, &pb.InitRequest{
+		PluginConfig: p.opts.Config, Connector: connectorToWire(state.settings.Reveal().ConnectorConfig), StateDir: dir,
+	})
 	if err != nil {
 		return p.initBroken(ctx, c, err)
 	}
@@ -259,6 +267,18 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 	}
 	state.info = info
 	return nil
+}
+
+// stateDir creates the folder for the state of the plugin and returns its path; "" if it gets none.
+func (p *Process) stateDir(state *initState) (string, error) {
+	dir := cmp.Or(state.settings.Reveal().StateDir, p.opts.StateDir)
+	if dir == "" {
+		return "", nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", provider.Errorf(provider.KindConfig, "the folder for the state of plugin %s cannot be created, set state_storage.dir to a folder that can be written: %w", p.name, err)
+	}
+	return dir, nil
 }
 
 // initBroken returns the error for a transport error of Init. Its usual reason is that the process ended.

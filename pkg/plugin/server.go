@@ -137,7 +137,7 @@ func (s *server) Init(ctx context.Context, req *pb.InitRequest) (*pb.InitRespons
 	if err := Configure(s.impl, req.GetPluginConfig()); err != nil {
 		return &pb.InitResponse{Failure: failureToWire(err)}, nil
 	}
-	settings := provider.Settings{ConnectorConfig: connectorFromWire(req.GetConnector())}
+	settings := provider.Settings{ConnectorConfig: connectorFromWire(req.GetConnector()), StateDir: req.GetStateDir()}
 	var info provider.ProviderInfo
 	err := s.guard("Init", func() (err error) {
 		info, err = s.impl.Init(ctx, s.log, settings)

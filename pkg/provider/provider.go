@@ -134,6 +134,10 @@ const (
 	ProtocolWinRMHTTPS Protocol = "winrm+https"
 )
 
+// DefaultProtocolPorts are the ports that protocols use if none is set, as fleeting has them. Do not change it; DefaultProtocolPort knows the empty
+// protocol too.
+var DefaultProtocolPorts = map[Protocol]int{ProtocolSSH: 22, ProtocolWinRM: 5985, ProtocolWinRMHTTPS: 5986}
+
 // DefaultProtocolPort returns the port that a protocol uses if none is set. It returns 0 for an unknown protocol.
 func DefaultProtocolPort(p Protocol) int {
 	switch p {
@@ -167,6 +171,10 @@ type ConnectorConfig struct {
 // Settings is what Init receives besides the configuration.
 type Settings struct {
 	ConnectorConfig
+	// StateDir is a folder for what the group must know after a restart, such as the private keys of its instances. The host creates it, with mode 0700,
+	// and gives each group the same one after each start. Two processes of one plugin may use it at the same time, see Describer. Empty: the host keeps no
+	// state. Prefer labels of the cloud, which cannot be lost.
+	StateDir string
 }
 
 // ConnectInfo says how to connect to one instance.

@@ -114,5 +114,8 @@ func TestDefaultProtocolPort(t *testing.T) {
 		if got := provider.DefaultProtocolPort(p); got != want {
 			t.Errorf("DefaultProtocolPort(%q) = %d, want %d", p, got, want)
 		}
+		if got, listed := provider.DefaultProtocolPorts[p]; listed && got != want || listed == (p == "" || p == "telnet") {
+			t.Errorf("DefaultProtocolPorts[%q] = %d, %v", p, got, listed)
+		}
 	}
 }

@@ -151,7 +151,7 @@ func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin
 		return plugin.LaunchOptions{}, fmt.Errorf("%s: %w", r.Title(), err)
 	}
 	return plugin.LaunchOptions{
-		Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), SHA256: a.PluginSHA256, Env: environment(a.PluginEnv), InsecurePath: a.PluginInsecurePath,
+		Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), StateDir: pluginStateDir(r), SHA256: a.PluginSHA256, Env: environment(a.PluginEnv), InsecurePath: a.PluginInsecurePath,
 		InitTimeout: a.CallTimeouts.Init, ShutdownTimeout: a.CallTimeouts.Shutdown,
 	}, nil
 }
@@ -161,6 +161,15 @@ func environment(entries []config.Secret) (env []string) {
 		env = append(env, e.Reveal())
 	}
 	return env
+}
+
+// pluginStateDir returns the folder of the plugin's own state, in that of the runner; "" if there is none: without a state storage, and for a runner that
+// shares its identity, because the plugin tells them apart only in its Init.
+func pluginStateDir(r config.Runner) string {
+	if !r.Autoscaler.StateStorage.Enabled || r.Shared {
+		return ""
+	}
+	return filepath.Join(StateDir(r, ""), "plugin")
 }
 
 // CheckPlugin finds the plugin of one runner of the file, as Plugin does, and checks that no other user can replace it (plugin.CheckPath), unless

@@ -302,4 +302,15 @@ func TestStateDir(t *testing.T) {
 	if a, b := StateDir(runner, "a"), StateDir(runner, "b"); a == b || a == own {
 		t.Errorf("runners that share an identity share a directory: %s, %s", a, b)
 	}
+	if got := pluginStateDir(runner); got != "" {
+		t.Errorf("plugins of runners that share an identity share the directory %s", got)
+	}
+	runner.Shared = false
+	if got := pluginStateDir(runner); filepath.Dir(got) != own {
+		t.Errorf("the plugin's directory is %s, not below %s", got, own)
+	}
+	runner.Autoscaler.StateStorage.Enabled = false
+	if got := pluginStateDir(runner); got != "" {
+		t.Errorf("without a state storage the plugin's directory is %s", got)
+	}
 }

@@ -74,6 +74,8 @@ var rooms = []room{
 	{dir: "pkg/cloudmodel", reach: true, bans: with(bans("the model of the cloud must not depend on its callers", "~internal/scaler", "~pkg/policy")...)},
 	{dir: "pkg/provider", reach: true, bans: slices.Concat(sdks, bans(whyWire, "google.golang.org/grpc", "github.com/hashicorp/go-plugin"),
 		bans("the contract must not depend on its users", "~internal/scaler", "~internal/fleet", "~pkg/record", "~pkg/taskscaler", "~pkg/config"))},
+	{dir: "pkg/provider/pluginkit", bans: slices.Concat(bans("who writes a plugin pays for it", "golang.org", "github.com/hashicorp/go-plugin"),
+		bans("helpers of plugins know the contract only", "~internal", "~pkg/plugin", "~pkg/secret")), allow: []string{"golang.org/x/time/rate"}},
 	{dir: "pkg/plugin", reach: true, bans: slices.Concat(sdks, bans("plugins import it, and must not contain the manager",
 		"~internal/scaler", "~internal/fleet", "~pkg/record", "~pkg/taskscaler", "~pkg/config", "~pkg/policy", "~pkg/statestore"))},
 	{dir: "pkg/connector", bans: bans("it connects to an instance, and must not depend on the reason", "~internal/fleet", "~internal/scaler", "~pkg/policy",
@@ -164,6 +166,7 @@ var exclusive = []struct {
 	{"google.golang.org/api", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
 	{"github.com/moby", "only an executor of containers speaks to a Docker engine", []string{"examples/docker-autoscaler-executor"}},
 	{"github.com/spf13/cobra", "only commands have flags", []string{"cmd"}},
+	{"golang.org/x/time", "a plugin pays for it only if it imports httpkit", []string{"pkg/provider/pluginkit/httpkit", "internal/scaler"}},
 	{"github.com/robfig/cron/v3", "only pkg/policy parses periods", []string{"pkg/policy"}},
 }
 

@@ -265,6 +265,7 @@ type InitRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PluginConfig  []byte                 `protobuf:"bytes,1,opt,name=plugin_config,json=pluginConfig,proto3" json:"plugin_config,omitempty"` // JSON; empty: no configuration
 	Connector     *ConnectorConfig       `protobuf:"bytes,2,opt,name=connector,proto3" json:"connector,omitempty"`
+	StateDir      string                 `protobuf:"bytes,3,opt,name=state_dir,json=stateDir,proto3" json:"state_dir,omitempty"` // a folder for the plugin's own files; empty: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -311,6 +312,13 @@ func (x *InitRequest) GetConnector() *ConnectorConfig {
 		return x.Connector
 	}
 	return nil
+}
+
+func (x *InitRequest) GetStateDir() string {
+	if x != nil {
+		return x.StateDir
+	}
+	return ""
 }
 
 type InitResponse struct {
@@ -1108,10 +1116,11 @@ const file_instancegroup_proto_rawDesc = "" +
 	"\fkeepalive_ns\x18\t \x01(\x03R\vkeepaliveNs\x12\x1d\n" +
 	"\n" +
 	"timeout_ns\x18\n" +
-	" \x01(\x03R\ttimeoutNs\"w\n" +
+	" \x01(\x03R\ttimeoutNs\"\x94\x01\n" +
 	"\vInitRequest\x12#\n" +
 	"\rplugin_config\x18\x01 \x01(\fR\fpluginConfig\x12C\n" +
-	"\tconnector\x18\x02 \x01(\v2%.taskscaler.plugin.v1.ConnectorConfigR\tconnector\"\xcf\x01\n" +
+	"\tconnector\x18\x02 \x01(\v2%.taskscaler.plugin.v1.ConnectorConfigR\tconnector\x12\x1b\n" +
+	"\tstate_dir\x18\x03 \x01(\tR\bstateDir\"\xcf\x01\n" +
 	"\fInitResponse\x127\n" +
 	"\afailure\x18\x01 \x01(\v2\x1d.taskscaler.plugin.v1.FailureR\afailure\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x19\n" +

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -56,6 +57,13 @@ func (g *group) Init(ctx context.Context, log hclog.Logger, settings provider.Se
 	}
 	if g.DieOnceAt != "" && os.Remove(g.DieOnceAt) == nil {
 		os.Exit(4)
+	}
+	if s := settings.StateDir; s != "" { // a file that another start finds
+		if f, err := os.OpenFile(filepath.Join(s, "starts"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+			return provider.ProviderInfo{}, err
+		} else if _, err := fmt.Fprintln(f, os.Getpid()); err != nil {
+			return provider.ProviderInfo{}, err
+		}
 	}
 	if g.GroupFrom != "" {
 		name, err := os.ReadFile(g.GroupFrom)
