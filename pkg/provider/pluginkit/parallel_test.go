@@ -62,7 +62,7 @@ func TestTimesIsPartial(t *testing.T) {
 	}
 }
 
-// TestTimesWithAnUnknownOutcome: one call whose outcome is errUnknown makes the whole outcome errUnknown, whatever else failed.
+// TestTimesWithAnUnknownOutcome: one call whose outcome is unknown makes the whole outcome unknown, whatever else failed.
 func TestTimesWithAnUnknownOutcome(t *testing.T) {
 	together := make(chan struct{}, 2)
 	got, err := pluginkit.Times(t.Context(), 2, 2, func(_ context.Context, i int) error {
