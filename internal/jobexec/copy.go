@@ -96,7 +96,8 @@ func (r *run) download(ctx context.Context, lease control.Lease, client connecto
 		} else {
 			failed = fmt.Errorf("%w; %w", failed, err)
 		}
-		if found = r.doubtCopy(ctx, lease, err); ctx.Err() != nil || broken(err) {
+		found = found.after(r.doubtCopy(ctx, lease, err))
+		if ctx.Err() != nil || broken(err) {
 			break
 		}
 	}

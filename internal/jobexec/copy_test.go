@@ -152,3 +152,15 @@ func TestEndsDuringADownload(t *testing.T) {
 		})
 	}
 }
+
+// TestVerdictAfterAnother: of several downloads, one whose local path is wrong does not acquit the instance that another one condemned.
+func TestVerdictAfterAnother(t *testing.T) {
+	bad, worse := verdict{control.UnhealthyDoubtful, "a"}, verdict{control.UnhealthyUnreachable, "b"}
+	for _, c := range []struct{ first, next, want verdict }{
+		{verdict{}, verdict{}, verdict{}}, {verdict{}, bad, bad}, {bad, verdict{}, bad}, {bad, worse, worse},
+	} {
+		if got := c.first.after(c.next); got != c.want {
+			t.Errorf("%v after %v: %v", c.next, c.first, got)
+		}
+	}
+}

@@ -16,6 +16,14 @@ type verdict struct {
 	reason    string
 }
 
+// after returns the verdict after a further one: a failure that says nothing about the instance takes nothing back.
+func (v verdict) after(next verdict) verdict {
+	if next.unhealthy == "" {
+		return v
+	}
+	return next
+}
+
 // verdictOf returns the verdict for a finding of the connector.
 func verdictOf(found connector.Finding, err error) verdict {
 	switch found {

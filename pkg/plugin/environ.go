@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -107,13 +108,22 @@ func unset(host, more []string) (names []string) {
 // secretEnv matches names of variables that hold a secret, beyond those that redact.ByName knows.
 var secretEnv = regexp.MustCompile(`(?i)(^|_)(pass|pwd|pat|auth|cred|creds|key|dsn)$`)
 
+// isPath reports whether a value names a file. A secret in base64 may begin with a slash too, so the file must be there.
+func isPath(value string) bool {
+	if !filepath.IsAbs(value) {
+		return false
+	}
+	_, err := os.Lstat(value)
+	return err == nil
+}
+
 // addEnv remembers the secrets of an environment: the values whose names say so, unless they are paths.
 func (r *redactor) addEnv(env []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, entry := range env {
 		name, value, _ := strings.Cut(entry, "=")
-		if filepath.IsAbs(value) || strings.HasSuffix(strings.ToLower(name), "_file") || !r.isSecret(strings.ToLower(name)) && !secretEnv.MatchString(name) {
+		if isPath(value) || strings.HasSuffix(strings.ToLower(name), "_file") || !r.isSecret(strings.ToLower(name)) && !secretEnv.MatchString(name) {
 			continue
 		}
 		for _, part := range parts(value) {

@@ -1,6 +1,8 @@
 package plugin
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -38,18 +40,22 @@ func TestCheckEnv(t *testing.T) {
 }
 
 func TestSecretsOfTheEnvironment(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gcp.json")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	r := newRedactor()
 	r.addEnv([]string{
-		"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI", "GOOGLE_APPLICATION_CREDENTIALS=/etc/gcp.json", "AWS_WEB_IDENTITY_TOKEN_FILE=relative/file", "DB_PASS=hunter2-pass",
+		"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI", "HCLOUD_API_KEY=/base64+begins/so==", "GOOGLE_APPLICATION_CREDENTIALS=" + file, "AWS_WEB_IDENTITY_TOKEN_FILE=relative/file", "DB_PASS=hunter2-pass",
 		"REGION=eu-central-1", "GOOGLE_CREDENTIALS={\"private\": \"zzzyyyxxx\"}",
 	})
-	text := r.text("with wJalrXUtnFEMI and hunter2-pass in eu-central-1, of /etc/gcp.json, relative/file, {\"private\": \"zzzyyyxxx\"}")
-	for _, secret := range []string{"wJalr", "hunter2", "zzzyyy"} {
+	text := r.text("with wJalrXUtnFEMI and hunter2-pass in eu-central-1, of " + file + ", relative/file, /base64+begins/so==, {\"private\": \"zzzyyyxxx\"}")
+	for _, secret := range []string{"wJalr", "hunter2", "zzzyyy", "base64"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s is in %s", secret, text)
 		}
 	}
-	for _, plain := range []string{"eu-central-1", "/etc/gcp.json", "relative/file"} {
+	for _, plain := range []string{"eu-central-1", file, "relative/file"} {
 		if !strings.Contains(text, plain) {
 			t.Errorf("%s is not in %s", plain, text)
 		}

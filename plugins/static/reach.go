@@ -101,7 +101,10 @@ func (g *InstanceGroup) check(ctx context.Context, h *Host) error {
 // Heartbeat reports whether the host of an instance answers.
 func (g *InstanceGroup) Heartbeat(ctx context.Context, id string) error {
 	name, h, err := g.used(ctx, id)
-	if err != nil {
+	switch {
+	case errors.Is(err, errUnlisted):
+		return nil // nothing speaks against it
+	case err != nil:
 		return err
 	}
 	if err := g.check(ctx, &h); err != nil {

@@ -170,3 +170,30 @@ func TestTwoManagers(t *testing.T) {
 	}
 	shutdown(t, second)
 }
+
+// TestHostThatLeftInUse: a host leaves the list in use, and the process of the plugin that knew it ends. Its jobs go on: nothing says that the instance
+// is gone or unhealthy.
+func TestHostThatLeftInUse(t *testing.T) {
+	dir := t.TempDir()
+	file, state := filepath.Join(dir, "hosts.toml"), filepath.Join(dir, "state")
+	hostsFile(t, file, map[string]Host{"h": {InternalAddr: greeter(t)}})
+	g := open(t, &InstanceGroup{Dir: state, InstancesFile: file})
+	if _, err := g.Increase(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	shutdown(t, g)
+	hostsFile(t, file, map[string]Host{"other": {InternalAddr: greeter(t)}})
+	g = open(t, &InstanceGroup{Dir: state, InstancesFile: file})
+	if got := list(t, g); got["h-1"] != provider.StateRunning {
+		t.Errorf("listed: %v", got)
+	}
+	if _, err := g.ConnectInfo(t.Context(), "h-1"); provider.KindOf(err) != provider.KindTransient || !strings.Contains(err.Error(), "host h, in use as h-1, is no longer in the list") {
+		t.Errorf("connect info: %v", err)
+	}
+	if err := g.Heartbeat(t.Context(), "h-1"); err != nil {
+		t.Errorf("heartbeat: %v", err)
+	}
+	if err := g.Heartbeat(t.Context(), "h-2"); provider.KindOf(err) != provider.KindNotFound {
+		t.Errorf("heartbeat of another use: %v", err)
+	}
+}

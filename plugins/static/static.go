@@ -2,6 +2,7 @@ package static
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -248,6 +249,9 @@ func (g *InstanceGroup) ConnectInfo(ctx context.Context, id string) (info provid
 	return info, nil
 }
 
+// errUnlisted says that a host left the list while it was in use, and that the process which knew it has ended. Its jobs go on.
+var errUnlisted = errors.New("is no longer in the list, and its address is not known any more")
+
 // used returns the host of an instance.
 func (g *InstanceGroup) used(ctx context.Context, id string) (name string, h Host, err error) {
 	err = g.locked(ctx, func(s *state) (bool, error) {
@@ -257,7 +261,7 @@ func (g *InstanceGroup) used(ctx context.Context, id string) (name string, h Hos
 		}
 		var ok bool
 		if h, ok = g.host(n); !ok {
-			return false, provider.Errorf(provider.KindNotFound, "host %s, in use as %s, is no longer in the list", n, id)
+			return false, provider.Errorf(provider.KindTransient, "host %s, in use as %s, %w: put it back until its jobs have ended", n, id, errUnlisted)
 		}
 		name = n
 		return false, nil
