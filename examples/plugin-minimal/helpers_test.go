@@ -53,7 +53,7 @@ func (g *vmGroup) Init(_ context.Context, log hclog.Logger, settings provider.Se
 	if err := faults.Err(); err != nil {
 		return provider.ProviderInfo{}, err
 	}
-	if g.key, err = plugin.KeyFor(settings.ConnectorConfig, g.Name); err != nil {
+	if g.key, err = plugin.KeyIn(settings.StateDir, settings.ConnectorConfig, g.Name); err != nil {
 		return provider.ProviderInfo{}, err
 	}
 	g.states = pluginkit.NewStates(map[string]provider.State{"ACTIVE": provider.StateRunning, "BUILD": provider.StateCreating, "STOPPING": provider.StateDeleting},

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/pem"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
@@ -88,6 +91,51 @@ func TestKeyFor(t *testing.T) {
 	_, err = plugin.KeyFor(provider.ConnectorConfig{Key: []byte("-----BEGIN NONSENSE-----")}, "i-1")
 	if provider.KindOf(err) != provider.KindConfig || !strings.Contains(err.Error(), "key_path") {
 		t.Errorf("a key that is none: %v", err)
+	}
+}
+
+// TestKeyIn: the key of a group is the same after a restart, for two processes at once too, and nobody else can read it.
+func TestKeyIn(t *testing.T) {
+	dir := t.TempDir()
+	keys := make([]plugin.Key, 8)
+	var all sync.WaitGroup
+	for i := range keys {
+		all.Go(func() {
+			var err error
+			if keys[i], err = plugin.KeyIn(dir, provider.ConnectorConfig{}, "group"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	for _, k := range keys {
+		if k.Public != keys[0].Public || !k.Private.Equal(keys[0].Private) || k.Private.Empty() {
+			t.Errorf("two callers have different keys: %v and %v", k, keys[0])
+		}
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	if info, err := files[0].Info(); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	for _, c := range []provider.ConnectorConfig{{Password: "p"}, {UseStaticCredentials: true}} {
+		if got, err := plugin.KeyIn(dir, c, "group"); err != nil || !got.Private.Empty() {
+			t.Errorf("%v has a key: %v", c, err)
+		}
+	}
+	if got, err := plugin.KeyIn("", provider.ConnectorConfig{}, "group"); err != nil || got.Private.Empty() || got.Public == keys[0].Public {
+		t.Errorf("without a folder: %v, %v", got, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, files[0].Name()), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plugin.KeyIn(dir, provider.ConnectorConfig{}, "group"); provider.KindOf(err) != provider.KindConfig || !strings.Contains(err.Error(), files[0].Name()) {
+		t.Errorf("a damaged file: %v", err)
+	}
+	if _, err := plugin.KeyIn(filepath.Join(dir, "missing"), provider.ConnectorConfig{}, "group"); provider.KindOf(err) != provider.KindConfig {
+		t.Errorf("no folder: %v", err)
 	}
 }
 
