@@ -10,7 +10,7 @@ BENCHSTAT:= golang.org/x/perf/cmd/benchstat@latest
 SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 FUZZTIME ?= 5s
 # The modules of this repository; go.work makes them one workspace. docs/adr/0030-modules.md says why there are several.
-MODULES  := . pkg/simulate cmd/taskscaler examples/docker-autoscaler-executor internal/test
+MODULES  := . pkg/simulate cmd/taskscaler examples/docker-autoscaler-executor examples/plugin internal/test
 PKGS     := $(foreach m,$(MODULES),./$(if $(filter .,$(m)),,$(m)/)...)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
@@ -105,7 +105,7 @@ generate: ## write the generated files
 	$(GO) generate $(PKGS)
 
 generate-check: generate ## fail if a generated file is not up to date
-	@git diff --exit-code -- '*.pb.go' docs || { echo "generated files were not up to date: commit the files that make generate wrote"; exit 1; }
+	@git diff --exit-code -- '*.pb.go' docs cmd/taskscaler/internal/scaffold/template || { echo "generated files were not up to date: commit the files that make generate wrote"; exit 1; }
 
 # Go's fuzzer sometimes ends with "context deadline exceeded" when its time is over, without a failing input (golang.org/issue/75804). That is not a
 # failure.

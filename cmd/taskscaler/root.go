@@ -104,7 +104,7 @@ func newRoot(env environment) *cobra.Command {
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
 	root.SetFlagErrorFunc(plainFlagError)
-	root.AddCommand(newRun(env), newExec(env), newSSH(env), newStatus(env), newTunnel(env), newDrain(env), newExplain(env), newReplay(env), newValidate(env), newSimulate(env), newVersion(env))
+	root.AddCommand(newRun(env), newExec(env), newSSH(env), newStatus(env), newTunnel(env), newDrain(env), newExplain(env), newReplay(env), newValidate(env), newPlugin(env), newSimulate(env), newVersion(env))
 	strictHelpers(root)
 	return root
 }

@@ -1,12 +1,10 @@
 package plugin
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -178,7 +176,7 @@ func (p *Process) Close(ctx context.Context) error {
 	p.turn <- struct{}{} // its holder returns soon, because life has ended
 	defer p.giveTurn()
 	p.mu.Lock()
-	c, initialised := p.cur, p.state != nil
+	c, initialised, dir := p.cur, p.state != nil, p.state.dir(&p.opts)
 	p.cur, p.away = nil, awayf("plugin %s is closed", p.name)
 	p.mu.Unlock()
 	var err error
@@ -190,6 +188,7 @@ func (p *Process) Close(ctx context.Context) error {
 		c.end()
 	}
 	p.wg.Wait()
+	dropStateDir(dir)
 	if err != nil {
 		return fmt.Errorf("closing plugin %s: %w", p.name, err)
 	}
@@ -267,18 +266,6 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 	}
 	state.info = info
 	return nil
-}
-
-// stateDir creates the folder for the state of the plugin and returns its path; "" if it gets none.
-func (p *Process) stateDir(state *initState) (string, error) {
-	dir := cmp.Or(state.settings.Reveal().StateDir, p.opts.StateDir)
-	if dir == "" {
-		return "", nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", provider.Errorf(provider.KindConfig, "the folder for the state of plugin %s cannot be created, set state_storage.dir to a folder that can be written: %w", p.name, err)
-	}
-	return dir, nil
 }
 
 // initBroken returns the error for a transport error of Init. Its usual reason is that the process ended.

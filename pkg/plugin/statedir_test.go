@@ -34,8 +34,21 @@ func TestStateDir(t *testing.T) {
 	}
 	signal(t, p.Status().PID, syscall.SIGKILL)
 	untilBack(t, p, 1)
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if starts(t, dir) != 2 {
 		t.Errorf("%d starts wrote to the folder, want 2", starts(t, dir))
+	}
+	if err := os.Remove(filepath.Join(dir, "starts")); err != nil {
+		t.Fatal(err)
+	}
+	p = launch(t, opts) // no Init, so nothing is written
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("an empty folder stays: %v", err)
 	}
 }
 
