@@ -182,7 +182,7 @@ func TestHelpersRefuseUnknownWords(t *testing.T) {
 		"completion foo":      "bash, fish, powershell, zsh",
 		"completion bsh":      `did you mean "bash"?`,
 		"completion bash x":   `unexpected argument "x"`,
-		"help nope":           "completion, drain, exec, explain, help, replay, run, simulate, ssh, status, tunnel, validate, version",
+		"help nope":           "completion, drain, exec, explain, help, plugin, replay, run, simulate, ssh, status, tunnel, validate, version",
 		"help statsu":         `did you mean "status"?`,
 		"help completion foo": "bash, fish, powershell, zsh",
 		"help run x":          `unknown command "x"`,

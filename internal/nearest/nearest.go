@@ -7,7 +7,7 @@ import "strings"
 const longest = 64
 
 // few is how many known names a remedy lists in full.
-const few = 13
+const few = 14
 
 var separators = strings.NewReplacer("_", "", "-", "", " ", "")
 

@@ -6,7 +6,7 @@ import (
 )
 
 var keys = []string{"capacity_per_instance", "connector_config", "delete_instances_on_shutdown", "instance_deadlines", "max_instances",
-	"max_use_count", "plugin", "plugin_config", "policy", "scale_throttle", "state_storage", "update_interval", "vm_isolation", "call_timeouts"}
+	"max_use_count", "plugin", "plugin_config", "policy", "scale_throttle", "state_storage", "update_interval", "vm_isolation", "call_timeouts", "log_internal_ip"}
 
 func TestGuess(t *testing.T) {
 	for word, want := range map[string]string{

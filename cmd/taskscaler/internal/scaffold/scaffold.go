@@ -51,6 +51,7 @@ type Plugin struct {
 // NameError is a name that cannot be used.
 type NameError struct{ text string }
 
+// Error says what is wrong and what to do.
 func (e *NameError) Error() string { return e.text }
 
 func wrongf(format string, args ...any) error { return &NameError{fmt.Sprintf(format, args...)} }
