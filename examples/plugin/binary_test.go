@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -130,7 +129,7 @@ func say(t *testing.T, g provider.InstanceGroup, id string) {
 		t.Fatal(err)
 	}
 	out, err := session.Output("echo it works; exit 3")
-	if fmt.Sprintf("%s", out) != "it works\n" || err == nil || err.(*ssh.ExitError).ExitStatus() != 3 {
+	if string(out) != "it works\n" || err == nil || err.(*ssh.ExitError).ExitStatus() != 3 {
 		t.Errorf("the machine said %q, %v", out, err)
 	}
 }
