@@ -31,9 +31,10 @@ func newValidate(env environment) *cobra.Command {
 			"  winrm_ca_file                not every user can write it, and it holds a certificate\n" +
 			"  proxy_jump_known_hosts_path  not every user can write it, and it holds a key of the jump host\n" +
 			"  key_file                     it can be read, only by its owner, and holds an age identity (a credential of systemd: only inside its unit)\n" +
-			"  plugin                       the plugin is installed, and no other user can replace it\n\n" +
-			"These checks hold for this machine and the user of this command. Nothing checks plugin_config, plugin_sha256, state_storage.dir, the group\n" +
-			"and the credentials of the provider: only a start finds out.\n\n" +
+			"  plugin                       the plugin is installed, no other user can replace it, and it has the sum of plugin_sha256\n\n" +
+			"These checks hold for this machine and the user of this command. Nothing checks plugin_config, state_storage.dir, the group\n" +
+			"and the credentials of the provider: only a start finds out. If there is a " + setup.LockFile + " beside the file, the plugins that are installed must be\n" +
+			"those of the lock, also without --files.\n\n" +
 			"Exit codes: 0 no fault (warnings are possible), 1 a fault, or a file that cannot be read, 2 wrong usage.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -70,6 +71,9 @@ func validate(env environment, path string, fragment, files bool) (good bool, er
 		file, report = nil, &config.Report{Problems: []config.Problem{unreadable(path, err)}}
 	}
 	all := config.Report{Problems: report.Problems}
+	if !files && file != nil && !fragment {
+		all.Problems = append(all.Problems, setup.CheckLock(file, file.Runners, plugin.DefaultFindOptions(env.getenv))...)
+	}
 	if files && file != nil {
 		all.Problems = append(all.Problems, daemon.CheckAccess(file)...)
 		all.Problems = append(all.Problems, setup.CheckFiles(file, file.Runners, plugin.DefaultFindOptions(env.getenv), env.getenv)...)

@@ -72,7 +72,11 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	names := commandNames(cmd)
-	return fmt.Errorf("unknown command %q: %s", args[0], nearest.Remedy(args[0], names, cmd.CommandPath()+" --help"))
+	remedy := nearest.Remedy(args[0], names, cmd.CommandPath()+" --help")
+	if !strings.HasPrefix(remedy, "did you mean") { // however many there are
+		remedy = "write one of: " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("unknown command %q: %s", args[0], remedy)
 }
 
 // strictHelpers makes the commands that cobra adds, help and completion, refuse words that they do not know.

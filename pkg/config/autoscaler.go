@@ -74,8 +74,7 @@ func (s section) capacity() int {
 	return v
 }
 
-// plugin checks only the form of the name. Whether the plugin is installed is found out when it is started. The path of a binary must be
-// absolute.
+// plugin checks only the form of the name. Whether the plugin is installed is found out when it is started. A relative path begins at the folder of the file.
 func (r *reader) plugin(s section) string {
 	n := s.get("plugin")
 	if n == nil || n.value == "" {
@@ -92,12 +91,8 @@ func (r *reader) plugin(s section) string {
 	if text == "" {
 		return ""
 	}
-	if filepath.IsAbs(text) {
-		return filepath.Clean(text)
-	}
 	if isPath(text) {
-		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q is a relative path", text), fmt.Sprintf("write plugin = %q", r.resolve(text)))
-		return ""
+		return filepath.Clean(r.resolve(text))
 	}
 	ref, err := parsePlugin(text)
 	switch {
@@ -106,8 +101,8 @@ func (r *reader) plugin(s section) string {
 	case err != nil:
 		s.fault(CodePlugin, n, "plugin", fmt.Sprintf("%q is not a plugin name: %v", text, err),
 			`write name, repository/name or registry/repository/name, each with an optional :version such as ":1.5"; or the path of the binary`)
-	case ref.foreign():
-		s.warn(CodePluginRegistry, n, "plugin", fmt.Sprintf("%q names a registry or a repository; its plugins do not speak taskscaler's protocol, so "+
+	case ref.gitLabs():
+		s.warn(CodePluginRegistry, n, "plugin", fmt.Sprintf("%q names GitLab's build of this plugin, which does not speak taskscaler's protocol, so "+
 			"run and exec refuse this runner", text), fmt.Sprintf("write plugin = %q and install that plugin for taskscaler: docs/plugins.md", ref.bare()))
 	case ref.bare() == "azure":
 		s.warn(CodePluginUnknown, n, "plugin", "there is no azure plugin for taskscaler yet, so run and exec refuse this runner until you install one",

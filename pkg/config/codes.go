@@ -40,7 +40,7 @@ const (
 	CodeBurstIgnored   = "burst_ignored"           // burst is set, but limit = -1
 	CodeStateDisabled  = "state_storage_disabled"  // state_storage.enabled = false
 	CodeIsolation      = "vm_isolation"            // vm_isolation.enabled = true
-	CodePluginRegistry = "plugin_registry"         // a plugin of a registry or a repository, which taskscaler cannot use
+	CodePluginRegistry = "plugin_registry"         // one of GitLab's own plugins, which taskscaler cannot use
 	CodePluginPath     = "plugin_insecure_path"    // a plugin that other users may replace is accepted
 	CodePluginUnknown  = "plugin_unknown"          // a plugin that GitLab Runner has and taskscaler does not
 	CodeJump           = "proxy_jump"              // a jump host that cannot be used, or a key of it that is not used

@@ -39,7 +39,7 @@ func TestParsePlugin(t *testing.T) {
 func TestPluginPath(t *testing.T) {
 	for text, want := range map[string]string{
 		"/usr/local/bin/fleeting-plugin-digitalocean": "/usr/local/bin/fleeting-plugin-digitalocean",
-		"/opt/./mine": "/opt/mine", "fake:1.5": "fake:1.5",
+		"/opt/./mine": "/opt/mine", "fake:1.5": "fake:1.5", "./plugins/mine": "/etc/runner/plugins/mine", "../mine": "/etc/mine", "group/aws:1": "group/aws:1",
 	} {
 		file, report := Parse("/etc/runner/config.toml", []byte(strings.ReplaceAll(fleet(""), `plugin = "aws"`, fmt.Sprintf("plugin = %q", text))))
 		if len(report.Problems) > 0 {
@@ -49,10 +49,10 @@ func TestPluginPath(t *testing.T) {
 			t.Errorf("plugin = %q: got %q, want %q", text, got, want)
 		}
 	}
-	for text, absolute := range map[string]string{"./plugins/mine": "/etc/runner/plugins/mine", "../mine": "/etc/mine"} {
+	for _, text := range []string{"gitlab-org/fleeting/plugins/aws:1", "registry.gitlab.com/gitlab-org/fleeting/plugins/aws"} {
 		_, report := Parse("/etc/runner/config.toml", []byte(strings.ReplaceAll(fleet(""), `plugin = "aws"`, fmt.Sprintf("plugin = %q", text))))
-		if f := report.Faults(); len(f) != 1 || f[0].Code != CodePlugin || !strings.Contains(f[0].Error(), `write plugin = "`+absolute+`"`) {
-			t.Errorf("plugin = %q: %v", text, f)
+		if p := report.Problems; len(p) != 1 || p[0].Code != CodePluginRegistry || !strings.Contains(p[0].Error(), `write plugin = "aws"`) {
+			t.Errorf("plugin = %q: %v", text, p)
 		}
 	}
 }

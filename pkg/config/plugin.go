@@ -97,8 +97,10 @@ func isPath(text string) bool {
 	return filepath.IsAbs(text) || strings.HasPrefix(text, "./") || strings.HasPrefix(text, "../")
 }
 
-// foreign reports whether the name belongs to a registry or a repository.
-func (p pluginRef) foreign() bool { return p.Registry != "" || p.Repository != "" }
+// gitLabs reports whether the name is that of one of GitLab's own plugins, written with its repository.
+func (p pluginRef) gitLabs() bool {
+	return (p.Registry == "" || p.Registry == "registry.gitlab.com") && p.Repository == "gitlab-org/fleeting/plugins"
+}
 
 // bare returns the name without the prefix that plugin binaries have.
 func (p pluginRef) bare() string { return strings.TrimPrefix(p.Name, "fleeting-plugin-") }

@@ -51,7 +51,7 @@ func startChild(ctx context.Context, o *LaunchOptions, log *slog.Logger, redact 
 	}
 	binary := o.Path
 	if o.SHA256 != "" {
-		if binary, err = copyChecked(o.Path, o.SHA256, dir.path); err != nil {
+		if binary, err = copyChecked(o.Path, o.SHA256, o.SHA256From, dir.path); err != nil {
 			dir.remove()
 			return nil, err
 		}

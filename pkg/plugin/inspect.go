@@ -24,6 +24,9 @@ func classify(path string, r *runner, err, gaveUp, cancelled error) error {
 		if errors.Is(err, fs.ErrNotExist) && !noExecFormat(err) {
 			e.Detail = "cannot be started: its interpreter or working directory is missing"
 		}
+		if why := unstartable(path, noExecFormat(err), errors.Is(err, fs.ErrNotExist)); why != "" {
+			e.Detail, e.Err = why, nil
+		}
 		return e
 	}
 	exited := settled(r)
@@ -45,7 +48,10 @@ func classify(path string, r *runner, err, gaveUp, cancelled error) error {
 		e.Reason, e.Detail, e.Err = ReasonStartTimeout, "it printed nothing within the start timeout and was killed", nil
 	case wantsOtherHost(e.Stderr):
 		e.Reason, e.Err = ReasonForeignProtocol, nil
-		e.Detail = "it is a plugin of another program (GitLab's build of the same name, perhaps) and does not know taskscaler"
+		e.Detail = "it is a plugin of another program and does not know taskscaler"
+		if module, version := builtWith(path, isFleeting); module != "" {
+			e.Detail = fmt.Sprintf("it is GitLab's build of this plugin (made with %s %s), for another protocol than taskscaler's", module, version)
+		}
 	case exited && r.waitErr == nil:
 		e.Reason, e.Detail, e.Err = ReasonNotAPlugin, "it did not answer as a taskscaler plugin: it ended at once and printed nothing", nil
 	default:

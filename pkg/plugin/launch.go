@@ -26,6 +26,11 @@ type LaunchOptions struct {
 	// SHA256, if set, is the SHA-256 sum (hexadecimal) that the executable must have, at each start of a process. The bytes that were summed
 	// are executed: they are copied to a private folder, which exists as long as the process.
 	SHA256 string
+	// SHA256From says where SHA256 comes from, for messages. Empty: "plugin_sha256".
+	SHA256From string
+	// Version, if set, is the version that the plugin must say it has: "1", "1.5" or "1.5.1". A plugin whose version is none, such as "dev", is accepted with
+	// a warning. Init checks it.
+	Version string
 	// InsecurePath allows an executable that users other than root and the user of this process can replace: see CheckPath. Whoever can
 	// replace it can run programs as the user of this process, unless SHA256 is set.
 	InsecurePath bool
@@ -55,6 +60,7 @@ func (o LaunchOptions) withDefaults() LaunchOptions {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.SHA256From = orElse(o.SHA256From, "plugin_sha256")
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration

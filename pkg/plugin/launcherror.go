@@ -71,6 +71,9 @@ func (e *LaunchError) hint() string {
 	case ReasonNotFound:
 		return "install the plugin, or correct `plugin` in the configuration"
 	case ReasonNotExecutable:
+		if strings.Contains(e.Detail, ": ") { // it says what to do
+			return ""
+		}
 		return fmt.Sprintf("%s must be an executable file built for this machine", e.Path)
 	case ReasonNotAPlugin:
 		if strings.Contains(e.Detail, "it printed") {
@@ -80,7 +83,7 @@ func (e *LaunchError) hint() string {
 	case ReasonForeignProtocol:
 		return fmt.Sprintf("taskscaler needs its own build of this plugin: put it beside the taskscaler binary, or replace %s", e.Path)
 	case ReasonChecksum:
-		return "if you have updated the plugin, update plugin_sha256 too"
+		return "if you have updated the plugin, update the sum too (plugin_sha256, or with `taskscaler plugin lock`)"
 	case ReasonInsecure:
 		return "mend that first; plugin_insecure_path = true in [runners.autoscaler] accepts the risk that such a user runs programs as the user of the manager"
 	case ReasonStartTimeout:

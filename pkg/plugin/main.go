@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -15,7 +16,7 @@ import (
 //
 // impl is a pointer to a struct. The json tags of its fields are the keys of plugin_config.
 func Main(impl provider.InstanceGroup, v VersionInfo) {
-	code, serve := dispatch(os.Args, os.Getenv(cookieKey), v, os.Stdout, os.Stderr)
+	code, serve := dispatch(os.Args, os.Getenv(cookieKey), v, provider.CapabilitiesOf(impl), os.Stdout, os.Stderr)
 	if serve {
 		code = run(impl, v)
 	}
@@ -23,7 +24,7 @@ func Main(impl provider.InstanceGroup, v VersionInfo) {
 }
 
 // dispatch decides what the process does. args is os.Args.
-func dispatch(args []string, cookie string, v VersionInfo, stdout, stderr io.Writer) (code int, serve bool) {
+func dispatch(args []string, cookie string, v VersionInfo, can []provider.Capability, stdout, stderr io.Writer) (code int, serve bool) {
 	name := v.Name
 	if name == "" && len(args) > 0 {
 		name = filepath.Base(args[0])
@@ -40,6 +41,13 @@ func dispatch(args []string, cookie string, v VersionInfo, stdout, stderr io.Wri
 	switch args[1] {
 	case "version", "-version", "--version":
 		fmt.Fprint(stdout, v.Full())
+		if len(can) > 0 {
+			texts := make([]string, len(can))
+			for i, c := range can {
+				texts[i] = string(c)
+			}
+			fmt.Fprintf(stdout, "%-15s%s\n", "Capabilities:", strings.Join(texts, ", "))
+		}
 		return 0, false
 	}
 	fmt.Fprintf(stderr, "%s: unknown argument %q. This is a plugin of taskscaler, which starts it without arguments. "+

@@ -16,9 +16,9 @@ func TestByHand(t *testing.T) {
 		stdout, stderr []string
 	}{
 		{nil, 1, nil, []string{"testplugin is a plugin of taskscaler", `plugin = "testplugin"`}},
-		{[]string{"version"}, 0, []string{"testplugin", "0.0.1", "abc", "taskscaler plugin 1"}, nil},
-		{[]string{"-version"}, 0, []string{"0.0.1"}, nil},
-		{[]string{"--version"}, 0, []string{"0.0.1"}, nil},
+		{[]string{"version"}, 0, []string{"testplugin", "1.2.3", "abc", "taskscaler plugin 1"}, nil},
+		{[]string{"-version"}, 0, []string{"1.2.3"}, nil},
+		{[]string{"--version"}, 0, []string{"1.2.3"}, nil},
 		{[]string{"bootstrap", "x"}, 2, nil, []string{`unknown argument "bootstrap"`, "This is a plugin of taskscaler"}},
 		{[]string{"own-subcommand"}, 0, []string{"a sub-command of the plugin's own"}, nil},
 	} {

@@ -257,6 +257,9 @@ func (p *Process) initialise(ctx context.Context, c *child, state *initState) er
 		return err
 	}
 	info := infoFromWire(resp)
+	if err := p.checkVersion(info.Version); err != nil {
+		return err
+	}
 	switch {
 	case provider.CheckID(info.ID) != nil:
 		return provider.Errorf(provider.KindConfig, "plugin %s does not say which group it manages (ProviderInfo.ID %w): this is a fault of the plugin", p.name, provider.CheckID(info.ID))

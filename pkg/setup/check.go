@@ -45,6 +45,21 @@ func CheckFiles(file *config.File, runners []config.Runner, find plugin.FindOpti
 	return found
 }
 
+// CheckLock compares the plugins of these runners with the lock file beside the configuration, if there is one. A plugin that is not installed on this machine
+// is no fault. CheckFiles makes the same check.
+func CheckLock(file *config.File, runners []config.Runner, find plugin.FindOptions) (found []config.Problem) {
+	for _, r := range runners {
+		if r.Autoscaler == nil || r.Autoscaler.Plugin == "" {
+			continue
+		}
+		var lock *LockError
+		if err := CheckPlugin(file, r, find); errors.As(err, &lock) {
+			found = append(found, fault(file, r, "plugin", err)...)
+		}
+	}
+	return found
+}
+
 // settingError is the error of a key of connector_config whose file can be read, and not used.
 type settingError struct {
 	key string

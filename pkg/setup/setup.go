@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/connector"
@@ -139,20 +140,26 @@ func Name(r config.Runner) string {
 	return r.Label()
 }
 
-// Plugin finds the plugin of one runner of the file and returns the options to launch it. It does not set the logger. Errors:
-// ErrNoAutoscaler, and those of plugin.Find. They name the runner.
+// Plugin finds the plugin of one runner of the file and returns the options to launch it. It does not set the logger. If there is a lock file beside the
+// configuration ([ReadLock]), the plugin must be in it, and only the bytes that it names run. Errors: ErrNoAutoscaler, those of plugin.Locate, and a
+// *LockError. They name the runner.
 func Plugin(file *config.File, r config.Runner, find plugin.FindOptions) (plugin.LaunchOptions, error) {
 	a := r.Autoscaler
 	if a == nil {
 		return plugin.LaunchOptions{}, fmt.Errorf("%s: %w", r.Title(), ErrNoAutoscaler)
 	}
-	path, err := plugin.Find(a.Plugin, find)
+	found, err := Locate(a.Plugin, file.Path, find)
+	if err != nil {
+		return plugin.LaunchOptions{}, fmt.Errorf("%s: %w", r.Title(), err)
+	}
+	sum, from, err := found.sum(a.PluginSHA256)
 	if err != nil {
 		return plugin.LaunchOptions{}, fmt.Errorf("%s: %w", r.Title(), err)
 	}
 	return plugin.LaunchOptions{
-		Path: path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), StateDir: pluginStateDir(r), SHA256: a.PluginSHA256, Env: environment(a.PluginEnv), InsecurePath: a.PluginInsecurePath,
-		InitTimeout: a.CallTimeouts.Init, ShutdownTimeout: a.CallTimeouts.Shutdown,
+		Path: found.Path, Dir: filepath.Dir(file.Path), Config: a.PluginConfig.Raw(), StateDir: pluginStateDir(r), SHA256: sum, SHA256From: from, Version: found.Constraint, Env: environment(a.PluginEnv),
+		InsecurePath: a.PluginInsecurePath || a.PluginSHA256 != "", // pinned by the configuration, no other bytes run, whoever can replace the file
+		InitTimeout:  a.CallTimeouts.Init, ShutdownTimeout: a.CallTimeouts.Shutdown,
 	}, nil
 }
 
@@ -173,13 +180,30 @@ func pluginStateDir(r config.Runner) string {
 }
 
 // CheckPlugin finds the plugin of one runner of the file, as Plugin does, and checks that no other user can replace it (plugin.CheckPath), unless
-// plugin_insecure_path is set. The answer holds for this machine and the user of this process. It starts nothing.
+// plugin_insecure_path or plugin_sha256 is set; and that it has the sum of plugin_sha256 or of the lock file. The answer holds for this machine and the user
+// of this process. It starts nothing.
 func CheckPlugin(file *config.File, r config.Runner, find plugin.FindOptions) error {
 	launch, err := Plugin(file, r, find)
-	if err != nil || launch.InsecurePath {
+	if err != nil {
 		return err
 	}
-	return plugin.CheckPath(launch.Path)
+	if !launch.InsecurePath {
+		if err := plugin.CheckPath(launch.Path); err != nil {
+			return err
+		}
+	}
+	if launch.SHA256 == "" {
+		return nil
+	}
+	got, err := plugin.Sum(launch.Path)
+	switch {
+	case err != nil || strings.EqualFold(got, launch.SHA256):
+		return err
+	case launch.SHA256From == "":
+		return fmt.Errorf("%s has the SHA-256 sum %s, but plugin_sha256 is %s: if you have updated the plugin, update plugin_sha256 too", launch.Path, got, launch.SHA256)
+	}
+	return &LockError{filepath.Join(launch.Dir, LockFile), fmt.Errorf("the sum of plugin %q is %s, but %s has %s: if you have updated the plugin, run `taskscaler plugin lock` for this configuration",
+		r.Autoscaler.Plugin, launch.SHA256, launch.Path, got)}
 }
 
 // StateOptions returns the options to open the runner's state with statestore.OpenBolt. It reads the key that state_storage names. getenv is

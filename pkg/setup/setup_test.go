@@ -268,7 +268,10 @@ func TestPlugin(t *testing.T) {
 	if err := os.WriteFile(binary, []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	sum := strings.Repeat("0a", 32)
+	sum, err := plugin.Sum(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
 	text := strings.Replace(everyKey, "plugin = \"fake\"\n", "plugin = \"fake\"\nplugin_sha256 = \""+sum+"\"\nplugin_insecure_path = true\n", 1)
 	file := parse(t, dir, text+"[runners.autoscaler.plugin_config]\nname = \"x\"\n")
 	got, err := Plugin(file, file.Runners[0], plugin.FindOptions{Beside: dir})
@@ -283,6 +286,14 @@ func TestPlugin(t *testing.T) {
 		t.Errorf("with plugin_insecure_path: %v", err)
 	}
 	file.Runners[0].Autoscaler.PluginInsecurePath = false
+	if err := CheckPlugin(file, file.Runners[0], plugin.FindOptions{Beside: dir}); err != nil {
+		t.Errorf("no other bytes run, so it may be replaced: %v", err)
+	}
+	file.Runners[0].Autoscaler.PluginSHA256 = strings.Repeat("0a", 32)
+	if err := CheckPlugin(file, file.Runners[0], plugin.FindOptions{Beside: dir}); err == nil || !strings.Contains(err.Error(), "update plugin_sha256") {
+		t.Errorf("another sum: %v", err)
+	}
+	file.Runners[0].Autoscaler.PluginSHA256 = ""
 	if err := CheckPlugin(file, file.Runners[0], plugin.FindOptions{Beside: dir}); runtime.GOOS != "windows" && (err == nil || !strings.Contains(err.Error(), "chmod go-w "+binary)) {
 		t.Errorf("without: %v", err)
 	}

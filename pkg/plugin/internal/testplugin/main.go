@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
 
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -35,6 +36,7 @@ type group struct {
 	SizeFrom     string `json:"size_from"`      // a file that holds the group's limit
 	SpawnSleeper string `json:"spawn_sleeper"`  // a file for the process id of a child that Init starts
 	ShutdownMark string `json:"shutdown_mark"`  // a file that Shutdown creates
+	SaysVersion  string `json:"says_version"`   // instead of that of the reference group
 	CleanEnvFile string `json:"clean_env_file"` // a file for the environment that children inherit
 
 	settings secret.Value[provider.Settings]
@@ -98,7 +100,11 @@ func (g *group) Init(ctx context.Context, log hclog.Logger, settings provider.Se
 	if g.Leak {
 		g.leak()
 	}
-	return g.Memory.Init(ctx, log, settings)
+	info, err := g.Memory.Init(ctx, log, settings)
+	if g.SaysVersion != "" {
+		info.Version = g.SaysVersion
+	}
+	return info, err
 }
 
 // spawnSleeper starts a child that keeps the plugin's standard error open.
@@ -203,5 +209,9 @@ func main() {
 		fmt.Println("a sub-command of the plugin's own")
 		return
 	}
-	plugin.Main(&group{}, plugin.VersionInfo{Name: "testplugin", Version: "0.0.1", Revision: "abc", Reference: "main"})
+	if len(os.Args) == 2 && os.Args[1] == "foreign" { // another program's plugin, made with the same library
+		goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: goplugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "ANOTHER_COOKIE", MagicCookieValue: "x"}})
+		return
+	}
+	plugin.Main(&group{}, plugin.VersionInfo{Name: "testplugin", Version: "1.2.3", Revision: "abc", Reference: "main"})
 }
