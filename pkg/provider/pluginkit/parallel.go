@@ -68,9 +68,9 @@ func Gone(err error) error {
 // errNotStarted is in the place of a call that was not made, because another one failed.
 var errNotStarted = errors.New("the call was not made, because an earlier one failed")
 
-// unasked is the error of a call that was not made, because the context had ended.
+// unasked is the error of a call that was not made, because the context had ended: it asked nothing of the provider, so its outcome is not in doubt.
 func unasked(ctx context.Context) error {
-	return fmt.Errorf("no time was left for all calls: %w", context.Cause(ctx))
+	return provider.Errorf(provider.KindThrottled, "no time was left for all calls: %w", context.Cause(ctx))
 }
 
 // crew makes calls in a few goroutines.

@@ -86,7 +86,7 @@ func TestTimesEndsWithItsContext(t *testing.T) {
 		}
 		return nil
 	})
-	if got != 2 || !errors.Is(err, gone) {
+	if got != 2 || !errors.Is(err, gone) || provider.KindOf(err) != provider.KindThrottled {
 		t.Errorf("%d, %v", got, err)
 	}
 }

@@ -116,9 +116,9 @@ func (s suite) decreaseUnknown(t *testing.T) {
 }
 
 func (s suite) suspendResume(t *testing.T) {
-	g, _ := s.open(t)
+	g, info := s.open(t)
 	sus, ok := g.(provider.Suspender)
-	if !ok || !slices.Contains(provider.CapabilitiesOf(g), provider.CapabilitySuspendResume) {
+	if !ok || !slices.Contains(info.CapabilitiesOf(g), provider.CapabilitySuspendResume) {
 		t.Skip("the group cannot suspend")
 	}
 	id := s.running(t, g)
@@ -139,7 +139,7 @@ func (s suite) suspendResume(t *testing.T) {
 
 // concurrent calls every method from several goroutines at once, for the race detector.
 func (s suite) concurrent(t *testing.T) {
-	g, _ := s.open(t)
+	g, info := s.open(t)
 	id := s.running(t, g)
 	ctx, cancel := context.WithTimeout(t.Context(), s.Timeout)
 	defer cancel()
@@ -160,7 +160,7 @@ func (s suite) concurrent(t *testing.T) {
 				t.Errorf("Decrease: %v", err)
 			}
 		})
-		if h, ok := g.(provider.Heartbeater); ok && slices.Contains(provider.CapabilitiesOf(g), provider.CapabilityHeartbeat) {
+		if h, ok := g.(provider.Heartbeater); ok && slices.Contains(info.CapabilitiesOf(g), provider.CapabilityHeartbeat) {
 			wg.Go(func() {
 				if err := h.Heartbeat(ctx, id); err != nil {
 					t.Errorf("Heartbeat: %v", err)

@@ -106,9 +106,9 @@ func (s suite) connectInfoUnknown(t *testing.T) {
 }
 
 func (s suite) heartbeat(t *testing.T) {
-	g, _ := s.open(t)
+	g, info := s.open(t)
 	h, ok := g.(provider.Heartbeater)
-	if !ok || !slices.Contains(provider.CapabilitiesOf(g), provider.CapabilityHeartbeat) {
+	if !ok || !slices.Contains(info.CapabilitiesOf(g), provider.CapabilityHeartbeat) {
 		t.Skip("the group has no heartbeat")
 	}
 	id := s.running(t, g)
@@ -133,10 +133,10 @@ func (s suite) heartbeat(t *testing.T) {
 }
 
 func (s suite) capabilities(t *testing.T) {
-	g, _ := s.open(t)
+	g, info := s.open(t)
 	ctx, cancel := context.WithTimeout(t.Context(), s.Timeout)
 	defer cancel()
-	caps := provider.CapabilitiesOf(g)
+	caps := info.CapabilitiesOf(g)
 	if _, ok := g.(provider.Heartbeater); !ok && slices.Contains(caps, provider.CapabilityHeartbeat) {
 		t.Error("heartbeat is claimed without its method")
 	}
@@ -190,8 +190,8 @@ func (s suite) cancelled(t *testing.T) {
 	for name, f := range calls {
 		if err, ok := s.returns(f); !ok {
 			t.Errorf("%s did not return within %v after its context had ended", name, s.Give)
-		} else if kind := provider.KindOf(err); kind != failure.None && kind != provider.KindTransient {
-			t.Errorf("%s with an ended context: kind %v (%v), want transient", name, kind, err)
+		} else if kind := provider.KindOf(err); kind != failure.None && kind != provider.KindTransient && kind != provider.KindThrottled {
+			t.Errorf("%s with an ended context: kind %v (%v), want transient, or throttled if the provider was not asked", name, kind, err)
 		}
 	}
 }

@@ -40,6 +40,39 @@ func TestMemoryFixed(t *testing.T) {
 	})
 }
 
+// stubs is a group whose optional methods do nothing, as its Init says: plugins of fleeting must have them.
+type stubs struct{ providertest.Memory }
+
+func (s *stubs) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
+	info, err := s.Memory.Init(ctx, log, settings)
+	info.Capabilities = []provider.Capability{}
+	return info, err
+}
+
+func (s *stubs) Heartbeat(context.Context, string) error { return nil }
+func (s *stubs) Suspend(context.Context, []string) ([]string, error) {
+	return nil, provider.ErrSuspendResumeNotSupported
+}
+func (s *stubs) Resume(context.Context, []string) ([]string, error) {
+	return nil, provider.ErrSuspendResumeNotSupported
+}
+
+// TestStubs: what Init says about the capabilities counts, not the methods.
+func TestStubs(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, providertest.Options{New: func(*testing.T) provider.InstanceGroup { return &stubs{providertest.Memory{MaxSize: 3}} }})
+}
+
+// TestSerial: a group that takes turns fulfils the contract as the group does that it wraps.
+func TestSerial(t *testing.T) {
+	t.Parallel()
+	providertest.Run(t, providertest.Options{
+		New: func(*testing.T) provider.InstanceGroup {
+			return provider.Serial(&providertest.Memory{MaxSize: 3, BootMS: 30, DeleteMS: 30})
+		},
+	})
+}
+
 func TestMemoryRefusesNegativeConfiguration(t *testing.T) {
 	_, err := (&providertest.Memory{MaxSize: -1}).Init(t.Context(), hclog.NewNullLogger(), provider.Settings{})
 	if provider.KindOf(err) != provider.KindConfig {

@@ -34,7 +34,7 @@ func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 			_ = r.Body.Close() // as a RoundTripper must
 		}
 		if cause := context.Cause(r.Context()); cause != nil {
-			return nil, cause
+			err = cause
 		}
 		return nil, &provider.Error{Kind: provider.KindThrottled, Err: fmt.Errorf("no call was left within the limit of the rate: %w", err)}
 	}
