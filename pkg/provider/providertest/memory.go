@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,6 +34,7 @@ type Memory struct {
 	settings secret.Value[provider.Settings]
 	log      hclog.Logger
 	table    memoryTable
+	stored   []byte // what the file holds
 }
 
 type memoryTable struct {
@@ -258,7 +260,7 @@ func (m *Memory) load() error {
 	case err != nil:
 		return fmt.Errorf("reading the table: %w", err)
 	}
-	m.table = memoryTable{}
+	m.table, m.stored = memoryTable{}, raw
 	if err := json.Unmarshal(raw, &m.table); err != nil {
 		return fmt.Errorf("reading the table %s: %w", m.File, err)
 	}
@@ -273,6 +275,9 @@ func (m *Memory) save() error {
 	raw, err := json.Marshal(m.table)
 	if err != nil {
 		return err
+	}
+	if bytes.Equal(raw, m.stored) {
+		return nil
 	}
 	if err := os.WriteFile(m.File+".new", raw, 0o600); err != nil {
 		return fmt.Errorf("writing the table: %w", err)

@@ -1,0 +1,41 @@
+package brokengroup
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// leakProcess starts a process that outlives the plugin.
+func leakProcess() error {
+	cmd := exec.Command("sleep", "30")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd.Start()
+}
+
+// avenge starts a process that removes all machines when the host of this plugin dies, and ends when only the plugin does.
+func avenge(file string) error {
+	const script = `while kill -0 $1 2>/dev/null; do
+  if ! kill -0 $2 2>/dev/null; then sleep 1; kill -0 $1 2>/dev/null && exit; fi
+  sleep 0.02
+done
+rm -f "$3"`
+	cmd := exec.Command("sh", "-c", script, "sh", strconv.Itoa(os.Getppid()), strconv.Itoa(os.Getpid()), file)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd.Start()
+}
+
+// lock takes a lock for removals, which only this process releases.
+func (g *Group) lock(present []string) error {
+	path := g.File + ".lock"
+	switch raw, err := os.ReadFile(path); {
+	case err == nil && strings.TrimSpace(string(raw)) != strconv.Itoa(os.Getpid()):
+		return fmt.Errorf("the group is locked by process %s", raw)
+	case len(present) == 0:
+		return os.RemoveAll(path)
+	}
+	return os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())), 0o600)
+}
