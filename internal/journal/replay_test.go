@@ -219,6 +219,60 @@ func TestDamageInTheMiddle(t *testing.T) {
 	}
 }
 
+// TestALostSegmentIsAGap: whatever is wrong with one segment in the middle, and if it is missing, the replay skips what it has to and goes on with the
+// next one, which it calls the beginning after a gap. Nothing of that is a decision that differs.
+func TestALostSegmentIsAGap(t *testing.T) {
+	snapshot := func(edit func(f *frame)) func([]byte) []byte {
+		return func(b []byte) []byte {
+			return reseal(b, func(n int, f *frame) {
+				if n == 1 {
+					edit(f)
+				}
+			})
+		}
+	}
+	for name, damage := range map[string]func(b []byte) []byte{
+		"missing":               nil,
+		"empty":                 func([]byte) []byte { return nil },
+		"of another program":    func([]byte) []byte { return []byte("nothing of ours") },
+		"without its end":       func(b []byte) []byte { return b[:len(b)*3/4] },
+		"with a wrong bit":      func(b []byte) []byte { b[len(b)*3/4] ^= 0x10; return b },
+		"with another snapshot": snapshot(func(f *frame) { f.payload = []byte("of another release") }),
+		"with half a snapshot":  snapshot(func(f *frame) { f.payload = f.payload[:len(f.payload)/2] }),
+		"without a snapshot":    snapshot(func(f *frame) { f.kind = kindMark }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			d := drive(t, dir, 19, Options{})
+			for n := range 80 {
+				if n > 0 && n%20 == 0 {
+					s := d.core.Snapshot()
+					d.w.Rotate(&s)
+				}
+				d.round(1 + d.r.IntN(6))
+			}
+			d.flush()
+			path, problems := filepath.Join(dir, "0000000000000002"+extension), 1
+			b, err := os.ReadFile(path)
+			if damage == nil {
+				problems, err = 0, errors.Join(err, os.Remove(path))
+			} else {
+				err = errors.Join(err, os.WriteFile(path, damage(b), 0o600))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := replayAll(t, dir, ReplayOptions{}, d)
+			if err != nil || len(out.problems) != problems || out.last != d.times[len(d.times)-1] {
+				t.Fatalf("%+v %v", out, err)
+			}
+			if n := len(out.begins); out.begins[n-2] != BeginGap || out.begins[n-1] != BeginSegment {
+				t.Errorf("the segments begin as %v", out.begins)
+			}
+		})
+	}
+}
+
 // TestDamageIsNoCrash: only a missing end is torn. A wrong checksum, another format or a foreign file is not, even in the last segment.
 // Each is named by the number in its file's name.
 func TestDamageIsNoCrash(t *testing.T) {
