@@ -33,6 +33,7 @@ func (w *world) answer(g *scaler.Grant) {
 			w.blamed(g, blames)
 		}
 		j.requests = slices.Delete(j.requests, at, at+1)
+		w.unqueues(g.Ticket)
 		w.answered(j, kind, g)
 		return
 	}

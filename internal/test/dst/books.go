@@ -29,8 +29,11 @@ type books struct {
 	ledger
 	prompt
 	owners
+	places
+	doubts
 	condemned []*machine // of which this batch hears that they must not be used
 	silenced  []*machine // the same, for those that did not answer a caller
+	young     []*machine // whose service this batch ends within their youth, before a job has left them
 
 	openBreaker bool // whether committed facts say that the breaker is open
 
@@ -55,7 +58,8 @@ type throttled struct {
 }
 
 func (b *books) reset() {
-	*b = books{owners: owners{losses: b.losses[:0], creates0: b.creates0[:0]}, condemned: b.condemned[:0], creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0], moves: b.moves[:0], ledger: ledger{walls: b.walls[:0]}}
+	*b = books{owners: owners{losses: b.losses[:0], creates0: b.creates0[:0]}, condemned: b.condemned[:0], young: b.young[:0], creates: b.creates[:0], throttles: b.throttles[:0], minted: b.minted[:0], moves: b.moves[:0], ledger: ledger{walls: b.walls[:0]},
+		places: places{b.waits[:0]}, doubts: doubts{b.inDoubt[:0], b.heard[:0]}}
 }
 
 // widen notes limits that are in force from now on. In this batch, the earlier limits are valid, too.
@@ -87,6 +91,8 @@ func (w *world) batchEnds() {
 func (w *world) noteEvent(ev *scaler.Event) {
 	w.fed++
 	w.ledgerEvent(ev)
+	w.queues(ev)
+	w.doubtHears(ev)
 	if ev.Kind == scaler.EvIncreased {
 		w.answered1 = true
 		w.noteAnswer(ev)
@@ -99,6 +105,7 @@ func (w *world) noteEvent(ev *scaler.Event) {
 			m.refused = w.batchNo
 		} else if m.serial == ev.Serial && !m.prepared {
 			m.prepared, m.idleAt, m.idleDrift = true, w.now.Mono, w.drift
+			m.readyAt, m.readyDrift = m.idleAt, m.idleDrift
 		}
 	}
 }
@@ -106,13 +113,16 @@ func (w *world) noteEvent(ev *scaler.Event) {
 // apply commits the changes of a batch and updates the model's view of what is committed.
 func (w *world) apply(c *record.Changes) {
 	w.judgeLedger(c)
-	w.moves = w.moves[:0]
+	w.moves, w.young = w.moves[:0], w.young[:0]
 	for i := range c.Put {
 		rec := &c.Put[i]
 		m := w.byID[rec.ID]
 		if m == nil {
 			w.fail("5", "a record of %s is committed, but this machine never existed", rec.ID)
 			return
+		}
+		if from := w.recordOf(rec.ID); from != nil {
+			w.noteYoung(m, from, rec)
 		}
 		from := m.state
 		m.forgot = m.forgot && from == 0

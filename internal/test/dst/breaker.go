@@ -1,6 +1,9 @@
 package dst
 
 import (
+	"slices"
+	"time"
+
 	"github.com/taskscaler/taskscaler/internal/fleet"
 	"github.com/taskscaler/taskscaler/internal/scaler"
 	"github.com/taskscaler/taskscaler/pkg/record"
@@ -50,5 +53,43 @@ func (w *world) judgeBreaker(b *scaler.Batch, cmd *scaler.Command) {
 			w.fail("breaker", "a machine is asked for while the runaway breaker is open and %s is %s", m.id, m.state)
 			return
 		}
+	}
+}
+
+// lastsFor is how long a ready machine must last before its first job is done, or else it is an early failure. Lists must have the time to show its end.
+func (w *world) lastsFor() time.Duration { return max(2*time.Minute, 2*w.cfg.UpdateInterval) }
+
+// noteYoung notes that this batch ends the service of a machine which is ready, and which no job has left, within its youth. from is its committed
+// record before. A time that was read from a wall clock which has jumped since is not known.
+func (w *world) noteYoung(m *machine, from, to *record.Instance) {
+	if from.State != record.Ready || to.State != record.Draining && to.State != record.Deleting && to.State != record.Lost ||
+		from.Serial != to.Serial || from.Uses != len(from.Leases) || m.readyDrift != w.drift {
+		return
+	}
+	went := w.lastStep
+	if to.State == record.Lost {
+		went = m.lackedAt
+	}
+	if went-m.readyAt < w.lastsFor() {
+		w.young = append(w.young, m)
+	}
+}
+
+// judgeYoung checks that the breaker hears of each early failure: of a machine that went bad or vanished young, before a job has left it.
+func (w *world) judgeYoung(b *scaler.Batch, f *scaler.Fact) {
+	switch f.Cause {
+	case record.CauseMissing, record.CauseProviderDeleting, record.CauseProviderTimeout, record.CauseUnhealthy, record.CauseChangedHostKey:
+	default:
+		return
+	}
+	m := w.byID[f.ID]
+	if !slices.Contains(w.young, m) || w.replaced || slices.ContainsFunc(b.Grants, func(g scaler.Grant) bool {
+		return g.Kind == scaler.GrantReleased && g.ID == f.ID && w.fed > 1
+	}) {
+		return // or a job left it in this batch
+	}
+	w.cover.judged[oracleYoung]++
+	if !tells(b, scaler.FactFruitless, func(o *scaler.Fact) bool { return o.ID == f.ID && o.On }) {
+		w.fail("young", "%s went (%s) before a job had left it, %v after it was ready, and it does not count as an early failure", f.ID, f.Cause, w.lastStep-m.readyAt)
 	}
 }

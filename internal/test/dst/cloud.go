@@ -79,6 +79,8 @@ type machine struct {
 	held          int
 	idleAt        time.Duration // when it became ready, or when the last known lease ended
 	idleDrift     time.Duration // the wall clock's drift at that time
+	readyAt       time.Duration // when its preparation worked
+	readyDrift    time.Duration // the wall clock's drift at that time
 }
 
 func (m *machine) exists(t time.Duration) bool { return m.born <= t && t < m.gone }
@@ -243,7 +245,9 @@ func (w *world) increase(cmd *scaler.Command) {
 	if f := w.createFailure(); f.Failed() {
 		ev.Failure, ev.Count = f, 0
 		if w.dice.below(3) == 0 {
-			ev.Count = w.dice.below(cmd.Count)
+			if ev.Count = w.dice.below(cmd.Count); cmd.Op%4 == 3 { // all of it, with an error beside: no draw of its own
+				ev.Count = cmd.Count
+			}
 		}
 	} else if w.hit(FaultCreatePartial) {
 		ev.Count = w.dice.below(cmd.Count)

@@ -68,6 +68,8 @@ func (w *world) commit() {
 	w.judgeStanding()
 	w.judgeSupply()
 	w.judgePrompt(b)
+	w.judgePlace()
+	w.judgeDoubts(b)
 	done := b.Done
 	w.expect(b.Expecting)
 	w.batchEnds()
@@ -159,6 +161,7 @@ func (w *world) dispatch(b *scaler.Batch, grants, commands int) {
 			w.sayFact(&b.Facts[i])
 		}
 		w.judgeFact(&b.Facts[i])
+		w.judgeYoung(b, &b.Facts[i])
 		w.owes(&b.Facts[i])
 	}
 	w.judgeDeletes(b, paused)

@@ -50,11 +50,14 @@ const (
 	oracleSizing
 	oracleBreaker
 	oracleTold
+	oraclePlace
+	oracleDoubt
+	oracleYoung
 	numOracles
 )
 
 // oracleNames are the oracles as a violation names them.
-var oracleNames = [numOracles]string{"kept", "restart", "unfit", "reason", "final", "owner", "admission", "prompt", "pace", "sizing", "breaker", "told"}
+var oracleNames = [numOracles]string{"kept", "restart", "unfit", "reason", "final", "owner", "admission", "prompt", "pace", "sizing", "breaker", "told", "place", "doubt", "young"}
 
 // legalPaths: path[a][b] is the shortest legal path from a to b, including both.
 func legalPaths() (path [numStates][numStates][]record.State) {

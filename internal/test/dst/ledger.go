@@ -15,6 +15,7 @@ type ledger struct {
 	lifeWall  int64   // wall time at which this life began
 	corrected int64   // the committed end of a back-off that the start of this life ended; 0: none
 	reloaded  bool    // the configuration was reloaded in this batch
+	replaced  bool    // a caller gave its lease back for one on another machine
 	created   bool    // a create brought something
 	booted    bool    // a preparation worked
 
@@ -36,6 +37,8 @@ func (w *world) ledgerEvent(ev *scaler.Event) {
 	switch ev.Kind {
 	case scaler.EvReload:
 		w.reloaded = true
+	case scaler.EvReplace:
+		w.replaced = true
 	case scaler.EvIncreased:
 		w.created = w.created || !ev.Failure.Failed() || ev.Count > 0
 	case scaler.EvPrepared:

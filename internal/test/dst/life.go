@@ -41,6 +41,8 @@ func (w *world) start() {
 	}
 	w.watch()
 	w.throttleRestarted()
+	w.waits = w.waits[:0]
+	w.doubtsRestart()
 	w.breakerRestarted()
 	w.lifeStart, w.creates0 = w.now.Mono, append(w.creates0[:0], w.saved.Intents...)
 	w.pausedBy, w.turns, w.heldFrom, w.pausedTo, w.listedAt = false, false, 0, 0, 0

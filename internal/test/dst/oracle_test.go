@@ -301,6 +301,16 @@ func TestOraclesFire(t *testing.T) {
 			l.batch = func(_ *scaler.Core, b *scaler.Batch) { b.Expecting = false }
 		}},
 		{"callers for whom nothing is created", "prompt", func(l *liar) {
+			l.step = func(ev *scaler.Event) bool {
+				if ev.Kind == scaler.EvReload {
+					cfg := *ev.Config
+					cfg.Throttle = policy.Throttle{Limit: 0.0001, Burst: 1}
+					ev.Config = &cfg
+				}
+				return false
+			}
+		}},
+		{"callers that are not heard", "place", func(l *liar) {
 			l.step = func(ev *scaler.Event) bool { return ev.Kind == scaler.EvAcquire }
 		}},
 		{"a pause that is too short", "pace", func(l *liar) {
@@ -388,6 +398,22 @@ func TestOraclesFire(t *testing.T) {
 						f.Took += time.Second
 					}
 				}
+			}
+		}},
+		{"a create that is given up before any list", "doubt", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				for _, f := range b.Facts {
+					if f.Kind == scaler.FactCreate {
+						b.Facts = append(b.Facts, scaler.Fact{Kind: scaler.FactIntent, Op: f.Op, Count: 1, Cause: record.CauseMissing, Event: f.Event})
+					}
+				}
+			}
+		}},
+		{"a machine that vanished young and is not counted", "young", func(l *liar) {
+			l.batch = func(_ *scaler.Core, b *scaler.Batch) {
+				b.Facts = without(b.Facts, func(f *scaler.Fact) bool {
+					return f.Kind == scaler.FactFruitless && f.On && f.Cause == record.CauseMissing
+				})
 			}
 		}},
 	} {

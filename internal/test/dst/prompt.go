@@ -62,7 +62,9 @@ func (w *world) judgePrompt(b *scaler.Batch) {
 	if b.Expecting != expecting && !(w.turns && b.Expecting) {
 		w.fail("prompt", "the core says that it expects a change of the list: %v; by what is committed and listed: %v", b.Expecting, expecting)
 	}
-	if !closed {
+	if closed { // nothing is needed, so nothing waits
+		w.heldFrom = 0
+	} else {
 		w.judgeNeed(waiters)
 	}
 	w.listedAt = 0
