@@ -191,9 +191,10 @@ func (t *trial) cancelledOne(ctx context.Context, name string) {
 	}
 }
 
-// transient fails the check if the error of a call that was given up says more than that.
+// transient fails the check if the error of a call that was given up says more than that. Throttled says that the provider was not asked, as
+// provider.Serial does.
 func (t *trial) transient(what string, err error) {
-	if kind := provider.KindOf(err); kind != failure.None && kind != provider.KindTransient {
+	if kind := provider.KindOf(err); kind != failure.None && kind != provider.KindTransient && kind != provider.KindThrottled {
 		t.fail("Return ctx.Err() as it is when the context ended: it says nothing about the machine or the account.", "%s returned an error of kind %v: %v", what, kind, err)
 	}
 }
