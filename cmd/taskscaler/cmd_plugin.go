@@ -9,6 +9,6 @@ func newPlugin(env environment) *cobra.Command {
 		Args:  unknownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPluginList(env), newPluginInfo(env), newPluginPath(env), newPluginLock(env), newPluginNew(env))
+	cmd.AddCommand(newPluginList(env), newPluginInfo(env), newPluginPath(env), newPluginInstall(env), newPluginPush(env), newPluginLock(env), newPluginNew(env))
 	return cmd
 }

@@ -36,10 +36,11 @@ type Lock struct {
 
 // LockedPlugin is one plugin of a lock file, for one platform.
 type LockedPlugin struct {
-	Name     string `toml:"name"`     // as the configuration has it, also with its constraint: "aws:1.5". A path below the folder of the file begins with "./".
-	Platform string `toml:"platform"` // os/arch
-	Version  string `toml:"version"`  // that it had when it was locked
-	SHA256   string `toml:"sha256"`   // lower-case hex
+	Name     string `toml:"name"`             // as the configuration has it, also with its constraint: "aws:1.5". A path below the folder of the file begins with "./".
+	Platform string `toml:"platform"`         // os/arch
+	Version  string `toml:"version"`          // that it had when it was locked
+	SHA256   string `toml:"sha256"`           // lower-case hex
+	Digest   string `toml:"digest,omitempty"` // of the image in the registry from which it was installed
 }
 
 // LockError says that a lock file cannot be used, or does not fit the configuration.
@@ -146,9 +147,13 @@ func (l *Lock) Find(name string) (LockedPlugin, bool) {
 	return LockedPlugin{}, false
 }
 
-// Set replaces the entry of a plugin for this platform, or adds it. The entries of other plugins and platforms stay.
-func (l *Lock) Set(name, version, sum string) {
-	next := LockedPlugin{Name: l.key(name), Platform: Platform(), Version: version, SHA256: strings.ToLower(sum)}
+// Set replaces the entry of a plugin for this platform, or adds it. The entries of other plugins and platforms stay. digest may be empty; the one of before
+// stays then, if the bytes are the same.
+func (l *Lock) Set(name, version, sum, digest string) {
+	next := LockedPlugin{Name: l.key(name), Platform: Platform(), Version: version, SHA256: strings.ToLower(sum), Digest: digest}
+	if old, ok := l.Find(name); ok && digest == "" && old.SHA256 == next.SHA256 {
+		next.Digest = old.Digest
+	}
 	l.Plugins = slices.DeleteFunc(l.Plugins, func(p LockedPlugin) bool { return p.Name == next.Name && p.Platform == next.Platform })
 	l.Plugins = append(l.Plugins, next)
 	slices.SortFunc(l.Plugins, func(a, b LockedPlugin) int { return strings.Compare(a.Name+" "+a.Platform, b.Name+" "+b.Platform) })

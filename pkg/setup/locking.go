@@ -22,16 +22,9 @@ type LockChange struct {
 // write it. Entries of other configurations in the folder, and of other platforms, stay. Each plugin is started without a configuration
 // (plugin.Ask), and the bytes that were summed are those that are started. A plugin that others can replace is refused.
 func NewLock(ctx context.Context, file *config.File, find plugin.FindOptions) (*Lock, []LockChange, error) {
-	lock, err := ReadLock(file.Path)
+	lock, err := OpenLock(file.Path)
 	if err != nil {
 		return nil, nil, err
-	}
-	if lock == nil {
-		path, err := filepath.Abs(filepath.Join(filepath.Dir(file.Path), LockFile))
-		if err != nil {
-			return nil, nil, err
-		}
-		lock = &Lock{Path: path}
 	}
 	var changes []LockChange
 	for _, r := range file.Runners {
@@ -49,6 +42,19 @@ func NewLock(ctx context.Context, file *config.File, find plugin.FindOptions) (*
 		changes = append(changes, change)
 	}
 	return lock, changes, nil
+}
+
+// OpenLock reads the lock file of a configuration, or returns an empty one for it. The error is a *LockError.
+func OpenLock(configPath string) (*Lock, error) {
+	lock, err := ReadLock(configPath)
+	if err != nil || lock != nil {
+		return lock, err
+	}
+	path, err := filepath.Abs(filepath.Join(filepath.Dir(configPath), LockFile))
+	if err != nil {
+		return nil, &LockError{LockFile, err}
+	}
+	return &Lock{Path: path}, nil
 }
 
 func lockPlugin(ctx context.Context, lock *Lock, a *config.Autoscaler, find plugin.FindOptions) (LockChange, error) {
@@ -70,7 +76,7 @@ func lockPlugin(ctx context.Context, lock *Lock, a *config.Autoscaler, find plug
 	if version == "" {
 		version = about.Version
 	}
-	lock.Set(a.Plugin, version, sum)
+	lock.Set(a.Plugin, version, sum, "")
 	change.New, _ = lock.Find(a.Plugin)
 	return change, nil
 }

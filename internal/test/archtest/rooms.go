@@ -169,6 +169,7 @@ var exclusive = []struct {
 	{"google.golang.org/api", whySDK, []string{"plugins/gcp", "internal/cloudtest"}},
 	{"github.com/moby", "only an executor of containers speaks to a Docker engine", []string{"examples/docker-autoscaler-executor"}},
 	{"github.com/spf13/cobra", "only commands have flags", []string{"cmd"}},
+	{"oras.land/oras-go", "only the command installs plugins", []string{"cmd/taskscaler/internal/oci"}},
 	{"golang.org/x/time", "a plugin pays for it only if it imports httpkit", []string{"pkg/provider/pluginkit/httpkit", "internal/scaler"}},
 	{"github.com/robfig/cron/v3", "only pkg/policy parses periods", []string{"pkg/policy"}},
 }
