@@ -40,7 +40,7 @@ func (d *Duration) UnmarshalJSON(raw []byte) error {
 	switch {
 	case string(raw) == "null":
 		return nil
-	case raw[0] == '"':
+	case len(raw) > 0 && raw[0] == '"':
 		var text string
 		if err := json.Unmarshal(raw, &text); err != nil {
 			return err

@@ -27,6 +27,10 @@ func TestDuration(t *testing.T) {
 			t.Errorf("%s is %v, %v: want an error that names the key", text, c.D, err)
 		}
 	}
+	var d provider.Duration
+	if err := d.UnmarshalJSON(nil); err == nil {
+		t.Errorf("nothing is %v", d)
+	}
 	raw, err := json.Marshal(map[string]provider.Duration{"wait": provider.Duration(90 * time.Second)})
 	if err != nil || string(raw) != `{"wait":"1m30s"}` {
 		t.Errorf("it is written as %s, %v", raw, err)
