@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -58,7 +59,7 @@ func (g *Group) Init(ctx context.Context, log hclog.Logger, settings provider.Se
 	if err := g.check(); err != nil {
 		return provider.ProviderInfo{}, err
 	}
-	id, keyDir := "shed/"+cmp.Or(g.Endpoint, g.Dir)+"/"+g.Name, settings.StateDir
+	id, keyDir := "shed/"+strings.TrimPrefix(filepath.ToSlash(cmp.Or(g.Endpoint, g.Dir)), "/")+"/"+g.Name, settings.StateDir
 	if g.Endpoint != "" {
 		g.cloud = cloud.NewClient(g.Endpoint, g.Token, g.Timeout.Std())
 	} else {
