@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
@@ -37,21 +36,17 @@ type Host struct {
 	HostKeys     []string    `json:"host_keys,omitempty" toml:"host_keys"` // SSH host keys as in authorized_keys. Without them the manager pins the key at first contact.
 }
 
-// duration is a time.Duration that is written as a string.
-type duration time.Duration
+// duration is a provider.Duration that can stand in TOML too, there only as a text. It is a struct: into a type that is an integer, the library reads a number
+// as nanoseconds.
+type duration struct{ provider.Duration }
 
-// UnmarshalText reads a string such as "1m30s".
+// UnmarshalText reads a text of TOML such as "1m30s".
 func (d *duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil || v < 0 {
+	if err := d.Duration.UnmarshalText(text); err != nil {
 		return fmt.Errorf("%q is not a duration: write a string such as \"90s\" or \"10m\"", text)
 	}
-	*d = duration(v)
 	return nil
 }
-
-// MarshalText writes the string.
-func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 
 // maxFile bounds the files that the configuration names.
 const maxFile = 4 << 20
@@ -75,8 +70,11 @@ func (g *InstanceGroup) prepare() error {
 	} else {
 		g.Dir = dir
 	}
-	if g.ResetTimeout == 0 {
-		g.ResetTimeout = duration(defaultResetTimeout)
+	switch {
+	case g.ResetTimeout.Duration == 0:
+		g.ResetTimeout.Duration = provider.Duration(defaultResetTimeout)
+	case g.ResetTimeout.Duration < 0:
+		fault("reset_timeout: must not be negative, is %s", g.ResetTimeout)
 	}
 	if (len(g.Instances) > 0) == (g.InstancesFile != "") {
 		fault("write the hosts into instances, or set instances_file to a file that has them, and not both")
@@ -189,6 +187,9 @@ func (h *Host) check(name string) (faults []error) {
 		if err := checkAddr(a[1]); err != nil {
 			fault("%s: %w", a[0], err)
 		}
+	}
+	if h.Timeout.Duration < 0 {
+		fault("timeout: must not be negative, is %s", h.Timeout)
 	}
 	switch provider.Protocol(h.Protocol) {
 	case "", provider.ProtocolSSH, provider.ProtocolWinRM, provider.ProtocolWinRMHTTPS:

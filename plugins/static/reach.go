@@ -29,7 +29,7 @@ func (g *InstanceGroup) connectInfo(h *Host, id string) (provider.ConnectInfo, e
 	info := provider.ConnectInfo{ConnectorConfig: g.settings.Reveal().ConnectorConfig, ID: id, ExternalAddr: h.ExternalAddr, InternalAddr: h.InternalAddr, HostKeys: h.HostKeys}
 	info.Username = cmp.Or(h.Username, info.Username)
 	info.Password = cmp.Or(h.Password.Reveal(), info.Password)
-	info.Timeout = cmp.Or(time.Duration(h.Timeout), info.Timeout)
+	info.Timeout = cmp.Or(h.Timeout.Std(), info.Timeout)
 	info.OS = cmp.Or(h.OS, info.OS)
 	info.Protocol = cmp.Or(provider.Protocol(h.Protocol), info.Protocol)
 	if h.KeyPath != "" {

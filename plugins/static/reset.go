@@ -142,9 +142,9 @@ func (g *InstanceGroup) runReset(name, id string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(g.ends, time.Duration(g.ResetTimeout), fmt.Errorf("reset_timeout (%s) has passed; raise it if the command needs longer", time.Duration(g.ResetTimeout)))
+	ctx, cancel := context.WithTimeoutCause(g.ends, g.ResetTimeout.Std(), fmt.Errorf("reset_timeout (%s) has passed; raise it if the command needs longer", g.ResetTimeout.Std()))
 	defer cancel()
-	info.Timeout = min(time.Duration(g.ResetTimeout), resetConnect) // the host is always on: a long wait would only hide why it fails
+	info.Timeout = min(g.ResetTimeout.Std(), resetConnect) // the host is always on: a long wait would only hide why it fails
 	client, err := connector.Dial(ctx, info, connector.DialOptions{
 		UseExternalAddr: g.UseExternalAddr, Dial: connector.DialFunc(g.dial),
 		// Without host_keys the key of the host is not known here. The operator's password for all hosts is not sent then.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/sshdtest"
+	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/provider/providertest"
 	"github.com/taskscaler/taskscaler/pkg/secret"
@@ -144,7 +145,7 @@ func TestConnectInfoOfAHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := &InstanceGroup{Dir: t.TempDir(), NoCheck: true, Instances: map[string]Host{
-		"own":   {InternalAddr: "10.0.0.1", Username: "u", Password: secret.New("p"), KeyPath: key, Timeout: duration(time.Minute), OS: "windows", Protocol: "winrm+https", HostKeys: []string{"k"}},
+		"own":   {InternalAddr: "10.0.0.1", Username: "u", Password: secret.New("p"), KeyPath: key, Timeout: duration{provider.Duration(time.Minute)}, OS: "windows", Protocol: "winrm+https", HostKeys: []string{"k"}},
 		"plain": {ExternalAddr: "build.example.com:2222"},
 	}}
 	var s provider.Settings
@@ -372,6 +373,10 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 		"a host twice":  {file("[a]\ninternal_addr = 'a'\n[a]\n"), []string{"hosts.toml: line 3: table a already exists"}},
 		"no table":      {file("a = 'a'\n"), []string{"line 1: a has the wrong type: a host is a table such as [build1]"}},
 		"a number":      {file("[a]\ninternal_addr = 5\n"), []string{"line 2: a.internal_addr has the wrong type"}},
+		"seconds":       {file("[a]\ninternal_addr = 'a'\ntimeout = 90\n"), []string{`"90" is not a duration: write a string such as "90s"`}}, // it was 90 nanoseconds once
+		"no duration":   {file("[a]\ninternal_addr = 'a'\ntimeout = 'soon'\n"), []string{"line 3", `"soon" is not a duration`}},
+		"negative":      {file("[a]\ninternal_addr = 'a'\ntimeout = '-1s'\n"), []string{"a: timeout: must not be negative, is -1s"}},
+		"negative too":  {&InstanceGroup{ResetTimeout: duration{-1}, Instances: map[string]Host{"a": {InternalAddr: "a"}}}, []string{"reset_timeout: must not be negative"}},
 		"an empty file": {file(""), []string{"hosts.toml has no host: write a table for each"}},
 		"no key":        {&InstanceGroup{Instances: map[string]Host{"a": {InternalAddr: "a", KeyPath: open}}}, []string{"instances: a: key_path: " + open + ": "}},
 		"nothing":       {&InstanceGroup{}, []string{"write the hosts into instances, or set instances_file"}},
@@ -404,6 +409,19 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 		if err := g.Shutdown(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestDurationsOfPluginConfig: they are texts or numbers of seconds.
+func TestDurationsOfPluginConfig(t *testing.T) {
+	var g InstanceGroup
+	config := `{"reset_timeout": 90, "instances": {"a": {"internal_addr": "a", "timeout": "2m"}}}`
+	if err := plugin.Configure(&g, []byte(config)); err != nil || g.ResetTimeout.Std() != 90*time.Second || g.Instances["a"].Timeout.Std() != 2*time.Minute {
+		t.Errorf("%v, %+v", err, &g)
+	}
+	err := plugin.Configure(&g, []byte(`{"instances": {"a": {"timeout": "soon"}}}`))
+	if provider.KindOf(err) != provider.KindConfig || !strings.Contains(err.Error(), "timeout must be a duration") {
+		t.Errorf("a text that is none: %v", err)
 	}
 }
 

@@ -93,7 +93,7 @@ func TestWinRM(t *testing.T) {
 func TestWinRMWrongPassword(t *testing.T) {
 	h, _ := winrmHost(t)
 	h.Password = secret.New("another-password")
-	g := open(t, &InstanceGroup{Instances: map[string]Host{"win": h}, ResetCommand: "true", ResetTimeout: duration(2 * time.Second)})
+	g := open(t, &InstanceGroup{Instances: map[string]Host{"win": h}, ResetCommand: "true", ResetTimeout: duration{provider.Duration(2 * time.Second)}})
 	if _, err := g.Increase(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
