@@ -25,7 +25,7 @@ func newPluginInstall(env environment) *cobra.Command {
 			"$TASKSCALER_PLUGIN_PATH or else ~/.config/taskscaler/plugins. Everything that is downloaded is checked against its digest, and a file that is no\n" +
 			"plugin for taskscaler is not installed. Logins are those of `docker login`. A registry on localhost is spoken to without TLS.\n\n" +
 			"With --config, it installs the plugins of the file that name a registry or a repository, and writes version, sum and digest into the lock file beside it\n" +
-			"(" + setup.LockFile + "). What the lock has is installed in that version and with that digest; --update takes the newest that matches.\n\n" +
+			"(" + setup.LockFile + "). What the lock has is installed in that version and with those bytes; --update takes the newest that matches.\n\n" +
 			"Exit codes: 0 success, 1 failure, 2 wrong usage.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if (len(args) > 0) == cmd.Flags().Changed("config") {
@@ -50,7 +50,7 @@ func newPluginInstall(env environment) *cobra.Command {
 				if err != nil {
 					return usage(cmd, err)
 				}
-				if _, err := install(cmd.Context(), env, s, "", dir); err != nil {
+				if _, err := install(cmd.Context(), env, s, oci.Pin{}, dir); err != nil {
 					return failed(err)
 				}
 			}
@@ -65,8 +65,8 @@ func newPluginInstall(env environment) *cobra.Command {
 	return cmd
 }
 
-func install(ctx context.Context, env environment, s plugin.Source, digest, dir string) (oci.Installed, error) {
-	got, err := oci.Install(ctx, s, digest, dir)
+func install(ctx context.Context, env environment, s plugin.Source, pin oci.Pin, dir string) (oci.Installed, error) {
+	got, err := oci.Install(ctx, s, pin, dir)
 	if err != nil {
 		return got, err
 	}
@@ -94,13 +94,14 @@ func installOf(ctx context.Context, env environment, path, dir string, update bo
 			continue
 		}
 		done[name] = true
-		locked, in := lock.Find(name)
-		if in = in && locked.Digest != "" && !update; in {
-			s.Constraint = locked.Version
-		} else {
-			locked = setup.LockedPlugin{}
+		var pin oci.Pin
+		if locked, in := lock.Find(name); in && !update {
+			pin = oci.Pin{Digest: locked.Digest, SHA256: locked.SHA256}
+			if plugin.IsVersion(locked.Version) {
+				s.Constraint = locked.Version
+			}
 		}
-		got, err := install(ctx, env, s, locked.Digest, dir)
+		got, err := install(ctx, env, s, pin, dir)
 		if err != nil {
 			return err
 		}

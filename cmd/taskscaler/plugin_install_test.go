@@ -140,6 +140,22 @@ func TestPluginInstall(t *testing.T) {
 	step(0, "  1.1.0  ", "plugin", "install", "--config", config) // the locked one, though there is a newer
 	step(0, "  1.2.0  ", "plugin", "install", "--config", config, "--update")
 	step(0, "0 faults", "validate", "--files", config)
+	path := filepath.Join(filepath.Dir(config), "taskscaler.lock")
+	lock, err = os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"sha256 = '": "was locked: if the other may run", "digest = 'sha256:": "somebody has replaced this version"} {
+		at := strings.Index(string(lock), key) + len(key)
+		other := string(lock[:at]) + strings.Repeat("0", 64) + string(lock[at+64:])
+		if err := os.WriteFile(path, []byte(other), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		step(exitFailed, want, "plugin", "install", "--config", config)
+	}
+	if err := os.WriteFile(path, lock, 0o600); err != nil {
+		t.Fatal(err)
+	}
 
 	refusedImages(t, addr, data, built, step)
 	if _, err := os.Stat(installed("4.0.0")); err == nil {

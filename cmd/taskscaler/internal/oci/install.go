@@ -25,9 +25,15 @@ type Installed struct {
 	About   plugin.About
 }
 
-// Install installs the newest version of a plugin that is meant into a plugin folder. If digest is set, the image must have it. Everything that is
+// Pin is what a lock file says of a plugin. Empty fields say nothing.
+type Pin struct {
+	Digest string // of the image
+	SHA256 string // of the executable
+}
+
+// Install installs the newest version of a plugin that is meant into a plugin folder. The image and the executable must be those of the pin. Everything that is
 // downloaded has the digest that its manifest names; and a file that is no plugin for this taskscaler is not installed.
-func Install(ctx context.Context, s plugin.Source, digest, dir string) (Installed, error) {
+func Install(ctx context.Context, s plugin.Source, pin Pin, dir string) (Installed, error) {
 	repo, err := open(s)
 	if err != nil {
 		return Installed{}, err
@@ -40,18 +46,21 @@ func Install(ctx context.Context, s plugin.Source, digest, dir string) (Installe
 		return Installed{}, fmt.Errorf("%s: %q is not a version", s, tag)
 	}
 	top, err := repo.Resolve(ctx, tag)
-	if err != nil && digest != "" { // the tag may be gone
-		top, err = repo.Resolve(ctx, digest)
+	if err != nil && pin.Digest != "" { // the tag may be gone
+		top, err = repo.Resolve(ctx, pin.Digest)
 	}
 	if err != nil {
 		return Installed{}, explain(s, err)
 	}
-	if digest != "" && top.Digest.String() != digest {
-		return Installed{}, fmt.Errorf("%s:%s has the digest %s now, and %s was locked: somebody has replaced this version; if that is right, update the lock with --update", s, tag, top.Digest, digest)
+	if pin.Digest != "" && top.Digest.String() != pin.Digest {
+		return Installed{}, fmt.Errorf("%s:%s has the digest %s now, and %s was locked: somebody has replaced this version; if that is right, update the lock with --update", s, tag, top.Digest, pin.Digest)
 	}
 	layer, err := pick(ctx, repo, top, setup.Platform())
 	if err != nil {
 		return Installed{}, explain(s, err)
+	}
+	if pin.SHA256 != "" && layer.Digest.Encoded() != pin.SHA256 {
+		return Installed{}, fmt.Errorf("%s:%s has an executable with the SHA-256 sum %s, and %s was locked: if the other may run, update the lock with --update", s, tag, layer.Digest.Encoded(), pin.SHA256)
 	}
 	out := Installed{Version: tag, Digest: top.Digest.String(), SHA256: layer.Digest.Encoded(), Path: s.File(dir, tag)}
 	out.About, err = place(ctx, repo, s, layer, out.Path)
