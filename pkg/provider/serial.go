@@ -35,8 +35,8 @@ func (s *serial) Capabilities() []Capability { return CapabilitiesOf(s.group) }
 
 // take waits for the turn of a call, and returns the function that ends it.
 func (s *serial) take(ctx context.Context) (end func(), err error) {
-	if ctx.Err() != nil { // select would choose at random
-		return nil, Errorf(KindThrottled, "the call came too late, and the provider was not asked: %w", context.Cause(ctx))
+	if ctx.Err() != nil { // as the contract wants it
+		return nil, context.Cause(ctx)
 	}
 	select {
 	case s.turn <- struct{}{}:

@@ -166,7 +166,7 @@ func serialWaits(t *testing.T) {
 			t.Errorf("%s, which got no turn: %v", name, err)
 		}
 		waits.Stop()
-		if err := call(ctx); !errors.Is(err, gone) || provider.KindOf(err) != provider.KindThrottled {
+		if err := call(ctx); !errors.Is(err, gone) || provider.KindOf(err) != provider.KindTransient {
 			t.Errorf("%s with a context that had ended: %v", name, err)
 		}
 	}

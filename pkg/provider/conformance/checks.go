@@ -21,10 +21,10 @@ func checks() []check {
 		always(why("list", "Update lists the group", "Without a list the manager knows nothing, and neither grows nor shrinks the fleet.", (*trial).firstList)),
 		why("connect-unknown", "ConnectInfo of an unknown id is not_found", "Only this kind tells the manager that a machine is gone; else it retries for minutes while a job waits.", (*trial).connectUnknown),
 		why("heartbeat-unknown", "Heartbeat of an unknown id says nothing about health", "A machine that one reader of the cloud does not know yet must not be deleted as unhealthy.", (*trial).heartbeatUnknown),
-		why("same-id", "The group has the same id at every start", "After a restart with another id the manager refuses to run, and the machines cost money unused.", (*trial).sameID),
 	}
 	all = append(all, oneMachine(why, live)...)
 	all = append(all, severalMachines(why, live)...)
+	all = append(all, apiChecks()...)
 	all = append(all, removals(live)...)
 	return append(append(all, ends(why, live, always)...), rules()...)
 }
@@ -39,6 +39,7 @@ func oneMachine(why, live entryOf) []check {
 		why("connect-info", "ConnectInfo works as soon as a machine is running", "Running is the signal to connect. If that is too early, the machine is condemned as unreachable.", (*trial).connectInfo),
 		live("beside", "A second Init leaves the first one alone", "At a reload the manager starts a second process to read the limit, while jobs run on the first.", (*trial).besideFirst),
 		live("existing", "A new start lists the machines that exist", "After an update of the manager its machines must be found again, with the jobs on them; else they cost money for ever.", (*trial).existing),
+		why("same-id", "The group has the same id at every start", "After a restart with another id the manager refuses to run, and the machines cost money unused.", (*trial).sameID),
 		why("connect-form", "ConnectInfo answers for this machine, with a possible protocol, port and time", "A wrong value is an error of every connection.", (*trial).connectForm),
 		why("address", "ConnectInfo has an address", "The manager connects to it.", (*trial).address),
 		why("host-keys", "Host keys have the form of authorized_keys", "With a host key nobody can pretend to be the machine; a key that cannot be read fails every connection.", (*trial).hostKeys),
@@ -63,6 +64,7 @@ func removals(live entryOf) []check {
 		live("decrease-exact", "Decrease accepts exactly what it is asked to remove", "A removal that hits another machine kills the jobs on it.", (*trial).decreaseExact),
 		live("decrease-gone", "A removed machine is gone in the end", "A machine that stays costs money and takes up room.", (*trial).decreaseGone),
 		live("decrease-once-known", "Decrease of a machine that is gone counts as removed", "The manager asks again when an answer was lost, perhaps after the machine has gone.", (*trial).decreaseOnceKnown),
+		live("gone", "ConnectInfo and Heartbeat know when a machine is gone", "The manager asks about a machine until a list lacks it. Only not_found says that it is gone; a panic takes everything down.", (*trial).aboutGone),
 		live("concurrent", "Several calls at once work", "The manager lists, connects and creates at the same time.", (*trial).concurrent),
 		live("decrease-repeated", "Decrease may be repeated while it is in progress", "The manager repeats it until the machine is gone. A repetition that counts as a second removal kills another machine.", (*trial).decreaseRepeated),
 		live("decrease-twice-in-one", "An id that is named twice in one call is removed once", "A list may name a machine twice after a retry.", (*trial).decreaseTwice),

@@ -87,6 +87,8 @@ type Options struct {
 	Dial func(ctx context.Context, info provider.ConnectInfo) error
 	// Sicken makes a running machine unhealthy. Nil: only healthy ones are checked.
 	Sicken func(ctx context.Context, g provider.InstanceGroup, id string) error
+	// API stands between the group and the API of its cloud. Nil: faults of the API are not checked.
+	API API
 	// Settle is called between two lists instead of a pause: a modelled cloud advances its clock here.
 	Settle func(ctx context.Context, g provider.InstanceGroup)
 	// Began and Done are called before and after each check, in order. They may be nil.

@@ -136,6 +136,9 @@ func (t *trial) connectSettings() {
 	want.Arch, want.Username, want.ProtocolPort = "riscv64", "operator", 2222
 	want.Keepalive, want.Timeout, want.UseStaticCredentials = 41*time.Second, 43*time.Second, true
 	want.Password = "the-operators-own"
+	if want.OS == "" {
+		want.OS = "linux"
+	}
 	if len(want.Key) == 0 {
 		want.Key = newKey()
 	}
@@ -152,7 +155,7 @@ func (t *trial) connectSettings() {
 	}{
 		{"arch", got.Arch == want.Arch}, {"username", got.Username == want.Username}, {"protocol_port", got.ProtocolPort == want.ProtocolPort},
 		{"keepalive", got.Keepalive == want.Keepalive}, {"timeout", got.Timeout == want.Timeout}, {"password", got.Password == want.Password},
-		{"use_static_credentials", got.UseStaticCredentials == want.UseStaticCredentials}, {"os", want.OS == "" || got.OS == want.OS},
+		{"use_static_credentials", got.UseStaticCredentials == want.UseStaticCredentials}, {"os", got.OS == want.OS},
 		{"protocol", want.Protocol == "" || got.Protocol == want.Protocol}, {"key", string(got.Key) == string(want.Key)},
 	} {
 		if !f.same {

@@ -79,7 +79,7 @@ func (t *trial) killBooting() {
 
 func (t *trial) killDeleting() {
 	t.killable()
-	t.needs("decrease-exact", "decrease-gone", "kill-booting")
+	t.needs("decrease-exact", "decrease-gone", "kill-booting", "decrease-once-known", "decrease-repeated")
 	ids := t.machines(2)
 	id := ids[1]
 	if _, err := t.decrease(t.ctx, id); err != nil {

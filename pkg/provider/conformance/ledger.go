@@ -28,7 +28,8 @@ type ledger struct {
 // machine is one machine of the group.
 type machine struct {
 	state    provider.State
-	furthest int  // the furthest state, see rank
+	furthest int // the furthest state, see rank
+	top      provider.State
 	own      bool // made by this run
 	existing bool // there before this run
 	asked    bool // Decrease was called for it
@@ -155,6 +156,9 @@ func (s *session) form(entries []entry) map[string]provider.State {
 // see takes over one entry of a list.
 func (s *session) see(id string, state provider.State) {
 	m := s.known[id]
+	if m != nil && m.gone && (state == provider.StateDeleting || state == provider.StateDeleted) {
+		return // its end is told once more
+	}
 	if m == nil || m.gone { // a name may be used again
 		if m == nil {
 			s.order = append(s.order, id)
@@ -167,10 +171,12 @@ func (s *session) see(id string, state provider.State) {
 		s.lost = slices.DeleteFunc(s.lost, func(l loss) bool { return l.id == id })
 		s.incomplete(id, "it was in a later list again")
 	}
-	if r := rank(state); r < m.furthest {
-		s.noteLocked("states-forward", "Report what the provider says now. A machine only moves on: creating, running, deleting, deleted.", "%q was %s and is %s", id, m.state, state)
-	} else {
-		m.furthest = r
+	switch r := rank(state); {
+	case r >= m.furthest:
+		m.furthest, m.top = r, state
+	case m.asked && m.furthest < rank(provider.StateDeleting): // some clouds have one word for every change
+	default:
+		s.noteLocked("states-forward", "Report what the provider says now. A machine only moves on: creating, running, deleting, deleted.", "%q was %s and is %s", id, m.top, state)
 	}
 	if gone := state == provider.StateDeleting || state == provider.StateDeleted; gone && !m.asked && !m.missed && !m.stray && m.state != state {
 		m.asked = true // its end is told here
@@ -184,7 +190,7 @@ func (s *session) see(id string, state provider.State) {
 
 // arrival returns a new machine. Whoever accounts for it is found out here.
 func (s *session) arrival(id string, state provider.State, again bool) *machine {
-	m := &machine{state: state, furthest: rank(state), seen: time.Now()}
+	m := &machine{state: state, top: state, furthest: rank(state), seen: time.Now()}
 	switch {
 	case s.listed == 1:
 		m.existing = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/failure"
@@ -120,7 +121,17 @@ func orNil(err error) string {
 	if err == nil {
 		return "nil"
 	}
-	return fmt.Sprintf("an error of kind %v: %v", provider.KindOf(err), err)
+	kind := provider.KindOf(err).String()
+	return fmt.Sprintf("an error of kind %s: %s", kind, cut(strings.TrimPrefix(err.Error(), kind+": ")))
+}
+
+// cut shortens the text of an error: some SDKs put a whole answer into it.
+func cut(text string) string {
+	const most = 200
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // cancelledReads makes the calls that change nothing with contexts that have ended, or end meanwhile.

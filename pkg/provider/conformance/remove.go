@@ -85,6 +85,24 @@ func (t *trial) decreaseOnceKnown() {
 	t.others(exactly, "Decrease of a machine that was gone")
 }
 
+// aboutGone asks about a machine that is gone.
+func (t *trial) aboutGone() {
+	t.needs("decrease-exact", "decrease-gone", "connect-unknown", "heartbeat-unknown")
+	if t.memo.gone == "" {
+		cannot("no machine was removed before")
+	}
+	if _, err := t.connect(t.ctx, t.memo.gone); provider.KindOf(err) != provider.KindNotFound {
+		t.fail("Return provider.Errorf(provider.KindNotFound, …) when the provider does not have the machine any more.", "ConnectInfo of a machine that is gone returned %s", orNil(err))
+	}
+	h, ok := t.group.(provider.Heartbeater)
+	if !ok || !t.can(provider.CapabilityHeartbeat) {
+		return
+	}
+	if err := t.beat(t.ctx, h, t.memo.gone); err == nil {
+		t.fail("Return an error of provider.KindNotFound: a machine that is gone is not healthy.", "Heartbeat of a machine that is gone returned nil")
+	}
+}
+
 func (t *trial) decreaseRepeated() {
 	t.needs("decrease-exact", "decrease-gone", "decrease-once-known")
 	ids := t.machines(2)
