@@ -35,6 +35,7 @@ type config struct {
 	base
 	Name   string            `json:"name"`
 	Boot   duration          `json:"boot"`
+	Wait   provider.Duration `json:"wait"`
 	Hosts  map[string]host   `json:"hosts"`
 	List   []*host           `json:"list"`
 	Tags   map[string]string `json:"tags"`
@@ -143,7 +144,7 @@ func TestConfigureFaults(t *testing.T) {
 // Whatever Configure accepts, a decoder that knows the same struct accepts too, and the other way round; neither shows a value.
 func FuzzConfigure(f *testing.F) {
 	for _, s := range []string{
-		`{"name": "n"}`, `{"hosts": {"a": {"adress": 1}}}`, `[]`, `{"list": [null, {"port": 1}]}`, `{"NAME":1}`, ``, `{"boot":"1s"}`,
+		`{"name": "n"}`, `{"hosts": {"a": {"adress": 1}}}`, `[]`, `{"list": [null, {"port": 1}]}`, `{"NAME":1}`, ``, `{"boot":"1s"}`, `{"wait":90}`, `{"wait":"1m"}`, `{"wait":-1e5}`,
 	} {
 		f.Add([]byte(s))
 	}
