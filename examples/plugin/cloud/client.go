@@ -22,8 +22,8 @@ import (
 
 const (
 	maxAnswer = 16 << 20 // bytes
-	perSecond = 20       // calls, for all of this client
-	burst     = 10
+	perSecond = 50       // calls, for all of this client
+	burst     = 25
 )
 
 // Client calls the API. It is safe for concurrent use.
@@ -66,6 +66,9 @@ func (c *Client) List(ctx context.Context, labels pluginkit.Labels) ([]Machine, 
 		var p page
 		query := url.Values{"labels": {labels.Selector()}, "page": {strconv.Itoa(number)}}
 		err := c.call(ctx, http.MethodGet, "/machines?"+query.Encode(), nil, &p)
+		if provider.KindOf(err) == provider.KindNotFound { // not a machine, but the list: the endpoint is wrong
+			err = provider.Errorf(provider.KindConfig, "the API has no machines at this endpoint: %w", err)
+		}
 		return p.Machines, p.More, err
 	})
 }

@@ -25,7 +25,7 @@ func TestKinds(t *testing.T) {
 		want   provider.FailureKind
 	}{
 		{401, ``, provider.KindConfig}, {403, `{"code": "forbidden"}`, provider.KindConfig}, {403, `{"code": "quota_exceeded", "message": "4 machines"}`, provider.KindQuota},
-		{404, ``, provider.KindNotFound}, {409, ``, provider.KindTransient}, {409, `{"code": "out_of_stock", "message": "no large ones"}`, provider.KindCapacity},
+		{404, ``, provider.KindConfig}, {409, ``, provider.KindTransient}, {409, `{"code": "out_of_stock", "message": "no large ones"}`, provider.KindCapacity},
 		{429, ``, provider.KindThrottled}, {500, `<html>`, provider.KindTransient}, {503, `{"code": "out_of_stock", "message": "no large ones"}`, provider.KindCapacity},
 		{200, `{"machines": [{"id": "half`, provider.KindTransient}, {200, `[]`, provider.KindTransient},
 	} {

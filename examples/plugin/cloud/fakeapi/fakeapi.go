@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/taskscaler/taskscaler/examples/plugin/cloud"
 )
@@ -24,6 +25,9 @@ type Server struct {
 	Max int // machines; 0: no limit
 
 	http     *httptest.Server
+	requests atomic.Int64 // so far
+	open     atomic.Int64 // without an answer yet
+
 	mu       sync.Mutex
 	machines []cloud.Machine
 	answer   func(w http.ResponseWriter, r *http.Request) bool
@@ -38,10 +42,15 @@ func Start() *Server {
 	mux.HandleFunc("GET /machines/{id}", s.get)
 	mux.HandleFunc("DELETE /machines/{id}", s.remove)
 	s.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.requests.Add(1)
+		s.open.Add(1)
+		defer s.open.Add(-1)
+		if answer := s.broken(); answer != nil && answer(w, r) {
+			return
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		switch {
-		case s.answer != nil && s.answer(w, r):
 		case r.Header.Get("Authorization") != "Bearer "+Token:
 			refuse(w, http.StatusUnauthorized, "unauthorized", "the token is not known")
 		default:
@@ -61,6 +70,15 @@ func (s *Server) Break(answer func(w http.ResponseWriter, r *http.Request) bool)
 	defer s.mu.Unlock()
 	s.answer = answer
 }
+
+func (s *Server) broken() func(w http.ResponseWriter, r *http.Request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answer
+}
+
+// Requests returns how many requests have come so far, and how many of them have no answer yet.
+func (s *Server) Requests() (all, open int) { return int(s.requests.Load()), int(s.open.Load()) }
 
 // Add adds a machine, such as one that is not the group's.
 func (s *Server) Add(m cloud.Machine) {
