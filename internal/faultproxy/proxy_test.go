@@ -5,9 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,187 +13,36 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/taskscaler/taskscaler/internal/faultproxy"
+	"github.com/taskscaler/taskscaler/internal/faultproxy/httpgroup"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/provider/conformance"
 )
 
-// cloud is an API with machines that run at once.
-type cloud struct {
-	mu       sync.Mutex
-	last     int
-	machines []string
-}
-
-func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case r.Method == http.MethodGet:
-		_ = json.NewEncoder(w).Encode(c.machines)
-	case r.Method == http.MethodPost:
-		c.last++
-		c.machines = append(c.machines, fmt.Sprintf("machine-%03d", c.last))
-		_ = json.NewEncoder(w).Encode("accepted")
-	case r.Method == http.MethodDelete:
-		id := strings.TrimPrefix(r.URL.Path, "/")
-		c.machines = slices.DeleteFunc(c.machines, func(m string) bool { return m == id })
-		_ = json.NewEncoder(w).Encode("accepted")
-	}
-}
-
-// client is a group that uses the cloud over HTTP, with one habit that is wrong.
-type client struct {
-	http  *http.Client
-	base  string
-	habit string
-}
-
-func (c *client) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
-	return provider.ProviderInfo{ID: "http", MaxSize: 100}, nil
-}
-
-func (c *client) do(ctx context.Context, method, path string, into any) error {
-	if c.habit == "late context" { // it returns, and its request goes on
-		done := make(chan error, 1)
-		go func() { done <- c.send(context.WithoutCancel(ctx), method, path, into) }()
-		select {
-		case err := <-done:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return c.send(ctx, method, path, into)
-}
-
-func (c *client) send(ctx context.Context, method, path string, into any) error {
-	if c.habit == "no context" {
-		ctx = context.WithoutCancel(ctx)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if err := c.kind(resp); err != nil {
-		return err
-	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil && c.habit != "half an answer" {
-		return err
-	}
-	return nil
-}
-
-func (c *client) kind(resp *http.Response) error {
-	switch code := resp.StatusCode; {
-	case c.habit == "blind":
-		return nil
-	case code == http.StatusOK:
-		return nil
-	case code == http.StatusTooManyRequests:
-		e := provider.Errorf(provider.KindThrottled, "%s", resp.Status)
-		switch c.habit {
-		case "no pause":
-		case "wrong pause":
-			e.RetryAfter = time.Hour
-		default:
-			e.RetryAfter, _ = time.ParseDuration(resp.Header.Get("Retry-After") + "s")
-		}
-		return e
-	case code/100 == 4 && c.habit != "no kinds":
-		return provider.Errorf(provider.KindConfig, "%s", resp.Status)
-	}
-	return errors.New(resp.Status)
-}
-
-func (c *client) Update(ctx context.Context, update func(string, provider.State)) error {
-	var ids []string
-	err := c.do(ctx, http.MethodGet, "/", &ids)
-	if c.habit == "no error" {
-		err = nil
-	}
-	for _, id := range ids {
-		update(id, provider.StateRunning)
-	}
-	return err
-}
-
-func (c *client) Increase(ctx context.Context, n int) (done int, err error) {
-	for done < n {
-		var ok string
-		if err := c.do(ctx, http.MethodPost, "/", &ok); err != nil {
-			if c.habit == "counts all" {
-				return n, err
-			}
-			return done, err
-		}
-		done++
-	}
-	return done, nil
-}
-
-func (c *client) Decrease(ctx context.Context, ids []string) (done []string, err error) {
-	for _, id := range ids {
-		var ok string
-		if err := c.do(ctx, http.MethodDelete, "/"+id, &ok); err != nil {
-			return done, err
-		}
-		done = append(done, id)
-	}
-	return done, nil
-}
-
-func (c *client) ConnectInfo(ctx context.Context, id string) (provider.ConnectInfo, error) {
-	var ids []string
-	if err := c.do(ctx, http.MethodGet, "/", &ids); err != nil {
-		return provider.ConnectInfo{}, err
-	}
-	if !slices.Contains(ids, id) {
-		return provider.ConnectInfo{}, provider.Errorf(provider.KindNotFound, "no machine %s", id)
-	}
-	return provider.ConnectInfo{ID: id, InternalAddr: "10.0.0.1"}, nil
-}
-
-func (c *client) Heartbeat(ctx context.Context, id string) error {
-	_, err := c.ConnectInfo(ctx, id)
-	if err != nil && c.habit == "condemns" && provider.KindOf(err) != provider.KindNotFound {
-		return provider.Errorf(provider.KindUnhealthy, "%w", err)
-	}
-	return err
-}
-
-func (c *client) Shutdown(context.Context) error { return nil }
-
 // handle is a group in this process.
 type handle struct {
-	*client
-	info provider.ProviderInfo
+	group *httpgroup.Group
+	info  provider.ProviderInfo
 }
 
 func (h *handle) Open(ctx context.Context, s provider.Settings) (conformance.Handle, error) {
-	info, err := h.Init(ctx, hclog.NewNullLogger(), s)
+	info, err := h.group.Init(ctx, hclog.NewNullLogger(), s)
 	h.info = info
 	return h, err
 }
-func (h *handle) Group() provider.InstanceGroup   { return h.client }
+func (h *handle) Group() provider.InstanceGroup   { return h.group }
 func (h *handle) Info() provider.ProviderInfo     { return h.info }
-func (h *handle) Close(ctx context.Context) error { return h.Shutdown(ctx) }
+func (h *handle) Close(ctx context.Context) error { return h.group.Shutdown(ctx) }
 
 // begin starts a cloud, a proxy before it, and a client that knows only what Env says.
-func begin(t *testing.T, secure bool) (*faultproxy.Proxy, *client) {
+func begin(t *testing.T, secure bool) (*faultproxy.Proxy, *httpgroup.Group) {
 	t.Helper()
-	server := httptest.NewUnstartedServer(&cloud{})
+	server := httptest.NewUnstartedServer(&httpgroup.Cloud{})
 	base := "http://cloud.test"
 	if secure {
 		server.StartTLS()
@@ -237,7 +83,7 @@ func begin(t *testing.T, secure bool) (*faultproxy.Proxy, *client) {
 	roots.AppendCertsFromPEM(ca)
 	c := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(via), TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	t.Cleanup(c.CloseIdleConnections)
-	return p, &client{http: c, base: base}
+	return p, &httpgroup.Group{Client: c, Base: base}
 }
 
 // TestFaults: each habit that is wrong fails the checks of its faults, and no others; a client without one passes, over HTTP and HTTPS.
@@ -261,7 +107,7 @@ func TestFaults(t *testing.T) {
 					continue
 				}
 				p, c := begin(t, secure)
-				c.habit = habit
+				c.Habit = habit
 				o := conformance.Options{Live: true, API: p, Timeout: time.Minute, Poll: 50 * time.Millisecond, Give: 2 * time.Second,
 					Only: []string{"calls-return", "list-complete"}}
 				for _, check := range conformance.Checks() {
@@ -269,7 +115,7 @@ func TestFaults(t *testing.T) {
 						o.Only = append(o.Only, check.ID)
 					}
 				}
-				r := conformance.Run(t.Context(), &handle{client: c}, o)
+				r := conformance.Run(t.Context(), &handle{group: c}, o)
 				for _, res := range r.Results {
 					if res.Status == conformance.Fail || res.Took > 3*time.Second {
 						t.Logf("%s: %s %s %v %s", res.ID, res.Status, res.Reason, res.Findings, res.Took)
@@ -291,7 +137,7 @@ func TestProxyIsTransparent(t *testing.T) {
 			if f != "" {
 				p.Break(f)
 				ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-				if err := c.do(ctx, http.MethodPost, "/", new(string)); err == nil {
+				if err := c.Do(ctx, http.MethodPost, "/", new(string)); err == nil {
 					t.Errorf("%s: no error", f)
 				}
 				cancel()
@@ -299,7 +145,7 @@ func TestProxyIsTransparent(t *testing.T) {
 			}
 			n := p.Requests()
 			var ids []string
-			if err := c.do(t.Context(), http.MethodGet, "/", &ids); err != nil {
+			if err := c.Do(t.Context(), http.MethodGet, "/", &ids); err != nil {
 				t.Fatalf("after %q: %v", f, err)
 			}
 			if p.Requests() != n+1 {
