@@ -43,6 +43,7 @@ func launch(t *testing.T, path, dir string) *plugin.Process {
 
 // TestConformanceOfBinary checks the contract through the process.
 func TestConformanceOfBinary(t *testing.T) {
+	t.Parallel()
 	path := build(t)
 	dirs := map[provider.InstanceGroup]string{}
 	open := func(t *testing.T, dir string) provider.InstanceGroup {
@@ -60,6 +61,7 @@ func TestConformanceOfBinary(t *testing.T) {
 
 // TestMachine: a machine can be reached with the connect info of the plugin, also of one that was started again, and runs commands.
 func TestMachine(t *testing.T) {
+	t.Parallel()
 	path, dir := build(t), filepath.Join(t.TempDir(), "machines")
 	g := launch(t, path, dir)
 	if _, err := g.Init(t.Context(), nil, provider.Settings{}); err != nil {

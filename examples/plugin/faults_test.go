@@ -51,6 +51,7 @@ func (f failing) Break(fault conformance.APIFault) {
 
 // TestFaultsOfAPI: what the plugin makes of each fault of the API is what taskscaler needs to know.
 func TestFaultsOfAPI(t *testing.T) {
+	t.Parallel()
 	_, server := withAPI(t)
 	target := conformance.InProcess(func() provider.InstanceGroup {
 		return &Group{Name: "ci", Max: 4, Endpoint: server.URL, Token: secret.New(fakeapi.Token)}

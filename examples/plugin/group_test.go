@@ -35,6 +35,7 @@ func again(_ *testing.T, old provider.InstanceGroup) provider.InstanceGroup {
 
 // TestConformanceOfProcesses checks the contract with real machines.
 func TestConformanceOfProcesses(t *testing.T) {
+	t.Parallel()
 	providertest.Run(t, providertest.Options{
 		New: func(t *testing.T) provider.InstanceGroup {
 			return &Group{Name: "ci", Max: 4, Dir: filepath.Join(t.TempDir(), "machines")}
@@ -46,6 +47,7 @@ func TestConformanceOfProcesses(t *testing.T) {
 
 // TestConformanceOfAPI checks the contract with the API.
 func TestConformanceOfAPI(t *testing.T) {
+	t.Parallel()
 	providertest.Run(t, providertest.Options{
 		New: func(t *testing.T) provider.InstanceGroup {
 			g, _ := withAPI(t)
