@@ -51,6 +51,38 @@ func TestLogBridge(t *testing.T) {
 	}
 }
 
+// A secret in the environment of a plugin is removed from what the plugin prints, in whatever way the variable came there: with every plugin's, by its name
+// or a pattern in the settings, or with its value. What is no secret stays.
+func TestSecuritySecretsOfTheEnvironmentInTheLog(t *testing.T) {
+	secrets := map[string]string{
+		"AWS_SECRET_ACCESS_KEY": "passed-to-each-4711", "HCLOUD_TOKEN": "passed-by-name-4712", "OS_PASSWORD": "passed-by-pattern-4713",
+	}
+	for name, value := range secrets {
+		t.Setenv(name, value)
+	}
+	t.Setenv("AWS_REGION", "eu-central-1")
+	t.Setenv("OS_CLOUD", "the-blue-cloud")
+	secrets["GIVEN_TOKEN"] = "given-4714"
+	var out buffer
+	opts := quick(`{"leak_env": true}`)
+	opts.Env, opts.Logger = []string{"HCLOUD_TOKEN", "OS_*", "GIVEN_TOKEN=given-4714", "GIVEN_PLACE=the-moon"}, jsonLogger(&out)
+	p := start(t, opts)
+	until(t, "the last line", func() bool { return strings.Contains(out.String(), "that is all") })
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, secret := range secrets {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("the value of %s was logged", name)
+		}
+	}
+	for _, plain := range []string{"it has eu-central-1", "there is the-blue-cloud", "it has the-moon", "it has [redacted]", "there is [redacted]"} {
+		if !strings.Contains(out.String(), plain) {
+			t.Errorf("%q is missing in:\n%s", plain, out.String())
+		}
+	}
+}
+
 // The lines of a panic are logged as errors.
 func TestPluginPanicIsAnErrorInTheLog(t *testing.T) {
 	t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -26,6 +27,7 @@ type group struct {
 	DieAtInit    string `json:"die_at_init"`    // "exit", "panic", "config" or "hang"
 	DieOnceAt    string `json:"die_once_at"`    // a file; if it exists, Init removes it and exits
 	Leak         bool   `json:"leak"`           // writes all secrets to its log, to standard error and to standard output
+	LeakEnv      bool   `json:"leak_env"`       // writes the values of its environment to its log and to standard error
 	Slow         bool   `json:"slow"`           // Increase accepts one machine per call, and returns when its context ends
 	OneByOne     bool   `json:"one_by_one"`     // Decrease, Suspend and Resume accept the first id, and return an error
 	Endless      bool   `json:"endless"`        // Update never returns
@@ -100,6 +102,9 @@ func (g *group) Init(ctx context.Context, log hclog.Logger, settings provider.Se
 	if g.Leak {
 		g.leak()
 	}
+	if g.LeakEnv {
+		g.leakEnv()
+	}
 	info, err := g.Memory.Init(ctx, log, settings)
 	if g.SaysVersion != "" {
 		info.Version = g.SaysVersion
@@ -115,6 +120,16 @@ func spawnSleeper(file string) error {
 		return err
 	}
 	return os.WriteFile(file, fmt.Append(nil, cmd.Process.Pid), 0o600)
+}
+
+// leakEnv writes values without their names: a name can say that its value is secret.
+func (g *group) leakEnv() {
+	for _, entry := range os.Environ() {
+		_, value, _ := strings.Cut(entry, "=")
+		g.log.Info("it has " + value)
+		fmt.Fprintln(os.Stderr, "there is "+value)
+	}
+	g.log.Info("that is all")
 }
 
 func (g *group) leak() {
