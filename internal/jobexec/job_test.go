@@ -457,6 +457,31 @@ func TestManagerRestartsWhileItWaits(t *testing.T) {
 	}
 }
 
+// TestManagerGrantsAndIsKilled: a manager has stored the lease of a job that waits, and is killed before its caller hears of it. The job asks the next
+// manager for this lease, once or after several managers that knew nothing of it.
+func TestManagerGrantsAndIsKilled(t *testing.T) {
+	for _, before := range []int{0, 2} {
+		r := newRig(t, 0)
+		done := r.begin(t.Context(), "sh", "-c", "exit 7")
+		waitFor(t, "the job to wait for a boot", func() bool { return strings.Contains(r.stderr.String(), "boot") })
+		for range before {
+			r.restart()
+			r.await("acquire k")
+		}
+		r.stop()
+		r.manager = r.manager.Successor()
+		r.manager.AddSlots(1)
+		if _, err := r.manager.Acquire(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		r.start()
+		if o := <-done; o.code != 7 || o.err != nil {
+			t.Fatalf("after %d managers: %+v", before, o)
+		}
+		r.await("release k")
+	}
+}
+
 func TestSentences(t *testing.T) {
 	for want, err := range map[string]error{
 		"the manager went away: waiting": &control.AwayError{Where: "s", Err: syscall.ECONNRESET},
