@@ -290,7 +290,7 @@ func (r *rig) settle() {
 // run lets d pass: wakes, answers and lists happen at their times.
 func (r *rig) run(d time.Duration) {
 	r.t.Helper()
-	for end := r.now.Mono + d; ; {
+	for end, idle := r.now.Mono+d, 0; ; {
 		at, what := end, 0
 		if w := r.bt; w != nil && w.Wake > 0 && w.Wake < at {
 			at, what = w.Wake, 1
@@ -302,6 +302,12 @@ func (r *rig) run(d time.Duration) {
 			if p.at < at {
 				at, what = p.at, 3
 			}
+		}
+		if idle++; what != 1 || at-r.now.Mono > time.Millisecond {
+			idle = 0
+		}
+		if idle > 10_000 {
+			r.t.Fatal("the core does not rest: more than 10,000 wakes without a pause")
 		}
 		r.now.Wall = r.now.Wall.Add(max(at-r.now.Mono, 0))
 		r.now.Mono = max(at, r.now.Mono)

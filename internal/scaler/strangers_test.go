@@ -206,6 +206,28 @@ func TestEveryLossSurvivesARestart(t *testing.T) {
 	}
 }
 
+// TestFirstListSettlesNoLoss: what the first list of a life shows is no replacement by the group, whatever becomes of it. The replacement that comes
+// later is taken in for the loss, once.
+func TestFirstListSettlesNoLoss(t *testing.T) {
+	for adopt, want := range map[AdoptMode]record.Origin{AdoptHold: record.Preexisting, AdoptRemove: record.Preexisting, AdoptAll: record.Adopted} {
+		r := standing(t, 2, func(c *Config) { c.MaxInstances, c.Adopt = 9, adopt })
+		r.boot = time.Hour // of what we create in its place
+		r.reclaim("i-1", sec)
+		r.run(20 * sec)
+		first := r.strangers(2) // they come while the manager is stopped
+		r.restart(10 * sec)
+		r.run(2 * sec)
+		r.want("losses after the first list", len(r.core.debts), 1)
+		for _, id := range first {
+			r.want(fmt.Sprint("adopt ", adopt, ": of the first list"), r.core.reg.Get(id).Origin, want)
+		}
+		id := r.strangers(1)[0]
+		r.run(10 * sec)
+		r.want("the replacement", r.core.reg.Get(id).Origin, record.Adopted)
+		r.want("losses then", len(r.core.debts), 0)
+	}
+}
+
 // TestLostOneReturns: an instance that is listed again is not replaced by anything.
 func TestLostOneReturns(t *testing.T) {
 	r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
