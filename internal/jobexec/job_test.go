@@ -476,7 +476,7 @@ func TestManagerGrantsAndIsKilled(t *testing.T) {
 		}
 		r.start()
 		if o := <-done; o.code != 7 || o.err != nil {
-			t.Fatalf("after %d managers: %+v", before, o)
+			t.Fatalf("after %d managers: exit code %d, %v", before, o.code, o.err)
 		}
 		r.await("release k")
 	}
