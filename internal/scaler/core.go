@@ -111,6 +111,7 @@ func (c *Core) restore() {
 		// dip in the load deletes nothing.
 		c.window.past = append(c.window.past, sample{value: n, end: c.now.Mono})
 	}
+	c.dropSpent()
 	c.unfinished = len(c.reg.Intents()) > 0
 	for _, in := range c.reg.Intents() {
 		w := c.newIntent(in)

@@ -1,6 +1,7 @@
 package scaler
 
 import (
+	"slices"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
@@ -108,6 +109,15 @@ func (c *Core) confused(in *fleet.Intent) {
 		w := other.Attached.(*intent)
 		if other != in && other.Doubt > 0 && w.late {
 			w.late, w.since, w.seen = false, c.now.Mono+c.bootDeadline(c.cfg.RequestedDeadline), 0
+		}
+	}
+}
+
+// dropSpent drops the restored creates that have brought all they can bring. They waited for an answer, which nobody will hear any more.
+func (c *Core) dropSpent() {
+	for _, in := range slices.Clone(c.reg.Intents()) {
+		if in.Left() == 0 {
+			c.reg.CloseIntent(in)
 		}
 	}
 }

@@ -330,3 +330,23 @@ func TestIncreaseAnswersStale(t *testing.T) {
 	r.do(Event{Kind: EvIncreased, Op: op, Count: -7, Failure: failure.Failure{Kind: failure.Quota}})
 	r.want("fewer than none", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{2, 1})
 }
+
+// TestRestartWithACreateThatBroughtAll: all instances of a create have appeared, and the manager is killed before it has an answer, or after one that did
+// not say how many there are. Nothing is left of the create, so an instance of somebody else in the first list is not taken for one of its own.
+func TestRestartWithACreateThatBroughtAll(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		r := newRig(t, conf())
+		r.hold[CmdIncrease] = true
+		r.acquire("a")
+		if answered {
+			r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Failure: failure.Failure{Kind: failure.Transient}})
+		}
+		r.spawn("")
+		r.run(2 * sec)
+		r.want("stored", [2]any{len(r.saved.Intents), r.core.reg.Get("i-1").Origin}, [2]any{1, record.Created})
+		id := r.strangers(1)[0]
+		r.restart(sec)
+		r.want("forgotten", len(r.saved.Intents), 0)
+		r.want("of somebody else", r.core.reg.Get(id).Origin, record.Preexisting)
+	}
+}

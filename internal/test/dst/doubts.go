@@ -21,7 +21,7 @@ type doubt struct {
 	faded    bool          // enough lists counted in this batch
 	late     bool          // it was overdue, and no other create was confused with it
 	perhaps  bool          // this may be so
-	restored bool          // it is from an earlier life, and had something to bring
+	restored bool          // it is from an earlier life
 	heard    bool          // the provider said in this life what became of it
 }
 
@@ -47,7 +47,7 @@ func (w *world) doubtsRestart() {
 	for i := range w.saved.Intents {
 		r := &w.saved.Intents[i]
 		d := doubt{op: r.Op, open: !r.Answered || r.Doubt > 0, from: w.now.Mono + 1, late: r.Doubt > 0, perhaps: r.Doubt > 0}
-		d.surely, d.restored = d.from, r.Open+r.Doubt+r.Faded > 0
+		d.surely, d.restored = d.from, true
 		w.inDoubt = append(w.inDoubt, d)
 	}
 }
