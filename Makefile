@@ -18,7 +18,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # the programs of its images. Without them these tests are skipped and say so.
 PEERS    := openssh-server dropbear-bin tinysshd socat gss-ntlmssp python3-gssapi python3-winrm docker.io docker-registry busybox-static
 
-.PHONY: help build sbom install-peers demo demo-static demo-simulate soak figures-trust test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-ssh bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool security ci clean
+.PHONY: help conformance build sbom install-peers demo demo-static demo-simulate soak figures-trust test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-ssh bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool security ci clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ demo-simulate: ## simulate a synthetic month (about 200,000 jobs) in a few secon
 	@$(SIMULATE) --timing
 	@$(SIMULATE) --output $(BIN)/simulation.html
 	@echo "open file://$(abspath $(BIN)/simulation.html)"
+
+conformance: ## check our plugins against the contract, in process and through the command, and that every fault of the broken plugin is found
+	@$(GO) run ./internal/test/conformance
 
 T ?= 3m
 soak: ## kill a manager, its plugin, clients and instances at random for T (3m), and check the records of the instances; SEED=n repeats one
@@ -175,7 +178,7 @@ install-peers:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null || echo "could not install$$missing: tests that need them are skipped and say so"; \
 	else echo "not installed:$$missing; tests that need them are skipped and say so"; fi
 
-ci: install-peers fmt size-check vet tidy-check lowest-build lint arch generate-check test fuzz examples bench-compile demo demo-static ## run everything that CI runs
+ci: install-peers fmt size-check vet tidy-check lowest-build lint arch generate-check test fuzz examples bench-compile demo demo-static conformance ## run everything that CI runs
 
 clean: ## remove everything that these targets built
 	rm -rf $(BIN)

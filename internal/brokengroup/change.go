@@ -177,7 +177,7 @@ func (g *Group) decreaseRefuses(ctx context.Context, ids []string) error {
 		seen[id] = true
 	}
 	if g.is("lock-stays") {
-		return g.lock(present)
+		return g.lock()
 	}
 	return nil
 }

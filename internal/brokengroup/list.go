@@ -72,6 +72,8 @@ func (g *Group) spoil(ctx context.Context, entries []entry, n int) []entry {
 	}
 	first := running(entries)
 	switch g.Break {
+	case "lock-stays":
+		g.unlock(entries)
 	case "start-loses-booting":
 		g.sight(entries)
 	case "list-forgets":

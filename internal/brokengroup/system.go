@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
 // leakProcess starts a process that outlives the plugin.
@@ -29,13 +32,21 @@ rm -f "$3"`
 }
 
 // lock takes a lock for removals, which only this process releases.
-func (g *Group) lock(present []string) error {
+func (g *Group) lock() error {
 	path := g.File + ".lock"
-	switch raw, err := os.ReadFile(path); {
-	case err == nil && strings.TrimSpace(string(raw)) != strconv.Itoa(os.Getpid()):
+	raw, err := os.ReadFile(path)
+	if err == nil && strings.TrimSpace(string(raw)) != strconv.Itoa(os.Getpid()) {
 		return fmt.Errorf("the group is locked by process %s", raw)
-	case len(present) == 0:
-		return os.RemoveAll(path)
 	}
 	return os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())), 0o600)
+}
+
+// unlock releases the lock when nothing is being removed any more.
+func (g *Group) unlock(entries []entry) {
+	path := g.File + ".lock"
+	raw, err := os.ReadFile(path)
+	deleting := slices.ContainsFunc(entries, func(e entry) bool { return e.state == provider.StateDeleting })
+	if err == nil && !deleting && string(raw) == strconv.Itoa(os.Getpid()) {
+		_ = os.Remove(path)
+	}
 }

@@ -35,6 +35,8 @@ type LaunchOptions struct {
 	// replace it can run programs as the user of this process, unless SHA256 is set.
 	InsecurePath bool
 	Logger       *slog.Logger // receives messages about the plugin and those of the plugin; nil: none
+	// Printed, if set, is called with each line that the plugin prints past its logger, without known secrets. The line is logged too.
+	Printed func(line string)
 
 	StartTimeout    time.Duration // how long the plugin may take until it is ready for Init; 0: 10 s
 	InitTimeout     time.Duration // how long the plugin's Init may take, at the start and after each restart (call_timeouts.init); 0: 2 m

@@ -29,13 +29,14 @@ const (
 // logPump turns the lines that a plugin writes to standard error into log records of the host, and keeps the last ones. It assumes nothing
 // about the lines: a plugin may print anything.
 type logPump struct {
-	log    *slog.Logger
-	redact *redactor
-	mu     sync.Mutex
-	tail   []string
-	panic  bool     // a Go panic is being printed
-	fatal  []string // the first lines of the panic, which say more than the last
-	flow   flow
+	printed func(line string) // may be nil
+	log     *slog.Logger
+	redact  *redactor
+	mu      sync.Mutex
+	tail    []string
+	panic   bool     // a Go panic is being printed
+	fatal   []string // the first lines of the panic, which say more than the last
+	flow    flow
 }
 
 // read logs r line by line until it ends.
@@ -64,6 +65,9 @@ func (l *logPump) line(text string, cut bool) {
 	level, msg, attrs, ok := parseHCLog(text, l.redact)
 	if !ok {
 		level, msg = l.plain(text)
+		if l.printed != nil && level != slog.LevelError { // the stack of a panic is no print
+			l.printed(safetext.Line(msg, maxLogText))
+		}
 	}
 	if cut { // perhaps in the middle of a secret
 		msg = msg[:len(msg)/2]

@@ -51,7 +51,7 @@ var _ goprunner.Runner = (*runner)(nil)
 // plugin in either case. spec holds the environment variables of go-plugin.
 func newRunner(o *LaunchOptions, binary string, spec *exec.Cmd, dir string, log *slog.Logger, redact *redactor) (*runner, error) {
 	r := &runner{
-		pump: &logPump{log: log, redact: redact}, exited: make(chan struct{}), pumped: make(chan struct{}), heard: make(chan struct{}),
+		pump: &logPump{log: log, redact: redact, printed: o.Printed}, exited: make(chan struct{}), pumped: make(chan struct{}), heard: make(chan struct{}),
 	}
 	r.cmd = exec.Command(binary, o.Args...)
 	r.cmd.Args[0] = o.Path

@@ -78,6 +78,8 @@ var rooms = []room{
 		bans("helpers of plugins know the contract only", "~internal", "~pkg/plugin", "~pkg/secret")), allow: []string{"golang.org/x/time/rate"}},
 	{dir: "pkg/provider/conformance", bans: bans("the command uses it, and it must not contain a test framework", "testing", "~internal", "~pkg/provider/providertest")},
 	{dir: "internal/faultproxy", bans: bans("a proxy for any plugin: it must not depend on the manager", "~internal", "~pkg/taskscaler", "~pkg/config", "~cmd")},
+	{dir: "internal/plugincheck", bans: bans("it checks a plugin, and must not depend on the manager", "~internal/scaler", "~internal/fleet", "~internal/daemon", "~pkg/policy", "~pkg/taskscaler",
+		"~pkg/statestore", "~pkg/config", "~cmd", "testing")},
 	{dir: "internal/brokengroup", bans: bans("a faulty plugin is a plugin: it must not depend on the manager", "~internal/scaler", "~internal/fleet", "~pkg/policy", "~pkg/taskscaler",
 		"~pkg/statestore", "~pkg/config", "~cmd")},
 	{dir: "pkg/plugin", reach: true, bans: slices.Concat(sdks, bans("plugins import it, and must not contain the manager",

@@ -8,7 +8,7 @@ import (
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
-// Target is the group under test. It may have the methods of Reopener, Orphaner and Leaver too.
+// Target is the group under test. It may have the methods of Reopener, Explainer, Orphaner and Leaver too.
 type Target interface {
 	// Open returns the first handle of the group. It calls Init once, with these settings.
 	Open(ctx context.Context, settings provider.Settings) (Handle, error)
@@ -46,12 +46,16 @@ type Leaver interface {
 	Left(ctx context.Context) ([]string, error)
 }
 
+// Explainer is a Target that can tell what the error of a call means.
+type Explainer interface {
+	// Explain says whether err means that the call panicked, that it did not return, or that the process died.
+	Explain(err error) (Incident, bool)
+}
+
 // Observer is a Handle that sees more of the group than its answers.
 type Observer interface {
 	// Incidents returns what was seen so far.
 	Incidents() []Incident
-	// Explain says whether the error of a call means that the call panicked or the process died.
-	Explain(err error) (Incident, bool)
 }
 
 // Incident is something that a group did beside its answers.
@@ -67,6 +71,7 @@ type IncidentKind string
 const (
 	Printed  IncidentKind = "printed"  // something that is no log record
 	Panicked IncidentKind = "panicked" // in a call
+	Stuck    IncidentKind = "stuck"    // the call did not return
 	Died     IncidentKind = "died"     // although nobody ended it
 )
 
@@ -130,6 +135,9 @@ const (
 	Skip       Status = "skip"        // it cannot be made on this group
 	NotReached Status = "not reached" // something else failed before
 )
+
+// ReasonNotLive is the reason of checks that are skipped because Options.Live is not set.
+const ReasonNotLive = "it makes or removes machines, and the run is not live"
 
 // Finding is one fault.
 type Finding struct {

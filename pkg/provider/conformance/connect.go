@@ -159,7 +159,7 @@ func (t *trial) connectSettings() {
 		{"protocol", want.Protocol == "" || got.Protocol == want.Protocol}, {"key", string(got.Key) == string(want.Key)},
 	} {
 		if !f.same {
-			t.fail("Start from Settings.ConnectorConfig, and fill in only the empty fields.", "the operator set %s, and ConnectInfo answered another value", f.name)
+			t.fail("Start from Settings.ConnectorConfig, and fill in only the empty fields. (What plugin_config sets for this very machine may win: if that is so here, leave it out for the run.)", "the operator set %s, and ConnectInfo answered another value", f.name)
 		}
 	}
 }

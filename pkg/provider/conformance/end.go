@@ -114,16 +114,22 @@ func (t *trial) orphan() {
 	if !ok {
 		skip("only a process has a host that can die")
 	}
-	t.needs("beside")
+	t.killable()
 	t.machines(1)
-	if err := o.Orphan(t.ctx); err != nil {
-		cannot("the host of a second process could not be killed: %v", err)
+	if err := t.handle.(Killer).Kill(t.ctx); err != nil { // a group may refuse a second host
+		cannot("it could not be killed: %v", err)
+	}
+	t.handle = nil
+	err := o.Orphan(t.ctx)
+	t.use(t.reopen(t.o.Settings))
+	if err != nil {
+		cannot("another host could not be killed: %v", err)
 	}
 	for range 3 {
 		t.mustList()
 		t.pause(min(t.o.Poll, 50*time.Millisecond))
 	}
-	t.others("Remove nothing when the host is gone, neither in a goroutine nor in a helper process. The next start finds the machines.", "the host of a second process was killed")
+	t.others("Remove nothing when the host is gone, neither in a goroutine nor in a helper process. The next start finds the machines.", "the host was killed")
 }
 
 // shutdown ends the handle in use. If the group cannot be opened again, it removes the machines of the run before.
@@ -154,6 +160,9 @@ func (t *trial) closeHandle() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), t.o.CallTimeout)
 	defer cancel()
 	_, err := attempt(ctx, t.session, "Shutdown", func(ctx context.Context) (struct{}, error) { return struct{}{}, h.Close(ctx) })
+	if err != nil && !broken(err) {
+		err = t.explain(err)
+	}
 	if broken(err) {
 		cannot("%s", err.Error())
 	}
@@ -267,7 +276,7 @@ func (t *trial) nothingLeft() {
 
 // goroutines returns where goroutines are that calls of this run have started. It waits for those that are just ending.
 func (t *trial) goroutines() []string {
-	deadline := time.Now().Add(t.o.Give)
+	deadline := time.Now().Add(min(t.o.Give, 30*time.Second))
 	for pause := time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		stacks, err := labelled(t.label)
 		if err != nil || len(stacks) == 0 || time.Now().After(deadline) {

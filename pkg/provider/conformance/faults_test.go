@@ -21,7 +21,7 @@ func limits(slow bool) conformance.Options {
 		Sicken: brokengroup.Sicken, Dial: brokengroup.Dial,
 	}
 	if slow {
-		o.Timeout, o.CallTimeout, o.Give = 8*time.Second, 8*time.Second, 8*time.Second
+		o.Timeout, o.CallTimeout, o.Give = 6*time.Second, 6*time.Second, 6*time.Second
 	}
 	return o
 }
@@ -54,20 +54,17 @@ func TestFaults(t *testing.T) {
 	}
 	all.Wait()
 	close(until)
-	n := 0
 	for _, o := range outcomes {
 		if o.fault.Name == "" {
 			continue
 		}
-		n++
-		if testing.Verbose() {
-			t.Logf("%-26s %v", o.fault.Name, o.report.Took.Round(time.Millisecond))
-		}
-		if got := o.report.Failed(); !slices.Equal(got, o.fault.Finds) {
+		got := o.report.Failed()
+		if !slices.Equal(got, o.fault.Finds) {
 			t.Errorf("%s (%s): found by %q, want %q\n%s", o.fault.Name, o.fault.What, got, o.fault.Finds, table(o.report))
+			continue
 		}
+		t.Logf("caught %s in %v", o.fault.Name, o.report.Took.Round(time.Millisecond)) // make conformance counts these lines
 	}
-	t.Logf("%d faults", n-1)
 }
 
 // table shows the results that are no pass.

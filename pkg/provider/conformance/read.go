@@ -14,6 +14,9 @@ import (
 
 func (t *trial) init() {
 	h, err := attempt(t.ctx, t.session, "Init", func(ctx context.Context) (Handle, error) { return t.target.Open(ctx, t.o.Settings) })
+	if err != nil && !broken(err) {
+		err = t.explain(err)
+	}
 	switch {
 	case broken(err):
 		t.halt("Init did not succeed")
@@ -101,7 +104,7 @@ func (t *trial) heartbeater() provider.Heartbeater {
 
 func (t *trial) beat(ctx context.Context, h provider.Heartbeater, id string) error {
 	_, err := attempt(ctx, t.session, "Heartbeat", func(ctx context.Context) (struct{}, error) { return struct{}{}, h.Heartbeat(ctx, id) })
-	if err != nil && !broken(err) {
+	if err != nil && !broken(err) && ctx.Err() == nil {
 		err = t.explain(err)
 	}
 	if broken(err) {

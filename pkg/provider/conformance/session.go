@@ -100,7 +100,11 @@ func attempt[T any](ctx context.Context, s *session, verb string, f func(context
 	defer cancel()
 	done := make(chan answer[T], 1)
 	began := time.Now()
-	go pprof.Do(ctx, s.labels, func(ctx context.Context) { done <- guarded(ctx, verb, f) })
+	go pprof.Do(ctx, s.labels, func(ctx context.Context) {
+		a := answer[T]{err: fmt.Errorf("%s ended its goroutine", verb)} // as t.FailNow does in a test's own functions
+		defer func() { done <- a }()
+		a = guarded(ctx, verb, f)
+	})
 	select {
 	case a := <-done:
 		return a.value, s.answered(ctx, verb, began, a.err)
@@ -183,21 +187,24 @@ func do[T any](t *trial, verb string, f func(context.Context) (T, error)) (T, er
 	return v, err
 }
 
-// explain asks the observer of the handle what the error of a call means. A death or a panic is noted and becomes a panicError.
+// explain asks the target what the error of a call means. A death or a panic is noted and becomes a panicError.
 func (s *session) explain(err error) error {
-	o, ok := s.handle.(Observer)
+	e, ok := s.target.(Explainer)
 	if !ok {
 		return err
 	}
-	i, ok := o.Explain(err)
+	i, ok := e.Explain(err)
 	if !ok {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.incident(i)
-	if i.Kind == Died {
+	switch i.Kind {
+	case Died:
 		s.halted = "the process of the group ended"
+	case Stuck:
+		s.halted = "a call did not return, so nothing more can be said of this group"
 	}
 	return &panicError{"the call", i.Text}
 }
@@ -244,6 +251,8 @@ func (s *session) incident(i Incident) {
 		s.noteLocked("output-silent", "Log with the hclog.Logger that Init receives, and print nothing.", "it printed: %s", i.Text)
 	case Panicked:
 		s.noteLocked("no-panic", "Handle the case, or return an error. Unlock with defer.", "%s", i.Text)
+	case Stuck:
+		s.noteLocked("calls-return", "Pass the context of the call to everything that waits, and return its error when it ends.", "%s", i.Text)
 	case Died:
 		s.noteLocked("stays-alive", "Recover the panics of your own goroutines, and never call os.Exit or log.Fatal.", "the process ended although nobody ended it: %s", i.Text)
 	}

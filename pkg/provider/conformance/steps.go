@@ -106,7 +106,7 @@ func unlessLost(err error) error {
 // increase calls Increase and keeps account of what it accepted.
 func (t *trial) increase(ctx context.Context, delta int) (int, error) {
 	n, err := t.increaseRaw(ctx, delta)
-	if err != nil && !broken(err) {
+	if err != nil && !broken(err) && ctx.Err() == nil {
 		err = t.explain(err)
 	}
 	if broken(err) {
@@ -135,7 +135,7 @@ func (s *session) increaseRaw(ctx context.Context, delta int) (int, error) {
 func (t *trial) decrease(ctx context.Context, ids ...string) ([]string, error) {
 	t.ask(ids)
 	done, err := attempt(ctx, t.session, "Decrease", func(ctx context.Context) ([]string, error) { return t.group.Decrease(ctx, ids) })
-	if err != nil && !broken(err) {
+	if err != nil && !broken(err) && ctx.Err() == nil {
 		err = t.explain(err)
 	}
 	if broken(err) {
@@ -161,7 +161,7 @@ func (t *trial) connect(ctx context.Context, id string) (provider.ConnectInfo, e
 
 func connectWith(ctx context.Context, t *trial, g provider.InstanceGroup, id string) (provider.ConnectInfo, error) {
 	info, err := attempt(ctx, t.session, "ConnectInfo", func(ctx context.Context) (provider.ConnectInfo, error) { return g.ConnectInfo(ctx, id) })
-	if err != nil && !broken(err) {
+	if err != nil && !broken(err) && ctx.Err() == nil {
 		err = t.explain(err)
 	}
 	if broken(err) {

@@ -79,7 +79,7 @@ func (s *session) outcome(c check) (r Result) {
 	r.Check = c.Check
 	switch {
 	case c.Live && !s.o.Live && !c.always:
-		r.Status, r.Reason = Skip, "it makes or removes machines, and the run is not live"
+		r.Status, r.Reason = Skip, ReasonNotLive
 		return r
 	case c.Live && s.o.Fixed && !c.always:
 		r.Status, r.Reason = Skip, "the machines of the group are fixed"
@@ -131,8 +131,8 @@ func (s *session) judge() {
 		switch {
 		case len(r.Findings) > 0:
 			r.Status = Fail
-		case s.calls == 0:
-			r.Status, r.Reason = NotReached, "no call was made"
+		case s.group == nil:
+			r.Status, r.Reason = NotReached, s.halted
 		case s.skips[c.ID] != "":
 			r.Status, r.Reason = Skip, s.skips[c.ID]
 		}
