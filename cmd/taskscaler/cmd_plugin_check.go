@@ -36,6 +36,8 @@ type testFlags struct {
 	live, noConnect, asJSON, verbose, listed bool
 	machines                                 int
 	timeout                                  time.Duration
+	proxy                                    bool
+	answers                                  string
 }
 
 func newPluginTest(env environment) *cobra.Command {
@@ -76,6 +78,8 @@ func newPluginTest(env environment) *cobra.Command {
 	flags.BoolVar(&f.noConnect, "no-connect", false, "do not connect to a machine")
 	flags.BoolVar(&f.asJSON, "json", false, "print the report as JSON ("+plugincheck.Schema+")")
 	flags.StringVar(&f.junit, "junit", "", "also write the report to this file as JUnit XML")
+	flags.BoolVar(&f.proxy, "proxy", false, "put a proxy between the plugin and its HTTP API, which fails as a cloud does")
+	flags.StringVar(&f.answers, "proxy-answers", "", "a JSON file with the bodies of the proxy's answers, if the plugin must be able to read them")
 	flags.BoolVar(&f.verbose, "verbose", false, "print what the plugin logs to standard error")
 	flags.BoolVar(&f.listed, "list", false, "list the checks and why each matters, and start nothing")
 	return cmd
@@ -96,6 +100,8 @@ func (f *testFlags) usage(cmd *cobra.Command) error {
 		}
 	}
 	switch {
+	case f.answers != "" && !f.proxy:
+		return usage(cmd, errors.New("--proxy-answers needs --proxy"))
 	case f.machines < 2:
 		return usage(cmd, errors.New("--machines is less than 2: a removal must be seen to leave another machine alone"))
 	case f.timeout <= 0:
@@ -127,13 +133,22 @@ func (f *testFlags) run(ctx context.Context, env environment, args []string) err
 		return failed(fmt.Errorf("making a folder for the run: %w", err))
 	}
 	defer os.RemoveAll(temp)
+	o := f.options(env, cfg)
+	if f.proxy {
+		p, err := f.startProxy(env, temp)
+		if err != nil {
+			return failed(err)
+		}
+		defer p.Close()
+		launch.Env, o.API = append(slices.Clone(launch.Env), p.Env()...), p
+	}
 	target, err := plugincheck.New(launch, temp, hostCommand())
 	if err != nil {
 		return failed(err)
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	report := plugincheck.Report{Plugin: launch.Path, Live: f.live, Report: conformance.Run(ctx, target, f.options(env, cfg))}
+	report := plugincheck.Report{Plugin: launch.Path, Live: f.live, Report: conformance.Run(ctx, target, o)}
 	if err := f.write(env, report); err != nil {
 		return failed(err)
 	}

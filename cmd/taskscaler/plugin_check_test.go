@@ -93,6 +93,8 @@ func TestPluginTestUsage(t *testing.T) {
 		{"--config " + config + " --only boot", exitUsage, `there is no check "boot": did you mean "boots"?`},
 		{"--config " + config + " --machines 1", exitUsage, "--machines is less than 2"},
 		{"--config " + config + " --timeout 0s", exitUsage, "--timeout must be more than 0"},
+		{"--config " + config + " --proxy-answers x.json", exitUsage, "--proxy-answers needs --proxy"},
+		{"--config " + config + " --runner r1 --proxy --proxy-answers " + config, exitFailed, "is not installed"},
 		{"a b --config " + config, exitUsage, `unexpected argument "b"`},
 		{"--config " + config, exitFailed, "choose one with --runner: r1, r2"},
 		{"--config " + config + " --runner r3", exitFailed, "no runner has this name"},
