@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -63,7 +62,7 @@ func TestPluginTestProxy(t *testing.T) {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	answers := filepath.Join(dir, "answers.json")
-	if err := os.WriteFile(answers, []byte(`{"forbidden": {"type": "text/plain", "body": "`+fmt.Sprint("no")+`"}}`), 0o600); err != nil {
+	if err := os.WriteFile(answers, []byte(`{"forbidden": {"type": "text/plain", "body": "no"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if code, out, errs := test("--only", "api-used,api-throttled", "--proxy-answers", answers); code != 0 {
