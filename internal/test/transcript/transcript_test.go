@@ -61,7 +61,7 @@ func TestNewPlugin(t *testing.T) {
 	for _, s := range steps {
 		commands = append(commands, s.Command)
 	}
-	for _, part := range []string{"taskscaler plugin new ", "go build ", "go test ./...", "taskscaler validate ", "taskscaler exec "} {
+	for _, part := range []string{"taskscaler plugin new ", "go build ", "go test ./...", "taskscaler validate ", "taskscaler exec ", "taskscaler plugin test "} {
 		if !strings.Contains(strings.Join(commands, "\n"), part) {
 			t.Errorf("the transcript has no %s", part)
 		}
