@@ -95,7 +95,7 @@ func (c *Core) intentOverdue(w *intent) {
 	n, accepted := w.Open, w.Answered
 	c.must(c.reg.Shift(w.Intent, -n, n, 0))
 	c.reg.Answered(w.Intent)
-	w.confirm, w.since, w.seen, w.late = true, c.now.Mono, 0, true
+	w.confirm, w.since, w.seen, w.late = true, max(w.since, c.now.Mono), 0, true
 	c.fact(Fact{Kind: FactIntent, Op: w.Op, Count: n, Cause: record.CauseBootOverdue, On: accepted})
 	c.failedBoot(Fact{Cause: record.CauseBootOverdue, Op: w.Op, On: accepted}, w.asked, &c.reg.Meta.Fruitless)
 	c.timers.set(&w.timer, c.now.Mono+c.cfg.ForgetAfter)

@@ -350,3 +350,28 @@ func TestRestartWithACreateThatBroughtAll(t *testing.T) {
 		r.want("of somebody else", r.core.reg.Get(id).Origin, record.Preexisting)
 	}
 }
+
+// TestSecondDoubtKeepsTheTimeOfTheFirst: after a restart, part of a create is in doubt, and an instance that it may have brought was counted for an older
+// create. What is missing has its own time to appear, even if the rest of the create becomes overdue meanwhile.
+func TestSecondDoubtKeepsTheTimeOfTheFirst(t *testing.T) {
+	r := newRig(t, conf(func(c *Config) { c.MaxInstances, c.RequestedDeadline = 9, 20*time.Minute }))
+	r.hold[CmdIncrease] = true
+	r.acquire("a")
+	r.run(sec)
+	r.do(Event{Kind: EvAcquire, Key: "b", Ticket: 91}, Event{Kind: EvAcquire, Key: "c", Ticket: 92})
+	r.do(Event{Kind: EvIncreased, Op: r.held[0].Op, Count: 1})
+	last := r.held[len(r.held)-1]
+	r.want("creates", [2]int{len(r.held), last.Count}, [2]int{2, 2})
+	r.do(Event{Kind: EvIncreased, Op: last.Op, Count: 1, Failure: failure.Failure{Kind: failure.Quota}})
+	r.want("requested, in doubt", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{2, 1})
+	r.restart(19 * time.Minute)
+	r.spawn("")
+	r.run(10 * sec)
+	r.want("one came, and may be of either", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{1, 1})
+	r.run(10 * time.Minute)
+	r.want("the rest is overdue", [2]int{r.sum().Requested, r.sum().Doubt}, [2]int{0, 2})
+	r.run(9 * time.Minute)
+	r.want("all have their time", r.sum().Doubt, 2)
+	r.run(2 * time.Minute)
+	r.want("no longer", r.sum().Doubt, 0)
+}

@@ -118,7 +118,7 @@ func (c *Core) mistaken(in *fleet.Intent) {
 // unexpect moves one instance of in from expected to doubtful.
 func (c *Core) unexpect(in *fleet.Intent) {
 	w := in.Attached.(*intent)
-	w.confirm, w.since, w.seen = true, c.now.Mono, 0
+	w.confirm, w.since, w.seen = true, max(w.since, c.now.Mono), 0
 	c.must(c.reg.Shift(in, -1, 1, 0))
 	c.fact(Fact{Kind: FactIntent, Op: in.Op, Count: 1, Cause: record.CauseZombie})
 }

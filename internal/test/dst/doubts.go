@@ -69,7 +69,14 @@ func (w *world) doubtHears(ev *scaler.Event) {
 	}
 }
 
-// begins starts the count of lists again: something more is in doubt from now on.
+// more starts the count of lists again: something more is in doubt from at on. What was in doubt before keeps its time.
+func (d *doubt) more(at time.Duration) {
+	surely := max(d.surely, at)
+	d.begins(max(d.from, at))
+	d.surely = surely
+}
+
+// begins starts the count of lists again: only those that are asked for from here on count.
 func (d *doubt) begins(from time.Duration) {
 	d.open, d.faded, d.from, d.surely, d.most, d.least = true, false, from, from, 0, 0
 }
@@ -117,9 +124,7 @@ func (w *world) doubtEvent(h *heard) {
 	d, short := w.doubtAbout(h.op), h.count < w.creates0[at].Asked
 	d.heard = d.heard || h.sure || !short
 	if short || d.open {
-		from, surely := max(d.from, w.lastStep), max(d.surely, w.lastStep)
-		d.begins(from)
-		d.surely = surely
+		d.more(w.lastStep)
 	}
 }
 
@@ -136,10 +141,10 @@ func (w *world) doubtFact(b *scaler.Batch, i int) {
 		}
 	case f.Kind == scaler.FactIntent && f.Cause == record.CauseBootOverdue:
 		d := w.doubtAbout(f.Op)
-		d.begins(f.At.Mono)
+		d.more(f.At.Mono)
 		d.late, d.perhaps = true, true
 	case f.Kind == scaler.FactIntent:
-		w.doubtAbout(f.Op).begins(f.At.Mono)
+		w.doubtAbout(f.Op).more(f.At.Mono)
 	case f.Kind == scaler.FactAppeared && w.countsFor(b, i):
 		w.mixedUp(f)
 	}
