@@ -58,7 +58,7 @@ func (g *Group) early(id string) bool {
 }
 
 func (g *Group) spoilLogin(info *provider.ConnectInfo) {
-	switch g.Break {
+	switch g.fault() {
 	case "connect-user":
 		info.Username = "ubuntu"
 	case "connect-password":
@@ -77,7 +77,7 @@ func (g *Group) spoilLogin(info *provider.ConnectInfo) {
 }
 
 func (g *Group) spoilPlace(info *provider.ConnectInfo) {
-	switch g.Break {
+	switch g.fault() {
 	case "connect-other-id":
 		info.ID = "m-9999"
 	case "connect-bad-port":

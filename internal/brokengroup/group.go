@@ -29,13 +29,14 @@ type Group struct {
 	Break string          `json:"break"` // a name of Faults; empty: none
 	Until <-chan struct{} `json:"-"`     // what never returns returns when it is closed; nil: never
 
-	lists atomic.Int64
-	busy  atomic.Bool
-	mu    sync.Mutex
-	known map[string]bool // ids that were listed once
-	gone  string          // an id that was removed
-	asked map[string]bool // ids that Decrease was called for
-	count map[string]int  // of an id: how often it was seen or asked for, as a fault needs it
+	mended atomic.Bool
+	lists  atomic.Int64
+	busy   atomic.Bool
+	mu     sync.Mutex
+	known  map[string]bool // ids that were listed once
+	gone   string          // an id that was removed
+	asked  map[string]bool // ids that Decrease was called for
+	count  map[string]int  // of an id: how often it was seen or asked for, as a fault needs it
 }
 
 var (
@@ -74,7 +75,21 @@ func Dial(_ context.Context, info provider.ConnectInfo) error {
 	return nil
 }
 
-func (g *Group) is(name string) bool { return g.Break == name }
+// fault returns the name of the fault, if it is not mended.
+func (g *Group) fault() string {
+	if g.mended.Load() {
+		return ""
+	}
+	return g.Break
+}
+
+// Mend ends the fault, and Spoil begins it again. What never returns is not affected: see Until.
+func (g *Group) Mend() { g.mended.Store(true) }
+
+// Spoil begins the fault after Mend.
+func (g *Group) Spoil() { g.mended.Store(false) }
+
+func (g *Group) is(name string) bool { return g.fault() == name }
 
 // block never returns, whatever happens to the context of the call.
 func (g *Group) block() { <-g.Until }
@@ -94,7 +109,7 @@ func (g *Group) alone() (done func(), err error) {
 // Init implements provider.InstanceGroup.
 func (g *Group) Init(ctx context.Context, log hclog.Logger, settings provider.Settings) (provider.ProviderInfo, error) {
 	g.known, g.asked, g.count = map[string]bool{}, map[string]bool{}, map[string]int{}
-	switch g.Break {
+	switch g.fault() {
 	case "init-fails":
 		return provider.ProviderInfo{}, errors.New("the moon is down")
 	case "init-panics":
@@ -108,7 +123,7 @@ func (g *Group) Init(ctx context.Context, log hclog.Logger, settings provider.Se
 	if err == nil {
 		err = g.begin(ctx)
 	}
-	switch g.Break {
+	switch g.fault() {
 	case "id-empty":
 		info.ID = ""
 	case "id-control":
@@ -127,7 +142,7 @@ func (g *Group) Init(ctx context.Context, log hclog.Logger, settings provider.Se
 
 // begin does what Init should not do.
 func (g *Group) begin(ctx context.Context) error {
-	switch g.Break {
+	switch g.fault() {
 	case "start-deletes":
 		return g.removeAll(ctx)
 	case "start-loses-booting":
@@ -189,7 +204,7 @@ func contains(ids []string, id string) bool {
 
 // Shutdown implements provider.InstanceGroup.
 func (g *Group) Shutdown(ctx context.Context) error {
-	switch g.Break {
+	switch g.fault() {
 	case "shutdown-deletes":
 		return g.removeAll(ctx)
 	case "shutdown-fails":

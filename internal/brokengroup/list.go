@@ -23,7 +23,7 @@ func (g *Group) Update(ctx context.Context, update func(id string, state provide
 		return err
 	}
 	defer done()
-	switch g.Break {
+	switch g.fault() {
 	case "list-fails":
 		return errors.New("the API answers nonsense")
 	case "list-panics":
@@ -71,7 +71,7 @@ func (g *Group) spoil(ctx context.Context, entries []entry, n int) []entry {
 		g.known[e.id] = true
 	}
 	first := running(entries)
-	switch g.Break {
+	switch g.fault() {
 	case "lock-stays":
 		g.unlock(entries)
 	case "start-loses-booting":
@@ -136,7 +136,7 @@ func (g *Group) lose(ctx context.Context, entries []entry) []entry {
 
 func (g *Group) spoilIDs(entries []entry) []entry {
 	for i := range entries {
-		switch g.Break {
+		switch g.fault() {
 		case "ids-control":
 			entries[i].id = "\x1b[31m" + entries[i].id
 		case "ids-long":

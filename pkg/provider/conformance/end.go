@@ -301,13 +301,15 @@ func labelled(label string) (sites []string, err error) {
 	return sites, nil
 }
 
-// site returns the outermost frame of a block of a goroutine profile.
+// site returns the outermost frame of a block of a goroutine profile that is not of this package or of the standard library's helpers.
 func site(block string) string {
 	at := "an unknown place"
 	for line := range strings.Lines(block) {
-		if f := strings.Fields(line); len(f) >= 4 && f[0] == "#" {
-			at = f[2] + " " + f[3]
+		f := strings.Fields(line)
+		if len(f) < 4 || f[0] != "#" || strings.HasPrefix(f[2], "runtime/pprof.") || strings.HasPrefix(f[2], "sync.") || strings.Contains(f[2], "provider/conformance.") {
+			continue
 		}
+		at = f[2] + " " + f[3]
 	}
 	return at
 }

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,7 @@ func (s *session) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "a conf
 func newSession(ctx context.Context, target Target, o Options) *session {
 	s := &session{o: o, target: target, noted: map[string][]Finding{}, skips: map[string]string{}, took: map[string][]time.Duration{}}
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	s.label = fmt.Sprintf("%p", s)
+	s.label = rand.Text() // an address would be used again by a later run, while goroutines of this one are left
 	s.labels = pprof.Labels("conformance", s.label)
 	s.known, s.memo.failed = map[string]*machine{}, map[string]bool{}
 	return s
