@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/taskscaler/taskscaler/cmd/taskscaler/internal/cosign"
 	"github.com/taskscaler/taskscaler/cmd/taskscaler/internal/oci"
 	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
@@ -16,7 +17,7 @@ import (
 )
 
 func newPluginInstall(env environment) *cobra.Command {
-	var path, dir string
+	var path, dir, keyFile string
 	var update bool
 	cmd := &cobra.Command{
 		Use:   "install [PLUGIN…]",
@@ -26,31 +27,32 @@ func newPluginInstall(env environment) *cobra.Command {
 			"plugin for taskscaler is not installed. Logins are those of `docker login`. A registry on localhost is spoken to without TLS.\n\n" +
 			"With --config, it installs the plugins of the file that name a registry or a repository, and writes version, sum and digest into the lock file beside it\n" +
 			"(" + setup.LockFile + "). What the lock has is installed in that version and with those bytes; --update takes the newest that matches.\n\n" +
+			"With --key, only what this key has signed is installed: cosign.pub, as `cosign generate-key-pair` writes it. With --config, the key is written into the lock file,\n" +
+			"and holds for later installs without --key. Another key is refused, unless --update is given too.\n\n" +
 			"Exit codes: 0 success, 1 failure, 2 wrong usage.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if (len(args) > 0) == cmd.Flags().Changed("config") {
 				return errors.New("name the plugins as registry/repository/name[:version], or give --config, and not both")
 			}
+			if cmd.Flags().Changed("key") && keyFile == "" { // an empty variable of a script must not turn the check off
+				return errors.New("--key is empty: give the file of a public key, cosign.pub")
+			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if dir == "" {
-				folders := plugin.DefaultFindOptions(env.getenv).Dirs
-				folders = slices.DeleteFunc(folders, func(d string) bool { return d == "" })
-				if len(folders) == 0 {
-					return failed(errors.New("there is no plugin folder: set TASKSCALER_PLUGIN_PATH or HOME, or give --dir"))
-				}
-				dir = folders[0]
+			how, err := newInstallation(env, dir, update, keyFile)
+			if err != nil {
+				return failed(err)
 			}
 			if len(args) == 0 {
-				return failed(installOf(cmd.Context(), env, path, dir, update))
+				return failed(installOf(cmd.Context(), env, path, how))
 			}
 			for _, text := range args {
 				s, err := plugin.ParseSource(text)
 				if err != nil {
 					return usage(cmd, err)
 				}
-				if _, err := install(cmd.Context(), env, s, oci.Pin{}, dir); err != nil {
+				if _, err := install(cmd.Context(), env, s, oci.Pin{Key: how.key}, how.dir); err != nil {
 					return failed(err)
 				}
 			}
@@ -60,9 +62,35 @@ func newPluginInstall(env environment) *cobra.Command {
 	cmd.Flags().StringVar(&path, "config", "", "install the plugins of this config.toml, and write its lock file")
 	cmd.Flags().StringVar(&dir, "dir", "", "the plugin folder")
 	cmd.Flags().BoolVar(&update, "update", false, "with --config: take the newest versions that match, and not those of the lock file")
+	cmd.Flags().StringVar(&keyFile, "key", "", "install only what this public key of cosign has signed")
 	_ = cmd.MarkFlagFilename("config", "toml")
+	_ = cmd.MarkFlagFilename("key", "pub", "pem")
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
+}
+
+// installation is how plugins are installed.
+type installation struct {
+	dir    string
+	update bool
+	key    *cosign.Key // nil: that of the lock file, if there is one
+}
+
+// newInstallation chooses the plugin folder if dir is empty, and reads the key if keyFile is not.
+func newInstallation(env environment, dir string, update bool, keyFile string) (how installation, err error) {
+	how = installation{dir: dir, update: update}
+	if dir == "" {
+		folders := plugin.DefaultFindOptions(env.getenv).Dirs
+		folders = slices.DeleteFunc(folders, func(d string) bool { return d == "" })
+		if len(folders) == 0 {
+			return how, errors.New("there is no plugin folder: set TASKSCALER_PLUGIN_PATH or HOME, or give --dir")
+		}
+		how.dir = folders[0]
+	}
+	if keyFile != "" {
+		how.key, err = cosign.ReadKey(keyFile)
+	}
+	return how, err
 }
 
 func install(ctx context.Context, env environment, s plugin.Source, pin oci.Pin, dir string) (oci.Installed, error) {
@@ -70,7 +98,11 @@ func install(ctx context.Context, env environment, s plugin.Source, pin oci.Pin,
 	if err != nil {
 		return got, err
 	}
-	line(env.stdout, "%s  %s  sha256 %s  %s", s, got.Version, got.SHA256, got.Path)
+	signed := ""
+	if pin.Key != nil {
+		signed = "  signed by " + pin.Key.Fingerprint()
+	}
+	line(env.stdout, "%s  %s  sha256 %s  %s%s", s, got.Version, got.SHA256, got.Path, signed)
 	if err := plugin.CheckPath(got.Path); err != nil {
 		line(env.stderr, "taskscaler: warning: %s", err.Error())
 	}
@@ -78,7 +110,7 @@ func install(ctx context.Context, env environment, s plugin.Source, pin oci.Pin,
 }
 
 // installOf installs the plugins of a configuration and writes its lock file.
-func installOf(ctx context.Context, env environment, path, dir string, update bool) error {
+func installOf(ctx context.Context, env environment, path string, how installation) error {
 	file, err := load(path, env.stderr)
 	if err != nil {
 		return err
@@ -94,23 +126,46 @@ func installOf(ctx context.Context, env environment, path, dir string, update bo
 			continue
 		}
 		done[name] = true
-		var pin oci.Pin
-		if locked, in := lock.Find(name); in && !update {
-			pin = oci.Pin{Digest: locked.Digest, SHA256: locked.SHA256}
+		pin := oci.Pin{}
+		if pin.Key, err = keyOf(lock, name, how); err != nil {
+			return err
+		}
+		if locked, in := lock.Find(name); in && !how.update {
+			pin.Digest, pin.SHA256 = locked.Digest, locked.SHA256
 			if plugin.IsVersion(locked.Version) {
 				s.Constraint = locked.Version
 			}
 		}
-		got, err := install(ctx, env, s, pin, dir)
+		got, err := install(ctx, env, s, pin, how.dir)
 		if err != nil {
 			return err
 		}
 		lock.Set(name, got.Version, got.SHA256, got.Digest)
+		if pin.Key != nil {
+			lock.SetKey(name, pin.Key.Text())
+		}
 	}
 	if len(done) == 0 {
 		return fmt.Errorf("no plugin of %s names a registry or a repository: write plugin = \"registry/repository/name:version\"", file.Path)
 	}
 	return lock.Write()
+}
+
+// keyOf returns the key that must have signed a plugin: that of the lock file, which --key must not contradict, or that of --key.
+func keyOf(lock *setup.Lock, name string, how installation) (*cosign.Key, error) {
+	text := lock.Key(name)
+	if text == "" || how.update && how.key != nil {
+		return how.key, nil
+	}
+	locked, err := cosign.ParseKey(lock.Path, text)
+	if err != nil {
+		return nil, fmt.Errorf("plugin %q: %w", name, err)
+	}
+	if how.key != nil && !how.key.Equal(locked) {
+		return nil, fmt.Errorf("plugin %q: %s has the key %s for it, and %s is another one (%s): leave --key out, or take the new key with --update",
+			name, lock.Path, locked.Fingerprint(), how.key.From, how.key.Fingerprint())
+	}
+	return locked, nil
 }
 
 func pluginsOf(file *config.File) (names []string) {
@@ -123,11 +178,15 @@ func pluginsOf(file *config.File) (names []string) {
 }
 
 func newPluginPush(env environment) *cobra.Command {
-	return &cobra.Command{
+	var bundles []string
+	cmd := &cobra.Command{
 		Use:   "push PLUGIN:VERSION FILE…",
 		Short: "Put a plugin into an OCI registry",
 		Long: "push puts the executables of one version into registry/repository/name, one for each platform, for `plugin install`. The headers of the files name their\n" +
 			"platforms. A version that is there with other bytes is not replaced. Logins are those of `docker login`.\n\n" +
+			"With --bundle, the signatures of the files are put beside them; each is found by the sum of the file that it signs:\n" +
+			"    cosign sign-blob --key cosign.key --bundle FILE.bundle FILE\n" +
+			"To sign what is there already, push the same files again with --bundle.\n\n" +
 			"Exit codes: 0 success, 1 failure, 2 wrong usage.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
@@ -140,7 +199,7 @@ func newPluginPush(env environment) *cobra.Command {
 			if err != nil {
 				return usage(cmd, err)
 			}
-			digest, err := oci.Push(cmd.Context(), s, args[1:])
+			digest, err := oci.Push(cmd.Context(), s, args[1:], bundles)
 			if err != nil {
 				return failed(err)
 			}
@@ -148,4 +207,7 @@ func newPluginPush(env environment) *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().StringArrayVar(&bundles, "bundle", nil, "a file with the signature of a FILE by `cosign sign-blob`; repeat it for each")
+	_ = cmd.MarkFlagFilename("bundle")
+	return cmd
 }

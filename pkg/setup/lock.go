@@ -41,6 +41,7 @@ type LockedPlugin struct {
 	Version  string `toml:"version"`          // that it had when it was locked
 	SHA256   string `toml:"sha256"`           // lower-case hex
 	Digest   string `toml:"digest,omitempty"` // of the image in the registry from which it was installed
+	Key      string `toml:"key,omitempty"`    // the public key that must have signed what `plugin install` installs: PKIX in base64
 }
 
 // LockError says that a lock file cannot be used, or does not fit the configuration.
@@ -147,10 +148,34 @@ func (l *Lock) Find(name string) (LockedPlugin, bool) {
 	return LockedPlugin{}, false
 }
 
-// Set replaces the entry of a plugin for this platform, or adds it. The entries of other plugins and platforms stay. digest may be empty; the one of before
-// stays then, if the bytes are the same.
+// Key returns the public key that must have signed a plugin, or "". One that is known for another platform holds for this one, unless this one has its own.
+func (l *Lock) Key(name string) string {
+	if own, _ := l.Find(name); own.Key != "" || l == nil {
+		return own.Key
+	}
+	name = l.key(name)
+	for _, p := range l.Plugins {
+		if p.Name == name && p.Key != "" {
+			return p.Key
+		}
+	}
+	return ""
+}
+
+// SetKey records the public key that must have signed a plugin. It does nothing if the lock has no entry of the plugin for this platform.
+func (l *Lock) SetKey(name, key string) {
+	name = l.key(name)
+	for i, p := range l.Plugins {
+		if p.Name == name && p.Platform == Platform() {
+			l.Plugins[i].Key = key
+		}
+	}
+}
+
+// Set replaces the entry of a plugin for this platform, or adds it. The entries of other plugins and platforms stay, and so does the key. digest may be empty; the
+// one of before stays then, if the bytes are the same.
 func (l *Lock) Set(name, version, sum, digest string) {
-	next := LockedPlugin{Name: l.key(name), Platform: Platform(), Version: version, SHA256: strings.ToLower(sum), Digest: digest}
+	next := LockedPlugin{Name: l.key(name), Platform: Platform(), Version: version, SHA256: strings.ToLower(sum), Digest: digest, Key: l.Key(name)}
 	if old, ok := l.Find(name); ok && digest == "" && old.SHA256 == next.SHA256 {
 		next.Digest = old.Digest
 	}

@@ -169,3 +169,40 @@ func TestLockFilesThatAreNone(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestLockedKey: the key that must have signed a plugin outlives its versions, and holds for other platforms until they have their own.
+func TestLockedKey(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config.toml")
+	lock, err := OpenLock(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "registry.example.com/ci/aws:1"
+	lock.SetKey(name, "no entry")
+	if key := lock.Key(name); key != "" {
+		t.Errorf("without an entry: %q", key)
+	}
+	lock.Plugins = []LockedPlugin{{Name: name, Platform: "plan9/mips", Version: "1.0", SHA256: strings.Repeat("0", 64), Key: "theirs"}}
+	lock.Set(name, "1.1", strings.Repeat("1", 64), "")
+	if key := lock.Key(name); key != "theirs" {
+		t.Errorf("of another platform: %q", key)
+	}
+	lock.SetKey(name, "ours")
+	lock.Set(name, "1.2", strings.Repeat("2", 64), "")
+	if err := lock.Write(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ReadLock(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key := again.Key(name); key != "ours" || again.Plugins[1].Key != "theirs" {
+		t.Errorf("%q, %+v", key, again.Plugins)
+	}
+	if key := again.Key("registry.example.com/ci/other"); key != "" {
+		t.Errorf("of another plugin: %q", key)
+	}
+	if key := (*Lock)(nil).Key(name); key != "" {
+		t.Errorf("no lock: %q", key)
+	}
+}

@@ -173,6 +173,7 @@ var exclusive = []struct {
 	{"github.com/moby", "only an executor of containers speaks to a Docker engine", []string{"examples/docker-autoscaler-executor"}},
 	{"github.com/spf13/cobra", "only commands have flags", []string{"cmd"}},
 	{"oras.land/oras-go", "only the command installs plugins", []string{"cmd/taskscaler/internal/oci"}},
+	{"github.com/sigstore", "only the command verifies signatures", []string{"cmd/taskscaler/internal/cosign"}},
 	{"golang.org/x/time", "a plugin pays for it only if it imports httpkit", []string{"pkg/provider/pluginkit/httpkit", "internal/scaler"}},
 	{"github.com/robfig/cron/v3", "only pkg/policy parses periods", []string{"pkg/policy"}},
 }

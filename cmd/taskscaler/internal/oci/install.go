@@ -12,6 +12,7 @@ import (
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/taskscaler/taskscaler/cmd/taskscaler/internal/cosign"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/setup"
 )
@@ -25,14 +26,16 @@ type Installed struct {
 	About   plugin.About
 }
 
-// Pin is what a lock file says of a plugin. Empty fields say nothing.
+// Pin is what is known of a plugin before it is installed, from a lock file and by --key. Empty fields say nothing.
 type Pin struct {
-	Digest string // of the image
-	SHA256 string // of the executable
+	Digest string      // of the image
+	SHA256 string      // of the executable
+	Key    *cosign.Key // that must have signed the executable
 }
 
-// Install installs the newest version of a plugin that is meant into a plugin folder. The image and the executable must be those of the pin. Everything that is
-// downloaded has the digest that its manifest names; and a file that is no plugin for this taskscaler is not installed.
+// Install installs the newest version of a plugin that is meant into a plugin folder. The image and the executable must be those of the pin, and
+// signed by its key; a *SignatureError says that they are not. Everything that is downloaded has the digest that its manifest names; and a file that is no plugin for
+// this taskscaler is not installed.
 func Install(ctx context.Context, s plugin.Source, pin Pin, dir string) (Installed, error) {
 	repo, err := open(s)
 	if err != nil {
@@ -55,12 +58,17 @@ func Install(ctx context.Context, s plugin.Source, pin Pin, dir string) (Install
 	if pin.Digest != "" && top.Digest.String() != pin.Digest {
 		return Installed{}, fmt.Errorf("%s:%s has the digest %s now, and %s was locked: somebody has replaced this version; if that is right, update the lock with --update", s, tag, top.Digest, pin.Digest)
 	}
-	layer, err := pick(ctx, repo, top, setup.Platform())
+	manifest, layer, err := pick(ctx, repo, top, setup.Platform())
 	if err != nil {
 		return Installed{}, explain(s, err)
 	}
 	if pin.SHA256 != "" && layer.Digest.Encoded() != pin.SHA256 {
 		return Installed{}, fmt.Errorf("%s:%s has an executable with the SHA-256 sum %s, and %s was locked: if the other may run, update the lock with --update", s, tag, layer.Digest.Encoded(), pin.SHA256)
+	}
+	if pin.Key != nil { // before the download, which then must have the digest that was verified
+		if err := verify(ctx, repo, s.String()+":"+tag, manifest, layer, pin.Key); err != nil {
+			return Installed{}, err
+		}
 	}
 	out := Installed{Version: tag, Digest: top.Digest.String(), SHA256: layer.Digest.Encoded(), Path: s.File(dir, tag)}
 	out.About, err = place(ctx, repo, s, layer, out.Path)

@@ -1,7 +1,7 @@
 // Package oci installs plugins from an OCI registry, and puts them there.
 //
 // A plugin is an image index with one manifest for each platform. Each manifest has one layer: the executable as it is. So the digest of the layer is the
-// SHA-256 sum of the plugin.
+// SHA-256 sum of the plugin. A signature is a bundle of cosign over these bytes, in an image of its own that refers to the manifest.
 package oci
 
 import (
@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
@@ -48,6 +49,7 @@ func open(s plugin.Source) (*remote.Repository, error) {
 	client := &auth.Client{Client: retry.DefaultClient, Cache: auth.NewCache(), Credential: credentials.Credential(store)}
 	client.SetUserAgent("taskscaler")
 	repo.Client, repo.PlainHTTP = client, loopback(s.Registry)
+	repo.ReferrerListMaxPages, repo.SkipReferrersGC = 100, true // many registries forbid the deletion of what is old
 	return repo, nil
 }
 
@@ -84,13 +86,13 @@ func version(ctx context.Context, repo *remote.Repository, s plugin.Source) (str
 	return found, nil
 }
 
-// pick returns the layer of the plugin for a platform.
-func pick(ctx context.Context, repo content.Fetcher, top ocispec.Descriptor, platform string) (ocispec.Descriptor, error) {
-	manifest := top
+// pick returns the manifest and the layer of the plugin for a platform.
+func pick(ctx context.Context, repo content.Fetcher, top ocispec.Descriptor, platform string) (manifest, layer ocispec.Descriptor, err error) {
+	manifest = top
 	if top.MediaType == ocispec.MediaTypeImageIndex || top.MediaType == "application/vnd.docker.distribution.manifest.list.v2+json" {
 		var index ocispec.Index
 		if err := fetchJSON(ctx, repo, top, &index); err != nil {
-			return ocispec.Descriptor{}, err
+			return manifest, layer, err
 		}
 		var has []string
 		at := slices.IndexFunc(index.Manifests, func(d ocispec.Descriptor) bool {
@@ -101,21 +103,24 @@ func pick(ctx context.Context, repo content.Fetcher, top ocispec.Descriptor, pla
 			return has[len(has)-1] == platform
 		})
 		if at < 0 {
-			return ocispec.Descriptor{}, fmt.Errorf("there is no build for %s: there is one for %s", platform, strings.Join(has, ", "))
+			return manifest, layer, fmt.Errorf("there is no build for %s: there is one for %s", platform, strings.Join(has, ", "))
 		}
 		manifest = index.Manifests[at]
 	}
 	var m ocispec.Manifest
 	if err := fetchJSON(ctx, repo, manifest, &m); err != nil {
-		return ocispec.Descriptor{}, err
+		return manifest, layer, err
 	}
 	if len(m.Layers) != 1 || m.Layers[0].MediaType != layerType {
-		return ocispec.Descriptor{}, errors.New("it is no plugin that `taskscaler plugin push` made, but another image (a plugin of GitLab Runner, perhaps, which uses another protocol)")
+		return manifest, layer, errors.New("it is no plugin that `taskscaler plugin push` made, but another image (a plugin of GitLab Runner, perhaps, which uses another protocol)")
 	}
 	if m.Layers[0].Size > maxExecutable {
-		return ocispec.Descriptor{}, fmt.Errorf("it has %d bytes, and a plugin has at most %d", m.Layers[0].Size, maxExecutable)
+		return manifest, layer, fmt.Errorf("it has %d bytes, and a plugin has at most %d", m.Layers[0].Size, maxExecutable)
 	}
-	return m.Layers[0], nil
+	if err := m.Layers[0].Digest.Validate(); err != nil || m.Layers[0].Digest.Algorithm() != digest.SHA256 {
+		return manifest, layer, fmt.Errorf("its executable has the digest %q, and no SHA-256 sum: push it with `taskscaler plugin push`", m.Layers[0].Digest)
+	}
+	return manifest, m.Layers[0], nil
 }
 
 // fetchJSON reads a small document, and checks its digest.

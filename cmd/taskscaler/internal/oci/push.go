@@ -17,15 +17,20 @@ import (
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
 
+	"github.com/taskscaler/taskscaler/cmd/taskscaler/internal/cosign"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/setup"
 )
 
 // Push puts one version of a plugin into its registry: the executables, one for each platform, which their headers name. The constraint of s is the version.
-// A version that is there with other bytes is not replaced. It returns the digest of the image.
-func Push(ctx context.Context, s plugin.Source, files []string) (string, error) {
+// A version that is there with other bytes is not replaced. bundles are files with signatures, which may be added later too. It returns the digest of the image.
+func Push(ctx context.Context, s plugin.Source, files, bundles []string) (string, error) {
 	if !plugin.IsVersion(s.Constraint) {
 		return "", fmt.Errorf("%s: write the whole version after the name, such as :1.5.1", s)
+	}
+	signatures, err := readBundles(bundles, files)
+	if err != nil {
+		return "", err
 	}
 	repo, err := open(s)
 	if err != nil {
@@ -48,7 +53,7 @@ func Push(ctx context.Context, s plugin.Source, files []string) (string, error) 
 				return "", err
 			}
 		}
-		manifest, err := pushFile(ctx, repo, path)
+		manifest, err := pushFile(ctx, repo, path, signatures)
 		if err != nil {
 			return "", explain(s, fmt.Errorf("%s: %w", path, err))
 		}
@@ -58,8 +63,8 @@ func Push(ctx context.Context, s plugin.Source, files []string) (string, error) 
 	return pushIndex(ctx, repo, s, index)
 }
 
-// pushFile puts one executable there, and returns its manifest.
-func pushFile(ctx context.Context, repo *remote.Repository, path string) (ocispec.Descriptor, error) {
+// pushFile puts one executable and its signatures there, and returns its manifest.
+func pushFile(ctx context.Context, repo *remote.Repository, path string, signatures map[string][]cosign.Bundle) (ocispec.Descriptor, error) {
 	sum, err := plugin.Sum(path)
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -81,10 +86,13 @@ func pushFile(ctx context.Context, repo *remote.Repository, path string) (ocispe
 			return ocispec.Descriptor{}, err
 		}
 	}
-	return oras.PackManifest(ctx, repo, oras.PackManifestVersion1_1, artifactType, oras.PackManifestOptions{
-		Layers:              []ocispec.Descriptor{layer},
-		ManifestAnnotations: map[string]string{ocispec.AnnotationCreated: "1970-01-01T00:00:00Z"}, // the same files give the same digest
+	manifest, err := oras.PackManifest(ctx, repo, oras.PackManifestVersion1_1, artifactType, oras.PackManifestOptions{
+		Layers: []ocispec.Descriptor{layer}, ManifestAnnotations: undated(),
 	})
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return manifest, attach(ctx, repo, manifest, signatures[sum])
 }
 
 func pushIndex(ctx context.Context, repo *remote.Repository, s plugin.Source, index ocispec.Index) (string, error) {
