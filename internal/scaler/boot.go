@@ -179,6 +179,9 @@ func (c *Core) nextBeat(m *machine) {
 // latest list failed: the provider does not answer, whatever it is asked.
 func (c *Core) beat(ev *Event) {
 	m := c.current(ev)
+	if i := c.reg.Get(ev.ID); m == nil && i != nil && i.Serial == ev.Serial && i.State == record.Draining && i.Leased() > 0 {
+		m = machineOf(i) // it was retired while the heartbeat was under way, and callers still hold its leases
+	}
 	if m == nil || m.State != record.Ready && m.State != record.Draining {
 		return
 	}

@@ -60,8 +60,8 @@ func TestDrainingHeartbeat(t *testing.T) {
 	r.want("the caller of its last job is told", [2]any{g.Kind, g.Cause}, [2]any{GrantRevoked, record.CauseUnhealthy})
 }
 
-// TestHeartbeatThatWasUnderWay: the instance is retired while its heartbeat is under way. The answer, and the failures before it, still matter to
-// the caller of its last job.
+// TestHeartbeatThatWasUnderWay: the instance is retired while its heartbeat is under way. The answer, and the failures before it, still
+// matter to the caller of its last job.
 func TestHeartbeatThatWasUnderWay(t *testing.T) {
 	for name, bad := range map[string][]failure.Failure{
 		"unhealthy": {{Kind: failure.Unhealthy}}, "the last of three failures": {{Kind: failure.Transient}, {Kind: failure.Transient}, {Kind: failure.Transient}},

@@ -21,11 +21,8 @@ func (c *Core) retireFor(m *machine, why record.Cause, because failure.Failure) 
 		return
 	}
 	c.dropClaims(m)
-	if m.State == record.Ready && m.Leased() > 0 { // what its heartbeats say still matters to the callers that hold a lease
-		c.timers.stop(&m.boot)
-	} else {
-		c.stop(m)
-	}
+	beatFail := m.beatFail
+	c.stop(m)
 	if !c.must(c.reg.Drain(m.Instance, why, c.stamp)) {
 		return
 	}
@@ -40,7 +37,8 @@ func (c *Core) retireFor(m *machine, why record.Cause, because failure.Failure) 
 		c.startDelete(m)
 		return
 	}
-	c.watchHealth(m)
+	c.beatFailed(m, beatFail)
+	c.watchHealth(m) // it still matters to the callers that hold a lease
 }
 
 // dropClaims takes their slot on m from reservations. The reservations stay valid; their callers wait like others when they acquire.
