@@ -75,8 +75,15 @@ func (w *world) noteYoung(m *machine, from, to *record.Instance) {
 	}
 }
 
-// judgeYoung checks that the breaker hears of each early failure: of a machine that went bad or vanished young, before a job has left it.
+// judgeYoung checks that the breaker hears of each early failure: of a machine that went bad or vanished young, before a job has left it. What ends its
+// service first counts: one that is retired for another reason is no failure any more.
 func (w *world) judgeYoung(b *scaler.Batch, f *scaler.Fact) {
+	ends := func(o scaler.Fact) bool {
+		return o.ID == f.ID && (o.Kind == scaler.FactRetire || o.Kind == scaler.FactLost)
+	}
+	if at := slices.IndexFunc(b.Facts, ends); at < 0 || &b.Facts[at] != f {
+		return
+	}
 	switch f.Cause {
 	case record.CauseMissing, record.CauseProviderDeleting, record.CauseProviderTimeout, record.CauseUnhealthy, record.CauseChangedHostKey:
 	default:
@@ -84,9 +91,9 @@ func (w *world) judgeYoung(b *scaler.Batch, f *scaler.Fact) {
 	}
 	m := w.byID[f.ID]
 	if !slices.Contains(w.young, m) || w.replaced || slices.ContainsFunc(b.Grants, func(g scaler.Grant) bool {
-		return g.Kind == scaler.GrantReleased && g.ID == f.ID && w.fed > 1
+		return g.ID == f.ID && (g.Kind == scaler.GrantReleased && w.fed > 1 || g.Kind == scaler.GrantRevoked && g.Cause != f.Cause)
 	}) {
-		return // or a job left it in this batch
+		return // or a job left it earlier in this batch
 	}
 	w.cover.judged[oracleYoung]++
 	if !tells(b, scaler.FactFruitless, func(o *scaler.Fact) bool { return o.ID == f.ID && o.On }) {
