@@ -149,9 +149,16 @@ func TestPluginLock(t *testing.T) {
 	step(exitFailed, "the sum of plugin", "run", "--config", config, "--socket", filepath.Join(t.TempDir(), "s"))
 	step(0, "other bytes of the same version", "plugin", "lock", "--config", config)
 	step(0, "0 faults", "validate", "--files", config)
-	if err := os.WriteFile(lock, []byte("version = 1\n[[plug"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, broken := range []string{"version = 1\n[[plug", ""} { // the remedy mends it
+		if err := os.WriteFile(lock, []byte(broken), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		step(exitFailed, lock+": ", "validate", config)
+		step(exitFailed, "remove it and run `taskscaler plugin lock`", "plugin", "lock", "--config", config)
+		if err := os.Remove(lock); err != nil {
+			t.Fatal(err)
+		}
+		step(0, "(new)", "plugin", "lock", "--config", config)
+		step(0, "(as locked)", "plugin", "lock", "--check", "--config", config)
 	}
-	step(exitFailed, lock+": line 2: ", "validate", config)
-	step(exitFailed, lock+": line 2: ", "plugin", "lock", "--config", config)
 }

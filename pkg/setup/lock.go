@@ -24,7 +24,9 @@ const LockFile = "taskscaler.lock"
 const (
 	lockVersion = 1
 	maxLock     = 1 << 20 // bytes
-	lockHead    = "# Which bytes of each plugin may run. `taskscaler plugin lock` writes this file; keep it with the configuration.\n"
+	// lockRemedy: `plugin lock` does not replace a lock that it cannot read, because its keys and the entries of other platforms would be lost unnoticed.
+	lockRemedy = "restore it, or remove it and run `taskscaler plugin lock`"
+	lockHead   = "# Which bytes of each plugin may run. `taskscaler plugin lock` writes this file; keep it with the configuration.\n"
 )
 
 // Lock is a lock file.
@@ -89,43 +91,42 @@ func readLock(path string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a regular file")
+		return nil, fmt.Errorf("it is not a regular file: %s", lockRemedy)
 	case runtime.GOOS != "windows" && info.Mode().Perm()&0o002 != 0:
 		return nil, fmt.Errorf("every user may write to it, and so decide which plugins run: chmod o-w %s", path)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxLock+1))
 	if err == nil && len(data) > maxLock {
-		err = fmt.Errorf("it has more than %d bytes", maxLock)
+		err = fmt.Errorf("it has more than %d bytes: %s", maxLock, lockRemedy)
 	}
 	return data, err
 }
 
 func (l *Lock) parse(data []byte) error {
-	const remedy = "restore it, or write a new one with `taskscaler plugin lock`"
 	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(l)
 	var unknown *toml.StrictMissingError
 	if errors.As(err, &unknown) {
 		line, _ := unknown.Errors[0].Position()
-		return fmt.Errorf("line %d: unknown key %q: %s", line, strings.Join(unknown.Errors[0].Key(), "."), remedy)
+		return fmt.Errorf("line %d: unknown key %q: %s", line, strings.Join(unknown.Errors[0].Key(), "."), lockRemedy)
 	}
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {
 		line, _ := syntax.Position()
-		return fmt.Errorf("line %d: %s: %s", line, strings.TrimPrefix(err.Error(), "toml: "), remedy)
+		return fmt.Errorf("line %d: %s: %s", line, strings.TrimPrefix(err.Error(), "toml: "), lockRemedy)
 	}
 	if err != nil {
 		return err
 	}
 	if l.Version != lockVersion {
-		return fmt.Errorf("it has the version %d, and this taskscaler reads version %d: %s", l.Version, lockVersion, remedy)
+		return fmt.Errorf("it has the version %d, and this taskscaler reads version %d: %s", l.Version, lockVersion, lockRemedy)
 	}
 	for i, p := range l.Plugins {
 		same := func(o LockedPlugin) bool { return o.Name == p.Name && o.Platform == p.Platform }
 		switch {
 		case p.Name == "" || p.Platform == "" || !sumText.MatchString(p.SHA256):
-			return fmt.Errorf("plugin %d (%q) has no name, no platform or no sha256 of 64 hexadecimal digits: %s", i+1, p.Name, remedy)
+			return fmt.Errorf("plugin %d (%q) has no name, no platform or no sha256 of 64 hexadecimal digits: %s", i+1, p.Name, lockRemedy)
 		case slices.IndexFunc(l.Plugins, same) != i:
-			return fmt.Errorf("plugin %q is there twice for %s: %s", p.Name, p.Platform, remedy)
+			return fmt.Errorf("plugin %q is there twice for %s: %s", p.Name, p.Platform, lockRemedy)
 		}
 	}
 	return nil

@@ -137,7 +137,7 @@ func TestLockFilesThatAreNone(t *testing.T) {
 	}
 	path := filepath.Join(dir, LockFile)
 	for text, want := range map[string]string{
-		"":                                    "version 0",
+		"":                                    "version 0, and this taskscaler reads version 1: " + lockRemedy,
 		"version = 2\n":                       "it has the version 2, and this taskscaler reads version 1",
 		"version = 1\nnonsense = 2\n":         `line 2: unknown key "nonsense"`,
 		"version = 1\n[[plugin]\n":            "line 2: ",
@@ -165,7 +165,7 @@ func TestLockFilesThatAreNone(t *testing.T) {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Plugin(file, file.Runners[0], plugin.FindOptions{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := Plugin(file, file.Runners[0], plugin.FindOptions{}); err == nil || !strings.Contains(err.Error(), "not a regular file: "+lockRemedy) {
 		t.Errorf("%v", err)
 	}
 }
