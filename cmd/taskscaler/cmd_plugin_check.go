@@ -8,11 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,7 +94,11 @@ func (f *testFlags) usage(cmd *cobra.Command) error {
 	}
 	for _, id := range f.only {
 		if !slices.Contains(ids, id) {
-			return usage(cmd, fmt.Errorf("there is no check %q: %s", id, nearest.Remedy(id, ids, "taskscaler plugin test --list")))
+			remedy := "`taskscaler plugin test --list` lists them"
+			if meant := nearest.Guess(id, ids); meant != "" {
+				remedy = nearest.DidYouMean(meant)
+			}
+			return usage(cmd, fmt.Errorf("there is no check %q: %s", id, remedy))
 		}
 	}
 	switch {
@@ -128,12 +130,23 @@ func (f *testFlags) run(ctx context.Context, env environment, args []string) err
 	if err != nil {
 		return failed(err)
 	}
+	var junit *os.File
+	if f.junit != "" { // before the run, which may take long
+		if junit, err = os.Create(f.junit); err != nil {
+			return failed(fmt.Errorf("writing the JUnit report: %w", err))
+		}
+		defer junit.Close()
+	}
 	temp, err := os.MkdirTemp("", "taskscaler-plugin-test-")
 	if err != nil {
 		return failed(fmt.Errorf("making a folder for the run: %w", err))
 	}
 	defer os.RemoveAll(temp)
-	o := f.options(env, cfg)
+	ctx, _, stop := signals(ctx, endings()...)
+	defer stop()
+	ctx, unread := context.WithCancel(ctx) // nobody reads the report any more
+	defer unread()
+	o := f.options(env, cfg, unread)
 	if f.proxy {
 		p, err := f.startProxy(env, temp)
 		if err != nil {
@@ -146,10 +159,8 @@ func (f *testFlags) run(ctx context.Context, env environment, args []string) err
 	if err != nil {
 		return failed(err)
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	report := plugincheck.Report{Plugin: launch.Path, Live: f.live, Report: conformance.Run(ctx, target, o)}
-	if err := f.write(env, report); err != nil {
+	if err := f.write(env, report, junit); err != nil {
 		return failed(err)
 	}
 	if report.Count(conformance.Fail)+report.Count(conformance.NotReached) > 0 {
@@ -204,7 +215,7 @@ func oneRunner(file *config.File, selector string) (config.Runner, error) {
 	return found[0], nil
 }
 
-func (f *testFlags) options(env environment, cfg taskscaler.Config) conformance.Options {
+func (f *testFlags) options(env environment, cfg taskscaler.Config, unread func()) conformance.Options {
 	o := conformance.Options{
 		Settings: provider.Settings{ConnectorConfig: cfg.Connector}, Live: f.live, Only: f.only, Machines: f.machines, Timeout: f.timeout,
 	}
@@ -221,10 +232,13 @@ func (f *testFlags) options(env environment, cfg taskscaler.Config) conformance.
 	}
 	o.Done = func(r conformance.Result) {
 		_, _ = io.WriteString(env.raw.stderr, erase)
-		if !f.verbose && (plugincheck.NotLive(r) || plugincheck.Explained(r)) {
+		noAPI := r.Status == conformance.Skip && strings.HasPrefix(r.ID, "api-") && !f.proxy && len(f.only) == 0
+		if !f.verbose && (plugincheck.NotLive(r) || plugincheck.Explained(r) || noAPI) {
 			return // the summary counts them
 		}
-		_, _ = io.WriteString(env.stdout, plugincheck.Line(r)+"\n") // its texts are lines already
+		if _, err := io.WriteString(env.stdout, plugincheck.Line(r)+"\n"); err != nil { // its texts are lines already
+			unread() // the run ends, and removes what it made
+		}
 	}
 	return o
 }
@@ -246,13 +260,9 @@ func tryConnect(ctx context.Context, info provider.ConnectInfo, cfg taskscaler.C
 }
 
 // write prints the report.
-func (f *testFlags) write(env environment, r plugincheck.Report) (err error) {
-	if f.junit != "" {
-		file, err := os.Create(f.junit)
-		if err != nil {
-			return fmt.Errorf("writing the JUnit report: %w", err)
-		}
-		if err := errors.Join(r.JUnit(file), file.Close()); err != nil {
+func (f *testFlags) write(env environment, r plugincheck.Report, junit *os.File) (err error) {
+	if junit != nil {
+		if err := errors.Join(r.JUnit(junit), junit.Close()); err != nil {
 			return fmt.Errorf("writing the JUnit report %s: %w", f.junit, err)
 		}
 	}

@@ -93,5 +93,9 @@ func nextSteps(p *scaffold.Plugin) string {
 	if p.Dir != "." {
 		steps = append([]string{string(safetext.Sprintf("cd %s", p.Dir))}, steps...)
 	}
-	return "    " + strings.Join(steps, "\n    ") + "\n"
+	text := "    " + strings.Join(steps, "\n    ") + "\n"
+	if p.Replace == "" {
+		text += "\nIf go mod tidy does not find github.com/taskscaler/taskscaler, no release of it is published yet: name a checkout of it with --replace.\n"
+	}
+	return text
 }

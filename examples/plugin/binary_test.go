@@ -27,7 +27,7 @@ func build(t *testing.T) string {
 // launch starts the binary as taskscaler does.
 func launch(t *testing.T, path, dir string) *plugin.Process {
 	t.Helper()
-	config, err := json.Marshal(map[string]any{"name": "ci", "max_size": 4, "dir": dir, "timeout": 30})
+	config, err := json.Marshal(map[string]any{"name": "ci", "max_size": 3, "dir": dir, "timeout": 30})
 	if err != nil {
 		t.Fatal(err)
 	}

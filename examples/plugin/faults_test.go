@@ -54,10 +54,10 @@ func TestFaultsOfAPI(t *testing.T) {
 	t.Parallel()
 	_, server := withAPI(t)
 	target := conformance.InProcess(func() provider.InstanceGroup {
-		return &Group{Name: "ci", Max: 4, Endpoint: server.URL, Token: secret.New(fakeapi.Token)}
+		return &Group{Name: "ci", Max: 3, Endpoint: server.URL, Token: secret.New(fakeapi.Token)}
 	}, false)
 	report := conformance.Run(t.Context(), target, conformance.Options{
-		Live: true, Machines: 4, Poll: 20 * time.Millisecond, API: failing{server}, Settings: provider.Settings{StateDir: t.TempDir()},
+		Live: true, Machines: 3, Poll: 20 * time.Millisecond, API: failing{server}, Settings: provider.Settings{StateDir: t.TempDir()},
 	})
 	for _, r := range report.Results {
 		if r.Status == conformance.Fail || r.Status == conformance.NotReached {

@@ -38,7 +38,7 @@ func TestConformanceOfProcesses(t *testing.T) {
 	t.Parallel()
 	providertest.Run(t, providertest.Options{
 		New: func(t *testing.T) provider.InstanceGroup {
-			return &Group{Name: "ci", Max: 4, Dir: filepath.Join(t.TempDir(), "machines")}
+			return &Group{Name: "ci", Max: 3, Dir: filepath.Join(t.TempDir(), "machines")}
 		},
 		Reopen:   again,
 		Settings: provider.Settings{StateDir: t.TempDir()},
@@ -62,7 +62,7 @@ func TestConformanceOfAPI(t *testing.T) {
 func withAPI(t *testing.T) (*Group, *fakeapi.Server) {
 	t.Helper()
 	server := fakeapi.Start()
-	server.Max = 4
+	server.Max = 3
 	t.Cleanup(server.Close)
 	return &Group{Name: "ci", Endpoint: server.URL, Token: secret.New(fakeapi.Token)}, server
 }

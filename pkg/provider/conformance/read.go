@@ -21,6 +21,9 @@ func (t *trial) init() {
 	case broken(err):
 		t.halt("Init did not succeed")
 		cannot("%s", err.Error())
+	case err != nil && t.ctx.Err() != nil:
+		t.halt("the run was ended")
+		cannot("the run was ended")
 	case err != nil:
 		t.halt("Init failed")
 		t.failNow("See the message. If the configuration is right, Init must succeed with it; a configuration that can never work is an error of provider.KindConfig.", "Init failed: %v", err)
