@@ -21,14 +21,13 @@ list) for m in "$dir"/m-*; do [ -d "$m" ] && echo "${m##*/} running 127.0.0.1:22
 create)
   n=0
   while [ $n -lt "$1" ]; do
-    for i in 1 2 3; do mkdir "$dir/slot-$i" 2>/dev/null && break || i=; done
-    [ -n "$i" ] || { echo "all three machines are in use" >&2; exit 69; }
-    m=$(mktemp -d "$dir/m-$i-XXXXXX") && echo "${m##*/}" || exit 1
+    [ "$(ls -d "$dir"/m-* 2>/dev/null | wc -l)" -lt 3 ] || { echo "all three machines are in use" >&2; exit 69; }
+    m=$(mktemp -d "$dir/m-XXXXXX") && echo "${m##*/}" || exit 1
     n=$((n+1))
   done;;
 delete)
   for id; do
-    if rmdir "$dir/$id" 2>/dev/null; then i=${id#m-}; rmdir "$dir/slot-${i%%-*}"; fi
+    rmdir "$dir/$id" 2>/dev/null
     echo "$id"
   done;;
 *) echo "what is $verb?" >&2; exit 78;;
