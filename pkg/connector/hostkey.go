@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/taskscaler/taskscaler/pkg/provider"
 )
 
 // hostKeys verifies the host keys of one instance, for all attempts to connect to it.
@@ -40,6 +42,17 @@ func newHostKeys(address string, known []string, opts DialOptions) (*hostKeys, e
 		return nil, ErrUnpinned
 	}
 	return h, nil
+}
+
+// CheckHostKey returns the protocol that an entry of ConnectInfo.HostKeys is for: ProtocolSSH or ProtocolWinRMHTTPS. It returns an error if the entry has
+// neither form.
+func CheckHostKey(line string) (provider.Protocol, error) {
+	if strings.HasPrefix(line, certificatePrefix) {
+		_, err := parseCertificate(line)
+		return provider.ProtocolWinRMHTTPS, err
+	}
+	_, err := parseHostKey(line)
+	return provider.ProtocolSSH, err
 }
 
 func parseHostKey(line string) (ssh.PublicKey, error) {

@@ -36,15 +36,14 @@ func newCertificates(address string, known []string, opts DialOptions) (*certifi
 	}
 	c := &certificates{address: address, host: host, pin: opts.PinHostKey, insecure: opts.Insecure || opts.WinRM.Insecure}
 	for i, line := range known {
-		text, ours := strings.CutPrefix(line, certificatePrefix)
-		if !ours {
+		if !strings.HasPrefix(line, certificatePrefix) {
 			continue // a key of SSH
 		}
-		sum, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(text), ":", ""))
-		if err != nil || len(sum) != sha256.Size {
-			return nil, &SettingError{Reason: fmt.Sprintf("host key %d of %s: expected %q and the SHA-256 of the certificate in hex", i+1, address, certificatePrefix)}
+		pinned, err := parseCertificate(line)
+		if err != nil {
+			return nil, &SettingError{Reason: fmt.Sprintf("host key %d of %s: %v", i+1, address, err)}
 		}
-		c.pinned = append(c.pinned, certificatePrefix+hex.EncodeToString(sum))
+		c.pinned = append(c.pinned, pinned)
 	}
 	if len(opts.WinRM.CA) > 0 {
 		if c.roots, err = certificatePool(opts.WinRM.CA); err != nil {
@@ -52,6 +51,15 @@ func newCertificates(address string, known []string, opts DialOptions) (*certifi
 		}
 	}
 	return c, nil
+}
+
+// parseCertificate returns an entry that begins with certificatePrefix in its usual spelling.
+func parseCertificate(line string) (string, error) {
+	sum, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(strings.TrimPrefix(line, certificatePrefix)), ":", ""))
+	if err != nil || len(sum) != sha256.Size {
+		return "", fmt.Errorf("expected %q and the SHA-256 of the certificate in hex", certificatePrefix)
+	}
+	return certificatePrefix + hex.EncodeToString(sum), nil
 }
 
 // known reports whether a stranger cannot pass for the instance: its certificate is pinned, or a CA vouches for it.

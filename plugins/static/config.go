@@ -113,9 +113,12 @@ func (g *InstanceGroup) read() (map[string]Host, error) {
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(hosts)) {
 		h := hosts[name]
-		for _, err := range h.check(name) {
+		for _, err := range append(h.check(name), g.checkHostKeys(&h)...) {
 			faults = append(faults, fmt.Errorf("%s: %s: %w", where, name, err))
 		}
+	}
+	for _, err := range g.same(hosts) {
+		faults = append(faults, fmt.Errorf("%s: %w", where, err))
 	}
 	return hosts, all(faults)
 }

@@ -26,12 +26,7 @@ const (
 
 // connectInfo says how to reach a host.
 func (g *InstanceGroup) connectInfo(h *Host, id string) (provider.ConnectInfo, error) {
-	info := provider.ConnectInfo{ConnectorConfig: g.settings.Reveal().ConnectorConfig, ID: id, ExternalAddr: h.ExternalAddr, InternalAddr: h.InternalAddr, HostKeys: h.HostKeys}
-	info.Username = cmp.Or(h.Username, info.Username)
-	info.Password = cmp.Or(h.Password.Reveal(), info.Password)
-	info.Timeout = cmp.Or(h.Timeout.Std(), info.Timeout)
-	info.OS = cmp.Or(h.OS, info.OS)
-	info.Protocol = cmp.Or(provider.Protocol(h.Protocol), info.Protocol)
+	info := g.merged(h, id)
 	if h.KeyPath != "" {
 		key, err := readFile(h.KeyPath)
 		if err != nil {
@@ -42,17 +37,40 @@ func (g *InstanceGroup) connectInfo(h *Host, id string) (provider.ConnectInfo, e
 	return info, nil
 }
 
+// merged fills what a host leaves out from connector_config. It reads no key.
+func (g *InstanceGroup) merged(h *Host, id string) provider.ConnectInfo {
+	info := provider.ConnectInfo{ConnectorConfig: g.settings.Reveal().ConnectorConfig, ID: id, ExternalAddr: h.ExternalAddr, InternalAddr: h.InternalAddr, HostKeys: h.HostKeys}
+	info.Username = cmp.Or(h.Username, info.Username)
+	info.Password = cmp.Or(h.Password.Reveal(), info.Password)
+	info.Timeout = cmp.Or(h.Timeout.Std(), info.Timeout)
+	info.OS = cmp.Or(h.OS, info.OS)
+	info.Protocol = cmp.Or(provider.Protocol(h.Protocol), info.Protocol)
+	return info
+}
+
+// protocolOf returns the protocol that is spoken, like pkg/connector.
+func protocolOf(info *provider.ConnectInfo) provider.Protocol {
+	switch {
+	case info.Protocol != "":
+		return info.Protocol
+	case strings.EqualFold(info.OS, "windows"):
+		return provider.ProtocolWinRM
+	}
+	return provider.ProtocolSSH
+}
+
 // address returns where the plugin itself reaches a host.
 func (g *InstanceGroup) address(info *provider.ConnectInfo) string {
 	addr := cmp.Or(info.InternalAddr, info.ExternalAddr)
 	if g.UseExternalAddr {
 		addr = cmp.Or(info.ExternalAddr, info.InternalAddr)
 	}
-	protocol := info.Protocol
-	if protocol == "" && strings.EqualFold(info.OS, "windows") {
-		protocol = provider.ProtocolWinRM
-	}
-	port := cmp.Or(info.ProtocolPort, provider.DefaultProtocolPort(protocol))
+	return endpoint(info, addr)
+}
+
+// endpoint adds the port to an address that has none.
+func endpoint(info *provider.ConnectInfo, addr string) string {
+	port := cmp.Or(info.ProtocolPort, provider.DefaultProtocolPort(protocolOf(info)))
 	host, own, err := net.SplitHostPort(addr)
 	if err != nil {
 		host, own = strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]"), ""
@@ -83,7 +101,7 @@ func (g *InstanceGroup) check(ctx context.Context, h *Host) error {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
-	if info.Protocol != "" && info.Protocol != provider.ProtocolSSH || info.Protocol == "" && strings.EqualFold(info.OS, "windows") {
+	if protocolOf(&info) != provider.ProtocolSSH {
 		return nil
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,16 +43,19 @@ func TestConformanceWithReset(t *testing.T) {
 	var s provider.Settings
 	s.Username, s.Key = login.Username, key
 	real := map[string]Host{}
-	for _, name := range []string{"a", "b", "c"} { // one server: only the login and the reset command count
-		real[name] = Host{InternalAddr: login.InternalAddr, HostKeys: login.HostKeys}
+	for _, name := range []string{"a", "b", "c"} {
+		real[name] = Host{InternalAddr: name, HostKeys: login.HostKeys}
+	}
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) { // one server for all: only the login and the reset command count
+		return new(net.Dialer).DialContext(ctx, network, login.InternalAddr)
 	}
 	providertest.Run(t, providertest.Options{
 		Settings: s,
 		New: func(t *testing.T) provider.InstanceGroup {
-			return &InstanceGroup{Dir: filepath.Join(t.TempDir(), "state"), Instances: real, ResetCommand: "true"}
+			return &InstanceGroup{Dir: filepath.Join(t.TempDir(), "state"), Instances: real, ResetCommand: "true", dial: dial}
 		},
 		Reopen: func(_ *testing.T, old provider.InstanceGroup) provider.InstanceGroup {
-			return &InstanceGroup{Dir: old.(*InstanceGroup).Dir, Instances: real, ResetCommand: "true"}
+			return &InstanceGroup{Dir: old.(*InstanceGroup).Dir, Instances: real, ResetCommand: "true", dial: dial}
 		},
 	})
 }
@@ -145,7 +149,7 @@ func TestConnectInfoOfAHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := &InstanceGroup{Dir: t.TempDir(), NoCheck: true, Instances: map[string]Host{
-		"own":   {InternalAddr: "10.0.0.1", Username: "u", Password: secret.New("p"), KeyPath: key, Timeout: duration{provider.Duration(time.Minute)}, OS: "windows", Protocol: "winrm+https", HostKeys: []string{"k"}},
+		"own":   {InternalAddr: "10.0.0.1", Username: "u", Password: secret.New("p"), KeyPath: key, Timeout: duration{provider.Duration(time.Minute)}, OS: "windows", Protocol: "winrm+https", HostKeys: []string{"x509-sha256 " + strings.Repeat("ab", 32)}},
 		"plain": {ExternalAddr: "build.example.com:2222"},
 	}}
 	var s provider.Settings
@@ -158,7 +162,7 @@ func TestConnectInfoOfAHost(t *testing.T) {
 	}
 	info, err := g.ConnectInfo(t.Context(), "own-1")
 	if err != nil || info.Username != "u" || info.Password != "p" || string(info.Key) != "own key" || info.Timeout != time.Minute || info.OS != "windows" ||
-		info.Protocol != provider.ProtocolWinRMHTTPS || info.HostKeys[0] != "k" || info.InternalAddr != "10.0.0.1" || info.ID != "own-1" {
+		info.Protocol != provider.ProtocolWinRMHTTPS || len(info.HostKeys) != 1 || info.InternalAddr != "10.0.0.1" || info.ID != "own-1" {
 		t.Errorf("%v, %v", info, err)
 	}
 	info, err = g.ConnectInfo(t.Context(), "plain-1")
@@ -306,13 +310,13 @@ func TestHostsFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a, b := greeter(t), greeter(t)
+	a, b, c := greeter(t), greeter(t), greeter(t)
 	write("[a]\ninternal_addr = '" + a + "'\n")
 	g := open(t, &InstanceGroup{InstancesFile: file})
 	if _, err := g.Increase(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	write("[b]\ninternal_addr = '" + b + "'\npassword = 'hunter2-hunter2'\ntimeout = '90s'\n[c]\nexternal_addr = '" + b + "'\n")
+	write("[b]\ninternal_addr = '" + b + "'\npassword = 'hunter2-hunter2'\ntimeout = '90s'\n[c]\nexternal_addr = '" + c + "'\n")
 	if info, err := g.Describe(t.Context()); info.MaxSize != 2 || err != nil || info.ID != "static/static" {
 		t.Errorf("%+v, %v", info, err)
 	}
@@ -340,7 +344,7 @@ func TestHostsFile(t *testing.T) {
 		!strings.Contains(err.Error(), `line 2: unknown key "b.internal_adr"`) || !strings.Contains(err.Error(), "internal_addr") {
 		t.Errorf("%d, %v", got, err)
 	}
-	write("[c]\nexternal_addr = '" + b + "'\n")
+	write("[c]\nexternal_addr = '" + c + "'\n")
 	if _, err := g.Increase(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
