@@ -77,6 +77,17 @@ func TestNoRunnerStarts(t *testing.T) {
 	}
 }
 
+// The fault that a plugin finds may be in a file that plugin_config names, so the hint does not send people to plugin_config alone.
+func TestHintOfAPluginThatRefusesItsConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	installPlugin(t, dir)
+	file := parse(t, dir, "[[runners]]\nname = \"x\"\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = \"fake\"\n[runners.autoscaler.plugin_config]\nnosuch = 1\n")
+	_, err := Start(t.Context(), Options{File: file, Logger: slog.New(slog.DiscardHandler), Plugins: plugin.FindOptions{Beside: dir}})
+	if err == nil || !strings.Contains(err.Error(), "nosuch") || !strings.Contains(err.Error(), "; correct plugin_config, or the file that this message names") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // hang is reached only by what hangs.
 const hang = time.Minute
 

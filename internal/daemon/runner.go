@@ -95,7 +95,7 @@ func (r *runner) launch(ctx context.Context, launch plugin.LaunchOptions, o *Opt
 	if err != nil {
 		hint := "see the plugin's messages in the log"
 		if provider.KindOf(err) == provider.KindConfig {
-			hint = "correct plugin_config"
+			hint = "correct plugin_config, or the file that this message names"
 		}
 		return r.wrap(fmt.Errorf("the plugin %s could not be initialised: %w; %s", filepath.Base(launch.Path), err, hint))
 	}

@@ -172,7 +172,10 @@ func parseHosts(b []byte) (map[string]Host, error) {
 		if key := syntax.Key(); len(key) > 0 && strings.Contains(err.Error(), "cannot decode") { // the library's text names types of Go
 			return nil, fmt.Errorf("line %d: %s has the wrong type: a host is a table such as [build1], host_keys is a list, and the other values are texts in quotes", line, strings.Join(key, "."))
 		}
-		return nil, fmt.Errorf("line %d: %s: correct it; to change the file while the manager runs, write a new one and rename it", line, strings.TrimPrefix(err.Error(), "toml: "))
+		if strings.Contains(err.Error(), "cannot store an array table") {
+			return nil, fmt.Errorf("line %d: each host is a table of its own: write [NAME], not [[NAME]]", line)
+		}
+		return nil, fmt.Errorf("line %d: %s: correct this file; to change it while the manager runs, write a new one and rename it", line, strings.TrimPrefix(err.Error(), "toml: "))
 	}
 	return hosts, err
 }

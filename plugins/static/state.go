@@ -198,7 +198,7 @@ func (g *InstanceGroup) load() (*state, error) {
 }
 
 func damaged(path string, why error) error {
-	return provider.Errorf(provider.KindConfig, "%s is damaged (%w): correct it, or remove it if no host is in use and every host is clean", path, why)
+	return provider.Errorf(provider.KindConfig, "%s is damaged (%w): correct this file, or remove it if no host is in use and every host is clean", path, why)
 }
 
 // store writes the state to a new file and renames it, so that a crash leaves the old or the new one.

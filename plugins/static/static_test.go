@@ -373,8 +373,9 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 		group *InstanceGroup
 		want  []string
 	}{
-		"half a file":   {file("[a]\ninternal_addr = 'a'\n[b]\ninternal_ad"), []string{"hosts.toml: line 4: expected", "rename it"}},
+		"half a file":   {file("[a]\ninternal_addr = 'a'\n[b]\ninternal_ad"), []string{"hosts.toml: line 4: expected", "correct this file", "rename it"}},
 		"a host twice":  {file("[a]\ninternal_addr = 'a'\n[a]\n"), []string{"hosts.toml: line 3: table a already exists"}},
+		"a list":        {file("[[a]]\ninternal_addr = 'a'\n"), []string{"hosts.toml: line 1: each host is a table of its own: write [NAME], not [[NAME]]"}},
 		"no table":      {file("a = 'a'\n"), []string{"line 1: a has the wrong type: a host is a table such as [build1]"}},
 		"a number":      {file("[a]\ninternal_addr = 5\n"), []string{"line 2: a.internal_addr has the wrong type"}},
 		"seconds":       {file("[a]\ninternal_addr = 'a'\ntimeout = 90\n"), []string{`"90" is not a duration: write a string such as "90s"`}}, // it was 90 nanoseconds once
@@ -438,7 +439,7 @@ func TestDamagedState(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := &InstanceGroup{Dir: dir, Instances: map[string]Host{"a": {InternalAddr: "a"}}}
-		if _, err := g.Init(t.Context(), nil, provider.Settings{}); provider.KindOf(err) != provider.KindConfig || !strings.Contains(err.Error(), path) {
+		if _, err := g.Init(t.Context(), nil, provider.Settings{}); provider.KindOf(err) != provider.KindConfig || !strings.Contains(err.Error(), path+" is damaged") || !strings.Contains(err.Error(), "correct this file") {
 			t.Errorf("%s: %v", text, err)
 		}
 		if b, err := os.ReadFile(path); string(b) != text || err != nil {
