@@ -156,6 +156,15 @@ func TestPluginInstall(t *testing.T) {
 	if err := os.WriteFile(path, lock, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	tag := filepath.Join(data, "docker/registry/v2/repositories/ci/plugins/hosts/_manifests/tags/1.2.0")
+	if _, err := os.Stat(tag); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(tag); err != nil { // as a registry that cleans up does
+		t.Fatal(err)
+	}
+	step(0, "  1.2.0  ", "plugin", "install", "--config", config) // its digest is in the lock
+	step(exitFailed, "the registry does not have it", "plugin", "install", source+":1.2.0")
 
 	refusedImages(t, addr, data, built, step)
 	if _, err := os.Stat(installed("4.0.0")); err == nil {

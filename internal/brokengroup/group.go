@@ -157,6 +157,8 @@ func (g *Group) begin(ctx context.Context) error {
 			return err
 		}
 		return f.Close()
+	case "orphan-stays":
+		return mourn("exec sleep 60", g.File)
 	case "orphan-deletes":
 		return avenge(g.File)
 	}

@@ -14,19 +14,22 @@ import (
 
 // leakProcess starts a process that outlives the plugin.
 func leakProcess() error {
-	cmd := exec.Command("sleep", "30")
+	cmd := exec.Command("sleep", "60")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd.Start()
 }
 
 // avenge starts a process that removes all machines when the host of this plugin dies, and ends when only the plugin does.
-func avenge(file string) error {
+func avenge(file string) error { return mourn(`rm -f "$3"`, file) }
+
+// mourn starts a process that runs a command when the host of this plugin dies, and ends when only the plugin does.
+func mourn(command, file string) error {
 	const script = `while kill -0 $1 2>/dev/null; do
   if ! kill -0 $2 2>/dev/null; then sleep 1; kill -0 $1 2>/dev/null && exit; fi
   sleep 0.02
 done
-rm -f "$3"`
-	cmd := exec.Command("sh", "-c", script, "sh", strconv.Itoa(os.Getppid()), strconv.Itoa(os.Getpid()), file)
+`
+	cmd := exec.Command("sh", "-c", script+command, "sh", strconv.Itoa(os.Getppid()), strconv.Itoa(os.Getpid()), file)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd.Start()
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/provider"
+	"github.com/taskscaler/taskscaler/pkg/provider/conformance"
 )
 
 // orphanTarget is a Target that can start a host of its own.
@@ -69,8 +70,8 @@ func (t orphanTarget) Orphan(ctx context.Context) error {
 	if killed != nil {
 		return killed
 	}
-	if left := awaitEnd(ctx, mark); len(left) > 0 {
-		return fmt.Errorf("it did not end when its host was killed: %s", strings.Join(left, ", "))
+	if left := awaitEnd(ctx, mark, orphanPatience); len(left) > 0 {
+		return &conformance.OutlivedError{Left: left}
 	}
 	return nil
 }

@@ -21,8 +21,10 @@ import (
 // marker is an environment variable of the processes of one run. Whatever the plugin starts inherits it.
 const marker = "TASKSCALER_PLUGIN_CHECK"
 
-// endPatience is how long processes may take to end after their plugin.
-const endPatience = 5 * time.Second
+const (
+	endPatience    = 5 * time.Second  // how long processes may take to end after their plugin
+	orphanPatience = 20 * time.Second // and after their host: the plugin must notice it first
+)
 
 // Target is a plugin's binary. Each handle is a process of its own.
 type Target struct {
@@ -102,7 +104,7 @@ func (t *Target) Explain(err error) (conformance.Incident, bool) {
 
 // Left implements conformance.Leaver.
 func (t *Target) Left(ctx context.Context) ([]string, error) {
-	left := awaitEnd(ctx, t.mark)
+	left := awaitEnd(ctx, t.mark, endPatience)
 	entries, err := os.ReadDir(t.temp)
 	if err != nil {
 		return nil, fmt.Errorf("looking for temporary files of the plugin: %w", err)
@@ -114,8 +116,8 @@ func (t *Target) Left(ctx context.Context) ([]string, error) {
 }
 
 // awaitEnd waits until no process with the mark is left, and returns those that are left nevertheless.
-func awaitEnd(ctx context.Context, mark string) (left []string) {
-	deadline := time.Now().Add(endPatience)
+func awaitEnd(ctx context.Context, mark string, patience time.Duration) (left []string) {
+	deadline := time.Now().Add(patience)
 	for {
 		left = marked(marker + "=" + mark)
 		if len(left) == 0 || time.Now().After(deadline) || ctx.Err() != nil {

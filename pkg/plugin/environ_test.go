@@ -48,9 +48,10 @@ func TestSecretsOfTheEnvironment(t *testing.T) {
 	r.addEnv([]string{
 		"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI", "HCLOUD_API_KEY=/base64+begins/so==", "GOOGLE_APPLICATION_CREDENTIALS=" + file, "AWS_WEB_IDENTITY_TOKEN_FILE=relative/file", "DB_PASS=hunter2-pass",
 		"REGION=eu-central-1", "GOOGLE_CREDENTIALS={\"private\": \"zzzyyyxxx\"}",
+		"NAS_FILER_PASSWORD=swordfish-9", "VAULT_FILE_TOKEN=hvs.abcdefgh", // not names of files, though _FILE is in them
 	})
-	text := r.text("with wJalrXUtnFEMI and hunter2-pass in eu-central-1, of " + file + ", relative/file, /base64+begins/so==, {\"private\": \"zzzyyyxxx\"}")
-	for _, secret := range []string{"wJalr", "hunter2", "zzzyyy", "base64"} {
+	text := r.text("with swordfish-9, hvs.abcdefgh, wJalrXUtnFEMI and hunter2-pass in eu-central-1, of " + file + ", relative/file, /base64+begins/so==, {\"private\": \"zzzyyyxxx\"}")
+	for _, secret := range []string{"wJalr", "hunter2", "zzzyyy", "base64", "swordfish", "hvs."} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%s is in %s", secret, text)
 		}

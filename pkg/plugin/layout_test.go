@@ -96,3 +96,33 @@ func TestInstalledButUnusable(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestFolderThatCannotBeRead: it hides itself, and no plugin that comes after it. Its path is longer than the system takes, so that root cannot read it either.
+func TestFolderThatCannotBeRead(t *testing.T) {
+	long := strings.Repeat("l", 250)
+	dir := t.TempDir()
+	for len(dir) < 2000 {
+		dir = filepath.Join(dir, long)
+	}
+	folder := filepath.Join(dir, "b.example/x/aws/1.0.0")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	install(t, folder, "plugin")
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = root.Close() }()
+	if err := root.MkdirAll(filepath.Join(slices.Concat([]string{"a.example"}, slices.Repeat([]string{long}, 9))...), 0o755); err != nil {
+		t.Skip("the system takes no such path: ", err)
+	}
+	defer func() { _ = root.RemoveAll("a.example") }()
+	o := plugin.FindOptions{Dirs: []string{dir}}
+	if got, err := plugin.Locate("aws", o); err != nil || got.Path != filepath.Join(folder, "plugin") {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if all := plugin.Installed(o); len(all) != 1 {
+		t.Errorf("%+v", all)
+	}
+}

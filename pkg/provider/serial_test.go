@@ -176,3 +176,54 @@ func serialWaits(t *testing.T) {
 		t.Errorf("%d calls arrived", inner.calls)
 	}
 }
+
+// clumsy is a group whose calls panic.
+type clumsy struct{ sleeper }
+
+func (c *clumsy) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
+	panic("Init")
+}
+func (c *clumsy) Update(context.Context, func(string, provider.State)) error { panic("Update") }
+func (c *clumsy) Increase(context.Context, int) (int, error)                 { panic("Increase") }
+func (c *clumsy) Decrease(context.Context, []string) ([]string, error)       { panic("Decrease") }
+func (c *clumsy) ConnectInfo(context.Context, string) (provider.ConnectInfo, error) {
+	panic("ConnectInfo")
+}
+func (c *clumsy) Shutdown(context.Context) error                          { panic("Shutdown") }
+func (c *clumsy) Heartbeat(context.Context, string) error                 { panic("Heartbeat") }
+func (c *clumsy) Suspend(context.Context, []string) ([]string, error)     { panic("Suspend") }
+func (c *clumsy) Resume(context.Context, []string) ([]string, error)      { panic("Resume") }
+func (c *clumsy) Describe(context.Context) (provider.ProviderInfo, error) { panic("Describe") }
+
+// A call that panics ends its turn: package plugin makes an error of the panic, and the plugin goes on.
+func TestSerialAfterAPanic(t *testing.T) { synctest.Test(t, serialPanics) }
+
+func serialPanics(t *testing.T) {
+	g := provider.Serial(&clumsy{})
+	for name, call := range map[string]func(ctx context.Context){
+		"Init":        func(ctx context.Context) { _, _ = g.Init(ctx, nil, provider.Settings{}) },
+		"Update":      func(ctx context.Context) { _ = g.Update(ctx, nil) },
+		"Increase":    func(ctx context.Context) { _, _ = g.Increase(ctx, 1) },
+		"Decrease":    func(ctx context.Context) { _, _ = g.Decrease(ctx, []string{"m"}) },
+		"ConnectInfo": func(ctx context.Context) { _, _ = g.ConnectInfo(ctx, "m") },
+		"Shutdown":    func(ctx context.Context) { _ = g.Shutdown(ctx) },
+		"Heartbeat":   func(ctx context.Context) { _ = g.(provider.Heartbeater).Heartbeat(ctx, "m") },
+		"Suspend":     func(ctx context.Context) { _, _ = g.(provider.Suspender).Suspend(ctx, []string{"m"}) },
+		"Resume":      func(ctx context.Context) { _, _ = g.(provider.Suspender).Resume(ctx, []string{"m"}) },
+		"Describe":    func(ctx context.Context) { _, _ = g.(provider.Describer).Describe(ctx) },
+	} {
+		for _, turn := range []string{"first", "second"} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			if p := panicOf(func() { call(ctx) }); p != name {
+				t.Errorf("the %s %s got no turn: %v", turn, name, p)
+			}
+			cancel()
+		}
+	}
+}
+
+func panicOf(f func()) (p any) {
+	defer func() { p = recover() }()
+	f()
+	return nil
+}

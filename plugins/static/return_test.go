@@ -171,6 +171,17 @@ func TestTwoManagers(t *testing.T) {
 	shutdown(t, second)
 }
 
+// TestShorterNameOfAManager: the name of an earlier manager was longer. Nothing of it stays in the file, else the reload of the next one is refused.
+func TestShorterNameOfAManager(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, managerFile), []byte("process 4194304 (started at tick 99999999999999999999)\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first := open(t, &InstanceGroup{Dir: dir, Instances: hosts(t, 1)})
+	open(t, &InstanceGroup{Dir: dir, Instances: first.Instances})
+}
+
 // TestHostThatLeftInUse: a host leaves the list in use, and the process of the plugin that knew it ends. Its jobs go on: nothing says that the instance
 // is gone or unhealthy.
 func TestHostThatLeftInUse(t *testing.T) {

@@ -3,6 +3,7 @@ package static
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -240,6 +241,39 @@ func TestReset(t *testing.T) {
 	}
 	if got := list(t, next); got["h-2"] != provider.StateRunning {
 		t.Errorf("listed: %v", got)
+	}
+}
+
+// TestResetThatIsNotStored: the reset succeeded, and that could not be stored. It is repeated by and by, and no second one begins beside it: that one could
+// free the host, and the first would reset it while the next job uses it.
+func TestResetThatIsNotStored(t *testing.T) {
+	h, dir := sshd(t), filepath.Join(t.TempDir(), "state")
+	file, aside, again := filepath.Join(dir, stateFile), filepath.Join(dir, "aside"), filepath.Join(dir, "again")
+	g := open(t, &InstanceGroup{Dir: dir, Instances: map[string]Host{"h": h}, ResetCommand: fmt.Sprintf( // the first reset makes the state unreadable
+		"if test -e %s; then until test -e %s; do sleep 0.1; done; else mv %s %s; mkdir %s; fi", aside, again, file, aside, file)})
+	t.Cleanup(func() { _ = os.WriteFile(again, nil, 0o600) })
+	if _, err := g.Increase(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Decrease(t.Context(), []string{"h-1"}); err != nil {
+		t.Fatal(err)
+	}
+	running := func() *reset {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		return g.resets["h-1"]
+	}
+	only := running()
+	until(t, "the end of the reset cannot be stored", func() bool { return only.latest() != nil })
+	raw, err := os.ReadFile(aside)
+	if err == nil {
+		err = errors.Join(os.Remove(file), os.WriteFile(file, raw, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, g); got["h-1"] != provider.StateDeleting || running() != only {
+		t.Errorf("listed: %v, and a second reset runs: %v", got, running() != only)
 	}
 }
 

@@ -79,7 +79,7 @@ func ends(why, live entryOf, always func(check) check) []check {
 	return []check{
 		live("kill-booting", "A kill in mid-boot loses no machine", "Managers and plugins crash. A machine that nobody remembers costs money for ever.", (*trial).killBooting),
 		live("kill-deleting", "A kill in mid-removal does not stop the removal for good", "The manager repeats it after the restart, and then it must work.", (*trial).killDeleting),
-		live("orphan", "Nothing is removed when the host dies", "Jobs go on while the manager is started again.", (*trial).orphan),
+		live("orphan", "When the host dies, the plugin ends and removes nothing", "Jobs go on while the manager is started again. What outlives a host works against the next one.", (*trial).orphan),
 		always(why("shutdown", "Shutdown succeeds in time", "A manager that stops waits for it.", (*trial).shutdown)),
 		live("shutdown-keeps", "Shutdown removes no machine", "An update of the manager must not kill the jobs of a fleet.", (*trial).shutdownKeeps),
 		always(live("cleanup", "Everything that the run made is gone at its end", "What is left costs money.", (*trial).cleanup)),

@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -36,8 +37,17 @@ type Killer interface {
 
 // Orphaner is a Target that can show what a plugin does when its host dies.
 type Orphaner interface {
-	// Orphan opens the group in a process of its own host, kills the host, and returns when no process of that plugin is left.
+	// Orphan opens the group in a process of its own host, kills the host, and returns when no process of that plugin is left. It waits a little for what is
+	// just ending. An *OutlivedError says what is left nevertheless.
 	Orphan(ctx context.Context) error
+}
+
+// OutlivedError is the error of Orphan if processes of the plugin have outlived their host.
+type OutlivedError struct{ Left []string }
+
+// Error names the processes.
+func (e *OutlivedError) Error() string {
+	return "it did not end when its host was killed: " + strings.Join(e.Left, ", ")
 }
 
 // Leaver is a Target that knows what a group leaves behind.

@@ -3,6 +3,7 @@ package conformance
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/pprof"
 	"slices"
@@ -122,7 +123,10 @@ func (t *trial) orphan() {
 	t.handle = nil
 	err := o.Orphan(t.ctx)
 	t.use(t.reopen(t.o.Settings))
-	if err != nil {
+	var outlived *OutlivedError
+	if errors.As(err, &outlived) {
+		t.fail("End child processes when the process of the plugin ends, however it ends: let them read a pipe of it, or take PR_SET_PDEATHSIG.", "the host was killed, and left is %s", strings.Join(outlived.Left, ", "))
+	} else if err != nil {
 		cannot("another host could not be killed: %v", err)
 	}
 	for range 3 {

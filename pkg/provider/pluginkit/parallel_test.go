@@ -175,8 +175,10 @@ func TestTogether(t *testing.T) {
 		}
 	}
 	long := &provider.Error{Kind: provider.KindThrottled, RetryAfter: time.Hour, Err: errors.New("wait")}
-	if f := provider.FailureOf(pluginkit.Together([]error{errThrottled, long})); f.RetryAfter != time.Hour {
-		t.Errorf("of two times the longer one counts: %+v", f)
+	for _, errs := range [][]error{{errThrottled, long}, {long, errThrottled}} {
+		if f := provider.FailureOf(pluginkit.Together(errs)); f.RetryAfter != time.Hour {
+			t.Errorf("of two times the longer one counts, in any order: %+v", f)
+		}
 	}
 }
 
