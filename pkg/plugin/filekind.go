@@ -21,6 +21,7 @@ type fileKind struct {
 	what     string // such as "a text file"; completes "it is"
 	platform string // os/arch for which it was built; empty: not known
 	loader   string // the program that the kernel starts it with; empty: none
+	windows  bool   // a script whose first line ends with a carriage return, which the kernel takes for a part of the interpreter's name
 }
 
 // kindOf looks into a file. It believes nothing that it reads, and returns an empty kind if it cannot tell.
@@ -39,7 +40,7 @@ func kindOf(path string) fileKind {
 	switch {
 	case bytes.HasPrefix(head, []byte("#!")):
 		interpreter, _, _ := strings.Cut(strings.TrimSpace(string(line[2:])), " ")
-		return fileKind{what: "a script", loader: interpreter}
+		return fileKind{what: "a script", loader: interpreter, windows: bytes.HasSuffix(line, []byte("\r"))}
 	case bytes.HasPrefix(head, []byte(elf.ELFMAG)):
 		return elfKind(f)
 	case bytes.HasPrefix(head, []byte("MZ")):
@@ -127,6 +128,8 @@ func unstartable(path string, noFormat, missing bool) string {
 	switch {
 	case k.platform != "" && k.platform != here && (noFormat || missing):
 		return fmt.Sprintf("it is built for %s, and this machine is %s: install the build for %s", k.platform, here, here)
+	case missing && k.windows && exists(k.loader):
+		return "it is a script whose lines end as on Windows, with a carriage return, so its interpreter is not found: convert it (sed -i 's/\\r$//')"
 	case missing && k.loader != "" && !exists(k.loader) && k.what == "a script":
 		return fmt.Sprintf("it is a script for %s, and there is no such interpreter: install the interpreter, or correct the first line", quoteIfOdd(k.loader))
 	case missing && k.loader != "" && !exists(k.loader):

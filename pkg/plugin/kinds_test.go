@@ -65,6 +65,7 @@ func TestFilesThatAreNoPlugin(t *testing.T) {
 		"text-no-bit":     {[]byte("see README\n"), 0o644, []string{"it is a text file", "chmod +x "}},
 		"script-no-bit":   {[]byte("#!/bin/sh\n"), 0o644, []string{"is a script that nobody may execute: chmod +x "}},
 		"no-shell":        {[]byte("#!/no/such/shell -e\n"), 0o755, []string{"it is a script for /no/such/shell, and there is no such interpreter"}},
+		"carriage-return": {[]byte("#!/bin/sh\r\nexit 0\r\n"), 0o755, []string{"it is a script whose lines end as on Windows", "convert it"}},
 		"empty":           {nil, 0o755, []string{"it is an empty file"}},
 		"mac":             {macho, 0o755, []string{"built for darwin/arm64, and this machine is " + machine}},
 		"mac-no-bit":      {macho, 0o644, []string{"built for darwin/arm64, and this machine is " + machine}},
