@@ -178,7 +178,7 @@ func serialWaits(t *testing.T) {
 }
 
 // clumsy is a group whose calls panic.
-type clumsy struct{ sleeper }
+type clumsy struct{}
 
 func (c *clumsy) Init(context.Context, hclog.Logger, provider.Settings) (provider.ProviderInfo, error) {
 	panic("Init")
