@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taskscaler/taskscaler/internal/safetext"
+	"github.com/taskscaler/taskscaler/pkg/config"
 	"github.com/taskscaler/taskscaler/pkg/plugin"
 	"github.com/taskscaler/taskscaler/pkg/setup"
 )
@@ -55,7 +56,7 @@ func newPluginList(env environment) *cobra.Command {
 			for _, l := range plugin.Installed(options) {
 				f := examine(l)
 				used, err := plugin.Find(l.Name, options)
-				f.Used = err == nil && used == l.Path
+				f.Used = f.Trusted && err == nil && used == l.Path
 				list = append(list, f)
 			}
 			if asJSON {
@@ -110,6 +111,11 @@ func onePlugin(cmd *cobra.Command, args []string) error {
 
 // locate finds the plugin as a start does. A relative path begins at the folder of the configuration, or at the working directory.
 func (p *pluginFlags) locate(env environment, name string) (setup.Located, error) {
+	if p.config != "" { // a wrong path would look like a configuration without a lock file
+		if _, err := config.Read(p.config); err != nil {
+			return setup.Located{}, err
+		}
+	}
 	if strings.HasPrefix(name, "./") || strings.HasPrefix(name, "../") {
 		abs, err := filepath.Abs(filepath.Join(filepath.Dir(p.config), name))
 		if err != nil {
@@ -126,11 +132,14 @@ func newPluginPath(env environment) *cobra.Command {
 		Use:   "path PLUGIN",
 		Short: "Print the file that a start of this plugin executes",
 		Long: "path prints the file that a start executes for `plugin = PLUGIN`, and on standard error why it is this one. With --config, the lock file beside the\n" +
-			"configuration is used as in a start. It starts nothing.\n\nExit codes: 0 success, 1 it is not installed, 2 wrong usage.",
+			"configuration is used as in a start. It starts nothing.\n\nExit codes: 0 success, 1 it is not installed, or the lock file forbids its start, 2 wrong usage.",
 		Args: onePlugin,
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, err := flags.locate(env, args[0])
 			if err != nil {
+				return failed(err)
+			}
+			if err := found.CheckLock(); err != nil {
 				return failed(err)
 			}
 			if _, err := safetext.Fprintf(env.stdout, "%s\n", found.Path); err != nil {

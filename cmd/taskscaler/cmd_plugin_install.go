@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,23 +41,28 @@ func newPluginInstall(env environment) *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			sources, err := sourcesOf(args)
+			if err != nil {
+				return usage(cmd, err)
+			}
 			how, err := newInstallation(env, dir, update, keyFile)
 			if err != nil {
 				return failed(err)
 			}
+			soon, _, stop := signals(cmd.Context(), endings()...) // so that no part of a plugin is left behind
+			defer stop()
 			if len(args) == 0 {
-				return failed(installOf(cmd.Context(), env, path, how))
+				err = installOf(soon, env, path, how)
 			}
-			for _, text := range args {
-				s, err := plugin.ParseSource(text)
-				if err != nil {
-					return usage(cmd, err)
-				}
-				if _, err := install(cmd.Context(), env, s, oci.Pin{Key: how.key}, how.dir); err != nil {
-					return failed(err)
+			for _, s := range sources {
+				if err == nil {
+					_, err = install(soon, env, s, oci.Pin{Key: how.key}, how.dir)
 				}
 			}
-			return nil
+			if err != nil && soon.Err() != nil {
+				err = fmt.Errorf("the installation was %w", context.Cause(soon))
+			}
+			return failed(err)
 		},
 	}
 	cmd.Flags().StringVar(&path, "config", "", "install the plugins of this config.toml, and write its lock file")
@@ -67,6 +73,19 @@ func newPluginInstall(env environment) *cobra.Command {
 	_ = cmd.MarkFlagFilename("key", "pub", "pem")
 	_ = cmd.MarkFlagDirname("dir")
 	return cmd
+}
+
+// sourcesOf reads the arguments before anything is installed.
+func sourcesOf(args []string) ([]plugin.Source, error) {
+	var sources []plugin.Source
+	for _, text := range args {
+		s, err := plugin.ParseSource(text)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, s)
+	}
+	return sources, nil
 }
 
 // installation is how plugins are installed.
@@ -86,6 +105,9 @@ func newInstallation(env environment, dir string, update bool, keyFile string) (
 			return how, errors.New("there is no plugin folder: set TASKSCALER_PLUGIN_PATH or HOME, or give --dir")
 		}
 		how.dir = folders[0]
+	}
+	if how.dir, err = filepath.Abs(how.dir); err != nil {
+		return how, fmt.Errorf("the plugin folder: %w", err)
 	}
 	if keyFile != "" {
 		how.key, err = cosign.ReadKey(keyFile)

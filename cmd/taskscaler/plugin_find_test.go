@@ -24,6 +24,7 @@ func pluginFolder(t *testing.T) (dir, real string) {
 	}
 	for name, content := range map[string][]byte{
 		"a.example/x/hosts/1.4.0/plugin": append(raw, "older"...), "fleeting-plugin-text": []byte("see README\n"), "fleeting-plugin-quiet": []byte("#!/bin/sh\n"), "fleeting-plugin-open": raw,
+		"fleeting-plugin-empty": nil, "fleeting-plugin-note": []byte("see README\n"),
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -68,7 +69,10 @@ func TestPluginCommands(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Fatalf("%d, %s", code, stderr)
 	}
-	contains(t, "list", stdout, "* a.example/x/hosts  1.5.0", "  a.example/x/hosts  1.4.0", "NOT TRUSTED  "+dir+"/fleeting-plugin-text", "it is a text file", "NOT TRUSTED  "+dir+"/fleeting-plugin-open", "chmod go-w ")
+	contains(t, "list", stdout, "* a.example/x/hosts  1.5.0", "  a.example/x/hosts  1.4.0", "NOT TRUSTED  "+dir+"/fleeting-plugin-text", "it is a text file", "NOT TRUSTED  "+dir+"/fleeting-plugin-open", "chmod go-w ", "is an empty file")
+	if got := strings.Count(stdout, "* "); got != 2 { // hosts and quiet
+		t.Errorf("%d plugins would start:\n%s", got, stdout)
+	}
 	var list []foundPlugin
 	if code, stdout, _ := tryIn(dir, "plugin", "list", "--json"); code != 0 || json.Unmarshal([]byte(stdout), &list) != nil || len(list) < 5 {
 		t.Fatalf("%d: %s", code, stdout)
@@ -145,6 +149,13 @@ func TestPluginLock(t *testing.T) {
 	step(exitFailed, "config.toml:5: runners.autoscaler.plugin: "+lock+": the sum of plugin \"hosts\" is ", "validate", config)
 	step(exitFailed, "config.toml:5: runners.autoscaler.plugin: "+lock, "validate", "--files", config)
 	step(exitFailed, "run `taskscaler plugin lock`", "plugin", "lock", "--check", "--config", config)
+	if code, stdout, stderr := tryIn(dir, "plugin", "path", "--config", config, "hosts"); code != exitFailed || stdout != "" || !strings.Contains(stderr, lock+": the sum of plugin \"hosts\" is ") {
+		t.Errorf("path of other bytes: %d, %q, %q", code, stdout, stderr)
+	}
+	step(exitFailed, "plugin \"quiet\" is not in it", "plugin", "path", "--config", config, "quiet")
+	step(exitFailed, "give the path of a config.toml", "plugin", "path", "--config", config+".none", "hosts")
+	step(exitFailed, "give the path of a config.toml", "plugin", "lock", "--config", config+".none")
+	step(exitUsage, "did you mean \"new\"?", "plugin", "nwe")
 	step(exitFailed, "the sum in "+lock, "plugin", "info", "--config", config, "hosts")
 	step(exitFailed, "the sum of plugin", "run", "--config", config, "--socket", filepath.Join(t.TempDir(), "s"))
 	step(0, "other bytes of the same version", "plugin", "lock", "--config", config)

@@ -121,6 +121,9 @@ func TestPluginInstall(t *testing.T) {
 	step(exitFailed, "cannot be reached", "plugin", "install", "127.0.0.1:1/ci/plugins/hosts")
 	step(exitUsage, "does not say where the plugin comes from", "plugin", "install", "hosts")
 	step(exitUsage, "and not both", "plugin", "install")
+	if out := step(exitUsage, "does not say where", "plugin", "install", source, "hosts"); out != "" {
+		t.Errorf("one argument is wrong, and another was installed: %s", out)
+	}
 
 	config := filepath.Join(t.TempDir(), "config.toml")
 	text := "[[runners]]\nname = \"r\"\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = \"" + source + ":1\"\nmax_instances = 1\n"

@@ -29,23 +29,25 @@ func Closest(word string, known []string) (best string, edits int) {
 	return best, edits
 }
 
-// distance returns the Levenshtein distance: how many characters must be inserted, removed or replaced to make b out of a.
+// distance returns how many characters must be inserted, removed, replaced or exchanged with their neighbour to make b out of a, if none is changed twice.
 func distance(a, b string) int {
 	from, to := []rune(a), []rune(b)
-	row := make([]int, len(to)+1) // row[j] is the distance from the part of a that was read to the first j characters of b
+	before, last, row := make([]int, len(to)+1), make([]int, len(to)+1), make([]int, len(to)+1)
 	for j := range row {
-		row[j] = j
+		row[j] = j // the distance from the part of a that was read to the first j characters of b
 	}
 	for i, r := range from {
-		diagonal := row[0]
+		before, last, row = last, row, before // of two characters and of one character less of a
 		row[0] = i + 1
 		for j, s := range to {
-			replaced := diagonal
+			replaced := last[j]
 			if r != s {
 				replaced++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+			row[j+1] = min(replaced, row[j]+1, last[j+1]+1)
+			if i > 0 && j > 0 && r == to[j-1] && from[i-1] == s {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(to)]

@@ -44,11 +44,15 @@ func slow(a, b []rune) int {
 	case a[0] == b[0]:
 		return slow(a[1:], b[1:])
 	}
-	return 1 + min(slow(a[1:], b), slow(a, b[1:]), slow(a[1:], b[1:]))
+	best := 1 + min(slow(a[1:], b), slow(a, b[1:]), slow(a[1:], b[1:]))
+	if len(a) > 1 && len(b) > 1 && a[0] == b[1] && a[1] == b[0] {
+		best = min(best, 1+slow(a[2:], b[2:]))
+	}
+	return best
 }
 
 func TestDistance(t *testing.T) {
-	words := []string{"", "a", "b", "ab", "ba", "abc", "acb", "kitten", "sitting", "plugin", "pluigns", "Zürich", "Zurich", "policy", "polcy"}
+	words := []string{"", "a", "b", "ab", "ba", "abc", "acb", "cab", "nwe", "new", "kitten", "sitting", "plugin", "pluigns", "Zürich", "Zurich", "policy", "polcy"}
 	for _, a := range words {
 		for _, b := range words {
 			if got, want := distance(a, b), slow([]rune(a), []rune(b)); got != want {
@@ -67,6 +71,7 @@ func TestRemedy(t *testing.T) {
 	}{
 		{"smal", few, `did you mean "small"?`},
 		{"capacity", keys, `did you mean "capacity_per_instance"?`},
+		{"nwe", []string{"list", "info", "new", "test"}, `did you mean "new"?`},
 		{"xyzzy", few, "write one of: small, large"},
 		{"xyzzy", nil, "it has none"},
 		{"max_size_of_them", keys, `the most similar known key is "max_instances"; the manual lists all keys`},

@@ -30,14 +30,15 @@ func Load(path string) (*File, *Report, error) {
 
 // Read returns the bytes of a configuration file, for Parse or ParseFragment. It may be a pipe. A file that is far too large for one is an error.
 func Read(path string) ([]byte, error) {
+	const remedy = "give the path of a config.toml that this user can read"
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, fmt.Errorf("read configuration: %w (%s)", err, remedy)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, fmt.Errorf("read configuration: %w (%s)", err, remedy)
 	}
 	if len(data) > maxFileSize {
 		return nil, fmt.Errorf("read configuration: %s is larger than %d MiB; give the path of a config.toml", path, maxFileSize>>20)

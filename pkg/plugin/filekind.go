@@ -24,6 +24,11 @@ type fileKind struct {
 	windows  bool   // a script whose first line ends with a carriage return, which the kernel takes for a part of the interpreter's name
 }
 
+const (
+	emptyFile = "an empty file"
+	plainText = "a text file, and no script, which begins with #!"
+)
+
 // kindOf looks into a file. It believes nothing that it reads, and returns an empty kind if it cannot tell.
 func kindOf(path string) fileKind {
 	f, err := openRegular(path)
@@ -34,7 +39,7 @@ func kindOf(path string) fileKind {
 	head := make([]byte, 512)
 	n, err := io.ReadFull(f, head)
 	if head = head[:n]; err != nil && n == 0 {
-		return fileKind{what: "an empty file"}
+		return fileKind{what: emptyFile}
 	}
 	line, _, _ := bytes.Cut(head, []byte("\n"))
 	switch {
@@ -48,9 +53,22 @@ func kindOf(path string) fileKind {
 	case isMacho(head):
 		return machoKind(f)
 	case isText(head):
-		return fileKind{what: "a text file, and no script, which begins with #!"}
+		return fileKind{what: plainText}
 	}
 	return fileKind{what: "no program of a known form"}
+}
+
+// foreign completes "it is" for a file that the kernel of this machine does not start, as far as the file tells. It is empty for others.
+func (k fileKind) foreign() string {
+	here := runtime.GOOS + "/" + runtime.GOARCH
+	both := map[string]string{"linux/amd64": "linux/386", "linux/arm64": "linux/arm"}[here] // many such kernels start both
+	switch {
+	case k.what == emptyFile || k.what == plainText:
+		return k.what + ": put the plugin into its place"
+	case k.platform != "" && k.platform != here && k.platform != both:
+		return fmt.Sprintf("built for %s, and this machine is %s: install the build for %s", k.platform, here, here)
+	}
+	return ""
 }
 
 func elfKind(r io.ReaderAt) fileKind {

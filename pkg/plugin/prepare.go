@@ -52,8 +52,17 @@ func notExecutable(path string) string {
 	return fmt.Sprintf("%s is not executable: chmod +x %s", path, path)
 }
 
-// CheckFile returns an error if the file at path cannot be executed: a *[LaunchError] that says what it is, and what to do. It does not ask who can replace it.
-func CheckFile(path string) error { return inspect(path, true) }
+// CheckFile returns an error if the file at path cannot be executed on this machine: a *[LaunchError] that says what it is, and what to do. It does not ask who
+// can replace it.
+func CheckFile(path string) error {
+	if err := inspect(path, true); err != nil {
+		return err
+	}
+	if why := kindOf(path).foreign(); why != "" {
+		return &LaunchError{Path: path, Reason: ReasonNotExecutable, Detail: path + " is " + why}
+	}
+	return nil
+}
 
 // CheckPath returns an error if a user other than root and the user of this process can replace the file at path: because that user may write
 // to it, to a folder on the way to it, or to the target of a symbolic link. [Launch] makes the same check. The error is a *[LaunchError] that

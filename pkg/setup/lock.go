@@ -267,6 +267,25 @@ func (l Located) Lock() (path string, entry LockedPlugin, in bool) {
 	return l.lock.Path, l.locked, l.in
 }
 
+// CheckLock returns a *LockError if there is a lock file that forbids a start of this file: it lacks the plugin, or has it with other bytes. Another error is one of
+// reading the file.
+func (l Located) CheckLock() error {
+	want, _, err := l.sum("")
+	if err != nil || want == "" {
+		return err
+	}
+	got, err := plugin.Sum(l.Path)
+	if err != nil || strings.EqualFold(got, want) {
+		return err
+	}
+	return otherBytes(l.lock.Path, l.Written, want, l.Path, got)
+}
+
+// otherBytes says that the file of a plugin is not the one of the lock file.
+func otherBytes(lock, name, want, path, got string) error {
+	return &LockError{lock, fmt.Errorf("the sum of plugin %q is %s, but %s has %s: if you have updated the plugin, run `taskscaler plugin lock` for this configuration", name, want, path, got)}
+}
+
 // sum returns the sum that the plugin must have, and where it comes from. pinned is plugin_sha256.
 func (l Located) sum(pinned string) (sum, from string, err error) {
 	switch {

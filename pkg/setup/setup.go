@@ -202,8 +202,7 @@ func CheckPlugin(file *config.File, r config.Runner, find plugin.FindOptions) er
 	case launch.SHA256From == "":
 		return fmt.Errorf("%s has the SHA-256 sum %s, but plugin_sha256 is %s: if you have updated the plugin, update plugin_sha256 too", launch.Path, got, launch.SHA256)
 	}
-	return &LockError{filepath.Join(launch.Dir, LockFile), fmt.Errorf("the sum of plugin %q is %s, but %s has %s: if you have updated the plugin, run `taskscaler plugin lock` for this configuration",
-		r.Autoscaler.Plugin, launch.SHA256, launch.Path, got)}
+	return otherBytes(filepath.Join(launch.Dir, LockFile), r.Autoscaler.Plugin, launch.SHA256, launch.Path, got)
 }
 
 // StateOptions returns the options to open the runner's state with statestore.OpenBolt. It reads the key that state_storage names. getenv is
