@@ -28,12 +28,15 @@ func awaitExit(pid int) bool {
 }
 
 // killMarked kills every process that has the mark of the instance in its environment. These are all its commands and their descendants, even
-// those that left their process group. It returns when there is none, or after a second.
+// those that left their process group. It returns when several looks found none, or after a second: in the middle of an exec, a process has no environment.
 func killMarked(dir string) {
 	mark := []byte(markVariable + "=" + dir)
+	none := 0
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		pids := marked(mark)
-		if len(pids) == 0 {
+		if len(pids) > 0 {
+			none = 0
+		} else if none++; none == 3 {
 			return
 		}
 		for _, pid := range pids {

@@ -95,6 +95,9 @@ func (w *world) judgeYoung(b *scaler.Batch, f *scaler.Fact) {
 	}) {
 		return // or a job left it earlier in this batch
 	}
+	if f.Kind == scaler.FactRetire && w.lastStep-m.readyAt >= w.lastsFor() {
+		return // it was lost too, and lists lacked it when it was young; but it was retired first, and later
+	}
 	w.cover.judged[oracleYoung]++
 	if !tells(b, scaler.FactFruitless, func(o *scaler.Fact) bool { return o.ID == f.ID && o.On }) {
 		w.fail("young", "%s went (%s) before a job had left it, %v after it was ready, and it does not count as an early failure", f.ID, f.Cause, w.lastStep-m.readyAt)
