@@ -62,7 +62,7 @@ func TestConformanceOfAPI(t *testing.T) {
 func withAPI(t *testing.T) (*Group, *fakeapi.Server) {
 	t.Helper()
 	server := fakeapi.Start()
-	server.Max = 3
+	server.Max = 4
 	t.Cleanup(server.Close)
 	return &Group{Name: "ci", Endpoint: server.URL, Token: secret.New(fakeapi.Token)}, server
 }
