@@ -142,7 +142,7 @@ func (f *testFlags) run(ctx context.Context, env environment, args []string) err
 		return failed(fmt.Errorf("making a folder for the run: %w", err))
 	}
 	defer os.RemoveAll(temp)
-	ctx, _, stop := signals(ctx, endings()...)
+	ctx, now, stop := signals(ctx, endings()...)
 	defer stop()
 	ctx, unread := context.WithCancel(ctx) // nobody reads the report any more
 	defer unread()
@@ -159,7 +159,14 @@ func (f *testFlags) run(ctx context.Context, env environment, args []string) err
 	if err != nil {
 		return failed(err)
 	}
-	report := plugincheck.Report{Plugin: launch.Path, Live: f.live, Report: conformance.Run(ctx, target, o)}
+	done := make(chan conformance.Report, 1)
+	go func() { done <- conformance.Run(ctx, target, o) }()
+	report := plugincheck.Report{Plugin: launch.Path, Live: f.live}
+	select {
+	case report.Report = <-done:
+	case <-now.Done(): // the second signal: the removal of the machines takes too long for somebody
+		return failed(errors.New("stopped before the machines of the run were removed: look in the provider what is left of them"))
+	}
 	if err := f.write(env, report, junit); err != nil {
 		return failed(err)
 	}

@@ -106,7 +106,7 @@ func apiChecks() (all []check) {
 // needsAPI skips a check without an API.
 func (t *trial) needsAPI() API {
 	if t.o.API == nil {
-		skip("nothing stands between the group and its API (--proxy does)")
+		skip("nothing stands between the group and its API: see Options.API, or --proxy of taskscaler plugin test")
 	}
 	return t.o.API
 }
