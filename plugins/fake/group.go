@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/taskscaler/taskscaler/internal/sshmachine"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
@@ -314,7 +315,7 @@ func (g *InstanceGroup) bury(f *folder, now, end time.Time, as record.Event) {
 	if !now.Before(end) {
 		e = record.Entry{Event: as, Reason: "its process was killed before it could go by itself"}
 	}
-	killMarked(f.dir)
+	sshmachine.KillMarked(markOf(f.dir))
 	if err := errors.Join(f.write(e), f.clear()); err != nil {
 		g.log.Warn("a dead instance could not be removed", "instance", f.spec.ID, "error", err)
 	}

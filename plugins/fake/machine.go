@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/taskscaler/taskscaler/internal/sshmachine"
 	"github.com/taskscaler/taskscaler/plugins/fake/record"
 )
 
@@ -34,10 +35,10 @@ type machine struct {
 	forks  chan func()
 	looks  chan os.Signal // signals that the folder has changed: see lookSignal
 	ends   chan os.Signal
-	server *server // nil: it does not serve SSH
-	booted bool    // its boot has succeeded or failed
-	gone   bool    // it no longer serves SSH
-	warned bool    // the notice of its reclaim was recorded
+	server *sshmachine.Server // nil: it does not serve SSH
+	booted bool               // its boot has succeeded or failed
+	gone   bool               // it no longer serves SSH
+	warned bool               // the notice of its reclaim was recorded
 }
 
 // InstanceMain is the main function of an instance's process. args are the arguments after Subcommand. It returns the exit code.
@@ -208,10 +209,10 @@ func (m *machine) toldToGo() bool {
 func (m *machine) stop() {
 	m.gone = true
 	if m.server != nil {
-		m.server.close(m.forks)
+		m.server.Close(m.forks)
 		m.server = nil
 	}
-	killMarked(m.folder.dir)
+	sshmachine.KillMarked(markOf(m.folder.dir))
 }
 
 // leave ends the instance. The process ends right after it, which releases its locks.

@@ -2,47 +2,27 @@ package fake
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net"
-	"strings"
-	"sync"
-	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/taskscaler/taskscaler/internal/sshmachine"
 )
 
-const (
-	handshakeLimit = 30 * time.Second
-	closeLimit     = 2 * time.Second // how long sessions may take to record the end of their commands
-)
+// markVariable is an environment variable that marks every process of an instance.
+const markVariable = "TASKSCALER_FAKE_INSTANCE"
 
-// server is the SSH server of an instance.
-type server struct {
-	machine  *machine
-	listener net.Listener
-	config   *ssh.ServerConfig
-
-	mu       sync.Mutex
-	closed   bool
-	conns    map[net.Conn]struct{}
-	commands map[*command]struct{}
-	last     uint64 // number of the last command
-	work     sync.WaitGroup
-}
+// markOf returns the mark of the instance in the folder dir.
+func markOf(dir string) sshmachine.Mark { return sshmachine.Mark{Name: markVariable, Value: dir} }
 
 // listen generates a host key and starts to serve.
-func (m *machine) listen() (*server, readiness, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
+func (m *machine) listen() (*sshmachine.Server, readiness, error) {
+	host, line, err := sshmachine.NewHostKey()
 	if err != nil {
-		return nil, readiness{}, fmt.Errorf("generate a host key: %w", err)
-	}
-	host, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		return nil, readiness{}, fmt.Errorf("generate a host key: %w", err)
+		return nil, readiness{}, err
 	}
 	config, err := m.folder.spec.Access.serverConfig()
 	if err != nil {
@@ -53,9 +33,17 @@ func (m *machine) listen() (*server, readiness, error) {
 	if err != nil {
 		return nil, readiness{}, err
 	}
-	s := &server{machine: m, listener: listener, config: config, conns: map[net.Conn]struct{}{}, commands: map[*command]struct{}{}}
-	s.work.Go(s.accept)
-	return s, readiness{Address: listener.Addr().String(), HostKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(host.PublicKey())))}, nil
+	s := sshmachine.Serve(listener, sshmachine.Config{
+		Login: config, Home: m.folder.path(workFolder), Mark: markOf(m.folder.dir), Fork: m.fork, Note: m.note,
+	})
+	return s, readiness{Address: listener.Addr().String(), HostKey: line}, nil
+}
+
+// fork starts a process in the machine's loop.
+func (m *machine) fork(start func() error) error {
+	started := make(chan error, 1)
+	m.forks <- func() { started <- start() }
+	return <-started
 }
 
 // serverConfig accepts the username with one of the passwords or keys.
@@ -89,112 +77,4 @@ func (a access) serverConfig() (*ssh.ServerConfig, error) {
 			return nil, refused
 		},
 	}, nil
-}
-
-func (s *server) accept() {
-	for {
-		conn, err := s.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			time.Sleep(10 * time.Millisecond) // no file descriptor is left: do not spin
-			continue
-		}
-		s.mu.Lock()
-		if s.closed {
-			_ = conn.Close()
-		} else {
-			s.conns[conn] = struct{}{}
-			s.work.Go(func() { s.serve(conn) })
-		}
-		s.mu.Unlock()
-	}
-}
-
-// serve handles one connection to its end.
-func (s *server) serve(conn net.Conn) {
-	defer func() {
-		_ = conn.Close()
-		s.mu.Lock()
-		delete(s.conns, conn)
-		s.mu.Unlock()
-	}()
-	_ = conn.SetDeadline(time.Now().Add(handshakeLimit))
-	client, channels, requests, err := ssh.NewServerConn(conn, s.config)
-	if err != nil {
-		return
-	}
-	_ = conn.SetDeadline(time.Time{})
-	var open sync.WaitGroup
-	open.Go(func() { answerGlobal(requests) })
-	for c := range channels {
-		switch c.ChannelType() {
-		case "session":
-			open.Go(func() { s.session(client, c) })
-		case "direct-tcpip", "direct-streamlocal@openssh.com":
-			open.Go(func() { forward(c) })
-		default:
-			_ = c.Reject(ssh.UnknownChannelType, "this server has sessions and forwards connections")
-		}
-	}
-	open.Wait()
-}
-
-// answerGlobal answers keepalives, and refuses all other global requests.
-func answerGlobal(requests <-chan *ssh.Request) {
-	for r := range requests {
-		if r.WantReply {
-			_ = r.Reply(r.Type == keepalive, nil)
-		}
-	}
-}
-
-const keepalive = "keepalive@openssh.com"
-
-// close stops the server: it accepts no new connection, kills the process group of every command, and closes every connection. The machine's
-// loop calls it, so it answers forks (and refuses them) until every session has ended.
-func (s *server) close(forks <-chan func()) {
-	s.mu.Lock()
-	s.closed = true
-	_ = s.listener.Close()
-	for c := range s.commands {
-		c.kill()
-	}
-	s.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		s.waitForCommands()
-		s.mu.Lock()
-		for c := range s.conns {
-			_ = c.Close()
-		}
-		s.mu.Unlock()
-		s.work.Wait()
-		close(done)
-	}()
-	limit := time.NewTimer(closeLimit)
-	defer limit.Stop()
-	for {
-		select {
-		case start := <-forks:
-			start()
-		case <-done:
-			return
-		case <-limit.C:
-			return
-		}
-	}
-}
-
-// waitForCommands waits until the ends of killed commands are recorded and sent, before the connections are closed.
-func (s *server) waitForCommands() {
-	for deadline := time.Now().Add(closeLimit / 2); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		s.mu.Lock()
-		n := len(s.commands)
-		s.mu.Unlock()
-		if n == 0 {
-			return
-		}
-	}
 }

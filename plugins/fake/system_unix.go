@@ -43,6 +43,3 @@ func reaped(pid int) bool {
 func killProcess(pid int) { signalProcess(pid, unix.SIGKILL) }
 
 func signalProcess(pid int, sig syscall.Signal) { _ = unix.Kill(pid, sig) }
-
-// signalGroup sends a signal to the process group of a command.
-func signalGroup(pid int, sig syscall.Signal) { _ = unix.Kill(-pid, sig) }

@@ -21,6 +21,8 @@ type Target struct {
 	SingleSession bool
 	// DiesOfUnreadStdin says that the server closes the connection when a command exits before it has read its input.
 	DiesOfUnreadStdin bool
+	// KillsGroups says that the server kills the process group of a command when the shell that it started ends. So a cancelled command has no time to clean up.
+	KillsGroups bool
 	// Tunnels says that the server forwards TCP and Unix sockets, and runs on this machine.
 	Tunnels bool
 	// Terminals says that the server gives terminals. Else it must refuse them.

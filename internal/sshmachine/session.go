@@ -1,4 +1,4 @@
-package fake
+package sshmachine
 
 import (
 	"fmt"
@@ -10,9 +10,6 @@ import (
 
 	"golang.org/x/crypto/ssh"
 )
-
-// markVariable is an environment variable that marks every process of an instance.
-const markVariable = "TASKSCALER_FAKE_INSTANCE"
 
 // maxVariables is the most variables that a client may set.
 const maxVariables = 1000
@@ -35,13 +32,13 @@ func signalName(sig syscall.Signal) string {
 
 // session serves one session channel: variables, then one command, then signals to it and its end. When the client closes the channel, or the
 // connection is lost, the whole process group of the command is killed.
-func (s *server) session(client *ssh.ServerConn, c ssh.NewChannel) {
+func (s *Server) session(client *ssh.ServerConn, c ssh.NewChannel) {
 	channel, requests, err := c.Accept()
 	if err != nil {
 		return
 	}
 	defer channel.Close()
-	vars := newVariables(s.machine.folder, client)
+	vars := newVariables(s.config, client)
 	var cmd *command
 	for r := range requests {
 		ok := false
@@ -84,15 +81,26 @@ func (s *server) session(client *ssh.ServerConn, c ssh.NewChannel) {
 
 // variables are the environment of a command.
 type variables struct {
+	mark string // the name of a variable that cannot be set
 	base []string
 	set  map[string]string
 }
 
-func newVariables(f *folder, client *ssh.ServerConn) *variables {
+func newVariables(config Config, client *ssh.ServerConn) *variables {
 	name := client.User()
-	base := append(inherited("PATH", "LANG", "LC_ALL", "TZ"), "HOME="+f.path(workFolder), "USER="+name, "LOGNAME="+name, "SHELL=/bin/sh",
-		"SSH_CONNECTION="+connection(client.RemoteAddr(), client.LocalAddr()), markVariable+"="+f.dir)
-	return &variables{base: base, set: map[string]string{}}
+	base := append(inherited("PATH", "LANG", "LC_ALL", "TZ"), "HOME="+config.Home, "USER="+name, "LOGNAME="+name, "SHELL=/bin/sh",
+		"SSH_CONNECTION="+connection(client.RemoteAddr(), client.LocalAddr()), config.Mark.String())
+	return &variables{mark: config.Mark.Name, base: base, set: map[string]string{}}
+}
+
+// inherited returns the given variables of our own environment.
+func inherited(names ...string) (env []string) {
+	for _, name := range names {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
 }
 
 // connection returns the value of SSH_CONNECTION.
@@ -103,7 +111,7 @@ func connection(remote, local net.Addr) string {
 // request handles an env request. A client cannot change the mark, because processes are found by it.
 func (v *variables) request(payload []byte) bool {
 	var p struct{ Name, Value string }
-	if ssh.Unmarshal(payload, &p) != nil || p.Name == "" || p.Name == markVariable || len(v.set) >= maxVariables ||
+	if ssh.Unmarshal(payload, &p) != nil || p.Name == "" || p.Name == v.mark || len(v.set) >= maxVariables ||
 		strings.ContainsAny(p.Name, "=\x00") || strings.Contains(p.Value, "\x00") {
 		return false
 	}

@@ -1,4 +1,4 @@
-package fake
+package sshmachine
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// commandAttributes gives a command a session of its own, and kills it when the thread that started it ends. That thread runs the machine's
-// loop, so a command does not outlive an instance that was killed.
+// commandAttributes gives a command a session of its own, and kills it when the thread that started it ends (see
+// Config.Fork).
 func commandAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 }
@@ -27,10 +27,10 @@ func awaitExit(pid int) bool {
 	}
 }
 
-// killMarked kills every process that has the mark of the instance in its environment. These are all its commands and their descendants, even
-// those that left their process group. It returns when several looks found none, or after a second: in the middle of an exec, a process has no environment.
-func killMarked(dir string) {
-	mark := []byte(markVariable + "=" + dir)
+// KillMarked kills every process that has the mark in its environment. These are all commands of the machine and their descendants, even those that left
+// their process group. It returns when several looks found none, or after a second: in the middle of an exec, a process has no environment.
+func KillMarked(m Mark) {
+	mark := []byte(m.String())
 	none := 0
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		pids := marked(mark)
@@ -40,10 +40,13 @@ func killMarked(dir string) {
 			return
 		}
 		for _, pid := range pids {
-			killProcess(pid)
+			_ = unix.Kill(pid, unix.SIGKILL)
 		}
 	}
 }
+
+// signalGroup sends a signal to the process group of a command.
+func signalGroup(pid int, sig syscall.Signal) { _ = unix.Kill(-pid, sig) }
 
 func marked(mark []byte) (pids []int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")

@@ -1,4 +1,4 @@
-package fake
+package sshmachine
 
 import (
 	"errors"
@@ -18,9 +18,9 @@ import (
 // drainLimit is how long output is awaited after the end of a command, if processes outside its process group still hold its pipes.
 const drainLimit = 200 * time.Millisecond
 
-// command is a command on an instance.
+// command is a command on a machine.
 type command struct {
-	server   *server
+	server   *Server
 	number   uint64
 	vars     *variables
 	cmd      *exec.Cmd
@@ -34,7 +34,7 @@ type command struct {
 }
 
 // startCommand runs line in the shell. If line is empty, it starts a shell that reads commands from its input.
-func (s *server) startCommand(channel ssh.Channel, line string, vars *variables) (*command, bool) {
+func (s *Server) startCommand(channel ssh.Channel, line string, vars *variables) (*command, bool) {
 	c := &command{server: s, vars: vars, channel: channel, answered: make(chan struct{}), done: make(chan struct{})}
 	p, err := newPipes()
 	if err != nil {
@@ -45,11 +45,9 @@ func (s *server) startCommand(channel ssh.Channel, line string, vars *variables)
 	if line == "" {
 		c.cmd = exec.Command("/bin/sh")
 	}
-	c.cmd.Dir, c.cmd.Env, c.cmd.SysProcAttr = s.machine.folder.path(workFolder), vars.environ(), commandAttributes()
+	c.cmd.Dir, c.cmd.Env, c.cmd.SysProcAttr = s.config.Home, vars.environ(), commandAttributes()
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = p.theirs[0], p.theirs[1], p.theirs[2]
-	started := make(chan error, 1)
-	s.machine.forks <- func() { started <- c.fork(line) }
-	if err := <-started; err != nil {
+	if err := s.config.Fork(func() error { return c.fork(line) }); err != nil {
 		p.closeEverything()
 		fmt.Fprintf(channel.Stderr(), "start the command: %v\n", err)
 		return nil, false
@@ -59,13 +57,13 @@ func (s *server) startCommand(channel ssh.Channel, line string, vars *variables)
 	return c, true
 }
 
-// fork starts the process. It runs in the machine's loop, like close, so that no command starts after close has killed all of them.
+// fork starts the process. No command starts after Close has killed all of them.
 func (c *command) fork(line string) error {
 	s := c.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return errors.New("the instance is going away")
+		return errors.New("the machine is going away")
 	}
 	if err := c.cmd.Start(); err != nil {
 		return err
@@ -73,7 +71,7 @@ func (c *command) fork(line string) error {
 	s.last++
 	c.number = s.last
 	s.commands[c] = struct{}{}
-	s.machine.note(c.entry(record.Entry{Event: record.CommandStart, Command: line}))
+	s.config.Note(c.entry(record.Entry{Event: record.CommandStart, Command: line}))
 	return nil
 }
 
@@ -131,7 +129,7 @@ func (c *command) wait() syscall.WaitStatus {
 		code := status.ExitStatus()
 		e.ExitCode = &code
 	}
-	c.server.machine.note(c.entry(e))
+	c.server.config.Note(c.entry(e))
 	return status
 }
 

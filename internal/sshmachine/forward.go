@@ -1,4 +1,4 @@
-package fake
+package sshmachine
 
 import (
 	"io"
@@ -11,7 +11,7 @@ import (
 )
 
 // forward connects a direct-tcpip (RFC 4254 §7.2) or direct-streamlocal@openssh.com (OpenSSH's PROTOCOL §2.4) channel to the address that
-// the client asked for, as seen from the instance.
+// the client asked for, as seen from the machine.
 func forward(c ssh.NewChannel) {
 	network, address, ok := destination(c)
 	if !ok {
