@@ -6,44 +6,38 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"path/filepath"
+	"strings"
 
-	"golang.org/x/term"
+	"github.com/taskscaler/taskscaler/internal/test/burst"
+	"github.com/taskscaler/taskscaler/internal/test/stage"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Stdout, os.Stderr))
+func main() { burst.Main(cloud()) }
+
+// cloud is this machine: the fake plugin needs nothing beside it.
+func cloud() burst.Cloud {
+	return burst.Cloud{Title: "the quickstart configuration", Plugin: "fleeting-plugin-fake", Start: start}
 }
 
-// run runs the demonstration and returns the exit code.
-func run(ctx context.Context, stdout, stderr io.Writer) int {
-	v := newView(stdout, terminalWidth(stdout))
-	verdict, err := demonstrate(ctx, v)
-	v.end()
+// start makes the configuration from the quickstart's.
+func start(_ context.Context, s *stage.Stage) (burst.Running, error) {
+	quickstart, err := os.ReadFile(filepath.Join(s.Root, "examples", "quickstart", "config.toml"))
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "demo: failed: %v\n", err)
-		return 1
+		return burst.Running{}, err
 	}
-	_, _ = fmt.Fprintln(stdout, verdict)
-	return 0
+	records := filepath.Join(s.Dir, "records")
+	config, err := withRecords(string(quickstart), records)
+	return burst.Running{Config: config, Records: records}, err
 }
 
-// terminalWidth returns a function for the width of the terminal w, or nil if w is not a terminal.
-func terminalWidth(w io.Writer) func() int {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return nil
+// withRecords adds a record_dir to the plugin_config of a configuration.
+func withRecords(config, dir string) (string, error) {
+	const header = "[runners.autoscaler.plugin_config]\n"
+	before, after, found := strings.Cut(config, header)
+	if !found {
+		return "", fmt.Errorf("the quickstart configuration has no %s", strings.TrimSpace(header))
 	}
-	return func() int {
-		width, _, err := term.GetSize(int(f.Fd()))
-		if err != nil || width <= 0 {
-			return 80
-		}
-		return width
-	}
+	return before + header + fmt.Sprintf("record_dir = %q\n", dir) + after, nil
 }

@@ -22,23 +22,23 @@ type Stage struct {
 	Env    []string // the environment of every command; nil: the caller's environment
 }
 
-// New builds the binaries into dir.
-func New(ctx context.Context, dir string) (*Stage, error) {
+// New builds the binaries into dir, with those of further packages, named as ./plugins/NAME/cmd/fleeting-plugin-NAME.
+func New(ctx context.Context, dir string, packages ...string) (*Stage, error) {
 	s := &Stage{Dir: dir, Config: filepath.Join(dir, "config.toml"), Socket: filepath.Join(dir, "control.sock")}
 	var err error
-	s.Root, err = Build(ctx, filepath.Join(dir, "bin"))
+	s.Root, err = Build(ctx, filepath.Join(dir, "bin"), packages...)
 	return s, err
 }
 
-// Build builds taskscaler and the plugins into the folder bin. It returns the root of the source tree.
-func Build(ctx context.Context, bin string) (root string, err error) {
+// Build builds taskscaler and the plugins without an SDK into the folder bin, with the binaries of further packages. It returns the root of the source tree.
+func Build(ctx context.Context, bin string, packages ...string) (root string, err error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/taskscaler/taskscaler").Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the source tree: %w", err)
 	}
 	root = strings.TrimSpace(string(out))
-	build := exec.CommandContext(ctx, "go", "build", "-o", bin+"/", "./cmd/taskscaler", "./plugins/fake/cmd/fleeting-plugin-fake",
-		"./plugins/static/cmd/fleeting-plugin-static")
+	args := []string{"build", "-o", bin + "/", "./cmd/taskscaler", "./plugins/fake/cmd/fleeting-plugin-fake", "./plugins/static/cmd/fleeting-plugin-static"}
+	build := exec.CommandContext(ctx, "go", append(args, packages...)...)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the binaries: %w\n%s", err, out)

@@ -1,11 +1,10 @@
-package main
+package burst
 
 import (
 	"context"
 	"crypto/rand"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,34 +12,6 @@ import (
 
 	"github.com/taskscaler/taskscaler/internal/test/stage"
 )
-
-// prepare builds the binaries into dir and copies the quickstart configuration there. It returns the folder for the records of the
-// instances.
-func prepare(ctx context.Context, dir string) (s *stage.Stage, records string, err error) {
-	if s, err = stage.New(ctx, dir); err != nil {
-		return nil, "", err
-	}
-	quickstart, err := os.ReadFile(filepath.Join(s.Root, "examples", "quickstart", "config.toml"))
-	if err != nil {
-		return nil, "", err
-	}
-	records = filepath.Join(dir, "records")
-	derived, err := withRecords(string(quickstart), records)
-	if err != nil {
-		return nil, "", err
-	}
-	return s, records, os.WriteFile(s.Config, []byte(derived), 0o600)
-}
-
-// withRecords adds a record_dir to the plugin_config of a configuration.
-func withRecords(config, dir string) (string, error) {
-	const header = "[runners.autoscaler.plugin_config]\n"
-	before, after, found := strings.Cut(config, header)
-	if !found {
-		return "", fmt.Errorf("the quickstart configuration has no %s", strings.TrimSpace(header))
-	}
-	return before + header + fmt.Sprintf("record_dir = %q\n", dir) + after, nil
-}
 
 // stopManager stops the manager with SIGTERM, as an operator does, and waits for its end.
 func stopManager(ctx context.Context, manager *stage.Process) error {
@@ -84,7 +55,7 @@ type jobs struct {
 // startJobs starts all jobs at once. Each one prints its nonce on the instance, after a time that differs from job to job.
 func startJobs(s *stage.Stage) (*jobs, error) {
 	js := &jobs{}
-	for i := range jobCount {
+	for i := range JobCount {
 		j := job{key: fmt.Sprintf("job-%02d", i+1), nonce: rand.Text()}
 		p, err := s.Exec(j.key, fmt.Sprintf(`sleep %.1f; echo "$0"`, 1+float64(i%5)/5), j.nonce)
 		if err != nil {

@@ -1,10 +1,13 @@
-package main
+package burst
 
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/taskscaler/taskscaler/pkg/taskscaler"
 )
@@ -109,4 +112,19 @@ func picture(f *taskscaler.Status, done int) []string {
 		lines = append(lines, fmt.Sprintf("  %-24.24s %-9s %s", i.ID, i.State, strings.Join(slots, " ")))
 	}
 	return lines
+}
+
+// terminalWidth returns a function for the width of the terminal w, or nil if w is not a terminal.
+func terminalWidth(w io.Writer) func() int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return func() int {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil || width <= 0 {
+			return 80
+		}
+		return width
+	}
 }

@@ -1,4 +1,4 @@
-package main
+package burst
 
 import (
 	"errors"
@@ -33,8 +33,8 @@ func judge(seen observed, entries []record.Entry, stopping time.Time) (string, e
 		}
 		good++
 	}
-	if good != jobCount {
-		fault("%d of %d jobs are good", good, jobCount)
+	if good != JobCount {
+		fault("%d of %d jobs are good", good, JobCount)
 	}
 	for _, overlap := range record.Check(entries) {
 		fault("%s", overlap)

@@ -1,10 +1,13 @@
-package main
+package burst
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/control"
@@ -14,26 +17,74 @@ import (
 )
 
 const (
-	jobCount = 40              // more than the quickstart's 5 × 4 slots
+	JobCount = 40 // of the burst: more than the 20 slots that a fleet should have
+
 	patience = 3 * time.Minute // for everything after the build, which takes about 15 s; only a hang reaches it
 	lookEach = 100 * time.Millisecond
 )
 
+// Cloud is what a demonstration runs on.
+type Cloud struct {
+	Title    string   // of the configuration, for people
+	Plugin   string   // name of the plugin's binary
+	Packages []string // packages of binaries that are built besides those of package stage
+	// Start starts what the cloud needs beside its plugin. s has the binaries and the folder of the demonstration.
+	Start func(ctx context.Context, s *stage.Stage) (Running, error)
+}
+
+// Running is a cloud that was started.
+type Running struct {
+	Config  string                     // config.toml
+	Records string                     // the folder with the records of its instances
+	Check   func([]record.Entry) error // what else must hold when the manager has ended; nil: nothing
+	Close   func() error               // ends what Start started; nil: that was nothing
+}
+
+// Main runs the demonstration on a cloud, as a command: it ends the process.
+func Main(cloud Cloud) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(Run(ctx, cloud, os.Stdout, os.Stderr))
+}
+
+// Run runs the demonstration on a cloud and returns the exit code.
+func Run(ctx context.Context, cloud Cloud, stdout, stderr io.Writer) int {
+	v := newView(stdout, terminalWidth(stdout))
+	verdict, err := demonstrate(ctx, cloud, v)
+	v.end()
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "demo: failed: %v\n", err)
+		return 1
+	}
+	_, _ = fmt.Fprintln(stdout, verdict)
+	return 0
+}
+
 // demonstrate runs the demonstration and returns its last line.
-func demonstrate(ctx context.Context, v *view) (verdict string, err error) {
+func demonstrate(ctx context.Context, cloud Cloud, v *view) (verdict string, err error) {
 	dir, err := os.MkdirTemp("", "taskscaler-demo-")
 	if err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	v.say("building taskscaler and fleeting-plugin-fake")
-	s, records, err := prepare(ctx, dir)
+	v.say("building taskscaler and %s", cloud.Plugin)
+	s, err := stage.New(ctx, dir, cloud.Packages...)
 	if err != nil {
+		return "", err
+	}
+	running, err := cloud.Start(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	if running.Close != nil {
+		defer func() { err = errors.Join(err, running.Close()) }()
+	}
+	if err := os.WriteFile(s.Config, []byte(running.Config), 0o600); err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the demonstration took longer than %s", patience))
 	defer cancel()
-	v.say("starting a manager on the quickstart configuration")
+	v.say("starting a manager on %s", cloud.Title)
 	manager, err := s.Run(nil)
 	if err != nil {
 		return "", err
@@ -48,9 +99,14 @@ func demonstrate(ctx context.Context, v *view) (verdict string, err error) {
 	if err := stopManager(ctx, manager); err != nil {
 		return "", fmt.Errorf("%w\nthe end of the manager's log:\n%s", err, logTail(s))
 	}
-	entries, err := record.ReadDir(records)
+	entries, err := record.ReadDir(running.Records)
 	if err != nil {
 		return "", fmt.Errorf("reading the instances' records: %w", err)
+	}
+	if running.Check != nil {
+		if err := running.Check(entries); err != nil {
+			return "", err
+		}
 	}
 	return judge(seen, entries, stopping)
 }
@@ -69,7 +125,7 @@ func watchJobs(ctx context.Context, s *stage.Stage, manager *stage.Process, v *v
 	if _, err := statusOf(ctx, client); err != nil { // waits until the manager answers
 		return observed{}, err
 	}
-	v.say("pushing %d jobs through `taskscaler exec`", jobCount)
+	v.say("pushing %d jobs through `taskscaler exec`", JobCount)
 	jobs, err := startJobs(s)
 	if err != nil {
 		return observed{}, err
@@ -86,7 +142,7 @@ func watchJobs(ctx context.Context, s *stage.Stage, manager *stage.Process, v *v
 		seen.waited = max(seen.waited, fleet.Counts.Waiters)
 		seen.peak = max(seen.peak, fleet.Counts.Existing())
 		v.show(fleet, jobs.done())
-		if seen.jobs = jobs.results(); len(seen.jobs) == jobCount && fallenBack(fleet) {
+		if seen.jobs = jobs.results(); len(seen.jobs) == JobCount && fallenBack(fleet) {
 			seen.rest = fleet.Counts.Existing()
 			calm++
 		}
@@ -95,7 +151,7 @@ func watchJobs(ctx context.Context, s *stage.Stage, manager *stage.Process, v *v
 		case <-manager.Ended():
 			return observed{}, fmt.Errorf("the manager ended: %w", manager.Err())
 		case <-ctx.Done():
-			return observed{}, fmt.Errorf("%d of %d jobs are done, %d instances exist: %w", len(seen.jobs), jobCount, fleet.Counts.Existing(),
+			return observed{}, fmt.Errorf("%d of %d jobs are done, %d instances exist: %w", len(seen.jobs), JobCount, fleet.Counts.Existing(),
 				context.Cause(ctx))
 		}
 	}
@@ -121,7 +177,7 @@ func statusOf(ctx context.Context, client *control.Client) (*taskscaler.Status, 
 			return status.Runners[0].Fleet, nil
 		case err == nil && len(status.Runners) == 1 && status.Runners[0].Starting: // ask again
 		case err == nil:
-			return nil, errors.New("the manager does not have exactly the one runner of the quickstart")
+			return nil, errors.New("the manager does not have exactly the one runner of the demonstration")
 		case !errors.As(err, &away):
 			return nil, err
 		}
