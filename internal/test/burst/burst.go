@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	JobCount = 40 // of the burst: more than the 20 slots that a fleet should have
+	// JobCount is the number of jobs of the burst: more than the 20 slots that a fleet should have.
+	JobCount = 40
 
 	patience = 3 * time.Minute // for everything after the build, which takes about 15 s; only a hang reaches it
 	lookEach = 100 * time.Millisecond
