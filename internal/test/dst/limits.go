@@ -2,6 +2,7 @@ package dst
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
@@ -65,6 +66,12 @@ func (w *world) counts2(m *machine) bool {
 func (w *world) standsIn(m *machine) bool {
 	rec := w.recordOf(m.id)
 	return rec != nil && rec.Origin == record.Created
+}
+
+// anotherStandsIn reports whether a machine that the group started by itself was taken for one of a create. Then the manager knows nothing of the one that the
+// create did make, and after a restart it takes it for one that was there before.
+func (w *world) anotherStandsIn() bool {
+	return slices.ContainsFunc(w.machines, func(m *machine) bool { return m.replaces && w.standsIn(m) })
 }
 
 // inForce is the current throttle, with its defaults.

@@ -201,7 +201,7 @@ func (w *world) judgeRetired(f *scaler.Fact) (again bool) {
 			return g.Kind == scaler.GrantRevoked && g.ID == f.ID && g.Cause == record.CauseAbandoned
 		})
 	case record.CausePreexisting:
-		ok = m.foreign || m.replaces || m.denied || m.late || w.confused || w.forgotten || m.forgot || m.prior == record.Unclaimed
+		ok = m.foreign || m.replaces || m.denied || m.late || w.confused || w.forgotten || m.forgot || m.prior == record.Unclaimed || w.anotherStandsIn()
 	case record.CauseShutdown:
 		ok = w.over > 0 && w.deletes
 	case record.CauseOperator:
