@@ -16,7 +16,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -X main.version=$(VERSION)
 # Real counterparts: for the tests of the connector SSH servers, NTLM for a WinRM server, and a WinRM client; for those of an example a Docker engine and
 # the programs of its images. Without them these tests are skipped and say so.
-PEERS    := openssh-server dropbear-bin tinysshd socat gss-ntlmssp python3-gssapi python3-winrm docker.io docker-registry busybox-static
+PEERS    := openssh-server dropbear-bin tinysshd socat gss-ntlmssp python3-gssapi python3-winrm docker.io docker-registry busybox-static awscli python3-boto3 python3-botocore
 
 .PHONY: help conformance build sbom install-peers demo demo-static demo-simulate soak figures-trust test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-ssh bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool security ci clean
 

@@ -78,6 +78,8 @@ var rooms = []room{
 		bans("helpers of plugins know the contract only", "~internal", "~pkg/plugin", "~pkg/secret")), allow: []string{"golang.org/x/time/rate"}},
 	{dir: "pkg/provider/conformance", bans: bans("the command uses it, and it must not contain a test framework", "testing", "~internal", "~pkg/provider/providertest")},
 	{dir: "internal/faultproxy", bans: bans("a proxy for any plugin: it must not depend on the manager", "~internal", "~pkg/taskscaler", "~pkg/config", "~cmd")},
+	{dir: "internal/cloudtest", bans: slices.Concat(sdks, bans("a cloud that plugins are tested against must not depend on the manager", "~internal/scaler", "~internal/fleet", "~pkg/policy",
+		"~pkg/taskscaler", "~pkg/statestore", "~pkg/config", "~cmd"))},
 	{dir: "internal/plugincheck", bans: bans("it checks a plugin, and must not depend on the manager", "~internal/scaler", "~internal/fleet", "~internal/daemon", "~pkg/policy", "~pkg/taskscaler",
 		"~pkg/statestore", "~pkg/config", "~cmd", "testing")},
 	{dir: "internal/sshmachine", bans: bans("it only serves SSH, and does not know for whom", "~pkg", "~internal", "~cmd")},

@@ -1,0 +1,4 @@
+package ec2
+
+// warmPool is the warm pool of a group, which this server only describes.
+type warmPool struct{}

@@ -1,0 +1,150 @@
+package ec2
+
+import (
+	"net/http"
+	"time"
+)
+
+// FaultSpec is a fault of the API.
+type FaultSpec struct {
+	Action  string // "service:Action", "service:*" or "*"
+	Skip    int    // how many calls pass before it
+	Times   int    // how many calls it strikes; 0: one; -1: all, until Server.Heal
+	Code    string // AWS's error code; "": as Status, and for throttling use "Throttling"
+	Message string
+	Status  int           // HTTP status; default 400, or 503 for RequestLimitExceeded
+	Hang    bool          // the call is never answered
+	Cut     bool          // the connection is cut in the middle of the answer
+	After   bool          // the call has its effect, and is answered with the fault nevertheless; so are Hang and Cut
+	Delay   time.Duration // the answer is right, but late
+}
+
+// Fail orders a fault. Of several faults for a call the first ordered one strikes.
+func (s *Server) Fail(f FaultSpec) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.Times == 0 {
+		f.Times = 1
+	}
+	s.faults = append(s.faults, &f)
+}
+
+// Heal withdraws all faults that were ordered by Fail.
+func (s *Server) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
+func (f *FaultSpec) fits(c *call) bool {
+	return f.Action == "*" || f.Action == c.service+":*" || f.Action == c.service+":"+c.action
+}
+
+// struck returns the fault that strikes this call, or nil.
+func (s *Server) struck(c *call) *FaultSpec {
+	for _, f := range s.faults {
+		if !f.fits(c) || f.Times == 0 {
+			continue
+		}
+		if f.Skip > 0 {
+			f.Skip--
+			continue
+		}
+		if f.Times > 0 {
+			f.Times--
+		}
+		return f
+	}
+	return nil
+}
+
+// refused returns why a call is refused before it has an effect.
+func (s *Server) refused(c *call) *apiError {
+	if f := s.struck(c); f != nil {
+		c.fault = f
+		c.delay += f.Delay
+		if !f.After && !f.Cut && f.Delay == 0 {
+			return f.error(c)
+		}
+	}
+	if !s.admit(c.service + ":" + c.action) {
+		return throttled(c.service)
+	}
+	return nil
+}
+
+// afterwards returns the fault that is answered although the call had its effect.
+func (s *Server) afterwards(c *call) error {
+	if c.fault != nil && c.fault.After {
+		return c.fault.error(c)
+	}
+	return nil
+}
+
+func (f *FaultSpec) error(c *call) *apiError {
+	code, status := f.Code, f.Status
+	switch {
+	case code == "Throttling" || code == "RequestLimitExceeded":
+		e := throttled(c.service)
+		code, status = e.code, e.status
+		if f.Message == "" {
+			return e
+		}
+	case code == "" && status == http.StatusServiceUnavailable:
+		code = "ServiceUnavailable"
+	case code == "":
+		code = "InternalFailure"
+		setDefault(&status, http.StatusInternalServerError)
+	}
+	setDefault(&status, http.StatusBadRequest)
+	e := refuse(code, "%s", f.Message).with(status)
+	setDefault(&e.message, "a fault that the test ordered")
+	return e
+}
+
+// send sends an answer, unless a fault forbids it.
+func (s *Server) send(w http.ResponseWriter, r *http.Request, c *call, status int, text []byte) {
+	f := c.fault
+	if f != nil && f.Hang {
+		select {
+		case <-r.Context().Done():
+		case <-s.closing.Done():
+		}
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(status)
+	if f != nil && f.Cut {
+		_, _ = w.Write(text[:len(text)/2])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = w.Write(text) // the client may have gone away
+}
+
+// bucket is a token bucket.
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+// admit takes a token for an action. It returns false when there is none.
+func (s *Server) admit(name string) bool {
+	limit, limited := s.cfg.Throttle[name]
+	if !limited {
+		if limit, limited = s.cfg.Throttle["*"]; !limited {
+			return true
+		}
+	}
+	b, now := s.buckets[name], s.now()
+	if b == nil {
+		b = &bucket{tokens: limit.Size, at: now}
+		s.buckets[name] = b
+	}
+	b.tokens = min(limit.Size, b.tokens+now.Sub(b.at).Seconds()*limit.PerSecond)
+	b.at = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
