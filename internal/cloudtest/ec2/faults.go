@@ -36,6 +36,13 @@ func (s *Server) Heal() {
 	s.faults = nil
 }
 
+// Throttled returns how many calls were refused because of Config.Throttle.
+func (s *Server) Throttled() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.throttled
+}
+
 func (f *FaultSpec) fits(c *call) bool {
 	return f.Action == "*" || f.Action == c.service+":*" || f.Action == c.service+":"+c.action
 }
@@ -68,6 +75,7 @@ func (s *Server) refused(c *call) *apiError {
 		}
 	}
 	if !s.admit(c.service + ":" + c.action) {
+		s.throttled++
 		return throttled(c.service)
 	}
 	return nil

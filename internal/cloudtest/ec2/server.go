@@ -29,6 +29,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	calls     map[string]int
+	throttled int // calls
 	buckets   map[string]*bucket
 	faults    []*FaultSpec
 	account   *account
