@@ -10,13 +10,13 @@ BENCHSTAT:= golang.org/x/perf/cmd/benchstat@latest
 SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 FUZZTIME ?= 5s
 # The modules of this repository; go.work makes them one workspace. docs/adr/0030-modules.md says why there are several.
-MODULES  := . pkg/simulate cmd/taskscaler examples/docker-autoscaler-executor examples/plugin internal/test
+MODULES  := . pkg/simulate cmd/taskscaler plugins/gcp examples/docker-autoscaler-executor examples/plugin internal/test
 PKGS     := $(foreach m,$(MODULES),./$(if $(filter .,$(m)),,$(m)/)...)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
 # Real counterparts: for the tests of the connector SSH servers, NTLM for a WinRM server, and a WinRM client; for those of an example a Docker engine and
 # the programs of its images. Without them these tests are skipped and say so.
-PEERS    := openssh-server dropbear-bin tinysshd socat gss-ntlmssp python3-gssapi python3-winrm docker.io docker-registry busybox-static awscli python3-boto3 python3-botocore
+PEERS    := openssh-server dropbear-bin tinysshd socat gss-ntlmssp python3-gssapi python3-winrm docker.io docker-registry busybox-static awscli python3-boto3 python3-botocore python3-googleapi python3-google-auth-httplib2
 
 .PHONY: help conformance build sbom install-peers demo demo-static demo-simulate soak figures-trust test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-ssh bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool security ci clean
 
