@@ -10,7 +10,7 @@ BENCHSTAT:= golang.org/x/perf/cmd/benchstat@latest
 SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 FUZZTIME ?= 5s
 # The modules of this repository; go.work makes them one workspace. docs/adr/0030-modules.md says why there are several.
-MODULES  := . pkg/simulate cmd/taskscaler plugins/gcp examples/docker-autoscaler-executor examples/plugin internal/test
+MODULES  := . pkg/simulate cmd/taskscaler plugins/aws plugins/gcp examples/docker-autoscaler-executor examples/plugin internal/test
 PKGS     := $(foreach m,$(MODULES),./$(if $(filter .,$(m)),,$(m)/)...)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
