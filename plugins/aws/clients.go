@@ -1,8 +1,6 @@
 package aws
 
 import (
-	"context"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -19,5 +17,3 @@ type clients struct {
 func newClients(cfg aws.Config) clients {
 	return clients{autoscaling.NewFromConfig(cfg), ec2.NewFromConfig(cfg), ec2instanceconnect.NewFromConfig(cfg)}
 }
-
-var _ = context.Background

@@ -24,8 +24,9 @@ const (
 	defaultRate       = 10.0
 	rateBurst         = 20
 	defaultLaunchWait = 20 * time.Second
-	maxAttempts       = 4               // of one call, the first included
-	maxBackoff        = 5 * time.Second // between two attempts
+	maxAttempts       = 4                // of one call, the first included
+	maxBackoff        = 5 * time.Second  // between two attempts
+	attemptLimit      = 30 * time.Second // for one attempt, from its turn in the rate to the end of the answer
 )
 
 // check finds every fault of the configuration that needs no call.
@@ -86,7 +87,7 @@ func (g *InstanceGroup) load(ctx context.Context) (aws.Config, error) {
 // options are those of the AWS configuration that differ from the defaults.
 func (g *InstanceGroup) options() []func(*config.LoadOptions) error {
 	opts := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(&http.Client{Transport: httpkit.Limit(http.DefaultTransport.(*http.Transport).Clone(), g.APIRate, rateBurst)}),
+		config.WithHTTPClient(&http.Client{Timeout: attemptLimit, Transport: httpkit.Limit(http.DefaultTransport.(*http.Transport).Clone(), g.APIRate, rateBurst)}),
 		config.WithRetryer(func() aws.Retryer { return newRetryer() }),
 		config.WithAppID("taskscaler"),
 	}

@@ -2,8 +2,6 @@ package aws
 
 import (
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -153,6 +151,3 @@ func codeOf(err error) string {
 	}
 	return ""
 }
-
-var _ = fmt.Sprint
-var _ = maps.Keys[map[string]bool]

@@ -13,6 +13,7 @@ require (
 	github.com/aws/smithy-go v1.28.8
 	github.com/hashicorp/go-hclog v1.6.3
 	github.com/taskscaler/taskscaler v0.1.0
+	golang.org/x/sync v0.22.0
 )
 
 require (

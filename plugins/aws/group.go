@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/provider/pluginkit"
@@ -34,13 +35,14 @@ type InstanceGroup struct {
 	machines *machines
 	now      func() time.Time // the clock; tests turn it
 
-	growing  sync.Mutex   // held by Increase, so that two creates do not count each other's machines
-	resizing sync.RWMutex // for writing: the desired capacity is read and set; for reading: one instance is terminated, which lowers it
+	growing  *semaphore.Weighted // held by Increase, so that two creates do not count each other's machines
+	resizing *semaphore.Weighted // all of it: the desired capacity is read and set; 1: an instance is terminated, which lowers it
 
 	mu      sync.Mutex      // guards the fields below
 	latest  sight           // the latest list
-	known   map[string]bool // ids of scaling activities that were read
 	trouble error           // why the group cannot launch what it was asked for, as last read; nil: it can
+	read    time.Time       // when watch last read why
+	raised  time.Time       // when the desired capacity was last set
 	warned  map[string]bool // sentences that were logged already
 }
 
@@ -56,7 +58,8 @@ func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings pro
 	if g.now == nil {
 		g.now = time.Now
 	}
-	g.known, g.warned = map[string]bool{}, map[string]bool{}
+	g.warned = map[string]bool{}
+	g.growing, g.resizing = semaphore.NewWeighted(1), semaphore.NewWeighted(everyone)
 	if err := g.check(); err != nil {
 		return provider.ProviderInfo{}, err
 	}
@@ -68,6 +71,9 @@ func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings pro
 	g.api = newClients(cfg)
 	found, err := g.find(ctx)
 	if err != nil {
+		return provider.ProviderInfo{}, err
+	}
+	if err := impossible(found); err != nil {
 		return provider.ProviderInfo{}, err
 	}
 	if g.machines, err = g.newMachines(ctx, found); err != nil {
@@ -100,5 +106,6 @@ func (g *InstanceGroup) Shutdown(ctx context.Context) error {
 	if !failing {
 		return nil
 	}
-	return g.withdraw(ctx)
+	_, err := g.takeBack(ctx)
+	return err
 }
