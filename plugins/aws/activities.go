@@ -57,7 +57,8 @@ func (g *InstanceGroup) failing(ctx context.Context, since time.Time) (why, err 
 
 // launches reports whether an activity is the launch of an instance.
 func launches(a *types.Activity) bool {
-	return strings.HasPrefix(aws.ToString(a.Description), "Launching")
+	text := aws.ToString(a.Description)
+	return strings.HasPrefix(text, "Launching") || strings.HasPrefix(text, "Placing Spot")
 }
 
 // ended reports whether an activity is over.
@@ -75,23 +76,24 @@ var reasons = []struct {
 	kind   provider.FailureKind
 	remedy string
 }{
+	{regexp.MustCompile(`(?i)throttl|RequestLimitExceeded|rate exceeded`), provider.KindThrottled, ""},
 	{regexp.MustCompile(`(?i)free addresses|InsufficientFreeAddressesInSubnet`), provider.KindQuota, "give the group more or larger subnets"},
 	{regexp.MustCompile(`(?i)vcpu limit|VcpuLimitExceeded|vCPU capacity`), provider.KindQuota, "raise the vCPU quota of the account (Service Quotas, Amazon EC2)"},
 	{regexp.MustCompile(`(?i)spot instance count|MaxSpotInstanceCountExceeded`), provider.KindQuota, "raise the quota of Spot Instance requests (Service Quotas, Amazon EC2)"},
 	{regexp.MustCompile(`(?i)InstanceLimitExceeded|quota allows|LimitExceeded|limit of|exceed(s|ed) your`), provider.KindQuota, "raise the quota of the account (Service Quotas)"},
 	{regexp.MustCompile(`(?i)InsufficientInstanceCapacity|sufficient .*capacity|no spot capacity|UnfulfillableCapacity|InsufficientHostCapacity|capacity-not-available|capacity is not available|price-too-low|price.{0,20} too low|CapacityReservation`),
 		provider.KindCapacity, "allow more instance types or zones"},
-	{regexp.MustCompile(`(?i)not authorized|UnauthorizedOperation|AccessDenied|access denied|InvalidKMSKey|KMS|Client\.InternalError|Client error on launch`), provider.KindConfig,
+	{regexp.MustCompile(`(?i)not authorized|UnauthorizedOperation|AccessDenied|access denied|InvalidKMSKey|\bKMS\b|Client\.InternalError|Client error on launch`), provider.KindConfig,
 		"the service-linked role of Auto Scaling, or the key that encrypts the disks, lacks a permission"},
-	{regexp.MustCompile(`(?i)image id|AMI|InvalidAMI`), provider.KindConfig, "correct the image in the launch template"},
+	{regexp.MustCompile(`(?i)image id|\bAMIs?\b|InvalidAMI|\bami-`), provider.KindConfig, "correct the image in the launch template"},
 	{regexp.MustCompile(`(?i)does not exist|not found|not supported|not valid|invalid|launch template|launch configuration|must be|cannot be|parameter`), provider.KindConfig,
 		"correct the launch template, and set its new version in the group"},
-	{regexp.MustCompile(`(?i)throttl|RequestLimitExceeded|rate exceeded`), provider.KindThrottled, ""},
 }
 
 // launchFailure turns a failed launch into an error with a kind. A text that is not known counts as a machine that AWS cannot give now.
 func launchFailure(a types.Activity) error {
 	text := strings.TrimSuffix(plain(aws.ToString(a.StatusMessage)), " Launching EC2 instance failed.")
+	text = strings.TrimSuffix(text, " Placing Spot instance request failed.")
 	if text == "" {
 		text = "AWS gave no reason"
 	}

@@ -23,7 +23,7 @@ import (
 const (
 	defaultRate       = 10.0
 	rateBurst         = 20
-	defaultLaunchWait = 20 * time.Second
+	defaultLaunchWait = 30 * time.Second
 	maxAttempts       = 4                // of one call, the first included
 	maxBackoff        = 5 * time.Second  // between two attempts
 	attemptLimit      = 30 * time.Second // for one attempt, from its turn in the rate to the end of the answer

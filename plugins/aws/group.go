@@ -25,7 +25,7 @@ type InstanceGroup struct {
 	ExternalID      secret.Text       `json:"external_id,omitempty"`      // external id that this role asks for
 	Endpoint        string            `json:"endpoint,omitempty"`         // URL for all services, instead of AWS's own: a private gateway, or a test server
 	APIRate         float64           `json:"api_rate,omitempty"`         // most calls of the API in a second. Default: 10; negative: no limit
-	LaunchWait      provider.Duration `json:"launch_wait,omitzero"`       // how long a create watches whether the group can launch. Default: 20s
+	LaunchWait      provider.Duration `json:"launch_wait,omitzero"`       // how long a create watches whether the group can launch. Default: 30s
 	UseIPv6         bool              `json:"use_ipv6,omitempty"`         // the external address is the IPv6 address of the instance
 	NoStatusChecks  bool              `json:"no_status_checks,omitempty"` // do not ask for EC2's status checks at heartbeats
 
