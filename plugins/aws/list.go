@@ -135,6 +135,12 @@ func ending(i member) bool {
 	return strings.HasPrefix(state, "Terminat") || i.LifecycleState == types.LifecycleStateDetaching || i.LifecycleState == types.LifecycleStateDetached
 }
 
+// terminating reports whether AWS terminates an instance. One that is retained goes no further by itself.
+func terminating(i member) bool {
+	state := strings.TrimPrefix(string(i.LifecycleState), "Warmed:")
+	return strings.HasPrefix(state, "Terminat") && !strings.HasSuffix(state, ":Retained")
+}
+
 // counts reports whether an instance counts towards the desired capacity.
 func counts(i member) bool {
 	switch i.LifecycleState {

@@ -16,9 +16,19 @@ const (
 	everyone = 64 // what the change of the desired capacity takes of resizing; a termination takes 1
 )
 
-// Decrease terminates exactly these instances, and lowers the desired capacity with each, so that the group replaces none of them.
+// Decrease terminates exactly these instances, and lowers the desired capacity with each, so that the group replaces none of them. One that ends already is
+// left alone: a second termination could lower the capacity a second time.
 func (g *InstanceGroup) Decrease(ctx context.Context, ids []string) ([]string, error) {
+	g.mu.Lock()
+	ends := map[string]bool{}
+	for _, i := range g.latest.group.Instances {
+		ends[aws.ToString(i.InstanceId)] = terminating(i)
+	}
+	g.mu.Unlock()
 	return pluginkit.Each(ctx, ids, atOnce, func(ctx context.Context, id string) error {
+		if ends[id] {
+			return nil
+		}
 		return pluginkit.Gone(g.terminate(ctx, id))
 	})
 }
