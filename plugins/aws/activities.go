@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,8 @@ const (
 	oldFailure    = 10 * time.Minute // a failure before it says nothing about now, if it is not known since when to look
 )
 
-// failing returns why the group cannot launch instances, as its activities since the given time say: its latest launch failed, and none is under way. nil: it
-// can, or nothing is known yet. Zero since: the last ten minutes.
-func (g *InstanceGroup) failing(ctx context.Context, since time.Time) (why, err error) {
+// launches returns the launches that the activities of the group show since the given time, the latest first. Zero since: the last ten minutes.
+func (g *InstanceGroup) launches(ctx context.Context, since time.Time) ([]types.Activity, error) {
 	if since.IsZero() {
 		since = g.now().Add(-oldFailure)
 	}
@@ -31,32 +31,33 @@ func (g *InstanceGroup) failing(ctx context.Context, since time.Time) (why, err 
 	if err != nil {
 		return nil, classify(err)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	return slices.DeleteFunc(out.Activities, func(a types.Activity) bool {
+		return !isLaunch(&a) || aws.ToTime(a.StartTime).Before(since.Add(-skew))
+	}), nil
+}
+
+// verdict returns why the group cannot launch instances, if its latest launch failed and none is under way. nil: it can, or nothing is known yet.
+func verdict(list []types.Activity) error {
 	var failed *types.Activity
-	for n := range out.Activities { // the latest is first
-		a := &out.Activities[n]
-		if !launches(a) || aws.ToTime(a.StartTime).Before(since.Add(-skew)) {
-			continue
-		}
-		if a.StatusCode != types.ScalingActivityStatusCodeFailed && a.StatusCode != types.ScalingActivityStatusCodeCancelled {
-			if failed == nil || !ended(a) { // a launch after the failure, or one that still runs
-				return nil, nil
-			}
-			break
-		}
-		if failed == nil {
+	for n := range list {
+		switch a := &list[n]; {
+		case !ended(a): // whatever failed before it, this one may succeed
+			return nil
+		case failed != nil:
+		case a.StatusCode == types.ScalingActivityStatusCodeSuccessful:
+			return nil
+		default:
 			failed = a
 		}
 	}
 	if failed == nil {
-		return nil, nil
+		return nil
 	}
-	return launchFailure(*failed), nil
+	return launchFailure(*failed)
 }
 
-// launches reports whether an activity is the launch of an instance.
-func launches(a *types.Activity) bool {
+// isLaunch reports whether an activity is the launch of an instance.
+func isLaunch(a *types.Activity) bool {
 	text := aws.ToString(a.Description)
 	return strings.HasPrefix(text, "Launching") || strings.HasPrefix(text, "Placing Spot")
 }

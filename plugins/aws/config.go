@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -66,6 +67,7 @@ func (g *InstanceGroup) load(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, provider.Errorf(provider.KindConfig, "reading the AWS configuration: %w", err)
 	}
+	cfg.HTTPClient = paced{httpkit.Limit(trip(cfg.HTTPClient.Do), g.APIRate, rateBurst)}
 	if cfg.Region == "" {
 		return aws.Config{}, provider.Errorf(provider.KindConfig,
 			"plugin_config: region is missing: set it here or in the profile, or let plugin_env pass AWS_REGION")
@@ -87,7 +89,7 @@ func (g *InstanceGroup) load(ctx context.Context) (aws.Config, error) {
 // options are those of the AWS configuration that differ from the defaults.
 func (g *InstanceGroup) options() []func(*config.LoadOptions) error {
 	opts := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(&http.Client{Timeout: attemptLimit, Transport: httpkit.Limit(http.DefaultTransport.(*http.Transport).Clone(), g.APIRate, rateBurst)}),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptLimit)), // of this type, or the SDK cannot add a CA bundle
 		config.WithRetryer(func() aws.Retryer { return newRetryer() }),
 		config.WithAppID("taskscaler"),
 	}
@@ -118,6 +120,16 @@ func newRetryer() aws.Retryer {
 		})
 	})
 }
+
+// paced is the HTTP client of the SDK with a limited rate.
+type paced struct{ limited http.RoundTripper }
+
+// Do makes a request when its turn has come.
+func (p paced) Do(r *http.Request) (*http.Response, error) { return p.limited.RoundTrip(r) }
+
+type trip func(*http.Request) (*http.Response, error)
+
+func (t trip) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
 // ownLimit keeps the SDK from repeating a call that waited for its turn until its time was over.
 type ownLimit struct{}

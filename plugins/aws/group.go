@@ -34,6 +34,7 @@ type InstanceGroup struct {
 	api      clients
 	machines *machines
 	now      func() time.Time // the clock; tests turn it
+	looks    looks            // zero: as in Init
 
 	growing  *semaphore.Weighted // held by Increase, so that two creates do not count each other's machines
 	resizing *semaphore.Weighted // all of it: the desired capacity is read and set; 1: an instance is terminated, which lowers it
@@ -57,6 +58,9 @@ func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings pro
 	g.log, g.settings = pluginkit.Slog(log), secret.Hide(settings)
 	if g.now == nil {
 		g.now = time.Now
+	}
+	if g.looks.first == 0 {
+		g.looks = looks{500 * time.Millisecond, 2 * time.Second}
 	}
 	g.warned = map[string]bool{}
 	g.growing, g.resizing = semaphore.NewWeighted(1), semaphore.NewWeighted(everyone)

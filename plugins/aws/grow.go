@@ -2,22 +2,25 @@ package aws
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/provider/pluginkit"
 )
 
 const (
-	firstLook = 500 * time.Millisecond // from the request until the list is read for the first time; it doubles up to look
-	look      = 2 * time.Second        // between two lists while a create is watched
-	readAgain = 30 * time.Second       // between two reads of the activities of a group that cannot launch
-	skew      = 2 * time.Second        // by which AWS's times of two events may be in the wrong order
+	readAgain = 30 * time.Second // between two reads of the activities of a group that cannot launch
+	skew      = 2 * time.Second  // by which AWS's times of two events may be in the wrong order
 )
+
+// looks says how often the group is listed while a create is watched.
+type looks struct{ first, next time.Duration } // first: from the request to the first list; the pause doubles up to next
 
 // request is what the group was asked for.
 type request struct {
@@ -25,6 +28,7 @@ type request struct {
 	missing int             // how many the group was to launch already
 	had     map[string]bool // ids that were there before
 	since   time.Time       // when, by AWS's clock
+	before  map[string]bool // ids of launches that had ended by then
 }
 
 // Increase raises the desired capacity of the group once. Then it watches the group for up to launch_wait: AWS accepts every capacity up to the maximum, and
@@ -64,9 +68,11 @@ func (g *InstanceGroup) raise(ctx context.Context, delta int) (asked request, sh
 	n := size(a)
 	base := max(int(aws.ToInt32(a.DesiredCapacity)), n)
 	if base > n { // asked for earlier, and not there yet: if it failed, it is not waited for, but asked for again
-		if why, _ := g.failing(ctx, time.Time{}); why != nil {
+		list, _ := g.launches(ctx, time.Time{}) // without an answer it is waited for
+		if verdict(list) != nil {
 			base = n
 		}
+		asked.note(list)
 	}
 	limit := int(aws.ToInt32(a.MaxSize))
 	want := min(limit, base+min(delta, limit)) // limit first: delta may be any number
@@ -76,7 +82,7 @@ func (g *InstanceGroup) raise(ctx context.Context, delta int) (asked request, sh
 	if want <= base {
 		return request{}, short, nil
 	}
-	asked = request{granted: want - base, missing: base - n, had: make(map[string]bool, len(a.Instances))}
+	asked.granted, asked.missing, asked.had = want-base, base-n, make(map[string]bool, len(a.Instances))
 	for _, i := range a.Instances {
 		asked.had[aws.ToString(i.InstanceId)] = true
 	}
@@ -107,29 +113,26 @@ func (g *InstanceGroup) setDesired(ctx context.Context, n int) (time.Time, error
 func (g *InstanceGroup) await(ctx context.Context, asked request) (int, error) {
 	end := g.now().Add(g.LaunchWait.Std())
 	doubt, before := false, -1
-	for pause := firstLook; ; pause = min(2*pause, look) {
+	for pause := g.looks.first; ; pause = min(2*pause, g.looks.next) {
 		if !sleep(ctx, pause) {
 			return asked.granted, nil
 		}
 		a, err := g.recent(ctx, pause)
-		came := asked.granted + asked.missing
-		if err == nil {
-			came = asked.came(a)
-		}
 		switch {
 		case err != nil: // Update meets the same error, and says it
-		case came >= asked.granted+asked.missing:
+		case lacks(a) <= 0:
 			return asked.granted, nil
-		case pause > firstLook:
-			why, err := g.failing(ctx, asked.since)
+		case pause > g.looks.first:
+			list, err := g.launches(ctx, asked.since)
+			why := verdict(asked.unknown(list))
 			switch {
 			case err != nil:
 			case why == nil:
 				doubt = false
-			case doubt && came == before: // twice, and nothing came between: no other zone has machines either
+			case doubt && asked.came(a) == before: // twice, and nothing came between: no other zone has machines either
 				return g.giveUp(ctx, asked, why)
 			default:
-				doubt, before = true, came
+				doubt, before = true, asked.came(a)
 			}
 		}
 		if !g.now().Before(end) {
@@ -137,6 +140,9 @@ func (g *InstanceGroup) await(ctx context.Context, asked request) (int, error) {
 		}
 	}
 }
+
+// lacks returns how many instances the group has to launch.
+func lacks(a group) int { return int(aws.ToInt32(a.DesiredCapacity)) - size(a) }
 
 // came returns how many instances are there that were not when the request was made. One that ends already counts: it did come.
 func (r *request) came(a group) (n int) {
@@ -146,6 +152,21 @@ func (r *request) came(a group) (n int) {
 		}
 	}
 	return n
+}
+
+// note remembers the launches that have ended.
+func (r *request) note(list []types.Activity) {
+	r.before = map[string]bool{}
+	for n := range list {
+		if ended(&list[n]) {
+			r.before[aws.ToString(list[n].ActivityId)] = true
+		}
+	}
+}
+
+// unknown returns the launches that had not ended before the request.
+func (r *request) unknown(list []types.Activity) []types.Activity {
+	return slices.DeleteFunc(list, func(a types.Activity) bool { return r.before[aws.ToString(a.ActivityId)] })
 }
 
 // giveUp takes back the part of the request that the group cannot launch, and returns how many of it came.
@@ -190,9 +211,8 @@ func (g *InstanceGroup) recent(ctx context.Context, age time.Duration) (group, e
 func (g *InstanceGroup) watch(ctx context.Context, a group) {
 	g.mu.Lock()
 	now := g.now()
-	lacks := int(aws.ToInt32(a.DesiredCapacity)) - size(a)
-	due := lacks > 0 && now.Sub(g.raised) >= g.LaunchWait.Std() && now.Sub(g.read) >= readAgain
-	if lacks <= 0 {
+	due := lacks(a) > 0 && now.Sub(g.raised) >= g.LaunchWait.Std() && now.Sub(g.read) >= readAgain
+	if lacks(a) <= 0 {
 		g.trouble = nil
 	}
 	if due {
@@ -202,7 +222,8 @@ func (g *InstanceGroup) watch(ctx context.Context, a group) {
 	if !due {
 		return
 	}
-	why, err := g.failing(ctx, time.Time{})
+	list, err := g.launches(ctx, time.Time{})
+	why := verdict(list)
 	if err != nil {
 		g.warnOnce("why the Auto Scaling group has fewer instances than its desired capacity could not be read", "error", err)
 		return
@@ -211,7 +232,7 @@ func (g *InstanceGroup) watch(ctx context.Context, a group) {
 	g.trouble = why
 	g.mu.Unlock()
 	if why != nil {
-		g.log.Warn("the Auto Scaling group has fewer instances than its desired capacity", "missing", lacks, "error", why)
+		g.log.Warn("the Auto Scaling group has fewer instances than its desired capacity", "missing", lacks(a), "error", why)
 	}
 }
 
