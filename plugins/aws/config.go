@@ -44,7 +44,7 @@ func (g *InstanceGroup) check() error {
 	if g.APIRate > 0 && g.APIRate < 0.1 {
 		f.Add("api_rate", "is %g calls a second, with which no fleet can be kept: use at least 0.1, or a negative number for no limit", g.APIRate)
 	}
-	if g.ExternalID.Reveal() != "" && g.RoleARN == "" {
+	if !g.ExternalID.Empty() && g.RoleARN == "" {
 		f.Add("external_id", "is set, but role_arn is not: it is for the role that is assumed")
 	}
 	if u, err := url.Parse(g.Endpoint); g.Endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {

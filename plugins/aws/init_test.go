@@ -48,7 +48,7 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 		"another name": {func(g *InstanceGroup) { g.Name = "cii" }, []string{`name "cii" is not an Auto Scaling group in region eu-west-1`, "the groups there are ci, other"}},
 		"no profile":   {func(g *InstanceGroup) { g.Profile = "nobody" }, []string{"profile", "nobody"}},
 		"several": {func(g *InstanceGroup) {
-			g.LaunchWait, g.APIRate, g.Endpoint, g.CredentialsFile, g.ExternalID = -1, 0.01, "gateway:80", "/does/not/exist", secret.Text("x")
+			g.LaunchWait, g.APIRate, g.Endpoint, g.CredentialsFile, g.ExternalID = -1, 0.01, "gateway:80", "/does/not/exist", secret.New("x")
 		}, []string{"launch_wait is", "api_rate is 0.01", "endpoint is not a URL", "credentials_file cannot be read", "external_id is set, but role_arn is not"}},
 	} {
 		t.Run(name, func(t *testing.T) {

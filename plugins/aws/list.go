@@ -53,7 +53,7 @@ func (g *InstanceGroup) find(ctx context.Context) (group, error) {
 // noGroup is the error for a name without a group. It names the groups that there are.
 func (g *InstanceGroup) noGroup(ctx context.Context) error {
 	all, err := pluginkit.Pages(ctx, func(ctx context.Context, token string) ([]group, string, error) {
-		in := &autoscaling.DescribeAutoScalingGroupsInput{IncludeInstances: aws.Bool(false), MaxRecords: aws.Int32(100)}
+		in := &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(100)}
 		if token != "" {
 			in.NextToken = aws.String(token)
 		}
