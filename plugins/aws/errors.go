@@ -16,7 +16,7 @@ import (
 var prefixes = map[string]string{"Auto Scaling": "autoscaling", "EC2": "ec2", "EC2 Instance Connect": "ec2-instance-connect", "STS": "sts"}
 
 // denied are the error codes for a missing permission.
-var denied = []string{"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure.ServiceLinkedRoleCreationNotPermitted"}
+var denied = []string{"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthException", "AuthFailure.ServiceLinkedRoleCreationNotPermitted"}
 
 // codes are the kinds of the error codes that AWS documents. Codes for too many calls are those that the SDK knows.
 var codes = map[string]provider.FailureKind{

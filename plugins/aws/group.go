@@ -27,6 +27,7 @@ type InstanceGroup struct {
 	APIRate         float64           `json:"api_rate,omitempty"`         // most calls of the API in a second. Default: 10; negative: no limit
 	LaunchWait      provider.Duration `json:"launch_wait,omitzero"`       // how long a create watches whether the group can launch. Default: 30s
 	UseIPv6         bool              `json:"use_ipv6,omitempty"`         // the external address is the IPv6 address of the instance
+	PushAhead       bool              `json:"push_ahead,omitempty"`       // push the key to every ready machine before it is needed, at the cost of a call each 40 s
 	NoStatusChecks  bool              `json:"no_status_checks,omitempty"` // do not ask for EC2's status checks at heartbeats
 
 	log      *slog.Logger

@@ -87,7 +87,11 @@ func names(groups []group) string {
 
 // info describes the group to the manager.
 func (g *InstanceGroup) info(a group) provider.ProviderInfo {
-	return provider.ProviderInfo{ID: "aws/" + g.Region + "/" + g.Name, MaxSize: int(aws.ToInt32(a.MaxSize))}
+	info := provider.ProviderInfo{ID: "aws/" + g.Region + "/" + g.Name, MaxSize: int(aws.ToInt32(a.MaxSize))}
+	if g.NoStatusChecks {
+		info.Capabilities = []provider.Capability{} // no heartbeat
+	}
+	return info
 }
 
 // Update lists the group. An instance that AWS has announced to take away counts as being deleted from then on.
