@@ -87,7 +87,7 @@ func (m *machines) askStatus(ctx context.Context, ids []string) (map[string]stat
 	found := make(map[string]status, len(ids))
 	for _, s := range out.InstanceStatuses {
 		id := aws.ToString(s.InstanceId)
-		found[id] = status{now, verdict(id, s, now)}
+		found[id] = status{now, healthOf(id, s, now)}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -99,8 +99,8 @@ func (m *machines) askStatus(ctx context.Context, ids []string) (map[string]stat
 	return found, nil
 }
 
-// verdict returns why an instance is not healthy, or nil.
-func verdict(id string, s types.InstanceStatus, now time.Time) error {
+// healthOf returns why an instance is not healthy, or nil.
+func healthOf(id string, s types.InstanceStatus, now time.Time) error {
 	if s.InstanceState != nil {
 		switch state := s.InstanceState.Name; state {
 		case types.InstanceStateNamePending, types.InstanceStateNameRunning:

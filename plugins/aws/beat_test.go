@@ -19,7 +19,7 @@ func summary(status types.SummaryStatus, since *time.Time) *types.InstanceStatus
 
 func ago(now time.Time, d time.Duration) *time.Time { return aws.Time(now.Add(-d)) }
 
-func TestVerdict(t *testing.T) {
+func TestHealth(t *testing.T) {
 	now := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	ok := summary(types.SummaryStatusOk, nil)
 	event := func(before, after time.Duration, about string) types.InstanceStatus {
@@ -53,7 +53,7 @@ func TestVerdict(t *testing.T) {
 		"completed event":       {event(time.Minute, time.Hour, "[Completed] The hardware degrades"), 0, ""},
 		"cancelled event":       {event(time.Minute, time.Hour, "[Canceled] The hardware degrades"), 0, ""},
 	} {
-		err := verdict("i-1", c.status, now)
+		err := healthOf("i-1", c.status, now)
 		if provider.KindOf(err) != c.want || err != nil && !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -46,15 +46,15 @@ type machines struct {
 	pushed    *batcher[time.Time] // when the key was pushed
 	images    *batcher[image]
 
-	mu        sync.Mutex           // guards the fields below
-	members   map[string]member    // the latest list
-	details   map[string]details   // of members
-	statuses  map[string]status    // of members
-	pushes    map[string]time.Time // when a member got the key
-	windows   map[string]password  // of members that run Windows
-	marked    map[string]bool      // members that AWS has announced to take away
-	spotNext  time.Time            // before which spot requests are not read
-	known     map[string]image     // by id
+	mu       sync.Mutex           // guards the fields below
+	members  map[string]member    // the latest list
+	details  map[string]details   // of members
+	statuses map[string]status    // of members
+	pushes   map[string]time.Time // when a member got the key
+	windows  map[string]password  // of members that run Windows
+	marked   map[string]bool      // members that AWS has announced to take away
+	spotNext time.Time            // before which spot requests are not read
+	known    map[string]image     // by id
 }
 
 // newMachines checks the keys and prepares what asks about instances.
