@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	statusGood   = 30 * time.Second // for how long a good status is believed. EC2 checks an instance once a minute
+	statusGood   = 30 * time.Second // for how long a good status is believed: heartbeats share calls. EC2 checks an instance once a minute
 	impairedLong = 2 * time.Minute  // an instance that is impaired for longer is given up at once; before, each heartbeat fails
 	eventNear    = 15 * time.Minute // an instance is given up so long before AWS stops or reboots it
 )
@@ -57,7 +57,7 @@ func (m *machines) health(id string) (good bool, others []string) {
 	defer m.mu.Unlock()
 	now := m.now()
 	i, listed := m.members[id]
-	if s, ok := m.statuses[id]; ok && s.err == nil && now.Sub(s.read) < statusGood && listed && inService(i) {
+	if s, ok := m.statuses[id]; ok && s.err == nil && now.Sub(s.read) < m.believed && listed && inService(i) {
 		return true, nil
 	}
 	if !listed {
@@ -65,7 +65,7 @@ func (m *machines) health(id string) (good bool, others []string) {
 	}
 	others = append(others, id)
 	for other, i := range m.members {
-		if s, ok := m.statuses[other]; other != id && inService(i) && (!ok || now.Sub(s.read) > statusGood/2) {
+		if s, ok := m.statuses[other]; other != id && inService(i) && (!ok || now.Sub(s.read) > m.believed/2) {
 			others = append(others, other)
 		}
 	}

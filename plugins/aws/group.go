@@ -36,16 +36,18 @@ type InstanceGroup struct {
 	machines *machines
 	now      func() time.Time // the clock; tests turn it
 	looks    looks            // zero: as in Init
+	believed time.Duration    // how long a good status is; 0: see machines
 
 	growing  *semaphore.Weighted // held by Increase, so that two creates do not count each other's machines
 	resizing *semaphore.Weighted // all of it: the desired capacity is read and set; 1: an instance is terminated, which lowers it
 
-	mu      sync.Mutex      // guards the fields below
-	latest  sight           // the latest list
-	trouble error           // why the group cannot launch what it was asked for, as last read; nil: it can
-	read    time.Time       // when watch last read why
-	raised  time.Time       // when the desired capacity was last set
-	warned  map[string]bool // sentences that were logged already
+	mu      sync.Mutex           // guards the fields below
+	latest  sight                // the latest list
+	trouble error                // why the group cannot launch what it was asked for, as last read; nil: it can
+	read    time.Time            // when watch last read why
+	raised  time.Time            // when the desired capacity was last set
+	ended   map[string]time.Time // when AWS accepted the termination of an instance, in the last seconds
+	warned  map[string]bool      // sentences that were logged already
 }
 
 var (
@@ -63,7 +65,7 @@ func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings pro
 	if g.looks.first == 0 {
 		g.looks = looks{500 * time.Millisecond, 2 * time.Second}
 	}
-	g.warned = map[string]bool{}
+	g.warned, g.ended = map[string]bool{}, map[string]time.Time{}
 	g.growing, g.resizing = semaphore.NewWeighted(1), semaphore.NewWeighted(everyone)
 	if err := g.check(); err != nil {
 		return provider.ProviderInfo{}, err

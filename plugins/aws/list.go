@@ -41,6 +41,11 @@ func (g *InstanceGroup) find(ctx context.Context) (group, error) {
 		s := sight{g.now(), out.AutoScalingGroups[0]}
 		g.mu.Lock()
 		g.latest = s
+		for id, at := range g.ended { // they are few: those of the last seconds, and those whose machines take their time
+			if s.at.Sub(at) >= listLag {
+				delete(g.ended, id)
+			}
+		}
 		g.mu.Unlock()
 		return s.group, nil
 	case 0:

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ type machines struct {
 	ec2      ec2API
 	connect  pusher
 	now      func() time.Time
+	believed time.Duration                  // how long a good status is; 0: statusGood
 	warn     func(text string, args ...any) // logs a sentence once
 
 	stop      context.CancelFunc
@@ -60,7 +62,7 @@ type machines struct {
 // newMachines checks the keys and prepares what asks about instances.
 func (g *InstanceGroup) newMachines(ctx context.Context, found group) (*machines, error) {
 	m := &machines{
-		group: g.Name, ipv6: g.UseIPv6, ahead: g.PushAhead, settings: g.settings, ec2: g.api.ec2, connect: g.api.connect, now: g.now, warn: g.warnOnce,
+		group: g.Name, ipv6: g.UseIPv6, ahead: g.PushAhead, settings: g.settings, ec2: g.api.ec2, connect: g.api.connect, now: g.now, believed: g.believed, warn: g.warnOnce,
 	}
 	if err := m.prepare(found.Instances); err != nil {
 		return nil, err
@@ -74,6 +76,7 @@ func (g *InstanceGroup) newMachines(ctx context.Context, found group) (*machines
 
 // prepare checks the keys, and makes it ready for questions.
 func (m *machines) prepare(list []member) (err error) {
+	m.believed = cmp.Or(m.believed, statusGood)
 	if m.login, err = newLogin(m.settings.Reveal()); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
@@ -12,25 +13,44 @@ import (
 )
 
 const (
-	atOnce   = 8  // terminations at a time; api_rate bounds their pace
-	everyone = 64 // what the change of the desired capacity takes of resizing; a termination takes 1
+	listLag  = 30 * time.Second // for which a list may not show a termination yet
+	atOnce   = 8                // terminations at a time; api_rate bounds their pace
+	everyone = 64               // what the change of the desired capacity takes of resizing; a termination takes 1
 )
 
 // Decrease terminates exactly these instances, and lowers the desired capacity with each, so that the group replaces none of them. One that ends already is
 // left alone: a second termination could lower the capacity a second time.
 func (g *InstanceGroup) Decrease(ctx context.Context, ids []string) ([]string, error) {
-	g.mu.Lock()
-	ends := map[string]bool{}
-	for _, i := range g.latest.group.Instances {
-		ends[aws.ToString(i.InstanceId)] = terminating(i)
-	}
-	g.mu.Unlock()
 	return pluginkit.Each(ctx, ids, atOnce, func(ctx context.Context, id string) error {
-		if ends[id] {
+		if g.ends(id) {
 			return nil
 		}
-		return pluginkit.Gone(g.terminate(ctx, id))
+		err := pluginkit.Gone(g.terminate(ctx, id))
+		if codeOf(err) == "ScalingActivityInProgress" { // perhaps that of an earlier request, whose answer was lost
+			if _, found := g.find(ctx); found == nil && g.ends(id) {
+				return nil
+			}
+		}
+		if err == nil {
+			g.mu.Lock()
+			g.ended[id] = g.now()
+			g.mu.Unlock()
+		}
+		return err
 	})
+}
+
+// ends reports whether an instance is terminating: the latest list says so, or AWS accepted it a moment ago.
+func (g *InstanceGroup) ends(id string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, i := range g.latest.group.Instances {
+		if aws.ToString(i.InstanceId) == id && terminating(i) {
+			return true
+		}
+	}
+	at, ok := g.ended[id]
+	return ok && g.now().Sub(at) < listLag
 }
 
 // terminate terminates one instance. While it does, nobody reads the desired capacity in order to set it.
