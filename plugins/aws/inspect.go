@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
@@ -70,17 +71,20 @@ func suspended(a group, process string) bool {
 
 // inspect returns what is set in the group that removes machines with jobs, or adds machines that nobody asked for.
 func (g *InstanceGroup) inspect(ctx context.Context, a group) []string {
-	list := slices.Concat(sizes(a), replacements(a))
-	for _, look := range []func(context.Context, group) (string, error){g.scalingPolicies, g.schedules, g.refreshes} {
-		text, err := look(ctx, a)
-		if err != nil {
-			text = "a setting of the group could not be checked: " + firstLine(err)
-		}
-		if text != "" {
-			list = append(list, text)
-		}
+	reads := []func(context.Context, group) (string, error){g.scalingPolicies, g.schedules, g.refreshes}
+	texts := make([]string, len(reads))
+	var all sync.WaitGroup
+	for n, read := range reads {
+		all.Go(func() {
+			text, err := read(ctx, a)
+			if err != nil {
+				text = "a setting of the group could not be checked: " + firstLine(err)
+			}
+			texts[n] = text
+		})
 	}
-	return list
+	all.Wait()
+	return slices.DeleteFunc(slices.Concat(sizes(a), replacements(a), texts), func(text string) bool { return text == "" })
 }
 
 // sizes returns warnings about the size of the group.

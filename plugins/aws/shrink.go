@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,10 +27,8 @@ func (g *InstanceGroup) Decrease(ctx context.Context, ids []string) ([]string, e
 			return nil
 		}
 		err := pluginkit.Gone(g.terminate(ctx, id))
-		if codeOf(err) == "ScalingActivityInProgress" { // perhaps that of an earlier request, whose answer was lost
-			if _, found := g.find(ctx); found == nil && g.ends(id) {
-				return nil
-			}
+		if err != nil && provider.KindOf(err) != provider.KindThrottled && g.left(ctx, id) { // by an earlier request, whose answer was lost
+			return nil
 		}
 		if err == nil {
 			g.mu.Lock()
@@ -38,6 +37,12 @@ func (g *InstanceGroup) Decrease(ctx context.Context, ids []string) ([]string, e
 		}
 		return err
 	})
+}
+
+// left reports whether a new list says that an instance is terminating, or lacks it.
+func (g *InstanceGroup) left(ctx context.Context, id string) bool {
+	a, err := g.find(ctx)
+	return err == nil && !slices.ContainsFunc(a.Instances, func(i member) bool { return aws.ToString(i.InstanceId) == id && !terminating(i) })
 }
 
 // ends reports whether an instance is terminating: the latest list says so, or AWS accepted it a moment ago.
