@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/provider/pluginkit"
@@ -92,6 +94,9 @@ func (g *InstanceGroup) options() []func(*config.LoadOptions) error {
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptLimit)), // of this type, or the SDK cannot add a CA bundle
 		config.WithRetryer(func() aws.Retryer { return newRetryer() }),
 		config.WithAppID("taskscaler"),
+		config.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, args ...any) { // its default prints
+			g.log.Debug(strings.TrimSpace(fmt.Sprintf(format, args...)))
+		})),
 	}
 	if g.Region != "" {
 		opts = append(opts, config.WithRegion(g.Region))

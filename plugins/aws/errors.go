@@ -4,9 +4,11 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/provider/pluginkit/httpkit"
@@ -75,7 +77,29 @@ func classify(err error) error {
 	case remedies[code] != "":
 		return provider.Errorf(provider.KindConfig, "%s was refused: %s (%w)", call, remedies[code], &reply{api, text})
 	}
-	return provider.Errorf(kindOf(api, text), "%s was refused: %w", call, &reply{api, text})
+	e := provider.Errorf(kindOf(api, text), "%s was refused: %w", call, &reply{api, text})
+	var resp *smithyhttp.ResponseError
+	if !errors.As(err, &resp) || resp.Response == nil {
+		return e
+	}
+	if code == unknownError { // the answer is not one of AWS, but of a proxy or gateway before it
+		e = provider.Errorf(kindOfStatus(resp.HTTPStatusCode()), "%s was answered with HTTP status %d, and not by AWS", call, resp.HTTPStatusCode())
+	}
+	if e.Kind == provider.KindThrottled {
+		e.RetryAfter = httpkit.RetryAfter(resp.Response.Header, time.Now())
+	}
+	return e
+}
+
+// unknownError is the code that the SDK gives to an answer that has none.
+const unknownError = "UnknownError"
+
+// kindOfStatus returns what an HTTP status means if AWS did not say more. What is not found then is an address, and no instance.
+func kindOfStatus(status int) provider.FailureKind {
+	if kind := httpkit.Kind(status); kind != provider.KindNotFound {
+		return kind
+	}
+	return provider.KindConfig
 }
 
 // kindOf returns the kind of an error of the API.
@@ -90,7 +114,7 @@ func kindOf(api smithy.APIError, text string) provider.FailureKind {
 	switch {
 	case code == "ValidationError" && strings.Contains(strings.ToLower(text), "instance id not found"):
 		return provider.KindNotFound
-	case api.ErrorFault() == smithy.FaultServer, strings.HasPrefix(code, "5"), code == "UnknownError", code == "":
+	case api.ErrorFault() == smithy.FaultServer, code == unknownError, code == "":
 		return provider.KindTransient
 	}
 	return provider.KindConfig

@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/smithy-go"
 
+	"github.com/taskscaler/taskscaler/internal/cloudtest/ec2"
 	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/provider"
 )
@@ -62,6 +67,31 @@ func TestClassify(t *testing.T) {
 			t.Errorf("%v lost its cause", c.err)
 		}
 	}
+}
+
+// TestAnswersOfOthers: a proxy or gateway answers in place of AWS, without AWS's words.
+func TestAnswersOfOthers(t *testing.T) {
+	startCloud(t, ec2.Config{}) // for its credentials
+	var all sync.WaitGroup      // the SDK repeats some of the calls, and pauses
+	for status, want := range map[int]provider.FailureKind{
+		401: provider.KindConfig, 403: provider.KindConfig, 404: provider.KindConfig, 407: provider.KindConfig, 429: provider.KindThrottled, 500: provider.KindTransient, 503: provider.KindTransient,
+	} {
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "7")
+			http.Error(w, "<html>not here</html>", status)
+		}))
+		defer front.Close()
+		all.Go(func() {
+			err := initError(t, newGroup(func(g *InstanceGroup) { g.Endpoint = front.URL }))
+			if provider.KindOf(err) != want || !strings.Contains(err.Error(), fmt.Sprintf("autoscaling:DescribeAutoScalingGroups was answered with HTTP status %d, and not by AWS", status)) {
+				t.Errorf("%d: %v", status, err)
+			}
+			if f := provider.FailureOf(err); status == 429 && f.RetryAfter != 7*time.Second {
+				t.Errorf("Retry-After is lost: %+v", f)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // TestEveryCodeHasOneKind: a code that the SDK takes for throttling must not be in our table with another kind.
