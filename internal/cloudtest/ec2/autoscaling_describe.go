@@ -256,7 +256,7 @@ func describeScalingActivities(c *call, in *describeActivitiesInput) (*describeA
 		return nil, noGroup(in.Group)
 	}
 	var all []*activity
-	for _, g := range c.sorted() {
+	for _, g := range c.all {
 		if in.Group != "" && g.name != in.Group {
 			continue
 		}

@@ -13,20 +13,10 @@ func (s *Server) elapsed() time.Duration { return s.now().Sub(s.start) }
 // at turns the time of the models into a time of day.
 func (s *Server) at(t time.Duration) time.Time { return s.start.Add(t) }
 
-// sorted returns the groups in the order of their names, so that nothing depends on a map's order.
-func (s *Server) sorted() []*group {
-	groups := make([]*group, 0, len(s.groups))
-	for _, g := range s.groups {
-		groups = append(groups, g)
-	}
-	slices.SortFunc(groups, func(a, b *group) int { return compare(a.name, b.name) })
-	return groups
-}
-
 // next returns the earliest time at which something happens by itself.
 func (s *Server) next() (at time.Duration, ok bool) {
 	at = cloudmodel.Never
-	for _, g := range s.groups {
+	for _, g := range s.all {
 		if t, due := g.next(); due {
 			at = min(at, t)
 		}
@@ -56,8 +46,12 @@ func (s *Server) advance() {
 
 // step plays what is due at one time.
 func (s *Server) step(at time.Duration) {
-	for _, g := range s.sorted() {
+	for _, g := range s.all {
 		g.step(at)
+		if g.deleting && s.groups[g.name] == g && len(g.members()) == 0 {
+			delete(s.groups, g.name)
+			g.policies, g.scheduled, g.refreshes, g.warmPool, g.hooks, g.tags = nil, nil, nil, nil, nil, nil
+		}
 	}
 }
 
@@ -65,7 +59,7 @@ func (s *Server) step(at time.Duration) {
 func (s *Server) forget(now time.Duration) {
 	limit := now - s.cfg.Keep
 	old := func(in *instance) bool { return in.state == terminated && in.ended < limit }
-	for _, g := range s.groups {
+	for _, g := range s.all {
 		g.launched = slices.DeleteFunc(g.launched, func(in *instance) bool {
 			if !old(in) {
 				return false

@@ -36,6 +36,10 @@ type group struct {
 	grace      int
 	lifetime   int // seconds
 	warmPool   *warmPool
+	policies   []scalingPolicy
+	scheduled  []scheduledAction
+	refreshes  []*instanceRefresh
+	hooks      []hookFields
 	suspended  []string
 	deleting   bool
 
@@ -80,7 +84,7 @@ func (s *Server) addConfigured(cfg *GroupConfig) error {
 	}
 	slices.SortFunc(g.tags, func(a, b groupTag) int { return compare(a.Key, b.Key) })
 	g.suspended = slices.Clone(cfg.Suspended)
-	s.groups[g.name] = g
+	s.add(g)
 	g.setDesired(s.elapsed(), cfg.Desired, "a user request created an AutoScalingGroup changing the desired capacity from 0 to %d.", cfg.Desired)
 	return nil
 }
@@ -129,6 +133,23 @@ func (g *group) active() []*instance {
 		}
 	}
 	return list
+}
+
+// members are the instances of the group, also those that terminate.
+func (g *group) members() []*instance {
+	var list []*instance
+	for _, in := range g.launched {
+		if in.member {
+			list = append(list, in)
+		}
+	}
+	return list
+}
+
+// add adds the group to the account.
+func (s *Server) add(g *group) {
+	s.groups[g.name] = g
+	s.all = append(s.all, g)
 }
 
 // next returns when something happens by itself.

@@ -29,6 +29,9 @@ const (
 	lifeInService   = "InService"
 	lifeTerminating = "Terminating"
 	lifeStandby     = "Standby"
+
+	healthy   = "Healthy"
+	unhealthy = "Unhealthy"
 )
 
 // instance is one instance, in what EC2 and Auto Scaling know about it.
@@ -83,7 +86,7 @@ func (g *group) newInstance(n uint64, at time.Duration) *instance {
 	}
 	in := &instance{
 		id: fmt.Sprintf("i-%017x", cloudID(g.cfg.Seed, g.name, n)), number: n, group: g, subnet: s.network.subnets[zone],
-		launched: at, member: true, lifecycle: lifePending, health: "Healthy", protected: g.cfg.ProtectNew, retirement: cloudmodel.Never,
+		launched: at, member: true, lifecycle: lifePending, health: healthy, protected: g.cfg.ProtectNew, retirement: cloudmodel.Never,
 	}
 	in.private, in.public, in.v6 = addresses(s.numbers/len(s.network.subnets), zone)
 	if !g.cfg.PublicIP {
@@ -120,7 +123,7 @@ func (in *instance) event(e cloudmodel.Event) {
 	case cloudmodel.BecameRunning:
 		in.becomeRunning(e.At)
 	case cloudmodel.BootFailed:
-		in.health = "Unhealthy"
+		in.health = unhealthy
 		in.impaired = true
 		in.noticed(e.At)
 	case cloudmodel.ReclaimBegan:

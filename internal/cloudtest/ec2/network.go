@@ -16,6 +16,8 @@ type subnet struct{ id, zone, cidr string }
 
 type securityGroup struct {
 	id, name, description string
+	rules                 []permission
+	tags                  []tag
 }
 
 func newNetwork(region string) network {
@@ -39,3 +41,31 @@ func addresses(n, zone int) (private, public, v6 string) {
 	}
 	return at(firstNet), at(firstNet + 16), fmt.Sprintf("2a05:d018:0:%x::%x", zone+1, n+1)
 }
+
+// permission is a rule of a security group, as requests and answers write it.
+type permission struct {
+	FromPort   *int            `xml:"fromPort"`
+	IPProtocol string          `q:"IpProtocol" xml:"ipProtocol"`
+	IPRanges   items[ipRange]  `q:"IpRanges" xml:"ipRanges"`
+	IPv6Ranges items[ip6Range] `q:"Ipv6Ranges" xml:"ipv6Ranges"`
+	Groups     items[pair]     `q:"Groups" xml:"groups"`
+	ToPort     *int            `xml:"toPort"`
+}
+
+type (
+	ipRange struct {
+		CIDR        string `q:"CidrIp" xml:"cidrIp"`
+		Description string `xml:"description,omitempty"`
+	}
+	ip6Range struct {
+		CIDR        string `q:"CidrIpv6" xml:"cidrIpv6"`
+		Description string `xml:"description,omitempty"`
+	}
+	pair struct {
+		Description string `xml:"description,omitempty"`
+		GroupID     string `q:"GroupId" xml:"groupId,omitempty"`
+		GroupName   string `xml:"groupName,omitempty"`
+		UserID      string `q:"UserId" xml:"userId,omitempty"`
+		VpcID       string `q:"VpcId" xml:"vpcId,omitempty"`
+	}
+)

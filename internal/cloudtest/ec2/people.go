@@ -49,7 +49,7 @@ func (s *Server) Instances() []InstanceTruth {
 	defer s.mu.Unlock()
 	s.advance()
 	var list []InstanceTruth
-	for _, g := range s.sorted() {
+	for _, g := range s.all {
 		for _, in := range g.launched {
 			if in.state != terminated {
 				list = append(list, in.truth())

@@ -189,7 +189,7 @@ func (in *instance) sick() bool {
 	if !in.member || in.lifecycle == lifeTerminating || in.lifecycle == lifeStandby {
 		return false
 	}
-	return in.health == "Unhealthy" || in.state >= shuttingDown
+	return in.health == unhealthy || in.state >= shuttingDown
 }
 
 // replaceSick terminates instances that are not healthy, or that vanished. That they are missing makes the group launch others.
@@ -205,7 +205,7 @@ func (g *group) replaceSick(at time.Duration) {
 		if in.state < shuttingDown {
 			why = "an instance was taken out of service in response to a user health-check."
 		}
-		in.health = "Unhealthy"
+		in.health = unhealthy
 		g.why = ""
 		if _, err := g.terminate(nil, at, in, g.said(at, "%s", why)); err != nil {
 			in.noticed(at + firstRetry) // the cloud refused it

@@ -33,11 +33,13 @@ type Server struct {
 	buckets   map[string]*bucket
 	faults    []*FaultSpec
 	account   *account
-	groups    map[string]*group
+	groups    map[string]*group // by name
+	all       []*group          // in the order of their creation, also deleted ones
 	instances map[string]*instance
 	numbers   int // of instances, over all groups
 	network   network
 	templates []*template
+	made      int // launch templates, security groups and the like, for their ids
 	keys      map[string]*keyPair
 	images    map[string]*Image
 }

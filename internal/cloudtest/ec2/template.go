@@ -12,6 +12,7 @@ type template struct {
 	created  time.Duration
 	versions []*templateVersion
 	standard int // number of the default version
+	tags     []tag
 }
 
 type templateVersion struct {
@@ -129,8 +130,9 @@ type templateSpec struct {
 }
 
 func (s *Server) newTemplate(name string, data templateData) *template {
+	s.made++
 	t := &template{
-		id: fmt.Sprintf("lt-0%016x", 0xa000000000000+len(s.templates)+1), name: name, created: s.elapsed(), standard: 1,
+		id: fmt.Sprintf("lt-0%016x", 0xa000000000000+s.made), name: name, created: s.elapsed(), standard: 1,
 	}
 	t.add(data, "", s.elapsed())
 	s.templates = append(s.templates, t)
@@ -188,6 +190,21 @@ func (g *group) launchVersion() *templateVersion {
 	return nil
 }
 
+// checked completes a template that a request for a group names.
+func (spec *templateSpec) checked(s *Server) error {
+	t := s.findTemplate(spec.LaunchTemplateID, spec.LaunchTemplateName)
+	if t == nil {
+		return invalid("You must use a valid fully-formed launch template. The specified launch template, with template %s, does not exist.",
+			first(spec.LaunchTemplateID, "name "+spec.LaunchTemplateName))
+	}
+	spec.LaunchTemplateID, spec.LaunchTemplateName = t.id, t.name
+	if t.version(spec.Version) == nil {
+		return invalid("You must use a valid fully-formed launch template. Could not find launch template version %s", spec.Version)
+	}
+	setDefault(&spec.Version, "$Default")
+	return nil
+}
+
 func first(texts ...string) string {
 	for _, t := range texts {
 		if t != "" {
@@ -195,4 +212,12 @@ func first(texts ...string) string {
 		}
 	}
 	return ""
+}
+
+// noTemplate is EC2's answer to a template that does not exist.
+func noTemplate(id, name string) *apiError {
+	if id != "" {
+		return refuse("InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", id)
+	}
+	return refuse("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name %s, does not exist.", name)
 }

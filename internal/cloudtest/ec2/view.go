@@ -50,7 +50,7 @@ func (in *instance) view(state cloudmodel.State, listed bool) view {
 // allViews returns what EC2 shows of all instances, by their ids.
 func (c *call) allViews() (map[string]*instance, map[*instance]view, error) {
 	byID, views := map[string]*instance{}, map[*instance]view{}
-	for _, g := range c.sorted() {
+	for _, g := range c.all {
 		some, err := c.views(g)
 		if err != nil {
 			return nil, nil, err
