@@ -57,7 +57,7 @@ func (m *machines) health(id string) (good bool, others []string) {
 	defer m.mu.Unlock()
 	now := m.now()
 	i, listed := m.members[id]
-	if s, ok := m.statuses[id]; ok && s.err == nil && now.Sub(s.read) < m.believed && listed && inService(i) {
+	if s, ok := m.statuses[id]; ok && s.err == nil && now.Sub(s.read) < m.good.status && listed && inService(i) {
 		return true, nil
 	}
 	if !listed {
@@ -65,7 +65,7 @@ func (m *machines) health(id string) (good bool, others []string) {
 	}
 	others = append(others, id)
 	for other, i := range m.members {
-		if s, ok := m.statuses[other]; other != id && inService(i) && (!ok || now.Sub(s.read) > m.believed/2) {
+		if s, ok := m.statuses[other]; other != id && inService(i) && (!ok || now.Sub(s.read) > m.good.status/2) {
 			others = append(others, other)
 		}
 	}

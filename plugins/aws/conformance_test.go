@@ -13,7 +13,7 @@ import (
 )
 
 // startMachines starts machines that a server's instances are.
-func startMachines(t *testing.T) *machine.Park {
+func startMachines(t testing.TB) *machine.Park {
 	t.Helper()
 	park, err := machine.Open(machine.Config{})
 	if err != nil {
@@ -39,7 +39,7 @@ func TestConformance(t *testing.T) {
 	})
 	var settings provider.Settings
 	settings.ProtocolPort, settings.StateDir = park.Port(), t.TempDir()
-	atOnce := func(g *InstanceGroup) { g.believed = time.Nanosecond }
+	atOnce := func(g *InstanceGroup) { g.good.status = time.Nanosecond }
 	providertest.Run(t, providertest.Options{
 		New:      func(*testing.T) provider.InstanceGroup { return newGroup(atOnce) },
 		Reopen:   func(*testing.T, provider.InstanceGroup) provider.InstanceGroup { return newGroup(atOnce) },

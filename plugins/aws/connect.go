@@ -35,7 +35,8 @@ func (m *machines) connectInfo(ctx context.Context, id string) (provider.Connect
 		return provider.ConnectInfo{}, unknown(id)
 	}
 	settings := m.settings.Reveal()
-	m.pushEarly(id, settings.OS)
+	began := m.now()
+	m.pushEarly(id, settings.OS, began)
 	d, err := m.describe(ctx, id)
 	if err != nil {
 		return provider.ConnectInfo{}, err
@@ -52,7 +53,7 @@ func (m *machines) connectInfo(ctx context.Context, id string) (provider.Connect
 		found.Username = "Administrator"
 	}
 	info := pluginkit.Connect(settings, found)
-	if err := m.letIn(ctx, d, &info); err != nil {
+	if err := m.letIn(ctx, d, &info, began); err != nil {
 		return provider.ConnectInfo{}, err
 	}
 	return info, nil
@@ -61,8 +62,8 @@ func (m *machines) connectInfo(ctx context.Context, id string) (provider.Connect
 // isWindows reports whether the first of the systems that is known is Windows.
 func isWindows(systems ...string) bool { return strings.EqualFold(cmp.Or(systems...), "windows") }
 
-// letIn makes the instance let us in, and completes info.
-func (m *machines) letIn(ctx context.Context, d details, info *provider.ConnectInfo) (err error) {
+// letIn makes the instance let us in, and completes info. began is when it was asked for.
+func (m *machines) letIn(ctx context.Context, d details, info *provider.ConnectInfo, began time.Time) (err error) {
 	if m.login.fixed {
 		return nil
 	}
@@ -70,34 +71,34 @@ func (m *machines) letIn(ctx context.Context, d details, info *provider.ConnectI
 		info.Password, err = m.passwordOf(ctx, info.ID, d)
 		return err
 	}
-	until, err := m.pushedUntil(ctx, info.ID)
+	until, err := m.pushedUntil(ctx, info.ID, began)
 	info.Expires = &until
 	m.login.key.Use(&info.ConnectorConfig)
 	return err
 }
 
 // pushEarly begins to push the key while the details of an instance are read, if it is known to need one.
-func (m *machines) pushEarly(id, os string) {
+func (m *machines) pushEarly(id, os string, began time.Time) {
 	d, _ := m.recall(id)
 	if os = cmp.Or(os, d.os); m.login.fixed || os == "" || isWindows(os) || !m.listed(id) {
 		return
 	}
-	if _, good := m.lastPush(id); !good {
+	if _, good := m.lastPush(id, began); !good {
 		m.pushed.want(id)
 	}
 }
 
-// lastPush returns when the key was pushed to an instance, and whether it is good for long enough.
-func (m *machines) lastPush(id string) (at time.Time, good bool) {
+// lastPush returns when the key was pushed to an instance, and whether it is good for long enough. A push since then always is.
+func (m *machines) lastPush(id string, since time.Time) (at time.Time, good bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at, ok := m.pushes[id]
-	return at, ok && m.now().Before(at.Add(keyLife-pushAgain))
+	return at, ok && (!at.Before(since) || m.now().Before(at.Add(keyLife-m.good.again)))
 }
 
 // pushedUntil returns until when the manager may use the key. It pushes the key if it is not good for long enough.
-func (m *machines) pushedUntil(ctx context.Context, id string) (time.Time, error) {
-	at, good := m.lastPush(id)
+func (m *machines) pushedUntil(ctx context.Context, id string, began time.Time) (time.Time, error) {
+	at, good := m.lastPush(id, began)
 	if !good {
 		var known bool
 		var err error
@@ -109,7 +110,7 @@ func (m *machines) pushedUntil(ctx context.Context, id string) (time.Time, error
 		}
 	}
 	until := at.Add(keyLife)
-	if soon := m.now().Add(atRest); !m.ahead && soon.Before(until) {
+	if soon := m.now().Add(m.good.rest); !m.ahead && soon.Before(until) {
 		until = soon
 	}
 	return until, nil

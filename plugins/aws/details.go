@@ -33,7 +33,7 @@ type details struct {
 // describe returns the details of an instance of the group that runs, which are at most detailsGood old.
 func (m *machines) describe(ctx context.Context, id string) (details, error) {
 	d, ok := m.recall(id)
-	if !ok || m.now().Sub(d.read) > detailsGood || d.state != types.InstanceStateNameRunning {
+	if !ok || m.now().Sub(d.read) > m.good.details || d.state != types.InstanceStateNameRunning {
 		var err error
 		switch d, ok, err = m.described.get(ctx, id); {
 		case err != nil:

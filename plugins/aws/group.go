@@ -36,7 +36,7 @@ type InstanceGroup struct {
 	machines *machines
 	now      func() time.Time // the clock; tests turn it
 	looks    looks            // zero: as in Init
-	believed time.Duration    // how long a good status is; 0: see machines
+	good     freshness        // zero: as in prepare
 
 	growing  *semaphore.Weighted // held by Increase, so that two creates do not count each other's machines
 	resizing *semaphore.Weighted // all of it: the desired capacity is read and set; 1: an instance is terminated, which lowers it

@@ -39,7 +39,7 @@ type machines struct {
 	ec2      ec2API
 	connect  pusher
 	now      func() time.Time
-	believed time.Duration                  // how long a good status is; 0: statusGood
+	good     freshness                      // zero: as in prepare; tests shorten it
 	warn     func(text string, args ...any) // logs a sentence once
 
 	stop      context.CancelFunc
@@ -59,10 +59,17 @@ type machines struct {
 	known    map[string]image     // by id
 }
 
+// freshness is for how long what is known is believed.
+type freshness struct {
+	details, status time.Duration
+	rest, again     time.Duration // a pushed key: see connect.go
+	password        time.Duration // that there is none: see windows.go
+}
+
 // newMachines checks the keys and prepares what asks about instances.
 func (g *InstanceGroup) newMachines(ctx context.Context, found group) (*machines, error) {
 	m := &machines{
-		group: g.Name, ipv6: g.UseIPv6, ahead: g.PushAhead, settings: g.settings, ec2: g.api.ec2, connect: g.api.connect, now: g.now, believed: g.believed, warn: g.warnOnce,
+		group: g.Name, ipv6: g.UseIPv6, ahead: g.PushAhead, settings: g.settings, ec2: g.api.ec2, connect: g.api.connect, now: g.now, good: g.good, warn: g.warnOnce,
 	}
 	if err := m.prepare(found.Instances); err != nil {
 		return nil, err
@@ -76,7 +83,10 @@ func (g *InstanceGroup) newMachines(ctx context.Context, found group) (*machines
 
 // prepare checks the keys, and makes it ready for questions.
 func (m *machines) prepare(list []member) (err error) {
-	m.believed = cmp.Or(m.believed, statusGood)
+	m.good = freshness{
+		details: cmp.Or(m.good.details, detailsGood), status: cmp.Or(m.good.status, statusGood), rest: cmp.Or(m.good.rest, atRest), again: cmp.Or(m.good.again, pushAgain),
+		password: cmp.Or(m.good.password, passwordFirst),
+	}
 	if m.login, err = newLogin(m.settings.Reveal()); err != nil {
 		return err
 	}

@@ -259,13 +259,23 @@ var (
 )
 
 // openSSH writes a key in the form of OpenSSH.
-func openSSH(t *testing.T, key any) []byte {
+func openSSH(t testing.TB, key any) []byte {
 	t.Helper()
 	block, err := ssh.MarshalPrivateKey(key, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(block)
+}
+
+// sshPublic writes the public half of a key in the form of authorized_keys.
+func sshPublic(t testing.TB, key any) []byte {
+	t.Helper()
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ssh.MarshalAuthorizedKey(signer.PublicKey())
 }
 
 func pkcs1(key *rsa.PrivateKey) []byte {

@@ -44,8 +44,8 @@ func Permissions() []Permission {
 	}
 }
 
-// policy is an IAM policy document.
-type policy struct {
+// document is an IAM policy document.
+type document struct {
 	Version   string
 	Statement []statement
 }
@@ -62,7 +62,7 @@ type statement struct {
 // and its instances only.
 func Policy(region, account, group string) string {
 	arn := "arn:" + partition(region) + ":"
-	p := policy{Version: "2012-10-17", Statement: []statement{
+	p := document{Version: "2012-10-17", Statement: []statement{
 		{Sid: "See", Effect: "Allow", Action: actions(onAll), Resource: "*"},
 		{Sid: "Resize", Effect: "Allow", Action: actions(onGroup), Resource: arn + "autoscaling:" + region + ":" + account + ":autoScalingGroup:*:autoScalingGroupName/" + group},
 		{

@@ -79,7 +79,7 @@ func TestPermissionsAreThoseOfTheCode(t *testing.T) {
 }
 
 func TestPolicy(t *testing.T) {
-	var p policy
+	var p document
 	if err := json.Unmarshal([]byte(Policy("eu-west-1", "123456789012", "ci")), &p); err != nil {
 		t.Fatal(err)
 	}

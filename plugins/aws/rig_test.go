@@ -32,7 +32,7 @@ func ciGroup(change ...func(*ec2.GroupConfig)) ec2.GroupConfig {
 }
 
 // startCloud starts a server, and sets the environment that leads to it.
-func startCloud(t *testing.T, cfg ec2.Config) *ec2.Server {
+func startCloud(t testing.TB, cfg ec2.Config) *ec2.Server {
 	t.Helper()
 	s, err := ec2.Start(cfg)
 	if err != nil {

@@ -69,7 +69,7 @@ func (m *machines) turn(id string) (p password, ask bool) {
 	if !p.text.Empty() || now.Before(p.again) {
 		return p, false
 	}
-	p.pause = min(max(2*p.pause, passwordFirst), passwordLast)
+	p.pause = min(max(2*p.pause, m.good.password), passwordLast)
 	p.again = now.Add(p.pause)
 	if _, ok := m.members[id]; ok {
 		m.windows[id] = p
