@@ -133,6 +133,9 @@ func TestPolicyIsEnough(t *testing.T) {
 	if still, err := s.State("other"); err != nil || len(still.Instances) != 1 || still.Instances[0].State != "running" || still.Desired != 1 {
 		t.Errorf("the machine of another group was touched: %+v, %v", still, err)
 	}
+	if err := classify(r.terminateOne(t.Context(), theirs.Instances[0].ID, true)); provider.KindOf(err) != provider.KindConfig {
+		t.Errorf("the machine of another group is removed: %v", err)
+	}
 	if done, err := r.Decrease(t.Context(), []string{id}); len(done) != 1 || err != nil {
 		t.Error(done, err)
 	}
