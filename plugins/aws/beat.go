@@ -42,6 +42,9 @@ func (m *machines) heartbeat(ctx context.Context, id string) error {
 	m.checked.want(others...)
 	s, ok, err := m.checked.get(ctx, id)
 	switch {
+	case forbidden(err): // a policy of an older plugin lacks it, and must not cost the fleet
+		m.forgoStatus(err)
+		return nil
 	case err != nil:
 		return err
 	case !ok:
@@ -57,11 +60,11 @@ func (m *machines) health(id string) (good bool, others []string) {
 	defer m.mu.Unlock()
 	now := m.now()
 	i, listed := m.members[id]
-	if s, ok := m.statuses[id]; ok && s.err == nil && now.Sub(s.read) < m.good.status && listed && inService(i) {
-		return true, nil
-	}
 	if !listed {
 		return false, nil
+	}
+	if s, ok := m.statuses[id]; now.Before(m.beatNext) || ok && s.err == nil && now.Sub(s.read) < m.good.status && inService(i) {
+		return true, nil
 	}
 	others = append(others, id)
 	for other, i := range m.members {
@@ -70,6 +73,14 @@ func (m *machines) health(id string) (good bool, others []string) {
 		}
 	}
 	return false, others
+}
+
+// forgoStatus stops questions for a while, because they are not allowed.
+func (m *machines) forgoStatus(err error) {
+	m.mu.Lock()
+	m.beatNext = m.now().Add(deniedPause)
+	m.mu.Unlock()
+	m.warn("heartbeats say nothing, because EC2's status checks cannot be read: add the permission, or set no_status_checks", "error", err)
 }
 
 // inService reports whether a member is of use.

@@ -148,6 +148,31 @@ func TestHeartbeatTellsTheTruth(t *testing.T) {
 	})
 }
 
+// TestStatusMayNotBeRead: a policy of the older plugin has no permission for it, and the fleet goes on.
+func TestStatusMayNotBeRead(t *testing.T) {
+	onGround(t, provider.Settings{}, func(t *testing.T, g *ground) {
+		g.run(1)
+		g.sees(t)
+		g.change(func() {
+			g.fail["DescribeInstanceStatus"] = apiError("UnauthorizedOperation", "You are not authorized to perform this operation.")
+		})
+		for range 60 {
+			if err := g.heartbeat(t.Context(), ident(1)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		if n := g.count("DescribeInstanceStatus"); n != 4 || len(g.warnings) != 1 {
+			t.Errorf("%d questions in an hour, warnings %q", n, g.warnings)
+		}
+		g.change(func() { g.fail["DescribeInstanceStatus"] = apiError("ExpiredToken", "The token has expired.") })
+		time.Sleep(time.Hour)
+		if err := g.heartbeat(t.Context(), ident(1)); provider.KindOf(err) != provider.KindConfig {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
 func TestNoHeartbeatIsAnnounced(t *testing.T) {
 	g := &InstanceGroup{Name: "ci", Region: "eu-west-1", NoStatusChecks: true}
 	if info := g.info(group{}); len(info.CapabilitiesOf(g)) != 0 {

@@ -41,7 +41,7 @@ func (m *machines) connectInfo(ctx context.Context, id string) (provider.Connect
 	if err != nil {
 		return provider.ConnectInfo{}, err
 	}
-	found := provider.ConnectInfo{ID: id, InternalAddr: d.private, ExternalAddr: d.public}
+	found := provider.ConnectInfo{ID: id, InternalAddr: cmp.Or(d.private, d.ipv6), ExternalAddr: d.public} // the second: a subnet without IPv4
 	if m.ipv6 {
 		found.ExternalAddr = d.ipv6
 	}

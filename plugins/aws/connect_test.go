@@ -159,7 +159,7 @@ func TestStatesOfConnectInfo(t *testing.T) {
 		"stopping":      {func(i *types.Instance) { i.State.Name = types.InstanceStateNameStopping }, provider.KindUnhealthy},
 		"stopped":       {func(i *types.Instance) { i.State.Name = types.InstanceStateNameStopped }, provider.KindUnhealthy},
 		"no state":      {func(i *types.Instance) { i.State = nil }, provider.KindTransient},
-		"no address":    {func(i *types.Instance) { i.PrivateIpAddress, i.PublicIpAddress = nil, nil }, provider.KindTransient},
+		"no address":    {func(i *types.Instance) { i.PrivateIpAddress, i.PublicIpAddress, i.Ipv6Address = nil, nil, nil }, provider.KindTransient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onGround(t, provider.Settings{}, func(t *testing.T, g *ground) {
@@ -224,6 +224,12 @@ func TestIPv6AndNewAddress(t *testing.T) {
 		})
 		time.Sleep(detailsGood + time.Second)
 		if info, err := g.connectInfo(t.Context(), ident(1)); err != nil || info.ExternalAddr != "2001:db8::2" {
+			t.Errorf("%v, %v", info, err)
+		}
+		g.ipv6 = false
+		g.change(func() { i.PrivateIpAddress, i.PublicIpAddress = nil, nil }) // a subnet with IPv6 alone
+		time.Sleep(detailsGood + time.Second)
+		if info, err := g.connectInfo(t.Context(), ident(1)); err != nil || info.InternalAddr != "2001:db8::2" || info.ExternalAddr != "" {
 			t.Errorf("%v, %v", info, err)
 		}
 	})

@@ -25,7 +25,7 @@ type details struct {
 	state                 types.InstanceStateName
 	private, public, ipv6 string // addresses
 	os, arch              string // in Go's words; "": unknown
-	image, key, zone      string // ids of its image and zone, and the name of its key pair
+	image, key            string // id of its image, and the name of its key pair
 	spot                  bool
 	group                 string // its Auto Scaling group
 }
@@ -123,9 +123,6 @@ func detailsOf(i types.Instance, now time.Time) details {
 	d.os, d.arch = platform(string(i.Platform), aws.ToString(i.PlatformDetails), i.Architecture)
 	if i.State != nil {
 		d.state = i.State.Name
-	}
-	if i.Placement != nil {
-		d.zone = aws.ToString(i.Placement.AvailabilityZone)
 	}
 	if d.ipv6 == "" {
 		for _, n := range i.NetworkInterfaces {

@@ -167,6 +167,9 @@ func firstLine(err error) string {
 	return text
 }
 
+// forbidden reports whether an error says that a permission is missing.
+func forbidden(err error) bool { return slices.Contains(denied, codeOf(err)) }
+
 // codeOf returns the code of an error of the API, or "".
 func codeOf(err error) string {
 	var api smithy.APIError

@@ -56,6 +56,7 @@ type machines struct {
 	windows  map[string]password  // of members that run Windows
 	marked   map[string]bool      // members that AWS has announced to take away
 	spotNext time.Time            // before which spot requests are not read
+	beatNext time.Time            // before which status checks are not read, because it is not allowed
 	known    map[string]image     // by id
 }
 

@@ -171,8 +171,8 @@ func (c *cloud) run(n int) *types.Instance {
 	i := &types.Instance{
 		InstanceId: aws.String(id), PrivateIpAddress: aws.String("10.0.0.1"), PublicIpAddress: aws.String("203.0.113.1"), Ipv6Address: aws.String("2001:db8::1"),
 		Architecture: types.ArchitectureValuesX8664, PlatformDetails: aws.String("Linux/UNIX"), ImageId: aws.String("ami-0001"), KeyName: aws.String("ci"),
-		State: &types.InstanceState{Name: types.InstanceStateNameRunning}, Placement: &types.Placement{AvailabilityZone: aws.String("eu-west-1a")},
-		Tags: []types.Tag{{Key: aws.String(groupTag), Value: aws.String("ci")}},
+		State: &types.InstanceState{Name: types.InstanceStateNameRunning},
+		Tags:  []types.Tag{{Key: aws.String(groupTag), Value: aws.String("ci")}},
 	}
 	c.instances[id] = i
 	return i

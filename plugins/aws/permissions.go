@@ -33,7 +33,7 @@ func Permissions() []Permission {
 		{"autoscaling:DescribeScheduledActions", "warns about scheduled actions", noWarning, onAll},
 		{"autoscaling:DescribeInstanceRefreshes", "warns about an instance refresh", noWarning, onAll},
 		{"ec2:DescribeInstances", "finds addresses, systems and Spot Instances", "", onAll},
-		{"ec2:DescribeInstanceStatus", "is the heartbeat", "set no_status_checks", onAll},
+		{"ec2:DescribeInstanceStatus", "is the heartbeat", "heartbeats say nothing: set no_status_checks", onAll},
 		{"ec2:DescribeSpotInstanceRequests", "sees two minutes ahead that AWS takes a Spot Instance away", "jobs on Spot Instances learn it when the instance ends; groups on demand need it not", onAll},
 		{"ec2:DescribeLaunchTemplateVersions", "finds the image, to check at the start whether Windows has a key", "the check is made at the first machine", onAll},
 		{"ec2:DescribeImages", "finds the system of an image", "as above", onAll},

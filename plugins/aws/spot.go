@@ -9,16 +9,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/taskscaler/taskscaler/pkg/provider"
 	"github.com/taskscaler/taskscaler/pkg/provider/pluginkit"
 )
 
 const (
-	spotPause  = 5 * time.Second  // between two reads of the spot requests, however often the group is listed
-	spotDenied = 15 * time.Minute // the same after a read that was not allowed
+	spotPause   = 5 * time.Second  // between two reads of the spot requests, however often the group is listed
+	deniedPause = 15 * time.Minute // after a call that is not allowed, and that can be forgone
 )
 
-// ending codes are the states of a spot request whose instance is about to be taken away, or was.
+// endingCodes are the states of a spot request whose instance is about to be taken away, or was.
 var endingCodes = []string{
 	"marked-for-termination", "marked-for-stop", "instance-terminated-by-price", "instance-terminated-by-service", "instance-terminated-no-capacity",
 	"instance-terminated-capacity-oversubscribed", "instance-terminated-launch-group-constraint", "instance-stopped-by-price", "instance-stopped-no-capacity",
@@ -67,8 +66,8 @@ func (m *machines) readSpot(ctx context.Context) {
 		return out.SpotInstanceRequests, aws.ToString(out.NextToken), nil
 	})
 	m.mu.Lock()
-	if provider.KindOf(err) == provider.KindConfig {
-		m.spotNext = m.now().Add(spotDenied)
+	if forbidden(err) {
+		m.spotNext = m.now().Add(deniedPause)
 	}
 	for _, r := range requests {
 		id := aws.ToString(r.InstanceId)
