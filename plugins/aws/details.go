@@ -34,6 +34,7 @@ type details struct {
 func (m *machines) describe(ctx context.Context, id string) (details, error) {
 	d, ok := m.recall(id)
 	if !ok || m.now().Sub(d.read) > m.good.details || d.state != types.InstanceStateNameRunning {
+		m.described.want(m.withOthers(id)...)
 		var err error
 		switch d, ok, err = m.described.get(ctx, id); {
 		case err != nil:
@@ -56,6 +57,22 @@ func (m *machines) describe(ctx context.Context, id string) (details, error) {
 		d.os, d.arch = cmp.Or(d.os, known.os, "linux"), cmp.Or(d.arch, known.arch)
 	}
 	return d, nil
+}
+
+// withOthers returns the id, and members whose details are old: as many as one call takes. So the calls of a busy fleet do not grow with its jobs.
+func (m *machines) withOthers(id string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ids, now := []string{id}, m.now()
+	for other, d := range m.details {
+		if len(ids) == maxBatch {
+			break
+		}
+		if other != id && now.Sub(d.read) > m.good.details/2 {
+			ids = append(ids, other)
+		}
+	}
+	return ids
 }
 
 // missing is the error for an instance that EC2 does not know. EC2 shows a new instance a moment later than its group does.

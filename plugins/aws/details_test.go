@@ -78,6 +78,30 @@ func TestDetailsAreReadInBatches(t *testing.T) {
 	})
 }
 
+// TestDetailsOfABusyFleet: how many calls are made depends on the machines and the time, and not on the jobs.
+func TestDetailsOfABusyFleet(t *testing.T) {
+	onGround(t, provider.Settings{}, func(t *testing.T, g *ground) {
+		const n = 90
+		for i := range n {
+			g.run(i)
+		}
+		g.sees(t)
+		const minutes = 10
+		for i := range minutes * 600 { // ten jobs a second
+			if _, err := g.connectInfo(t.Context(), ident(i%n)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute / 600)
+		}
+		if calls := g.count("DescribeInstances"); calls > 3*minutes+2 {
+			t.Errorf("%d descriptions in %d minutes", calls, minutes)
+		}
+		if calls := g.count("SendSSHPublicKey"); calls > 2*n*minutes {
+			t.Errorf("%d pushes in %d minutes for %d machines", calls, minutes, n)
+		}
+	})
+}
+
 func TestThrottledDetails(t *testing.T) {
 	onGround(t, provider.Settings{}, func(t *testing.T, g *ground) {
 		g.run(1)
