@@ -39,7 +39,8 @@ type cloud struct {
 	spot      []types.SpotInstanceRequest
 	version   *types.ResponseLaunchTemplateData
 	sent      []*ec2instanceconnect.SendSSHPublicKeyInput
-	fail      map[string]error // by the name of the call
+	fail      map[string]error         // by the name of the call
+	slow      map[string]time.Duration // the same; set before the first call
 }
 
 func newCloud() *cloud {
@@ -50,7 +51,7 @@ func newCloud() *cloud {
 func (c *cloud) called(ctx context.Context, name string) error {
 	var err error
 	select {
-	case <-time.After(10 * time.Millisecond):
+	case <-time.After(cmp.Or(c.slow[name], 10*time.Millisecond)):
 	case <-ctx.Done():
 		err = ctx.Err()
 	}

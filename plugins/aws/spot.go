@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	spotLimit   = 10 * time.Second // for one read, which must not keep the list from the manager
 	spotPause   = 5 * time.Second  // between two reads of the spot requests, however often the group is listed
 	deniedPause = 15 * time.Minute // after a call that is not allowed, and that can be forgone
 )
@@ -54,7 +55,9 @@ func (m *machines) spotDue() bool {
 
 // readSpot marks the members that will be taken away.
 func (m *machines) readSpot(ctx context.Context) {
-	requests, err := pluginkit.Pages(ctx, func(ctx context.Context, token string) ([]types.SpotInstanceRequest, string, error) {
+	short, cancel := context.WithTimeout(ctx, spotLimit)
+	defer cancel()
+	requests, err := pluginkit.Pages(short, func(ctx context.Context, token string) ([]types.SpotInstanceRequest, string, error) {
 		in := &ec2.DescribeSpotInstanceRequestsInput{Filters: []types.Filter{{Name: aws.String("status-code"), Values: endingCodes}}, MaxResults: aws.Int32(1000)}
 		if token != "" {
 			in.NextToken = aws.String(token)

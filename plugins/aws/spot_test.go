@@ -66,6 +66,19 @@ func TestSpotInstancesThatGo(t *testing.T) {
 	})
 }
 
+// TestSpotRequestsHang: the list goes on without them.
+func TestSpotRequestsHang(t *testing.T) {
+	onGround(t, provider.Settings{}, func(t *testing.T, g *ground) {
+		g.slow = map[string]time.Duration{"DescribeSpotInstanceRequests": time.Hour}
+		g.run(1).InstanceLifecycle = types.InstanceLifecycleTypeSpot
+		g.sees(t)
+		began := time.Now()
+		if going := g.list(t); len(going) != 0 || len(g.warnings) != 1 || time.Since(began) != spotLimit {
+			t.Errorf("%v after %s, warnings %q", going, time.Since(began), g.warnings)
+		}
+	})
+}
+
 func TestSpotRequestsCannotBeRead(t *testing.T) {
 	for code, perHour := range map[string]int{"UnauthorizedOperation": 4, "RequestLimitExceeded": 60} {
 		t.Run(code, func(t *testing.T) {
