@@ -3,7 +3,6 @@ package taskscaler
 import (
 	"context"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -42,13 +41,6 @@ func TestProvidersLimitChanges(t *testing.T) {
 			})
 		}
 		limit(1)
-		small := func(want int) {
-			t.Helper()
-			if got := strings.Count(f.log.String(), "fewer instances than max_instances allows"); got != want {
-				t.Errorf("the log says %d times that the group is too small, want %d", got, want)
-			}
-		}
-		small(1)
 		reload := func() {
 			t.Helper()
 			if err := f.Reload(t.Context(), *f.config()); err != nil {
@@ -58,7 +50,6 @@ func TestProvidersLimitChanges(t *testing.T) {
 		info.MaxSize = 3
 		reload()
 		limit(3)
-		small(2)
 		g.change(func() { g.said.MaxSize = 3 })
 		failing = errors.New("no answer")
 		reload()
@@ -68,12 +59,6 @@ func TestProvidersLimitChanges(t *testing.T) {
 		limit(3)
 		g.change(func() { g.said.MaxSize = 2 })
 		limit(2)
-		f.until("the warning", func() bool { return strings.Contains(f.log.String(), "group_limit=2 max_instances=4") })
-		info = provider.ProviderInfo{ID: "test/group", MaxSize: 4}
-		told := strings.Count(f.log.String(), "fewer instances than max_instances allows")
-		reload()
-		limit(4)
-		small(told)
 	})
 }
 
