@@ -10,7 +10,7 @@ BENCHSTAT:= golang.org/x/perf/cmd/benchstat@latest
 SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 FUZZTIME ?= 5s
 # The modules of this repository; go.work makes them one workspace. docs/adr/0030-modules.md says why there are several.
-MODULES  := . pkg/simulate cmd/taskscaler plugins/gcp examples/docker-autoscaler-executor examples/plugin internal/test
+MODULES  := . pkg/simulate cmd/taskscaler plugins/aws plugins/gcp examples/docker-autoscaler-executor examples/plugin internal/test
 PKGS     := $(foreach m,$(MODULES),./$(if $(filter .,$(m)),,$(m)/)...)
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X main.version=$(VERSION)
@@ -25,10 +25,10 @@ help: ## print this list
 
 build: ## build taskscaler and its plugins into bin/
 	@mkdir -p $(BIN)
-	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/taskscaler ./plugins/fake/cmd/fleeting-plugin-fake ./plugins/static/cmd/fleeting-plugin-static
+	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/taskscaler ./plugins/fake/cmd/fleeting-plugin-fake ./plugins/static/cmd/fleeting-plugin-static ./plugins/aws/cmd/fleeting-plugin-aws
 
 sbom: build ## write the software bill of materials of each binary into bin/, and check that it is complete
-	@GO=$(GO) internal/test/sbom.sh $(SBOM) $(BIN)/taskscaler $(BIN)/fleeting-plugin-fake $(BIN)/fleeting-plugin-static
+	@GO=$(GO) internal/test/sbom.sh $(SBOM) $(BIN)/taskscaler $(BIN)/fleeting-plugin-fake $(BIN)/fleeting-plugin-static $(BIN)/fleeting-plugin-aws
 
 demo: ## run 40 jobs on a fleet of at most 5 instances on this machine, within a minute after the build
 	@$(GO) run ./internal/test/demo

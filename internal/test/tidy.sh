@@ -11,7 +11,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
 failed=0
-for m in . pkg/simulate cmd/taskscaler plugins/gcp examples/docker-autoscaler-executor examples/plugin internal/test; do
+for m in . pkg/simulate cmd/taskscaler plugins/aws plugins/gcp examples/docker-autoscaler-executor examples/plugin internal/test; do
   cp "$m/go.mod" "$tmp/go.mod"
   cp "$m/go.sum" "$tmp/go.sum"
   replaces=()

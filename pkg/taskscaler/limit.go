@@ -37,6 +37,14 @@ func (t *Taskscaler) setLimit(most int) bool {
 	return true
 }
 
+// compareLimit warns if the provider's group is smaller than max_instances allows. The smaller limit holds.
+func (t *Taskscaler) compareLimit(cfg *Config) {
+	if most := int(t.limit.Load()); most > 0 && most < cfg.MaxInstances {
+		t.log.Warn("the provider's group can hold fewer instances than max_instances allows; raise the limit of the group, or lower max_instances",
+			slog.Int("group_limit", most), slog.Int("max_instances", cfg.MaxInstances))
+	}
+}
+
 // relimit tells the core a limit that a plugin said in the Init of a new process. If a reload is under way, the next list does it.
 func (t *Taskscaler) relimit() {
 	g, ok := t.group.(interface{ Info() provider.ProviderInfo })
@@ -45,6 +53,7 @@ func (t *Taskscaler) relimit() {
 	}
 	defer t.reload.Unlock()
 	if info := g.Info(); info.ID == t.info.ID && t.setLimit(info.MaxSize) {
+		t.compareLimit(t.config())
 		core := t.coreConfig(t.config())
 		t.inbox.put(&scaler.Event{Kind: scaler.EvReload, Config: &core}, nil)
 	}

@@ -3,6 +3,7 @@ package taskscaler
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -41,6 +42,13 @@ func TestProvidersLimitChanges(t *testing.T) {
 			})
 		}
 		limit(1)
+		small := func(want int) {
+			t.Helper()
+			if got := strings.Count(f.log.String(), "fewer instances than max_instances allows"); got != want {
+				t.Errorf("the log says %d times that the group is too small, want %d", got, want)
+			}
+		}
+		small(1)
 		reload := func() {
 			t.Helper()
 			if err := f.Reload(t.Context(), *f.config()); err != nil {
@@ -50,6 +58,7 @@ func TestProvidersLimitChanges(t *testing.T) {
 		info.MaxSize = 3
 		reload()
 		limit(3)
+		small(2)
 		g.change(func() { g.said.MaxSize = 3 })
 		failing = errors.New("no answer")
 		reload()
@@ -59,6 +68,12 @@ func TestProvidersLimitChanges(t *testing.T) {
 		limit(3)
 		g.change(func() { g.said.MaxSize = 2 })
 		limit(2)
+		f.until("the warning", func() bool { return strings.Contains(f.log.String(), "group_limit=2 max_instances=4") })
+		info = provider.ProviderInfo{ID: "test/group", MaxSize: 4}
+		told := strings.Count(f.log.String(), "fewer instances than max_instances allows")
+		reload()
+		limit(4)
+		small(told)
 	})
 }
 

@@ -154,6 +154,7 @@ func (t *Taskscaler) initialise(ctx context.Context, snap *statestore.Snapshot) 
 	}
 	t.caps = t.info.CapabilitiesOf(t.group)
 	t.limit.Store(int64(t.info.MaxSize))
+	t.compareLimit(cfg)
 	return nil
 }
 
@@ -348,5 +349,6 @@ func (t *Taskscaler) Reload(ctx context.Context, cfg Config) error {
 	case err != nil:
 		return fmt.Errorf("reload: %w", err)
 	}
+	t.compareLimit(&cfg)
 	return nil
 }

@@ -57,6 +57,7 @@ type (
 	memberXML struct {
 		ID        string        `xml:"InstanceId"`
 		Type      string        `xml:"InstanceType"`
+		Group     string        `xml:"AutoScalingGroupName,omitempty"` // only of DescribeAutoScalingInstances
 		Zone      string        `xml:"AvailabilityZone"`
 		Lifecycle string        `xml:"LifecycleState"`
 		Health    string        `xml:"HealthStatus"`
@@ -191,13 +192,8 @@ type (
 		MaxRecords  *int
 	}
 	describeInstancesOfGroupsOutput struct {
-		Instances members[memberOfGroupXML] `xml:"AutoScalingInstances"`
-		NextToken string                    `xml:"NextToken,omitempty"`
-	}
-	memberOfGroupXML struct {
-		memberXML
-
-		Group string `xml:"AutoScalingGroupName"`
+		Instances members[memberXML] `xml:"AutoScalingInstances"`
+		NextToken string             `xml:"NextToken,omitempty"`
 	}
 )
 
@@ -218,8 +214,9 @@ func describeAutoScalingInstances(c *call, in *describeInstancesOfGroupsInput) (
 	out := &describeInstancesOfGroupsOutput{NextToken: next}
 	for _, i := range list {
 		answer := i.memberAnswer(views[i])
+		answer.Group = i.group.name
 		answer.Health = strings.ToUpper(answer.Health)
-		out.Instances.List = append(out.Instances.List, memberOfGroupXML{answer, i.group.name})
+		out.Instances.List = append(out.Instances.List, answer)
 	}
 	return out, nil
 }

@@ -20,7 +20,7 @@ import (
 const root = "../../.."
 
 // modules are the patterns of the repository's modules, from its root.
-var modules = []string{"./...", "./pkg/simulate/...", "./cmd/taskscaler/...", "./plugins/gcp/...", "./examples/docker-autoscaler-executor/...", "./examples/plugin/...", "./internal/test/..."}
+var modules = []string{"./...", "./pkg/simulate/...", "./cmd/taskscaler/...", "./plugins/aws/...", "./plugins/gcp/...", "./examples/docker-autoscaler-executor/...", "./examples/plugin/...", "./internal/test/..."}
 
 // loadGraph asks the go command for what the module's packages import, tests aside.
 func loadGraph(t *testing.T) graph {

@@ -132,7 +132,7 @@ var rooms = []room{
 func pureAndSDKs() []ban { return with() }
 
 // nested lists the folders that are modules of their own. The rest of the repository is the library.
-var nested = []string{"cmd/taskscaler", "pkg/simulate", "plugins/gcp", "examples/docker-autoscaler-executor", "examples/plugin", "internal/test"}
+var nested = []string{"cmd/taskscaler", "pkg/simulate", "plugins/aws", "plugins/gcp", "examples/docker-autoscaler-executor", "examples/plugin", "internal/test"}
 
 // moduleOf returns the folder of the module that contains the package p; "" is the root.
 func moduleOf(p string) string {
