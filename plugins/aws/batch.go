@@ -16,6 +16,7 @@ const (
 	maxBatch   = 100                  // ids in one call; DescribeInstanceStatus takes no more
 	gather     = 5 * time.Millisecond // how long a question waits for others
 	batchLimit = 45 * time.Second     // for one batch, with the retries of the SDK
+	wantLimit  = 4 * time.Second      // for one whose answer nobody waits for
 )
 
 // batcher puts questions about single instances into calls for many. A question about an instance that is asked about already shares its answer.
@@ -34,6 +35,8 @@ type batcher[T any] struct {
 type batch[T any] struct {
 	ids     []string
 	timer   *time.Timer
+	waiting int                // callers that wait for the answer
+	cancel  context.CancelFunc // ends the call; nil: it was not sent yet
 	done    chan struct{}
 	answers map[string]T // to be read after done, as is err
 	err     error
@@ -49,10 +52,11 @@ func (b *batcher[T]) get(ctx context.Context, id string) (answer T, known bool, 
 	if err := ctx.Err(); err != nil {
 		return answer, false, err
 	}
-	batch := b.join(id)[0]
+	batch := b.await(id)
 	select {
 	case <-batch.done:
 	case <-ctx.Done():
+		b.leave(batch)
 		return answer, false, provider.Errorf(provider.KindTransient, "AWS has not answered for instance %s: %w", id, context.Cause(ctx))
 	}
 	answer, known = batch.answers[id]
@@ -62,22 +66,55 @@ func (b *batcher[T]) get(ctx context.Context, id string) (answer T, known bool, 
 	return answer, false, batch.err
 }
 
-// want asks about instances and does not wait for the answers.
-func (b *batcher[T]) want(ids ...string) { b.join(ids...) }
-
-// join puts ids into batches, and returns the batch of each.
-func (b *batcher[T]) join(ids ...string) []*batch[T] {
+// await joins a batch as one who waits for its answer.
+func (b *batcher[T]) await(id string) *batch[T] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	joined := make([]*batch[T], 0, len(ids))
-	for _, id := range ids {
-		in := b.asked[id]
-		if in == nil {
-			in = b.add(id)
-		}
-		joined = append(joined, in)
+	in := b.join(id)
+	in.waiting++
+	return in
+}
+
+// leave ends a call whose last caller has gone.
+func (b *batcher[T]) leave(in *batch[T]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	in.waiting--
+	b.endUnwanted(in)
+}
+
+// endUnwanted ends a call that nobody waits for. Whoever asks now makes a new one. b.mu is held.
+func (b *batcher[T]) endUnwanted(in *batch[T]) {
+	if in.waiting == 0 && in.cancel != nil {
+		in.cancel()
+		b.forget(in)
 	}
-	return joined
+}
+
+// forget removes the ids of a batch from those that are asked about. b.mu is held.
+func (b *batcher[T]) forget(in *batch[T]) {
+	for _, id := range in.ids {
+		if b.asked[id] == in {
+			delete(b.asked, id)
+		}
+	}
+}
+
+// want asks about instances and does not wait for the answers.
+func (b *batcher[T]) want(ids ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, id := range ids {
+		b.join(id)
+	}
+}
+
+// join puts an id into a batch, unless it is asked about already. b.mu is held.
+func (b *batcher[T]) join(id string) *batch[T] {
+	if in := b.asked[id]; in != nil {
+		return in
+	}
+	return b.add(id)
 }
 
 // add puts an id into the open batch, and sends it if it is full.
@@ -104,26 +141,31 @@ func (b *batcher[T]) add(id string) *batch[T] {
 	return in
 }
 
-// send closes the open batch and asks, in a goroutine of its own.
+// send closes the open batch and asks, in a goroutine of its own. b.mu is held.
 func (b *batcher[T]) send(in *batch[T]) {
 	if in.timer != nil {
 		in.timer.Stop()
 	}
 	b.open = nil
+	ctx, cancel := context.WithTimeout(b.ctx, batchLimit)
+	in.cancel = cancel
+	unwanted := time.AfterFunc(wantLimit, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.endUnwanted(in)
+	})
 	b.running.Go(func() {
 		defer func() {
 			if p := recover(); p != nil {
 				in.err = provider.Errorf(provider.KindTransient, "a call panicked, this is a bug, please report it: %v", p)
 			}
+			unwanted.Stop()
+			cancel()
 			b.mu.Lock()
-			for _, id := range in.ids {
-				delete(b.asked, id)
-			}
+			b.forget(in)
 			b.mu.Unlock()
 			close(in.done)
 		}()
-		ctx, cancel := context.WithTimeout(b.ctx, batchLimit)
-		defer cancel()
 		in.answers, in.err = b.askAll(ctx, in.ids)
 	})
 }

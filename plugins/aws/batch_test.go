@@ -229,3 +229,46 @@ func TestCloseEndsCalls(t *testing.T) {
 		}
 	})
 }
+
+// TestCallThatNobodyWaitsForEnds: a call ends with its last caller, and one that nobody ever waited for after a few seconds. Who asks then makes a new one.
+func TestCallThatNobodyWaitsForEnds(t *testing.T) {
+	a := &asker{takes: 30 * time.Second}
+	gathered(t, a, 100, func(t *testing.T, b *batcher[string]) {
+		begin := time.Now()
+		b.want(ident(1))
+		time.Sleep(time.Second)
+		b.mu.Lock()
+		in := b.asked[ident(1)]
+		b.mu.Unlock()
+		<-in.done
+		if d := time.Since(begin); d < wantLimit || d > wantLimit+time.Second || in.err == nil {
+			t.Errorf("a question of nobody ended after %v: %v", d, in.err)
+		}
+
+		short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		long, cancelLong := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancelLong()
+		begin = time.Now()
+		var callers sync.WaitGroup
+		for _, ctx := range []context.Context{short, long} {
+			callers.Go(func() {
+				if _, _, err := b.get(ctx, ident(2)); err == nil {
+					t.Error("an answer after the end of the call")
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		b.mu.Lock()
+		in = b.asked[ident(2)]
+		b.mu.Unlock()
+		<-in.done
+		if d := time.Since(begin); d < 8*time.Second || d > 9*time.Second {
+			t.Errorf("the call ended after %v, and its last caller left after 8s", d)
+		}
+		callers.Wait()
+		if got := all(t.Context(), b, ident(2))[0]; !got.known || got.err != nil {
+			t.Errorf("a new question: %+v", got)
+		}
+	})
+}
