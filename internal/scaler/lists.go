@@ -53,6 +53,9 @@ func (c *Core) listed(ev *Event) {
 	was := i.Listed
 	back := m.absentPos > 0
 	c.lists.found(m)
+	if back && i.State == record.Deleting || i.State == record.Gone {
+		c.cameBack(i.ID)
+	}
 	c.reg.SetListed(i, ev.Listed)
 	switch {
 	case ev.Listed == fleet.ListedDeleted && (i.State == record.Gone || i.State == record.Lost):

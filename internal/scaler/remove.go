@@ -60,6 +60,9 @@ func (c *Core) startDelete(m *machine) {
 	}
 	if c.must(c.reg.Delete(m.Instance, record.CauseNone, c.stamp)) {
 		c.sendDelete(m)
+		if m.absentPos > 0 && m.Cause != record.CausePreexisting && m.Cause != record.CauseProviderDeleting { // that is owed already
+			c.owe(m) // it went before we asked for it
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/taskscaler/taskscaler/internal/fleet"
+	"github.com/taskscaler/taskscaler/pkg/failure"
 	"github.com/taskscaler/taskscaler/pkg/policy"
 	"github.com/taskscaler/taskscaler/pkg/record"
 )
@@ -103,6 +104,42 @@ func TestOlderBootReplacesNothing(t *testing.T) {
 	id := r.strangers(1)[0]
 	r.run(10 * sec)
 	r.want("the group's replacement", [2]any{r.state(id), r.core.reg.Get(id).Origin}, [2]any{record.Ready, record.Adopted})
+}
+
+// TestReplacementOfWhatWasDeletedTooLate: an instance vanishes, and the group replaces it. Before the lists have shown that it is missing, a heartbeat says
+// that it is unhealthy, so it is deleted. It had gone before we asked for it: the replacement is taken in.
+func TestReplacementOfWhatWasDeletedTooLate(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		r := standing(t, 1, func(c *Config) { c.MaxInstances = 9 })
+		delete(r.cloud, "i-1")
+		var id record.ID
+		if first {
+			id = r.strangers(1)[0]
+		}
+		r.list()
+		r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy, Failure: failure.Failure{Kind: failure.Unhealthy}})
+		r.want("state", r.state("i-1"), record.Deleting)
+		r.boot = time.Hour // of what we create in its place
+		r.run(10 * sec)
+		if !first {
+			id = r.strangers(1)[0]
+		}
+		r.run(10 * sec)
+		r.want(fmt.Sprint("the group's replacement, before the delete: ", first), r.core.reg.Get(id).Origin, record.Adopted)
+	}
+}
+
+// TestDeletedOneReturns: an instance that one list lacked is deleted and listed again. It was there all the time, so nothing replaces it.
+func TestDeletedOneReturns(t *testing.T) {
+	r := standing(t, 1, func(c *Config) { c.MaxInstances = 1 })
+	r.cloud["i-1"].away = true
+	r.hold[CmdDelete], r.hold[CmdIncrease] = true, true
+	r.list()
+	r.do(Event{Kind: EvUnhealthy, ID: "i-1", Cause: record.CauseUnhealthy, Failure: failure.Failure{Kind: failure.Unhealthy}})
+	r.want("deleted, losses", [2]any{r.state("i-1"), len(r.core.debts)}, [2]any{record.Deleting, 1})
+	r.cloud["i-1"].away = false
+	r.list()
+	r.want("listed again, losses", [2]any{r.state("i-1"), len(r.core.debts)}, [2]any{record.Deleting, 0})
 }
 
 // TestReplacementTooEarly: instances that appeared longer before the loss than a group needs to replace it have nothing to do with it.

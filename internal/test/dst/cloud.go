@@ -38,6 +38,7 @@ type machine struct {
 	missed   int           // consecutive complete lists without it, since it was created or last listed
 	lacked   int           // the same, within this life of the manager
 	lackedAt time.Duration // since when
+	went     uint64        // the serial with which it counted as a loss, because lists lacked it before its delete
 	accepted bool          // a delete was accepted
 
 	lackedNow     bool          // the list that is being reported is the first to lack it

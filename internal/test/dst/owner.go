@@ -52,11 +52,27 @@ func (w *world) judgeDeletes(b *scaler.Batch, paused bool) {
 // owes follows the losses of our machines that are published.
 func (w *world) owes(f *scaler.Fact) {
 	switch {
-	case f.Kind == scaler.FactLost, f.Kind == scaler.FactRetire && f.Cause == record.CauseProviderDeleting:
+	case f.Kind == scaler.FactLost, f.Kind == scaler.FactRetire && f.Cause == record.CauseProviderDeleting, w.wentBefore(f):
 		w.losses, w.lossDrift = append(w.losses, w.lastStep), w.drift
 	case f.Kind == scaler.FactAdopt && f.Cause == record.CauseMissing:
 		w.judgeAdopted(f)
 	}
+}
+
+// wentBefore reports whether lists lacked a machine before its delete began: it went without our doing. It says so once for each life of a machine. A delete
+// that is confirmed in the batch that decided on it is not published, so the retirement counts too.
+func (w *world) wentBefore(f *scaler.Fact) bool {
+	m := w.byID[f.ID]
+	begins := f.Kind == scaler.FactRetire || f.Kind == scaler.FactDelete && f.Count == 1
+	if !begins || f.Cause == record.CausePreexisting || f.Cause == record.CauseProviderDeleting || m == nil || m.missed == 0 {
+		return false
+	}
+	rec := w.recordOf(f.ID)
+	if rec == nil || m.went == rec.Serial {
+		return false
+	}
+	m.went = rec.Serial
+	return true
 }
 
 // judgeAdopted checks that a machine that nobody asked for is taken in only for a loss that is real and recent. Each loss explains one.
