@@ -88,8 +88,11 @@ func (p *filterParser) one() (predicate, bool) {
 		inner, ok := p.one()
 		return func(m protoreflect.Message) bool { return !inner(m) }, ok
 	}
+	if len(p.words) < 3 {
+		return nil, false
+	}
 	field, operator, want := p.take(), p.take(), unquote(p.take())
-	if field == "" || !unicode.IsLetter(rune(field[0])) {
+	if !unicode.IsLetter(rune(field[0])) {
 		return nil, false
 	}
 	compare, ok := comparison(operator, want)

@@ -69,8 +69,12 @@ func (s *Server) addConfigured(cfg GroupConfig) error {
 		kind = "t2a-standard-2"
 	}
 	setDefault(&cfg.MachineType, kind)
-	t := s.configuredTemplate(&cfg)
-	path := "global/instanceTemplates/" + t.GetName()
+	name := cfg.Name
+	if s.templates["global/instanceTemplates/"+name] != nil { // of a group of the same name elsewhere
+		name += "-" + cfg.Zone + cfg.Region
+	}
+	t := s.configuredTemplate(&cfg, name)
+	path := "global/instanceTemplates/" + name
 	s.templates[path] = t
 	spec := s.configuredSpec(&cfg, path)
 	place := "zones/" + cfg.Zone
@@ -160,6 +164,9 @@ func (s *Server) zonesOf(place string, spec *computepb.InstanceGroupManager) ([]
 	var list []*zone
 	for _, n := range names {
 		z := s.zone(n)
+		if kind == "zones" && z == nil {
+			return nil, fmt.Errorf("there is no %s", place)
+		}
 		if z == nil || kind == "regions" && z.region != name {
 			return nil, invalid("Invalid value for field 'resource.distributionPolicy.zones': '%s'. It is no zone of %s.", n, place)
 		}

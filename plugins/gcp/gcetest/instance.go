@@ -69,9 +69,9 @@ func (m *member) newInstance(n uint64, at time.Duration) *instance {
 	if in.metadata == nil {
 		in.metadata = &computepb.Metadata{}
 	}
-	link := fmt.Sprintf("projects/%d/%s", s.projectNumber(), g.path())
-	in.metadata.Items = append(in.metadata.Items, &computepb.Items{Key: proto.String("created-by"), Value: &link},
-		&computepb.Items{Key: proto.String("instance-template"), Value: proto.String(fmt.Sprintf("projects/%d/global/instanceTemplates/%s", s.projectNumber(), in.template.GetName()))})
+	by := fmt.Sprintf("projects/%d/", s.projectNumber())
+	in.metadata.Items = append(in.metadata.Items, &computepb.Items{Key: proto.String("created-by"), Value: proto.String(by + g.path())},
+		&computepb.Items{Key: proto.String("instance-template"), Value: proto.String(by + "global/instanceTemplates/" + in.template.GetName())})
 	in.image = s.image(sourceImage(in.template))
 	g.byNumber[n] = in
 	return in
@@ -122,6 +122,7 @@ func (in *instance) becomeRunning(at time.Duration) {
 		}
 	}
 	clear(in.known)
+	in.serial[1] += fmt.Sprintf("[    0.000000] Booting %s\n%s login: \n", in.template.GetProperties().GetMachineType(), in.name)
 	in.readMetadata()
 }
 

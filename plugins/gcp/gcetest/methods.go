@@ -14,14 +14,22 @@ const (
 	mayMakeTmpl    = "compute.instanceTemplates.create"
 )
 
+type (
+	zonalMembers    = computepb.InstanceGroupManagersListManagedInstancesResponse
+	regionalMembers = computepb.RegionInstanceGroupManagersListInstancesResponse
+)
+
 // methods are the methods of this server, by their names.
 func methods() map[string]*method {
 	t := map[string]*method{}
 	zonalGroups(t)
+	zonalLists(t)
 	regionalGroups(t)
+	regionalLists(t)
 	instanceMethods(t)
 	operationMethods(t)
 	setUpMethods(t)
+	autoscalerMethods(t)
 	placeMethods(t)
 	return t
 }
@@ -31,12 +39,6 @@ func zonalGroups(t map[string]*method) {
 	type op = *computepb.Operation
 	add(t, s+"get", mayGetGroup, func(c *call, _ *computepb.GetInstanceGroupManagerRequest) (*computepb.InstanceGroupManager, error) {
 		return c.getGroup()
-	})
-	add(t, s+"list", mayListGroups, func(c *call, in *computepb.ListInstanceGroupManagersRequest) (*computepb.InstanceGroupManagerList, error) {
-		out := &computepb.InstanceGroupManagerList{Kind: proto.String("compute#instanceGroupManagerList"), Id: proto.String(c.id()), SelfLink: proto.String(c.link(c.place() + "/instanceGroupManagers"))}
-		var err error
-		out.Items, out.NextPageToken, err = page(c, c.groupsHere(), in)
-		return out, err
 	})
 	add(t, s+"resize", mayChangeGroup, func(c *call, in *computepb.ResizeInstanceGroupManagerRequest) (op, error) {
 		return c.resize(in.GetSize())
@@ -59,8 +61,18 @@ func zonalGroups(t map[string]*method) {
 	add(t, s+"insert", mayMakeGroup, func(c *call, in *computepb.InsertInstanceGroupManagerRequest) (op, error) {
 		return c.insertGroup(in.GetInstanceGroupManagerResource())
 	})
-	add(t, s+"listManagedInstances", mayGetGroup, func(c *call, in *computepb.ListManagedInstancesInstanceGroupManagersRequest) (*computepb.InstanceGroupManagersListManagedInstancesResponse, error) {
-		out := &computepb.InstanceGroupManagersListManagedInstancesResponse{}
+}
+
+func zonalLists(t map[string]*method) {
+	const s = "instanceGroupManagers."
+	add(t, s+"list", mayListGroups, func(c *call, in *computepb.ListInstanceGroupManagersRequest) (*computepb.InstanceGroupManagerList, error) {
+		out := &computepb.InstanceGroupManagerList{Kind: proto.String("compute#instanceGroupManagerList"), Id: proto.String(c.id()), SelfLink: c.listLink("instanceGroupManagers")}
+		var err error
+		out.Items, out.NextPageToken, err = page(c, c.groupsHere(), in)
+		return out, err
+	})
+	add(t, s+"listManagedInstances", mayGetGroup, func(c *call, in *computepb.ListManagedInstancesInstanceGroupManagersRequest) (*zonalMembers, error) {
+		out := &zonalMembers{}
 		var err error
 		out.ManagedInstances, out.NextPageToken, err = c.managedPage(in)
 		return out, err
@@ -78,12 +90,6 @@ func regionalGroups(t map[string]*method) {
 	type op = *computepb.Operation
 	add(t, s+"get", mayGetGroup, func(c *call, _ *computepb.GetRegionInstanceGroupManagerRequest) (*computepb.InstanceGroupManager, error) {
 		return c.getGroup()
-	})
-	add(t, s+"list", mayListGroups, func(c *call, in *computepb.ListRegionInstanceGroupManagersRequest) (*computepb.RegionInstanceGroupManagerList, error) {
-		out := &computepb.RegionInstanceGroupManagerList{Kind: proto.String("compute#regionInstanceGroupManagerList"), Id: proto.String(c.id()), SelfLink: proto.String(c.link(c.place() + "/instanceGroupManagers"))}
-		var err error
-		out.Items, out.NextPageToken, err = page(c, c.groupsHere(), in)
-		return out, err
 	})
 	add(t, s+"resize", mayChangeGroup, func(c *call, in *computepb.ResizeRegionInstanceGroupManagerRequest) (op, error) {
 		return c.resize(in.GetSize())
@@ -106,8 +112,18 @@ func regionalGroups(t map[string]*method) {
 	add(t, s+"insert", mayMakeGroup, func(c *call, in *computepb.InsertRegionInstanceGroupManagerRequest) (op, error) {
 		return c.insertGroup(in.GetInstanceGroupManagerResource())
 	})
-	add(t, s+"listManagedInstances", mayGetGroup, func(c *call, in *computepb.ListManagedInstancesRegionInstanceGroupManagersRequest) (*computepb.RegionInstanceGroupManagersListInstancesResponse, error) {
-		out := &computepb.RegionInstanceGroupManagersListInstancesResponse{}
+}
+
+func regionalLists(t map[string]*method) {
+	const s = "regionInstanceGroupManagers."
+	add(t, s+"list", mayListGroups, func(c *call, in *computepb.ListRegionInstanceGroupManagersRequest) (*computepb.RegionInstanceGroupManagerList, error) {
+		out := &computepb.RegionInstanceGroupManagerList{Kind: proto.String("compute#regionInstanceGroupManagerList"), Id: proto.String(c.id()), SelfLink: c.listLink("instanceGroupManagers")}
+		var err error
+		out.Items, out.NextPageToken, err = page(c, c.groupsHere(), in)
+		return out, err
+	})
+	add(t, s+"listManagedInstances", mayGetGroup, func(c *call, in *computepb.ListManagedInstancesRegionInstanceGroupManagersRequest) (*regionalMembers, error) {
+		out := &regionalMembers{}
 		var err error
 		out.ManagedInstances, out.NextPageToken, err = c.managedPage(in)
 		return out, err
@@ -171,11 +187,15 @@ func setUpMethods(t map[string]*method) {
 	add(t, "regionInstanceTemplates.list", "compute.instanceTemplates.list", func(c *call, in *computepb.ListRegionInstanceTemplatesRequest) (*computepb.InstanceTemplateList, error) {
 		return c.listTemplates(in)
 	})
+	add(t, "firewalls.insert", "compute.firewalls.create compute.networks.updatePolicy", insertFirewall)
+}
+
+func autoscalerMethods(t map[string]*method) {
 	add(t, "autoscalers.get", "compute.autoscalers.get", func(c *call, in *computepb.GetAutoscalerRequest) (*computepb.Autoscaler, error) {
 		return c.getAutoscaler(in.GetAutoscaler())
 	})
 	add(t, "autoscalers.list", "compute.autoscalers.list", func(c *call, in *computepb.ListAutoscalersRequest) (*computepb.AutoscalerList, error) {
-		out := &computepb.AutoscalerList{Kind: proto.String("compute#autoscalerList"), Id: proto.String(c.id()), SelfLink: proto.String(c.link(c.place() + "/autoscalers"))}
+		out := &computepb.AutoscalerList{Kind: proto.String("compute#autoscalerList"), Id: proto.String(c.id()), SelfLink: c.listLink("autoscalers")}
 		var err error
 		out.Items, out.NextPageToken, err = page(c, c.autoscalers(), in)
 		return out, err
@@ -184,12 +204,11 @@ func setUpMethods(t map[string]*method) {
 		return c.getAutoscaler(in.GetAutoscaler())
 	})
 	add(t, "regionAutoscalers.list", "compute.autoscalers.list", func(c *call, in *computepb.ListRegionAutoscalersRequest) (*computepb.RegionAutoscalerList, error) {
-		out := &computepb.RegionAutoscalerList{Kind: proto.String("compute#regionAutoscalerList"), Id: proto.String(c.id()), SelfLink: proto.String(c.link(c.place() + "/autoscalers"))}
+		out := &computepb.RegionAutoscalerList{Kind: proto.String("compute#regionAutoscalerList"), Id: proto.String(c.id()), SelfLink: c.listLink("autoscalers")}
 		var err error
 		out.Items, out.NextPageToken, err = page(c, c.autoscalers(), in)
 		return out, err
 	})
-	add(t, "firewalls.insert", "compute.firewalls.create compute.networks.updatePolicy", insertFirewall)
 }
 
 func placeMethods(t map[string]*method) {

@@ -39,6 +39,9 @@ func (c *call) id() string {
 	return c.full(c.place() + "/" + c.method)
 }
 
+// listLink is the selfLink of a list at the call's place.
+func (c *call) listLink(kind string) *string { return proto.String(c.link(c.place() + "/" + kind)) }
+
 func (s *Server) projectNumber() uint64 { return cloudID(s.cfg.Project, 0) % 1e12 }
 
 func items(m map[string]string) []*computepb.Items {

@@ -13,7 +13,7 @@ func (s *Server) defaultAccount() string {
 }
 
 // configuredTemplate is the template of a group of the Config.
-func (s *Server) configuredTemplate(cfg *GroupConfig) *computepb.InstanceTemplate {
+func (s *Server) configuredTemplate(cfg *GroupConfig, name string) *computepb.InstanceTemplate {
 	nic := &computepb.NetworkInterface{Name: proto.String("nic0"), Network: proto.String(s.link("global/networks/default"))}
 	if cfg.External {
 		nic.AccessConfigs = []*computepb.AccessConfig{{Name: proto.String("External NAT"), Type: proto.String("ONE_TO_ONE_NAT"), Kind: proto.String("compute#accessConfig")}}
@@ -27,7 +27,7 @@ func (s *Server) configuredTemplate(cfg *GroupConfig) *computepb.InstanceTemplat
 		scheduling = &computepb.Scheduling{AutomaticRestart: proto.Bool(false), OnHostMaintenance: proto.String("TERMINATE"), ProvisioningModel: proto.String("SPOT"),
 			Preemptible: proto.Bool(true), InstanceTerminationAction: proto.String("STOP")}
 	}
-	t := &computepb.InstanceTemplate{Name: proto.String(cfg.Name), Properties: &computepb.InstanceProperties{
+	t := &computepb.InstanceTemplate{Name: &name, Properties: &computepb.InstanceProperties{
 		MachineType: &cfg.MachineType, Labels: cfg.Labels, Scheduling: scheduling, NetworkInterfaces: []*computepb.NetworkInterface{nic},
 		Metadata: &computepb.Metadata{Kind: proto.String("compute#metadata"), Items: items(cfg.Metadata)},
 		Disks: []*computepb.AttachedDisk{{
