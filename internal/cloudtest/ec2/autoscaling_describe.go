@@ -57,7 +57,6 @@ type (
 	memberXML struct {
 		ID        string        `xml:"InstanceId"`
 		Type      string        `xml:"InstanceType"`
-		Group     string        `xml:"AutoScalingGroupName,omitempty"` // only of DescribeAutoScalingInstances
 		Zone      string        `xml:"AvailabilityZone"`
 		Lifecycle string        `xml:"LifecycleState"`
 		Health    string        `xml:"HealthStatus"`
@@ -192,8 +191,13 @@ type (
 		MaxRecords  *int
 	}
 	describeInstancesOfGroupsOutput struct {
-		Instances members[memberXML] `xml:"AutoScalingInstances"`
-		NextToken string             `xml:"NextToken,omitempty"`
+		Instances members[memberOfGroupXML] `xml:"AutoScalingInstances"`
+		NextToken string                    `xml:"NextToken,omitempty"`
+	}
+	memberOfGroupXML struct {
+		memberXML
+
+		Group string `xml:"AutoScalingGroupName"`
 	}
 )
 
@@ -214,9 +218,8 @@ func describeAutoScalingInstances(c *call, in *describeInstancesOfGroupsInput) (
 	out := &describeInstancesOfGroupsOutput{NextToken: next}
 	for _, i := range list {
 		answer := i.memberAnswer(views[i])
-		answer.Group = i.group.name
 		answer.Health = strings.ToUpper(answer.Health)
-		out.Instances.List = append(out.Instances.List, answer)
+		out.Instances.List = append(out.Instances.List, memberOfGroupXML{answer, i.group.name})
 	}
 	return out, nil
 }

@@ -25,7 +25,7 @@ type (
 	step struct {
 		Lower      string `q:"MetricIntervalLowerBound" xml:"MetricIntervalLowerBound,omitempty"`
 		Upper      string `q:"MetricIntervalUpperBound" xml:"MetricIntervalUpperBound,omitempty"`
-		Adjustment int    `q:"ScalingAdjustment" xml:"ScalingAdjustment"`
+		Adjustment int    `q:"ScalingAdjustment,required" xml:"ScalingAdjustment"`
 	}
 	targetTracking struct {
 		Predefined     *predefinedMetric `q:"PredefinedMetricSpecification" xml:"PredefinedMetricSpecification"`

@@ -66,13 +66,22 @@ func deleteWarmPool(c *call, in *deleteWarmPoolInput) (*struct{}, error) {
 type (
 	hookFields struct {
 		Name       string `q:"LifecycleHookName,required" xml:"LifecycleHookName"`
-		Group      string `q:"AutoScalingGroupName" xml:"AutoScalingGroupName"`
+		Group      string `q:"AutoScalingGroupName,required" xml:"AutoScalingGroupName"`
 		Transition string `q:"LifecycleTransition" xml:"LifecycleTransition"`
 		Heartbeat  *int   `q:"HeartbeatTimeout" xml:"HeartbeatTimeout"`
 		Result     string `q:"DefaultResult" xml:"DefaultResult,omitempty"`
 		Metadata   string `q:"NotificationMetadata" xml:"NotificationMetadata,omitempty"`
 		Target     string `q:"NotificationTargetARN" xml:"NotificationTargetARN,omitempty"`
 		Role       string `q:"RoleARN" xml:"RoleARN,omitempty"`
+	}
+	hookOfNewGroup struct {
+		Name       string `q:"LifecycleHookName,required"`
+		Transition string `q:"LifecycleTransition,required"`
+		Heartbeat  *int   `q:"HeartbeatTimeout"`
+		Result     string `q:"DefaultResult"`
+		Metadata   string `q:"NotificationMetadata"`
+		Target     string `q:"NotificationTargetARN"`
+		Role       string `q:"RoleARN"`
 	}
 	describeHooksInput struct {
 		Group string   `q:"AutoScalingGroupName,required"`

@@ -20,7 +20,7 @@ type createGroupInput struct {
 	TerminationPolicies []string
 	ProtectNew          bool `q:"NewInstancesProtectedFromScaleIn"`
 	CapacityRebalance   bool
-	Hooks               []hookFields `q:"LifecycleHookSpecificationList"`
+	Hooks               []hookOfNewGroup `q:"LifecycleHookSpecificationList"`
 	Tags                []groupTag
 	MaxInstanceLifetime *int
 }
@@ -59,8 +59,7 @@ func createAutoScalingGroup(c *call, in *createGroupInput) (*none, error) {
 		return nil, invalid("At least one Availability Zone or VPC Subnet is required.")
 	}
 	for _, h := range in.Hooks {
-		h.Group = in.Name
-		g.hooks = append(g.hooks, h)
+		g.hooks = append(g.hooks, hookFields{h.Name, in.Name, h.Transition, h.Heartbeat, h.Result, h.Metadata, h.Target, h.Role})
 	}
 	for _, t := range in.Tags {
 		g.setTag(t)

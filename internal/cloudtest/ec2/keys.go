@@ -111,9 +111,13 @@ type (
 		KeyFormat         string
 		TagSpecifications items[tagSpecification] `q:"TagSpecification"`
 	}
+	createdKeyPairOutput struct {
+		keyPairOutput
+
+		Material string `xml:"keyMaterial"`
+	}
 	keyPairOutput struct {
 		Fingerprint string     `xml:"keyFingerprint"`
-		Material    string     `xml:"keyMaterial,omitempty"`
 		Name        string     `xml:"keyName"`
 		ID          string     `xml:"keyPairId"`
 		Tags        items[tag] `xml:"tagSet"`
@@ -151,7 +155,7 @@ func tagsOf(specs items[tagSpecification], resource string) []tag {
 	return list
 }
 
-func createKeyPair(c *call, in *createKeyPairInput) (*keyPairOutput, error) {
+func createKeyPair(c *call, in *createKeyPairInput) (*createdKeyPairOutput, error) {
 	var private any
 	var public any
 	switch in.KeyType {
@@ -181,8 +185,8 @@ func createKeyPair(c *call, in *createKeyPairInput) (*keyPairOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	out.Material, err = pemOf(private)
-	return out, err
+	text, err := pemOf(private)
+	return &createdKeyPairOutput{*out, text}, err
 }
 
 // pemOf writes a private key as EC2 does.

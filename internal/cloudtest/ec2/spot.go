@@ -63,19 +63,22 @@ func describeSpotInstanceRequests(c *call, in *describeSpotInstanceRequestsInput
 			return nil, refuse("InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist", id)
 		}
 	}
+	for id, i := range byID {
+		fits, err := matches(in.Filters.List, i.spotAttributes)
+		if err != nil {
+			return nil, err
+		}
+		if !fits {
+			delete(byID, id)
+		}
+	}
 	list, next, err := page(byID, in.RequestIDs.List, in.NextToken, in.MaxResults, c.limits(1000, 5, 1000))
 	if err != nil {
 		return nil, err
 	}
 	out := &describeSpotInstanceRequestsOutput{NextToken: next}
 	for _, i := range list {
-		fits, err := matches(in.Filters.List, i.spotAttributes)
-		if err != nil {
-			return nil, err
-		}
-		if fits {
-			out.Requests.List = append(out.Requests.List, i.spotAnswer())
-		}
+		out.Requests.List = append(out.Requests.List, i.spotAnswer())
 	}
 	return out, nil
 }
