@@ -23,7 +23,9 @@ type client struct {
 
 func newClient(t *testing.T, s *Server) *client {
 	t.Helper()
+	s.mu.Lock()
 	key, c := s.account.first()
+	s.mu.Unlock()
 	return &client{t: t, url: s.URL(), region: s.cfg.Region, key: key, c: c}
 }
 

@@ -93,15 +93,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client went away
 	}
-	c, p, out, fault := s.serve(r, body)
 	id := requestID()
-	status, text := http.StatusOK, []byte(nil)
-	if fault == nil {
-		text, err = p.answer(c.action, id, out)
-		if err != nil {
-			fault = refuse("InternalFailure", "%s", err).with(http.StatusInternalServerError)
-		}
-	}
+	c, p, text, fault := s.serve(r, body, id)
+	status := http.StatusOK
 	if fault != nil {
 		status, text = fault.status, p.failed(id, fault)
 	}
@@ -114,8 +108,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.send(w, r, c, status, text)
 }
 
-// serve answers a request, but does not send the answer.
-func (s *Server) serve(r *http.Request, body []byte) (c *call, p protocol, out any, fault *apiError) {
+// serve answers a request, but does not send the answer. It is written while the lock is held, because it points to what the next call may change.
+func (s *Server) serve(r *http.Request, body []byte, id string) (c *call, p protocol, text []byte, fault *apiError) {
 	c, fault = s.parse(r, body)
 	p = serviceOf(c.service).protocol
 	if fault != nil {
@@ -130,6 +124,9 @@ func (s *Server) serve(r *http.Request, body []byte) (c *call, p protocol, out a
 		return c, p, nil, fault
 	}
 	out, err := s.act(c)
+	if err == nil {
+		text, err = p.answer(c.action, id, out)
+	}
 	s.advance()
 	if err == nil {
 		err = s.afterwards(c)
@@ -137,7 +134,7 @@ func (s *Server) serve(r *http.Request, body []byte) (c *call, p protocol, out a
 	if err != nil && !errors.As(err, &fault) {
 		fault = refuse("InternalFailure", "%s", err).with(http.StatusInternalServerError)
 	}
-	return c, p, out, fault
+	return c, p, text, fault
 }
 
 // parse finds out which action is asked for, and by whom.

@@ -120,7 +120,9 @@ func (s *Server) URL() string { return s.url }
 
 // Env returns the environment that a client needs: the first credential, the region and the endpoint.
 func (s *Server) Env() []string {
+	s.mu.Lock()
 	key, c := s.account.first()
+	s.mu.Unlock()
 	env := []string{
 		"AWS_ACCESS_KEY_ID=" + key, "AWS_SECRET_ACCESS_KEY=" + c.Secret, "AWS_REGION=" + s.cfg.Region, "AWS_DEFAULT_REGION=" + s.cfg.Region,
 		"AWS_ENDPOINT_URL=" + s.url, "AWS_EC2_METADATA_DISABLED=true",
