@@ -50,6 +50,14 @@ func TestWindowsMachine(t *testing.T) {
 	r.want("pushes", s.Calls()["ec2-instance-connect:SendSSHPublicKey"], 0)
 }
 
+// TestWindowsWithoutKey: the image of the launch template tells it at the start.
+func TestWindowsWithoutKey(t *testing.T) {
+	startCloud(t, ec2.Config{Groups: []ec2.GroupConfig{ciGroup(func(c *ec2.GroupConfig) { c.Image = ec2.ImageWindows })}})
+	if err := initError(t, newGroup()); provider.KindOf(err) != provider.KindConfig || !strings.Contains(err.Error(), "the machines run Windows, and nothing can decrypt their passwords: set connector_config.key_path") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestInterruption: an instance that AWS has announced to take away is reported as going before it goes. Only groups with Spot Instances ask for that.
 func TestInterruption(t *testing.T) {
 	r := open(t, ciGroup(func(c *ec2.GroupConfig) { c.Spot = true }))

@@ -63,6 +63,8 @@ type (
 		NextToken  string
 		MaxResults *int
 		Filters    items[filter] `q:"Filter"`
+
+		ResolveAlias *bool // image ids here are never parameters of Systems Manager
 	}
 	describeVersionsOutput struct {
 		Versions  items[versionXML] `xml:"launchTemplateVersionSet"`

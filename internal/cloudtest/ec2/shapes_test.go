@@ -9,7 +9,7 @@ import (
 
 // newer are members of inputs and answers that Debian's botocore does not know yet.
 func newer() []string {
-	return []string{"DescribeImages.NextToken", "DescribeImages.MaxResults", "DescribeImages.nextToken"}
+	return []string{"DescribeImages.NextToken", "DescribeImages.MaxResults", "DescribeImages.nextToken", "DescribeLaunchTemplateVersions.ResolveAlias"}
 }
 
 // TestShapes compares the types of all inputs and outputs with AWS's own models: each field is known there, and of a type that fits. What the model
