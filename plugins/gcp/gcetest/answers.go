@@ -39,7 +39,7 @@ func (g *group) answer() *computepb.InstanceGroupManager {
 		out.Zone = proto.String(s.link(g.place))
 	} else {
 		out.Region = proto.String(s.link(g.place))
-		out.DistributionPolicy = &computepb.DistributionPolicy{TargetShape: proto.String(first(g.spec.GetDistributionPolicy().GetTargetShape(), "EVEN"))}
+		out.DistributionPolicy = &computepb.DistributionPolicy{TargetShape: proto.String(g.shape())}
 		for _, z := range g.zones {
 			out.DistributionPolicy.Zones = append(out.DistributionPolicy.Zones, &computepb.DistributionPolicyZoneConfiguration{Zone: proto.String(s.link("zones/" + z.name))})
 		}
@@ -140,7 +140,7 @@ func (in *instance) asOf(state cloudmodel.State, action string) (string, string)
 	switch {
 	case state == cloudmodel.Creating && truth != provisioning && truth != staging:
 		return creating, staging
-	case state == cloudmodel.Running && (truth == stopping && !in.preempted || truth == gone):
+	case state == cloudmodel.Running && (truth == stopping && in.ending == deleted || truth == gone):
 		return none, running
 	case truth == gone:
 		return deleting, stopping

@@ -69,6 +69,9 @@ func (c *call) authorize(permissions []string) *apiError {
 	}
 	for _, p := range permissions {
 		if !slices.Contains(grants, p) {
+			if strings.HasPrefix(p, "iam.") {
+				return c.forbidden(p, "")
+			}
 			return c.forbidden(p, c.subject())
 		}
 	}

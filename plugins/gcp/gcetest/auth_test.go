@@ -120,6 +120,17 @@ func TestPermissions(t *testing.T) {
 	r.bad(403, "Required 'compute.instances.list' permission for 'projects/acme-ci'", "GET", "zones/"+zoneA+"/instances", "")
 }
 
+// Who changes the metadata of an instance that runs as a service account must be allowed to act as it.
+func TestActAs(t *testing.T) {
+	cfg := zonal(GroupConfig{TargetSize: 1, Account: robot}, newClock())
+	cfg.Grants = []string{"compute.instances.get", "compute.instances.setMetadata"}
+	r := newRig(t, cfg)
+	name := r.Instances()[0].Name
+	m := r.get(zoneA, name).GetMetadata()
+	_, err := r.instances.SetMetadata(r.ctx, &computepb.SetMetadataInstanceRequest{Project: project, Zone: zoneA, Instance: name, MetadataResource: m})
+	refused(t, err, http.StatusForbidden, "forbidden", "Required 'iam.serviceAccounts.actAs' permission for 'projects/acme-ci'")
+}
+
 func TestDisabledService(t *testing.T) {
 	cfg := zonal(GroupConfig{}, newClock())
 	cfg.Disabled = true

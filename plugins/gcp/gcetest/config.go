@@ -43,6 +43,7 @@ type GroupConfig struct {
 	Zone         string   // of a zonal group
 	Region       string   // of a regional group
 	Zones        []string // of a regional group; default all of its region
+	Shape        string   // of a regional group: "EVEN" (default), "BALANCED", "ANY" or "ANY_SINGLE_ZONE"; all but EVEN avoid zones without capacity
 	TargetSize   int
 	Model        cloudmodel.Config
 	Seed         uint64
@@ -60,6 +61,8 @@ type GroupConfig struct {
 	UpdatePolicy string            // "PROACTIVE" or "OPPORTUNISTIC", which is the default
 	Redistribute bool              // a regional group moves instances between zones: instanceRedistributionType PROACTIVE
 	Paginated    bool              // listManagedInstancesResults is PAGINATED
+	SameID       bool              // an instance that is recreated keeps its id and creationTimestamp, as was seen at Google in 2026; its boot disk is another one
+	Account      string            // email of the service account that instances run as; then changes of metadata need iam.serviceAccounts.actAs too
 	Verify       time.Duration     // with Autohealing: from running until the group has verified an instance
 	Reaction     time.Duration     // how long the group takes to act on its target size, and on instances that stopped
 	Retry        time.Duration     // the first wait after a failed create; it doubles up to 5 min; default 10 s

@@ -62,6 +62,11 @@ func (g *group) create(at time.Duration) {
 	var want []*member
 	for _, m := range g.members {
 		if m.wantsInstance() && m.due <= at {
+			if m.zone.stockOut && m.action != recreating { // the group may look for another zone
+				if z := g.bestZone(); !z.stockOut && g.shape() != even {
+					m.zone = z
+				}
+			}
 			if f := g.refusal(m); f != nil {
 				m.failed(at, *f)
 				continue

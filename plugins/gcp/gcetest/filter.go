@@ -128,9 +128,9 @@ func comparison(operator, want string) (func(have []string) bool, bool) {
 		return some(func(v string) bool { return same(v, want) }), true
 	case "!=":
 		return not(some(func(v string) bool { return same(v, want) })), true
-	case ":":
+	case ":": // Google finds nothing in this way in fields that are URLs
 		return some(func(v string) bool {
-			return want == "*" && v != "" || strings.Contains(strings.ToLower(v), strings.ToLower(want))
+			return want == "*" && v != "" || !strings.HasPrefix(v, linkBase) && strings.Contains(strings.ToLower(v), strings.ToLower(want))
 		}), true
 	case "eq", "ne":
 		re, err := regexp.Compile("^(?:" + want + ")$")

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/compute/apiv1/computepb"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 )
@@ -52,77 +51,6 @@ func (g *group) template() *computepb.InstanceTemplate {
 		link = v[0].GetInstanceTemplate()
 	}
 	return g.server.templates[g.server.unlink(link)]
-}
-
-// addConfigured adds a group of the Config, with its template and its autoscaler.
-func (s *Server) addConfigured(cfg GroupConfig) error {
-	if (cfg.Zone == "") == (cfg.Region == "") {
-		return fmt.Errorf("the group %q needs either a Zone or a Region", cfg.Name)
-	}
-	setDefault(&cfg.Image, ImageLinux)
-	im := s.image(cfg.Image)
-	if im == nil {
-		return fmt.Errorf("the group %q: there is no image %q", cfg.Name, cfg.Image)
-	}
-	kind := "e2-standard-2"
-	if im.Architecture == "ARM64" {
-		kind = "t2a-standard-2"
-	}
-	setDefault(&cfg.MachineType, kind)
-	name := cfg.Name
-	if s.templates["global/instanceTemplates/"+name] != nil { // of a group of the same name elsewhere
-		name += "-" + cfg.Zone + cfg.Region
-	}
-	t := s.configuredTemplate(&cfg, name)
-	path := "global/instanceTemplates/" + name
-	s.templates[path] = t
-	spec := s.configuredSpec(&cfg, path)
-	place := "zones/" + cfg.Zone
-	if cfg.Region != "" {
-		place = "regions/" + cfg.Region
-	}
-	g, err := s.newGroup(place, spec, cfg)
-	if err != nil {
-		return err
-	}
-	if cfg.Autoscaler != "" {
-		s.addAutoscaler(g, cfg.Autoscaler)
-	}
-	g.resize(s.elapsed(), cfg.TargetSize)
-	return nil
-}
-
-// configuredSpec is what somebody would have inserted.
-func (s *Server) configuredSpec(cfg *GroupConfig, template string) *computepb.InstanceGroupManager {
-	spec := &computepb.InstanceGroupManager{
-		Name: &cfg.Name, BaseInstanceName: &cfg.Name, InstanceTemplate: proto.String(s.link(template)),
-		UpdatePolicy: &computepb.InstanceGroupManagerUpdatePolicy{Type: proto.String("OPPORTUNISTIC")},
-	}
-	if cfg.UpdatePolicy != "" {
-		spec.UpdatePolicy.Type = &cfg.UpdatePolicy
-	}
-	if cfg.Region != "" {
-		spec.DistributionPolicy = &computepb.DistributionPolicy{TargetShape: proto.String("EVEN")}
-		for _, z := range cfg.Zones {
-			spec.DistributionPolicy.Zones = append(spec.DistributionPolicy.Zones, &computepb.DistributionPolicyZoneConfiguration{Zone: proto.String(s.link("zones/" + z))})
-		}
-		spec.UpdatePolicy.InstanceRedistributionType = proto.String("NONE")
-		if cfg.Redistribute {
-			spec.UpdatePolicy.InstanceRedistributionType = proto.String("PROACTIVE")
-		}
-	}
-	if cfg.Autohealing {
-		spec.AutoHealingPolicies = []*computepb.InstanceGroupManagerAutoHealingPolicy{
-			{HealthCheck: proto.String(s.link("global/healthChecks/" + cfg.Name)), InitialDelaySec: proto.Int32(300)},
-		}
-	}
-	if cfg.NoRepair {
-		spec.InstanceLifecyclePolicy = &computepb.InstanceGroupManagerInstanceLifecyclePolicy{DefaultActionOnFailure: proto.String("DO_NOTHING")}
-	}
-	if cfg.Paginated {
-		spec.ListManagedInstancesResults = proto.String("PAGINATED")
-	}
-	return spec
 }
 
 // newGroup makes a group without instances.
@@ -204,23 +132,40 @@ func (g *group) resize(at time.Duration, size int) {
 
 // add adds a member whose instance will be created, in the zone that has the fewest.
 func (g *group) add(at time.Duration, name string) *member {
+	if name == "" {
+		name = g.newName()
+	}
+	m := &member{group: g, zone: g.bestZone(), name: name, created: at}
+	m.act(creating, at+g.cfg.Reaction)
+	g.members = append(g.members, m)
+	return m
+}
+
+// even is the shape of a regional group whose zones have equally many instances, also when one of them has no capacity.
+const even = "EVEN"
+
+func (g *group) shape() string { return first(g.spec.GetDistributionPolicy().GetTargetShape(), even) }
+
+// bestZone is the zone that has the fewest members.
+func (g *group) bestZone() *zone {
 	count := map[*zone]int{}
 	for _, m := range g.counting() {
 		count[m.zone]++
 	}
+	shape := g.shape()
+	worse := func(a, b *zone) bool { return count[a] > count[b] }
+	if shape != even {
+		worse = func(a, b *zone) bool {
+			return a.stockOut && !b.stockOut || a.stockOut == b.stockOut && shape == "BALANCED" && count[a] > count[b]
+		}
+	}
 	best := g.zones[0]
 	for _, z := range g.zones {
-		if count[z] < count[best] {
+		if worse(best, z) {
 			best = z
 		}
 	}
-	if name == "" {
-		name = g.newName()
-	}
-	m := &member{group: g, zone: best, name: name, created: at}
-	m.act(creating, at+g.cfg.Reaction)
-	g.members = append(g.members, m)
-	return m
+	return best
 }
 
 // newName is the base name with four characters that are the same for the same seed.

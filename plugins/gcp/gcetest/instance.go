@@ -21,6 +21,13 @@ const (
 	gone         = "" // it does not exist any more
 )
 
+// Why an instance is stopping.
+const (
+	preempted = "preempted" // by Google
+	stopped   = "stopped"   // by a person
+	deleted   = "deleted"
+)
+
 // instance is one virtual machine.
 type instance struct {
 	server   *Server
@@ -37,20 +44,21 @@ type instance struct {
 	metadata *computepb.Metadata
 	image    *Image
 
-	status    string
-	created   time.Duration
-	ran       time.Duration // since when it runs
-	fate      cloudmodel.Fate
-	broken    bool // the boot failed
-	preempted bool
-	stopAt    time.Duration // after a notice of preemption
-	bootAt    time.Duration // after an error of the host
-	agentAt   time.Duration // when the agent reads the metadata
-	boots     int
-	machine   Machine
-	known     map[string]bool // lines of keys that the machine has
-	attrs     map[string]string
-	serial    map[int32]string
+	status  string
+	created time.Duration
+	stamped time.Duration // creationTimestamp
+	ran     time.Duration // since when it runs
+	fate    cloudmodel.Fate
+	broken  bool          // the boot failed
+	ending  string        // why it is stopping
+	stopAt  time.Duration // after a notice of preemption
+	bootAt  time.Duration // after an error of the host
+	agentAt time.Duration // when the agent reads the metadata
+	boots   int
+	machine Machine
+	known   map[string]bool // lines of keys that the machine has
+	attrs   map[string]string
+	serial  map[int32]string
 }
 
 func (in *instance) path() string { return "zones/" + in.zone.name + "/instances/" + in.name }
@@ -63,6 +71,11 @@ func (m *member) newInstance(n uint64, at time.Duration) *instance {
 		status: provisioning, created: at, fate: g.model.Fate(n), stopAt: cloudmodel.Never, bootAt: cloudmodel.Never, agentAt: cloudmodel.Never,
 		known: map[string]bool{}, attrs: map[string]string{}, serial: map[int32]string{},
 	}
+	in.stamped = at
+	if g.cfg.SameID && m.lastID != 0 {
+		in.id, in.stamped = m.lastID, m.lastStamp
+	}
+	m.lastID, m.lastStamp = in.id, in.stamped
 	in.internal, in.external, in.v6 = addresses(s.made, m.zone.number)
 	s.made++
 	in.metadata = proto.CloneOf(in.template.GetProperties().GetMetadata())
@@ -128,8 +141,8 @@ func (in *instance) becomeRunning(at time.Duration) {
 
 // preempt is the notice of preemption: the instance is stopping, and its machine still runs.
 func (in *instance) preempt() {
-	in.preempted, in.status = true, stopping
-	in.server.record("compute.instances.preempted", "Instance was preempted.", in)
+	in.ending, in.status = preempted, stopping
+	in.record("compute.instances.preempted", "Instance was preempted.")
 }
 
 // halt is when the machine is not there any more, although nobody deleted it.
@@ -139,11 +152,11 @@ func (in *instance) halt() {
 	in.status = terminated
 	in.stopAt, in.bootAt, in.agentAt = cloudmodel.Never, cloudmodel.Never, cloudmodel.Never
 	switch {
-	case was == provisioning, was == stopping && !in.preempted:
+	case was == provisioning, in.ending == deleted:
 		in.status = gone
-	case !in.preempted:
+	case in.ending == "":
 		in.record("compute.instances.hostError", "Instance terminated by Compute Engine.")
-	case in.template.GetProperties().GetScheduling().GetInstanceTerminationAction() == "DELETE":
+	case in.ending == preempted && in.template.GetProperties().GetScheduling().GetInstanceTerminationAction() == "DELETE":
 		in.status = gone
 	}
 }
@@ -180,8 +193,8 @@ func (in *instance) stop(c *call, at time.Duration) error {
 	if answer.Failure.Failed() {
 		return in.server.ofModel(answer.Failure)
 	}
-	in.status = stopping
-	in.bootAt = cloudmodel.Never
+	in.status, in.ending = stopping, deleted
+	in.bootAt, in.stopAt = cloudmodel.Never, cloudmodel.Never
 	return nil
 }
 
@@ -191,6 +204,11 @@ func (in *instance) drop() {
 		delete(in.group.byNumber, in.number)
 	}
 	in.status = gone
+}
+
+// ends reports whether the instance is about to stop, or has stopped, without a host that restarts it.
+func (in *instance) ends() bool {
+	return in.status == gone || in.status == terminated || in.status == stopping
 }
 
 // next returns when something happens to the instance by itself, beside what its model does.

@@ -109,7 +109,7 @@ func (in *instance) answer(status string) *computepb.Instance {
 	m := &computepb.Metadata{Kind: proto.String("compute#metadata"), Items: in.metadata.GetItems(), Fingerprint: proto.String(fingerprint(in.metadata))}
 	out := &computepb.Instance{
 		Kind: proto.String("compute#instance"), Id: &in.id, Name: &in.name, Zone: &zone, SelfLink: proto.String(s.link(in.path())), Status: &status, Metadata: m,
-		CreationTimestamp: proto.String(s.stamp(in.created)), MachineType: proto.String(zone + "/machineTypes/" + p.GetMachineType()), Labels: p.GetLabels(),
+		CreationTimestamp: proto.String(s.stamp(in.stamped)), MachineType: proto.String(zone + "/machineTypes/" + p.GetMachineType()), Labels: p.GetLabels(),
 		LabelFingerprint: proto.String(fingerprintOf(1)), Fingerprint: proto.String(fingerprintOf(in.id)), Scheduling: p.GetScheduling(), Tags: p.GetTags(),
 		ServiceAccounts: p.GetServiceAccounts(), CpuPlatform: proto.String("Intel Broadwell"), Disks: []*computepb.AttachedDisk{in.disk()},
 		DeletionProtection: proto.Bool(false), StartRestricted: proto.Bool(false),
@@ -118,7 +118,7 @@ func (in *instance) answer(status string) *computepb.Instance {
 	if in.boots > 0 {
 		out.LastStartTimestamp = proto.String(s.stamp(in.ran))
 	}
-	if status == stopping && in.preempted {
+	if status == stopping && in.ending == preempted {
 		out.StatusMessage = proto.String("The instance is being preempted.")
 	}
 	return out

@@ -165,6 +165,11 @@ func setMetadata(c *call, r *computepb.SetMetadataInstanceRequest) (*computepb.O
 	if fault != nil {
 		return nil, fault
 	}
+	if len(in.template.GetProperties().GetServiceAccounts()) > 0 {
+		if fault := c.authorize([]string{"iam.serviceAccounts.actAs"}); fault != nil {
+			return nil, fault
+		}
+	}
 	if fault := checkMetadata(in.metadata, r.GetMetadataResource()); fault != nil {
 		return nil, fault
 	}

@@ -83,6 +83,7 @@ func TestRepairKeepsTheName(t *testing.T) {
 	if err := r.DeleteInstance(zoneA, before.GetName()); err != nil {
 		t.Fatal(err)
 	}
+	r.want("RECREATING/STOPPING")
 	now.forward(21 * time.Second)
 	r.want("RECREATING/PROVISIONING")
 }
@@ -101,13 +102,32 @@ func TestPreemption(t *testing.T) {
 	if len(ops) != 1 || ops[0].GetTargetId() != before.GetId() {
 		t.Fatalf("the operations are %v", ops)
 	}
-	now.forward(31 * time.Second)
-	r.want("NONE/TERMINATED")
-	now.forward(5 * time.Second)
+	now.forward(5 * time.Second) // the group sees it before the instance has stopped
+	r.want("RECREATING/STOPPING")
+	now.forward(26 * time.Second)
 	r.want("RECREATING/PROVISIONING")
 	now.forward(30 * time.Second)
-	if after := r.want("NONE/RUNNING")[0]; after.GetId() == before.GetId() {
-		t.Fatal("the instance kept its id")
+	if after := r.want("NONE/RUNNING")[0]; after.GetId() == before.GetId() || after.GetName() != before.GetName() {
+		t.Fatalf("%v became %v", before, after)
+	}
+}
+
+// A group may keep the id of what it recreates.
+func TestSameID(t *testing.T) {
+	now := newClock()
+	r := newRig(t, zonal(GroupConfig{Model: slow(), TargetSize: 1, SameID: true}, now))
+	now.forward(time.Minute)
+	name := r.want("NONE/RUNNING")[0].GetName()
+	before := r.get(zoneA, name)
+	if err := r.StopInstance(zoneA, name); err != nil {
+		t.Fatal(err)
+	}
+	r.want("RECREATING/STOPPING")
+	now.forward(time.Minute)
+	after := r.get(zoneA, name)
+	if after.GetStatus() != "RUNNING" || after.GetId() != before.GetId() || after.GetCreationTimestamp() != before.GetCreationTimestamp() ||
+		after.GetLastStartTimestamp() == before.GetLastStartTimestamp() {
+		t.Fatalf("%v became %v", before, after)
 	}
 }
 

@@ -27,14 +27,18 @@ type member struct {
 	action  string
 	due     time.Duration   // when the group acts next
 	asked   bool            // the cloud deletes the instance
+	sick    bool            // the group has seen that it must repair
 	wait    time.Duration   // after the last failed create
 	fault   *OperationFault // of the last create
 	left    bool            // it is no member any more
+
+	lastID    uint64 // of the last instance
+	lastStamp time.Duration
 }
 
 // act begins an action.
 func (m *member) act(action string, due time.Duration) {
-	m.action, m.due = action, due
+	m.action, m.due, m.sick = action, due, false
 	if action == creating && m.group.cfg.NoRetries {
 		m.action = once
 	}
@@ -71,8 +75,8 @@ func (m *member) notice(at time.Duration) {
 		}
 	case none, verifying:
 		switch {
-		case ended && m.due == cloudmodel.Never:
-			if m.in.status == gone || m.repairs() {
+		case m.in.ends() && !m.sick:
+			if m.sick = m.in.ending == deleted || m.in.status == gone || m.repairs(); m.sick {
 				m.due = at + m.group.cfg.Reaction
 			}
 		case m.action == verifying && m.due == cloudmodel.Never:
@@ -127,7 +131,7 @@ func (m *member) step(at time.Duration) {
 			m.remove(at)
 		}
 	case verifying, none:
-		if m.in.status == gone || m.in.status == terminated {
+		if m.sick {
 			m.repair(at)
 			return
 		}
@@ -135,13 +139,16 @@ func (m *member) step(at time.Duration) {
 	}
 }
 
-// repair begins to create the instance again, because it stopped or was deleted by somebody else.
+// repair begins to create the instance again, because it stops, stopped or was deleted by somebody else.
 func (m *member) repair(at time.Duration) {
-	s := m.group.server
-	s.record("compute.instances.repair.recreateInstance", "Instance "+m.name+" is going to be recreated by the Instance Group Manager.", m.in)
-	m.act(recreating, at)
-	m.in.drop()
-	m.in, m.asked = nil, false
+	why := "is " + m.in.status
+	if m.in.status == gone {
+		why = "it doesn't exist"
+	}
+	m.in.record(repairKind, "Instance eligible for repair: instance should be RUNNING, but "+why+".")
+	m.act(recreating, cloudmodel.Never)
+	m.asked = true // it ends by itself
+	m.notice(at)
 }
 
 // remove lets the cloud delete the instance. A refused one is tried again later.

@@ -27,7 +27,10 @@ type operation struct {
 	fault    *OperationFault
 }
 
-const maxOperations = 5000
+const (
+	maxOperations = 5000
+	repairKind    = "compute.instances.repair.recreateInstance" // of what a group does with an instance
+)
 
 var uuid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
@@ -61,8 +64,8 @@ func (s *Server) once(c *call, to *route) (proto.Message, error) {
 }
 
 func returnsOperation(to *route) bool {
-	verb := to.name[strings.LastIndex(to.name, ".")+1:]
-	return to.verb != http.MethodGet && !strings.HasPrefix(verb, "list") && verb != "wait"
+	verb := strings.ToLower(to.name[strings.LastIndex(to.name, ".")+1:])
+	return !strings.HasPrefix(verb, "get") && !strings.Contains(verb, "list") && verb != "wait"
 }
 
 // place is where the call's operations are.
@@ -108,7 +111,11 @@ func (c *call) operate(place, target string, targetID uint64) *operation {
 
 // record writes down something that Google did by itself. Message says what.
 func (s *Server) record(kind, message string, in *instance) {
-	op := s.write("systemevent", kind, "zones/"+in.zone.name, in.path(), in.id)
+	prefix := "systemevent"
+	if kind == repairKind {
+		prefix = "repair"
+	}
+	op := s.write(prefix, kind, "zones/"+in.zone.name, in.path(), in.id)
 	op.user, op.message = "system", message
 }
 

@@ -112,6 +112,18 @@ func (s *Server) DeleteInstance(zone, name string) error {
 	return s.change(zone, name, func(in *instance, at time.Duration) error { return in.stop(nil, at) })
 }
 
+// StopInstance stops an instance as a person does in the console. The group creates it again.
+func (s *Server) StopInstance(zone, name string) error {
+	return s.change(zone, name, func(in *instance, at time.Duration) error {
+		if in.status != running {
+			return fmt.Errorf("the instance %s does not run", name)
+		}
+		in.ending, in.status = stopped, stopping
+		in.stopAt = at + in.fate.Delete
+		return nil
+	})
+}
+
 // Preempt announces the preemption of a spot instance. After Config.Notice it is stopped, and the group creates it again.
 func (s *Server) Preempt(zone, name string) error {
 	return s.change(zone, name, func(in *instance, at time.Duration) error {
@@ -145,10 +157,10 @@ func (s *Server) HostError(zone, name string) error {
 // Repair lets the group create an instance again, as when its health check fails: the same name, another id.
 func (s *Server) Repair(zone, name string) error {
 	return s.change(zone, name, func(in *instance, at time.Duration) error {
-		if in.member == nil {
-			return fmt.Errorf("no group manages the instance %s", name)
+		if m := in.member; m == nil || m.action == deleting || m.action == abandoning {
+			return fmt.Errorf("no group keeps the instance %s", name)
 		}
-		in.record("compute.instances.repair.recreateInstance", "Instance "+name+" is going to be recreated by the Instance Group Manager.")
+		in.record(repairKind, "Instance eligible for repair: instance's current action is NONE, but health status is TIMEOUT.")
 		in.member.act(recreating, at)
 		return nil
 	})

@@ -92,6 +92,19 @@ func (r *rig) regionalActions(now *clock, list []*computepb.ManagedInstance) {
 	}
 }
 
+func TestShapesAvoidAStockOut(t *testing.T) {
+	for shape, want := range map[string]int{"EVEN": 2, "BALANCED": 4, "ANY": 4, "ANY_SINGLE_ZONE": 4} {
+		r := newRig(t, Config{Now: newClock().now, Groups: []GroupConfig{{Name: "ci", Region: region, Shape: shape}}})
+		if err := r.StockOut(zoneA, true); err != nil {
+			t.Fatal(err)
+		}
+		r.resizeRegional(4)
+		if n := strings.Count(states(r.members()), "NONE/RUNNING"); n != want {
+			t.Errorf("%s: %d instances run", shape, n)
+		}
+	}
+}
+
 func TestZonalActions(t *testing.T) {
 	now := newClock()
 	r := newRig(t, zonal(GroupConfig{Model: slow(), TargetSize: 3}, now))

@@ -12,33 +12,6 @@ func (s *Server) defaultAccount() string {
 	return fmt.Sprintf("%d-compute@developer.gserviceaccount.com", s.projectNumber())
 }
 
-// configuredTemplate is the template of a group of the Config.
-func (s *Server) configuredTemplate(cfg *GroupConfig, name string) *computepb.InstanceTemplate {
-	nic := &computepb.NetworkInterface{Name: proto.String("nic0"), Network: proto.String(s.link("global/networks/default"))}
-	if cfg.External {
-		nic.AccessConfigs = []*computepb.AccessConfig{{Name: proto.String("External NAT"), Type: proto.String("ONE_TO_ONE_NAT"), Kind: proto.String("compute#accessConfig")}}
-	}
-	if cfg.IPv6 {
-		nic.StackType, nic.Ipv6AccessType = proto.String("IPV4_IPV6"), proto.String("EXTERNAL")
-		nic.Ipv6AccessConfigs = []*computepb.AccessConfig{{Name: proto.String("External IPv6"), Type: proto.String("DIRECT_IPV6")}}
-	}
-	scheduling := &computepb.Scheduling{AutomaticRestart: proto.Bool(true), OnHostMaintenance: proto.String("MIGRATE"), ProvisioningModel: proto.String("STANDARD")}
-	if cfg.Spot {
-		scheduling = &computepb.Scheduling{AutomaticRestart: proto.Bool(false), OnHostMaintenance: proto.String("TERMINATE"), ProvisioningModel: proto.String("SPOT"),
-			Preemptible: proto.Bool(true), InstanceTerminationAction: proto.String("STOP")}
-	}
-	t := &computepb.InstanceTemplate{Name: &name, Properties: &computepb.InstanceProperties{
-		MachineType: &cfg.MachineType, Labels: cfg.Labels, Scheduling: scheduling, NetworkInterfaces: []*computepb.NetworkInterface{nic},
-		Metadata: &computepb.Metadata{Kind: proto.String("compute#metadata"), Items: items(cfg.Metadata)},
-		Disks: []*computepb.AttachedDisk{{
-			Boot: proto.Bool(true), AutoDelete: proto.Bool(true), Mode: proto.String("READ_WRITE"), Type: proto.String("PERSISTENT"),
-			InitializeParams: &computepb.AttachedDiskInitializeParams{SourceImage: proto.String(linkBase + cfg.Image), DiskSizeGb: proto.Int64(20)},
-		}},
-	}}
-	s.finishTemplate(t, "global")
-	return t
-}
-
 // finishTemplate sets what the server sets.
 func (s *Server) finishTemplate(t *computepb.InstanceTemplate, place string) {
 	path := place + "/instanceTemplates/" + t.GetName()
