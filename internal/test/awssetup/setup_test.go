@@ -14,7 +14,6 @@ import (
 	"github.com/taskscaler/taskscaler/internal/cloudtest/machine"
 	"github.com/taskscaler/taskscaler/internal/test/stage"
 	"github.com/taskscaler/taskscaler/internal/test/transcript"
-	"github.com/taskscaler/taskscaler/plugins/aws"
 )
 
 const (
@@ -44,8 +43,9 @@ func TestSetUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cloud, park := startCloud(t)
-	write(t, filepath.Join(dir, "policy.json"), aws.Policy("eu-west-1", "123456789012", "ci"))
+	policy := block(t, string(text), "## Permissions\n", "json")
+	cloud, park := startCloud(t, policy)
+	write(t, filepath.Join(dir, "policy.json"), policy)
 	write(t, filepath.Join(dir, "config.toml"), configuration(t, string(text), cloud.URL(), park.Port()))
 	// Not every version of the command line reads the endpoint from the environment.
 	write(t, filepath.Join(bin, "aws"), fmt.Sprintf("#!/bin/sh\nAWS_ACCESS_KEY_ID=admin AWS_SECRET_ACCESS_KEY=of-the-account exec %s --endpoint-url %s --region eu-west-1 \"$@\"\n", cli, cloud.URL()))
@@ -74,7 +74,7 @@ func TestSetUp(t *testing.T) {
 }
 
 // startCloud starts an account without a group. The manager's credentials may do what the document's policy says; the administrator may do everything.
-func startCloud(t *testing.T) (*ec2.Server, *machine.Park) {
+func startCloud(t *testing.T, policy string) (*ec2.Server, *machine.Park) {
 	t.Helper()
 	park, err := machine.Open(machine.Config{})
 	if err != nil {
@@ -84,7 +84,7 @@ func startCloud(t *testing.T) (*ec2.Server, *machine.Park) {
 	all := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 	cloud, err := ec2.Start(ec2.Config{Machines: ec2.OnPark(park), Credentials: map[string]ec2.Credential{
 		"admin":   {Secret: "of-the-account", User: "admin", Policy: all},
-		"manager": {Secret: "of-the-manager", User: "manager", Policy: aws.Policy("eu-west-1", "123456789012", "ci")},
+		"manager": {Secret: "of-the-manager", User: "manager", Policy: policy},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -96,12 +96,7 @@ func startCloud(t *testing.T) (*ec2.Server, *machine.Park) {
 // configuration returns the document's configuration, with what leads to the stand-in.
 func configuration(t *testing.T, document, url string, port int) string {
 	t.Helper()
-	_, below, _ := strings.Cut(document, "## Configuration\n")
-	_, text, found := strings.Cut(below, "```toml\n")
-	text, _, closed := strings.Cut(text, "```")
-	if !found || !closed {
-		t.Fatal("the document has no configuration")
-	}
+	text := block(t, document, "## Configuration\n", "toml")
 	for _, change := range [][2]string{
 		{"    plugin = \"aws\"\n", fmt.Sprintf("    plugin = \"aws\"\n    plugin_env = [\"AWS_ACCESS_KEY_ID=manager\", \"AWS_SECRET_ACCESS_KEY=of-the-manager\", \"AWS_EC2_METADATA_DISABLED=true\"]\n")},
 		{"delete_instances_on_shutdown = false", "delete_instances_on_shutdown = true"},
@@ -111,6 +106,18 @@ func configuration(t *testing.T, document, url string, port int) string {
 			t.Fatalf("the document's configuration has no %q", change[0])
 		}
 		text = strings.Replace(text, change[0], change[1], 1)
+	}
+	return text
+}
+
+// block returns the first block of a language below a heading.
+func block(t *testing.T, document, heading, language string) string {
+	t.Helper()
+	_, below, _ := strings.Cut(document, heading)
+	_, text, found := strings.Cut(below, "```"+language+"\n")
+	text, _, closed := strings.Cut(text, "```")
+	if !found || !closed {
+		t.Fatalf("the document has no %s below %q", language, heading)
 	}
 	return text
 }
