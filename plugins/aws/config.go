@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	defaultRate       = 10.0
-	rateBurst         = 20
+	defaultRate       = 20.0
+	rateBurst         = 40
 	defaultLaunchWait = 30 * time.Second
 	maxAttempts       = 4                // of one call, the first included
 	maxBackoff        = 5 * time.Second  // between two attempts

@@ -24,7 +24,7 @@ type InstanceGroup struct {
 	RoleARN         string            `json:"role_arn,omitempty"`         // role to assume with the credentials found
 	ExternalID      secret.Text       `json:"external_id,omitempty"`      // external id that this role asks for
 	Endpoint        string            `json:"endpoint,omitempty"`         // URL for all services, instead of AWS's own: a private gateway, or a test server
-	APIRate         float64           `json:"api_rate,omitempty"`         // most calls of the API in a second. Default: 10; negative: no limit
+	APIRate         float64           `json:"api_rate,omitempty"`         // most calls of the API in a second. Default: 20; negative: no limit
 	LaunchWait      provider.Duration `json:"launch_wait,omitzero"`       // how long a create watches whether the group can launch. Default: 30s
 	UseIPv6         bool              `json:"use_ipv6,omitempty"`         // the external address is the IPv6 address of the instance
 	PushAhead       bool              `json:"push_ahead,omitempty"`       // push the key to every ready machine before it is needed, at the cost of a call each 40 s
