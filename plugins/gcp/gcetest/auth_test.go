@@ -69,6 +69,24 @@ func TestCredentialsFile(t *testing.T) {
 	refused(t, r.getWith(), http.StatusUnauthorized, "authError", "invalid authentication credentials")
 }
 
+func TestExpiredTokens(t *testing.T) {
+	r := newRig(t, guarded(newClock()))
+	path := filepath.Join(t.TempDir(), "key.json")
+	if err := r.Credentials(path, robot); err != nil {
+		t.Fatal(err)
+	}
+	c := must(compute.NewInstanceGroupManagersRESTClient(r.ctx, option.WithAuthCredentialsFile(option.ServiceAccount, path), option.WithEndpoint(r.URL())))
+	get := func() error {
+		_, err := c.Get(r.ctx, &computepb.GetInstanceGroupManagerRequest{Project: project, Zone: zoneA, InstanceGroupManager: "ci"})
+		return err
+	}
+	if err := get(); err != nil {
+		t.Fatal(err)
+	}
+	r.ExpireTokens()
+	refused(t, get(), http.StatusUnauthorized, "authError", "invalid authentication credentials")
+}
+
 func TestImpersonation(t *testing.T) {
 	r := newRig(t, guarded(newClock()))
 	dir := t.TempDir()

@@ -44,21 +44,23 @@ type instance struct {
 	metadata *computepb.Metadata
 	image    *Image
 
-	status  string
-	created time.Duration
-	stamped time.Duration // creationTimestamp
-	ran     time.Duration // since when it runs
-	fate    cloudmodel.Fate
-	broken  bool          // the boot failed
-	ending  string        // why it is stopping
-	stopAt  time.Duration // after a notice of preemption
-	bootAt  time.Duration // after an error of the host
-	agentAt time.Duration // when the agent reads the metadata
-	boots   int
-	machine Machine
-	known   map[string]bool // lines of keys that the machine has
-	attrs   map[string]string
-	serial  map[int32]string
+	status    string
+	created   time.Duration
+	stamped   time.Duration // creationTimestamp
+	ran       time.Duration // since when it runs
+	fate      cloudmodel.Fate
+	broken    bool          // the boot failed
+	ending    string        // why it is stopping
+	stopAt    time.Duration // after a notice of preemption
+	bootAt    time.Duration // after an error of the host
+	agentAt   time.Duration // when the agent reads the metadata
+	boots     int
+	machine   Machine
+	known     map[string]bool // lines of keys that the machine has
+	attrs     map[string]string
+	serial    map[int32]string
+	passwords map[string]string // by user, of Windows
+	answered  map[string]bool   // lines of windows-keys
 }
 
 func (in *instance) path() string { return "zones/" + in.zone.name + "/instances/" + in.name }
@@ -69,7 +71,7 @@ func (m *member) newInstance(n uint64, at time.Duration) *instance {
 	in := &instance{
 		server: s, group: g, member: m, id: cloudID(g.path(), g.cfg.Seed<<20+n), number: n, zone: m.zone, name: m.name, template: g.template(),
 		status: provisioning, created: at, fate: g.model.Fate(n), stopAt: cloudmodel.Never, bootAt: cloudmodel.Never, agentAt: cloudmodel.Never,
-		known: map[string]bool{}, attrs: map[string]string{}, serial: map[int32]string{},
+		known: map[string]bool{}, attrs: map[string]string{}, serial: map[int32]string{}, passwords: map[string]string{}, answered: map[string]bool{},
 	}
 	in.stamped = at
 	if g.cfg.SameID && m.lastID != 0 {

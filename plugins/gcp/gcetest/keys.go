@@ -89,6 +89,7 @@ func (in *instance) user() string {
 
 // readMetadata is what the agent in the machine does with the metadata. Keys that are not there any more stay valid in the machine until it stops.
 func (in *instance) readMetadata() {
+	in.setPasswords()
 	if in.machine == nil || in.status != running && in.status != stopping {
 		return
 	}

@@ -34,6 +34,15 @@ func methods() map[string]*method {
 	return t
 }
 
+// Permissions returns the permissions that a method of this server needs, as "instances.list"; nil for methods that it does not have. Who changes the metadata of an
+// instance that runs as a service account needs iam.serviceAccounts.actAs too.
+func Permissions(method string) []string {
+	if m := methods()[method]; m != nil {
+		return m.permissions
+	}
+	return nil
+}
+
 func zonalGroups(t map[string]*method) {
 	const s = "instanceGroupManagers."
 	type op = *computepb.Operation
