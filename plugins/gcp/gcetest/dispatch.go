@@ -57,29 +57,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := &call{Server: s}
-	out, fault := s.serve(c, r, body)
-	status, text := http.StatusOK, []byte(nil)
-	if fault == nil {
-		if text, err = protojson.Marshal(out); err != nil {
-			fault = refuse(http.StatusInternalServerError, "backendError", "%s", err)
-		}
-	}
+	text, fault := s.serve(c, r, body)
+	status, kind := http.StatusOK, "application/json; charset=UTF-8"
 	if fault != nil {
 		status, text = fault.status, fault.body()
+		if fault.raw != "" {
+			kind = "text/html; charset=UTF-8"
+		}
 		if fault.retryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(int((fault.retryAfter+time.Second-1)/time.Second)))
 		}
 	}
-	if s.observe != nil {
+	if s.observe != nil && kind != "text/html; charset=UTF-8" {
 		s.observe(answered{c.method, status, text})
 	}
 	wait(r.Context(), s.cfg.Latency+c.delay)
-	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.Header().Set("Content-Type", kind)
 	s.send(w, r, c, status, text)
 }
 
-// serve answers a request, but does not send the answer.
-func (s *Server) serve(c *call, r *http.Request, body []byte) (proto.Message, *apiError) {
+// serve answers a request, but does not send the answer. The answer is written while the lock is held, because it has parts of the state.
+func (s *Server) serve(c *call, r *http.Request, body []byte) ([]byte, *apiError) {
 	to, vars := s.routes.find(r.Method, r.URL.EscapedPath())
 	if to == nil {
 		return nil, refuse(http.StatusNotFound, "notFound", "Not Found: Compute Engine has no method %s %s", r.Method, r.URL.Path)
@@ -97,11 +95,15 @@ func (s *Server) serve(c *call, r *http.Request, body []byte) (proto.Message, *a
 	if err == nil && c.fault != nil && c.fault.After {
 		err = c.fault.error(s)
 	}
+	var text []byte
+	if err == nil {
+		text, err = protojson.Marshal(out)
+	}
 	var fault *apiError
 	if err != nil && !errors.As(err, &fault) {
 		fault = refuse(http.StatusInternalServerError, "backendError", "%s", err)
 	}
-	return out, fault
+	return text, fault
 }
 
 // act decodes the input, asks whether the caller may do it, and does it.

@@ -11,5 +11,10 @@
 // What people and Google do without the client's doing has methods: Server.DeleteInstance, Server.Preempt, Server.HostError and others. Faults of the API are
 // ordered by Server.Fail, refused creates by Server.FailCreates and Server.StockOut. Server.State and Server.Instances tell what truly exists.
 //
-// What it is not: autoscalers and health checks are stored and described, because a client warns about them, but do nothing. An update policy replaces nothing.
+// What it is not: autoscalers and health checks are stored and described, because a client warns about them, but do nothing. An update policy replaces nothing. A machine keeps a key
+// that is taken out of the metadata again, until the machine stops.
+//
+// What is not known for sure, because it was never compared with Google: the words for an instance that is no member of the group, that listManagedInstances needs
+// the permission compute.instanceGroupManagers.get, and the status 412 for guest attributes that are not enabled. Whether a group that recreates an instance gives
+// it another id is told differently, so GroupConfig.SameID chooses.
 package gcetest

@@ -19,6 +19,7 @@ type apiError struct {
 	location   string
 	details    []any
 	retryAfter time.Duration
+	raw        string // the whole body instead
 }
 
 func (e *apiError) Error() string { return e.message }
@@ -93,6 +94,9 @@ func (s *Server) ofModel(f failure.Failure) *apiError {
 
 // body is the answer in JSON.
 func (e *apiError) body() []byte {
+	if e.raw != "" {
+		return []byte(e.raw)
+	}
 	one := map[string]any{"message": e.message, "domain": e.domain, "reason": e.reason}
 	if e.location != "" {
 		one["location"], one["locationType"] = e.location, "header"

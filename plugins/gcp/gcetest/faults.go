@@ -13,6 +13,7 @@ type FaultSpec struct {
 	Status     int    // HTTP status; default 503
 	Reason     string // as "rateLimitExceeded"; default by Status
 	Message    string
+	Body       string          // the whole body of the answer, as a proxy before Google would write it
 	RetryAfter time.Duration   // a header of the answer
 	Operation  *OperationFault // the call is answered with an operation that fails, and has no effect
 	Hang       bool            // the call is never answered
@@ -101,12 +102,15 @@ func (f *FaultSpec) error(s *Server) *apiError {
 	if reason == "rateLimitExceeded" {
 		e = s.rateLimited()
 		e.status = status
+		if status == http.StatusTooManyRequests {
+			e.code = "RESOURCE_EXHAUSTED"
+		}
 	}
 	if f.Message != "" {
 		e.message = f.Message
 	}
 	setDefault(&e.message, "A fault that the test ordered.")
-	e.retryAfter = f.RetryAfter
+	e.retryAfter, e.raw = f.RetryAfter, f.Body
 	return e
 }
 

@@ -37,6 +37,10 @@ func TestFaults(t *testing.T) {
 	}
 	r.Fail(FaultSpec{Method: get, Status: http.StatusForbidden, Message: "no"})
 	refused(t, r.getGroup(), http.StatusForbidden, "forbidden", "no")
+	r.Fail(FaultSpec{Method: get, Status: http.StatusBadGateway, Body: "<html>a proxy</html>"})
+	if errors.As(r.getGroup(), &e); e.Code != http.StatusBadGateway || e.Body != "<html>a proxy</html>" {
+		t.Errorf("the error is %+v", e)
+	}
 	r.Fail(FaultSpec{Method: "*", Cut: true})
 	if err := r.getGroup(); err == nil {
 		t.Error("an answer was cut, and there is no error")

@@ -69,6 +69,9 @@ func TestRepairKeepsTheName(t *testing.T) {
 	r := newRig(t, zonal(GroupConfig{Model: slow(), TargetSize: 1}, now))
 	now.forward(time.Minute)
 	before := r.want("NONE/RUNNING")[0]
+	if err := r.SetMetadata(zoneA, before.GetName(), "ssh-keys", "ci:ssh-rsa AAAA"); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.Repair(zoneA, before.GetName()); err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +82,9 @@ func TestRepairKeepsTheName(t *testing.T) {
 	after := r.want("NONE/RUNNING")[0]
 	if after.GetName() != before.GetName() || after.GetId() == before.GetId() {
 		t.Fatalf("%v became %v", before, after)
+	}
+	if keys, err := r.Metadata(zoneA, after.GetName(), "ssh-keys"); err != nil || keys != "" {
+		t.Fatalf("the new instance has the keys %q of the old one, error %v", keys, err)
 	}
 	if err := r.DeleteInstance(zoneA, before.GetName()); err != nil {
 		t.Fatal(err)

@@ -51,14 +51,22 @@ func (c *call) groupsHere() []*computepb.InstanceGroupManager {
 	return all
 }
 
-// maxSize is the largest size of a zonal group.
-const maxSize = 1000
+// mostNamed is how many instances a call can name.
+const mostNamed = 1000
+
+// maxSize is the largest size of a group.
+func (g *group) maxSize() int {
+	if strings.HasPrefix(g.place, "regions/") {
+		return 2000
+	}
+	return 1000
+}
 
 func (c *call) resize(size int32) (*computepb.Operation, error) {
 	return c.onGroup(func(g *group) *apiError {
 		switch {
-		case size < 0 || size > maxSize:
-			return invalid("Invalid value for field 'size': '%d'. Must be between 0 and %d.", size, maxSize)
+		case size < 0 || int(size) > g.maxSize():
+			return invalid("Invalid value for field 'size': '%d'. Must be between 0 and %d.", size, g.maxSize())
 		case c.scales(g):
 			return invalid("Invalid value for field 'size': '%d'. The group is autoscaled and cannot be resized manually.", size)
 		}
@@ -95,8 +103,8 @@ func (c *call) createInstances(list []*computepb.PerInstanceConfig) (*computepb.
 			}
 			seen[name] = true
 		}
-		if g.target+len(list) > maxSize {
-			return invalid("Invalid value for field 'resource.instances': ''. The group would be larger than %d.", maxSize)
+		if g.target+len(list) > g.maxSize() {
+			return invalid("Invalid value for field 'resource.instances': ''. The group would be larger than %d.", g.maxSize())
 		}
 		for _, one := range list {
 			g.target++
@@ -121,8 +129,8 @@ func (c *call) onMembers(list instanceList, f func(g *group, m *member)) (*compu
 		switch {
 		case len(names) == 0:
 			return invalid("Required field 'resource.instances' not specified").withReason("required")
-		case len(names) > maxSize:
-			return invalid("Invalid value for field 'resource.instances': ''. At most %d instances can be given.", maxSize)
+		case len(names) > mostNamed:
+			return invalid("Invalid value for field 'resource.instances': ''. At most %d instances can be given.", mostNamed)
 		}
 		var found []*member
 		for i, link := range names {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 )
 
@@ -132,5 +134,34 @@ func check(t *testing.T, s *Server) {
 	c := &call{Server: s}
 	if _, err := c.managed(s.groups["regions/"+region+"/instanceGroupManagers/ci"]); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A thousand instances come and go without a delay that a test would notice.
+func TestAThousandInstances(t *testing.T) {
+	now := newClock()
+	model := cloudmodel.Config{Boot: cloudmodel.LogNormal(30*time.Second, 2*time.Minute), Delete: cloudmodel.Exponential(20 * time.Second)}
+	r := newRig(t, zonal(GroupConfig{Model: model, Paginated: true}, now))
+	began := time.Now()
+	r.resize(1000)
+	for range 60 {
+		now.forward(10 * time.Second)
+		r.Advance()
+	}
+	list := r.managed()
+	for _, m := range list {
+		if m.GetInstanceStatus() != running {
+			t.Fatalf("%v", m)
+		}
+	}
+	if n := r.Calls()["instanceGroupManagers.listManagedInstances"]; len(list) != 1000 || n != 2 {
+		t.Errorf("%d members in %d calls", len(list), n)
+	}
+	r.resize(0)
+	now.forward(time.Hour)
+	r.want("")
+	t.Logf("it took %s", time.Since(began))
+	if _, err := r.groups.Resize(r.ctx, &computepb.ResizeInstanceGroupManagerRequest{Project: project, Zone: zoneA, InstanceGroupManager: "ci", Size: 1001}); err == nil {
+		t.Error("a group of 1001 was accepted")
 	}
 }
