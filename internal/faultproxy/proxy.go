@@ -159,6 +159,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	case conformance.APIDown:
 		panic(http.ErrAbortHandler) // the connection ends without an answer
 	case conformance.APISlow:
+		_, _ = io.Copy(io.Discard, r.Body) // net/http sees that a client has left only when it has the whole request
 		select {
 		case <-mended:
 		case <-r.Context().Done():

@@ -173,3 +173,38 @@ func TestOnlyAProxy(t *testing.T) {
 		t.Errorf("%s %s %v", resp.Status, body, err)
 	}
 }
+
+// TestClientWithABodyLeaves: a request with a body is seen to end when its client leaves, while the API stays silent.
+func TestClientWithABodyLeaves(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		p, g := begin(t, secure)
+		p.Break(conformance.APISlow)
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.Base+"/", strings.NewReader("Action=DescribeGroups&Version=1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			resp, err := g.Client.Do(r)
+			if err == nil {
+				_ = resp.Body.Close()
+			}
+			done <- err
+		}()
+		await := func(n int) {
+			t.Helper()
+			for end := time.Now().Add(time.Minute); p.Open() != n; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("secure %v: %d requests are open, want %d", secure, p.Open(), n)
+				}
+			}
+		}
+		await(1)
+		cancel()
+		if err := <-done; err == nil {
+			t.Error("the silent API answered")
+		}
+		await(0)
+	}
+}
