@@ -45,7 +45,7 @@ func run(ctx context.Context, out io.Writer) error {
 	}
 	defer os.RemoveAll(dir)
 	bin := filepath.Join(dir, "bin")
-	root, err := stage.Build(ctx, bin)
+	root, err := stage.Build(ctx, bin, "./plugins/aws/cmd/fleeting-plugin-aws")
 	if err != nil {
 		return err
 	}
@@ -56,17 +56,27 @@ func run(ctx context.Context, out io.Writer) error {
 			return fmt.Errorf("building %s: %w\n%s", name, err, said)
 		}
 	}
+	aws, end, err := startAWS()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := end(); err != nil {
+			fmt.Fprintln(out, "ending the stand-in for AWS:", err)
+		}
+	}()
+	all := append(sites(), aws)
 	var caught int
 	var tests, binaries error
 	var both sync.WaitGroup
 	both.Go(func() { caught, tests = inProcess(ctx, root, out) })
-	both.Go(func() { binaries = throughCommand(ctx, dir, bin, out) })
+	both.Go(func() { binaries = throughCommand(ctx, all, dir, bin, out) })
 	both.Wait()
 	if err := errors.Join(tests, binaries); err != nil {
 		return err
 	}
 	faults := len(brokengroup.Faults())
-	fmt.Fprintf(out, "conformance: %d plugins, %d checks, %d/%d broken ones caught\n", len(sites()), len(conformance.Checks()), caught, faults)
+	fmt.Fprintf(out, "conformance: %d plugins, %d checks, %d/%d broken ones caught\n", len(all), len(conformance.Checks()), caught, faults)
 	if caught != faults {
 		return fmt.Errorf("%d of %d faults were found", caught, faults)
 	}
@@ -82,7 +92,7 @@ func inProcess(ctx context.Context, root string, out io.Writer) (caught int, err
 	var failures []error
 	var all sync.WaitGroup
 	for dir, packages := range map[string][]string{
-		root: {"./pkg/provider/conformance", "./internal/plugincheck", "./plugins/fake", "./plugins/static", "./examples/plugin-minimal"}, filepath.Join(root, "examples", "plugin"): {"."},
+		root: {"./pkg/provider/conformance", "./internal/plugincheck", "./plugins/fake", "./plugins/static", "./examples/plugin-minimal"}, filepath.Join(root, "examples", "plugin"): {"."}, filepath.Join(root, "plugins", "aws"): {"."},
 	} {
 		all.Go(func() {
 			cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-v", "-p=8", "-run", "^TestFaults$|^TestConformance"}, packages...)...) // they mostly wait
@@ -115,9 +125,9 @@ func inProcess(ctx context.Context, root string, out io.Writer) (caught int, err
 }
 
 // throughCommand runs `taskscaler plugin test --live` for each plugin.
-func throughCommand(ctx context.Context, dir, bin string, out io.Writer) error {
+func throughCommand(ctx context.Context, plugins []site, dir, bin string, out io.Writer) error {
 	var failures []error
-	for _, s := range sites() {
+	for _, s := range plugins {
 		config, err := s.write(dir)
 		if err != nil {
 			return err

@@ -13,6 +13,8 @@ type site struct {
 	config string // plugin_config in TOML; DIR stands for a folder of its own
 	files  map[string]string
 	flags  []string
+
+	autoscaler string // more keys of [runners.autoscaler]; tables may follow
 }
 
 // script keeps each machine as a folder. The group holds three.
@@ -63,8 +65,8 @@ func (s site) write(dir string) (string, error) {
 	if err := os.Mkdir(own, 0o700); err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("[[runners]]\nname = %q\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = %q\nmax_instances = 3\n[[runners.autoscaler.policy]]\nidle_count = 1\n"+
-		"[runners.autoscaler.plugin_config]\n%s\n", s.plugin, filepath.Join(dir, "bin", "fleeting-plugin-"+s.plugin), s.config)
+	text := fmt.Sprintf("[[runners]]\nname = %q\nexecutor = \"instance\"\n[runners.autoscaler]\nplugin = %q\nmax_instances = 3\n%s[[runners.autoscaler.policy]]\nidle_count = 1\n"+
+		"[runners.autoscaler.plugin_config]\n%s\n", s.plugin, filepath.Join(dir, "bin", "fleeting-plugin-"+s.plugin), s.autoscaler, s.config)
 	files := map[string]string{"config.toml": text}
 	for name, content := range s.files {
 		files[name] = content
