@@ -18,7 +18,7 @@ LDFLAGS  := -X main.version=$(VERSION)
 # the programs of its images. Without them these tests are skipped and say so.
 PEERS    := openssh-server dropbear-bin tinysshd socat gss-ntlmssp python3-gssapi python3-winrm docker.io docker-registry busybox-static awscli python3-boto3 python3-botocore python3-googleapi python3-google-auth-httplib2
 
-.PHONY: help conformance build sbom install-peers demo demo-static demo-simulate soak figures-trust test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-ssh bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool security ci clean
+.PHONY: help conformance build sbom install-peers demo demo-static demo-aws demo-simulate soak figures-trust test test-short fmt size-check vet tidy tidy-check lowest-build lowest lint arch generate generate-check fuzz examples bench bench-ssh bench-all bench-compile budgets dst dst-mutants dst-mutants-proof dst-mutants-tool security ci clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ demo: ## run 40 jobs on a fleet of at most 5 instances on this machine, within a
 
 demo-static: ## run 12 jobs on three hosts that are always on: real SSH servers on this machine, each reset after every job
 	@$(GO) run ./internal/test/demostatic
+
+demo-aws: ## the demonstration of make demo with the plugin of AWS, on a stand-in for AWS on this machine whose instances are real SSH servers
+	@$(GO) run ./internal/test/demoaws
 
 # A month of a company, about 200,000 jobs: office hours by day, and 250 jobs each night.
 MONTH := poisson:rate=730/h,profile=office,tz=Europe/Berlin,duration=lognormal:p50=4m,p95=22m,for=30d,tag=push + \
@@ -178,7 +181,7 @@ install-peers:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null || echo "could not install$$missing: tests that need them are skipped and say so"; \
 	else echo "not installed:$$missing; tests that need them are skipped and say so"; fi
 
-ci: install-peers fmt size-check vet tidy-check lowest-build lint arch generate-check test fuzz examples bench-compile demo demo-static conformance ## run everything that CI runs
+ci: install-peers fmt size-check vet tidy-check lowest-build lint arch generate-check test fuzz examples bench-compile demo demo-static demo-aws conformance ## run everything that CI runs
 
 clean: ## remove everything that these targets built
 	rm -rf $(BIN)
