@@ -129,6 +129,13 @@ func (p *Park) Machine(id string) *Machine {
 	return p.machines[id]
 }
 
+// Machines returns how many machines run, with those that are being stopped.
+func (p *Park) Machines() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.machines)
+}
+
 // remove forgets a machine that has stopped.
 func (p *Park) remove(m *Machine, faults ...error) {
 	p.mu.Lock()

@@ -35,10 +35,10 @@ type Cloud struct {
 
 // Running is a cloud that was started.
 type Running struct {
-	Config  string                     // config.toml
-	Records string                     // the folder with the records of its instances
-	Check   func([]record.Entry) error // what else must hold when the manager has ended; nil: nothing
-	Close   func() error               // ends what Start started; nil: that was nothing
+	Config  string       // config.toml
+	Records string       // the folder with the records of its instances
+	Ended   func() error // is called when the manager has ended: it checks what the cloud says, and returns when the records are complete; nil: they are
+	Close   func() error // ends what Start started; nil: that was nothing
 }
 
 // Main runs the demonstration on a cloud, as a command: it ends the process.
@@ -100,14 +100,14 @@ func demonstrate(ctx context.Context, cloud Cloud, v *view) (verdict string, err
 	if err := stopManager(ctx, manager); err != nil {
 		return "", fmt.Errorf("%w\nthe end of the manager's log:\n%s", err, logTail(s))
 	}
+	if running.Ended != nil {
+		if err := running.Ended(); err != nil {
+			return "", fmt.Errorf("%w\nthe end of the manager's log:\n%s", err, logTail(s))
+		}
+	}
 	entries, err := record.ReadDir(running.Records)
 	if err != nil {
 		return "", fmt.Errorf("reading the instances' records: %w", err)
-	}
-	if running.Check != nil {
-		if err := running.Check(entries); err != nil {
-			return "", err
-		}
 	}
 	return judge(seen, entries, stopping)
 }
