@@ -89,6 +89,9 @@ func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings pro
 	for _, w := range g.inspect(ctx, found) {
 		g.log.Warn(w)
 	}
+	if !suspended(found, "ReplaceUnhealthy") {
+		g.log.Info("the group replaces unhealthy machines by itself: suspend its process ReplaceUnhealthy, so that only the manager does (" + placeAdvanced + ", Suspended processes)")
+	}
 	return g.info(found), nil
 }
 

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+
 	"github.com/taskscaler/taskscaler/internal/cloudtest/ec2"
 	"github.com/taskscaler/taskscaler/pkg/cloudmodel"
 	"github.com/taskscaler/taskscaler/pkg/failure"
@@ -236,4 +239,42 @@ func TestThrottledTerminations(t *testing.T) {
 	r.want("accepted", len(gone), 6)
 	r.want("error", err, nil)
 	r.want("desired", r.desired(), 0)
+}
+
+// set sets the desired capacity as a person does.
+func (r *rig) set(n int32) {
+	r.t.Helper()
+	if _, err := r.api.scaling.SetDesiredCapacity(r.t.Context(), &autoscaling.SetDesiredCapacityInput{AutoScalingGroupName: aws.String("ci"), DesiredCapacity: aws.Int32(n)}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// TestIncreaseOfAGroupWithMore: the group has more instances than it was asked for, because they are protected. The create is on top of what is there.
+func TestIncreaseOfAGroupWithMore(t *testing.T) {
+	r := open(t, ciGroup())
+	if _, err := r.Increase(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	ids := r.running(2)
+	r.set(0)
+	n, err := r.Increase(t.Context(), 1)
+	r.want("accepted", [2]any{n, err}, [2]any{1, nil})
+	r.want("desired", r.desired(), 3)
+	r.running(3)
+	r.set(0)
+	gone, err := r.Decrease(t.Context(), ids) // the capacity cannot be lowered any more, and nothing is replaced
+	r.want("removed", [2]any{len(gone), err}, [2]any{2, nil})
+	r.running(1)
+}
+
+// TestIncreaseOfAGroupWithAMinimum: the capacity is not set back below the minimum, which AWS would refuse.
+func TestIncreaseOfAGroupWithAMinimum(t *testing.T) {
+	s := startCloud(t, ec2.Config{Groups: []ec2.GroupConfig{ciGroup(func(c *ec2.GroupConfig) { c.Min, c.Desired, c.Reaction = 1, 1, 50*time.Millisecond })}})
+	if err := s.FailLaunches("ci", fails(t, "InsufficientInstanceCapacity", 1000)...); err != nil {
+		t.Fatal(err)
+	}
+	r := attach(t, s)
+	n, err := r.Increase(t.Context(), 2)
+	r.want("accepted", [2]any{n, provider.KindOf(err)}, [2]any{0, provider.KindCapacity})
+	r.want("desired", r.desired(), 1)
 }

@@ -38,6 +38,14 @@ func TestInit(t *testing.T) {
 	r.want("changes", r.cloud.Calls()[setDesired], 0)
 }
 
+// TestNotes: what is not wrong, and could be better, is no warning.
+func TestNotes(t *testing.T) {
+	r := open(t, ciGroup(func(c *ec2.GroupConfig) { c.Suspended = []string{"AZRebalance"} }))
+	if text := r.log.String(); !strings.Contains(text, "[INFO]  the group replaces unhealthy machines by itself: suspend its process ReplaceUnhealthy") || strings.Contains(text, "WARN") {
+		t.Error(text)
+	}
+}
+
 // TestFaultsOfTheConfiguration: each is found at the start, is one of the configuration, and says what to change.
 func TestFaultsOfTheConfiguration(t *testing.T) {
 	for name, c := range map[string]struct {

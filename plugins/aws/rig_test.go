@@ -24,7 +24,7 @@ type rig struct {
 
 // ciGroup is the group of most tests: nothing to warn about, and quick.
 func ciGroup(change ...func(*ec2.GroupConfig)) ec2.GroupConfig {
-	c := ec2.GroupConfig{Name: "ci", Max: 10, ProtectNew: true, Suspended: []string{"AZRebalance"}, Reaction: 5 * time.Millisecond, Retry: 20 * time.Millisecond}
+	c := ec2.GroupConfig{Name: "ci", Max: 10, ProtectNew: true, Suspended: []string{"AZRebalance", "ReplaceUnhealthy"}, Reaction: 5 * time.Millisecond, Retry: 20 * time.Millisecond}
 	for _, f := range change {
 		f(&c)
 	}

@@ -114,7 +114,7 @@ func startCloud(b *testing.B, static bool, latency time.Duration) (*ec2.Server, 
 			b.Error(err)
 		}
 	})
-	group := ec2.GroupConfig{Name: "ci", Max: machines, ProtectNew: true, Suspended: []string{"AZRebalance"}}
+	group := ec2.GroupConfig{Name: "ci", Max: machines, ProtectNew: true, Suspended: []string{"AZRebalance", "ReplaceUnhealthy"}}
 	if static {
 		group.KeyName = "ci"
 	}

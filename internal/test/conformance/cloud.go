@@ -21,7 +21,7 @@ func startAWS() (s site, end func() error, err error) {
 	cloud, err := ec2.Start(ec2.Config{
 		Machines: ec2.OnPark(park),
 		Groups: []ec2.GroupConfig{{
-			Name: "conformance", Max: 3, ProtectNew: true, Suspended: []string{"AZRebalance"}, Reaction: 5 * time.Millisecond,
+			Name: "conformance", Max: 3, ProtectNew: true, Suspended: []string{"AZRebalance", "ReplaceUnhealthy"}, Reaction: 5 * time.Millisecond,
 			Model: cloudmodel.Config{Boot: cloudmodel.Constant(100 * time.Millisecond), Delete: cloudmodel.Constant(200 * time.Millisecond)},
 		}},
 	})

@@ -28,7 +28,7 @@ func cloud() burst.Cloud {
 // start starts an account with one empty Auto Scaling group, whose instances boot as fast as those of the quickstart.
 func start(_ context.Context, s *stage.Stage) (burst.Running, error) {
 	c, err := awsstage.Start(s.Dir, ec2.Config{Groups: []ec2.GroupConfig{{
-		Name: "ci-runners", Max: 5, ProtectNew: true, Seed: 1, Suspended: []string{"AZRebalance"},
+		Name: "ci-runners", Max: 5, ProtectNew: true, Seed: 1, Suspended: []string{"AZRebalance", "ReplaceUnhealthy"},
 		Model: cloudmodel.Config{
 			Boot:   cloudmodel.Empirical(600*time.Millisecond, 900*time.Millisecond, 1200*time.Millisecond, 1500*time.Millisecond),
 			Delete: cloudmodel.Constant(200 * time.Millisecond),
