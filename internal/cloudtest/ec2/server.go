@@ -23,6 +23,7 @@ type Server struct {
 	closing context.Context //nolint:containedctx // it ends requests that hang when the server is closed
 	busy    sync.WaitGroup
 	wake    chan struct{}
+	rounds  int // of run; guarded by mu
 
 	// observe is told each answer, in tests.
 	observe func(answered)
@@ -164,6 +165,11 @@ func (s *Server) run() {
 		wait := time.Hour
 		if at, ok := s.next(); ok {
 			wait = max(at-s.elapsed(), time.Millisecond)
+		}
+		s.rounds++
+		select {
+		case <-s.wake: // by this round itself
+		default:
 		}
 		s.mu.Unlock()
 		timer.Reset(wait)

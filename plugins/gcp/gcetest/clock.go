@@ -33,6 +33,11 @@ func (s *Server) run() {
 		if at := s.next(); at != cloudmodel.Never {
 			wait = max(at-s.elapsed(), time.Millisecond)
 		}
+		s.rounds++
+		select {
+		case <-s.wake: // by this round itself
+		default:
+		}
 		s.mu.Unlock()
 		timer.Reset(wait)
 		select {

@@ -25,6 +25,7 @@ type Server struct {
 	closing context.Context //nolint:containedctx // it ends requests that hang when the server is closed
 	busy    sync.WaitGroup
 	wake    chan struct{}
+	rounds  int // of run; guarded by mu
 
 	// observe is told each answer, in tests.
 	observe func(answered)
