@@ -1,9 +1,11 @@
 package aws
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -129,8 +131,20 @@ func newRetryer() aws.Retryer {
 // paced is the HTTP client of the SDK with a limited rate.
 type paced struct{ limited http.RoundTripper }
 
-// Do makes a request when its turn has come.
-func (p paced) Do(r *http.Request) (*http.Response, error) { return p.limited.RoundTrip(r) }
+// Do makes a request when its turn has come. It gives the transport a body of its own: the SDK closes its body when the answer begins, and if the transport has
+// not noticed the end of it yet, it takes that for a failure and cuts the answer off. A near server is quick enough for that.
+func (p paced) Do(r *http.Request) (*http.Response, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return p.limited.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body) // a few hundred bytes
+	if err != nil {
+		return nil, err
+	}
+	own := r.Clone(r.Context())
+	own.Body, own.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return p.limited.RoundTrip(own)
+}
 
 type trip func(*http.Request) (*http.Response, error)
 

@@ -53,6 +53,7 @@ func (m *machines) connectInfo(ctx context.Context, id string) (provider.Connect
 		found.Username = "Administrator"
 	}
 	info := pluginkit.Connect(settings, found)
+	info.Username = cmp.Or(info.Username, found.Username) // with static credentials too: it is no secret of the operator's
 	if err := m.letIn(ctx, d, &info, began); err != nil {
 		return provider.ConnectInfo{}, err
 	}

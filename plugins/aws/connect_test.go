@@ -122,6 +122,9 @@ func TestOperatorWins(t *testing.T) {
 		"static": {provider.ConnectorConfig{UseStaticCredentials: true, Username: "ci", Key: openSSH(t, ecKey())}, 0, func(i provider.ConnectInfo) bool {
 			return i.Username == "ci" && i.Expires == nil && len(i.Key) > 0
 		}},
+		"static, without a user": {provider.ConnectorConfig{UseStaticCredentials: true, Key: openSSH(t, ecKey())}, 0, func(i provider.ConnectInfo) bool {
+			return i.Username == "ec2-user" && i.Expires == nil && len(i.Key) > 0
+		}},
 		"password":    {provider.ConnectorConfig{Password: "hush"}, 0, func(i provider.ConnectInfo) bool { return i.Password == "hush" && i.Key == nil && i.Expires == nil }},
 		"RSA key":     {provider.ConnectorConfig{Key: rsaPEM}, 1, func(i provider.ConnectInfo) bool { return bytes.Equal(i.Key, rsaPEM) && i.Expires != nil }},
 		"ed25519 key": {provider.ConnectorConfig{Key: openSSH(t, edKey()), Username: "ubuntu"}, 1, func(i provider.ConnectInfo) bool { return i.Username == "ubuntu" }},

@@ -54,7 +54,7 @@ func TestImageSaysWhatTheInstanceDoesNot(t *testing.T) {
 
 // TestDetailsAreReadInBatches: what a list shows for the first time is described before the manager asks for it.
 func TestDetailsAreReadInBatches(t *testing.T) {
-	onGround(t, provider.Settings{ConnectorConfig: provider.ConnectorConfig{UseStaticCredentials: true}}, func(t *testing.T, g *ground) {
+	onGround(t, provider.Settings{ConnectorConfig: provider.ConnectorConfig{UseStaticCredentials: true, Password: "p"}}, func(t *testing.T, g *ground) {
 		for n := range 500 {
 			g.run(n)
 		}

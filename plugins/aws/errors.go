@@ -2,6 +2,8 @@ package aws
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -118,6 +120,20 @@ func kindOf(api smithy.APIError, text string) provider.FailureKind {
 		return provider.KindTransient
 	}
 	return provider.KindConfig
+}
+
+// unreachable makes an error of the configuration of one that says that the address of AWS does not exist, and names the keys. At the start it is
+// a mistyped region more often than a network that is not there yet.
+func (g *InstanceGroup) unreachable(err error) error {
+	var dns *net.DNSError
+	if !errors.As(err, &dns) || !dns.IsNotFound {
+		return err
+	}
+	key := fmt.Sprintf("region, which is %.40q", g.Region)
+	if g.Endpoint != "" {
+		key = "endpoint"
+	}
+	return provider.Errorf(provider.KindConfig, "plugin_config: the host %s does not exist, check %s: %w", dns.Name, key, err)
 }
 
 // reply is an answer of AWS, without what people cannot read.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -108,5 +109,24 @@ func TestEveryCodeHasOneKind(t *testing.T) {
 	}
 	if got := classify(refused("EC2", "X", "UnauthorizedOperation", strings.Repeat("a b ", 2))).Error(); !strings.Contains(got, "a b a b)") {
 		t.Error(got)
+	}
+}
+
+// TestHostThatDoesNotExist: at the start it is a fault of the configuration, and names the key. An answer that the resolver does not know is none.
+func TestHostThatDoesNotExist(t *testing.T) {
+	lost := &net.DNSError{Name: "autoscaling.eu-wst-1.amazonaws.com", Err: "no such host", IsNotFound: true}
+	call := func(err error) error {
+		return classify(&smithy.OperationError{ServiceID: "Auto Scaling", OperationName: "DescribeAutoScalingGroups", Err: fmt.Errorf("dial: %w", err)})
+	}
+	for _, c := range []struct {
+		g   *InstanceGroup
+		key string
+	}{{&InstanceGroup{Region: "eu-wst-1"}, `check region, which is "eu-wst-1"`}, {&InstanceGroup{Endpoint: "http://x"}, "check endpoint"}} {
+		if err := c.g.unreachable(call(lost)); provider.KindOf(err) != provider.KindConfig || !strings.Contains(err.Error(), c.key) || !strings.Contains(err.Error(), lost.Name) {
+			t.Error(err)
+		}
+		if err := c.g.unreachable(call(&net.DNSError{Err: "server misbehaving", IsTemporary: true})); provider.KindOf(err) != provider.KindTransient {
+			t.Error(err)
+		}
 	}
 }

@@ -78,7 +78,7 @@ func (g *InstanceGroup) Init(ctx context.Context, log hclog.Logger, settings pro
 	g.api = newClients(cfg)
 	found, err := g.find(ctx)
 	if err != nil {
-		return provider.ProviderInfo{}, err
+		return provider.ProviderInfo{}, g.unreachable(err)
 	}
 	if err := impossible(found); err != nil {
 		return provider.ProviderInfo{}, err

@@ -76,7 +76,7 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 
 // TestAccess: wrong or missing credentials are found at the start. No call is repeated.
 func TestAccess(t *testing.T) {
-	allow := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"autoscaling:Describe*","Resource":"*"},{"Effect":"Deny","Action":"autoscaling:DescribePolicies","Resource":"*"}]}`
+	allow := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["autoscaling:Describe*","ec2:Describe*"],"Resource":"*"},{"Effect":"Deny","Action":"autoscaling:DescribePolicies","Resource":"*"}]}`
 	for name, c := range map[string]struct {
 		credential ec2.Credential
 		env        map[string]string
@@ -88,6 +88,7 @@ func TestAccess(t *testing.T) {
 		"expired token":     {credential: ec2.Credential{Token: "t", Expires: time.Now().Add(-time.Minute)}, want: "the session token has expired: renew it"},
 		"nothing allowed":   {credential: ec2.Credential{Policy: `{"Version":"2012-10-17","Statement":[]}`}, want: "the permission autoscaling:DescribeAutoScalingGroups is missing"},
 		"no credentials":    {env: map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, want: "no AWS credentials were found: set profile or credentials_file, let plugin_env pass"},
+		"no descriptions":   {credential: ec2.Credential{Policy: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"autoscaling:*","Resource":"*"}]}`}, want: "the permission ec2:DescribeInstances is missing"},
 		"an optional right": {credential: ec2.Credential{Policy: allow}},
 	} {
 		t.Run(name, func(t *testing.T) {

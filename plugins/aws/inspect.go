@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
@@ -24,6 +25,9 @@ const (
 	placeTypes    = "Details, Instance type requirements, Edit"
 	placeWarm     = "Instance management, Warm pool"
 )
+
+// patience is how long the start waits for what only warnings need.
+const patience = 5 * time.Second
 
 // impossible returns an error of KindConfig if the group can never be the fleet of a manager.
 func impossible(a group) error {
@@ -71,14 +75,19 @@ func suspended(a group, process string) bool {
 
 // inspect returns what is set in the group that removes machines with jobs, or adds machines that nobody asked for.
 func (g *InstanceGroup) inspect(ctx context.Context, a group) []string {
-	reads := []func(context.Context, group) (string, error){g.scalingPolicies, g.schedules, g.refreshes}
+	reads := []struct {
+		what string
+		read func(context.Context, group) (string, error)
+	}{{"scaling policies", g.scalingPolicies}, {"scheduled actions", g.schedules}, {"an instance refresh under way", g.refreshes}}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	texts := make([]string, len(reads))
 	var all sync.WaitGroup
-	for n, read := range reads {
+	for n, r := range reads {
 		all.Go(func() {
-			text, err := read(ctx, a)
+			text, err := r.read(ctx, a)
 			if err != nil {
-				text = "a setting of the group could not be checked: " + firstLine(err)
+				text = fmt.Sprintf("whether the group has %s could not be checked: %s", r.what, firstLine(err))
 			}
 			texts[n] = text
 		})

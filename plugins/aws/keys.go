@@ -24,6 +24,9 @@ type login struct {
 // newLogin checks the operator's key. Without one, it takes the key of the group, which is made once: no job waits for it.
 func newLogin(settings provider.Settings) (l login, err error) {
 	c := settings.ConnectorConfig
+	if c.UseStaticCredentials && c.Password == "" && len(c.Key) == 0 {
+		return login{}, provider.Errorf(provider.KindConfig, "connector_config has use_static_credentials, and neither key_path nor a password: set one, or remove it to log in by EC2 Instance Connect")
+	}
 	if c.UseStaticCredentials || c.Password != "" {
 		return login{fixed: true}, nil
 	}
@@ -56,7 +59,7 @@ func operatorsKey(pem []byte) (*rsa.PrivateKey, error) {
 		kind = signer.PublicKey().Type()
 	}
 	return nil, provider.Errorf(provider.KindConfig, "the private key of connector_config is of type %s, and EC2 Instance Connect takes only RSA and ed25519 keys: "+
-		"set key_path to such a key, or use_static_credentials = true if the image knows this one", kind)
+		"set key_path to such a key, or switch on use_static_credentials if the image knows this one", kind)
 }
 
 // noWindowsKey is the error for machines with Windows whose password cannot be decrypted.

@@ -26,7 +26,8 @@ func TestKeysOfTheOperator(t *testing.T) {
 		"windows, ed25519":    {windows(key(openSSH(t, edKey()))), "is an ed25519 key, for which AWS encrypts no password: set key_path", false},
 		"windows, RSA":        {windows(key(pkcs1(rsaKey()))), "", true},
 		"windows, a password": {windows(provider.ConnectorConfig{Password: "hunter2"}), "", false},
-		"windows, static":     {windows(provider.ConnectorConfig{UseStaticCredentials: true}), "", false},
+		"windows, static":     {windows(provider.ConnectorConfig{UseStaticCredentials: true, Key: openSSH(t, edKey())}), "", false},
+		"static, nothing":     {provider.ConnectorConfig{UseStaticCredentials: true}, "has use_static_credentials, and neither key_path nor a password", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := newLogin(provider.Settings{ConnectorConfig: c.set})

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2instanceconnect"
 
 	"github.com/taskscaler/taskscaler/pkg/provider"
@@ -75,11 +76,23 @@ func (g *InstanceGroup) newMachines(ctx context.Context, found group) (*machines
 	if err := m.prepare(found.Instances); err != nil {
 		return nil, err
 	}
+	if err := m.mayDescribe(ctx); err != nil {
+		m.close()
+		return nil, err
+	}
 	if err := m.checkImage(ctx, g.api.ec2, found); err != nil {
 		m.close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// mayDescribe returns an error if EC2 does not let us describe instances: then no machine could ever be used.
+func (m *machines) mayDescribe(ctx context.Context) error {
+	_, err := m.ec2.DescribeInstances(ctx, &ec2.DescribeInstancesInput{
+		Filters: []ec2types.Filter{{Name: aws.String("tag:" + groupTag), Values: []string{m.group}}}, MaxResults: aws.Int32(5),
+	})
+	return classify(err)
 }
 
 // prepare checks the keys, and makes it ready for questions.

@@ -81,8 +81,8 @@ func TestGroupOnDemandAsksForNoSpot(t *testing.T) {
 		r.list()
 	}
 	r.want("questions for spot requests", r.cloud.Calls()[spots], 0)
-	r.until("description", func() bool { return r.cloud.Calls()[describes] > 0 })
-	r.want("descriptions", r.cloud.Calls()[describes], 1)
+	r.until("description", func() bool { return r.cloud.Calls()[describes] > 1 })
+	r.want("descriptions, that of Init included", r.cloud.Calls()[describes], 2)
 }
 
 // TestHeartbeatOfSickMachines: as EC2 reports them.

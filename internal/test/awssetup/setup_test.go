@@ -98,7 +98,7 @@ func configuration(t *testing.T, document, url string, port int) string {
 	t.Helper()
 	text := block(t, document, "## Configuration\n", "toml")
 	for _, change := range [][2]string{
-		{"    plugin = \"aws\"\n", "    plugin = \"aws\"\n    plugin_env = [\"AWS_ACCESS_KEY_ID=manager\", \"AWS_SECRET_ACCESS_KEY=of-the-manager\", \"AWS_EC2_METADATA_DISABLED=true\"]\n"},
+		{`plugin_env = ["AWS_*"]`, `plugin_env = ["AWS_ACCESS_KEY_ID=manager", "AWS_SECRET_ACCESS_KEY=of-the-manager", "AWS_EC2_METADATA_DISABLED=true"]`},
 		{"delete_instances_on_shutdown = false", "delete_instances_on_shutdown = true"},
 		{"    [runners.autoscaler.plugin_config]\n", fmt.Sprintf("    [runners.autoscaler.connector_config]\n      protocol_port = %d\n    [runners.autoscaler.plugin_config]\n      endpoint = %q\n", port, url)},
 	} {
