@@ -272,3 +272,31 @@ func TestCallThatNobodyWaitsForEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestAnswersBeforeAFailureCount: a batch is asked in two halves, because of an id that AWS does not name. One half is answered, and the other one fails.
+func TestAnswersBeforeAFailureCount(t *testing.T) {
+	a := &asker{takes: time.Second}
+	a.fail = func(ids []string) error {
+		switch {
+		case len(ids) == 2:
+			return provider.Errorf(provider.KindNotFound, "InvalidInstanceID.NotFound: something does not exist")
+		case len(a.calls) == 3: // the second half
+			return provider.Errorf(provider.KindThrottled, "Request limit exceeded")
+		}
+		return nil
+	}
+	gathered(t, a, 100, func(t *testing.T, b *batcher[string]) {
+		good, throttled := 0, 0
+		for _, got := range all(t.Context(), b, idents(2)...) {
+			if got.known && got.err == nil {
+				good++
+			}
+			if provider.KindOf(got.err) == provider.KindThrottled {
+				throttled++
+			}
+		}
+		if good != 1 || throttled != 1 {
+			t.Errorf("%d answers and %d failures", good, throttled)
+		}
+	})
+}
