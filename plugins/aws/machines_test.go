@@ -127,13 +127,19 @@ func (c *cloud) DescribeImages(ctx context.Context, in *ec2.DescribeImagesInput,
 	return out, nil
 }
 
-func (c *cloud) DescribeSpotInstanceRequests(ctx context.Context, _ *ec2.DescribeSpotInstanceRequestsInput, _ ...func(*ec2.Options)) (*ec2.DescribeSpotInstanceRequestsOutput, error) {
+func (c *cloud) DescribeSpotInstanceRequests(ctx context.Context, in *ec2.DescribeSpotInstanceRequestsInput, _ ...func(*ec2.Options)) (*ec2.DescribeSpotInstanceRequestsOutput, error) {
 	err := c.called(ctx, "DescribeSpotInstanceRequests")
 	defer c.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	return &ec2.DescribeSpotInstanceRequestsOutput{SpotInstanceRequests: c.spot}, nil
+	var found []types.SpotInstanceRequest // as the filter says
+	for _, r := range c.spot {
+		if r.Status == nil || len(in.Filters) == 1 && *in.Filters[0].Name == "status-code" && slices.Contains(in.Filters[0].Values, *r.Status.Code) {
+			found = append(found, r)
+		}
+	}
+	return &ec2.DescribeSpotInstanceRequestsOutput{SpotInstanceRequests: found}, nil
 }
 
 func (c *cloud) GetPasswordData(ctx context.Context, in *ec2.GetPasswordDataInput, _ ...func(*ec2.Options)) (*ec2.GetPasswordDataOutput, error) {

@@ -97,3 +97,23 @@ func TestSpotRequestsCannotBeRead(t *testing.T) {
 		})
 	}
 }
+
+// TestEveryNotice: the states of a spot request that AWS documents for an instance that is about to go, and some in which it stays.
+func TestEveryNotice(t *testing.T) {
+	for code, goes := range map[string]bool{
+		"marked-for-termination": true, "marked-for-stop": true, "instance-terminated-no-capacity": true, "instance-stopped-by-price": true,
+		"fulfilled": false, "request-canceled-and-instance-running": false,
+	} {
+		onGround(t, provider.Settings{}, func(t *testing.T, g *ground) {
+			g.run(1).InstanceLifecycle = types.InstanceLifecycleTypeSpot
+			g.sees(t)
+			g.change(func() {
+				g.spot = []types.SpotInstanceRequest{{InstanceId: aws.String(ident(1)), Status: &types.SpotInstanceStatus{Code: aws.String(code)}}}
+			})
+			time.Sleep(spotPause)
+			if going := g.list(t); going[ident(1)] != goes {
+				t.Errorf("%s: %v", code, going)
+			}
+		})
+	}
+}
