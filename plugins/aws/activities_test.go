@@ -45,3 +45,29 @@ func TestLaunchFailure(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestVerdict: the latest launch is first. One that still runs may succeed, wherever it stands.
+func TestVerdict(t *testing.T) {
+	of := func(codes ...types.ScalingActivityStatusCode) (list []types.Activity) {
+		for _, c := range codes {
+			list = append(list, types.Activity{StatusCode: c, StatusMessage: aws.String("no machine")})
+		}
+		return list
+	}
+	const (
+		failed, ok, runs = types.ScalingActivityStatusCodeFailed, types.ScalingActivityStatusCodeSuccessful, types.ScalingActivityStatusCodeInProgress
+		waits            = types.ScalingActivityStatusCodeWaitingForSpotInstanceId
+		cancelled        = types.ScalingActivityStatusCodeCancelled
+	)
+	for _, c := range []struct {
+		list []types.Activity
+		bad  bool
+	}{
+		{nil, false}, {of(ok), false}, {of(runs), false}, {of(failed), true}, {of(cancelled), true}, {of(ok, failed), false}, {of(failed, ok), true}, {of(failed, failed, runs), false},
+		{of(failed, waits), false}, {of(runs, failed), false}, {of(failed, ok, failed), true},
+	} {
+		if got := verdict(c.list); (got != nil) != c.bad {
+			t.Errorf("%v: %v", c.list, got)
+		}
+	}
+}
