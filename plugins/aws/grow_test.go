@@ -278,3 +278,27 @@ func TestIncreaseOfAGroupWithAMinimum(t *testing.T) {
 	r.want("accepted", [2]any{n, provider.KindOf(err)}, [2]any{0, provider.KindCapacity})
 	r.want("desired", r.desired(), 1)
 }
+
+// TestTerminationWaitsForACreate: between the list that a create counts and the capacity that it sets, no termination lowers the capacity: it would be undone.
+func TestTerminationWaitsForACreate(t *testing.T) {
+	r := open(t, ciGroup())
+	if _, err := r.Increase(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	id := r.running(2)[0]
+	before := r.cloud.Calls()[describeGroups]
+	r.cloud.Fail(ec2.FaultSpec{Action: describeGroups, Delay: time.Second})
+	var all sync.WaitGroup
+	all.Go(func() {
+		if n, err := r.Increase(t.Context(), 1); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+	})
+	r.until("list of the create", func() bool { return r.cloud.Calls()[describeGroups] > before })
+	if gone, err := r.Decrease(t.Context(), []string{id}); len(gone) != 1 || err != nil {
+		t.Error(gone, err)
+	}
+	all.Wait()
+	r.want("desired", r.desired(), 2)
+	r.running(2)
+}
