@@ -54,12 +54,12 @@ func (g *InstanceGroup) check() error {
 	if u, err := url.Parse(g.Endpoint); g.Endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		f.Add("endpoint", "is not a URL such as https://gateway.example:8443")
 	}
-	for key, path := range map[string]string{"config_file": g.ConfigFile, "credentials_file": g.CredentialsFile} {
-		if path == "" {
+	for _, file := range []struct{ key, path string }{{"config_file", g.ConfigFile}, {"credentials_file", g.CredentialsFile}} {
+		if file.path == "" {
 			continue
 		}
-		if _, err := os.Stat(path); err != nil {
-			f.Add(key, "cannot be read: %v", err)
+		if _, err := os.Stat(file.path); err != nil {
+			f.Add(file.key, "cannot be read: %v", err)
 		}
 	}
 	return f.Err()
